@@ -1,0 +1,64 @@
+# Everything a person runs by hand. Needs make and Python 3.12 or newer; the rest comes from the locks.
+
+PYTHON := $(shell for python in python3.13 python3.12 python3.14 python3; do \
+	$$python -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 12))' 2>/dev/null \
+	&& { echo $$python; break; }; done)
+BIN := .venv/bin
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
+COMPILE := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.12 --generate-hashes \
+	--no-emit-index-url --no-emit-find-links --no-header
+# The type checker's Django plugin loads the settings; nothing is connected to.
+SETTINGS := SECRET_KEY=lint WISEPAY_SECRET_KEYS=k1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA= \
+	DATABASE_URL=postgresql://localhost/lint REDIS_URL=redis://localhost/0 \
+	PUBLIC_URL=http://localhost ALLOWED_HOSTS=localhost
+
+.PHONY: help demo test bench lint format lock clean
+
+help:
+	@echo "make demo   Wise-Pay with a practice world; ARGS=\"--port 9000\" is passed on"
+	@echo "make test   every test; ARGS=\"tests/quotes -k expired\" chooses some"
+	@echo "make bench  calls used against the lower bound"
+	@echo "make lint   style, types, layers"
+	@echo "make format write the style"
+	@echo "make lock   choose newer versions of the dependencies"
+	@echo "make clean  throw away the demo's data and every cache"
+
+demo: .venv/demo.stamp
+	@$(BIN)/python -m sandbox.demo $(ARGS)
+
+test: .venv/dev.stamp
+	@$(BIN)/python -m sandbox.testing $(ARGS)
+
+bench: .venv/dev.stamp
+	@$(BIN)/python -m sandbox.testing -n 0 -p no:randomly -s tests/bench $(ARGS)
+
+lint: .venv/dev.stamp
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(SETTINGS) $(BIN)/mypy .
+	$(BIN)/lint-imports
+
+format: .venv/dev.stamp
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+lock: | $(BIN)/python
+	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --disable-pip-version-check "uv>=0.9"
+	$(COMPILE) --upgrade --extra demo --output-file requirements.lock
+	$(COMPILE) --upgrade --all-extras --constraint requirements.lock --output-file requirements-dev.lock
+
+clean:
+	rm -rf var staticfiles .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -not -path "./.venv/*" -prune -exec rm -rf {} +
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo "No Python 3.12 or newer (with venv) was found."; exit 1; }
+	$(PYTHON) -m venv .venv
+
+.venv/demo.stamp: requirements.lock | $(BIN)/python
+	$(PIP_INSTALL) -r requirements.lock
+	@touch $@
+
+.venv/dev.stamp: requirements-dev.lock | $(BIN)/python
+	$(PIP_INSTALL) -r requirements-dev.lock
+	@touch $@ .venv/demo.stamp
