@@ -1,0 +1,1 @@
+"""The ground: settings, users, money, states, outbox, secrets, logs."""

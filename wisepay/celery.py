@@ -1,0 +1,16 @@
+"""The Celery application; its messages are hints, the outbox is the truth."""
+
+import os
+
+from celery import Celery, signals
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "wisepay.settings")
+
+app = Celery("wisepay")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.autodiscover_tasks()
+
+
+@signals.setup_logging.connect
+def _keep_our_logs(**_: object) -> None:
+    """Celery configures logging of its own unless somebody answers this signal."""

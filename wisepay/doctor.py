@@ -1,0 +1,86 @@
+"""What `manage.py doctor` asks: each floor registers questions under names, here stand the ground's."""
+
+import smtplib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import requests
+from django.core import mail
+from django.core.cache import cache
+from django.db import connection
+from django.db.migrations.executor import MigrationExecutor
+
+from wisepay.models import OutboxMessage
+from wisepay.secrets import Secret
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One answer: `ok` True, False (broken) or None (worth knowing), with a sentence."""
+
+    subject: str
+    ok: bool | None
+    sentence: str
+
+
+Question = Callable[[], Iterator[Finding]]
+QUESTIONS: list[Question] = []
+
+
+def question(function: Question) -> Question:
+    """Register a question for the doctor."""
+    QUESTIONS.append(function)
+    return function
+
+
+def reachable(subject: str, url: str) -> Finding:
+    """Whether something answers HTTP at `url`, whatever it says."""
+    try:
+        status = requests.get(url, timeout=(3, 5), allow_redirects=False).status_code
+    except requests.RequestException as error:
+        return Finding(subject, False, f"{url} does not answer ({type(error).__name__})")
+    return Finding(subject, status < 500, f"{url} answers ({status})")
+
+
+@question
+def database() -> Iterator[Finding]:
+    """PostgreSQL answers and is migrated."""
+    plan = MigrationExecutor(connection).migration_plan(MigrationExecutor(connection).loader.graph.leaf_nodes())
+    version = connection.pg_version  # type: ignore[attr-defined]
+    yield Finding("database", True, f"PostgreSQL {version // 10000} answers")
+    yield Finding("migrations", not plan, f"{len(plan)} to apply: run manage.py migrate" if plan else "all applied")
+
+
+@question
+def broker() -> Iterator[Finding]:
+    """Valkey or Redis answers."""
+    try:
+        cache.set("doctor", "1", 5)
+        yield Finding("valkey", cache.get("doctor") == "1", "answers")
+    except Exception as error:  # any client's error means the same to an operator
+        yield Finding("valkey", False, f"does not answer ({type(error).__name__}): hints are lost, the sweeper too")
+
+
+@question
+def secrets() -> Iterator[Finding]:
+    """The keys for secrets work."""
+    sealed = Secret.of("doctor", purpose="doctor")
+    yield Finding("secret keys", sealed.reveal() == "doctor", f"new secrets use key {sealed.key_id}")
+
+
+@question
+def email() -> Iterator[Finding]:
+    """The mail server takes a connection."""
+    try:
+        with mail.mailers["default"] as opened:
+            yield Finding("e-mail", True, f"{type(opened).__module__} is ready")
+    except (OSError, smtplib.SMTPException) as error:
+        yield Finding("e-mail", False, f"the mail server of EMAIL_URL refuses ({type(error).__name__})")
+
+
+@question
+def waiting_work() -> Iterator[Finding]:
+    """Nothing in the outbox is dead."""
+    dead = OutboxMessage.objects.filter(state="dead").count()
+    pending = OutboxMessage.objects.filter(state="pending").count()
+    yield Finding("outbox", not dead, f"{pending} waiting, {dead} dead" + (": manage.py outbox dead" if dead else ""))

@@ -1,0 +1,26 @@
+"""How the world says no: later, never, or not connected."""
+
+
+class Unavailable(Exception):
+    """The other side cannot answer now. Ask again after `retry_after` seconds (None: we choose).
+
+    `maybe_done` False means that it certainly did nothing; True that a write may have happened.
+    """
+
+    def __init__(self, message: str, *, retry_after: float | None = None, maybe_done: bool = True) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+        self.maybe_done = maybe_done
+
+
+class Rejected(Exception):
+    """The other side understood and said no; asking again with the same words is useless."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+
+class Disconnected(Exception):
+    """We hold no credentials that the other side accepts; a person must connect again."""

@@ -1,0 +1,58 @@
+"""Small things every HTTP door needs: who calls, how often, and answers that no cache keeps."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from functools import wraps
+from typing import Any, cast
+
+from django.conf import settings
+from django.db import connection
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.utils.cache import add_never_cache_headers
+
+from wisepay.models import User
+
+
+class SignedIn(HttpRequest):
+    """A request of somebody who signed in (what `login_required` lets through)."""
+
+    user: User
+
+
+def client_ip(request: HttpRequest) -> str:
+    """The caller's address; forwarded addresses are believed only from TRUSTED_PROXY_COUNT proxies."""
+    hops = [h.strip() for h in request.headers.get("X-Forwarded-For", "").split(",") if h.strip()]
+    count = settings.TRUSTED_PROXY_COUNT
+    if count and len(hops) >= count:
+        return str(hops[-count])
+    return str(request.META["REMOTE_ADDR"])
+
+
+def never_cached[**P](view: Callable[P, HttpResponseBase]) -> Callable[P, HttpResponseBase]:
+    """No browser and no proxy keeps the answer, so the back button asks again."""
+
+    @wraps(view)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
+        response = view(*args, **kwargs)
+        add_never_cache_headers(cast(HttpResponse, response))
+        return response
+
+    return wrapped
+
+
+COUNT_SQL = """
+INSERT INTO wisepay_ratewindow AS w (key, started_at, count) VALUES (%(key)s, %(now)s, 1)
+ON CONFLICT (key) DO UPDATE SET
+    count = CASE WHEN w.started_at <= %(begin)s THEN 1 ELSE w.count + 1 END,
+    started_at = CASE WHEN w.started_at <= %(begin)s THEN EXCLUDED.started_at ELSE w.started_at END
+RETURNING count, started_at
+"""
+
+
+def seconds_over_limit(key: str, *, limit: int, per: timedelta, now: datetime) -> int:
+    """Count one use of `key`; 0 while within `limit` uses a window, else the seconds until the next window."""
+    with connection.cursor() as cursor:
+        cursor.execute(COUNT_SQL, {"key": key, "now": now, "begin": now - per})
+        row: tuple[Any, ...] = cursor.fetchone()
+    count, started_at = row
+    return 0 if count <= limit else max(1, int((started_at + per - now).total_seconds()) + 1)

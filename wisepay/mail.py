@@ -1,0 +1,52 @@
+"""E-mail: one template pair a message, a fixed Message-ID so that a repeat is seen as one."""
+
+import smtplib
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.core.mail import EmailMultiAlternatives
+from django.template.loader import render_to_string
+
+from wisepay.errors import Unavailable
+
+
+def send_mail(
+    template: str,
+    *,
+    to: str,
+    subject: str,
+    message_id: str,
+    context: dict[str, Any],
+    sender_name: str = "",
+    reply_to: str = "",
+) -> None:
+    """Render `<template>.txt` and `<template>.html` and send them.
+
+    Raises Unavailable when the mail server cannot take it now, SMTPRecipientsRefused when it never will.
+    """
+    context = {"public_url": settings.PUBLIC_URL, "subject": subject, **context}
+    address = settings.DEFAULT_FROM_EMAIL.rpartition("<")[2].rstrip(">")
+    message = EmailMultiAlternatives(
+        subject=" ".join(subject.split()),
+        body=render_to_string(f"{template}.txt", context),
+        from_email=f"{quoted(sender_name)} <{address}>" if sender_name else settings.DEFAULT_FROM_EMAIL,
+        to=[to],
+        reply_to=[reply_to] if reply_to else [],
+        headers={
+            "Message-ID": f"<{message_id}@{urlsplit(settings.PUBLIC_URL).hostname}>",
+            "Auto-Submitted": "auto-generated",
+        },
+    )
+    message.attach_alternative(render_to_string(f"{template}.html", context), "text/html")
+    try:
+        message.send()
+    except smtplib.SMTPRecipientsRefused:
+        raise
+    except (OSError, smtplib.SMTPException) as error:
+        raise Unavailable(f"the mail server does not take mail now ({type(error).__name__})") from error
+
+
+def quoted(name: str) -> str:
+    """A display name that is safe in a From header."""
+    return '"' + " ".join(name.replace("\\", "").replace('"', "").split()) + '"'

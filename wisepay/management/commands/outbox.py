@@ -1,0 +1,51 @@
+"""`manage.py outbox`: what waits, what is dead, and how to move it."""
+
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+from django.utils import timezone
+
+from wisepay import outbox
+from wisepay.models import OutboxMessage
+
+
+class Command(BaseCommand):
+    """List, deliver, retry and inspect outbox messages."""
+
+    help = "Show and move outbox messages: list, dead, retry KEY (or --all-dead), deliver."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("act", choices=["list", "dead", "retry", "deliver"], nargs="?", default="list")
+        parser.add_argument("key", nargs="?")
+        parser.add_argument("--all-dead", action="store_true", help="retry every dead message")
+        parser.add_argument("--limit", type=int, default=50)
+
+    def handle(self, *_: Any, **options: Any) -> None:
+        act = options["act"]
+        if act == "retry":
+            self.retry(options["key"], all_dead=options["all_dead"])
+        elif act == "deliver":
+            keys = outbox.due_keys(now=timezone.now(), limit=options["limit"])
+            done = sum(outbox.deliver(key, now=timezone.now()) for key in keys)
+            self.stdout.write(f"{done} delivered")
+        else:
+            self.show("dead" if act == "dead" else "pending", limit=options["limit"])
+
+    def show(self, state: str, *, limit: int) -> None:
+        """Print the messages in `state`, the next to run first."""
+        messages = OutboxMessage.objects.filter(state=state).order_by("run_after", "id")
+        for m in messages[:limit]:
+            self.stdout.write(f"{m.run_after:%Y-%m-%d %H:%M:%S}Z  tries {m.attempts:<3} {m.handler:<32} {m.key}")
+            if m.last_error:
+                self.stdout.write(f"    {m.last_error.splitlines()[0][:160]}")
+        self.stdout.write(f"{messages.count()} {state}")
+
+    def retry(self, key: str | None, *, all_dead: bool) -> None:
+        """Make one message, or every dead one, due now."""
+        messages = OutboxMessage.objects.filter(state="dead") if all_dead else OutboxMessage.objects.filter(key=key)
+        if not all_dead and not messages:
+            raise CommandError("Name a message: manage.py outbox retry KEY, or --all-dead.")
+        for message in messages:
+            outbox.revive(message, now=timezone.now())
+        self.stdout.write(f"{len(messages)} due now")

@@ -1,0 +1,120 @@
+"""Tables of the ground: people, the outbox, the audit log, steps of stateful rows."""
+
+from typing import Any, ClassVar
+
+from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
+from django.contrib.auth.models import PermissionsMixin
+from django.db import models
+from django.db.models.functions import Lower
+from django.utils import timezone
+
+from wisepay.references import new_reference
+from wisepay.states import StateChange
+
+__all__ = ["AuditEntry", "OutboxMessage", "RateWindow", "StateChange", "User"]
+
+
+class UserManager(BaseUserManager["User"]):
+    """Makes users; an e-mail address is compared without regard to case."""
+
+    def create_user(self, email: str, password: str | None = None, **fields: Any) -> "User":
+        """A user who signs in with `email`; without a password they cannot sign in yet."""
+        user = self.model(email=self.normalize_email(email).lower(), **fields)
+        user.set_password(password)
+        user.save(using=self._db)
+        return user
+
+    def create_superuser(self, email: str, password: str | None = None, **fields: Any) -> "User":
+        """An operator with every permission in the admin."""
+        return self.create_user(email, password, **{"is_staff": True, "is_superuser": True, **fields})
+
+    def get_by_natural_key(self, username: str | None) -> "User":
+        return self.get(email__iexact=username)
+
+
+class User(AbstractBaseUser, PermissionsMixin):
+    """A person, known by e-mail address, whichever merchants and payer companies they belong to."""
+
+    reference = models.CharField(max_length=20, unique=True, default=new_reference, editable=False)
+    email = models.EmailField(max_length=254)
+    name = models.CharField(max_length=120, blank=True)
+    is_active = models.BooleanField(default=True)
+    is_staff = models.BooleanField(default=False)
+    joined_at = models.DateTimeField(default=timezone.now)
+
+    objects: ClassVar[UserManager] = UserManager()
+
+    USERNAME_FIELD = "email"
+    EMAIL_FIELD = "email"
+    REQUIRED_FIELDS: ClassVar[list[str]] = []
+
+    class Meta:
+        constraints = [models.UniqueConstraint(Lower("email"), name="one_user_per_email")]
+
+    def __str__(self) -> str:
+        return self.name or self.email
+
+    def get_full_name(self) -> str:
+        return self.name
+
+
+class OutboxMessage(models.Model):
+    """A promise to run `handler(**kwargs)` at least once, made in the transaction of its cause."""
+
+    class State(models.TextChoices):
+        PENDING = "pending"
+        DONE = "done"
+        DEAD = "dead"
+
+    key = models.CharField(max_length=200, unique=True)
+    handler = models.CharField(max_length=80)
+    kwargs = models.JSONField(default=dict)
+    state = models.CharField(max_length=10, choices=State, default=State.PENDING)
+    run_after = models.DateTimeField()
+    claim = models.UUIDField(null=True)
+    attempts = models.PositiveIntegerField(default=0)
+    last_error = models.TextField(blank=True)
+    created_at = models.DateTimeField(default=timezone.now)
+    finished_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=models.Q(state__in=["pending", "done", "dead"]), name="outbox_state")
+        ]
+        indexes = [
+            models.Index(fields=["run_after", "id"], condition=models.Q(state="pending"), name="outbox_due"),
+            models.Index(fields=["finished_at"], condition=models.Q(state="done"), name="outbox_done"),
+            models.Index(fields=["id"], condition=models.Q(state="dead"), name="outbox_dead"),
+        ]
+
+    def __str__(self) -> str:
+        return self.key
+
+
+class AuditEntry(models.Model):
+    """Who did what to which merchant's things; written once, never changed."""
+
+    merchant_id = models.BigIntegerField(null=True)
+    user = models.ForeignKey(User, on_delete=models.SET_NULL, null=True, related_name="+")
+    act = models.CharField(max_length=80)
+    subject = models.CharField(max_length=120, blank=True)
+    detail = models.CharField(max_length=300, blank=True)
+    ip = models.GenericIPAddressField(null=True)
+    at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        indexes = [models.Index(fields=["merchant_id", "-at"], name="audit_merchant")]
+
+    def __str__(self) -> str:
+        return self.act
+
+
+class RateWindow(models.Model):
+    """How often `key` was used in the window that began at `started_at`."""
+
+    key = models.CharField(max_length=120, primary_key=True)
+    started_at = models.DateTimeField()
+    count = models.PositiveIntegerField()
+
+    def __str__(self) -> str:
+        return self.key

@@ -1,0 +1,79 @@
+"""Money: integer minor units and an ISO 4217 currency, never a float."""
+
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from functools import cache
+
+from babel.core import get_global
+from babel.numbers import format_currency
+
+
+class BadAmount(ValueError):
+    """The text is not an amount in this currency; the message says why, in words for a person."""
+
+
+@cache
+def currencies() -> frozenset[str]:
+    """Codes of the currencies that are legal tender somewhere today (Unicode CLDR)."""
+    rows = get_global("territory_currencies").values()
+    return frozenset(code for row in rows for code, _start, end, tender in row if tender and end is None)
+
+
+@cache
+def digits_of(currency: str) -> int:
+    """How many decimals `currency` has: 2 for AUD, 0 for JPY, 3 for KWD."""
+    fractions = get_global("currency_fractions")
+    return int(fractions.get(currency, fractions["DEFAULT"])[0])
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Money:
+    """`amount` minor units (cents) of `currency`. Sums of two currencies raise ValueError."""
+
+    amount: int
+    currency: str
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.amount, int) or isinstance(self.amount, bool):
+            raise TypeError("money is counted in integer minor units")
+
+    @classmethod
+    def parse(cls, text: str, currency: str) -> "Money":
+        """Read a plain decimal string such as "625.00". Raises BadAmount."""
+        if currency not in currencies():
+            raise BadAmount("This is not a currency we know.")
+        if not isinstance(text, str) or not text.isascii() or not text.replace(".", "", 1).isdigit():
+            raise BadAmount('Write the amount as digits with a point, for example "625.00".')
+        try:
+            value = Decimal(text)
+        except InvalidOperation:
+            raise BadAmount('Write the amount as digits with a point, for example "625.00".') from None
+        digits = digits_of(currency)
+        if len(text.partition(".")[2]) > digits:
+            raise BadAmount(f"{currency} has {digits or 'no'} decimals; this amount has more.")
+        minor = int(value.scaleb(digits))
+        if minor >= 10**12:
+            raise BadAmount("This amount is too large.")
+        return cls(minor, currency)
+
+    @property
+    def decimal(self) -> Decimal:
+        """The amount in major units, with exactly the currency's decimals."""
+        digits = digits_of(self.currency)
+        return Decimal(self.amount).scaleb(-digits).quantize(Decimal(1).scaleb(-digits))
+
+    @property
+    def plain(self) -> str:
+        """The wire form, for example "625.00"."""
+        return format(self.decimal, "f")
+
+    def __add__(self, other: "Money") -> "Money":
+        if self.currency != other.currency:
+            raise ValueError("two currencies do not add up")
+        return Money(self.amount + other.amount, self.currency)
+
+    def __str__(self) -> str:
+        return format_currency(self.decimal, self.currency, locale="en")
+
+    def __bool__(self) -> bool:
+        return self.amount != 0

@@ -1,0 +1,131 @@
+"""The outbox: consequences are rows that commit with their cause and are delivered at least once.
+
+A handler is called with its ids and `now`; it returns, or raises Retry or Unavailable for weather.
+Any other exception ends the message as dead: visible, alerting and revivable.
+A Celery message is only a hint that a row is due; the sweeper is the guarantee.
+"""
+
+import uuid
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+import structlog
+from django.db import InterfaceError, OperationalError, transaction
+from django.utils import timezone
+
+from wisepay.celery import app
+from wisepay.errors import Unavailable
+from wisepay.logs import redact_text
+from wisepay.models import OutboxMessage
+
+log = structlog.get_logger(__name__)
+
+Handler = Callable[..., None]
+HANDLERS: dict[str, Handler] = {}
+LEASE = timedelta(seconds=150)  # longer than a worker may live on one task
+FIRST_PAUSE, LONGEST_PAUSE = 5.0, 3600.0
+KEEP_DONE = timedelta(days=30)
+
+
+class Retry(Exception):
+    """The work could not be finished now; deliver it again after `after` seconds (None: growing pauses)."""
+
+    def __init__(self, reason: str, *, after: float | None = None) -> None:
+        super().__init__(reason)
+        self.after = after
+
+
+def handler(name: str) -> Callable[[Handler], Handler]:
+    """Register the decorated function as `name` ("<app>.<verb_noun>"); names are never reused."""
+
+    def register(function: Handler) -> Handler:
+        if HANDLERS.setdefault(name, function) is not function:
+            raise ValueError(f"two outbox handlers are called {name}")
+        return function
+
+    return register
+
+
+def put(key: str, name: str, *, run_after: datetime | None = None, **kwargs: int | str) -> None:
+    """Promise that handler `name` runs with `kwargs` (ids only). The same key again changes nothing."""
+    message = OutboxMessage(key=key, handler=name, kwargs=kwargs, run_after=run_after or timezone.now())
+    OutboxMessage.objects.bulk_create([message], ignore_conflicts=True)
+    if run_after is None or run_after <= timezone.now():
+        transaction.on_commit(lambda: hint(key))
+
+
+def arm(key: str, name: str, *, now: datetime, **kwargs: int | str) -> None:
+    """Make the standing message `key` due now, whether it is new, waiting, running or done.
+
+    One that is running is run once more afterwards, so nothing that came meanwhile is missed.
+    """
+    fresh = {"handler": name, "kwargs": kwargs, "state": "pending", "run_after": now, "claim": None}
+    OutboxMessage.objects.update_or_create(key=key, defaults={**fresh, "finished_at": None, "attempts": 0})
+    transaction.on_commit(lambda: hint(key))
+
+
+def hint(key: str) -> None:
+    """Tell a worker that `key` is due. Losing the hint, or the broker, loses no work."""
+    try:
+        app.send_task("wisepay.tasks.deliver", kwargs={"key": key}, ignore_result=True, retry=False)
+    except Exception as error:  # whatever the broker's client raises: the sweeper will come by
+        log.warning("outbox.hint_lost", message=key, error=type(error).__name__)
+
+
+def deliver(key: str, *, now: datetime) -> bool:
+    """Run the handler of `key` if it is due and nobody else is at it. True when it was run."""
+    claim = uuid.uuid4()
+    due = OutboxMessage.objects.filter(key=key, state="pending", run_after__lte=now)
+    if not due.update(claim=claim, run_after=now + LEASE):
+        return False
+    message = OutboxMessage.objects.get(key=key)
+    with structlog.contextvars.bound_contextvars(outbox=key, handler=message.handler):
+        outcome = _run(message, now=now)
+        # Only the claimant writes the outcome: a lease that ran out belongs to its next holder.
+        OutboxMessage.objects.filter(pk=message.pk, claim=claim).update(
+            claim=None, attempts=message.attempts + 1, **outcome
+        )
+    return True
+
+
+def _run(message: OutboxMessage, *, now: datetime) -> dict[str, object]:
+    """Call the handler; answer the columns that say how it went."""
+    try:
+        HANDLERS[message.handler](now=now, **message.kwargs)
+    except Retry as error:
+        return _again(message, str(error), after=error.after, now=now)
+    except Unavailable as error:
+        return _again(message, str(error), after=error.retry_after, now=now)
+    except (OperationalError, InterfaceError) as error:
+        return _again(message, f"database: {error}", after=None, now=now)
+    except Exception as error:
+        log.exception("outbox.dead")
+        text = redact_text(f"{type(error).__name__}: {error}")
+        return {"state": "dead", "last_error": text[:2000], "finished_at": now}
+    return {"state": "done", "last_error": "", "finished_at": now}
+
+
+def _again(message: OutboxMessage, reason: str, *, after: float | None, now: datetime) -> dict[str, object]:
+    pause = after if after is not None else min(FIRST_PAUSE * 2 ** min(message.attempts, 12), LONGEST_PAUSE)
+    log.info("outbox.retry", reason=reason, after=round(pause, 1))
+    return {"run_after": now + timedelta(seconds=pause), "last_error": redact_text(reason)[:2000]}
+
+
+def due_keys(*, now: datetime, limit: int = 500) -> list[str]:
+    """Keys of the messages that are due, oldest first."""
+    due = OutboxMessage.objects.filter(state="pending", run_after__lte=now)
+    return list(due.order_by("run_after", "id").values_list("key", flat=True)[:limit])
+
+
+def revive(message: OutboxMessage, *, now: datetime) -> None:
+    """Make a waiting or dead message due at once."""
+    with transaction.atomic():
+        OutboxMessage.objects.filter(pk=message.pk).exclude(state="done").update(
+            state="pending", run_after=now, claim=None, finished_at=None
+        )
+        transaction.on_commit(lambda: hint(message.key))
+
+
+def prune(*, now: datetime) -> int:
+    """Delete messages done longer ago than KEEP_DONE; answers how many."""
+    return OutboxMessage.objects.filter(state="done", finished_at__lt=now - KEEP_DONE).delete()[0]

@@ -1,0 +1,90 @@
+"""Stateful rows: named transitions, each one locked, checked and written down."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, ClassVar, Self
+
+from django.db import models, transaction
+
+
+class IllegalTransition(Exception):
+    """The row's state does not lead to the state that was asked for."""
+
+
+class StateChange(models.Model):
+    """One step of one stateful row: what it was, what it became, when, who caused it and why."""
+
+    subject = models.CharField(max_length=60)
+    subject_id = models.BigIntegerField()
+    from_state = models.CharField(max_length=20)
+    to_state = models.CharField(max_length=20)
+    reason = models.CharField(max_length=300, blank=True)
+    by = models.CharField(max_length=120, blank=True)
+    at = models.DateTimeField()
+
+    class Meta:
+        app_label = "wisepay"
+        indexes = [models.Index(fields=["subject", "subject_id", "at"], name="statechange_subject")]
+
+
+class Stateful(models.Model):
+    """A row with a `state`, whose class says in TRANSITIONS which states follow which."""
+
+    TRANSITIONS: ClassVar[Mapping[str, frozenset[str]]]
+
+    state = models.CharField(max_length=20)
+    state_at = models.DateTimeField()
+
+    class Meta:
+        abstract = True
+
+    @classmethod
+    def states(cls) -> list[str]:
+        """Every state of this class, in the order of its table."""
+        found = dict.fromkeys(cls.TRANSITIONS)
+        for targets in cls.TRANSITIONS.values():
+            found.update(dict.fromkeys(sorted(targets)))
+        return list(found)
+
+    def move_to(self, state: str, *, now: datetime, by: str, reason: str = "", **changes: Any) -> bool:
+        """Lock the row and move it to `state`, writing `changes` to its other columns with it.
+
+        Answers False, and writes nothing, when the row is already there. Raises IllegalTransition.
+        Needs an open transaction; the caller's copy of the row is brought up to date.
+        """
+        locked = self.lock()
+        if locked.state == state:
+            self.refresh_from_db()
+            return False
+        if state not in self.TRANSITIONS.get(locked.state, frozenset()):
+            raise IllegalTransition(f"{self._meta.label_lower} {self.pk}: {locked.state} does not lead to {state}")
+        StateChange.objects.create(
+            subject=self._meta.label_lower,
+            subject_id=self.pk,
+            from_state=locked.state,
+            to_state=state,
+            reason=reason[:300],
+            by=by[:120],
+            at=now,
+        )
+        type(self)._base_manager.filter(pk=self.pk).update(state=state, state_at=now, **changes)
+        self.state, self.state_at = state, now
+        for name, value in changes.items():
+            setattr(self, name, value)
+        return True
+
+    def lock(self) -> Self:
+        """The row as the database has it, locked until the open transaction ends."""
+        if not transaction.get_connection().in_atomic_block:
+            raise transaction.TransactionManagementError("a state moves only inside a transaction")
+        return type(self)._base_manager.select_for_update(of=("self",)).get(pk=self.pk)
+
+    def history(self) -> "models.QuerySet[StateChange]":
+        """The row's steps, oldest first."""
+        return StateChange.objects.filter(subject=self._meta.label_lower, subject_id=self.pk).order_by("at", "pk")
+
+
+def known_state(cls_transitions: Mapping[str, frozenset[str]], *, name: str) -> models.CheckConstraint:
+    """The CHECK constraint that lets only states of the table into the column."""
+    known = set(cls_transitions) | {s for targets in cls_transitions.values() for s in targets}
+    return models.CheckConstraint(condition=models.Q(state__in=sorted(known)), name=name)

@@ -1,0 +1,73 @@
+"""Template words of the house: money, state badges, the merchant's clock."""
+
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+from django import template
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from wisepay.money import Money
+
+register = template.Library()
+
+# state -> (tone of the badge, what a person reads)
+BADGES = {
+    "open": ("quiet", "Open"),
+    "created": ("quiet", "Starting"),
+    "processing": ("busy", "Processing"),
+    "requires_action": ("busy", "Waiting for the bank"),
+    "succeeded": ("good", "Paid"),
+    "paid": ("good", "Paid"),
+    "saved": ("good", "Method saved"),
+    "failed": ("bad", "Failed"),
+    "cancelled": ("quiet", "Cancelled"),
+    "expired": ("quiet", "Expired"),
+    "withdrawn": ("quiet", "Withdrawn"),
+    "reversed": ("bad", "Reversed"),
+    "pending": ("busy", "Waiting"),
+    "sent": ("busy", "Sending"),
+    "posted": ("good", "In the books"),
+    "rejected": ("bad", "Refused"),
+    "draft": ("busy", "Draft"),
+    "approved": ("good", "Approved"),
+    "applied": ("good", "Applied"),
+    "removed": ("quiet", "Removed"),
+    "never": ("quiet", "Not connected"),
+    "connected": ("good", "Connected"),
+    "broken": ("bad", "Broken"),
+    "disconnected": ("quiet", "Disconnected"),
+    "done": ("good", "Done"),
+    "dead": ("bad", "Stopped"),
+}
+
+
+@register.filter
+def money(value: Money) -> str:
+    """Money as a person reads it, for example A$625.00; anything else is a mistake in the template."""
+    if not isinstance(value, Money):
+        raise TypeError("|money takes Money")
+    return str(value)
+
+
+@register.simple_tag
+def badge(state: str) -> SafeString:
+    """The one way a state is shown."""
+    tone, text = BADGES[state]
+    return format_html('<span class="badge badge-{}" data-state="{}">{}</span>', tone, state, text)
+
+
+@register.filter
+def in_zone(value: datetime | None, zone: str) -> datetime | None:
+    """`value` in the time zone named `zone`, naive on purpose so that no filter shifts it again."""
+    return value.astimezone(ZoneInfo(zone)).replace(tzinfo=None) if value else None
+
+
+@register.simple_tag
+def when(value: datetime | None, zone: str = "UTC") -> SafeString:
+    """An instant as `<time>`, in the merchant's zone, exact in its tooltip."""
+    if value is None:
+        return format_html('<span class="muted">{}</span>', "never")
+    local = value.astimezone(ZoneInfo(zone))
+    text = f"{local.day} {local:%b %Y, %H:%M}"
+    return format_html('<time datetime="{}" title="{}">{}</time>', value.astimezone(UTC).isoformat(), zone, text)

@@ -1,0 +1,36 @@
+"""Pages that belong to no app: health checks and the error pages."""
+
+from django.db import connection
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
+from django.views.decorators.csrf import requires_csrf_token
+
+
+def alive(request: HttpRequest) -> HttpResponse:
+    """The process answers."""
+    return JsonResponse({"alive": True})
+
+
+def ready(request: HttpRequest) -> HttpResponse:
+    """The process can reach its database."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
+    return JsonResponse({"ready": True})
+
+
+@requires_csrf_token
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """The page for a path that leads nowhere, or nowhere for this person."""
+    return render(request, "error.html", {"title": "This page does not exist"}, status=404)
+
+
+@requires_csrf_token
+def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """The page for something this person may not do."""
+    return render(request, "error.html", {"title": "You can't do this"}, status=403)
+
+
+@requires_csrf_token
+def server_error(request: HttpRequest) -> HttpResponse:
+    """The page when we failed; it needs no database."""
+    return render(request, "error.html", {"title": "Something went wrong on our side"}, status=500)
