@@ -1,0 +1,1 @@
+"""The tenant: merchants, their people, links, terms and notifications."""

@@ -1,0 +1,33 @@
+"""Forms of the tenant's own settings."""
+
+from typing import TYPE_CHECKING
+from zoneinfo import available_timezones
+
+from django import forms
+
+from merchants.models import EventNotification, Merchant
+
+if TYPE_CHECKING:
+    ModelForm = forms.ModelForm[Merchant]
+else:
+    ModelForm = forms.ModelForm
+
+
+class DetailsForm(ModelForm):
+    """Name, time zone, how payers reach the merchant, and whether payments are taken at all."""
+
+    time_zone = forms.ChoiceField(choices=[(z, z) for z in sorted(available_timezones()) if "/" in z or z == "UTC"])
+
+    class Meta:
+        model = Merchant
+        fields = ["name", "time_zone", "contact_email", "contact_phone", "takes_payments"]
+        labels = {"takes_payments": "Payments enabled", "contact_email": "Contact e-mail"}
+        help_texts = {"takes_payments": "Account Merchant Payment Status. When off, nothing can be paid."}
+
+
+class EventsForm(forms.Form):
+    """Which events the merchant wants to hear of."""
+
+    events = forms.MultipleChoiceField(
+        choices=EventNotification.Event.choices, required=False, widget=forms.CheckboxSelectMultiple
+    )

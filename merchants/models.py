@@ -1,0 +1,138 @@
+"""Tables of the tenant: merchant, membership, PayNow Links, event notifications."""
+
+from typing import ClassVar
+from zoneinfo import ZoneInfo
+
+from django.core.exceptions import ValidationError
+from django.db import models
+from django.utils import timezone
+
+from wisepay.models import User
+from wisepay.references import new_reference
+from wisepay.secrets import SecretField
+
+
+def known_zone(value: str) -> None:
+    """Refuse a time zone that nobody has."""
+    try:
+        ZoneInfo(value)
+    except (KeyError, ValueError, OSError):
+        raise ValidationError("Choose a time zone such as Australia/Sydney.") from None
+
+
+class Merchant(models.Model):
+    """An IT service provider: the tenant that every other row belongs to."""
+
+    reference = models.CharField(max_length=20, unique=True, default=new_reference, editable=False)
+    name = models.CharField(max_length=120)
+    time_zone = models.CharField(max_length=60, default="UTC", validators=[known_zone])
+    contact_email = models.EmailField(blank=True, help_text="Payers are given this address when they need help.")
+    contact_phone = models.CharField(max_length=40, blank=True)
+    takes_payments = models.BooleanField(default=True, help_text="Account Merchant Payment Status")
+    created_at = models.DateTimeField(default=timezone.now)
+    members = models.ManyToManyField(User, through="Membership", related_name="merchants")
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The merchant's time zone."""
+        return ZoneInfo(self.time_zone)
+
+
+class Membership(models.Model):
+    """A person's role at a merchant."""
+
+    class Role(models.TextChoices):
+        ADMIN = "admin", "Merchant admin"
+        USER = "user", "Merchant user"
+
+    merchant = models.ForeignKey(Merchant, on_delete=models.CASCADE, related_name="memberships")
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="memberships")
+    role = models.CharField(max_length=10, choices=Role, default=Role.USER)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["merchant", "user"], name="one_role_per_merchant")]
+
+    def __str__(self) -> str:
+        return f"{self.user} at {self.merchant}"
+
+
+class PayNowLink(models.Model):
+    """A generated PayNow Link: the key with which mails and the Virtual Terminal reach Pay Now."""
+
+    class Kind(models.TextChoices):
+        EVENT_NOTIFICATION = "event_notification", "Event Notification"
+        QUICK_LINK = "quick_link", "Quick Link"
+
+    merchant = models.ForeignKey(Merchant, on_delete=models.CASCADE, related_name="paynow_links")
+    kind = models.CharField(max_length=20, choices=Kind)
+    api_key = SecretField()
+    acts_as = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
+    is_active = models.BooleanField(default=True)
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["merchant", "kind"],
+                condition=models.Q(is_active=True),
+                name="one_active_link_per_kind",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.get_kind_display()
+
+
+class EventNotification(models.Model):
+    """Whether a merchant wants to hear of an event."""
+
+    class Event(models.TextChoices):
+        PREPAYMENT_PROCESSED = "prepayment_processed", "Prepayment Processed Successfully"
+        POSTING_REFUSED = "posting_refused", "Accounting Posting Refused"
+        CONNECTION_BROKEN = "connection_broken", "Accounting Connection Broken"
+
+    WHY: ClassVar[dict[str, str]] = {
+        "prepayment_processed": "A quote was paid. Needed before quotes can be paid.",
+        "posting_refused": "The accounting package refused a document and somebody has to look.",
+        "connection_broken": "The accounting package no longer accepts our connection.",
+    }
+
+    merchant = models.ForeignKey(Merchant, on_delete=models.CASCADE, related_name="event_notifications")
+    event = models.CharField(max_length=40, choices=Event)
+    is_enabled = models.BooleanField(default=False)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["merchant", "event"], name="one_setting_per_event")]
+
+    def __str__(self) -> str:
+        return self.get_event_display()
+
+    @property
+    def why(self) -> str:
+        """What the event means, in a sentence."""
+        return self.WHY[self.event]
+
+
+class Notification(models.Model):
+    """One person told of one event: in the app, and by e-mail unless they are told not to."""
+
+    merchant = models.ForeignKey(Merchant, on_delete=models.CASCADE, related_name="notifications")
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="notifications")
+    key = models.CharField(max_length=120)
+    event = models.CharField(max_length=40, choices=EventNotification.Event)
+    title = models.CharField(max_length=160)
+    body = models.CharField(max_length=500)
+    path = models.CharField(max_length=200)
+    created_at = models.DateTimeField(default=timezone.now)
+    emailed_at = models.DateTimeField(null=True)
+    read_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["user", "key"], name="told_once")]
+        indexes = [models.Index(fields=["user", "merchant", "-created_at"], name="notification_of_user")]
+
+    def __str__(self) -> str:
+        return self.title

@@ -1,0 +1,19 @@
+"""Paths of the tenant's own pages."""
+
+from django.urls import path
+
+from merchants import views
+
+app_name = "merchants"
+urlpatterns = [
+    path("", views.home, name="home"),
+    path("m/<slug:merchant_ref>/", views.dashboard, name="dashboard"),
+    path("m/<slug:merchant_ref>/configure/merchants/", views.list_merchants, name="list"),
+    path("m/<slug:merchant_ref>/configure/merchants/details", views.edit_details, name="details"),
+    path("m/<slug:merchant_ref>/configure/merchants/paynow-links", views.paynow_links, name="paynow_links"),
+    path("m/<slug:merchant_ref>/configure/event-notifications", views.edit_events, name="events"),
+    path("m/<slug:merchant_ref>/notifications/", views.notifications, name="notifications"),
+    path("m/<slug:merchant_ref>/notifications/bell", views.bell, name="bell"),
+    path("m/<slug:merchant_ref>/notifications/<int:pk>/read", views.read_notification, name="read_notification"),
+    path("m/<slug:merchant_ref>/audit", views.audit_log, name="audit"),
+]

@@ -1,0 +1,119 @@
+"""Pages of the console that belong to the tenant itself."""
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from merchants import services
+from merchants.access import MerchantRequest, merchant_page
+from merchants.forms import DetailsForm, EventsForm
+from merchants.models import Merchant, Notification, PayNowLink
+from wisepay.audit import record_request
+from wisepay.http import never_cached
+from wisepay.models import AuditEntry
+
+PAGE = 50
+
+
+@never_cached
+@login_required
+@require_GET
+def home(request: HttpRequest) -> HttpResponse:
+    """Straight to the dashboard of the only merchant, or a choice."""
+    found = list(Merchant.objects.filter(memberships__user=request.user.pk).order_by("name"))
+    if len(found) == 1:
+        return redirect("merchants:dashboard", found[0].reference)
+    return render(request, "merchants/home.html", {"merchants": found})
+
+
+@require_GET
+@merchant_page()
+def dashboard(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
+    """The first room: panels of every floor."""
+    return render(request, "merchants/dashboard.html", {"merchant": merchant})
+
+
+@require_GET
+@merchant_page(admin=True)
+def list_merchants(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
+    """Configure > Merchants."""
+    return render(request, "merchants/list.html", {"merchant": merchant})
+
+
+@require_http_methods(["GET", "POST"])
+@merchant_page(admin=True)
+def edit_details(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
+    """The Details tab."""
+    form = DetailsForm(request.POST or None, instance=merchant)
+    if request.method == "POST" and form.is_valid():
+        form.save()
+        record_request(request, "merchant.details_saved", merchant_id=merchant.pk)
+        messages.success(request, "Details saved.")
+        return redirect("merchants:details", merchant.reference)
+    status = 422 if form.errors else 200
+    return render(request, "merchants/details.html", {"merchant": merchant, "form": form}, status=status)
+
+
+@require_http_methods(["GET", "POST"])
+@merchant_page(admin=True)
+def paynow_links(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
+    """The PayNow Links tab: generate, and see which are active."""
+    kinds = PayNowLink.Kind
+    if request.method == "POST" and request.POST.get("kind") in kinds.values:
+        link = services.generate_paynow_link(merchant, kind=request.POST["kind"], acts_as=request.user)
+        record_request(request, "paynow_link.generated", merchant_id=merchant.pk, subject=link.kind)
+        messages.success(request, f"PayNow Link for {link} generated.")
+        return redirect("merchants:paynow_links", merchant.reference)
+    active = {link.kind: link for link in merchant.paynow_links.filter(is_active=True).select_related("acts_as")}
+    rows = [{"kind": kind, "label": kind.label, "link": active.get(kind.value)} for kind in kinds]
+    return render(request, "merchants/paynow_links.html", {"merchant": merchant, "rows": rows})
+
+
+@require_http_methods(["GET", "POST"])
+@merchant_page(admin=True)
+def edit_events(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
+    """The Event Notifications tab."""
+    form = EventsForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        services.enable_events(merchant, events=set(form.cleaned_data["events"]))
+        record_request(request, "events.saved", merchant_id=merchant.pk)
+        messages.success(request, "Event notifications saved.")
+        return redirect("merchants:events", merchant.reference)
+    rows = merchant.event_notifications.order_by("pk")
+    return render(request, "merchants/events.html", {"merchant": merchant, "rows": rows})
+
+
+@require_GET
+@merchant_page()
+def notifications(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
+    """What this person was told, newest first."""
+    rows = Notification.objects.filter(user=request.user, merchant=merchant).order_by("-created_at")[:PAGE]
+    return render(request, "merchants/notifications.html", {"merchant": merchant, "rows": rows})
+
+
+@require_GET
+@merchant_page()
+def bell(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
+    """The number on the bell."""
+    unread = Notification.objects.filter(user=request.user, merchant=merchant, read_at=None).count()
+    return render(request, "merchants/bell.html", {"merchant": merchant, "unread": unread})
+
+
+@require_POST
+@merchant_page()
+def read_notification(request: MerchantRequest, merchant: Merchant, pk: int) -> HttpResponse:
+    """Open one notification: it counts as read, and the page it is about comes."""
+    told = get_object_or_404(Notification, pk=pk, user=request.user, merchant=merchant)
+    Notification.objects.filter(pk=told.pk, read_at=None).update(read_at=timezone.now())
+    return redirect(told.path)
+
+
+@require_GET
+@merchant_page(admin=True)
+def audit_log(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
+    """Who did what."""
+    rows = AuditEntry.objects.filter(merchant_id=merchant.pk).select_related("user").order_by("-at")[:200]
+    return render(request, "merchants/audit.html", {"merchant": merchant, "rows": rows})
