@@ -1,0 +1,101 @@
+"""Tables of the connections floor."""
+
+from datetime import datetime
+from typing import ClassVar
+
+from django.db import models
+from django.utils import timezone
+
+from merchants.models import Merchant
+from wisepay.models import User
+from wisepay.references import new_reference
+from wisepay.secrets import SecretField
+from wisepay.states import Stateful, known_state
+
+
+class Tier(models.TextChoices):
+    """Which kind of work a connection carries."""
+
+    WISE_PAY = "wise_pay", "Wise-Pay"
+    COMPANY = "company", "Company"
+    SERVICE = "service", "Service"
+
+
+CONNECTION_TRANSITIONS = {
+    "never": frozenset({"connected"}),
+    "connected": frozenset({"broken", "disconnected"}),
+    "broken": frozenset({"connected", "disconnected"}),
+    "disconnected": frozenset({"connected"}),
+}
+
+
+class Connection(Stateful):
+    """A merchant's authorised access to one organisation of an accounting package, for one tier."""
+
+    TRANSITIONS = CONNECTION_TRANSITIONS
+    DESCRIPTIONS: ClassVar[dict[str, str]] = {
+        "wise_pay": "What people cause: payments, and downloads of the latest accounting data.",
+        "company": "Payment Sync, and what the accounting package tells us.",
+        "service": "Background services such as the automatic payment scheduler.",
+    }
+
+    merchant = models.ForeignKey(Merchant, on_delete=models.CASCADE, related_name="connections")
+    tier = models.CharField(max_length=10, choices=Tier)
+    provider = models.CharField(max_length=20, blank=True)
+    client_id = models.CharField(max_length=120, blank=True, help_text="The app that the tokens were made with.")
+    organisation_id = models.CharField(max_length=60, blank=True)
+    organisation_name = models.CharField(max_length=160, blank=True)
+    remote_id = models.CharField(max_length=60, blank=True, help_text="The provider's id of this connection.")
+    access_token = SecretField(blank=True, default="")
+    refresh_token = SecretField(blank=True, default="")
+    access_expires_at = models.DateTimeField(null=True)
+    connected_at = models.DateTimeField(null=True)
+    tested_at = models.DateTimeField(null=True)
+    test_passed = models.BooleanField(null=True)
+    blocked_until = models.DateTimeField(null=True, help_text="No call before this instant.")
+    last_error = models.CharField(max_length=300, blank=True)
+    failures = models.PositiveIntegerField(default=0, help_text="Calls without an answer since the last good one.")
+    draining_until = models.DateTimeField(null=True, help_text="A worker is posting documents until then.")
+
+    class Meta:
+        constraints = [
+            known_state(CONNECTION_TRANSITIONS, name="connection_state"),
+            models.UniqueConstraint(fields=["merchant", "tier"], name="one_connection_per_tier"),
+            models.CheckConstraint(condition=models.Q(tier__in=Tier.values), name="known_tier"),
+            models.CheckConstraint(
+                condition=~models.Q(state="connected") | ~models.Q(refresh_token="") & ~models.Q(organisation_id=""),
+                name="connected_has_tokens",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_tier_display()} connection of {self.merchant}"
+
+    @property
+    def description(self) -> str:
+        """What the tier is for."""
+        return self.DESCRIPTIONS[self.tier]
+
+    def is_blocked(self, now: datetime) -> bool:
+        """Whether the provider asked us to wait beyond `now`."""
+        return self.blocked_until is not None and now < self.blocked_until
+
+
+class Authorisation(models.Model):
+    """One walk to the provider's consent page and back; its `state` parameter works once."""
+
+    state_digest = models.CharField(max_length=64, unique=True)
+    reference = models.CharField(max_length=20, unique=True, default=new_reference)
+    merchant = models.ForeignKey(Merchant, on_delete=models.CASCADE)
+    user = models.ForeignKey(User, on_delete=models.CASCADE)
+    tier = models.CharField(max_length=10, choices=Tier)
+    provider = models.CharField(max_length=20)
+    code_verifier = SecretField()
+    expires_at = models.DateTimeField()
+    used_at = models.DateTimeField(null=True)
+    tokens = SecretField(blank=True, default="", help_text="Kept only while the organisation is chosen.")
+    organisations = models.JSONField(default=list)
+    created_at = models.DateTimeField(default=timezone.now)
+
+    def __str__(self) -> str:
+        return self.reference

@@ -1,0 +1,126 @@
+"""OAuth 2 with Xero: authorization code with PKCE, rotating refresh tokens, the list of organisations.
+
+Source: developer.xero.com, OAuth 2.0 "standard authorization code flow" and "token types".
+"""
+
+import base64
+import binascii
+import json
+from datetime import datetime, timedelta
+from typing import Any
+from urllib.parse import urlencode
+
+import requests
+from django.conf import settings
+
+from connections.providers import Organisation, RefusedGrant, Tokens
+from wisepay.errors import Unavailable
+
+SCOPES = (
+    "openid profile email offline_access accounting.invoices accounting.payments accounting.contacts "
+    "accounting.settings.read"
+)
+
+
+class Xero:
+    """The provider "xero"."""
+
+    def __init__(self) -> None:
+        self.client_id: str = settings.XERO_CLIENT_ID
+
+    def authorize_url(self, *, state: str, challenge: str, redirect_uri: str) -> str:
+        query = {
+            "response_type": "code",
+            "client_id": self.client_id,
+            "redirect_uri": redirect_uri,
+            "scope": SCOPES,
+            "state": state,
+            "code_challenge": challenge,
+            "code_challenge_method": "S256",
+        }
+        return f"{settings.XERO_AUTHORIZE_URL}?{urlencode(query)}"
+
+    def exchange(self, code: str, *, verifier: str, redirect_uri: str, now: datetime) -> Tokens:
+        form = {"grant_type": "authorization_code", "code": code, "redirect_uri": redirect_uri}
+        return self._token({**form, "code_verifier": verifier}, now=now)
+
+    def refresh(self, refresh_token: str, *, now: datetime) -> Tokens:
+        return self._token({"grant_type": "refresh_token", "refresh_token": refresh_token}, now=now)
+
+    def organisations(self, tokens: Tokens) -> list[Organisation]:
+        query = {"authEventId": tokens.authorisation_id} if tokens.authorisation_id else {}
+        answer = self._call("GET", settings.XERO_CONNECTIONS_URL, token=tokens.access, params=query)
+        if answer.status_code == 401:
+            raise RefusedGrant("Xero does not accept the new token")
+        rows = _json(answer)
+        return [
+            Organisation(id=r["tenantId"], name=r["tenantName"], remote_id=r["id"])
+            for r in rows
+            if r.get("tenantType") == "ORGANISATION"
+        ]
+
+    def disconnect(self, access_token: str, *, remote_id: str) -> None:
+        answer = self._call("DELETE", f"{settings.XERO_CONNECTIONS_URL}/{remote_id}", token=access_token)
+        if answer.status_code not in (204, 401, 403, 404):
+            raise Unavailable(f"Xero answered {answer.status_code} to the disconnection")
+
+    def _token(self, form: dict[str, str], *, now: datetime) -> Tokens:
+        """One call of the token endpoint."""
+        answer = self._call(
+            "POST",
+            f"{settings.XERO_IDENTITY_URL}/connect/token",
+            data=form,
+            auth=(self.client_id, settings.XERO_CLIENT_SECRET),
+        )
+        if answer.status_code in (400, 401, 403):
+            raise RefusedGrant(_error_code(answer))
+        body = _json(answer)
+        return Tokens(
+            access=body["access_token"],
+            refresh=body["refresh_token"],
+            expires_at=now + timedelta(seconds=int(body["expires_in"])),
+            authorisation_id=str(_claims(body["access_token"]).get("authentication_event_id", "")),
+        )
+
+    def _call(self, method: str, url: str, *, token: str = "", **kwargs: Any) -> requests.Response:
+        """One HTTP call, no retries. Raises Unavailable for weather."""
+        headers = {"Accept": "application/json"}
+        if token:
+            headers["Authorization"] = f"Bearer {token}"
+        try:
+            answer = requests.request(method, url, headers=headers, timeout=settings.HTTP_TIMEOUT, **kwargs)
+        except requests.RequestException as error:
+            raise Unavailable(f"Xero does not answer ({type(error).__name__})") from error
+        if answer.status_code == 429 or answer.status_code >= 500:
+            pause = answer.headers.get("Retry-After", "")
+            raise Unavailable(
+                f"Xero answered {answer.status_code}", retry_after=float(pause) if pause.isdigit() else None
+            )
+        return answer
+
+
+def _json(answer: requests.Response) -> Any:
+    """The body, when it is what was promised."""
+    try:
+        if answer.ok:
+            return answer.json()
+    except ValueError:
+        pass
+    raise Unavailable(f"Xero answered {answer.status_code} with something that is not JSON")
+
+
+def _error_code(answer: requests.Response) -> str:
+    try:
+        return str(answer.json().get("error", "refused"))
+    except (ValueError, AttributeError):
+        return "refused"
+
+
+def _claims(token: str) -> dict[str, Any]:
+    """The claims of an access token, unverified: only an id is read, and it came over TLS from the issuer."""
+    part = token.split(".")[1] if token.count(".") == 2 else ""
+    try:
+        found = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)) or b"{}")
+    except (binascii.Error, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
