@@ -1,0 +1,1 @@
+"""Payer companies: who pays, and which accounting contact they are."""
