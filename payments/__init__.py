@@ -1,0 +1,1 @@
+"""Pay Now: the payment, its attempts, and the gateway they talk to."""
