@@ -1,0 +1,212 @@
+"""Draining: everything that waits for one merchant's books goes out in as few calls as possible.
+
+Contacts first, then invoices and credit notes, then payments; each kind in batches. Before every
+call the batch is marked `sent`; whatever is still `sent` when a worker comes back is looked for by
+its number before anything is made again, so a document is made once whatever breaks.
+"""
+
+import uuid
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+import structlog
+from django.db import transaction
+from django.db.models import Exists, OuterRef, Q, QuerySet
+
+from accounting.desks import DESKS, Desk, Order
+from accounting.ledgers import open_ledger
+from accounting.ledgers.words import Ledger, Written
+from accounting.models import AccountingSettings, Posting
+from accounting.outcomes import record_posted, record_refused
+from connections.models import Connection
+from connections.services import connection_for
+from connections.tokens import break_connection
+from merchants.models import Merchant
+from payers.models import PayerCompany
+from wisepay.errors import Disconnected, Rejected, Unavailable
+from wisepay.outbox import Retry
+
+log = structlog.get_logger(__name__)
+
+LEASE = timedelta(seconds=120)
+FIRST_PAUSE, LONGEST_PAUSE = 5.0, 900.0
+
+
+def drain_postings(merchant: Merchant, *, now: datetime) -> None:
+    """Send what waits. Raises Retry when the ledger cannot take it now; a broken connection just waits."""
+    waiting = Posting.objects.filter(merchant=merchant, state__in=["pending", "sent"])
+    chosen = AccountingSettings.objects.filter(merchant=merchant).first()
+    connection = working_connection(merchant)
+    if connection is None or chosen is None or not chosen.is_complete or not waiting.exists():
+        return
+    if connection.is_blocked(now) and connection.blocked_until:
+        raise Retry(connection.last_error, after=(connection.blocked_until - now).total_seconds() + 1)
+    if not take_slot(connection, now=now):
+        raise Retry("another worker is posting for this merchant", after=2)
+    try:
+        drain_through(connection, merchant, chosen, now=now)
+    finally:
+        Connection.objects.filter(pk=connection.pk).update(draining_until=None)
+
+
+def working_connection(merchant: Merchant) -> Connection | None:
+    """The connection that postings go through, if it is connected."""
+    try:
+        connection = connection_for(merchant, tier="wise_pay")
+    except Disconnected:
+        return None
+    return connection if connection.state == "connected" else None
+
+
+def drain_through(connection: Connection, merchant: Merchant, chosen: AccountingSettings, *, now: datetime) -> None:
+    """One pass; what the ledger says of itself is written on the connection. Raises Retry."""
+    try:
+        Drain(merchant, connection, chosen, open_ledger(connection, now=now), now=now).run()
+        note_answer(connection)
+    except Unavailable as error:
+        raise Retry(str(error), after=note_silence(connection, error, now=now)) from error
+    except Disconnected as error:
+        with transaction.atomic(durable=True):
+            if connection.lock().state == "connected":
+                break_connection(connection, reason=str(error), now=now)
+
+
+def take_slot(connection: Connection, *, now: datetime) -> bool:
+    """Become the only worker that posts for this connection; a dead worker's slot frees itself."""
+    free = Q(draining_until=None) | Q(draining_until__lt=now)
+    return bool(Connection.objects.filter(free, pk=connection.pk).update(draining_until=now + LEASE))
+
+
+def note_silence(connection: Connection, error: Unavailable, *, now: datetime) -> float:
+    """Write down until when the ledger is left alone; answers the seconds."""
+    pause = error.retry_after or min(FIRST_PAUSE * 2 ** min(connection.failures, 10), LONGEST_PAUSE)
+    Connection.objects.filter(pk=connection.pk).update(
+        blocked_until=now + timedelta(seconds=pause),
+        last_error=str(error)[:300],
+        failures=connection.failures + 1,
+    )
+    return pause + 1
+
+
+def note_answer(connection: Connection) -> None:
+    """The ledger answered: what was written down about its silence no longer holds."""
+    Connection.objects.filter(pk=connection.pk).update(blocked_until=None, last_error="", failures=0)
+
+
+class Drain:
+    """One worker's pass over one merchant's waiting postings."""
+
+    def __init__(
+        self,
+        merchant: Merchant,
+        connection: Connection,
+        chosen: AccountingSettings,
+        ledger: Ledger,
+        *,
+        now: datetime,
+    ) -> None:
+        self.merchant = merchant
+        self.connection = connection
+        self.chosen = chosen
+        self.ledger = ledger
+        self.now = now
+
+    def run(self) -> None:
+        """Settle what was left `sent`, then send every kind until nothing more can go."""
+        self.promise_contacts()
+        for desk in DESKS:
+            left = self.ready(desk, state="sent")
+            if left:
+                self.look_first(desk, left)
+            while batch := self.claim(desk):
+                self.send(desk, batch)
+
+    def promise_contacts(self) -> None:
+        """A posting for every company that is not a contact of this organisation yet."""
+        organisation = self.connection.organisation_id
+        waiting = Posting.objects.filter(company=OuterRef("pk"), state__in=["pending", "sent"])
+        unknown = (
+            PayerCompany.objects.filter(Exists(waiting), merchant=self.merchant)
+            .exclude(organisation_id=organisation, contact_id__gt="")
+            .order_by("pk")
+        )
+        fresh = {"state": "pending", "state_at": self.now, "merchant": self.merchant}
+        Posting.objects.bulk_create(
+            [
+                Posting(kind="contact", number=c.reference, organisation_id=organisation, company=c, **fresh)
+                for c in unknown
+            ],
+            ignore_conflicts=True,
+        )
+
+    def ready(self, desk: Desk, *, state: str) -> list[Posting]:
+        """Postings of one kind in `state` whose own prerequisites stand."""
+        organisation = self.connection.organisation_id
+        rows: QuerySet[Posting] = Posting.objects.filter(merchant=self.merchant, kind=desk.kind, state=state)
+        if desk.kind == "contact":
+            rows = rows.filter(organisation_id=organisation)
+        else:
+            rows = rows.filter(company__organisation_id=organisation, company__contact_id__gt="")
+        if desk.kind == "payment":
+            invoice = Posting.objects.filter(payment=OuterRef("payment"), kind="invoice", state="posted")
+            rows = rows.filter(Exists(invoice))
+        return list(rows.select_related("company", "payment__merchant").order_by("pk")[: self.ledger.batch_size])
+
+    def claim(self, desk: Desk) -> list[Posting]:
+        """The next batch, marked `sent` before anybody hears of it."""
+        batch = self.ready(desk, state="pending")
+        with transaction.atomic(durable=True):
+            for posting in batch:
+                posting.move_to("sent", now=self.now, by="drain")
+        return batch
+
+    def send(self, desk: Desk, batch: Sequence[Posting]) -> None:
+        """One call; then each element's answer by itself."""
+        orders = self.orders(desk, batch)
+        try:
+            answers = desk.create(self.ledger, orders, key=f"wp-{uuid.uuid4()}")
+        except Rejected as error:
+            self.refused_as_a_whole(desk, batch, error)
+            return
+        except (Unavailable, Disconnected) as error:
+            if isinstance(error, Disconnected) or not error.maybe_done:
+                self.take_back(batch)
+            raise
+        refused = [p for p, a in zip(batch, answers, strict=True) if not a.id]
+        # A number or name that is taken is perhaps taken by ourselves: look before calling it refused.
+        there = {w.number: w for w in desk.find(self.ledger, self.orders(desk, refused))} if refused else {}
+        self.record(batch, [answer if answer.id else there.get(answer.number, answer) for answer in answers])
+
+    def refused_as_a_whole(self, desk: Desk, batch: Sequence[Posting], error: Rejected) -> None:
+        """Find the element that spoils the batch by halving it."""
+        if len(batch) == 1:
+            self.record(batch, [Written(batch[0].number, refusal=error.message)])
+            return
+        middle = len(batch) // 2
+        self.send(desk, batch[:middle])
+        self.send(desk, batch[middle:])
+
+    def look_first(self, desk: Desk, left: list[Posting]) -> None:
+        """Settle postings whose answer was lost: there, or to be made again."""
+        there = {w.number: w for w in desk.find(self.ledger, self.orders(desk, left))}
+        self.record([p for p in left if p.number in there], [there[p.number] for p in left if p.number in there])
+        self.take_back([p for p in left if p.number not in there])
+
+    def take_back(self, batch: Sequence[Posting]) -> None:
+        """These are certainly not in the books."""
+        with transaction.atomic(durable=True):
+            for posting in batch:
+                posting.move_to("pending", now=self.now, by="drain", reason="not sent")
+
+    def record(self, batch: Sequence[Posting], answers: Sequence[Written]) -> None:
+        """Write every element's answer down, all in one commit."""
+        with transaction.atomic(durable=True):
+            for posting, answer in zip(batch, answers, strict=True):
+                if answer.id:
+                    record_posted(posting, ledger_id=answer.id, connection=self.connection, now=self.now)
+                else:
+                    record_refused(posting, refusal=answer.refusal, now=self.now)
+
+    def orders(self, desk: Desk, batch: Sequence[Posting]) -> list[Order]:
+        """The postings in the door's words."""
+        return [desk.order(posting, self.chosen) for posting in batch]

@@ -1,0 +1,88 @@
+"""The Xero SDK, tamed: one execution a call, always a time limit, never a refresh, errors in our words."""
+
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+import urllib3
+from django.conf import settings
+from xero_python.accounting import AccountingApi
+from xero_python.api_client import ApiClient
+from xero_python.api_client.configuration import Configuration
+from xero_python.api_client.oauth2 import OAuth2Token
+from xero_python.exceptions import ApiException, HTTPStatusException
+
+from wisepay.errors import Disconnected, Rejected, Unavailable
+
+UNSENT = (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError)
+# One pool for the process. The SDK's own retries PUT by itself and sleeps on 429; this one does neither.
+POOL = urllib3.PoolManager(maxsize=8, retries=urllib3.Retry(0, respect_retry_after_header=False, raise_on_status=False))
+
+
+def accounting_api(access_token: str) -> AccountingApi:
+    """An AccountingApi that uses exactly this token."""
+    token = {
+        "access_token": access_token,
+        "token_type": "Bearer",
+        "scope": [],
+        "expires_in": 1800,
+        "expires_at": time.time() + 86_400,  # its age is our business: the SDK must not refresh
+        "refresh_token": "",
+        "id_token": "",
+    }
+    configuration = Configuration()
+    # The constructor keeps the first token it ever saw in the process; assigning does not.
+    configuration.oauth2_token = OAuth2Token(client_id="", client_secret="")
+    client = ApiClient(configuration, oauth2_token_getter=lambda: token, oauth2_token_saver=_refuse_refresh)
+    client.rest_client.pool_manager = POOL
+    return AccountingApi(client, base_url=settings.XERO_API_URL)
+
+
+def _refuse_refresh(token: object) -> None:
+    raise RuntimeError("the SDK must never refresh a token")
+
+
+def call[T](operation: Callable[..., Any], tenant: str, *args: Any, **kwargs: Any) -> Any:
+    """One call of the SDK with our time limits. Raises Unavailable, Disconnected or Rejected."""
+    connect, read = settings.HTTP_TIMEOUT
+    try:
+        return operation(tenant, *args, _request_timeout=(connect, read), **kwargs)
+    except HTTPStatusException as error:
+        raise no(error) from error
+    except urllib3.exceptions.MaxRetryError as error:
+        sent = not isinstance(error.reason, UNSENT)
+        raise Unavailable("Xero does not answer", maybe_done=sent) from error
+    except urllib3.exceptions.HTTPError as error:
+        raise Unavailable(f"Xero did not answer ({type(error).__name__})") from error
+    except (ApiException, ValueError, TypeError, AttributeError) as error:
+        # A page of HTML with status 200, or a body cut short: nobody knows what was done.
+        raise Unavailable(f"Xero's answer could not be read ({type(error).__name__})") from error
+
+
+def no(error: HTTPStatusException) -> Exception:
+    """Xero's no in the three ways of this house."""
+    status = error.status
+    headers = {k.lower(): v for k, v in dict(error.headers or {}).items()}
+    if status == 429:
+        problem = headers.get("x-rate-limit-problem", "rate")
+        return Unavailable(
+            f"Xero's {problem} limit is reached",
+            retry_after=float(headers.get("retry-after") or 60),
+            maybe_done=False,
+        )
+    if status in (401, 403):
+        return Disconnected("Xero no longer accepts our connection.")
+    if status >= 500:
+        return Unavailable(f"Xero answered {status}")
+    return Rejected(str(status), _message(error))
+
+
+def _message(error: HTTPStatusException) -> str:
+    """What Xero says is wrong, in its own words."""
+    try:
+        body = json.loads(error.body)
+        found = [v["Message"] for e in body.get("Elements", []) for v in e.get("ValidationErrors", [])]
+        return "; ".join(found) or str(body.get("Message") or body.get("Detail") or "")
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return f"Xero answered {error.status}"

@@ -1,0 +1,103 @@
+"""The console's pages about the books."""
+
+from datetime import datetime
+from typing import Any
+
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from accounting.forms import AccountsForm
+from accounting.models import AccountingSettings, Posting
+from accounting.services import retry_postings, save_accounting_settings, waiting_postings
+from connections.models import Connection, Tier
+from merchants.access import MerchantRequest, merchant_page
+from merchants.models import Merchant
+from payments.access import payment_of
+from wisepay import outbox
+from wisepay.audit import record_request
+
+SHOWN = 100
+
+
+@require_http_methods(["GET", "POST"])
+@merchant_page(admin=True)
+def edit_accounts(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
+    """The Accounts tab."""
+    form = AccountsForm(request.POST or None, merchant=merchant)
+    if request.method == "POST" and form.is_valid():
+        save_accounting_settings(merchant, **form.cleaned_data, now=timezone.now())
+        record_request(request, "accounts.saved", merchant_id=merchant.pk)
+        messages.success(request, "Accounts saved.")
+        return redirect("accounting:accounts", merchant.reference)
+    connection = Connection.objects.filter(merchant=merchant, tier=Tier.WISE_PAY).first()
+    context = {"merchant": merchant, "form": form, "connection": connection}
+    return render(request, "accounting/accounts.html", context, status=422 if form.errors else 200)
+
+
+@require_POST
+@merchant_page(admin=True)
+def read_lists(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
+    """Ask the accounting package for its accounts and tax codes again."""
+    outbox.arm(f"lists:{merchant.pk}", "accounting.import_lists", now=timezone.now(), merchant_id=merchant.pk)
+    messages.success(request, "Reading accounts and tax codes. Reload in a moment.")
+    return redirect("accounting:accounts", merchant.reference)
+
+
+@require_GET
+@merchant_page()
+def postings(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
+    """What is not in the books yet, and why."""
+    return render(request, "accounting/postings.html", waiting_context(merchant, limit=SHOWN))
+
+
+@require_GET
+@merchant_page()
+def waiting_panel(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
+    """The dashboard's panel of the same."""
+    return render(request, "accounting/waiting.html", waiting_context(merchant, limit=6))
+
+
+@require_POST
+@merchant_page()
+def retry(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
+    """Try everything that waits or was refused again, now."""
+    count = retry_postings(merchant, by=request.user.email, now=timezone.now())
+    record_request(request, "postings.retried", merchant_id=merchant.pk, detail=f"{count} documents")
+    messages.success(request, f"Trying {count} documents again.")
+    return redirect("accounting:postings", merchant.reference)
+
+
+@require_GET
+@merchant_page()
+def payment_postings(request: MerchantRequest, merchant: Merchant, reference: str) -> HttpResponse:
+    """The panel of one payment's documents."""
+    payment = payment_of(merchant, reference)
+    rows = list(Posting.objects.filter(payment=payment).order_by("pk"))
+    reason = why_waiting(merchant, now=timezone.now()) if any(p.state != "posted" for p in rows) else ""
+    context = {"merchant": merchant, "payment": payment, "rows": rows, "reason": reason}
+    return render(request, "accounting/payment_postings.html", context)
+
+
+def waiting_context(merchant: Merchant, *, limit: int) -> dict[str, Any]:
+    """Rows, their number, and the reason they share."""
+    rows = waiting_postings(merchant)
+    count = rows.count()
+    reason = why_waiting(merchant, now=timezone.now()) if count else ""
+    return {"merchant": merchant, "rows": rows[:limit], "count": count, "reason": reason}
+
+
+def why_waiting(merchant: Merchant, *, now: datetime) -> str:
+    """Why documents are not being sent just now, in a sentence; empty while they are."""
+    chosen = AccountingSettings.objects.filter(merchant=merchant).first()
+    connection = Connection.objects.filter(merchant=merchant, tier=Tier.WISE_PAY).first()
+    if connection is None or connection.state != "connected":
+        return "The accounting package is not connected. Nothing is lost: it is posted once you connect."
+    if chosen is None or not chosen.is_complete:
+        return "Choose the clearing account, the prepayments account and the tax code first."
+    if connection.is_blocked(now) and connection.blocked_until:
+        at = connection.blocked_until.astimezone(merchant.zone)
+        return f"{connection.last_error}. The next try is at {at:%H:%M:%S}."
+    return ""
