@@ -1,0 +1,1 @@
+"""Quotes: CPQ intake, the checkout of a quote, and the way back to Order Porter."""

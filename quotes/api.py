@@ -1,0 +1,172 @@
+"""The CPQ contract, version 1: open a checkout, read a checkout."""
+
+import hashlib
+import hmac
+from datetime import timedelta
+from typing import Annotated, Any
+
+import structlog
+from django.db import IntegrityError, transaction
+from django.http import Http404, HttpRequest, HttpResponse
+from django.utils import timezone
+from ninja import Header, NinjaAPI, Status
+from ninja.errors import HttpError, ValidationError
+from ninja.security import APIKeyHeader
+
+from quotes.intake import receive_checkout
+from quotes.models import CpqIntegration, IdempotentAnswer, Quote, digest
+from quotes.problems import ProblemError, from_validation, respond
+from quotes.schemas import CheckoutIn, CheckoutOut, Problem
+from quotes.status import describe_checkout
+from wisepay.http import seconds_over_limit
+
+log = structlog.get_logger(__name__)
+
+LARGEST_BODY = 64 * 1024
+REQUESTS_A_MINUTE = 60
+REMEMBER = timedelta(hours=24)
+
+api = NinjaAPI(
+    title="Wise-Pay for ConnectWise CPQ",
+    version="1.0.0",
+    urls_namespace="cpq_v1",
+    docs_url=None,
+    openapi_url="/openapi.json",
+    description="Order Porter opens a checkout for an accepted quote, sends the customer to its `url`, and learns "
+    "the result from the signed return, the signed callback, or by reading the checkout.",
+)
+
+
+class ApiKey(APIKeyHeader):
+    """`X-API-Key`: the key of Integrations › ConnectWise Sell; it also says which merchant."""
+
+    param_name = "X-API-Key"
+
+    def authenticate(self, request: HttpRequest, key: str | None) -> CpqIntegration:
+        wanted = digest(key or "")
+        found = CpqIntegration.objects.select_related("merchant").filter(api_key_digest=wanted).first()
+        held = found.api_key_digest if found and found.api_key_digest else digest("nobody's")
+        if not hmac.compare_digest(held, wanted) or found is None:
+            raise ProblemError(401, "unauthorized", "Send the API key of Integrations › ConnectWise Sell in X-API-Key.")
+        if not found.is_enabled:
+            raise ProblemError(403, "integration_disabled", "ConnectWise Sell is not enabled for this merchant.")
+        check_size(request)
+        wait = seconds_over_limit(
+            f"cpq:{found.pk}", limit=REQUESTS_A_MINUTE, per=timedelta(minutes=1), now=timezone.now()
+        )
+        if wait:
+            raise ProblemError(
+                429,
+                "too_many_requests",
+                f"Send at most {REQUESTS_A_MINUTE} requests a minute.",
+                retry_after=wait,
+            )
+        return found
+
+
+def check_size(request: HttpRequest) -> None:
+    """Refuse a body that no checkout needs, before it is read."""
+    length = request.headers.get("Content-Length", "0")
+    if not length.isdigit() or int(length) > LARGEST_BODY:
+        raise ProblemError(413, "too_large", "A checkout fits into 64 KiB.")
+
+
+ERRORS = dict.fromkeys((400, 401, 403, 404, 409, 413, 422, 429), Problem)
+
+
+@api.post(
+    "/checkouts",
+    auth=ApiKey(),
+    response={200: CheckoutOut, 201: CheckoutOut, **ERRORS},
+    by_alias=True,
+    summary="Open a checkout",
+    operation_id="open_checkout",
+)
+def open_checkout(
+    request: HttpRequest, checkout: CheckoutIn, idempotency_key: Annotated[str, Header("", max_length=255)] = ""
+) -> Any:
+    """Open a checkout for a quote version, or bring the open one up to date (200)."""
+    integration: CpqIntegration = request.auth  # type: ignore[attr-defined]
+    now = timezone.now()
+    asked = hashlib.sha256(request.body).hexdigest()
+    try:
+        with transaction.atomic(durable=True):
+            known = recall(integration, idempotency_key, asked, now=now)
+            if known is not None:
+                return Status(*known)
+            quote, is_new = receive_checkout(integration, checkout, now=now)
+            status, body = (201 if is_new else 200), describe_checkout(quote, now=now)
+            if idempotency_key:
+                IdempotentAnswer.objects.create(
+                    merchant=integration.merchant,
+                    key=idempotency_key,
+                    request_digest=asked,
+                    status=status,
+                    body=body,
+                    created_at=now,
+                )
+            return Status(status, body)
+    except IntegrityError as error:
+        raise ProblemError(409, "concurrent", "The same request is being handled. Send it again.") from error
+
+
+def recall(integration: CpqIntegration, key: str, asked: str, *, now: Any) -> tuple[int, dict[str, Any]] | None:
+    """The answer that this Idempotency-Key got within a day. Raises ProblemError for another request."""
+    if not key:
+        return None
+    mine = IdempotentAnswer.objects.filter(merchant=integration.merchant, key=key)
+    mine.filter(created_at__lte=now - REMEMBER).delete()
+    known = mine.first()
+    if known is None:
+        return None
+    if known.request_digest != asked:
+        raise ProblemError(
+            422,
+            "idempotency_key_reused",
+            "This Idempotency-Key was used for another request. Use a new one.",
+            errors=[("Idempotency-Key", "Used for another request within 24 hours.")],
+        )
+    return known.status, known.body
+
+
+@api.get(
+    "/checkouts/{checkout_id}",
+    auth=ApiKey(),
+    response={200: CheckoutOut, **ERRORS},
+    summary="Read a checkout",
+    operation_id="read_checkout",
+)
+def read_checkout(request: HttpRequest, checkout_id: str) -> Any:
+    """How a checkout stands. Another merchant's id is not found."""
+    integration: CpqIntegration = request.auth  # type: ignore[attr-defined]
+    mine = Quote.objects.select_related("payment").filter(merchant=integration.merchant)
+    quote = mine.filter(reference=checkout_id).first()
+    if quote is None:
+        raise ProblemError(404, "not_found", "There is no checkout with this id.")
+    return Status(200, describe_checkout(quote, now=timezone.now()))
+
+
+@api.exception_handler(ProblemError)
+def on_problem(request: HttpRequest, error: ProblemError) -> HttpResponse:
+    return respond(error)
+
+
+@api.exception_handler(ValidationError)
+def on_invalid(request: HttpRequest, error: ValidationError) -> HttpResponse:
+    return respond(from_validation(error))
+
+
+@api.exception_handler(HttpError)
+def on_http_error(request: HttpRequest, error: HttpError) -> HttpResponse:
+    return respond(ProblemError(error.status_code, "bad_request", "The body is not JSON that can be read."))
+
+
+@api.exception_handler(Http404)
+def on_missing(request: HttpRequest, error: Http404) -> HttpResponse:
+    return respond(ProblemError(404, "not_found", "There is nothing at this address."))
+
+
+@api.exception_handler(Exception)
+def on_failure(request: HttpRequest, error: Exception) -> HttpResponse:
+    log.exception("api.failed", path=request.path)
+    return respond(ProblemError(500, "internal", "We failed, and we know of it. Send the request again later."))

@@ -1,0 +1,24 @@
+"""Form of the integration 'ConnectWise Sell'."""
+
+from django import forms
+
+from quotes.addresses import HOST_PATTERN
+
+
+class IntegrationForm(forms.Form):
+    """The switch and the hosts that quotes live on, one a line."""
+
+    is_enabled = forms.BooleanField(required=False, label="Is Enabled")
+    hosts = forms.CharField(
+        widget=forms.Textarea(attrs={"rows": 3, "spellcheck": "false"}),
+        label="CPQ hosts",
+        max_length=1000,
+        help_text="Payers return only to these hosts. One a line; *.orderporter.com stands for all its subdomains.",
+    )
+
+    def clean_hosts(self) -> list[str]:
+        hosts = [line.strip().lower() for line in self.cleaned_data["hosts"].splitlines() if line.strip()]
+        wrong = [h for h in hosts if not HOST_PATTERN.match(h)]
+        if wrong:
+            raise forms.ValidationError(f"{wrong[0]} is not a host name. Write for example na1.orderporter.com.")
+        return list(dict.fromkeys(hosts))

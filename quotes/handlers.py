@@ -1,0 +1,21 @@
+"""Outbox handlers of the quotes floor."""
+
+from datetime import datetime
+
+from quotes.callbacks import deliver_callback as deliver
+from quotes.models import Callback, Quote
+from quotes.status import settle_quote
+from wisepay.outbox import handler
+
+
+@handler("quotes.record_outcome")
+def record_outcome(*, payment_id: int, now: datetime, **_: object) -> None:
+    """Let a quote follow its payment."""
+    for quote in Quote.objects.filter(payment_id=payment_id):
+        settle_quote(quote, now=now)
+
+
+@handler("quotes.deliver_callback")
+def deliver_callback(*, callback_id: int, now: datetime, **_: object) -> None:
+    """Tell CPQ."""
+    deliver(Callback.objects.select_related("quote__payment").get(pk=callback_id), now=now)

@@ -1,0 +1,254 @@
+"""Receiving a checkout from CPQ: the quote, its payment, and what happens to older versions."""
+
+import zlib
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import connection
+from django.urls import reverse
+
+from merchants.models import Merchant
+from merchants.services import list_prerequisites
+from payers.services import record_payer_company
+from payments.models import LIVE, GatewayAccount, Payment
+from quotes.addresses import refuse_address
+from quotes.models import CpqIntegration, Quote, checkout_reference
+from quotes.problems import ProblemError, invalid
+from quotes.schemas import CheckoutIn
+from quotes.status import tell_status
+from wisepay.money import BadAmount, Money
+
+LIFE = timedelta(days=30)  # of a checkout whose quote names no end
+
+
+@dataclass(frozen=True, slots=True)
+class Amounts:
+    """The amounts of a checkout, once they are known to make sense."""
+
+    total: Money
+    tax: Money
+    due: Money
+    full: Money | None
+    recurring: Money | None
+
+
+def receive_checkout(integration: CpqIntegration, checkout: CheckoutIn, *, now: datetime) -> tuple[Quote, bool]:
+    """Open the checkout, or bring the one of this quote version up to date; True when it is new.
+
+    A step of an open transaction. Raises ProblemError, and then nothing is stored.
+    """
+    merchant = integration.merchant
+    amounts = read_amounts(checkout)
+    check_rest(checkout, hosts=integration.hosts, now=now)
+    check_ready(merchant)
+    with connection.cursor() as cursor:
+        number_lock = zlib.crc32(f"{merchant.pk}:{checkout.quote.number}".encode()) - 2**31
+        cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [0x5EA1, number_lock])
+    same = Quote.objects.filter(merchant=merchant, cpq_id=checkout.quote.id, version=checkout.quote.version)
+    known = same.select_for_update().first()
+    if known is not None:
+        refresh_quote(known, checkout, amounts, now=now)
+        return known, False
+    withdraw_older(merchant, checkout, now=now)
+    return open_quote(merchant, checkout, amounts, now=now), True
+
+
+def read_amounts(checkout: CheckoutIn) -> Amounts:
+    """The amounts, or a ProblemError that names every field that is wrong."""
+    currency = checkout.quote.currency
+    texts = {
+        "amounts.one_time_total": checkout.amounts.one_time_total,
+        "amounts.tax": checkout.amounts.tax,
+        "amounts.due_now": checkout.amounts.due_now,
+    }
+    if checkout.recurring:
+        texts["recurring.total"] = checkout.recurring.total
+    errors: list[tuple[str, str]] = []
+    found: dict[str, Money] = {}
+    for field, text in texts.items():
+        try:
+            found[field] = Money.parse(text, currency)
+        except BadAmount as error:
+            errors.append((field, str(error)))
+    if errors:
+        raise invalid(*errors)
+    total, tax, due = (found[f"amounts.{n}"] for n in ("one_time_total", "tax", "due_now"))
+    recurring = found.get("recurring.total")
+    check_amounts(total, tax, due, recurring)
+    full = total if checkout.amounts.full_payment_allowed and total > due and due else None
+    return Amounts(total, tax, due, full, recurring)
+
+
+def check_amounts(total: Money, tax: Money, due: Money, recurring: Money | None) -> None:
+    """Raises ProblemError where amounts contradict each other."""
+    if due > total:
+        raise invalid(("amounts.due_now", "No more than the one-time total can be due now."))
+    if tax > total:
+        raise invalid(("amounts.tax", "The tax is part of the one-time total and can't be more than it."))
+    if not due and recurring is None:
+        raise invalid(("amounts.due_now", "Nothing is due and nothing recurs, so there is nothing to pay."))
+    if recurring is not None and not recurring:
+        raise invalid(("recurring.total", "Use an amount above zero, or leave `recurring` out."))
+
+
+def check_rest(checkout: CheckoutIn, *, hosts: list[str], now: datetime) -> None:
+    """Raises ProblemError for addresses and times that can't be used."""
+    errors = []
+    for field in ("return_url", "callback_url"):
+        url = getattr(checkout, field)
+        refusal = refuse_address(url, hosts=hosts) if url else ""
+        if refusal:
+            errors.append((field, refusal))
+    expires_at = checkout.quote.expires_at
+    if expires_at is not None and expires_at <= now:
+        errors.append(("quote.expires_at", "This quote has expired. Publish it again with a later date."))
+    if len(set(checkout.allowed_methods)) != len(checkout.allowed_methods):
+        errors.append(("allowed_methods", "Name every method once."))
+    if errors:
+        raise invalid(*errors)
+
+
+def check_ready(merchant: Merchant) -> None:
+    """Raises ProblemError that names what the merchant has not set up yet."""
+    missing = [p for p in list_prerequisites(merchant) if not p.is_met]
+    codes, titles = [p.code for p in missing], [p.title for p in missing]
+    if not GatewayAccount.objects.filter(merchant=merchant).exists():
+        codes.append("gateway_keys")
+        titles.append("Gateway keys saved")
+    if not merchant.takes_payments:
+        codes.append("payments_enabled")
+        titles.append("Payments enabled")
+    if codes:
+        sentence = f"Quotes can't be paid yet. Still missing in Wise-Pay: {'; '.join(titles)}."
+        raise ProblemError(409, "merchant_not_ready", sentence, missing=codes)
+
+
+def refresh_quote(quote: Quote, checkout: CheckoutIn, amounts: Amounts, *, now: datetime) -> None:
+    """Bring a known checkout up to date, unless it is too late for that."""
+    payment = quote.payment.lock()
+    if payment.state in ("succeeded", "reversed") or quote.state in ("paid", "saved"):
+        raise ProblemError(409, "already_paid", "This version of the quote is already paid.")
+    if quote.state == "withdrawn":
+        raise ProblemError(409, "superseded", "A newer version of this quote was opened. Pay that one.")
+    refuse_live(payment)
+    for name, value in quote_columns(checkout, amounts).items():
+        setattr(quote, name, value)
+    quote.save()
+    for name, value in payment_columns(quote, checkout, amounts, now=now).items():
+        setattr(payment, name, value)
+    payment.save()
+    quote.payment = payment
+    if quote.state == "expired":
+        quote.move_to("open", now=now, by="cpq", reason="published again")
+        if payment.state == "cancelled":
+            payment.move_to("open", now=now, by="cpq", reason="published again")
+    tell_status(quote, now=now)
+
+
+def refuse_live(payment: Payment) -> None:
+    """Raises ProblemError while an attempt has not ended."""
+    if payment.attempts.filter(state__in=LIVE).exists():
+        raise ProblemError(409, "attempt_in_progress", "A payment for this quote is being processed. Ask again soon.")
+
+
+def withdraw_older(merchant: Merchant, checkout: CheckoutIn, *, now: datetime) -> None:
+    """Withdraw open checkouts of older versions; refuse when a newer one exists."""
+    number, version = checkout.quote.number, checkout.quote.version
+    siblings = Quote.objects.filter(merchant=merchant, number=number).select_for_update().order_by("pk")
+    for sibling in siblings:
+        if sibling.version >= version:
+            raise ProblemError(409, "superseded", f"Version {sibling.version} of this quote was opened already.")
+        if sibling.state not in ("open", "expired"):
+            continue
+        payment = sibling.payment.lock()
+        refuse_live(payment)
+        if payment.state == "open":
+            payment.move_to("cancelled", now=now, by="cpq", reason=f"version {version} came")
+        if payment.state == "cancelled":
+            sibling.move_to("withdrawn", now=now, by="cpq", reason=f"version {version} came")
+            tell_status(sibling, now=now)
+
+
+def open_quote(merchant: Merchant, checkout: CheckoutIn, amounts: Amounts, *, now: datetime) -> Quote:
+    """A new checkout with its payment."""
+    quote = Quote(
+        merchant=merchant,
+        reference=checkout_reference(),
+        cpq_id=checkout.quote.id,
+        number=checkout.quote.number,
+        version=checkout.quote.version,
+        state="open",
+        state_at=now,
+        told_status="open",
+        created_at=now,
+        **quote_columns(checkout, amounts),
+    )
+    columns = payment_columns(quote, checkout, amounts, now=now)
+    quote.payment = Payment.objects.create(merchant=merchant, state="open", state_at=now, created_at=now, **columns)
+    quote.save()
+    return quote
+
+
+def quote_columns(checkout: CheckoutIn, amounts: Amounts) -> dict[str, Any]:
+    """What CPQ says of the quote, as our columns."""
+    recurring = checkout.recurring
+    return {
+        "name": checkout.quote.name,
+        "opportunity_id": checkout.quote.opportunity_id,
+        "purchase_order_number": checkout.quote.purchase_order_number,
+        "customer": checkout.customer.model_dump(),
+        "currency": checkout.quote.currency,
+        "total": amounts.total.amount,
+        "tax": amounts.tax.amount,
+        "recurring": recurring and recurring.model_dump() | {"amount": amounts.recurring and amounts.recurring.amount},
+        "return_url": checkout.return_url,
+        "callback_url": checkout.callback_url or "",
+    }
+
+
+def payment_columns(quote: Quote, checkout: CheckoutIn, amounts: Amounts, *, now: datetime) -> dict[str, Any]:
+    """What is to be paid, as the payment's columns."""
+    customer = checkout.customer
+    company = record_payer_company(
+        quote.merchant, name=customer.account_name, email=customer.email, phone=customer.phone
+    )
+    return {
+        "company": company,
+        "currency": amounts.due.currency,
+        "amount": amounts.due.amount,
+        "full_amount": amounts.full.amount if amounts.full else None,
+        "purpose": f"{quote}: {quote.name}"[:120],
+        "details": invoice_details(quote, amounts),
+        "methods": list(checkout.allowed_methods),
+        "needs_account": checkout.recurring is not None,
+        "done_path": reverse("quotes:return", args=[quote.reference]),
+        "expires_at": checkout.quote.expires_at or now + LIFE,
+    }
+
+
+def invoice_details(quote: Quote, amounts: Amounts) -> dict[str, Any]:
+    """Invoice Details: the words and amounts that the payer is shown before paying."""
+    rows = [["One-time total", str(amounts.total)]]
+    if amounts.tax:
+        rows.append(["Including tax", str(amounts.tax)])
+    if amounts.recurring and quote.recurring:
+        rows.append([f"Then every {quote.recurring['interval']}", str(amounts.recurring)])
+    earlier = (
+        Quote.objects.filter(merchant=quote.merchant, number=quote.number, payment__state="succeeded")
+        .exclude(reference=quote.reference)
+        .select_related("payment")
+        .order_by("-version")
+        .first()
+    )
+    notice = f"Version {earlier.version} of this quote was paid already: {earlier.payment.paid}." if earlier else ""
+    return {
+        "reference": f"Q{quote.number}-{quote.version}",
+        "title": f"Quote {quote.number}",
+        "name": quote.name,
+        "purchase_order": quote.purchase_order_number,
+        "company": quote.customer["account_name"],
+        "rows": rows,
+        "recurring": quote.recurring is not None,
+        "notice": notice,
+    }

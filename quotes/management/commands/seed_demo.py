@@ -1,0 +1,120 @@
+"""`manage.py seed_demo`: a demo merchant that is connected to the practice world; only where WISEPAY_DEMO is set."""
+
+import json
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import requests
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+from django.utils import timezone
+
+from accounting.services import save_accounting_settings
+from connections.models import Connection
+from connections.services import finish_authorisation, start_authorisation, verify_connection
+from merchants.models import EventNotification, Merchant, PayNowLink
+from merchants.services import create_merchant, enable_events, generate_paynow_link
+from payments.accounts import save_gateway_account
+from payments.models import GatewayAccount
+from payments.views import webhook_url
+from quotes.models import CpqIntegration
+from quotes.services import integration_of, save_integration
+from wisepay.errors import Unavailable
+from wisepay.models import User
+
+EMAIL, PASSWORD = "admin@northwind-it.example", "practice-makes-perfect"
+NAME, ORGANISATION = "Northwind IT", "au"
+STRIPE_SECRET, STRIPE_PUBLISHABLE = "sk_test_northwind0demo", "pk_test_northwind0demo"
+ACCOUNTS = {"clearing_account": "615", "prepayments_account": "815", "tax_code": "BASEXCLUDED"}
+
+
+class Command(BaseCommand):
+    """Make, or mend, the demo merchant."""
+
+    help = "Create or reuse the demo merchant, connected to the sandbox, and write its credentials to a file."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--json", type=Path, help="write the API key and the sign-in there")
+
+    def handle(self, *_: Any, **options: Any) -> None:
+        if not settings.DEMO:
+            raise CommandError("This is only for the demo: WISEPAY_DEMO is not set.")
+        merchant = Merchant.objects.filter(name=NAME).first() or create_merchant(
+            name=NAME, admin_email=EMAIL, admin_name="", password=PASSWORD, time_zone="Australia/Sydney"
+        )
+        admin = User.objects.get(email=EMAIL)
+        open_gates(merchant, admin)
+        connect_stripe(merchant)
+        connect_xero(merchant, admin)
+        integration = enable_cpq(merchant)
+        if options["json"]:
+            made = {
+                "cpq_api_key": integration.api_key.reveal(),
+                "merchant": {"email": EMAIL, "password": PASSWORD, "reference": merchant.reference},
+            }
+            options["json"].write_text(json.dumps(made))
+        self.stdout.write(f"{merchant.name} is ready")
+
+
+def open_gates(merchant: Merchant, admin: User) -> None:
+    """The three prerequisites of quote payments."""
+    enable_events(merchant, events=set(EventNotification.Event.values))
+    for kind in PayNowLink.Kind.values:
+        if not merchant.paynow_links.filter(kind=kind, is_active=True).exists():
+            generate_paynow_link(merchant, kind=kind, acts_as=admin)
+
+
+def connect_stripe(merchant: Merchant) -> None:
+    """Practice keys, and a webhook endpoint at the practice Stripe."""
+    endpoints = f"{settings.STRIPE_API_BASE}/v1/webhook_endpoints"
+    url = webhook_url(merchant)
+    auth = {"Authorization": f"Bearer {STRIPE_SECRET}", "Stripe-Version": "2026-10-28.endive"}
+    known = requests.get(endpoints, headers=auth, timeout=settings.HTTP_TIMEOUT).json()["data"]
+    if GatewayAccount.objects.filter(merchant=merchant).exists() and any(e["url"] == url for e in known):
+        return
+    for endpoint in known:
+        if endpoint["url"] == url:
+            requests.delete(f"{endpoints}/{endpoint['id']}", headers=auth, timeout=settings.HTTP_TIMEOUT)
+    made = requests.post(
+        endpoints,
+        headers=auth | {"Idempotency-Key": f"demo-{merchant.reference}-{timezone.now().timestamp()}"},
+        data={"url": url, "enabled_events[0]": "*"},
+        timeout=settings.HTTP_TIMEOUT,
+    )
+    save_gateway_account(
+        merchant,
+        publishable_key=STRIPE_PUBLISHABLE,
+        secret_key=STRIPE_SECRET,
+        webhook_secret=made.json()["secret"],
+        now=timezone.now(),
+    )
+
+
+def connect_xero(merchant: Merchant, admin: User) -> None:
+    """The walk through the practice Xero's consent page, and the accounts that postings use."""
+    held = Connection.objects.filter(merchant=merchant, tier="wise_pay").first()
+    if held is not None and is_working(held):
+        return
+    url = start_authorisation(merchant, user=admin, tier="wise_pay", provider="xero", now=timezone.now())
+    answer = requests.get(f"{url}&auto={ORGANISATION}", timeout=settings.HTTP_TIMEOUT, allow_redirects=False)
+    back = parse_qs(urlsplit(answer.headers["Location"]).query)
+    finish_authorisation(user=admin, provider="xero", state=back["state"][0], code=back["code"][0], now=timezone.now())
+    save_accounting_settings(merchant, **ACCOUNTS, now=timezone.now())
+
+
+def is_working(held: Connection) -> bool:
+    """Whether the connection of an earlier start still works."""
+    try:
+        return held.state == "connected" and verify_connection(held, now=timezone.now())
+    except Unavailable:
+        return False
+
+
+def enable_cpq(merchant: Merchant) -> CpqIntegration:
+    """The integration, enabled, with a key."""
+    integration = integration_of(merchant)
+    if integration.is_enabled and integration.api_key:
+        return integration
+    return save_integration(integration, is_enabled=True, hosts=integration.hosts, new_key=True, now=timezone.now())

@@ -1,0 +1,109 @@
+"""Errors of the public API as application/problem+json (RFC 9457), in sentences that say what to do."""
+
+import json
+from typing import Any
+
+from django.http import HttpResponse
+from ninja.errors import ValidationError
+
+TITLES = {
+    400: "The request could not be read",
+    401: "The API key is missing or wrong",
+    403: "The integration is not enabled",
+    404: "There is no such checkout",
+    405: "This method is not allowed here",
+    409: "This cannot be done now",
+    413: "The request is too large",
+    415: "The request is not JSON",
+    422: "Some fields are not right",
+    429: "Too many requests",
+    500: "Something went wrong on our side",
+}
+SENTENCES = {
+    "missing": "This field is required.",
+    "extra_forbidden": "This field is not known here. Remove it.",
+    "string_type": "Write a string.",
+    "int_type": "Write a whole number.",
+    "bool_type": "Write true or false.",
+    "list_type": "Write a list.",
+    "model_attributes_type": "Write an object.",
+    "model_type": "Write an object.",
+    "dict_type": "Write an object.",
+    "string_too_short": "This must not be empty.",
+    "literal_error": "Use one of: {expected}.",
+    "string_too_long": "Use at most {max_length} characters.",
+    "too_short": "Give at least one.",
+    "too_long": "Too many.",
+    "greater_than_equal": "Use a number of at least {ge}.",
+    "less_than_equal": "Use a number of at most {le}.",
+    "string_pattern_mismatch": "Use two capital letters, an ISO 3166 country code.",
+    "timezone_aware": "Write a time with its zone, for example 2027-01-31T00:00:00Z.",
+}
+
+
+class ProblemError(Exception):
+    """An anticipated error of the API."""
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        detail: str,
+        *,
+        errors: list[tuple[str, str]] | None = None,
+        missing: list[str] | None = None,
+        retry_after: int = 0,
+    ) -> None:
+        super().__init__(detail)
+        self.status, self.code, self.detail = status, code, detail
+        self.errors, self.missing, self.retry_after = errors, missing, retry_after
+
+
+def invalid(*errors: tuple[str, str]) -> ProblemError:
+    """A 422 that names the fields."""
+    return ProblemError(422, "invalid", "Correct the fields that are named and send it again.", errors=list(errors))
+
+
+def body_of(error: ProblemError) -> dict[str, Any]:
+    """The problem's JSON."""
+    body: dict[str, Any] = {
+        "type": f"urn:wisepay:problem:{error.code}",
+        "title": TITLES.get(error.status, "Error"),
+        "status": error.status,
+        "detail": error.detail,
+        "code": error.code,
+    }
+    if error.errors is not None:
+        body["errors"] = [{"field": field, "message": message} for field, message in error.errors]
+    if error.missing is not None:
+        body["missing"] = error.missing
+    return body
+
+
+def respond(error: ProblemError) -> HttpResponse:
+    """The problem as an HTTP response."""
+    response = HttpResponse(json.dumps(body_of(error)), status=error.status, content_type="application/problem+json")
+    if error.retry_after:
+        response["Retry-After"] = str(error.retry_after)
+    return response
+
+
+def from_validation(error: ValidationError) -> ProblemError:
+    """What the schema refused, in our words."""
+    return invalid(*[(_field(e["loc"]), _sentence(e)) for e in error.errors])
+
+
+def _field(location: tuple[str | int, ...]) -> str:
+    """`amounts.due_now` from ("body", "checkout", "amounts", "due_now")."""
+    parts = [str(part) for part in location]
+    return ".".join(parts[2:]) if parts[:1] == ["body"] else ".".join(parts[1:]) or "body"
+
+
+def _sentence(error: dict[str, Any]) -> str:
+    kind, context = error["type"], error.get("ctx", {})
+    if kind in SENTENCES:
+        return SENTENCES[kind].format(**context)
+    if kind.startswith("datetime"):
+        return "Write a time such as 2027-01-31T00:00:00Z."
+    message = str(error.get("msg", "This is not right."))
+    return message if message.endswith(".") else f"{message}."

@@ -1,0 +1,175 @@
+"""The words of the CPQ contract: what CPQ sends and what it is answered, field by field."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from django.core.exceptions import ValidationError as DjangoError
+from django.core.validators import validate_email
+from ninja import Schema
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator, ConfigDict, Field, StrictBool, StrictInt
+from pydantic_core import PydanticCustomError
+
+from wisepay.money import currencies
+
+MAX_URL = 2000
+
+
+def _clean(value: Any) -> Any:
+    """Refuse characters that no name, number or address holds; PostgreSQL refuses NUL as well."""
+    if isinstance(value, str):
+        if any(ord(c) < 32 or ord(c) == 127 for c in value):
+            raise PydanticCustomError("control", "Remove the control characters.")
+        return value.strip()
+    return value
+
+
+def _currency(value: str) -> str:
+    if value not in currencies():
+        raise PydanticCustomError("currency", "This is not a currency we know. Use an ISO 4217 code such as AUD.")
+    return value
+
+
+def _email(value: str) -> str:
+    try:
+        validate_email(value)
+    except DjangoError:
+        raise PydanticCustomError("email", "Write an e-mail address such as accounts@example.com.") from None
+    return value
+
+
+Text = Annotated[str, BeforeValidator(_clean), Field(strict=True)]
+Currency = Annotated[Text, Field(min_length=3, max_length=3), AfterValidator(_currency)]
+Amount = Annotated[Text, Field(min_length=1, max_length=20, description="A decimal string, for example 625.00")]
+Method = Literal["card", "bank_debit"]
+
+
+class Strict(Schema):
+    """Unknown fields are refused, so that a typo is never a silent no-op."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class QuoteIn(Strict):
+    """One version of a quote."""
+
+    id: Annotated[Text, Field(min_length=1, max_length=64)]
+    number: Annotated[StrictInt, Field(ge=1, le=10**15)]
+    version: Annotated[StrictInt, Field(ge=1, le=10**6)]
+    name: Annotated[Text, Field(min_length=1, max_length=200)]
+    currency: Currency
+    opportunity_id: Annotated[Text, Field(max_length=64)] = ""
+    purchase_order_number: Annotated[Text, Field(max_length=64)] = ""
+    expires_at: AwareDatetime | None = None
+
+
+class AddressIn(Strict):
+    """A postal address."""
+
+    line1: Annotated[Text, Field(max_length=200)] = ""
+    line2: Annotated[Text, Field(max_length=200)] = ""
+    city: Annotated[Text, Field(max_length=100)] = ""
+    state: Annotated[Text, Field(max_length=100)] = ""
+    postal_code: Annotated[Text, Field(max_length=20)] = ""
+    country: Annotated[Text, Field(pattern=r"^[A-Z]{2}$|^$")] = ""
+
+
+class CustomerIn(Strict):
+    """Who the quote is for."""
+
+    account_name: Annotated[Text, Field(min_length=1, max_length=200)]
+    email: Annotated[Text, Field(max_length=254), AfterValidator(_email)]
+    contact_name: Annotated[Text, Field(max_length=120)] = ""
+    phone: Annotated[Text, Field(max_length=40)] = ""
+    address: AddressIn | None = None
+
+
+class AmountsIn(Strict):
+    """What the quote costs once, and how much of it is due now."""
+
+    one_time_total: Amount
+    due_now: Amount
+    tax: Amount = "0"
+    full_payment_allowed: StrictBool = False
+
+
+class RecurringIn(Strict):
+    """What the quote costs every interval."""
+
+    total: Amount
+    interval: Literal["week", "month", "quarter", "year"]
+    periods: Annotated[StrictInt, Field(ge=1, le=1200)] | None = None
+
+
+class CheckoutIn(Strict):
+    """A quote that was accepted and is to be paid."""
+
+    quote: QuoteIn
+    customer: CustomerIn
+    amounts: AmountsIn
+    recurring: RecurringIn | None = None
+    allowed_methods: Annotated[list[Method], Field(min_length=1, max_length=2)]
+    return_url: Annotated[Text, Field(min_length=1, max_length=MAX_URL)]
+    callback_url: Annotated[Text, Field(max_length=MAX_URL)] | None = None
+
+
+class MoneyOut(Schema):
+    """An amount with its currency."""
+
+    amount: str
+    currency: str
+
+
+class QuoteOut(Schema):
+    """The quote as it was understood."""
+
+    id: str
+    number: int
+    version: int
+    name: str
+
+
+class PaymentOut(Schema):
+    """How the payment went."""
+
+    amount: MoneyOut
+    surcharge: MoneyOut
+    method: str | None
+    brand: str | None
+    last4: str | None
+    reference: str | None
+    paid_at: datetime | None
+    error: str | None
+
+
+Status = Literal["open", "processing", "paid", "saved", "failed", "expired", "withdrawn"]
+
+
+class CheckoutOut(Schema):
+    """A checkout."""
+
+    id: str
+    status: Status
+    url: str
+    quote: QuoteOut
+    amount_due: MoneyOut
+    expires_at: datetime
+    payment: PaymentOut | None = None
+
+
+class FieldError(Schema):
+    """What is wrong with one field."""
+
+    field: str
+    message: str
+
+
+class Problem(Schema):
+    """An error as RFC 9457 describes it; `code` is for programs."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    errors: list[FieldError] | None = None
+    missing: list[str] | None = None

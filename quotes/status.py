@@ -1,0 +1,99 @@
+"""The status that CPQ sees, made from the quote, its payment and its attempts; and telling CPQ of changes."""
+
+import json
+import uuid
+from datetime import datetime
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from django.urls import reverse
+
+from payments.models import Attempt, Payment
+from payments.sentences import explain_failure
+from quotes.models import Callback, Quote
+from wisepay import outbox
+from wisepay.money import Money
+
+FINAL = {"paid": "paid", "saved": "saved", "withdrawn": "withdrawn"}
+
+
+def last_attempt(payment: Payment) -> Attempt | None:
+    """The newest attempt; the succeeded one, if there is one."""
+    attempts = list(payment.attempts.order_by("-pk"))
+    return next((a for a in attempts if a.state == "succeeded"), attempts[0] if attempts else None)
+
+
+def checkout_status(quote: Quote, attempt: Attempt | None, *, now: datetime) -> str:
+    """open | processing | paid | saved | failed | expired | withdrawn."""
+    if quote.payment.state == "succeeded":
+        return "paid"
+    if quote.state in FINAL:
+        return FINAL[quote.state]
+    if attempt is not None and attempt.is_live:
+        return "processing"
+    if quote.state == "expired" or quote.payment.is_over(now):
+        return "expired"
+    return "failed" if attempt is not None and attempt.state == "failed" else "open"
+
+
+def describe_checkout(quote: Quote, *, now: datetime) -> dict[str, Any]:
+    """The checkout as `GET /checkouts/{id}` answers it."""
+    payment = quote.payment
+    attempt = last_attempt(payment)
+    return {
+        "id": quote.reference,
+        "status": checkout_status(quote, attempt, now=now),
+        "url": f"{settings.PUBLIC_URL}{reverse('payments:pay', args=[payment.reference])}",
+        "quote": {"id": quote.cpq_id, "number": quote.number, "version": quote.version, "name": quote.name},
+        "amount_due": _money(payment.due),
+        "expires_at": _time(payment.expires_at),
+        "payment": _payment(payment, attempt) if attempt else None,
+    }
+
+
+def _payment(payment: Payment, attempt: Attempt) -> dict[str, Any]:
+    return {
+        "amount": _money(attempt.money),
+        "surcharge": _money(Money(0, payment.currency)),
+        "method": attempt.method_kind or None,
+        "brand": attempt.brand or None,
+        "last4": attempt.last4 or None,
+        "reference": payment.reference,
+        "paid_at": _time(payment.paid_at) if payment.paid_at else None,
+        "error": explain_failure(attempt.failure_code) if attempt.state == "failed" else None,
+    }
+
+
+def _money(money: Money) -> dict[str, str]:
+    return {"amount": money.plain, "currency": money.currency}
+
+
+def _time(value: datetime) -> str:
+    return value.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def settle_quote(quote: Quote, *, now: datetime) -> None:
+    """Let the quote follow its payment, and tell CPQ if its status changed. The same again is nothing."""
+    with transaction.atomic(durable=True):
+        locked = quote.lock()
+        locked.payment = Payment.objects.select_related("merchant").get(pk=locked.payment_id)
+        if locked.payment.state == "succeeded" and locked.state in ("open", "expired"):
+            locked.move_to("paid", now=now, by="gateway")
+        tell_status(locked, now=now)
+    quote.refresh_from_db()
+
+
+def tell_status(quote: Quote, *, now: datetime) -> None:
+    """Put a callback into the outbox if the status is not the one told last. A step of an open transaction."""
+    body = describe_checkout(quote, now=now)
+    if body["status"] == quote.told_status:
+        return
+    quote.told_status = body["status"]
+    Quote.objects.filter(pk=quote.pk).update(told_status=quote.told_status)
+    if quote.callback_url:
+        event = f"checkout.{quote.told_status}"
+        callback = Callback.objects.create(
+            quote=quote, delivery=uuid.uuid4(), event=event, body=json.dumps(body), created_at=now
+        )
+        outbox.put(f"callback:{callback.delivery}", "quotes.deliver_callback", callback_id=callback.pk)

@@ -1,0 +1,18 @@
+"""Paths of the quotes floor."""
+
+from django.urls import path
+
+from quotes import views
+from quotes.api import api
+
+app_name = "quotes"
+urlpatterns = [
+    path("api/cpq/v1/docs", views.api_docs, name="api_docs"),
+    path("api/cpq/v1/", api.urls),
+    path("quotes/<slug:reference>/return", views.return_to_quote, name="return"),
+    path("m/<slug:merchant_ref>/configure/merchants/integrations", views.edit_integration, name="integration"),
+    path("m/<slug:merchant_ref>/configure/merchants/integrations/key", views.display_key, name="display_key"),
+    path("m/<slug:merchant_ref>/quotes/", views.list_quotes, name="list"),
+    path("m/<slug:merchant_ref>/quotes/setup", views.setup_panel, name="setup"),
+    path("m/<slug:merchant_ref>/quotes/callbacks/<slug:reference>", views.quote_callbacks, name="callbacks"),
+]

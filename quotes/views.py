@@ -1,0 +1,148 @@
+"""Pages about quotes: the integration's tab, the way back to Order Porter, the API's documentation."""
+
+from typing import Any
+
+from allauth.account.decorators import reauthentication_required
+from django.contrib import messages
+from django.core.paginator import Paginator
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
+from django.views.decorators.http import require_GET, require_http_methods
+
+from accounting.models import AccountingSettings
+from connections.models import Connection
+from merchants.access import MerchantRequest, merchant_page
+from merchants.models import Merchant
+from merchants.services import Prerequisite, list_prerequisites
+from payments.models import GatewayAccount
+from quotes.api import api
+from quotes.callbacks import signed_return_url
+from quotes.forms import IntegrationForm
+from quotes.models import Quote
+from quotes.services import integration_of, save_integration
+from quotes.status import checkout_status, last_attempt, settle_quote
+from wisepay.audit import record_request
+from wisepay.http import never_cached
+
+PAGE = 50
+RETURNED = {"paid": "paid", "saved": "saved", "processing": "processing", "failed": "failed"}
+
+
+@never_cached
+@require_GET
+def return_to_quote(request: HttpRequest, reference: str) -> HttpResponse:
+    """Send the payer back to the quote with a signed result."""
+    quote = get_object_or_404(Quote.objects.select_related("payment__merchant"), reference=reference)
+    now = timezone.now()
+    settle_quote(quote, now=now)
+    quote.payment.refresh_from_db()
+    status = checkout_status(quote, last_attempt(quote.payment), now=now)
+    amount = quote.payment.paid or quote.payment.due
+    url = signed_return_url(
+        quote,
+        status=RETURNED.get(status, "cancelled"),
+        amount=amount.plain,
+        currency=amount.currency,
+        now=now,
+    )
+    response = HttpResponse(status=303)
+    response["Location"] = url
+    return response
+
+
+@require_http_methods(["GET", "POST"])
+@merchant_page(admin=True)
+def edit_integration(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
+    """Integrations › ConnectWise Sell: Is Enabled, Generate, Save, Display."""
+    integration = integration_of(merchant)
+    initial = {"is_enabled": integration.is_enabled, "hosts": "\n".join(integration.hosts)}
+    form = IntegrationForm(request.POST or None, initial=initial)
+    staged = request.POST.get("new_key") == "1" or request.POST.get("act") == "generate"
+    if request.method == "POST" and form.is_valid() and request.POST.get("act") == "save":
+        found = form.cleaned_data
+        save_integration(
+            integration,
+            is_enabled=found["is_enabled"],
+            hosts=found["hosts"],
+            new_key=staged,
+            now=timezone.now(),
+        )
+        detail = "new key" if staged else ""
+        record_request(request, "cpq_integration.saved", merchant_id=merchant.pk, detail=detail)
+        messages.success(request, "Saved. Display the key to copy it." if staged else "Saved.")
+        return redirect("quotes:integration", merchant.reference)
+    context = integration_context(merchant, form) | {"staged": staged}
+    return render(request, "quotes/integration.html", context, status=422 if form.errors else 200)
+
+
+@require_GET
+@merchant_page(admin=True)
+@reauthentication_required
+def display_key(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
+    """Show the API key, to somebody who has just proved again who they are."""
+    integration = integration_of(merchant)
+    if not integration.api_key:
+        return redirect("quotes:integration", merchant.reference)
+    record_request(request, "cpq_integration.key_displayed", merchant_id=merchant.pk)
+    initial = {"is_enabled": integration.is_enabled, "hosts": "\n".join(integration.hosts)}
+    context = integration_context(merchant, IntegrationForm(initial=initial))
+    return render(request, "quotes/integration.html", context | {"api_key": integration.api_key.reveal()})
+
+
+def integration_context(merchant: Merchant, form: IntegrationForm) -> dict[str, Any]:
+    """What the tab shows."""
+    return {
+        "merchant": merchant,
+        "integration": integration_of(merchant),
+        "form": form,
+        "prerequisites": list_prerequisites(merchant),
+    }
+
+
+@require_GET
+@merchant_page()
+def list_quotes(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
+    """Every checkout, newest first."""
+    rows = Quote.objects.filter(merchant=merchant).select_related("payment__company").order_by("-created_at")
+    wanted = request.GET.get("q", "").strip()
+    if wanted:
+        by_name = rows.filter(name__icontains=wanted) | rows.filter(payment__company__name__icontains=wanted)
+        rows = rows.filter(number=int(wanted)) if wanted.isdecimal() and len(wanted) < 16 else by_name
+    page = Paginator(rows, PAGE).get_page(request.GET.get("page"))
+    return render(request, "quotes/list.html", {"merchant": merchant, "page": page, "q": wanted})
+
+
+@require_GET
+@merchant_page()
+def quote_callbacks(request: MerchantRequest, merchant: Merchant, reference: str) -> HttpResponse:
+    """The panel of a payment's quote: what CPQ was told."""
+    quote = Quote.objects.filter(merchant=merchant, payment__reference=reference).first()
+    rows = list(quote.callbacks.order_by("pk")) if quote else []
+    return render(request, "quotes/callbacks.html", {"merchant": merchant, "quote": quote, "rows": rows})
+
+
+@require_GET
+@merchant_page()
+def setup_panel(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
+    """The dashboard's checklist: what is left to do before quotes can be paid and booked."""
+    integration = integration_of(merchant)
+    chosen = AccountingSettings.objects.filter(merchant=merchant).first()
+    has_gateway = GatewayAccount.objects.filter(merchant=merchant).exists()
+    is_connected = Connection.objects.filter(merchant=merchant, state="connected").exists()
+    ready = integration.is_enabled and bool(integration.api_key)
+    steps = [
+        Prerequisite("gateway_keys", "Stripe keys saved", has_gateway, "payments:gateway"),
+        Prerequisite("connection", "Accounting package connected", is_connected, "connections:list"),
+        Prerequisite("accounts", "Accounts chosen", bool(chosen and chosen.is_complete), "accounting:accounts"),
+        Prerequisite("integration", "ConnectWise Sell enabled", ready, "quotes:integration"),
+        *list_prerequisites(merchant),
+    ]
+    done = sum(step.is_met for step in steps)
+    return render(request, "quotes/setup.html", {"merchant": merchant, "steps": steps, "done": done})
+
+
+@require_GET
+def api_docs(request: HttpRequest) -> HttpResponse:
+    """The contract for people."""
+    return render(request, "quotes/api_docs.html", {"schema": api.get_openapi_schema(path_prefix="/api/cpq/v1/")})
