@@ -1,0 +1,82 @@
+"""Putting the practice services together into one ASGI app."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.staticfiles import StaticFiles
+from starlette.types import Receive, Scope, Send
+
+from sandbox.control import control_routes
+from sandbox.mailbox import service as mailbox
+from sandbox.orderporter import service as orderporter
+from sandbox.pages import STATIC, page
+from sandbox.recorder import Recorder
+from sandbox.service import Service
+from sandbox.stripe import service as stripe
+from sandbox.world import World
+from sandbox.xero import service as xero
+
+TICK = 0.2
+SERVICES: list[Service] = [mailbox, orderporter, xero, stripe]
+
+
+class Sandbox(Starlette):
+    """The app, which lets a fault reach the server's own connection past every middleware."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope["server_send"] = send
+        await super().__call__(scope, receive, send)
+
+
+def build_app(world: World, services: Sequence[Service] | None = None) -> Starlette:
+    """The whole sandbox over one world: every service mounted, journalled, and open to faults."""
+    used = SERVICES if services is None else services
+
+    async def home(request: Request) -> Response:
+        links = [(service.name, service.links(world)) for service in used]
+        return page("home.html", groups=[group for group in links if group[1]], world=world)
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            for service in used:
+                if service.lifespan:
+                    await stack.enter_async_context(service.lifespan(world))
+            world.spawn(ticking(world))
+            yield
+            world.stop()
+
+    routes: list[BaseRoute] = [
+        Route("/", home),
+        Mount("/_control", routes=control_routes(world)),
+        Mount("/static", StaticFiles(directory=STATIC)),
+    ]
+    routes += [Mount(service.prefix, routes=service.routes(world)) for service in used]
+    app = Sandbox(
+        routes=routes,
+        lifespan=lifespan,
+        middleware=[Middleware(Recorder, world=world, services=used)],
+        exception_handlers={Exception: broken},
+    )
+    app.state.world = world
+    return app
+
+
+async def ticking(world: World) -> None:
+    """Let the timers look at the clock, for as long as the process lives."""
+    while True:
+        await asyncio.sleep(TICK)
+        world.tick()
+
+
+async def broken(request: Request, error: Exception) -> Response:
+    """What a client sees of a mistake in the sandbox itself."""
+    return JSONResponse({"error": {"type": "sandbox_error", "message": repr(error)}}, status_code=500)

@@ -1,0 +1,53 @@
+"""A pytest plugin: tests marked `browser` run when a Chromium is found, and the summary says which it was."""
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+DOWNLOADED = (
+    "chromium-*/chrome-linux*/chrome",
+    "chromium_headless_shell-*/*/*headless[-_]shell",
+    "chromium-*/chrome-mac*/*.app/Contents/MacOS/*",
+)
+ABSENT = "no Chromium was found (install one, or name it in CHROMIUM)"
+
+
+def find_chromium() -> Path | None:
+    """The Chromium named by the variable CHROMIUM, else one on the PATH, else one that Playwright fetched."""
+    named = os.environ.get("CHROMIUM")
+    if named:
+        return Path(named) if Path(named).exists() else None
+    for name in NAMES:
+        if found := shutil.which(name):
+            return Path(found)
+    folder = os.environ.get("PLAYWRIGHT_BROWSERS_PATH") or Path.home() / ".cache" / "ms-playwright"
+    for pattern in DOWNLOADED:
+        if fetched := sorted(Path(folder).glob(pattern)):
+            return fetched[-1]
+    return None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what needs a browser where there is none."""
+    if find_chromium() is None:
+        for item in items:
+            if item.get_closest_marker("browser"):
+                item.add_marker(pytest.mark.skip(reason=ABSENT))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """End the report with what became of the browser tests."""
+    counts = {
+        outcome: len({report.nodeid for report in reports if "browser" in getattr(report, "keywords", {})})
+        for outcome, reports in terminalreporter.stats.items()
+        if outcome in ("passed", "failed", "error", "skipped")
+    }
+    told = ", ".join(f"{count} {outcome}" for outcome, count in counts.items() if count)
+    if find_chromium() is None:
+        told = f"not run: {ABSENT}"
+    terminalreporter.write_line(f"Browser tests: {told or 'none among the chosen tests'}.")

@@ -1,0 +1,182 @@
+"""The demo: `python -m sandbox.demo` starts the product and the practice world together, and stops them."""
+
+import argparse
+import json
+import shutil
+import signal
+import sys
+from contextlib import suppress
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import redis
+import requests
+
+from sandbox.environment import Ports, process_environment, product_environment, write_privately
+from sandbox.family import ChildDied, Family
+from sandbox.processes import last_lines, port_is_taken
+from sandbox.servers import HomeInUse, Servers, default_home
+
+ROOT = Path(__file__).resolve().parent.parent
+PATIENCE = 90.0
+
+
+class CannotStart(Exception):
+    """The demo cannot start; the message says why in a sentence."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run until Ctrl-C, SIGTERM, or the death of a child. Exit status 0 only when asked to stop."""
+    parser = argparse.ArgumentParser(prog="sandbox.demo", description="Wise-Pay with a practice world.")
+    parser.add_argument("--port", type=int, default=8000, help="where Wise-Pay answers")
+    parser.add_argument("--sandbox-port", type=int, default=8001, help="where the practice world answers")
+    parser.add_argument("--smtp-port", type=int, default=8025, help="where its mailbox takes mail")
+    parser.add_argument("--ready", type=Path, help="file that is written once everything answers")
+    options = parser.parse_args(arguments)
+    for name in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(name, _interrupt)
+    demo = Demo(default_home(), Ports(options.port, options.sandbox_port, options.smtp_port), options.ready)
+    try:
+        demo.run()
+    except KeyboardInterrupt:
+        say("Stopped.")
+        return 0
+    except (CannotStart, ChildDied, HomeInUse) as problem:
+        say(f"\n{problem}")
+        return 1
+    return 0
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def say(text: str) -> None:
+    """Tell the person at the terminal, who may have gone away."""
+    with suppress(OSError):
+        sys.stdout.write(text + "\n")
+        sys.stdout.flush()
+
+
+class Demo:
+    """One run of everything, in one home directory."""
+
+    def __init__(self, home: Path, ports: Ports, ready: Path | None) -> None:
+        self.home = home
+        self.ports = ports
+        self.ready = ready
+        self.seed_file = home / "seed.json"
+        self.redis_url = ""
+        self.seeded: dict[str, Any] = {}
+
+    def run(self) -> None:
+        """Start all, wait for the end, stop all. Raises `CannotStart`, `ChildDied`, `HomeInUse`."""
+        self._check_ports()
+        if self.ready:
+            self.ready.unlink(missing_ok=True)
+        say(f"Starting the demo in {self.home} …")
+        with Servers(self.home) as servers:
+            self.redis_url = servers.redis_url
+            product = product_environment(
+                self.home, self.ports, database_url=servers.database_url, redis_url=servers.redis_url
+            )
+            with Family(ROOT, self.home / "log", process_environment(product)) as family:
+                self._start(family)
+                self._announce()
+                family.watch()
+
+    def _start(self, family: Family) -> None:
+        ports = self.ports
+        family.start(
+            "sandbox", "-m", "sandbox", "--port", ports.sandbox, "--smtp-port", ports.smtp,
+            "--state", self.home / "sandbox.json", "--wisepay", ports.web_url,
+        )  # fmt: skip
+        family.run("migrate", "manage.py", "migrate", "--noinput")
+        family.start(
+            "web", "-m", "gunicorn", "wisepay.wsgi", "-b", f"127.0.0.1:{ports.web}", "--workers", 2,
+            "--threads", 4, "--worker-class", "gthread", "--no-control-socket", "--graceful-timeout", 5,
+        )  # fmt: skip
+        family.start(
+            "worker", "-m", "celery", "-A", "wisepay", "worker", "-B", "--concurrency", 2,
+            "-s", self.home / "celerybeat-schedule", "--loglevel", "info",
+            env={"PYTHONWARNINGS": "ignore:You're running the worker"},
+        )  # fmt: skip
+        family.wait("sandbox", lambda: answers(f"{ports.sandbox_url}/_control/health"), PATIENCE)
+        family.run("seed_demo", "manage.py", "seed_demo", "--json", self.seed_file)
+        self.seeded = self._read_seed()
+        self._hand_over_key()
+        family.wait("web", lambda: answers(f"{ports.web_url}/health/ready"), PATIENCE)
+        family.wait("worker", self._worker_listens, PATIENCE)
+
+    def _check_ports(self) -> None:
+        ports = self.ports
+        for flag, port in (("port", ports.web), ("sandbox-port", ports.sandbox), ("smtp-port", ports.smtp)):
+            if port_is_taken(port):
+                raise CannotStart(f"Port {port} is in use by another program; choose another with --{flag}.")
+
+    def _read_seed(self) -> dict[str, Any]:
+        try:
+            seeded: dict[str, Any] = json.loads(self.seed_file.read_text())
+        except (OSError, ValueError) as error:
+            log = last_lines(self.home / "log" / "seed_demo.log")
+            raise CannotStart(f"seed_demo left nothing readable in {self.seed_file}.\n{log}") from error
+        self.seed_file.chmod(0o600)
+        return seeded
+
+    def _hand_over_key(self) -> None:
+        settings = {"cpq_api_key": self.seeded["cpq_api_key"], "wisepay_url": self.ports.web_url}
+        with requests.Session() as session:
+            session.trust_env = False
+            address = f"{self.ports.sandbox_url}/_control/config"
+            session.post(address, json=settings, timeout=10).raise_for_status()
+
+    def _worker_listens(self) -> bool:
+        # The worker binds its own control queue when it begins to consume.
+        with redis.Redis.from_url(self.redis_url) as client:
+            return any(True for _ in client.scan_iter("*_kombu.binding.celery.pidbox"))
+
+    def _announce(self) -> None:
+        facts = {
+            "web": self.ports.web_url,
+            "sandbox": self.ports.sandbox_url,
+            "mailbox": f"{self.ports.sandbox_url}/mailbox/",
+            "order_porter": f"{self.ports.sandbox_url}/orderporter/",
+            "cpq_api_key": self.seeded["cpq_api_key"],
+            "merchant": self.seeded["merchant"],
+        }
+        say(block(facts))
+        if self.ready:
+            write_privately(self.ready, json.dumps(facts, indent=2) + "\n")
+
+
+def answers(address: str) -> bool:
+    """Whether something at this address says 200."""
+    try:
+        with requests.Session() as session:
+            session.trust_env = False
+            return session.get(address, timeout=5, allow_redirects=False).status_code == 200
+    except requests.RequestException:
+        return False
+
+
+def block(facts: dict[str, Any]) -> str:
+    """Where to click, as a tidy block of text."""
+    merchant = facts["merchant"]
+    rows = [
+        ("1. Accept a quote", facts["order_porter"]),
+        ("   and pay with", "4242 4242 4242 4242, any later date, any code"),
+        ("2. The merchant's side", facts["web"]),
+        ("   e-mail", merchant["email"]),
+        ("   password", merchant["password"]),
+        ("3. Mail that was sent", facts["mailbox"]),
+        ("4. Practice Stripe, Xero", facts["sandbox"]),
+    ]
+    lines = [f"  {label:<26}{value}" for label, value in rows]
+    width = min(max(map(len, lines)) + 2, shutil.get_terminal_size().columns)
+    rule = "─" * width
+    return "\n".join(["", rule, "  The Wise-Pay demo is ready. Ctrl-C stops everything.", "", *lines, rule])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,59 @@
+"""The SMTP server of the mailbox, on the same event loop as the pages."""
+
+import asyncio
+import errno
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from aiosmtpd.smtp import SMTP, Envelope, Session
+
+from sandbox.mailbox.messages import store_message
+from sandbox.world import World
+
+LARGEST = 10 * 1024 * 1024
+
+
+class SmtpPortTaken(RuntimeError):
+    """Another program listens on the SMTP port."""
+
+
+class Handler:
+    """Takes every message for whomever it is, and sends it nowhere."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802
+        """Store the message; the name is aiosmtpd's."""
+        content = envelope.content or b""
+        raw = content.encode() if isinstance(content, str) else content
+        store_message(self.world, sender=envelope.mail_from or "", recipients=list(envelope.rcpt_tos), raw=raw)
+        return "250 Kept in the practice mailbox"
+
+
+@asynccontextmanager
+async def receiving(world: World) -> AsyncIterator[None]:
+    """Listen on the world's SMTP port inside the block; raises `SmtpPortTaken`."""
+    loop = asyncio.get_running_loop()
+    handler = Handler(world)
+
+    def connection() -> SMTP:
+        return SMTP(
+            handler,
+            hostname="mailbox.localhost",
+            data_size_limit=LARGEST,
+            enable_SMTPUTF8=True,
+            ident="Practice mailbox",
+            loop=loop,
+        )
+
+    try:
+        server = await loop.create_server(connection, world.host, world.smtp_port)
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            raise
+        raise SmtpPortTaken(f"SMTP port {world.smtp_port} is taken by another program.") from error
+    try:
+        yield
+    finally:
+        server.close()

@@ -1,0 +1,159 @@
+"""The practice quotes: how they are made, added up, published again, and what is known of their payment."""
+
+import secrets
+import uuid
+from copy import deepcopy
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sandbox.orderporter.catalogue import CUSTOMERS, MODELS
+from sandbox.orderporter.money import decimal_string
+from sandbox.world import World
+
+Quote = dict[str, Any]
+FIRST_NUMBER = 1042
+VALID_FOR = timedelta(days=30)
+KEPT_EVENTS = 30
+NOTHING_PAID = {"amount": "", "reference": "", "error": ""}
+PUBLISHED = (
+    "id",
+    "number",
+    "version",
+    "name",
+    "currency",
+    "opportunity_id",
+    "purchase_order_number",
+    "expires_at",
+)
+# Of two reports made within the same second the weightier counts.
+WEIGHT = {"open": 0, "cancelled": 1, "failed": 2, "processing": 3, "saved": 4, "paid": 5}
+
+
+def _first_state() -> dict[str, Any]:
+    return {"quotes": {}, "number": FIRST_NUMBER, "deliveries": []}
+
+
+def state(world: World) -> dict[str, Any]:
+    """The section of the world that is Order Porter's; a new world gets one quote of each model."""
+    section = world.section("orderporter", _first_state)
+    if not section["quotes"]:
+        for model in MODELS:
+            create_quote(world, like=model)
+    return section
+
+
+def quotes(world: World) -> list[Quote]:
+    """Every quote in the order in which it was made."""
+    return list(state(world)["quotes"].values())
+
+
+def find_quote(world: World, key: str) -> Quote | None:
+    """The quote of this key, or None."""
+    quote: Quote | None = state(world)["quotes"].get(key)
+    return quote
+
+
+def create_quote(world: World, *, like: str, overrides: dict[str, Any] | None = None) -> Quote:
+    """A new open quote after a model of the catalogue; `overrides` replace the model's fields.
+
+    Raises KeyError for an unknown model.
+    """
+    section = world.section("orderporter", _first_state)
+    model = deepcopy(MODELS[like])
+    model["customer"] = deepcopy(CUSTOMERS[model["customer"]])
+    quote = {
+        "key": secrets.token_hex(10),
+        "id": str(uuid.uuid4()),
+        "number": section["number"],
+        "version": 1,
+        "like": like,
+        "opportunity_id": str(8000 + section["number"]),
+        "purchase_order_number": f"PO-{section['number'] % 1000}",
+        "expires_at": (world.now() + VALID_FOR).replace(microsecond=0).isoformat().replace("+00:00", "Z"),
+        "allowed_methods": ["card", "bank_debit"],
+        "tax_rate": 0,
+        "deposit": 100,
+        "full_payment_allowed": False,
+        "recurring": None,
+        "events": [],
+        **_unpaid(),
+        **model,
+        **(overrides or {}),
+    }
+    section["number"] += 1
+    section["quotes"][quote["key"]] = quote
+    world.changed()
+    return quote
+
+
+def publish_again(world: World, quote: Quote) -> None:
+    """Make the next version of the quote: open, unsigned, unpaid."""
+    note(quote, f"Version {quote['version']} was replaced by version {quote['version'] + 1}.")
+    quote.update(_unpaid(), version=quote["version"] + 1)
+    world.changed()
+
+
+def record_status(quote: Quote, status: str, *, at: int, payment: dict[str, Any], certain: bool = False) -> bool:
+    """Take over what Wise-Pay reports of the current version; `at` is unix seconds of the report.
+
+    Reports race each other and come twice: False means that a later or weightier one is already known.
+    What was just read from Wise-Pay itself is `certain` and always counts.
+    """
+    known = (quote["status_at"], WEIGHT.get(quote["status"], 0))
+    if status == quote["status"] if certain else (at, WEIGHT.get(status, 0)) <= known:
+        return False
+    # A redirect says less than a callback: what is known of the same outcome stays.
+    kept = quote["payment"] if status == quote["status"] else NOTHING_PAID
+    told = {name: value for name, value in payment.items() if value}
+    quote.update(status=status, status_at=at, payment={**kept, **told})
+    note(quote, f"Wise-Pay reported: {status}.")
+    return True
+
+
+def note(quote: Quote, text: str) -> None:
+    """Write a line into the quote's history, newest first."""
+    quote["events"].insert(0, {"at": datetime.now(UTC).isoformat(timespec="seconds"), "text": text})
+    del quote["events"][KEPT_EVENTS:]
+
+
+def totals(quote: Quote) -> dict[str, int]:
+    """In minor units: one_time, tax (contained in it), due_now, recurring (per interval)."""
+    one_time = sum(line["quantity"] * line["price"] for line in quote["lines"] if not line["recurring"])
+    recurring = sum(line["quantity"] * line["price"] for line in quote["lines"] if line["recurring"])
+    rate = quote["tax_rate"]
+    return {
+        "one_time": one_time,
+        "tax": rounded(one_time * rate, 100 + rate),
+        "due_now": rounded(one_time * quote["deposit"], 100),
+        "recurring": recurring,
+    }
+
+
+def rounded(numerator: int, denominator: int) -> int:
+    """Integer division, half away from zero, for amounts that are not negative."""
+    return (2 * numerator + denominator) // (2 * denominator)
+
+
+def contract_body(quote: Quote, *, return_url: str, callback_url: str) -> dict[str, Any]:
+    """The JSON that opens a checkout for this quote."""
+    sums, currency = totals(quote), quote["currency"]
+    body = {
+        "quote": {name: quote[name] for name in PUBLISHED},
+        "customer": quote["customer"],
+        "amounts": {
+            "one_time_total": decimal_string(sums["one_time"], currency),
+            "tax": decimal_string(sums["tax"], currency),
+            "due_now": decimal_string(sums["due_now"], currency),
+            "full_payment_allowed": quote["full_payment_allowed"],
+        },
+        "allowed_methods": quote["allowed_methods"],
+        "return_url": return_url,
+        "callback_url": callback_url,
+    }
+    if quote["recurring"]:
+        body["recurring"] = {"total": decimal_string(sums["recurring"], currency), **quote["recurring"]}
+    return body
+
+
+def _unpaid() -> dict[str, Any]:
+    return {"status": "open", "status_at": 0, "payment": dict(NOTHING_PAID), "checkout": None, "signed": None}

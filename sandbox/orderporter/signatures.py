@@ -1,0 +1,30 @@
+"""Checking that a redirect or a callback really comes from Wise-Pay: both are signed with the API key."""
+
+import hashlib
+import hmac
+from collections.abc import Mapping
+
+TOLERANCE = 300
+
+
+def signature(key: str, message: bytes) -> str:
+    """Lower-case hex HMAC-SHA256."""
+    return hmac.new(key.encode(), message, hashlib.sha256).hexdigest()
+
+
+def return_is_genuine(key: str, query: Mapping[str, str]) -> bool:
+    """Whether `wisepay_signature` is right for the other `wisepay_*` parameters of this query."""
+    signed = {name: value for name, value in query.items() if name.startswith("wisepay_")}
+    given = signed.pop("wisepay_signature", "")
+    message = "\n".join(f"{name}={signed[name]}" for name in sorted(signed))
+    return bool(key) and hmac.compare_digest(signature(key, message.encode()).encode(), given.encode())
+
+
+def callback_is_genuine(key: str, header: str, body: bytes, *, now: int) -> bool:
+    """Whether `t=…,v1=…` signs this raw body, within five minutes of `now` (unix seconds)."""
+    fields = dict(part.strip().partition("=")[::2] for part in header.split(","))
+    moment, given = fields.get("t", ""), fields.get("v1", "")
+    if not key or not (moment.isascii() and moment.isdigit()) or abs(now - int(moment)) > TOLERANCE:
+        return False
+    expected = signature(key, moment.encode() + b"." + body)
+    return hmac.compare_digest(expected.encode(), given.encode())

@@ -1,0 +1,64 @@
+"""What a practice service tells the sandbox about itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from starlette.routing import BaseRoute
+
+from sandbox.world import World
+
+
+class Base(NamedTuple):
+    """Traffic to journal: what is under `prefix` (from the sandbox's root) and goes on with `only`."""
+
+    name: str
+    prefix: str
+    only: str = "/"
+
+
+class Link(NamedTuple):
+    """A line of the home page."""
+
+    label: str
+    path: str
+    about: str = ""
+
+
+class Refusal(NamedTuple):
+    """An answer in the vendor's own shape, for faults made on purpose. `body` is JSON-able or text."""
+
+    headers: dict[str, str]
+    body: Any
+
+
+class Refused(NamedTuple):
+    """A call that a `status` fault answered instead of the service; header names are lower-case."""
+
+    method: str
+    url_path: str
+    headers: dict[str, str]
+    body: bytes
+    status: int
+    answer: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Service:
+    """One vendor: `routes(world)` are mounted under `prefix`.
+
+    `refusal(journal name, status)` shapes a fault's answer and `refused(world, call)` hears of it;
+    `lifespan(world)` wraps the process's life; `links(world)` are asked whenever the home page is shown.
+    """
+
+    name: str
+    prefix: str
+    routes: Callable[[World], Sequence[BaseRoute]]
+    journals: Sequence[Base] = ()
+    links: Callable[[World], Sequence[Link]] = field(default=lambda world: ())
+    refusal: Callable[[str, int], Refusal] | None = None
+    refused: Callable[[World, Refused], None] | None = None
+    lifespan: Callable[[World], AbstractAsyncContextManager[None]] | None = None

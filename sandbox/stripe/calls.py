@@ -1,0 +1,52 @@
+"""One call of the API, as an operation sees it, and small things that many operations do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from sandbox.stripe.accounts import Account
+from sandbox.stripe.errors import ApiError
+
+Obj = dict[str, Any]
+
+
+@dataclass
+class Call:
+    """A checked call: typed `params`, the `path` variables, and whether a browser makes it.
+
+    `seen_from` is the caller's IP address and user agent.
+    """
+
+    account: Account
+    params: Obj
+    path: dict[str, str] = field(default_factory=dict)
+    browser: bool = False
+    client_secret: str | None = None
+    seen_from: tuple[str | None, str | None] = (None, None)
+
+
+def merge_metadata(item: Obj, given: Any) -> None:
+    """Stripe's rule for metadata: an empty value removes its key, an empty whole removes all."""
+    if given is None:
+        return
+    if given == "":
+        item["metadata"] = {}
+        return
+    merged = {key: value for key, value in {**item["metadata"], **given}.items() if value != ""}
+    if len(merged) > 50:
+        raise ApiError("Metadata can have at most 50 keys.", param="metadata")
+    for key, value in merged.items():
+        if len(key) > 40 or len(value) > 500:
+            raise ApiError(
+                f"Metadata keys hold 40 characters and values 500: {key[:40]} is too long.",
+                param=f"metadata[{key[:40]}]",
+            )
+    item["metadata"] = merged
+
+
+def copy_given(item: Obj, params: Obj, fields: tuple[str, ...]) -> None:
+    """Take over plain fields that were said; an empty string unsets."""
+    for name in fields:
+        if name in params:
+            item[name] = params[name] if params[name] != "" else None

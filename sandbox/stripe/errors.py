@@ -1,0 +1,70 @@
+"""The ways in which the practice Stripe says no, in Stripe's shape."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class ApiError(Exception):
+    """An answer with an error body. `extra` adds objects such as `payment_intent` to it."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int = 400,
+        type_: str = "invalid_request_error",
+        code: str | None = None,
+        param: str | None = None,
+        **extra: Any,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.error: dict[str, Any] = {"message": message, "type": type_}
+        self.error |= {"code": code} if code else {}
+        self.error |= {"param": param} if param else {}
+        self.error |= extra
+        self.headers: dict[str, str] = {}
+
+    def body(self) -> dict[str, Any]:
+        """What goes over the wire."""
+        return {"error": self.error}
+
+
+class BadParameterError(ApiError):
+    """A parameter that never reached the operation, so that no idempotency key remembers it."""
+
+
+def missing_object(kind: str, name: str, param: str = "id") -> ApiError:
+    """The 404 for an id that this account does not have."""
+    return ApiError(f"No such {kind}: '{name}'", status=404, code="resource_missing", param=param)
+
+
+def bad_key(shown: str) -> ApiError:
+    """The 401 for a key that belongs to nobody."""
+    return ApiError(f"Invalid API Key provided: {shown}", status=401)
+
+
+def no_key() -> ApiError:
+    """The 401 for a call without a key."""
+    return ApiError("You did not provide an API key. Send it as a bearer token.", status=401)
+
+
+def too_fast() -> ApiError:
+    """The 429 for an account over its rate."""
+    error = ApiError(
+        "Too many requests hit the API too quickly. Back off exponentially and try again.",
+        status=429,
+        code="rate_limit",
+    )
+    error.headers = {"Stripe-Rate-Limited-Reason": "global-rate"}
+    return error
+
+
+def unexpected_state(intent: dict[str, Any], verb: str, why: str) -> ApiError:
+    """The 400 for a verb that an intent's present status does not allow."""
+    kind = intent["object"]
+    name = "PaymentIntent" if kind == "payment_intent" else "SetupIntent"
+    error = ApiError(f"You cannot {verb} this {name} because {why}.", code=f"{kind}_unexpected_state")
+    error.error[kind] = intent
+    return error

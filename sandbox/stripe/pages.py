@@ -1,0 +1,114 @@
+"""The pages of the practice Stripe: stripe.js and its frames, the bank's challenge, the dashboard."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import FileResponse, RedirectResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from sandbox.pages import page
+from sandbox.stripe import charging, setups
+from sandbox.stripe.accounts import Account, by_client_secret, every_account, secret_fits
+from sandbox.stripe.challenge import return_address
+from sandbox.stripe.dashboard import dashboard, resend
+from sandbox.stripe.errors import ApiError
+from sandbox.stripe.money import amount_text
+from sandbox.world import World
+
+Obj = dict[str, Any]
+JS = Path(__file__).parent / "js"
+FILES = {"stripe.js": "text/javascript", "element.js": "text/javascript", "challenge.js": "text/javascript"}
+FILES |= {"element.css": "text/css"}
+FRAME = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; "
+    "base-uri 'none'; frame-ancestors *"
+)
+CHALLENGE = FRAME + "; form-action *"
+
+
+class Pages:
+    """The handlers, bound to one world."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+
+    async def file(self, request: Request) -> Response:
+        """GET /stripe/js/{name}."""
+        name = request.path_params["name"]
+        if name not in FILES:
+            return Response("No such file", 404)
+        headers = {"Cache-Control": "no-cache", "Access-Control-Allow-Origin": "*"}
+        return FileResponse(JS / name, media_type=FILES[name], headers=headers)
+
+    async def element(self, request: Request) -> Response:
+        """GET /stripe/js/element: the frame that holds the card's fields."""
+        return page("stripe/element.html", policy=FRAME)
+
+    def challenged(self, request: Request) -> tuple[Account, Obj]:
+        """The intent that a challenge is about; raises a 404."""
+        secret = request.query_params.get("client_secret", "")
+        account, intent = by_client_secret(self.world, secret)
+        secret_fits(intent, secret)
+        if intent["id"] != request.path_params["id"]:
+            raise ApiError("This challenge belongs to another payment.", status=404)
+        return account, intent
+
+    async def challenge(self, request: Request) -> Response:
+        """GET /stripe/3ds/{id}: the bank's question."""
+        try:
+            _, intent = self.challenged(request)
+        except ApiError as error:
+            return page("stripe/challenge.html", status=error.status, policy=CHALLENGE, intent=None, amount="")
+        amount = amount_text(intent["amount"], intent["currency"]) if "amount" in intent else ""
+        return page("stripe/challenge.html", policy=CHALLENGE, intent=intent, amount=amount)
+
+    async def answered(self, request: Request) -> Response:
+        """POST /stripe/3ds/{id}: what the payer pressed."""
+        try:
+            account, intent = self.challenged(request)
+        except ApiError as error:
+            return page("stripe/challenge.html", status=error.status, policy=CHALLENGE, intent=None, amount="")
+        form = await request.form()
+        if intent["status"] == "requires_action":
+            flow = charging if intent["object"] == "payment_intent" else setups
+            flow.answered_challenge(account, intent, passed=form.get("outcome") == "complete")
+        back = return_address(account, intent) if "redirect" in request.query_params else None
+        if back:
+            return RedirectResponse(back, 303)
+        return page("stripe/challenge_done.html", policy=CHALLENGE, status_of=intent["status"])
+
+    async def dashboard(self, request: Request) -> Response:
+        """GET /stripe/dashboard."""
+        return dashboard(self.world, request.query_params.get("account"))
+
+    async def resend(self, request: Request) -> Response:
+        """POST /stripe/dashboard/resend/{id}: send an event again."""
+        account = resend(self.world, request.path_params["id"])
+        return RedirectResponse(f"/stripe/dashboard?account={account}", 303)
+
+    async def receipt(self, request: Request) -> Response:
+        """GET /stripe/receipts/{id}."""
+        for account in every_account(self.world):
+            charge = account.table("charge").get(request.path_params["id"])
+            if charge:
+                amount = amount_text(charge["amount"], charge["currency"])
+                return page("stripe/receipt.html", charge=charge, amount=amount)
+        return Response("No such receipt", 404)
+
+
+def page_routes(world: World) -> Sequence[BaseRoute]:
+    """The routes below `/stripe` that are no API."""
+    pages = Pages(world)
+    return [
+        Route("/js/element", pages.element),
+        Route("/js/{name}", pages.file),
+        Route("/3ds/{id}", pages.challenge, methods=["GET"]),
+        Route("/3ds/{id}", pages.answered, methods=["POST"]),
+        Route("/dashboard", pages.dashboard),
+        Route("/dashboard/resend/{id}", pages.resend, methods=["POST"]),
+        Route("/receipts/{id}", pages.receipt),
+    ]

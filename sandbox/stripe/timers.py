@@ -1,0 +1,33 @@
+"""Things that happen by themselves when the sandbox's clock gets there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from sandbox.stripe.accounts import Account, every_account
+from sandbox.world import World
+
+Obj = dict[str, Any]
+Action = Callable[[Account, str], None]
+
+
+def later(account: Account, seconds: float, what: str, name: str) -> None:
+    """Do the action registered as `what` to the object `name` after so many seconds."""
+    account.data["timers"].append({"at": account.world.now().timestamp() + seconds, "do": what, "id": name})
+    account.world.changed()
+
+
+def run_due(world: World, actions: dict[str, Action]) -> None:
+    """Do what is due, in the order of the clock; an action may set further timers."""
+    now = world.now().timestamp()
+    for account in every_account(world):
+        due = sorted((timer for timer in account.data["timers"] if timer["at"] <= now), key=due_at)
+        for timer in due:
+            account.data["timers"].remove(timer)
+            actions[timer["do"]](account, timer["id"])
+
+
+def due_at(timer: Obj) -> float:
+    """When a timer is due."""
+    return float(timer["at"])

@@ -1,0 +1,75 @@
+"""The tests' launcher: `python -m sandbox.testing [pytest arguments]` runs pytest beside embedded servers."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+from sandbox.environment import Ports, process_environment, product_environment
+from sandbox.servers import HomeInUse, Servers, default_home
+
+ROOT = Path(__file__).resolve().parent.parent
+SLOTS = 20
+WORKERS = ("-n", "2")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run pytest once and answer its exit status; without `-n` it runs on two workers."""
+    chosen = sys.argv[1:] if arguments is None else arguments
+    chosen = chosen[1:] if chosen[:1] == ["--"] else chosen
+    parallel = [] if any(argument.startswith(("-n", "--numprocesses")) for argument in chosen) else WORKERS
+    command = [sys.executable, "-m", "pytest", "-p", "sandbox.browser_tests", *parallel, *chosen]
+    signal.signal(signal.SIGTERM, _terminate)
+    # A shell starts background jobs deaf to SIGINT, and pytest would inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    with a_free_home(default_home() / "test") as servers:
+        environment = product_environment(
+            servers.home, Ports(), database_url=servers.database_url, redis_url=servers.redis_url
+        )
+        given = {name: os.environ[name] for name in environment if name in os.environ}
+        return _run(command, process_environment(environment | given))
+
+
+class Terminated(BaseException):
+    """Somebody sent SIGTERM to this process alone."""
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+    raise Terminated
+
+
+def _run(command: list[str], environment: dict[str, str]) -> int:
+    with subprocess.Popen(command, cwd=ROOT, env=environment) as pytest:
+        try:
+            return pytest.wait()
+        except Terminated:
+            pytest.send_signal(signal.SIGINT)
+            return pytest.wait()
+        except KeyboardInterrupt:
+            # The terminal has told pytest as well; it is entitled to end its report.
+            return pytest.wait()
+
+
+@contextmanager
+def a_free_home(base: Path) -> Iterator[Servers]:
+    """Careless servers in the first directory below `base` that no other run uses at the moment."""
+    for slot in range(SLOTS):
+        servers = Servers(base / str(slot), durable=False)
+        try:
+            servers.__enter__()
+        except HomeInUse:
+            continue
+        try:
+            yield servers
+        finally:
+            servers.__exit__(None, None, None)
+        return
+    raise HomeInUse(f"{SLOTS} test runs are under way in {base} already.")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

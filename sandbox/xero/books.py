@@ -1,0 +1,127 @@
+"""The organisations' books: their tables, and writes that can be taken back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date, datetime
+from typing import Any
+
+from sandbox.world import World
+from sandbox.xero.errors import InvalidError
+from sandbox.xero.seed import organisations
+from sandbox.xero.wire import stamp
+
+Record = dict[str, Any]
+SECTION = "xero"
+INDEXED = {
+    "contacts": ("Name", "ContactNumber"),
+    "invoices": ("InvoiceNumber",),
+    "credit_notes": ("CreditNoteNumber",),
+}
+
+
+class Organisation:
+    """One organisation's books for the length of one call. Records are replaced, never changed in place."""
+
+    def __init__(self, data: Record, world: World) -> None:
+        self.data = data
+        self.world = world
+        self._undo: list[tuple[str, str, Record | None]] = []
+
+    @property
+    def id(self) -> str:
+        """The tenant id."""
+        return str(self.data["Organisation"]["OrganisationID"])
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+        return str(self.data["Organisation"]["Name"])
+
+    @property
+    def currency(self) -> str:
+        """The base currency's code."""
+        return str(self.data["Organisation"]["BaseCurrency"])
+
+    @property
+    def locked_until(self) -> date | None:
+        """The last locked day, if any."""
+        locked = self.data["lock_date"]
+        return date.fromisoformat(locked) if locked else None
+
+    @property
+    def now(self) -> datetime:
+        """The sandbox's time."""
+        return self.world.now()
+
+    def table(self, kind: str) -> dict[str, Record]:
+        """Every record of one kind by id, oldest first."""
+        found: dict[str, Record] = self.data[kind]
+        return found
+
+    def get(self, kind: str, key: Any) -> Record | None:
+        """A copy of the record with this id, for changing and putting back."""
+        found = self.table(kind).get(str(key).lower())
+        return dict(found) if found else None
+
+    def by(self, kind: str, field: str, value: Any) -> Iterator[Record]:
+        """Records whose `field` (one of INDEXED) is `value`, upper and lower case alike."""
+        keys = self.data["index"].get(f"{kind} {field}", {}).get(str(value).casefold(), [])
+        return (self.table(kind)[key] for key in list(keys))
+
+    def put(self, kind: str, key: str, record: Record) -> Record:
+        """Write the record, dated now."""
+        self._undo.append((kind, key, self.table(kind).get(key)))
+        record["UpdatedDateUTC"] = stamp(self.now)
+        self._write(kind, key, record)
+        return record
+
+    def _write(self, kind: str, key: str, record: Record | None) -> None:
+        """Set or remove a record, and keep the index true."""
+        table = self.table(kind)
+        for field in INDEXED.get(kind, ()):
+            index = self.data["index"].setdefault(f"{kind} {field}", {})
+            before, after = (str((row or {}).get(field) or "").casefold() for row in (table.get(key), record))
+            if before and key in index.get(before, []):
+                index[before].remove(key)
+            if after:
+                index.setdefault(after, []).append(key)
+        if record is None:
+            del table[key]
+        else:
+            table[key] = record
+
+    @contextmanager
+    def savepoint(self) -> Iterator[None]:
+        """Take back what the block wrote when it ends in InvalidError."""
+        mark = len(self._undo)
+        try:
+            yield
+        except InvalidError:
+            self.rollback(mark)
+            raise
+
+    def rollback(self, mark: int = 0) -> None:
+        """Take back every write since `mark`."""
+        while len(self._undo) > mark:
+            kind, key, before = self._undo.pop()
+            self._write(kind, key, before)
+
+    def account(self, ref: Record) -> Record | None:
+        """The account that `Code` or `AccountID` names."""
+        if ref.get("AccountID"):
+            return self.table("accounts").get(str(ref["AccountID"]).lower())
+        code = ref.get("Code")
+        return next((row for row in self.table("accounts").values() if row.get("Code") == code), None) if code else None
+
+
+def every(world: World) -> list[Organisation]:
+    """All organisations of this world."""
+    section = world.section(SECTION, organisations)
+    return [Organisation(data, world) for data in section["organisations"].values()]
+
+
+def find(world: World, name: str) -> Organisation | None:
+    """The organisation with this tenant id, slug or name."""
+    return next((org for org in every(world) if name in (org.id, org.data["slug"], org.name)), None)

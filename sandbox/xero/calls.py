@@ -1,0 +1,64 @@
+"""One call to the accounting API after the door: whose books, what was asked, what is answered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sandbox.xero.books import Organisation, Record
+from sandbox.xero.errors import exception
+from sandbox.xero.wire import envelope
+
+
+class Reply(NamedTuple):
+    """An answer: a JSON-able body (Decimals and dates allowed) or plain text."""
+
+    status: int
+    body: dict[str, Any] | str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Call:
+    """What a handler may know. `sent` is the parsed body, numbers as Decimal."""
+
+    org: Organisation
+    client: str
+    path: Mapping[str, str]
+    params: Mapping[str, str]
+    modified_since: datetime | None = None
+    sent: Any = None
+
+    @property
+    def places(self) -> int:
+        """Decimals of unit amounts: 2, or 4 when `unitdp=4`."""
+        return 4 if self.params.get("unitdp") == "4" else 2
+
+    @property
+    def summarize(self) -> bool:
+        """Whether one bad element fails the whole call."""
+        return self.params.get("summarizeErrors", "true").lower() != "false"
+
+    def flag(self, name: str) -> bool:
+        """A true/false parameter, false when absent."""
+        return self.params.get(name, "").lower() == "true"
+
+    def ids(self, name: str) -> set[str]:
+        """A comma-separated parameter, in lower case."""
+        return {part.strip().lower() for part in self.params.get(name, "").split(",") if part.strip()}
+
+    def whole(self, name: str, default: int, most: int) -> int:
+        """A positive whole number parameter; raises RefusedError (400)."""
+        text = self.params.get(name, str(default))
+        if not text.isdigit() or not 1 <= int(text) <= most:
+            raise exception(10, "ValidationException", f"The {name} parameter must be from 1 to {most}")
+        return int(text)
+
+    def ok(self, **content: Any) -> Reply:
+        """A successful answer around `content`."""
+        return Reply(200, envelope(self.org.now, **content))
+
+
+Handler = Callable[[Call], Reply]
+View = Callable[[Record], Record]

@@ -1,0 +1,265 @@
+"""Sales documents: what invoices and credit notes have in common when they are written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+from sandbox.xero import contacts
+from sandbox.xero.books import Organisation, Record
+from sandbox.xero.calls import Call
+from sandbox.xero.errors import InvalidError
+from sandbox.xero.lines import LineItems, amount_of, totals
+from sandbox.xero.settlement import settle_invoice, settle_note, settled
+from sandbox.xero.wire import day, new_id
+
+NEXT = {
+    "DRAFT": {"DRAFT", "SUBMITTED", "AUTHORISED", "DELETED"},
+    "SUBMITTED": {"DRAFT", "SUBMITTED", "AUTHORISED", "DELETED"},
+    "AUTHORISED": {"AUTHORISED", "VOIDED"},
+}
+AMOUNT_TYPES = ("Exclusive", "Inclusive", "NoTax")
+MONEY_FIELDS = ("LineItems", "LineAmountTypes", "CurrencyCode", "Contact", "Date")
+TEXTS = ("Reference", "Url", "BrandingThemeID", "SentToContact", "ExpectedPaymentDate", "PlannedPaymentDate")
+SETTLED = "This document cannot be edited as it has a payment or credit note allocated to it."
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kind:
+    """What sets the two kinds of document apart."""
+
+    table: str
+    plural: str
+    label: str
+    id_field: str
+    number_field: str
+    sale: str
+    types: frozenset[str]
+    prefix: str
+    unique: str
+    due_date: bool
+
+
+INVOICE = Kind(
+    table="invoices",
+    plural="Invoices",
+    label="Invoice",
+    id_field="InvoiceID",
+    number_field="InvoiceNumber",
+    sale="ACCREC",
+    types=frozenset({"ACCREC", "ACCPAY"}),
+    prefix="INV-",
+    unique="Invoice # must be unique.",
+    due_date=True,
+)
+NOTE = Kind(
+    table="credit_notes",
+    plural="CreditNotes",
+    label="Credit note",
+    id_field="CreditNoteID",
+    number_field="CreditNoteNumber",
+    sale="ACCRECCREDIT",
+    types=frozenset({"ACCRECCREDIT", "ACCPAYCREDIT"}),
+    prefix="CN-",
+    unique="Credit note # must be unique.",
+    due_date=False,
+)
+
+
+def find(org: Organisation, kind: Kind, ref: Any) -> Record | None:
+    """A copy of the document with this id or number."""
+    found = org.get(kind.table, ref)
+    if found is None and ref:
+        rows = [row for row in org.by(kind.table, kind.number_field, ref) if row["Status"] != "DELETED"]
+        found = dict(rows[0]) if rows else None
+    return found
+
+
+def create(call: Call, kind: Kind, sent: Record) -> Record:
+    """A new document; raises InvalidError."""
+    blank: Record = {
+        kind.id_field: new_id(),
+        "Type": sent.get("Type"),
+        "Status": "DRAFT",
+        "LineAmountTypes": "Exclusive",
+        "LineItems": [],
+        "Reference": "",
+        "CurrencyCode": call.org.currency,
+        "Date": call.org.now.date().isoformat(),
+        "SentToContact": False,
+        "ClientID": call.client,
+        "PaymentIDs": [],
+    }
+    blank |= {"CreditNoteIDs": []} if kind is INVOICE else {"Allocations": []}
+    return Draft(call, kind, blank, {"LineItems": [], **sent}).written()
+
+
+def update(call: Call, kind: Kind, document: Record, sent: Record) -> Record:
+    """The document changed as its status allows; raises InvalidError."""
+    return Draft(call, kind, document, sent).written()
+
+
+def upsert(call: Call, kind: Kind, sent: Record) -> Record:
+    """Change the document that the id or number means, else create one."""
+    if sent.get(kind.id_field):
+        found = call.org.get(kind.table, sent[kind.id_field])
+        if found is None:
+            raise InvalidError(f"An existing {kind.label} with the specified {kind.id_field} could not be found")
+        return update(call, kind, found, sent)
+    found = find(call.org, kind, sent.get(kind.number_field))
+    return update(call, kind, found, sent) if found else create(call, kind, sent)
+
+
+class Draft:
+    """One document on its way into the books."""
+
+    def __init__(self, call: Call, kind: Kind, document: Record, sent: Record) -> None:
+        self.call = call
+        self.org = call.org
+        self.kind = kind
+        self.document = document
+        self.sent = sent
+        self.complaints: list[str] = []
+
+    def written(self) -> Record:
+        """Check everything, then keep it; raises InvalidError with all complaints."""
+        before = self.document["Status"]
+        after = str(self.sent.get("Status") or before)
+        self._refuse_move(before, after)
+        self.document["Status"] = after
+        steps = [
+            self._type,
+            self._contact,
+            self._dates,
+            self._currency,
+            self._number,
+            self._lines,
+            self._texts,
+        ]
+        if after in ("DELETED", "VOIDED"):
+            steps = []
+        for step in [*steps, self._lock]:
+            try:
+                step()
+            except InvalidError as refusal:
+                self.complaints += refusal.messages
+        if self.complaints:
+            raise InvalidError(*dict.fromkeys(self.complaints))
+        settle = settle_invoice if self.kind is INVOICE else settle_note
+        return settle(self.org, self.document)
+
+    def _refuse_move(self, before: str, after: str) -> None:
+        label = self.kind.label
+        if before not in NEXT:
+            raise InvalidError(f"{label} not of valid status for modification")
+        if after not in NEXT[before]:
+            raise InvalidError(f"{label} status cannot be changed from {before} to {after}")
+        known = self.document[self.kind.id_field] in self.org.table(self.kind.table)
+        if not known and after == "DELETED":
+            raise InvalidError(f"{label} status DELETED is not valid for a new document")
+        touched = after == "VOIDED" or any(self.sent.get(name) is not None for name in MONEY_FIELDS)
+        if known and touched and settled(self.document):
+            raise InvalidError(f"{label} not of valid status for modification", SETTLED)
+
+    def _type(self) -> None:
+        kind = str(self.sent.get("Type") or self.document["Type"])
+        if kind not in self.kind.types:
+            raise InvalidError(f"{self.kind.label} type is not valid")
+        self.document["Type"] = kind
+
+    def _contact(self) -> None:
+        if self.sent.get("Contact") is None and self.document.get("ContactID"):
+            return
+        found = contacts.for_document(self.call, self.sent.get("Contact"))
+        flag = "IsCustomer" if self.document["Type"] == self.kind.sale else "IsSupplier"
+        if not found[flag]:
+            self.org.put("contacts", found["ContactID"], {**found, flag: True})
+        self.document["ContactID"] = found["ContactID"]
+
+    def _dates(self) -> None:
+        for field in ("Date", "DueDate"):
+            if self.sent.get(field) is not None:
+                self.document[field] = self._day(field)
+        needed = self.kind.due_date and self.document["Status"] in ("AUTHORISED", "SUBMITTED")
+        if needed and not self.document.get("DueDate"):
+            raise InvalidError("Invoice due date cannot be empty")
+
+    def _day(self, field: str) -> str:
+        try:
+            return day(self.sent[field]).isoformat()
+        except ValueError as error:
+            raise InvalidError(f"{field} is not a valid date") from error
+
+    def _currency(self) -> None:
+        code = self.sent.get("CurrencyCode") or self.document["CurrencyCode"]
+        if code not in self.org.data["currencies"]:
+            raise InvalidError(f"Organisation is not subscribed to currency {code}")
+        self.document["CurrencyCode"] = code
+        rate = amount_of(self.sent, "CurrencyRate", Decimal(self.document.get("CurrencyRate", "1")))
+        self.document["CurrencyRate"] = "1" if code == self.org.currency else str(rate)
+
+    def _number(self) -> None:
+        number = self.sent.get(self.kind.number_field) or self.document.get(self.kind.number_field)
+        sale = self.document["Type"] == self.kind.sale
+        if not number and sale:
+            number = self._next_number()
+        if len(str(number or "")) > 255:
+            raise InvalidError(f"The {self.kind.number_field} field exceeds the maximum length of 255 characters.")
+        if sale and any(self._rival(row) for row in self.org.by(self.kind.table, self.kind.number_field, number)):
+            raise InvalidError(self.kind.unique)
+        self.document[self.kind.number_field] = str(number or "")
+
+    def _rival(self, row: Record) -> bool:
+        """A deleted draft gives its number free; a voided document keeps it."""
+        same = row[self.kind.id_field] == self.document[self.kind.id_field]
+        return not same and row["Status"] != "DELETED" and row["Type"] == self.kind.sale
+
+    def _next_number(self) -> str:
+        count = len(self.org.table(self.kind.table)) + 1
+        while any(True for _ in self.org.by(self.kind.table, self.kind.number_field, f"{self.kind.prefix}{count:04}")):
+            count += 1
+        return f"{self.kind.prefix}{count:04}"
+
+    def _lines(self) -> None:
+        amounts = self.sent.get("LineAmountTypes") or self.document["LineAmountTypes"]
+        if amounts not in AMOUNT_TYPES:
+            raise InvalidError("LineAmountTypes is not valid")
+        self.document["LineAmountTypes"] = amounts
+        strict = self.document["Status"] in ("AUTHORISED", "SUBMITTED")
+        reader = LineItems(self.org, amounts=amounts, places=self.call.places, strict=strict)
+        if self.sent.get("LineItems") is not None:
+            lines = reader.read(self.sent["LineItems"])
+        else:
+            lines = reader.recheck(self.document["LineItems"])
+        self.document |= {"LineItems": lines, **totals(lines, amounts)}
+        if Decimal(self.document["Total"]) < 0:
+            raise InvalidError("The document total cannot be negative.")
+
+    def _texts(self) -> None:
+        for field in TEXTS:
+            value = self.sent.get(field)
+            if value is not None:
+                self.document[field] = self._day(field) if field.endswith("Date") else kept_text(field, value)
+        if len(str(self.document["Reference"])) > 255:
+            raise InvalidError("The Reference field exceeds the maximum length of 255 characters.")
+        theme = self.document.get("BrandingThemeID")
+        if theme and theme not in {row["BrandingThemeID"] for row in self.org.data["branding_themes"]}:
+            raise InvalidError("The BrandingThemeID could not be found")
+
+    def _lock(self) -> None:
+        refuse_locked(self.org, self.document["Date"])
+
+
+def kept_text(field: str, value: Any) -> str | bool:
+    """A field without rules of its own as the books keep it."""
+    return bool(value) if field == "SentToContact" else str(value)
+
+
+def refuse_locked(org: Organisation, on: str) -> None:
+    """Raises InvalidError when that day lies in a locked period."""
+    locked = org.locked_until
+    if locked and date.fromisoformat(on) <= locked:
+        shown = f"{locked.day} {locked:%B %Y}"
+        raise InvalidError(f"The document date cannot be before the period lock date, currently set at {shown}")
