@@ -1,0 +1,1 @@
+"""All tests; the directories mirror the code."""

@@ -1,0 +1,71 @@
+"""What every test can ask for: the practice world, the merchant, the payer, the stranger, and `drain`."""
+
+from collections.abc import Callable, Iterator
+from datetime import datetime
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from sandbox.environment import vendor_addresses
+from sandbox.launch import Running
+from tests.people import Checkout, House, build_house, drain_outbox
+
+
+@pytest.fixture(scope="session")
+def sandbox_process() -> Iterator[Running]:
+    with Running.start() as running:
+        yield running
+
+
+@pytest.fixture
+def sandbox(sandbox_process: Running) -> Running:
+    """The practice world, emptied."""
+    sandbox_process.reset(config=True)
+    return sandbox_process
+
+
+@pytest.fixture
+def world(sandbox: Running, settings: pytest.FixtureRequest) -> Running:
+    """The practice world, with the settings pointed at it."""
+    for name, value in vendor_addresses(sandbox.url).items():
+        setattr(settings, name, value)
+    options = {"host": "127.0.0.1", "port": sandbox.smtp_port}
+    settings.MAILERS = {  # type: ignore[attr-defined]
+        "default": {"BACKEND": "django.core.mail.backends.smtp.EmailBackend", "OPTIONS": options}
+    }
+    return sandbox
+
+
+@pytest.fixture
+def house(db: None, world: Running) -> House:
+    """A merchant who is set up in full, with its admin signed in at `house.admin`."""
+    return build_house(world)
+
+
+@pytest.fixture
+def stranger(house: House) -> House:
+    """Another merchant, set up in full, who must never see anything of `house`."""
+    return build_house(house.world, name="Other IT", email="admin@other-it.example", organisation="nz")
+
+
+@pytest.fixture
+def checkout(house: House) -> Checkout:
+    """An open checkout of 625.00 of 1,250.00 AUD, which may be paid in full."""
+    return house.open_checkout()
+
+
+@pytest.fixture
+def drain() -> Callable[..., int]:
+    """`drain()` delivers what is due now, and what becomes due by that; `drain(at=…)` as of later."""
+
+    def run(*, at: datetime | None = None) -> int:
+        return drain_outbox(at=at or timezone.now())
+
+    return run
+
+
+@pytest.fixture
+def browser(client: Client) -> Client:
+    """A payer's browser: nobody is signed in."""
+    return client

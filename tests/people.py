@@ -1,0 +1,220 @@
+"""The people of the tests: a merchant's house, its checkouts, a payer who pays with a practice card."""
+
+import copy
+import itertools
+import json
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import requests
+from django.http import HttpResponse
+from django.test import Client
+from django.utils import timezone
+
+from accounting.handlers import import_lists
+from accounting.services import save_accounting_settings
+from connections.models import Connection
+from connections.services import finish_authorisation, start_authorisation
+from merchants.models import EventNotification, Merchant, PayNowLink
+from merchants.services import create_merchant, enable_events, generate_paynow_link
+from payments.accounts import save_gateway_account
+from payments.models import Attempt, Payment
+from quotes.models import CpqIntegration, Quote
+from quotes.services import integration_of, save_integration
+from sandbox.launch import Running
+from wisepay import outbox
+from wisepay.models import User
+
+PASSWORD = "correct-horse-battery"
+WEBHOOK_SECRET = "whsec_practice0secret"
+numbers = itertools.count(1000)
+
+BODY: dict[str, Any] = {
+    "quote": {"id": "b1c6", "number": 1042, "version": 1, "name": "Managed services onboarding", "currency": "AUD"},
+    "customer": {"account_name": "Harbour Dental Pty Ltd", "email": "accounts@harbourdental.example"},
+    "amounts": {"one_time_total": "1250.00", "tax": "113.64", "due_now": "625.00", "full_payment_allowed": True},
+    "allowed_methods": ["card", "bank_debit"],
+    "return_url": "https://na1.orderporter.com/quote?key=1",
+}
+
+
+def merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """`base` with `changes` laid over it, level by level; None as a value stays None."""
+    result = copy.deepcopy(base)
+    for name, value in changes.items():
+        both = isinstance(value, dict) and isinstance(result.get(name), dict)
+        result[name] = merged(result[name], value) if both else value
+    return result
+
+
+@dataclass
+class Checkout:
+    """An open checkout as CPQ knows it, with what a payer's browser does to it."""
+
+    house: "House"
+    body: dict[str, Any]
+
+    @property
+    def quote(self) -> Quote:
+        """The row, read afresh."""
+        return Quote.objects.select_related("payment__merchant").get(reference=self.body["id"])
+
+    @property
+    def payment(self) -> Payment:
+        """The payment's row, read afresh."""
+        return self.quote.payment
+
+    @property
+    def attempts(self) -> list[Attempt]:
+        """Every attempt, oldest first."""
+        return list(self.payment.attempts.order_by("pk"))
+
+    @property
+    def path(self) -> str:
+        """The Pay Now page."""
+        return urlsplit(self.body["url"]).path
+
+    def pay(self, card: str = "4242424242424242", *, client: Client | None = None, **form: Any) -> HttpResponse:
+        """Post the pay form with a practice card, as the page's script does."""
+        data = {
+            "name": "Accounts Payable",
+            "email": "accounts@harbourdental.example",
+            "phone": "",
+            "amount": self.payment.amount,
+            "confirmation_token": form.get("confirmation_token") or self.house.confirmation_token(card),
+        }
+        answer = (client or Client()).post(f"{self.path}/attempts", data | form)
+        assert isinstance(answer, HttpResponse)
+        return answer
+
+
+@dataclass
+class House:
+    """One merchant, set up in full in the practice world."""
+
+    world: Running
+    merchant: Merchant
+    user: User
+    stripe_key: str
+    admin: Client = field(default_factory=Client)
+
+    @property
+    def integration(self) -> CpqIntegration:
+        """The CPQ integration."""
+        return integration_of(self.merchant)
+
+    @property
+    def api_key(self) -> str:
+        """CPQ's key."""
+        return self.integration.api_key.reveal()
+
+    @property
+    def connection(self) -> Connection:
+        """The Wise-Pay connection, read afresh."""
+        return Connection.objects.select_related("merchant").get(merchant=self.merchant, tier="wise_pay")
+
+    def url(self, tail: str = "") -> str:
+        """A path of this merchant's console."""
+        return f"/m/{self.merchant.reference}/{tail}"
+
+    def call(self, body: Any, **headers: str) -> HttpResponse:
+        """POST to the CPQ API as Order Porter does."""
+        raw = body if isinstance(body, str | bytes) else json.dumps(body)
+        answer = Client().post(
+            "/api/cpq/v1/checkouts",
+            raw,
+            content_type="application/json",
+            headers={"X-API-Key": self.api_key, **headers},
+        )
+        assert isinstance(answer, HttpResponse)
+        return answer
+
+    def open_checkout(self, **changes: Any) -> Checkout:
+        """A checkout of a new quote; `changes` are laid over the usual body."""
+        number = next(numbers)
+        fresh = merged(BODY, {"quote": {"id": f"guid-{number}", "number": number}})
+        answer = self.call(merged(fresh, changes))
+        assert answer.status_code in (200, 201), answer.content
+        return Checkout(self, json.loads(answer.content))
+
+    def confirmation_token(self, card: str) -> str:
+        """What the Payment Element makes of a practice card."""
+        form = {
+            "key": self.stripe_key.replace("sk_", "pk_"),
+            "payment_method_data[type]": "card",
+            "payment_method_data[card][number]": card,
+            "payment_method_data[card][exp_month]": "12",
+            "payment_method_data[card][exp_year]": "2034",
+            "payment_method_data[card][cvc]": "123",
+        }
+        answer = requests.post(f"{self.world.url}/stripe/v1/confirmation_tokens", data=form, timeout=10)
+        return str(answer.json()["id"])
+
+    def intents(self) -> list[dict[str, Any]]:
+        """Every payment intent of the practice Stripe account."""
+        auth = {"Authorization": f"Bearer {self.stripe_key}"}
+        url = f"{self.world.url}/stripe/v1/payment_intents?limit=100"
+        found: list[dict[str, Any]] = requests.get(url, headers=auth, timeout=10).json()["data"]
+        return found
+
+    def charged(self) -> int:
+        """Minor units that Stripe took, over all intents."""
+        return sum(i["amount_received"] for i in self.intents())
+
+
+def build_house(
+    world: Running, *, name: str = "Northwind IT", email: str = "admin@northwind-it.example", organisation: str = "au"
+) -> House:
+    """A merchant with Stripe keys, a Xero connection, accounts, the prerequisites and an API key."""
+    now = timezone.now()
+    merchant = create_merchant(
+        name=name, admin_email=email, admin_name="", password=PASSWORD, time_zone="Australia/Sydney"
+    )
+    user = User.objects.get(email=email)
+    key = f"sk_test_{merchant.reference}"
+    enable_events(merchant, events=set(EventNotification.Event.values))
+    for kind in PayNowLink.Kind.values:
+        generate_paynow_link(merchant, kind=kind, acts_as=user)
+    save_gateway_account(
+        merchant,
+        publishable_key=key.replace("sk_", "pk_"),
+        secret_key=key,
+        webhook_secret=WEBHOOK_SECRET,
+        now=now,
+    )
+    connect_xero(merchant, user, organisation=organisation)
+    import_lists(merchant_id=merchant.pk, now=now)
+    save_accounting_settings(
+        merchant, clearing_account="615", prepayments_account="815", tax_code=zero_code(organisation), now=now
+    )
+    save_integration(integration_of(merchant), is_enabled=True, hosts=["*.orderporter.com"], new_key=True, now=now)
+    house = House(world, merchant, user, key)
+    house.admin.force_login(user)
+    return house
+
+
+def zero_code(organisation: str) -> str:
+    """The 0 % tax code of a practice organisation."""
+    return "BASEXCLUDED" if organisation == "au" else "NONE"
+
+
+def connect_xero(merchant: Merchant, user: User, *, organisation: str) -> None:
+    """Walk through the practice Xero's consent page."""
+    url = start_authorisation(merchant, user=user, tier="wise_pay", provider="xero", now=timezone.now())
+    login = f"&auto={organisation}&login_hint={user.email}"
+    answer = requests.get(url + login, timeout=10, allow_redirects=False)
+    back = parse_qs(urlsplit(answer.headers["Location"]).query)
+    finish_authorisation(user=user, provider="xero", state=back["state"][0], code=back["code"][0], now=timezone.now())
+
+
+def drain_outbox(*, at: datetime, rounds: int = 50) -> int:
+    """Deliver everything that is due at `at`, round by round, until nothing is; answers how many deliveries."""
+    total = 0
+    for _ in range(rounds):
+        due = outbox.due_keys(now=at)
+        if not due:
+            return total
+        total += sum(outbox.deliver(key, now=at) for key in due)
+    raise AssertionError("the outbox never comes to rest")

@@ -1,0 +1,1 @@
+"""The sandbox's own tests use the fixtures of the whole suite."""

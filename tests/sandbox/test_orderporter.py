@@ -1,0 +1,447 @@
+"""The practice Order Porter: quotes, the contract's request, signed returns and signed callbacks."""
+
+import hashlib
+import hmac
+import json
+import re
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+import requests
+
+from sandbox.launch import Running
+from sandbox.orderporter.money import decimal_string, for_people, minor_units
+
+KEY = "key-of-the-merchant"
+SIGNED = {"terms": "yes", "signature": "Accounts Payable"}
+
+
+class Counterpart:
+    """A throw-away Wise-Pay: remembers the requests and answers what the test laid out."""
+
+    def __init__(self) -> None:
+        self.requests: list[tuple[str, dict[str, str], dict[str, Any]]] = []
+        self.answer: tuple[int, dict[str, str], Any] = (201, {}, {})
+        self.asked: list[str] = []
+        self.known: dict[str, Any] = {}
+        self.drop_next = False
+        self.delay = 0.0
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                raw = self.rfile.read(int(self.headers["Content-Length"]))
+                headers = {name.lower(): value for name, value in self.headers.items()}
+                outer.requests.append((self.path, headers, json.loads(raw)))
+                if outer.drop_next:
+                    outer.drop_next = False
+                    self.connection.close()
+                    return
+                time.sleep(outer.delay)
+                self.reply(*outer.answer)
+
+            def do_GET(self) -> None:
+                outer.asked.append(self.path)
+                self.reply(200 if outer.known else 500, {}, outer.known)
+
+            def reply(self, status: int, headers: dict[str, str], content: Any) -> None:
+                data = json.dumps(content).encode()
+                self.send_response(status)
+                for name, value in {**headers, "Content-Length": str(len(data))}.items():
+                    self.send_header(name, value)
+                self.end_headers()
+                self.wfile.write(data)
+
+            def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+        self.thread = threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.02})
+        self.thread.start()
+
+    def opens(self, checkout: str = "chk_1", status: int = 201) -> None:
+        self.answer = (status, {}, {"id": checkout, "status": "open", "url": f"{self.url}/pay/{checkout}"})
+
+    def close(self) -> None:
+        self.server.shutdown()
+        self.thread.join()
+        self.server.server_close()
+
+
+@pytest.fixture
+def wisepay(sandbox: Running) -> Iterator[Counterpart]:
+    counterpart = Counterpart()
+    counterpart.opens()
+    sandbox.config(wisepay_url=counterpart.url, cpq_api_key=KEY)
+    yield counterpart
+    counterpart.close()
+
+
+def quote_like(sandbox: Running, like: str) -> dict[str, Any]:
+    quotes: list[dict[str, Any]] = sandbox.get("/orderporter/quotes.json").json()["quotes"]
+    return next(quote for quote in quotes if quote["like"] == like)
+
+
+def again(sandbox: Running, quote: dict[str, Any]) -> dict[str, Any]:
+    quotes: list[dict[str, Any]] = sandbox.get("/orderporter/quotes.json").json()["quotes"]
+    return next(known for known in quotes if known["key"] == quote["key"])
+
+
+def accept(quote: dict[str, Any], **form: str) -> requests.Response:
+    return requests.post(quote["url"], data={**SIGNED, **form}, timeout=10, allow_redirects=False)
+
+
+def signature(message: bytes) -> str:
+    return hmac.new(KEY.encode(), message, hashlib.sha256).hexdigest()
+
+
+def return_address(quote: dict[str, Any], status: str, *, at: int | None = None, **changes: str) -> str:
+    """The address to which Wise-Pay sends the customer back."""
+    parameters = {
+        "wisepay_checkout": "chk_1",
+        "wisepay_status": status,
+        "wisepay_amount": "1250.00",
+        "wisepay_currency": "AUD",
+        "wisepay_reference": "WP-77",
+        "wisepay_time": str(at or int(time.time())),
+        **changes,
+    }
+    message = "\n".join(f"{name}={value}" for name, value in sorted(parameters.items()))
+    parameters["wisepay_signature"] = signature(message.encode())
+    return f"{quote['url']}&{urlencode(parameters)}"
+
+
+def call_back(
+    sandbox: Running,
+    quote: dict[str, Any],
+    status: str,
+    *,
+    at: int | None = None,
+    delivery: str = "",
+    forged: bool = False,
+    **payment: Any,
+) -> requests.Response:
+    report = {
+        "id": "chk_1",
+        "status": status,
+        "quote": {"id": quote["id"], "version": quote["version"]},
+        "payment": payment or None,
+    }
+    body = json.dumps(report).encode()
+    moment = at or int(time.time())
+    mac = signature(f"{moment}.".encode() + body)
+    headers = {
+        "Content-Type": "application/json",
+        "Wisepay-Event": f"checkout.{status}",
+        "Wisepay-Delivery": delivery or str(uuid.uuid4()),
+        "Wisepay-Signature": f"t={moment},v1={'0' * 64 if forged else mac}",
+    }
+    return requests.post(f"{sandbox.url}/orderporter/callback", data=body, headers=headers, timeout=10)
+
+
+def outcome(page: str) -> str | None:
+    found = re.search(r'data-outcome="(\w+)"', page)
+    return found[1] if found else None
+
+
+def test_a_new_world_has_one_quote_of_each_kind(sandbox: Running) -> None:
+    quotes = sandbox.get("/orderporter/quotes.json").json()["quotes"]
+    assert [quote["like"] for quote in quotes] == ["one-time", "deposit", "mixed", "recurring", "usd", "jpy"]
+    page = sandbox.get("/orderporter/").text
+    assert all(quote["name"] in page for quote in quotes)
+    assert "No API key is set" in page
+
+
+def test_a_quote_shows_its_lines_totals_and_the_form_to_sign(sandbox: Running) -> None:
+    page = sandbox.get("/orderporter/quote", params={"key": quote_like(sandbox, "deposit")["key"]}).text
+    assert "Next-generation firewall" in page
+    assert "$4,983.00 AUD" in page
+    assert "$2,491.50 AUD" in page
+    assert "Accept and Pay" in page
+
+
+def test_an_unknown_quote_is_not_found(sandbox: Running) -> None:
+    assert requests.get(f"{sandbox.url}/orderporter/quote?key=x", timeout=10).status_code == 404
+
+
+def test_accepting_opens_a_checkout_as_the_contract_says(sandbox: Running, wisepay: Counterpart) -> None:
+    quote = quote_like(sandbox, "one-time")
+    answer = accept(quote)
+    assert answer.status_code == 303
+    assert answer.headers["Location"] == f"{wisepay.url}/pay/chk_1"
+    ((path, headers, body),) = wisepay.requests
+    assert path == "/api/cpq/v1/checkouts"
+    assert headers["x-api-key"] == KEY
+    assert headers["content-type"] == "application/json"
+    assert headers["idempotency-key"]
+    assert set(body) == {"quote", "customer", "amounts", "allowed_methods", "return_url", "callback_url"}
+    assert body["quote"] == {
+        "id": quote["id"],
+        "number": 1042,
+        "version": 1,
+        "name": "Managed services onboarding",
+        "currency": "AUD",
+        "opportunity_id": "9042",
+        "purchase_order_number": "PO-42",
+        "expires_at": quote["expires_at"],
+    }
+    assert body["customer"]["account_name"] == "Harbour Dental Pty Ltd"
+    assert body["amounts"] == {
+        "one_time_total": "1250.00",
+        "tax": "113.64",
+        "due_now": "1250.00",
+        "full_payment_allowed": False,
+    }
+    assert body["return_url"] == quote["url"]
+    assert body["callback_url"] == f"{sandbox.url}/orderporter/callback"
+
+
+@pytest.mark.parametrize(
+    ("like", "one_time", "due_now", "recurring"),
+    [
+        ("deposit", "4983.00", "2491.50", None),
+        ("mixed", "8140.00", "8140.00", {"total": "349.00", "interval": "month", "periods": 12}),
+        ("recurring", "0.00", "0.00", {"total": "349.00", "interval": "month", "periods": 36}),
+        ("usd", "2550.00", "2550.00", None),
+        ("jpy", "165000", "165000", None),
+    ],
+)
+def test_each_kind_of_quote_states_its_amounts(
+    sandbox: Running, wisepay: Counterpart, like: str, one_time: str, due_now: str, recurring: Any
+) -> None:
+    assert accept(quote_like(sandbox, like)).status_code == 303
+    body = wisepay.requests[0][2]
+    assert (body["amounts"]["one_time_total"], body["amounts"]["due_now"]) == (one_time, due_now)
+    assert body.get("recurring") == recurring
+
+
+def test_without_terms_or_signature_nothing_is_sent(sandbox: Running, wisepay: Counterpart) -> None:
+    quote = quote_like(sandbox, "one-time")
+    for form in ({"terms": ""}, {"signature": " "}):
+        answer = accept(quote, **form)
+        assert (answer.status_code, outcome(answer.text)) == (422, "refused")
+    assert wisepay.requests == []
+
+
+def test_a_refusal_is_shown_with_its_fields(sandbox: Running, wisepay: Counterpart) -> None:
+    problem = {
+        "type": "about:blank",
+        "title": "The checkout is not valid",
+        "detail": "Two fields <need> attention.",
+        "code": "invalid",
+        "errors": [{"field": "amounts.due_now", "message": "More than the total."}],
+    }
+    wisepay.answer = (422, {"Content-Type": "application/problem+json"}, problem)
+    page = accept(quote_like(sandbox, "one-time")).text
+    assert outcome(page) == "refused"
+    assert "Two fields &lt;need&gt; attention." in page
+    assert "<code>amounts.due_now</code> More than the total." in page
+
+
+@pytest.mark.parametrize(
+    ("answer", "shown"),
+    [
+        ((500, {}, "oops"), "Status 500"),
+        ((429, {"Retry-After": "30"}, {"title": "Too many"}), "Try again in 30 seconds."),
+        ((201, {}, {"id": "chk_1", "url": "javascript:alert(1)"}), "no address to pay at"),
+        ((302, {"Location": "/login"}, {}), "Status 302"),
+    ],
+)
+def test_a_useless_answer_is_explained(
+    sandbox: Running, wisepay: Counterpart, answer: tuple[int, dict[str, str], Any], shown: str
+) -> None:
+    wisepay.answer = answer
+    page = accept(quote_like(sandbox, "one-time"))
+    assert page.status_code == 422
+    assert shown in page.text
+
+
+def test_a_broken_connection_is_tried_once_more_with_the_same_key(sandbox: Running, wisepay: Counterpart) -> None:
+    wisepay.drop_next = True
+    assert accept(quote_like(sandbox, "one-time")).status_code == 303
+    first, second = (headers["idempotency-key"] for _, headers, _ in wisepay.requests)
+    assert first == second
+
+
+def test_an_absent_wisepay_is_explained(sandbox: Running) -> None:
+    sandbox.config(wisepay_url="http://127.0.0.1:9", cpq_api_key=KEY)
+    assert "could not be reached" in accept(quote_like(sandbox, "one-time")).text
+
+
+def test_the_key_can_be_set_on_the_page(sandbox: Running, wisepay: Counterpart) -> None:
+    sandbox.reset(config=True)
+    assert "No API key is set" in accept(quote_like(sandbox, "one-time")).text
+    form = {"api_key": KEY, "wisepay_url": wisepay.url}
+    page = requests.post(f"{sandbox.url}/orderporter/settings", data=form, timeout=10)
+    assert KEY not in page.text
+    assert accept(quote_like(sandbox, "one-time")).status_code == 303
+
+
+def test_the_sandbox_goes_on_answering_while_wisepay_thinks(sandbox: Running, wisepay: Counterpart) -> None:
+    wisepay.delay = 1.0
+    quote = quote_like(sandbox, "one-time")
+    call = threading.Thread(target=accept, args=(quote,))
+    call.start()
+    began = time.monotonic()
+    sandbox.get("/_control/health")
+    assert time.monotonic() - began < 0.5
+    call.join()
+
+
+@pytest.mark.parametrize("status", ["paid", "processing", "saved", "failed", "cancelled"])
+def test_a_signed_return_is_shown(sandbox: Running, wisepay: Counterpart, status: str) -> None:
+    quote = quote_like(sandbox, "one-time")
+    accept(quote)
+    page = requests.get(return_address(quote, status), timeout=10)
+    assert (page.status_code, outcome(page.text)) == (200, status)
+    assert ("Accept and Pay" in page.text) == (status in ("failed", "cancelled"))
+    if status == "paid":
+        assert "$1,250.00 AUD was received; reference WP-77" in page.text
+
+
+def test_a_forged_return_is_ignored_and_said_so(sandbox: Running, wisepay: Counterpart) -> None:
+    quote = quote_like(sandbox, "one-time")
+    accept(quote)
+    tampered = return_address(quote, "failed").replace("wisepay_status=failed", "wisepay_status=paid")
+    page = requests.get(tampered, timeout=10)
+    assert (page.status_code, outcome(page.text)) == (400, "refused")
+    assert again(sandbox, quote)["status"] == "open"
+
+
+def test_a_return_of_another_checkout_changes_nothing(sandbox: Running, wisepay: Counterpart) -> None:
+    quote = quote_like(sandbox, "one-time")
+    accept(quote)
+    requests.get(return_address(quote, "paid", wisepay_checkout="chk_other"), timeout=10)
+    assert again(sandbox, quote)["status"] == "open"
+
+
+def test_a_failed_payment_can_be_tried_again(sandbox: Running, wisepay: Counterpart) -> None:
+    quote = quote_like(sandbox, "one-time")
+    accept(quote)
+    before = int(time.time()) - 10
+    requests.get(return_address(quote, "failed", at=before), timeout=10)
+    wisepay.opens(status=200)
+    assert accept(quote).status_code == 303
+    assert outcome(requests.get(return_address(quote, "paid"), timeout=10).text) == "paid"
+    stale = requests.get(return_address(quote, "failed", at=before), timeout=10)
+    assert outcome(stale.text) == "paid"
+
+
+def test_a_signed_callback_updates_the_quote_once(sandbox: Running, wisepay: Counterpart) -> None:
+    quote = quote_like(sandbox, "one-time")
+    accept(quote)
+    amount = {"amount": "1250.00", "currency": "AUD"}
+    for expected in ("recorded", "duplicate"):
+        answer = call_back(sandbox, quote, "paid", delivery="d-1", amount=amount, reference="WP-9", error=None)
+        assert (answer.status_code, answer.json()["result"]) == (200, expected)
+    known = again(sandbox, quote)
+    assert known["payment"] == {"amount": "$1,250.00 AUD", "reference": "WP-9", "error": ""}
+    assert len([event for event in known["events"] if "reported" in event["text"]]) == 1
+
+
+def test_a_callback_with_a_wrong_or_old_signature_is_refused(sandbox: Running, wisepay: Counterpart) -> None:
+    quote = quote_like(sandbox, "one-time")
+    accept(quote)
+    now = int(time.time())
+    answers = [
+        call_back(sandbox, quote, "paid", forged=True),
+        call_back(sandbox, quote, "paid", at=now - 400),
+        call_back(sandbox, quote, "paid", at=now + 400),
+        requests.post(f"{sandbox.url}/orderporter/callback", data=b"{}", timeout=10),
+    ]
+    assert [answer.status_code for answer in answers] == [401] * 4
+    assert again(sandbox, quote)["status"] == "open"
+
+
+def test_a_callback_for_an_unknown_quote_is_not_found(sandbox: Running, wisepay: Counterpart) -> None:
+    stranger = {"id": "unknown", "version": 1}
+    assert call_back(sandbox, stranger, "paid").status_code == 404
+
+
+def test_callback_and_return_race_to_the_same_end(sandbox: Running, wisepay: Counterpart) -> None:
+    quote = quote_like(sandbox, "one-time")
+    accept(quote)
+    now = int(time.time())
+    call_back(sandbox, quote, "paid", at=now, amount={"amount": "1250.00", "currency": "AUD"})
+    page = requests.get(return_address(quote, "processing", at=now), timeout=10)
+    assert outcome(page.text) == "paid"
+
+
+def test_a_late_failure_of_a_bank_debit_arrives_by_callback(sandbox: Running, wisepay: Counterpart) -> None:
+    quote = quote_like(sandbox, "one-time")
+    accept(quote)
+    now = int(time.time())
+    call_back(sandbox, quote, "processing", at=now - 5)
+    call_back(sandbox, quote, "failed", at=now, error="The bank returned the debit.")
+    page = requests.get(quote["url"], timeout=10).text
+    assert outcome(page) == "failed"
+    assert "The bank returned the debit." in page
+
+
+def test_a_callback_against_a_settled_payment_is_checked_with_wisepay(sandbox: Running, wisepay: Counterpart) -> None:
+    quote = quote_like(sandbox, "one-time")
+    accept(quote)
+    now = int(time.time())
+    call_back(sandbox, quote, "paid", at=now - 9)
+    assert call_back(sandbox, quote, "failed", at=now - 5).status_code == 503
+    about = {"id": quote["id"], "version": quote["version"]}
+    wisepay.known = {"id": "chk_1", "status": "paid", "quote": about, "payment": None}
+    assert call_back(sandbox, quote, "processing", at=now - 4).status_code == 200
+    assert again(sandbox, quote)["status"] == "paid"
+    wisepay.known["status"] = "failed"
+    assert call_back(sandbox, quote, "failed", at=now - 3).json() == {"result": "recorded"}
+    assert again(sandbox, quote)["status"] == "failed"
+    assert set(wisepay.asked) == {"/api/cpq/v1/checkouts/chk_1"}
+
+
+def test_publishing_again_makes_an_unpaid_newer_version(sandbox: Running, wisepay: Counterpart) -> None:
+    quote = quote_like(sandbox, "one-time")
+    accept(quote)
+    requests.post(f"{sandbox.url}/orderporter/quote/versions?key={quote['key']}", timeout=10)
+    assert (again(sandbox, quote)["version"], again(sandbox, quote)["status"]) == (2, "open")
+    assert call_back(sandbox, quote, "withdrawn").json() == {"result": "outdated"}
+    assert again(sandbox, quote)["status"] == "open"
+    accept(quote)
+    assert [body["quote"]["version"] for _, _, body in wisepay.requests] == [1, 2]
+
+
+def test_a_test_can_make_a_quote_of_its_own(sandbox: Running) -> None:
+    made = sandbox.post("/orderporter/quotes.json", {"like": "usd", "name": "Cabling", "deposit": 25})
+    assert made["totals"] == {"one_time": 255000, "tax": 0, "due_now": 63750, "recurring": 0}
+    assert "Cabling" in requests.get(made["url"], timeout=10).text
+
+
+def test_callbacks_are_journalled_and_can_be_made_to_fail(sandbox: Running, wisepay: Counterpart) -> None:
+    quote = quote_like(sandbox, "one-time")
+    sandbox.fault("orderporter", "status", status=503)
+    assert call_back(sandbox, quote, "paid").status_code == 503
+    assert call_back(sandbox, quote, "paid").status_code == 200
+    assert [line["status"] for line in sandbox.journal("orderporter")] == [503, 200]
+
+
+@pytest.mark.parametrize(
+    ("minor", "currency", "decimal", "people"),
+    [
+        (125000, "AUD", "1250.00", "$1,250.00 AUD"),
+        (5, "USD", "0.05", "$0.05 USD"),
+        (165000, "JPY", "165000", "¥165,000 JPY"),
+        (0, "NZD", "0.00", "$0.00 NZD"),
+    ],
+)
+def test_amounts_are_written_without_floats(minor: int, currency: str, decimal: str, people: str) -> None:
+    assert decimal_string(minor, currency) == decimal
+    assert minor_units(decimal, currency) == minor
+    assert for_people(minor, currency) == people
+
+
+@pytest.mark.parametrize(("amount", "currency"), [("1.5", "JPY"), ("1.005", "AUD"), ("x", "AUD"), ("1", "XXX")])
+def test_what_is_no_amount_is_refused(amount: str, currency: str) -> None:
+    with pytest.raises(ValueError, match=r"amount|decimals"):
+        minor_units(amount, currency)

@@ -1,0 +1,205 @@
+"""The practice stripe.js in a real browser, on a page of another origin."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import stripe
+from playwright.sync_api import Browser, FrameLocator, Page, expect, sync_playwright
+
+from sandbox.launch import Running
+from tests.sandbox.receiver import Receiver
+from tests.sandbox.test_stripe import client_for, start
+
+pytestmark = pytest.mark.browser
+CHROMIUM = "/usr/bin/chromium"
+CARD_FRAME = "iframe[title='Secure payment input frame']"
+SECURE_FRAME = "iframe[title='3D Secure']"
+HOST = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>Shop</title>
+<meta name="viewport" content="width=device-width"><meta name="color-scheme" content="light dark">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; script-src {sandbox} 'nonce-shop';
+ style-src 'nonce-shop'; frame-src {sandbox}; connect-src {sandbox}">
+<style nonce="shop">body {{ font-family: sans-serif; max-width: 30rem; margin: 1rem auto; padding: 1rem; }}
+body.dark {{ background: #14171c; color: #eee; }}</style>
+<script src="{sandbox}/stripe/js/stripe.js"></script></head>
+<body><h1>Pay 10.99</h1><div id="payment"></div><button id="pay">Pay</button><p id="result"></p>
+<script nonce="shop">
+const query = new URLSearchParams(location.search);
+if (query.get("theme") === "night") document.body.className = "dark";
+const stripe = Stripe("pk_test_merchant");
+const kinds = (query.get("kinds") || "card").split(",");
+const elements = stripe.elements({{ mode: "payment", amount: 1099, currency: "usd", paymentMethodTypes: kinds,
+  appearance: {{ theme: query.get("theme") || "stripe",
+    variables: {{ colorPrimary: "#7a3ff2", borderRadius: "8px" }} }} }});
+const element = elements.create("payment");
+window.heard = [];
+element.on("ready", () => window.heard.push("ready"));
+element.on("change", (event) => window.heard.push(event.complete ? "complete" : "change"));
+element.mount("#payment");
+const say = (found) => {{ document.getElementById("result").textContent = JSON.stringify(found); }};
+document.getElementById("pay").addEventListener("click", async () => {{
+  const checked = await elements.submit();
+  if (checked.error) return say({{ stage: "submit", code: checked.error.code }});
+  const made = await stripe.createConfirmationToken({{ elements, params: {{
+    payment_method_data: {{ billing_details: {{ name: "Ada Payer", email: "ada@example.com" }} }} }} }});
+  say(made.error ? {{ stage: "token", code: made.error.code }} : {{ token: made.confirmationToken.id }});
+}});
+window.next = async (clientSecret) => {{
+  const found = await stripe.handleNextAction({{ clientSecret }});
+  say(found.error ? {{ code: found.error.code }} : {{ status: found.paymentIntent.status }});
+}};
+window.confirm_here = async (clientSecret) => {{
+  const found = await stripe.confirmPayment({{ elements, clientSecret, redirect: "if_required" }});
+  say(found.error ? {{ code: found.error.code }} : {{ status: found.paymentIntent.status }});
+}};
+</script></body></html>"""
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield running
+        running.close()
+
+
+@pytest.fixture
+def shop(sandbox: Running) -> Iterator[str]:
+    with Receiver(pages={"/": HOST.format(sandbox=sandbox.url)}) as running:
+        yield running.url
+
+
+@pytest.fixture
+def client(sandbox: Running) -> stripe.StripeClient:
+    return client_for(sandbox, "sk_test_merchant")
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    found = browser.new_page(viewport={"width": 420, "height": 760})
+    problems: list[str] = []
+    found.on("pageerror", lambda error: problems.append(str(error)))
+    found.on("console", lambda line: problems.append(line.text) if line.type == "error" else None)
+    yield found
+    found.close()
+    assert [line for line in problems if "favicon" not in line and "status of 40" not in line] == []
+
+
+def fill(page: Page, number: str = "4242424242424242") -> FrameLocator:
+    frame = page.frame_locator(CARD_FRAME)
+    frame.get_by_label("Card number").fill(number)
+    frame.get_by_label("Expiration date").fill("12/34")
+    frame.get_by_label("Security code").fill("1234" if number.startswith("37") else "123")
+    return frame
+
+
+def picture(page: Page, name: str) -> None:
+    """Keep a picture where SCREENSHOTS says, for people to look at."""
+    if folder := os.environ.get("SCREENSHOTS"):
+        page.screenshot(path=Path(folder) / f"{name}.png", full_page=True)
+
+
+def made_token(page: Page) -> str:
+    page.get_by_role("button", name="Pay", exact=True).click()
+    expect(page.locator("#result")).to_contain_text("ctoken_")
+    return str(page.evaluate("JSON.parse(document.getElementById('result').textContent).token"))
+
+
+def paid(client: stripe.StripeClient, token: str, **more: Any) -> stripe.PaymentIntent:
+    params: Any = {"amount": 1099, "currency": "usd", "confirm": True, "confirmation_token": token}
+    params |= {"allowed_payment_method_types": ["card", "us_bank_account"], "use_stripe_sdk": True}
+    return start(client, **{**params, **more})
+
+
+def test_a_card_is_typed_and_paid(sandbox: Running, client: stripe.StripeClient, page: Page, shop: str) -> None:
+    page.goto(shop)
+    frame = fill(page)
+    expect(frame.get_by_label("Card number")).to_have_value("4242 4242 4242 4242")
+    expect(frame.get_by_label("Expiration date")).to_have_value("12 / 34")
+    picture(page, "light")
+    intent = paid(client, made_token(page), expand=["payment_method"])
+    method: Any = intent.payment_method
+    assert (intent.status, method.card.last4) == ("succeeded", "4242")
+    assert method.billing_details.name == "Ada Payer"
+    assert "complete" in page.evaluate("window.heard")
+    sent = [entry for entry in sandbox.journal("stripe") if entry["path"] == "/v1/confirmation_tokens"]
+    assert sent[0]["browser"] is True
+
+
+def test_wrong_fields_are_explained_in_words(page: Page, shop: str) -> None:
+    page.goto(f"{shop}/?theme=night")
+    frame = page.frame_locator(CARD_FRAME)
+    frame.get_by_label("Card number").fill("4242 4242 4242 4241")
+    frame.get_by_label("Expiration date").fill("01/20")
+    page.get_by_role("button", name="Pay", exact=True).click()
+    expect(page.locator("#result")).to_contain_text("invalid_number")
+    expect(frame.get_by_text("Your card number is invalid.")).to_be_visible()
+    expect(frame.get_by_text("Your card's expiration year is in the past.")).to_be_visible()
+    expect(frame.get_by_text("Your card's security code is incomplete.")).to_be_visible()
+    expect(frame.get_by_label("Card number")).to_have_attribute("aria-invalid", "true")
+    expect(frame.get_by_label("Card number")).to_be_focused()
+    picture(page, "night-errors")
+    frame.get_by_label("Card number").fill("378282246310005")
+    expect(frame.get_by_label("Card number")).to_have_value("3782 822463 10005")
+    expect(frame.get_by_label("Card number")).to_have_attribute("aria-invalid", "false")
+
+
+def test_typing_moves_on_by_itself(page: Page, shop: str) -> None:
+    page.goto(shop)
+    frame = page.frame_locator(CARD_FRAME)
+    frame.get_by_label("Card number").press_sequentially("5555555555554444")
+    expect(frame.get_by_label("Expiration date")).to_be_focused()
+    frame.get_by_label("Expiration date").press_sequentially("934")
+    expect(frame.get_by_label("Expiration date")).to_have_value("09 / 34")
+    expect(frame.get_by_label("Security code")).to_be_focused()
+
+
+@pytest.mark.parametrize(
+    ("button", "number", "answer"),
+    [
+        ("Complete", "4000002760003184", "succeeded"),
+        ("Fail", "4000002760003184", "payment_intent_authentication_failure"),
+        ("Complete", "4000008400001629", "card_declined"),
+    ],
+)
+def test_the_bank_asks_in_a_frame(
+    client: stripe.StripeClient, page: Page, shop: str, button: str, number: str, answer: str
+) -> None:
+    page.goto(shop)
+    fill(page, number)
+    intent = paid(client, made_token(page))
+    assert intent.status == "requires_action"
+    page.evaluate("(secret) => { window.next(secret); }", intent.client_secret)
+    secure = page.frame_locator(SECURE_FRAME)
+    expect(secure.get_by_role("button", name=button)).to_be_visible()
+    picture(page, "challenge")
+    secure.get_by_role("button", name=button).click()
+    expect(page.locator("#result")).to_contain_text(answer)
+    expect(page.locator(SECURE_FRAME)).to_have_count(0)
+
+
+def test_the_browser_confirms_by_itself(client: stripe.StripeClient, page: Page, shop: str) -> None:
+    page.goto(shop)
+    fill(page, "4000000000003220")
+    params: Any = {"amount": 1099, "currency": "usd", "allowed_payment_method_types": ["card"]}
+    intent = client.v1.payment_intents.create(params)
+    page.evaluate("(secret) => { window.confirm_here(secret); }", intent.client_secret)
+    page.frame_locator(SECURE_FRAME).get_by_role("button", name="Complete").click()
+    expect(page.locator("#result")).to_contain_text("succeeded")
+    assert client.v1.payment_intents.retrieve(intent.id).status == "succeeded"
+
+
+def test_a_bank_account_is_typed_and_debited(client: stripe.StripeClient, page: Page, shop: str) -> None:
+    page.goto(f"{shop}/?kinds=card,us_bank_account")
+    frame = page.frame_locator(CARD_FRAME)
+    frame.get_by_text("US bank account").click()
+    frame.get_by_label("Name on the account").fill("Ada Payer")
+    frame.get_by_label("Routing number").fill("110000000")
+    frame.get_by_label("Account number").fill("000123456789")
+    picture(page, "bank")
+    assert paid(client, made_token(page)).status == "processing"

@@ -1,0 +1,172 @@
+"""Webhooks of the practice Stripe: signed, retried, and broken on purpose."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import stripe
+
+from sandbox.launch import Running
+from tests.sandbox.receiver import Received, Receiver
+from tests.sandbox.test_stripe import client_for, debit, pay
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with Receiver() as running:
+        yield running
+
+
+@pytest.fixture
+def client(sandbox: Running) -> stripe.StripeClient:
+    return client_for(sandbox, "sk_test_merchant")
+
+
+def listen(client: stripe.StripeClient, receiver: Receiver, *events: Any) -> str:
+    endpoint = client.v1.webhook_endpoints.create(
+        {"url": f"{receiver.url}/hooks", "enabled_events": list(events) or ["*"]}
+    )
+    assert endpoint.secret
+    return endpoint.secret
+
+
+def types(received: list[Received]) -> list[str]:
+    return [json.loads(item.body)["type"] for item in received]
+
+
+def deliveries(sandbox: Running) -> list[dict[str, Any]]:
+    account = sandbox.state()["sections"]["stripe"]["accounts"]["merchant"]
+    return list(account["deliveries"].values())
+
+
+def wait_until(sandbox: Running, state: str) -> dict[str, Any]:
+    limit = time.monotonic() + 5
+    while time.monotonic() < limit:
+        for item in deliveries(sandbox):
+            if item["state"] == state and item["attempts"]:
+                return item
+        time.sleep(0.05)
+    raise AssertionError(deliveries(sandbox))
+
+
+def test_events_arrive_signed(client: stripe.StripeClient, receiver: Receiver) -> None:
+    secret = listen(client, receiver)
+    params: Any = {"amount": 700, "currency": "usd", "confirm": True, "payment_method": "pm_card_visa"}
+    params["allowed_payment_method_types"] = ["card"]
+    intent = client.v1.payment_intents.create(params, {"idempotency_key": "attempt-9"})
+    received = receiver.wait(lambda items: len(items) >= 3)
+    assert set(types(received)) == {"payment_intent.created", "charge.succeeded", "payment_intent.succeeded"}
+    for item in received:
+        signature = item.headers["Stripe-Signature"]
+        event: Any = stripe.Webhook.construct_event(item.body, signature, secret)
+        assert (event.object, event.api_version, event.livemode) == ("event", "2026-10-28.endive", False)
+        assert event.request.idempotency_key == "attempt-9"
+        assert client.v1.events.retrieve(event.id).data.object["object"] == event.data.object["object"]
+    with pytest.raises(stripe.SignatureVerificationError):
+        stripe.Webhook.construct_event(received[0].body, received[0].headers["Stripe-Signature"], "whsec_other")
+    created = next(item for item in received if b"payment_intent.created" in item.body)
+    assert json.loads(created.body)["data"]["object"]["status"] == "requires_confirmation"
+    assert json.loads(created.body)["data"]["object"]["id"] == intent.id
+
+
+def test_only_wanted_events_arrive(client: stripe.StripeClient, receiver: Receiver) -> None:
+    listen(client, receiver, "payment_intent.payment_failed", "charge.refunded")
+    with pytest.raises(stripe.CardError):
+        pay(client, "pm_card_chargeDeclined")
+    client.v1.refunds.create({"payment_intent": pay(client).id})
+    received = receiver.wait(lambda items: len(items) >= 2)
+    assert sorted(types(received)) == ["charge.refunded", "payment_intent.payment_failed"]
+
+
+def test_a_refused_delivery_is_tried_again_by_the_sandboxes_clock(
+    sandbox: Running, client: stripe.StripeClient, receiver: Receiver
+) -> None:
+    receiver.statuses = [500, 500, 500]
+    listen(client, receiver, "payment_intent.created")
+    client.v1.payment_intents.create({"amount": 500, "currency": "usd"})
+    for tries in (2, 3, 4):
+        receiver.wait(lambda items, tries=tries: len(items) >= tries - 1)  # type: ignore[misc]
+        wait_until(sandbox, "pending")
+        sandbox.advance(400)
+    receiver.wait(lambda items: len(items) >= 4)
+    assert wait_until(sandbox, "delivered")["attempts"] == 4
+    assert len({json.loads(item.body)["id"] for item in receiver.received}) == 1
+
+
+def test_a_delivery_that_never_works_ends_after_three_days(
+    sandbox: Running, client: stripe.StripeClient, receiver: Receiver
+) -> None:
+    receiver.statuses = [500] * 50
+    listen(client, receiver, "payment_intent.created")
+    client.v1.payment_intents.create({"amount": 500, "currency": "usd"})
+    wait_until(sandbox, "pending")
+    sandbox.advance(3 * 86400 + 60)
+    assert wait_until(sandbox, "failed")["status"] == 500
+
+
+def test_webhooks_are_dropped_doubled_and_delayed_to_order(
+    sandbox: Running, client: stripe.StripeClient, receiver: Receiver
+) -> None:
+    listen(client, receiver, "charge.succeeded", "payment_intent.created", "payment_intent.succeeded")
+    sandbox.fault("stripe", "webhook_drop", path="payment_intent.created")
+    sandbox.fault("stripe", "webhook_duplicate", path="charge.succeeded")
+    sandbox.fault("stripe", "webhook_delay", path="payment_intent.succeeded", seconds=600)
+    pay(client)
+    receiver.wait(lambda items: len(items) >= 2)
+    time.sleep(0.5)
+    assert types(receiver.received) == ["charge.succeeded"] * 2
+    sandbox.advance(601)
+    received = receiver.wait(lambda items: len(items) >= 3)
+    assert types(received)[2] == "payment_intent.succeeded"
+    assert {item["state"] for item in deliveries(sandbox)} == {"delivered", "dropped"}
+
+
+def test_webhooks_arrive_in_the_wrong_order_to_order(
+    sandbox: Running, client: stripe.StripeClient, receiver: Receiver
+) -> None:
+    listen(client, receiver, "payment_intent.created", "payment_intent.succeeded")
+    sandbox.fault("stripe", "webhook_reorder", path="payment_intent.created")
+    pay(client)
+    received = receiver.wait(lambda items: len(items) >= 2)
+    assert types(received) == ["payment_intent.succeeded", "payment_intent.created"]
+
+
+def test_the_story_of_a_bank_debit(sandbox: Running, client: stripe.StripeClient, receiver: Receiver) -> None:
+    listen(client, receiver, "payment_intent.processing", "payment_intent.succeeded", "charge.dispute.created")
+    debit(sandbox, client, "000555555559")
+    receiver.wait(lambda items: len(items) >= 1)
+    sandbox.advance(3 * 86400)
+    receiver.wait(lambda items: len(items) >= 2)
+    sandbox.advance(86400)
+    received = receiver.wait(lambda items: len(items) >= 3)
+    assert types(received) == ["payment_intent.processing", "payment_intent.succeeded", "charge.dispute.created"]
+
+
+def test_the_dashboard_shows_and_resends(sandbox: Running, client: stripe.StripeClient, receiver: Receiver) -> None:
+    listen(client, receiver, "payment_intent.succeeded")
+    intent = pay(client, description="Quote 7")
+    receiver.wait(lambda items: len(items) >= 1)
+    wait_until(sandbox, "delivered")
+    page = sandbox.get("/stripe/dashboard").text
+    assert "10.99 USD" in page
+    assert intent.id in page
+    assert "delivered 200" in page
+    event = client.v1.events.list({"type": "payment_intent.succeeded"}).data[0].id
+    sandbox.session.post(f"{sandbox.url}/stripe/dashboard/resend/{event}", timeout=5).raise_for_status()
+    receiver.wait(lambda items: len(items) >= 2)
+
+
+def test_endpoints_come_and_go(client: stripe.StripeClient, receiver: Receiver) -> None:
+    listen(client, receiver)
+    endpoint = client.v1.webhook_endpoints.list().data[0]
+    assert getattr(endpoint, "secret", None) is None
+    changed = client.v1.webhook_endpoints.update(endpoint.id, {"disabled": True})
+    assert changed.status == "disabled"
+    client.v1.webhook_endpoints.delete(endpoint.id)
+    assert client.v1.webhook_endpoints.list().data == []
+    with pytest.raises(stripe.InvalidRequestError):
+        client.v1.webhook_endpoints.create({"url": "nowhere", "enabled_events": ["*"]})
