@@ -155,6 +155,8 @@ class Drain:
     def claim(self, desk: Desk) -> list[Posting]:
         """The next batch, marked `sent` before anybody hears of it."""
         batch = self.ready(desk, state="pending")
+        if not batch:
+            return batch
         with transaction.atomic(durable=True):
             for posting in batch:
                 posting.move_to("sent", now=self.now, by="drain")
