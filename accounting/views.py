@@ -76,8 +76,9 @@ def payment_postings(request: MerchantRequest, merchant: Merchant, reference: st
     """The panel of one payment's documents."""
     payment = payment_of(merchant, reference)
     rows = list(Posting.objects.filter(payment=payment).order_by("pk"))
-    reason = why_waiting(merchant, now=timezone.now()) if any(p.state != "posted" for p in rows) else ""
-    context = {"merchant": merchant, "payment": payment, "rows": rows, "reason": reason}
+    is_settled = all(p.state == "posted" for p in rows) and bool(rows or payment.state != "succeeded")
+    reason = "" if is_settled else why_waiting(merchant, now=timezone.now())
+    context = {"merchant": merchant, "payment": payment, "rows": rows, "reason": reason, "is_settled": is_settled}
     return render(request, "accounting/payment_postings.html", context)
 
 

@@ -49,7 +49,7 @@ class XeroLedger:
         for order in orders:
             where = f'ContactNumber=="{_quoted(order.number)}" OR Name=="{_quoted(order.name)}"'
             rows = call(self._api.get_contacts, self._tenant, where=where).contacts or []
-            active = [r for r in rows if str(getattr(r.contact_status, "value", r.contact_status)) != "ARCHIVED"]
+            active = [r for r in rows if _text(r.contact_status) != "ARCHIVED"]
             best = sorted(active, key=lambda r: r.contact_number != order.number)
             found += [Written(order.number, id=best[0].contact_id)] if best else []
         return found
@@ -99,7 +99,7 @@ class XeroLedger:
 
     def find_payments(self, orders: list[PaymentOrder]) -> list[Written]:
         paid = {
-            i.invoice_number: [p for p in i.payments or [] if str(p.status or "AUTHORISED") != "DELETED"]
+            i.invoice_number: [p for p in i.payments or [] if _text(p.status) != "DELETED"]
             for i in self._invoices([o.invoice_number for o in orders])
         }
         found = []
@@ -114,21 +114,21 @@ class XeroLedger:
         rows = call(self._api.get_accounts, self._tenant, where='Status=="ACTIVE"').accounts or []
         return [
             Account(
-                code=r.code,
+                code=_text(r.code),
                 name=r.name,
-                kind=str(getattr(r.type, "value", r.type)),
-                takes_payments=bool(r.enable_payments_to_account) or str(getattr(r.type, "value", r.type)) == "BANK",
+                kind=_text(r.type),
+                takes_payments=bool(r.enable_payments_to_account) or _text(r.type) == "BANK",
             )
             for r in rows
-            if r.code
+            if _text(r.code)
         ]
 
     def read_tax_codes(self) -> list[TaxCode]:
         rows = call(self._api.get_tax_rates, self._tenant).tax_rates or []
         return [
-            TaxCode(code=r.tax_type, name=r.name, rate=Decimal(str(r.effective_rate or 0)))
+            TaxCode(code=_text(r.tax_type), name=r.name, rate=Decimal(str(r.effective_rate or 0)))
             for r in rows
-            if str(getattr(r.status, "value", r.status)) == "ACTIVE"
+            if _text(r.status) == "ACTIVE"
         ]
 
     # ---- inside ---------------------------------------------------------------------------------
@@ -183,7 +183,7 @@ def _each(orders: "list[Any]", elements: list[Any] | None, id_name: str) -> list
 
 def _written(number: str, element: Any, id_name: str) -> Written:
     errors = [e.message for e in element.validation_errors or []]
-    if errors or str(element.status_attribute_string or "OK") == "ERROR":
+    if errors or _text(element.status_attribute_string) == "ERROR":
         return Written(number, refusal="; ".join(errors) or "Xero gave no reason.")
     return Written(number, id=getattr(element, id_name))
 
@@ -193,7 +193,7 @@ def _matching(orders: list[DocumentOrder], rows: dict[str, Any], id_name: str) -
     found = []
     for order in orders:
         row = rows.get(order.number)
-        if row is not None and str(row.status) not in ("DELETED", "VOIDED") and _same(row.total, order.amount):
+        if row is not None and _text(row.status) not in ("DELETED", "VOIDED") and _same(row.total, order.amount):
             found.append(Written(order.number, id=getattr(row, id_name)))
     return found
 
@@ -206,6 +206,12 @@ def _number(money: Money) -> float:
 def _same(value: object, money: Money) -> bool:
     """Whether a number that the SDK read is this amount."""
     return value is not None and Decimal(str(value)) == money.decimal
+
+
+def _text(value: object) -> str:
+    """A string that the SDK read: enums give their value, and JSON's null, which it reads as 'None', is empty."""
+    text = str(getattr(value, "value", value))
+    return "" if text == "None" else text
 
 
 def _quoted(text: str) -> str:
