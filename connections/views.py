@@ -1,12 +1,16 @@
 """Configure > Accounting Connections."""
 
 from typing import cast
+from urllib.parse import urlsplit
 
+from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
+from django.utils.csp import CSP
+from django.views.decorators.csp import csp_override
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from connections import services
@@ -18,7 +22,15 @@ from wisepay.audit import record_request
 from wisepay.errors import Unavailable
 from wisepay.http import SignedIn, never_cached
 
+AUTHORIZE = urlsplit(settings.XERO_AUTHORIZE_URL)
+# Browsers hold a form's redirects to form-action as well, and Xero's consent walks over several of its hosts.
+CONNECT_CSP: dict[str, list[str]] = {
+    **cast("dict[str, list[str]]", settings.SECURE_CSP),
+    "form-action": [CSP.SELF, f"{AUTHORIZE.scheme}://{AUTHORIZE.netloc}", "https://*.xero.com"],
+}
 
+
+@csp_override(CONNECT_CSP)
 @require_GET
 @merchant_page(admin=True)
 def list_connections(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
@@ -33,11 +45,13 @@ def list_connections(request: MerchantRequest, merchant: Merchant) -> HttpRespon
 @merchant_page(admin=True)
 def connect(request: MerchantRequest, merchant: Merchant, tier: str) -> HttpResponse:
     """Send the browser to the accounting package's consent page."""
+    if tier not in Tier.values:
+        raise Http404
     try:
         url = services.start_authorisation(
             merchant,
             user=request.user,
-            tier=Tier(tier).value,
+            tier=tier,
             provider=request.POST.get("provider", ""),
             now=timezone.now(),
         )

@@ -2,11 +2,12 @@
 
 from typing import Any
 
-from allauth.account.decorators import reauthentication_required
+from django.conf import settings
 from django.contrib import messages
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_http_methods
 
@@ -18,12 +19,14 @@ from merchants.services import Prerequisite, list_prerequisites
 from payments.models import GatewayAccount
 from quotes.api import api
 from quotes.callbacks import signed_return_url
+from quotes.docs import problem_fields, read_operations
 from quotes.forms import IntegrationForm
 from quotes.models import Quote
 from quotes.services import integration_of, save_integration
 from quotes.status import checkout_status, last_attempt, settle_quote
 from wisepay.audit import record_request
 from wisepay.http import never_cached
+from wisepay.reauthentication import has_proved_again, prove_again
 
 PAGE = 50
 RETURNED = {"paid": "paid", "saved": "saved", "processing": "processing", "failed": "failed"}
@@ -78,9 +81,10 @@ def edit_integration(request: MerchantRequest, merchant: Merchant) -> HttpRespon
 
 @require_GET
 @merchant_page(admin=True)
-@reauthentication_required
 def display_key(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """Show the API key, to somebody who has just proved again who they are."""
+    if not has_proved_again(request):
+        return prove_again(request)
     integration = integration_of(merchant)
     if not integration.api_key:
         return redirect("quotes:integration", merchant.reference)
@@ -97,6 +101,7 @@ def integration_context(merchant: Merchant, form: IntegrationForm) -> dict[str, 
         "integration": integration_of(merchant),
         "form": form,
         "prerequisites": list_prerequisites(merchant),
+        "api_url": f"{settings.PUBLIC_URL}{reverse('quotes:cpq_v1:api-root').rstrip('/')}",
     }
 
 
@@ -105,7 +110,7 @@ def integration_context(merchant: Merchant, form: IntegrationForm) -> dict[str, 
 def list_quotes(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """Every checkout, newest first."""
     rows = Quote.objects.filter(merchant=merchant).select_related("payment__company").order_by("-created_at")
-    wanted = request.GET.get("q", "").strip()
+    wanted = request.GET.get("q", "").replace("\0", "").strip()
     if wanted:
         by_name = rows.filter(name__icontains=wanted) | rows.filter(payment__company__name__icontains=wanted)
         rows = rows.filter(number=int(wanted)) if wanted.isdecimal() and len(wanted) < 16 else by_name
@@ -145,4 +150,12 @@ def setup_panel(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
 @require_GET
 def api_docs(request: HttpRequest) -> HttpResponse:
     """The contract for people."""
-    return render(request, "quotes/api_docs.html", {"schema": api.get_openapi_schema(path_prefix="/api/cpq/v1/")})
+    root = reverse("quotes:cpq_v1:api-root")
+    schema = api.get_openapi_schema(path_prefix=root)
+    context = {
+        "schema": schema,
+        "operations": read_operations(schema),
+        "problem": problem_fields(schema),
+        "api_url": f"{settings.PUBLIC_URL}{root.rstrip('/')}",
+    }
+    return render(request, "quotes/api_docs.html", context)

@@ -32,7 +32,10 @@ function appearance() {
 
 async function post(url, body) {
   const response = await fetch(url, { method: "POST", body, headers: { "X-CSRFToken": csrf(), Accept: "application/json" } });
-  if (response.status === 403 || !(response.headers.get("Content-Type") || "").includes("json")) throw new Error("no answer");
+  if (response.status === 403) {
+    return { status: "blocked", message: "Your browser blocked a cookie that protects this payment, so nothing was charged. Allow cookies and reload this page." };
+  }
+  if (!(response.headers.get("Content-Type") || "").includes("json")) throw new Error("no answer");
   return response.json();
 }
 
