@@ -7,14 +7,16 @@ from urllib.parse import urlsplit
 from django.conf import settings
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost"})
-HOST_PATTERN = re.compile(r"^(\*\.)?([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}$")
+HOST = r"([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}"
+HOST_PATTERN = re.compile(rf"(\*\.)?{HOST}")
+HTTPS_PORT = 443
 
 
 def refuse_address(url: str, *, hosts: list[str]) -> str:
     """Why `url` may not be used, in a sentence; empty when it may."""
     try:
         parts = urlsplit(url)
-        host, _ = (parts.hostname or "").lower(), parts.port
+        host, port = (parts.hostname or "").lower(), parts.port
     except ValueError:
         return "This is not an address."
     if not url.isascii() or any(c in url for c in " \\<>\"'`{}|^"):
@@ -25,6 +27,9 @@ def refuse_address(url: str, *, hosts: list[str]) -> str:
         return ""
     if parts.scheme != "https":
         return "Use an address that begins with https://."
-    if not any(fnmatchcase(host, pattern) for pattern in hosts):
+    if port not in (None, HTTPS_PORT):
+        return "Leave the port out of the address."
+    # A browser decodes "evil.com%2f" before it connects: only plain names may meet the patterns.
+    if not re.fullmatch(HOST, host) or not any(fnmatchcase(host, pattern) for pattern in hosts):
         return f"The host {host or '(none)'} is not in this merchant's list of CPQ hosts."
     return ""

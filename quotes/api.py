@@ -8,14 +8,17 @@ from typing import Annotated, Any
 import structlog
 from django.db import IntegrityError, transaction
 from django.http import Http404, HttpRequest, HttpResponse
+from django.urls import reverse
 from django.utils import timezone
+from django.views.decorators.csrf import csrf_exempt
 from ninja import Header, NinjaAPI, Status
 from ninja.errors import HttpError, ValidationError
+from ninja.openapi.schema import OpenAPISchema
 from ninja.security import APIKeyHeader
 
 from quotes.intake import receive_checkout
 from quotes.models import CpqIntegration, IdempotentAnswer, Quote, digest
-from quotes.problems import ProblemError, from_validation, respond
+from quotes.problems import MEDIA_TYPE, ProblemError, from_validation, respond
 from quotes.schemas import CheckoutIn, CheckoutOut, Problem
 from quotes.status import describe_checkout
 from wisepay.http import seconds_over_limit
@@ -26,7 +29,26 @@ LARGEST_BODY = 64 * 1024
 REQUESTS_A_MINUTE = 60
 REMEMBER = timedelta(hours=24)
 
-api = NinjaAPI(
+
+class CpqApi(NinjaAPI):
+    """The API with its OpenAPI document told the truth: where it is mounted, and how errors are typed."""
+
+    def get_root_path(self, path_params: dict[str, Any]) -> str:
+        return reverse(f"quotes:{self.urls_namespace}:api-root")
+
+    def get_openapi_schema(
+        self, *, path_prefix: str | None = None, path_params: dict[str, Any] | None = None
+    ) -> OpenAPISchema:
+        schema = super().get_openapi_schema(path_prefix=path_prefix, path_params=path_params)
+        for methods in schema["paths"].values():
+            for operation in methods.values():
+                for status, answer in operation["responses"].items():
+                    if status >= 400:
+                        answer["content"] = {MEDIA_TYPE: answer["content"]["application/json"]}
+        return schema
+
+
+api = CpqApi(
     title="Wise-Pay for ConnectWise CPQ",
     version="1.0.0",
     urls_namespace="cpq_v1",
@@ -59,19 +81,20 @@ class ApiKey(APIKeyHeader):
                 429,
                 "too_many_requests",
                 f"Send at most {REQUESTS_A_MINUTE} requests a minute.",
-                retry_after=wait,
+                headers={"Retry-After": str(wait)},
             )
         return found
 
 
 def check_size(request: HttpRequest) -> None:
-    """Refuse a body that no checkout needs, before it is read."""
-    length = request.headers.get("Content-Length", "0")
-    if not length.isdigit() or int(length) > LARGEST_BODY:
+    """Refuse a body that no checkout needs: before it is read, where its length is told."""
+    told = request.headers.get("Content-Length") or "0"
+    is_length = told.isascii() and told.isdigit() and len(told) < 18
+    if not is_length or int(told) > LARGEST_BODY or len(request.body) > LARGEST_BODY:
         raise ProblemError(413, "too_large", "A checkout fits into 64 KiB.")
 
 
-ERRORS = dict.fromkeys((400, 401, 403, 404, 409, 413, 422, 429), Problem)
+ERRORS = dict.fromkeys((400, 401, 403, 404, 405, 409, 413, 422, 429, 500), Problem)
 
 
 @api.post(
@@ -83,7 +106,9 @@ ERRORS = dict.fromkeys((400, 401, 403, 404, 409, 413, 422, 429), Problem)
     operation_id="open_checkout",
 )
 def open_checkout(
-    request: HttpRequest, checkout: CheckoutIn, idempotency_key: Annotated[str, Header("", max_length=255)] = ""
+    request: HttpRequest,
+    checkout: CheckoutIn,
+    idempotency_key: Annotated[str, Header("", alias="Idempotency-Key", max_length=255)] = "",
 ) -> Any:
     """Open a checkout for a quote version, or bring the open one up to date (200)."""
     integration: CpqIntegration = request.auth  # type: ignore[attr-defined]
@@ -140,10 +165,33 @@ def read_checkout(request: HttpRequest, checkout_id: str) -> Any:
     """How a checkout stands. Another merchant's id is not found."""
     integration: CpqIntegration = request.auth  # type: ignore[attr-defined]
     mine = Quote.objects.select_related("payment").filter(merchant=integration.merchant)
-    quote = mine.filter(reference=checkout_id).first()
+    quote = mine.filter(reference=checkout_id).first() if checkout_id.isprintable() else None
     if quote is None:
         raise ProblemError(404, "not_found", "There is no checkout with this id.")
     return Status(200, describe_checkout(quote, now=timezone.now()))
+
+
+@api.api_operation(["GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS"], "/checkouts", include_in_schema=False)
+def refuse_but_post(request: HttpRequest) -> Any:
+    raise wrong_method("POST")
+
+
+@api.api_operation(
+    ["POST", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS"], "/checkouts/{checkout_id}", include_in_schema=False
+)
+def refuse_but_get(request: HttpRequest, checkout_id: str) -> Any:
+    raise wrong_method("GET")
+
+
+def wrong_method(allowed: str) -> ProblemError:
+    """A 405 that says what is right."""
+    return ProblemError(405, "method_not_allowed", f"Only {allowed} works here.", headers={"Allow": allowed})
+
+
+@csrf_exempt
+def nothing_here(request: HttpRequest) -> HttpResponse:
+    """The answer to every other path below /api: programs read no HTML."""
+    return respond(ProblemError(404, "not_found", "There is nothing at this address."))
 
 
 @api.exception_handler(ProblemError)

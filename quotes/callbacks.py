@@ -3,7 +3,7 @@
 import hashlib
 import hmac
 from datetime import datetime, timedelta
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from urllib.parse import unquote_plus, urlencode, urlsplit, urlunsplit
 
 import requests
 from django.conf import settings
@@ -33,8 +33,9 @@ def signed_return_url(quote: Quote, *, status: str, amount: str, currency: str, 
     text = "\n".join(f"{name}={ours[name]}" for name in sorted(ours))
     ours["wisepay_signature"] = sign(text, api_key=api_key_of(quote))
     parts = urlsplit(quote.return_url)
-    kept = [(n, v) for n, v in parse_qsl(parts.query, keep_blank_values=True) if not n.startswith("wisepay_")]
-    return urlunsplit(parts._replace(query=urlencode([*kept, *ours.items()])))
+    # The quote's own parameters stay as they were written: its page may read them in a way of its own.
+    kept = [p for p in parts.query.split("&") if p and not unquote_plus(p).startswith("wisepay_")]
+    return urlunsplit(parts._replace(query="&".join([*kept, urlencode(ours)])))
 
 
 def api_key_of(quote: Quote) -> str:

@@ -18,7 +18,7 @@ class IntegrationForm(forms.Form):
 
     def clean_hosts(self) -> list[str]:
         hosts = [line.strip().lower() for line in self.cleaned_data["hosts"].splitlines() if line.strip()]
-        wrong = [h for h in hosts if not HOST_PATTERN.match(h)]
+        wrong = [h for h in hosts if not HOST_PATTERN.fullmatch(h)]
         if wrong:
             raise forms.ValidationError(f"{wrong[0]} is not a host name. Write for example na1.orderporter.com.")
         return list(dict.fromkeys(hosts))

@@ -1,11 +1,10 @@
 """Receiving a checkout from CPQ: the quote, its payment, and what happens to older versions."""
 
-import zlib
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import connection
+from django.db.models import Q
 from django.urls import reverse
 
 from merchants.models import Merchant
@@ -42,9 +41,8 @@ def receive_checkout(integration: CpqIntegration, checkout: CheckoutIn, *, now: 
     amounts = read_amounts(checkout)
     check_rest(checkout, hosts=integration.hosts, now=now)
     check_ready(merchant)
-    with connection.cursor() as cursor:
-        number_lock = zlib.crc32(f"{merchant.pk}:{checkout.quote.number}".encode()) - 2**31
-        cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [0x5EA1, number_lock])
+    # One checkout of a merchant at a time: versions meet by id and by number, and neither is a row yet.
+    CpqIntegration.objects.select_for_update().get(pk=integration.pk)
     same = Quote.objects.filter(merchant=merchant, cpq_id=checkout.quote.id, version=checkout.quote.version)
     known = same.select_for_update().first()
     if known is not None:
@@ -154,8 +152,9 @@ def refuse_live(payment: Payment) -> None:
 
 def withdraw_older(merchant: Merchant, checkout: CheckoutIn, *, now: datetime) -> None:
     """Withdraw open checkouts of older versions; refuse when a newer one exists."""
-    number, version = checkout.quote.number, checkout.quote.version
-    siblings = Quote.objects.filter(merchant=merchant, number=number).select_for_update().order_by("pk")
+    version = checkout.quote.version
+    of_quote = Q(number=checkout.quote.number) | Q(cpq_id=checkout.quote.id)
+    siblings = Quote.objects.filter(of_quote, merchant=merchant).select_for_update().order_by("pk")
     for sibling in siblings:
         if sibling.version >= version:
             raise ProblemError(409, "superseded", f"Version {sibling.version} of this quote was opened already.")
@@ -176,7 +175,6 @@ def open_quote(merchant: Merchant, checkout: CheckoutIn, amounts: Amounts, *, no
         merchant=merchant,
         reference=checkout_reference(),
         cpq_id=checkout.quote.id,
-        number=checkout.quote.number,
         version=checkout.quote.version,
         state="open",
         state_at=now,
@@ -194,6 +192,7 @@ def quote_columns(checkout: CheckoutIn, amounts: Amounts) -> dict[str, Any]:
     """What CPQ says of the quote, as our columns."""
     recurring = checkout.recurring
     return {
+        "number": checkout.quote.number,
         "name": checkout.quote.name,
         "opportunity_id": checkout.quote.opportunity_id,
         "purchase_order_number": checkout.quote.purchase_order_number,

@@ -6,11 +6,12 @@ from typing import Any
 from django.http import HttpResponse
 from ninja.errors import ValidationError
 
+MEDIA_TYPE = "application/problem+json"
 TITLES = {
     400: "The request could not be read",
     401: "The API key is missing or wrong",
     403: "The integration is not enabled",
-    404: "There is no such checkout",
+    404: "There is nothing here",
     405: "This method is not allowed here",
     409: "This cannot be done now",
     413: "The request is too large",
@@ -23,7 +24,9 @@ SENTENCES = {
     "missing": "This field is required.",
     "extra_forbidden": "This field is not known here. Remove it.",
     "string_type": "Write a string.",
+    "string_unicode": "Remove the characters that are no Unicode text.",
     "int_type": "Write a whole number.",
+    "int_parsing_size": "This number is too large.",
     "bool_type": "Write true or false.",
     "list_type": "Write a list.",
     "model_attributes_type": "Write an object.",
@@ -33,7 +36,7 @@ SENTENCES = {
     "literal_error": "Use one of: {expected}.",
     "string_too_long": "Use at most {max_length} characters.",
     "too_short": "Give at least one.",
-    "too_long": "Too many.",
+    "too_long": "Give at most {max_length}.",
     "greater_than_equal": "Use a number of at least {ge}.",
     "less_than_equal": "Use a number of at most {le}.",
     "string_pattern_mismatch": "Use two capital letters, an ISO 3166 country code.",
@@ -52,11 +55,11 @@ class ProblemError(Exception):
         *,
         errors: list[tuple[str, str]] | None = None,
         missing: list[str] | None = None,
-        retry_after: int = 0,
+        headers: dict[str, str] | None = None,
     ) -> None:
         super().__init__(detail)
         self.status, self.code, self.detail = status, code, detail
-        self.errors, self.missing, self.retry_after = errors, missing, retry_after
+        self.errors, self.missing, self.headers = errors, missing, headers or {}
 
 
 def invalid(*errors: tuple[str, str]) -> ProblemError:
@@ -82,10 +85,7 @@ def body_of(error: ProblemError) -> dict[str, Any]:
 
 def respond(error: ProblemError) -> HttpResponse:
     """The problem as an HTTP response."""
-    response = HttpResponse(json.dumps(body_of(error)), status=error.status, content_type="application/problem+json")
-    if error.retry_after:
-        response["Retry-After"] = str(error.retry_after)
-    return response
+    return HttpResponse(json.dumps(body_of(error)), status=error.status, content_type=MEDIA_TYPE, headers=error.headers)
 
 
 def from_validation(error: ValidationError) -> ProblemError:
@@ -94,9 +94,9 @@ def from_validation(error: ValidationError) -> ProblemError:
 
 
 def _field(location: tuple[str | int, ...]) -> str:
-    """`amounts.due_now` from ("body", "checkout", "amounts", "due_now")."""
+    """`amounts.due_now` from ("body", "checkout", "amounts", "due_now"); `body` where all of it is wrong."""
     parts = [str(part) for part in location]
-    return ".".join(parts[2:]) if parts[:1] == ["body"] else ".".join(parts[1:]) or "body"
+    return ".".join(parts[2:] if parts[0] == "body" else parts[1:]) or "body"
 
 
 def _sentence(error: dict[str, Any]) -> str:

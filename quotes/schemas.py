@@ -1,6 +1,7 @@
 """The words of the CPQ contract: what CPQ sends and what it is answered, field by field."""
 
-from datetime import datetime
+import unicodedata
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 from django.core.exceptions import ValidationError as DjangoError
@@ -12,15 +13,31 @@ from pydantic_core import PydanticCustomError
 from wisepay.money import currencies
 
 MAX_URL = 2000
+LAST_YEAR = 2100  # of a time that a database, a calendar and a person can all deal with
+
+
+def _printable(value: Any) -> Any:
+    """Refuse characters that no name, number or address holds; PostgreSQL refuses NUL and surrogates as well."""
+    if isinstance(value, str) and any(unicodedata.category(c) in ("Cc", "Cs") for c in value):
+        raise PydanticCustomError("control", "Remove the control characters.")
+    return value
 
 
 def _clean(value: Any) -> Any:
-    """Refuse characters that no name, number or address holds; PostgreSQL refuses NUL as well."""
-    if isinstance(value, str):
-        if any(ord(c) < 32 or ord(c) == 127 for c in value):
-            raise PydanticCustomError("control", "Remove the control characters.")
-        return value.strip()
+    return value.strip() if isinstance(_printable(value), str) else value
+
+
+def _time(value: Any) -> Any:
+    """Only text is a time: pydantic would read a bare number as seconds."""
+    if not isinstance(value, str) or ":" not in value:
+        raise PydanticCustomError("datetime_type", "Write a time such as 2027-01-31T00:00:00Z.")
     return value
+
+
+def _utc(value: datetime) -> datetime:
+    if not 1900 < value.year < LAST_YEAR:
+        raise PydanticCustomError("year", "Use a time before the year 2100.")
+    return value.astimezone(UTC)
 
 
 def _currency(value: str) -> str:
@@ -37,9 +54,11 @@ def _email(value: str) -> str:
     return value
 
 
+Exact = Annotated[str, BeforeValidator(_printable), Field(strict=True)]
 Text = Annotated[str, BeforeValidator(_clean), Field(strict=True)]
-Currency = Annotated[Text, Field(min_length=3, max_length=3), AfterValidator(_currency)]
-Amount = Annotated[Text, Field(min_length=1, max_length=20, description="A decimal string, for example 625.00")]
+Currency = Annotated[Exact, Field(min_length=3, max_length=3), AfterValidator(_currency)]
+Amount = Annotated[Exact, Field(min_length=1, max_length=20, description="A decimal string, for example 625.00")]
+Time = Annotated[AwareDatetime, BeforeValidator(_time), AfterValidator(_utc)]
 Method = Literal["card", "bank_debit"]
 
 
@@ -59,7 +78,7 @@ class QuoteIn(Strict):
     currency: Currency
     opportunity_id: Annotated[Text, Field(max_length=64)] = ""
     purchase_order_number: Annotated[Text, Field(max_length=64)] = ""
-    expires_at: AwareDatetime | None = None
+    expires_at: Time | None = None
 
 
 class AddressIn(Strict):
@@ -108,8 +127,8 @@ class CheckoutIn(Strict):
     amounts: AmountsIn
     recurring: RecurringIn | None = None
     allowed_methods: Annotated[list[Method], Field(min_length=1, max_length=2)]
-    return_url: Annotated[Text, Field(min_length=1, max_length=MAX_URL)]
-    callback_url: Annotated[Text, Field(max_length=MAX_URL)] | None = None
+    return_url: Annotated[Exact, Field(min_length=1, max_length=MAX_URL)]
+    callback_url: Annotated[Exact, Field(max_length=MAX_URL)] | None = None
 
 
 class MoneyOut(Schema):

@@ -1,14 +1,16 @@
 """Paths of the quotes floor."""
 
-from django.urls import path
+from django.urls import path, re_path
 
 from quotes import views
-from quotes.api import api
+from quotes.api import api, nothing_here
 
 app_name = "quotes"
 urlpatterns = [
     path("api/cpq/v1/docs", views.api_docs, name="api_docs"),
+    path("api/cpq/v1/", nothing_here),
     path("api/cpq/v1/", api.urls),
+    re_path(r"^api(?:/|$)", nothing_here),
     path("quotes/<slug:reference>/return", views.return_to_quote, name="return"),
     path("m/<slug:merchant_ref>/configure/merchants/integrations", views.edit_integration, name="integration"),
     path("m/<slug:merchant_ref>/configure/merchants/integrations/key", views.display_key, name="display_key"),
