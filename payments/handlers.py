@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from payments.gateways import open_gateway
 from payments.models import Attempt, GatewayAccount, Payment
 from payments.services import cancel_attempt, conclude, look_up_attempt
+from wisepay import outbox
 from wisepay.errors import Rejected
 from wisepay.mail import send_mail
 from wisepay.outbox import Retry, handler
@@ -22,6 +23,7 @@ def resolve_attempt(*, attempt_id: int, now: datetime, **_: object) -> None:
     if attempt.state == "requires_action" and now - attempt.created_at > ABANDONED:
         cancel_attempt(attempt, by="sweeper", now=now)
     if attempt.is_live:
+        outbox.put(f"attempt:{attempt.pk}:processing", "quotes.record_outcome", payment_id=attempt.payment_id)
         age = (now - attempt.created_at).total_seconds()
         raise Retry(f"attempt {attempt.reference} is {attempt.state}", after=min(max(10.0, age / 4), 3600.0))
 
@@ -32,7 +34,7 @@ def read_event(*, account_id: int, intent_id: str, now: datetime, **_: object) -
     account = GatewayAccount.objects.get(pk=account_id)
     mine = Attempt.objects.select_related("payment__merchant", "account").filter(account=account)
     attempt = mine.filter(stripe_payment_intent_id=intent_id).first()
-    if attempt is not None and not attempt.is_live:
+    if attempt is not None and attempt.state in ("succeeded", "reversed"):
         return
     try:
         outcome = open_gateway(account.secret_key.reveal()).look_up(intent_id)

@@ -16,7 +16,9 @@ def check_limits(payment: Payment, *, ip: str, now: datetime) -> None:
     """Raises TooManyAttempts. Serialises attempts of one address until the open transaction ends."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [0x1B, zlib.crc32(ip.encode()) - 2**31])
-    if payment.attempts.filter(state="failed").count() >= settings.DECLINES_PER_PAYMENT:
+    # What failed without an intent is the merchant's trouble with the gateway, not a card that was tried.
+    declined = payment.attempts.filter(state="failed").exclude(stripe_payment_intent_id="")
+    if declined.count() >= settings.DECLINES_PER_PAYMENT:
         raise TooManyAttempts(
             "Too many cards were declined for this quote, so we stopped here to protect you. "
             f"Please contact {payment.merchant.name}."

@@ -90,9 +90,14 @@ def guest(request: HttpRequest, reference: str) -> HttpResponse:
         "account": account,
         "form": AttemptForm(initial={"email": payment.company.email, "phone": payment.company.phone}),
         "stripe_js": settings.STRIPE_JS_URL,
-        "last_failure": attempt if attempt and attempt.state == "failed" else None,
+        "last_failure": last_failure(attempt),
     }
     return render(request, "pay/guest.html", context, status=409 if problem else 200)
+
+
+def last_failure(attempt: Attempt | None) -> str:
+    """Why the newest attempt failed, if it did."""
+    return explain_failure(attempt.failure_code) if attempt and attempt.state == "failed" else ""
 
 
 def _status(request: HttpRequest, payment: Payment, attempt: Attempt | None) -> HttpResponse:

@@ -28,7 +28,7 @@ from wisepay.references import new_reference
 log = structlog.get_logger(__name__)
 
 ASK_AFTER = timedelta(seconds=10)  # when the answer to an attempt is first looked for, if it was lost
-REPLAY_FOR = timedelta(hours=20)  # Stripe remembers an idempotency key for at least 24 hours
+REPLAY_FOR = timedelta(minutes=30)  # how long a payer may be charged after pressing Pay; a key lives a day
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +112,7 @@ def ready_account(merchant: Merchant) -> GatewayAccount:
     return account
 
 
-def run_attempt(attempt: Attempt, *, now: datetime) -> Outcome | None:
+def run_attempt(attempt: Attempt, *, now: datetime, is_repeat: bool = False) -> Outcome | None:
     """Say the order to the gateway and write down the answer; None when there was no answer.
 
     Saying it again is harmless: key and words are made from the row.
@@ -137,7 +137,9 @@ def run_attempt(attempt: Attempt, *, now: datetime) -> Outcome | None:
         log.warning("payment.answer_unknown", attempt=attempt.reference, reason=str(error))
         return None
     except Rejected as error:
-        if error.code == "idempotency":
+        # A secret key that was revoked meanwhile says nothing of what the first saying did.
+        if error.code == "idempotency" or (is_repeat and error.code == "gateway_key"):
+            log.warning("payment.answer_unknown", attempt=attempt.reference, reason=str(error))
             return None
         outcome = Outcome("failed", "", failure_code=error.code, failure_message=error.message)
     settle_attempt(attempt, outcome, by="gateway", now=now)
@@ -150,14 +152,13 @@ def look_up_attempt(attempt: Attempt, *, now: datetime) -> Outcome | None:
     try:
         if attempt.stripe_payment_intent_id:
             outcome = gateway.look_up(attempt.stripe_payment_intent_id)
-        elif now - attempt.created_at < REPLAY_FOR:
-            return run_attempt(attempt, now=now)
         else:
-            outcome = gateway.find(attempt.reference, since=attempt.created_at) or Outcome(
-                "failed", "", failure_code="never_arrived"
-            )
+            found = gateway.find(attempt.reference, since=attempt.created_at)
+            if found is None and now - attempt.created_at < REPLAY_FOR:
+                return run_attempt(attempt, now=now, is_repeat=True)
+            outcome = found or Outcome("failed", "", failure_code="never_arrived")
         return conclude(attempt, outcome, now=now)
-    except Unavailable as error:
+    except (Unavailable, Rejected) as error:
         log.warning("payment.answer_unknown", attempt=attempt.reference, reason=str(error))
         return None
 
@@ -178,7 +179,11 @@ def conclude(attempt: Attempt, outcome: Outcome, *, now: datetime) -> Outcome:
 def cancel_at_gateway(attempt: Attempt, *, intent_id: str) -> Outcome:
     """End the intent without money if it is not too late. Raises Unavailable."""
     gateway = open_gateway(attempt.account.secret_key.reveal())
-    return gateway.cancel(intent_id, key=f"cancel-{attempt.reference}")
+    try:
+        return gateway.cancel(intent_id, key=f"cancel-{attempt.reference}")
+    except Rejected as error:
+        # A no to the question says nothing about the money, so it is still not known.
+        raise Unavailable(str(error)) from error
 
 
 def cancel_attempt(attempt: Attempt, *, by: str, now: datetime) -> Outcome | None:

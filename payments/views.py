@@ -85,7 +85,7 @@ def webhook_url(merchant: Merchant) -> str:
 def list_payments(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """All payments, newest first, searchable by payer or quote."""
     rows = Payment.objects.filter(merchant=merchant).select_related("company").order_by("-created_at")
-    wanted = request.GET.get("q", "").strip()
+    wanted = request.GET.get("q", "").replace("\0", "").strip()
     if wanted:
         rows = rows.filter(company__name__icontains=wanted) | rows.filter(purpose__icontains=wanted)
     page = Paginator(rows, PAGE).get_page(request.GET.get("page"))

@@ -82,7 +82,7 @@ class StripeGateway:
         window = {"gte": begin - CLOCKS_APART, "lte": begin + A_DAY}
         try:
             found = self._intents.list({"created": cast(Any, window), "limit": 100, "expand": ["data.latest_charge"]})
-            mine = [i for i in found.auto_paging_iter() if getattr(i.metadata, "attempt", "") == reference]
+            mine = [i for i in found.auto_paging_iter() if _of(i.metadata, "attempt") == reference]
         except stripe.StripeError as error:
             raise no(error) from error
         return outcome_of(mine[0]) if mine else None
@@ -121,38 +121,42 @@ def from_stripe(amount: int, currency: str) -> Money:
 
 def outcome_of(intent: stripe.PaymentIntent) -> Outcome:
     """A PaymentIntent in our words."""
-    error = intent.last_payment_error
     status = STATUSES.get(intent.status, "processing")
+    error = _of(intent, "last_payment_error") if status == "failed" else None
     kind, brand, last4 = _method(intent)
+    received = intent.amount_received if status == "succeeded" else intent.amount
     return Outcome(
         status=status,
         intent_id=intent.id,
-        amount=from_stripe(intent.amount_received if status == "succeeded" else intent.amount, intent.currency),
-        client_secret=intent.client_secret or "",
+        amount=from_stripe(received, intent.currency),
+        client_secret=_of(intent, "client_secret") or "",
         method_kind=kind,
         brand=brand,
         last4=last4,
-        failure_code=(error.decline_code or error.code or "") if error and status == "failed" else "",
-        failure_message=(error.message or "") if error and status == "failed" else "",
-        reference=str(getattr(intent.metadata, "attempt", "")),
+        failure_code=_of(error, "decline_code") or _of(error, "code") or "",
+        failure_message=_of(error, "message") or "",
+        reference=_of(_of(intent, "metadata"), "attempt") or "",
     )
+
+
+def _of(thing: object, name: str) -> Any:
+    """An attribute that Stripe may leave out; the SDK raises where it is absent."""
+    return getattr(thing, name, None)
 
 
 def _method(intent: stripe.PaymentIntent) -> tuple[str, str, str]:
     """Kind, brand and last four of what was charged, as far as known."""
-    charge = intent.latest_charge
-    used: Any = charge.payment_method_details if isinstance(charge, stripe.Charge) else None
-    if used is None and intent.last_payment_error:
-        used = intent.last_payment_error.payment_method
+    used = _of(_of(intent, "latest_charge"), "payment_method_details")
+    used = used or _of(_of(intent, "last_payment_error"), "payment_method")
     if used is None:
         return "", "", ""
-    detail = getattr(used, used.type, None)
-    return used.type, getattr(detail, "brand", "") or "", getattr(detail, "last4", "") or ""
+    detail = _of(used, used.type)
+    return used.type, _of(detail, "brand") or "", _of(detail, "last4") or ""
 
 
 def _declined_or_raise(error: stripe.StripeError) -> Outcome:
     """A decline carries its PaymentIntent: that is an outcome. Everything else is raised in our words."""
-    raw = getattr(error.error, "payment_intent", None) if isinstance(error, stripe.CardError) else None
+    raw = _of(error.error, "payment_intent") if isinstance(error, stripe.CardError) else None
     if raw is None:
         raise no(error) from error
     return outcome_of(raw if isinstance(raw, stripe.PaymentIntent) else stripe.PaymentIntent.construct_from(raw, None))
@@ -198,5 +202,5 @@ def _event(body: bytes) -> Event:
         is_intent = subject["object"] == "payment_intent"
         intent_id = subject["id"] if is_intent else subject.get("payment_intent") or ""
         return Event(id=str(raw["id"]), kind=str(raw["type"]), intent_id=str(intent_id))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise BadSignature("signed, but not an event") from error
