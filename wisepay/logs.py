@@ -34,7 +34,12 @@ def _blank(key: str, value: object) -> object:
         return {k: _blank(k, v) for k, v in value.items()}
     if isinstance(value, list | tuple):
         return [_blank("", v) for v in value]
-    return value
+    if value is None or isinstance(value, bool):
+        return value
+    # A renderer writes any other object by its repr, which may tell as much as a text.
+    text = repr(value)
+    clean = redact_text(text)
+    return value if isinstance(value, int | float) and clean == text else clean
 
 
 def configure_logs(*, as_json: bool, level: str) -> None:
@@ -46,6 +51,8 @@ def configure_logs(*, as_json: bool, level: str) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.stdlib.PositionalArgumentsFormatter(),
     ]
+    # A line that cannot be rendered is lost: the standard library would print it raw.
+    logging.raiseExceptions = False
     last: Processor = structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer(colors=False)
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],

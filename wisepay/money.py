@@ -1,11 +1,15 @@
 """Money: integer minor units and an ISO 4217 currency, never a float."""
 
+import re
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from functools import cache
 
 from babel.core import get_global
 from babel.numbers import format_currency
+
+# CLDR asks for a space where a code stands before the digits ("CHF 10.00"); Babel leaves it out.
+CODE_BEFORE_DIGIT = re.compile(r"(?<=[A-Z])(?=\d)")
 
 
 class BadAmount(ValueError):
@@ -73,7 +77,8 @@ class Money:
         return Money(self.amount + other.amount, self.currency)
 
     def __str__(self) -> str:
-        return format_currency(self.decimal, self.currency, locale="en")
+        text = format_currency(self.decimal, self.currency, locale="en")
+        return CODE_BEFORE_DIGIT.sub("\u00a0", text, count=1)
 
     def __bool__(self) -> bool:
         return self.amount != 0

@@ -133,6 +133,7 @@ SECURE_REFERRER_POLICY = "strict-origin-when-cross-origin"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
+CSRF_FAILURE_VIEW = "wisepay.views.csrf_failure"
 X_FRAME_OPTIONS = "DENY"
 SECURE_CSP = {
     "default-src": [CSP.NONE],
@@ -189,6 +190,9 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "visibility_timeout": 300,
     "socket_connect_timeout": 1,
     "socket_timeout": 5,
+    # A hint is not worth waiting for: without these a lost broker holds every request for 6 s a hint.
+    "max_retries": 0,
+    "interval_start": 0,
     "global_keyprefix": env.str("REDIS_PREFIX", default="wisepay:"),
 }
 CELERY_TASK_IGNORE_RESULT = True

@@ -31,6 +31,13 @@ def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 @requires_csrf_token
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """The page when the form's token or the cookie behind it was missing; nothing was done."""
+    title = "Your browser did not send what protects this form. Reload the page, allow cookies, and try again"
+    return render(request, "error.html", {"title": title}, status=403)
+
+
+@requires_csrf_token
 def server_error(request: HttpRequest) -> HttpResponse:
     """The page when we failed; it needs no database."""
     return render(request, "error.html", {"title": "Something went wrong on our side"}, status=500)

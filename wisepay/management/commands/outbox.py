@@ -46,6 +46,8 @@ class Command(BaseCommand):
         messages = OutboxMessage.objects.filter(state="dead") if all_dead else OutboxMessage.objects.filter(key=key)
         if not all_dead and not messages:
             raise CommandError("Name a message: manage.py outbox retry KEY, or --all-dead.")
+        if any(message.state == "done" for message in messages):
+            raise CommandError(f"{key} is done: there is nothing to retry.")
         for message in messages:
             outbox.revive(message, now=timezone.now())
         self.stdout.write(f"{len(messages)} due now")

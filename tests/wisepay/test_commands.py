@@ -1,0 +1,157 @@
+"""What an operator types: outbox, doctor, create_merchant."""
+
+import io
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.test import Client
+from django.utils import timezone
+from pytest_django import Settings
+
+from merchants.models import Membership, Merchant
+from tests.people import House
+from wisepay import outbox
+from wisepay.models import OutboxMessage, User
+from wisepay.outbox import HANDLERS
+
+NAME = "tests.note"
+
+
+def said(*words: str) -> str:
+    """What a command prints."""
+    out = io.StringIO()
+    call_command(*words, stdout=out)
+    return out.getvalue()
+
+
+@pytest.fixture
+def fails(monkeypatch: pytest.MonkeyPatch, db: None) -> dict[str, bool]:
+    """A handler that fails while `fails["now"]`."""
+    state = {"now": True}
+
+    def work(**_: object) -> None:
+        if state["now"]:
+            raise ValueError("the handler refused\nin two lines")
+
+    monkeypatch.setitem(HANDLERS, NAME, work)
+    return state
+
+
+def test_outbox_lists_what_waits(fails: dict[str, bool]) -> None:
+    outbox.put("soon", NAME)
+    outbox.put("late", NAME, run_after=timezone.now() + timedelta(hours=1))
+    found = said("outbox")
+    assert found.index("soon") < found.index("late")
+    assert found.endswith("2 pending\n")
+
+
+def test_outbox_delivers_what_is_due_and_shows_the_dead_with_their_reason(fails: dict[str, bool]) -> None:
+    outbox.put("k", NAME)
+    assert said("outbox", "deliver") == "1 delivered\n"
+    found = said("outbox", "dead")
+    assert NAME in found
+    assert "ValueError: the handler refused\n" in found
+    assert found.endswith("1 dead\n")
+
+
+@pytest.mark.parametrize("words", [("k",), ("--all-dead",)])
+def test_outbox_retries_the_dead(fails: dict[str, bool], words: tuple[str, ...]) -> None:
+    outbox.put("k", NAME)
+    said("outbox", "deliver")
+    fails["now"] = False
+    assert said("outbox", "retry", *words) == "1 due now\n"
+    said("outbox", "deliver")
+    assert OutboxMessage.objects.get().state == "done"
+
+
+@pytest.mark.parametrize("words", [(), ("unknown",)])
+def test_outbox_retry_needs_a_message(fails: dict[str, bool], words: tuple[str, ...]) -> None:
+    with pytest.raises(CommandError, match="Name a message"):
+        said("outbox", "retry", *words)
+
+
+def test_outbox_says_that_what_is_done_cannot_be_retried(fails: dict[str, bool]) -> None:
+    fails["now"] = False
+    outbox.put("k", NAME)
+    said("outbox", "deliver")
+    with pytest.raises(CommandError, match="done"):
+        said("outbox", "retry", "k")
+
+
+def test_the_doctor_finds_a_house_in_order(house: House, drain: Callable[..., int]) -> None:
+    drain()
+    found = said("doctor")
+    assert "BAD" not in found
+    for subject in ("database", "migrations", "valkey", "secret keys", "e-mail", "outbox", "xero identity"):
+        assert f"ok    {subject}" in found, subject
+    assert "Northwind IT: accepted" in found
+    assert "Northwind IT: connected" in found
+    assert house.stripe_key not in found
+
+
+def test_the_doctor_names_everything_that_is_broken(
+    house: House, settings: Settings, fails: dict[str, bool], drain: Callable[..., int]
+) -> None:
+    outbox.put("k", NAME)
+    drain()
+    settings.XERO_IDENTITY_URL = "http://127.0.0.1:1"
+    settings.MAILERS = {
+        "default": {
+            "BACKEND": "django.core.mail.backends.smtp.EmailBackend",
+            "OPTIONS": {"host": "127.0.0.1", "port": 1},
+        }
+    }
+    settings.CACHES = {
+        "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": "redis://127.0.0.1:1/0"}
+    }
+    house.world.fault("stripe", "status", status=401, path="/v1/balance")
+    out = io.StringIO()
+    with pytest.raises(CommandError, match="5 broken"):
+        call_command("doctor", stdout=out)
+    bad = [line for line in out.getvalue().splitlines() if line.startswith("BAD")]
+    for subject in ("valkey", "e-mail", "outbox", "stripe key", "xero identity"):
+        assert any(subject in line for line in bad), subject
+
+
+def test_an_operator_lets_a_merchant_in_who_can_sign_in(db: None) -> None:
+    found = said(
+        "create_merchant",
+        "Northwind IT",
+        "--email=Admin@Northwind-IT.example",
+        "--time-zone=Australia/Sydney",
+        "--generate-password",
+    )
+    password = found.rsplit("password: ", 1)[1].strip()
+    merchant = Merchant.objects.get()
+    assert merchant.reference in found
+    assert merchant.time_zone == "Australia/Sydney"
+    assert merchant.memberships.get().role == Membership.Role.ADMIN
+    client = Client()
+    answer = client.post("/accounts/login/", {"login": "admin@northwind-it.example", "password": password})
+    assert (answer.status_code, answer["Location"]) == (302, "/")
+
+
+def test_a_second_merchant_of_the_same_admin_keeps_the_password(db: None) -> None:
+    said("create_merchant", "One", "--email=admin@northwind-it.example", "--generate-password")
+    before = User.objects.get().password
+    said("create_merchant", "Two", "--email=ADMIN@northwind-it.example", "--generate-password")
+    user = User.objects.get()
+    assert user.password == before
+    assert user.memberships.count() == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (("Northwind IT", "--email=nobody"), "valid email"),
+        (("Northwind IT", "--email=a@b.example", "--time-zone=Mars/Olympus"), "time zone"),
+        (("", "--email=a@b.example"), "blank"),
+        (("N" * 200, "--email=a@b.example"), "120"),
+    ],
+)
+def test_a_merchant_that_makes_no_sense_is_refused_whole(db: None, words: tuple[str, ...], reason: str) -> None:
+    with pytest.raises(CommandError, match=reason):
+        said("create_merchant", *words, "--generate-password")
+    assert (Merchant.objects.count(), User.objects.count()) == (0, 0)

@@ -1,0 +1,54 @@
+"""Who calls, and how often: addresses behind proxies, and counting that holds when many count at once."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.http import HttpResponse
+from django.test import RequestFactory
+from pytest_django import Settings
+
+from tests.together import together
+from wisepay.http import client_ip, never_cached, seconds_over_limit
+
+NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
+FORWARDED = [
+    (0, "", "10.0.0.1"),
+    (0, "6.6.6.6", "10.0.0.1"),
+    (1, "", "10.0.0.1"),
+    (1, "203.0.113.7", "203.0.113.7"),
+    (1, "6.6.6.6, 203.0.113.7", "203.0.113.7"),
+    (2, "6.6.6.6, 203.0.113.7, 10.1.1.1", "203.0.113.7"),
+    (2, "203.0.113.7", "10.0.0.1"),
+    (1, " , 203.0.113.7 ,", "203.0.113.7"),
+    (1, "2001:db8::7", "2001:db8::7"),
+]
+
+
+@pytest.mark.parametrize(("proxies", "forwarded", "expected"), FORWARDED)
+def test_a_forwarded_address_is_believed_only_from_our_own_proxies(
+    settings: Settings, proxies: int, forwarded: str, expected: str
+) -> None:
+    settings.TRUSTED_PROXY_COUNT = proxies
+    headers = {"X-Forwarded-For": forwarded} if forwarded else {}
+    request = RequestFactory().get("/", headers=headers, REMOTE_ADDR="10.0.0.1")
+    assert client_ip(request) == expected
+
+
+def test_a_limit_lets_so_many_pass_and_then_names_the_seconds(db: None) -> None:
+    waits = [seconds_over_limit("k", limit=2, per=MINUTE, now=NOW + timedelta(seconds=s)) for s in (0, 1, 10)]
+    assert waits == [0, 0, 51]
+    assert seconds_over_limit("k", limit=2, per=MINUTE, now=NOW + timedelta(seconds=60)) == 0
+    assert seconds_over_limit("other", limit=2, per=MINUTE, now=NOW) == 0
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_many_at_once_exactly_the_limit_passes() -> None:
+    waits = together(16, lambda _: seconds_over_limit("k", limit=5, per=MINUTE, now=NOW))
+    assert waits.count(0) == 5
+    assert set(waits) == {0, 61}
+
+
+def test_no_cache_may_keep_an_answer() -> None:
+    answer = never_cached(lambda: HttpResponse("now"))()
+    assert {"no-store", "private", "no-cache"} <= set(answer["Cache-Control"].replace(" ", "").split(","))

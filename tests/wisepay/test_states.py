@@ -1,0 +1,109 @@
+"""States: only named steps happen, each is written down, and the database knows no other word."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.apps import apps
+from django.db import IntegrityError, connection, transaction
+from django.db.models import Model
+
+from connections.models import Connection
+from merchants.models import Merchant
+from tests.people import Checkout, House
+from wisepay.states import IllegalTransition, StateChange, Stateful
+
+NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
+HELD = {"refresh_token": "r", "organisation_id": "o"}
+
+
+@pytest.fixture
+def row(db: None) -> Connection:
+    """A stateful row that has not moved yet."""
+    merchant = Merchant.objects.create(name="Northwind IT")
+    return Connection.objects.create(merchant=merchant, tier="wise_pay", state="never", state_at=NOW)
+
+
+def test_a_step_moves_the_row_and_is_written_down(row: Connection) -> None:
+    later = NOW + timedelta(minutes=1)
+    assert row.move_to("connected", now=later, by="somebody", reason="asked to", **HELD) is True
+    fresh = Connection.objects.get(pk=row.pk)
+    for seen in (row, fresh):
+        assert (seen.state, seen.state_at, seen.organisation_id) == ("connected", later, "o")
+    [step] = row.history()
+    assert (step.from_state, step.to_state, step.by, step.reason, step.at) == (
+        "never",
+        "connected",
+        "somebody",
+        "asked to",
+        later,
+    )
+
+
+def test_a_step_to_where_the_row_already_is_changes_nothing(row: Connection) -> None:
+    row.move_to("connected", now=NOW, by="first", **HELD)
+    assert row.move_to("connected", now=NOW + timedelta(days=1), by="second", organisation_id="other") is False
+    row.refresh_from_db()
+    assert (row.state_at, row.organisation_id, row.history().count()) == (NOW, "o", 1)
+
+
+@pytest.mark.parametrize("state", ["broken", "disconnected", "nonsense"])
+def test_a_step_that_no_table_names_is_illegal(row: Connection, state: str) -> None:
+    with pytest.raises(IllegalTransition, match=f"never does not lead to {state}"):
+        row.move_to(state, now=NOW, by="somebody")
+    row.refresh_from_db()
+    assert (row.state, StateChange.objects.count()) == ("never", 0)
+
+
+def test_the_row_of_the_database_counts_and_not_the_callers_copy(row: Connection) -> None:
+    stale = Connection.objects.get(pk=row.pk)
+    row.move_to("connected", now=NOW, by="first", **HELD)
+    row.move_to("disconnected", now=NOW, by="first")
+    with pytest.raises(IllegalTransition, match="disconnected does not lead to broken"):
+        stale.move_to("broken", now=NOW, by="second")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_state_moves_only_inside_a_transaction(row: Connection) -> None:
+    with pytest.raises(transaction.TransactionManagementError):
+        row.move_to("connected", now=NOW, by="somebody", **HELD)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_step_that_is_rolled_back_leaves_no_history(row: Connection) -> None:
+    with transaction.atomic():
+        row.move_to("connected", now=NOW, by="somebody", **HELD)
+        transaction.set_rollback(True)
+    assert StateChange.objects.count() == 0
+    assert Connection.objects.get(pk=row.pk).state == "never"
+
+
+def test_the_database_refuses_a_state_that_no_table_names(house: House, checkout: Checkout) -> None:
+    checkout.pay()
+    kinds = [model for model in apps.get_models() if issubclass(model, Stateful)]
+    assert {model.__name__ for model in kinds} >= {"Connection", "Payment", "Attempt", "Quote", "Posting", "CreditNote"}
+    for model in kinds:
+        with pytest.raises(IntegrityError, match="violates check constraint"), transaction.atomic():
+            write_state(model)
+
+
+def write_state(model: type[Model]) -> None:
+    """Write a state that nobody knows into a row, without Python's help."""
+    table = model._meta.db_table
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT count(*) FROM {table}")  # noqa: S608
+        if not cursor.fetchone()[0]:
+            # The CHECK stands in the table's definition even while it holds no row.
+            cursor.execute(
+                "SELECT count(*) FROM pg_constraint WHERE conrelid = %s::regclass AND contype = 'c' "
+                "AND pg_get_constraintdef(oid) LIKE '%%(state)%%'",
+                [table],
+            )
+            assert cursor.fetchone()[0], f"{table} has no CHECK on its state"
+            raise IntegrityError("violates check constraint")
+        cursor.execute(f"UPDATE {table} SET state = 'nonsense'")  # noqa: S608
+
+
+def test_every_state_of_a_table_can_be_reached_or_begins_it() -> None:
+    for model in [model for model in apps.get_models() if issubclass(model, Stateful)]:
+        assert set(model.TRANSITIONS) <= set(model.states())
+        assert all(len(state) <= 20 for state in model.states())

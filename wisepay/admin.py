@@ -1,0 +1,82 @@
+"""The operators' admin: the outbox with its retry, people, and what was written down."""
+
+from typing import TYPE_CHECKING, Any
+
+from allauth.account.decorators import secure_admin_login
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils import timezone
+
+from wisepay import outbox
+from wisepay.models import AuditEntry, OutboxMessage, StateChange, User
+
+if TYPE_CHECKING:
+    Outbox = admin.ModelAdmin[OutboxMessage]
+    People = admin.ModelAdmin[User]
+    Anything = admin.ModelAdmin[Any]
+else:
+    Outbox = People = Anything = admin.ModelAdmin
+
+admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
+admin.site.site_header = admin.site.site_title = "Wise-Pay operators"
+
+
+class ReadOnly(Anything):
+    """Rows that are looked at, never edited."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+@admin.register(OutboxMessage)
+class OutboxAdmin(Outbox):
+    """What waits, what is dead, and a retry for it."""
+
+    list_display = ["key", "handler", "state", "attempts", "run_after", "last_error"]
+    list_filter = ["state", "handler"]
+    search_fields = ["key"]
+    readonly_fields = [f.name for f in OutboxMessage._meta.fields]
+    actions = ["retry"]
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    @admin.action(description="Deliver again now")
+    def retry(self, request: HttpRequest, queryset: QuerySet[OutboxMessage]) -> None:
+        for message in queryset.exclude(state="done"):
+            outbox.revive(message, now=timezone.now())
+
+
+@admin.register(User)
+class UserAdmin(People):
+    """People; passwords are reset by mail, never set here."""
+
+    list_display = ["email", "name", "is_active", "is_staff", "joined_at"]
+    search_fields = ["email", "name"]
+    fields = ["email", "name", "is_active", "is_staff", "is_superuser"]
+
+
+@admin.register(AuditEntry)
+class AuditAdmin(ReadOnly):
+    """The audit log of all merchants."""
+
+    list_display = ["at", "act", "user", "merchant_id", "subject", "detail", "ip"]
+    list_filter = ["act"]
+
+
+@admin.register(StateChange)
+class StateChangeAdmin(ReadOnly):
+    """Every step of every stateful row."""
+
+    list_display = ["at", "subject", "subject_id", "from_state", "to_state", "reason", "by"]
+    list_filter = ["subject", "to_state"]
