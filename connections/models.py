@@ -81,6 +81,22 @@ class Connection(Stateful):
         return self.blocked_until is not None and now < self.blocked_until
 
 
+class LinkedOrganisation(models.Model):
+    """Which merchant an organisation belongs to: one organisation never serves two merchants at a time."""
+
+    provider = models.CharField(max_length=20)
+    organisation_id = models.CharField(max_length=60)
+    merchant = models.ForeignKey(Merchant, on_delete=models.CASCADE)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["provider", "organisation_id"], name="one_merchant_per_organisation")
+        ]
+
+    def __str__(self) -> str:
+        return self.organisation_id
+
+
 class Authorisation(models.Model):
     """One walk to the provider's consent page and back; its `state` parameter works once."""
 

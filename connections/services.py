@@ -11,7 +11,7 @@ from django.conf import settings
 from django.db import transaction
 from django.urls import reverse
 
-from connections.models import Authorisation, Connection, Tier
+from connections.models import Authorisation, Connection, LinkedOrganisation, Tier
 from connections.providers import LABELS, PROVIDERS, Organisation, RefusedGrant, Tokens, open_provider
 from connections.tokens import break_connection, fresh_access_token
 from merchants.models import Merchant
@@ -20,6 +20,7 @@ from wisepay.errors import Disconnected, Unavailable
 from wisepay.models import User
 
 LIFE = timedelta(minutes=10)
+KEEP = timedelta(days=30)  # a walk stays so long, for the record
 
 
 class AuthorisationRefused(Exception):
@@ -75,8 +76,17 @@ def finish_authorisation(*, user: User, provider: str, state: str, code: str, no
     walk.organisations = [asdict(o) for o in found]
     walk.save(update_fields=["tokens", "organisations"])
     if len(found) == 1:
-        choose_organisation(walk, organisation_id=found[0].id, now=now)
+        choose_only_organisation(walk, now=now)
     return walk
+
+
+def choose_only_organisation(walk: Authorisation, *, now: datetime) -> None:
+    """Connect the one that there is. Raises AuthorisationRefused, and then forgets the tokens: nobody chooses again."""
+    try:
+        choose_organisation(walk, organisation_id=walk.organisations[0]["id"], now=now)
+    except AuthorisationRefused:
+        Authorisation.objects.filter(pk=walk.pk).update(tokens="")
+        raise
 
 
 def claim_authorisation(*, user: User, provider: str, state: str, now: datetime) -> Authorisation:
@@ -105,11 +115,30 @@ def choose_organisation(walk: Authorisation, *, organisation_id: str, now: datet
     return connection
 
 
+def link_organisation(walk: Authorisation, chosen: Organisation) -> None:
+    """Claim the organisation for the walk's merchant. Raises AuthorisationRefused while another one uses it."""
+    links = LinkedOrganisation.objects.select_for_update(of=("self",))
+    link, _ = links.get_or_create(
+        provider=walk.provider, organisation_id=chosen.id, defaults={"merchant": walk.merchant}
+    )
+    if link.merchant_id == walk.merchant_id:
+        return
+    theirs = Connection.objects.filter(merchant=link.merchant_id, organisation_id=chosen.id)
+    if theirs.filter(state__in=["connected", "broken"]).exists():
+        raise AuthorisationRefused(f"{chosen.name} is already linked to another merchant here.")
+    LinkedOrganisation.objects.filter(pk=link.pk).update(merchant=walk.merchant)
+
+
+def forget_authorisations(*, now: datetime) -> int:
+    """Delete walks that ended or were left long ago, and the tokens of a choice that was never made."""
+    over = Authorisation.objects.filter(expires_at__lte=now)
+    over.exclude(tokens="").update(tokens="")
+    return over.filter(expires_at__lte=now - KEEP).delete()[0]
+
+
 def _store(walk: Authorisation, chosen: Organisation, tokens: Tokens, *, now: datetime) -> Connection:
     """Write the connection row. A step of an open transaction."""
-    others = Connection.objects.select_for_update().filter(provider=walk.provider, organisation_id=chosen.id)
-    if others.filter(state="connected").exclude(merchant=walk.merchant).exists():
-        raise AuthorisationRefused(f"{chosen.name} is already linked to another merchant here.")
+    link_organisation(walk, chosen)
     connection, _ = Connection.objects.get_or_create(
         merchant=walk.merchant, tier=walk.tier, defaults={"state": "never", "state_at": now}
     )

@@ -76,14 +76,16 @@ def paynow_links(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
 @merchant_page(admin=True)
 def edit_events(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """The Event Notifications tab."""
-    form = EventsForm(request.POST or None)
+    # No box ticked is an answer as well, so an empty POST binds the form.
+    form = EventsForm(request.POST if request.method == "POST" else None)
     if request.method == "POST" and form.is_valid():
         services.enable_events(merchant, events=set(form.cleaned_data["events"]))
         record_request(request, "events.saved", merchant_id=merchant.pk)
         messages.success(request, "Event notifications saved.")
         return redirect("merchants:events", merchant.reference)
     rows = merchant.event_notifications.order_by("pk")
-    return render(request, "merchants/events.html", {"merchant": merchant, "rows": rows})
+    status = 422 if form.errors else 200
+    return render(request, "merchants/events.html", {"merchant": merchant, "rows": rows}, status=status)
 
 
 @require_GET

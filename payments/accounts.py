@@ -7,21 +7,34 @@ from django.db import transaction
 
 from merchants.models import Merchant
 from payments.gateways import open_gateway
-from payments.models import GatewayAccount
+from payments.models import LIVE, Attempt, GatewayAccount
 
 REMEMBER = 60.0  # seconds a process may use a webhook secret it has read
 _remembered: dict[str, tuple[float, int, str]] = {}
 
 
+class AccountBusy(Exception):
+    """A payment at the present account is being processed."""
+
+
 def save_gateway_account(
     merchant: Merchant, *, publishable_key: str, secret_key: str, webhook_secret: str, now: datetime
 ) -> GatewayAccount:
-    """Test the keys at the gateway, then keep them. Raises Rejected or Unavailable, and keeps nothing then."""
-    open_gateway(secret_key).check()
+    """Test the keys at the gateway, then keep them.
+
+    Raises Rejected, Unavailable, or AccountBusy when it is another account and a payment at the present one is
+    not decided yet: only the account that was asked can tell how it ended. Keeps nothing then.
+    """
+    account_id = open_gateway(secret_key).check()
     with transaction.atomic(durable=True):
+        Merchant.objects.select_for_update().get(pk=merchant.pk)
+        undecided = Attempt.objects.filter(account__merchant=merchant, state__in=LIVE)
+        if undecided.exclude(account__stripe_account_id=account_id).exists():
+            raise AccountBusy
         account, _ = GatewayAccount.objects.update_or_create(
             merchant=merchant,
             defaults={
+                "stripe_account_id": account_id,
                 "publishable_key": publishable_key,
                 "secret_key": secret_key,
                 "webhook_secret": webhook_secret,

@@ -2,6 +2,7 @@
 
 import zlib
 from datetime import datetime, timedelta
+from ipaddress import ip_network
 
 from django.conf import settings
 from django.db import connection
@@ -12,10 +13,16 @@ from payments.models import Attempt, Payment
 WINDOW = timedelta(hours=1)
 
 
+def network_of(ip: str) -> str:
+    """Who counts as one: an IPv4 address, or the /64 that an IPv6 line is given."""
+    return str(ip_network((ip, 64 if ":" in ip else 32), strict=False))
+
+
 def check_limits(payment: Payment, *, ip: str, now: datetime) -> None:
     """Raises TooManyAttempts. Serialises attempts of one address until the open transaction ends."""
+    network = network_of(ip)
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [0x1B, zlib.crc32(ip.encode()) - 2**31])
+        cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [0x1B, zlib.crc32(network.encode()) - 2**31])
     # What failed without an intent is the merchant's trouble with the gateway, not a card that was tried.
     declined = payment.attempts.filter(state="failed").exclude(stripe_payment_intent_id="")
     if declined.count() >= settings.DECLINES_PER_PAYMENT:
@@ -23,5 +30,6 @@ def check_limits(payment: Payment, *, ip: str, now: datetime) -> None:
             "Too many cards were declined for this quote, so we stopped here to protect you. "
             f"Please contact {payment.merchant.name}."
         )
-    if Attempt.objects.filter(ip=ip, created_at__gt=now - WINDOW).count() >= settings.GUEST_ATTEMPTS_PER_IP_HOUR:
+    tried = Attempt.objects.filter(created_at__gt=now - WINDOW).extra(where=["ip <<= %s"], params=[network])
+    if tried.count() >= settings.GUEST_ATTEMPTS_PER_IP_HOUR:
         raise TooManyAttempts("Too many payments were tried from your network. Please try again in an hour.")

@@ -29,6 +29,7 @@ class GatewayAccount(models.Model):
     """A merchant's account at the payment gateway."""
 
     merchant = models.OneToOneField(Merchant, on_delete=models.CASCADE, related_name="gateway_account")
+    stripe_account_id = models.CharField(max_length=60)
     publishable_key = models.CharField(max_length=255)
     secret_key = SecretField()
     webhook_secret = SecretField()

@@ -15,7 +15,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from merchants.access import MerchantRequest, merchant_page
 from merchants.models import Merchant
 from payments.access import payment_of
-from payments.accounts import save_gateway_account, webhook_account
+from payments.accounts import AccountBusy, save_gateway_account, webhook_account
 from payments.forms import GatewayForm
 from payments.gateways import BadSignature, read_webhook
 from payments.models import Attempt, GatewayAccount, Payment
@@ -68,6 +68,12 @@ def _save(form: GatewayForm, merchant: Merchant) -> bool:
     """Save the keys of a valid form; a refusal becomes the form's error."""
     try:
         save_gateway_account(merchant, **form.cleaned_data, now=timezone.now())
+    except AccountBusy:
+        form.add_error(
+            None,
+            "These keys are of another Stripe account, and a payment at the present one is being processed. "
+            "Save them when it has ended.",
+        )
     except Rejected:
         form.add_error("secret_key", "Stripe does not accept this secret key. Nothing was saved.")
     except Unavailable:

@@ -17,7 +17,7 @@ from ninja.openapi.schema import OpenAPISchema
 from ninja.security import APIKeyHeader
 
 from quotes.intake import receive_checkout
-from quotes.models import CpqIntegration, IdempotentAnswer, Quote, digest
+from quotes.models import REMEMBER, CpqIntegration, IdempotentAnswer, Quote, digest
 from quotes.problems import MEDIA_TYPE, ProblemError, from_validation, respond
 from quotes.schemas import CheckoutIn, CheckoutOut, Problem
 from quotes.status import describe_checkout
@@ -27,7 +27,6 @@ log = structlog.get_logger(__name__)
 
 LARGEST_BODY = 64 * 1024
 REQUESTS_A_MINUTE = 60
-REMEMBER = timedelta(hours=24)
 
 
 class CpqApi(NinjaAPI):
@@ -87,10 +86,10 @@ class ApiKey(APIKeyHeader):
 
 
 def check_size(request: HttpRequest) -> None:
-    """Refuse a body that no checkout needs: before it is read, where its length is told."""
+    """Refuse a body that no checkout needs, before it is read; Django reads no further than the length told."""
     told = request.headers.get("Content-Length") or "0"
     is_length = told.isascii() and told.isdigit() and len(told) < 18
-    if not is_length or int(told) > LARGEST_BODY or len(request.body) > LARGEST_BODY:
+    if not is_length or int(told) > LARGEST_BODY:
         raise ProblemError(413, "too_large", "A checkout fits into 64 KiB.")
 
 

@@ -1,6 +1,7 @@
 """Tables of the quotes floor."""
 
 import hashlib
+from datetime import timedelta
 from functools import partial
 
 from django.db import models
@@ -16,6 +17,7 @@ QUOTE_TRANSITIONS = {
     "open": frozenset({"paid", "saved", "expired", "withdrawn"}),
     "expired": frozenset({"open", "paid", "withdrawn"}),
 }
+REMEMBER = timedelta(hours=24)  # how long an Idempotency-Key is honoured
 DEFAULT_HOSTS = ["*.orderporter.com"]
 
 

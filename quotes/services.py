@@ -7,7 +7,7 @@ from django.db import transaction
 
 from merchants.models import Merchant
 from payments.models import LIVE
-from quotes.models import CpqIntegration, Quote, digest
+from quotes.models import REMEMBER, CpqIntegration, IdempotentAnswer, Quote, digest
 from quotes.status import tell_status
 
 KEY_PREFIX = "wpk_"
@@ -30,6 +30,11 @@ def save_integration(
             locked.api_key, locked.api_key_digest, locked.key_made_at = key, digest(key), now
         locked.save()
     return locked
+
+
+def forget_answers(*, now: datetime) -> int:
+    """Delete what was answered to idempotency keys whose day is over; answers how many."""
+    return IdempotentAnswer.objects.filter(created_at__lte=now - REMEMBER).delete()[0]
 
 
 def expire_quotes(*, now: datetime, limit: int = 500) -> int:

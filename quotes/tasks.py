@@ -10,3 +10,9 @@ from quotes import services
 def expire_quotes(**_: object) -> None:
     """Label quotes whose deadline passed."""
     services.expire_quotes(now=timezone.now())
+
+
+@shared_task
+def forget_answers(**_: object) -> None:
+    """Forget yesterday's idempotency keys."""
+    services.forget_answers(now=timezone.now())

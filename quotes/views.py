@@ -40,8 +40,10 @@ def return_to_quote(request: HttpRequest, reference: str) -> HttpResponse:
     now = timezone.now()
     settle_quote(quote, now=now)
     quote.payment.refresh_from_db()
-    status = checkout_status(quote, last_attempt(quote.payment), now=now)
-    amount = quote.payment.paid or quote.payment.due
+    attempt = last_attempt(quote.payment)
+    status = checkout_status(quote, attempt, now=now)
+    asked = attempt.money if attempt and attempt.is_live else quote.payment.due
+    amount = quote.payment.paid or asked
     url = signed_return_url(
         quote,
         status=RETURNED.get(status, "cancelled"),

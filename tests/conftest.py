@@ -1,11 +1,12 @@
 """What every test can ask for: the practice world, the merchant, the payer, the stranger, and `drain`."""
 
+import uuid
 from collections.abc import Callable, Iterator
-from datetime import datetime
 
 import pytest
+from django.core.cache import caches
 from django.test import Client
-from django.utils import timezone
+from pytest_django import Settings
 
 from sandbox.environment import vendor_addresses
 from sandbox.launch import Running
@@ -18,6 +19,19 @@ def sandbox_process() -> Iterator[Running]:
         yield running
 
 
+@pytest.fixture(autouse=True)
+def _in_a_hurry(settings: Settings) -> None:
+    """Nobody here tests how slow a hash is, and a new client need not read every static file again."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    settings.WHITENOISE_AUTOREFRESH = True
+
+
+@pytest.fixture(autouse=True)
+def _own_counts() -> None:
+    """Failed sign-ins and the like are counted in the cache, which all tests share: each has keys of its own."""
+    caches["default"].key_prefix = uuid.uuid4().hex
+
+
 @pytest.fixture
 def sandbox(sandbox_process: Running) -> Running:
     """The practice world, emptied."""
@@ -26,14 +40,12 @@ def sandbox(sandbox_process: Running) -> Running:
 
 
 @pytest.fixture
-def world(sandbox: Running, settings: pytest.FixtureRequest) -> Running:
+def world(sandbox: Running, settings: Settings) -> Running:
     """The practice world, with the settings pointed at it."""
     for name, value in vendor_addresses(sandbox.url).items():
         setattr(settings, name, value)
     options = {"host": "127.0.0.1", "port": sandbox.smtp_port}
-    settings.MAILERS = {  # type: ignore[attr-defined]
-        "default": {"BACKEND": "django.core.mail.backends.smtp.EmailBackend", "OPTIONS": options}
-    }
+    settings.MAILERS = {"default": {"BACKEND": "django.core.mail.backends.smtp.EmailBackend", "OPTIONS": options}}
     return sandbox
 
 
@@ -59,10 +71,7 @@ def checkout(house: House) -> Checkout:
 def drain() -> Callable[..., int]:
     """`drain()` delivers what is due now, and what becomes due by that; `drain(at=…)` as of later."""
 
-    def run(*, at: datetime | None = None) -> int:
-        return drain_outbox(at=at or timezone.now())
-
-    return run
+    return drain_outbox
 
 
 @pytest.fixture

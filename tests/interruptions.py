@@ -84,13 +84,13 @@ class Stopper:
         self._around(patch, smtplib.SMTP, "sendmail", lambda args: "mail")
 
     def _around_commits(self, patch: pytest.MonkeyPatch) -> None:
-        real = BaseDatabaseWrapper._commit
+        real = BaseDatabaseWrapper._commit  # type: ignore[attr-defined]
 
         def commit(database: BaseDatabaseWrapper) -> None:
             try:
                 self.point("before COMMIT")
             except Stopped:
-                database._rollback()  # what the server does when its client is gone
+                database._rollback()  # type: ignore[attr-defined]  # what the server does when its client is gone
                 raise
             real(database)
             self.point("after COMMIT")

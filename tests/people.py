@@ -74,7 +74,7 @@ class Checkout:
     @property
     def path(self) -> str:
         """The Pay Now page."""
-        return urlsplit(self.body["url"]).path
+        return str(urlsplit(self.body["url"]).path)
 
     def pay(self, card: str = "4242424242424242", *, client: Client | None = None, **form: Any) -> HttpResponse:
         """Post the pay form with a practice card, as the page's script does."""
@@ -108,7 +108,7 @@ class House:
     @property
     def api_key(self) -> str:
         """CPQ's key."""
-        return self.integration.api_key.reveal()
+        return str(self.integration.api_key.reveal())
 
     @property
     def connection(self) -> Connection:
@@ -173,7 +173,7 @@ def build_house(
         name=name, admin_email=email, admin_name="", password=PASSWORD, time_zone="Australia/Sydney"
     )
     user = User.objects.get(email=email)
-    key = f"sk_test_{merchant.reference}"
+    key = f"sk_test_house{merchant.reference}"
     enable_events(merchant, events=set(EventNotification.Event.values))
     for kind in PayNowLink.Kind.values:
         generate_paynow_link(merchant, kind=kind, acts_as=user)
@@ -209,12 +209,13 @@ def connect_xero(merchant: Merchant, user: User, *, organisation: str) -> None:
     finish_authorisation(user=user, provider="xero", state=back["state"][0], code=back["code"][0], now=timezone.now())
 
 
-def drain_outbox(*, at: datetime, rounds: int = 50) -> int:
-    """Deliver everything that is due at `at`, round by round, until nothing is; answers how many deliveries."""
+def drain_outbox(*, at: datetime | None = None, rounds: int = 50) -> int:
+    """Deliver everything that is due at `at` (or now), round by round, until nothing is; answers how many."""
     total = 0
     for _ in range(rounds):
-        due = outbox.due_keys(now=at)
+        now = at or timezone.now()
+        due = outbox.due_keys(now=now)
         if not due:
             return total
-        total += sum(outbox.deliver(key, now=at) for key in due)
+        total += sum(outbox.deliver(key, now=now) for key in due)
     raise AssertionError("the outbox never comes to rest")

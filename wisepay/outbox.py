@@ -57,7 +57,8 @@ def put(key: str, name: str, *, run_after: datetime | None = None, **kwargs: int
 def arm(key: str, name: str, *, now: datetime, **kwargs: int | str) -> None:
     """Make the standing message `key` due now, whether it is new, waiting, running or done.
 
-    One that is running is run once more afterwards, so nothing that came meanwhile is missed.
+    One that is running is run once more, perhaps at the same time, so nothing that came meanwhile is missed;
+    handlers of standing messages let one of two wait.
     """
     fresh = {"handler": name, "kwargs": kwargs, "state": "pending", "run_after": now, "claim": None}
     OutboxMessage.objects.update_or_create(key=key, defaults={**fresh, "finished_at": None, "attempts": 0})

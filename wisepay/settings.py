@@ -210,6 +210,12 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 60,
         "options": {"expires": 60},
     },
+    "forget_authorisations": {
+        "task": "connections.tasks.forget_authorisations",
+        "schedule": 600,
+        "options": {"expires": 60},
+    },
+    "forget_answers": {"task": "quotes.tasks.forget_answers", "schedule": 3600, "options": {"expires": 60}},
     "expire_quotes": {"task": "quotes.tasks.expire_quotes", "schedule": 60, "options": {"expires": 60}},
 }
 

@@ -1,6 +1,6 @@
 """Pages that belong to no app: health checks and the error pages."""
 
-from django.db import connection
+from django.db import DatabaseError, connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.views.decorators.csrf import requires_csrf_token
@@ -12,9 +12,12 @@ def alive(request: HttpRequest) -> HttpResponse:
 
 
 def ready(request: HttpRequest) -> HttpResponse:
-    """The process can reach its database."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT 1")
+    """Whether the process can reach its database: 200 or 503."""
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+    except DatabaseError:
+        return JsonResponse({"ready": False}, status=503)
     return JsonResponse({"ready": True})
 
 

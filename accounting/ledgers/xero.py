@@ -159,7 +159,7 @@ def _document(order: DocumentOrder) -> dict[str, Any]:
     """What an invoice and a credit note have in common."""
     line = LineItem(
         description=order.description,
-        quantity=1.0,
+        quantity=1,
         unit_amount=_number(order.amount),
         account_code=order.account,
         tax_type=order.tax_code,

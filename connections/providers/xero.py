@@ -7,7 +7,7 @@ import base64
 import binascii
 import json
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NoReturn
 from urllib.parse import urlencode
 
 import requests
@@ -72,8 +72,8 @@ class Xero:
             data=form,
             auth=(self.client_id, settings.XERO_CLIENT_SECRET),
         )
-        if answer.status_code in (400, 401, 403):
-            raise RefusedGrant(_error_code(answer))
+        if not answer.ok:
+            refuse(_error_code(answer))
         body = _json(answer)
         return Tokens(
             access=body["access_token"],
@@ -107,6 +107,16 @@ def _json(answer: requests.Response) -> Any:
     except ValueError:
         pass
     raise Unavailable(f"Xero answered {answer.status_code} with something that is not JSON")
+
+
+def refuse(code: str) -> NoReturn:
+    """Raise what a refusal means: only `invalid_grant` speaks of the merchant's grant.
+
+    A wrong client secret or a proxy's page is our operator's trouble and ends by itself.
+    """
+    if code == "invalid_grant":
+        raise RefusedGrant(code)
+    raise Unavailable(f"Xero refused our app ({code})")
 
 
 def _error_code(answer: requests.Response) -> str:

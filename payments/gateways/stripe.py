@@ -51,7 +51,7 @@ class StripeGateway:
 
     def __init__(self, secret_key: str) -> None:
         self._intents = _client(secret_key).v1.payment_intents
-        self._balance = _client(secret_key).v1.balance
+        self._accounts = _client(secret_key).v1.accounts
 
     def start(self, order: Start) -> Outcome:
         params = {
@@ -97,9 +97,9 @@ class StripeGateway:
         except stripe.StripeError as error:
             raise no(error) from error
 
-    def check(self) -> None:
+    def check(self) -> str:
         try:
-            self._balance.retrieve()
+            return self._accounts.retrieve_current().id
         except stripe.StripeError as error:
             raise no(error) from error
 

@@ -76,6 +76,6 @@ class Gateway(Protocol):
         """End it without money, if it is not too late; the Outcome says which."""
         ...
 
-    def check(self) -> None:
-        """Raises Rejected when the secret key does not work."""
+    def check(self) -> str:
+        """The id of the account that the secret key opens. Raises Rejected when it opens none."""
         ...

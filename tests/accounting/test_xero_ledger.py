@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
 from accounting.ledgers import open_ledger
 from accounting.ledgers.words import ContactOrder, DocumentOrder, Ledger, PaymentOrder, Written
@@ -20,7 +21,7 @@ TODAY = date(2026, 11, 21)
 @pytest.fixture
 def ledger(house: House) -> Ledger:
     """The merchant's books."""
-    return open_ledger(house.connection, now=house.connection.connected_at)
+    return open_ledger(house.connection, now=timezone.now())
 
 
 def contact(ledger: Ledger, name: str = "Harbour Dental") -> str:
@@ -30,7 +31,7 @@ def contact(ledger: Ledger, name: str = "Harbour Dental") -> str:
 
 
 def order(contact_id: str, number: str = "PF-1", amount: int = 62500, **changes: Any) -> DocumentOrder:
-    words = {
+    words: dict[str, Any] = {
         "number": number,
         "contact_id": contact_id,
         "on": TODAY,
@@ -153,8 +154,8 @@ def test_a_revoked_token_is_disconnected(house: House, ledger: Ledger) -> None:
 
 
 def test_two_clients_in_one_process_keep_their_own_tokens(house: House, stranger: House) -> None:
-    mine = open_ledger(house.connection, now=house.connection.connected_at)
-    theirs = open_ledger(stranger.connection, now=stranger.connection.connected_at)
+    mine = open_ledger(house.connection, now=timezone.now())
+    theirs = open_ledger(stranger.connection, now=timezone.now())
     assert mine.read_accounts()
     assert theirs.read_accounts()
     crossed = XeroLedger(stranger.connection.access_token.reveal(), house.connection.organisation_id)

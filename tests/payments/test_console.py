@@ -14,7 +14,7 @@ TAB = "configure/merchants/gateway"
 
 def keys(**changes: str) -> dict[str, str]:
     """A form's worth of keys of a new practice account."""
-    suffix = new_reference()
+    suffix = f"tab{new_reference()}"
     good = {
         "publishable_key": f"pk_test_{suffix}",
         "secret_key": f"sk_test_{suffix}",
@@ -34,7 +34,7 @@ def test_good_keys_are_tested_saved_and_written_into_the_audit_log(house: House)
     answer = house.admin.post(house.url(TAB), form)
     assert (answer.status_code, answer["Location"]) == (302, house.url(TAB))
     [asked] = house.world.journal("stripe", since=before)
-    assert (asked["method"], asked["path"]) == ("GET", "/v1/balance")
+    assert (asked["method"], asked["path"]) == ("GET", "/v1/account")
     assert kept(house).secret_key.reveal() == form["secret_key"]
     assert kept(house).webhook_secret.reveal() == form["webhook_secret"]
     assert AuditEntry.objects.filter(merchant_id=house.merchant.pk, act="gateway.keys_saved").count() == 1
@@ -139,3 +139,15 @@ def test_a_merchant_user_sees_payments_and_configures_nothing(house: House, chec
     assert house.admin.get(house.url(TAB)).status_code == 403
     assert house.admin.post(house.url(TAB), keys()).status_code == 403
     assert kept(house).secret_key.reveal() == house.stripe_key
+
+
+def test_another_account_is_refused_while_a_payment_at_the_present_one_is_undecided(
+    house: House, checkout: Checkout
+) -> None:
+    checkout.pay("4000002760003184")
+    assert checkout.attempts[0].state == "requires_action"
+    answer = house.admin.post(house.url(TAB), keys())
+    assert answer.status_code == 422
+    assert "another Stripe account" in answer.content.decode()
+    same = keys(secret_key=house.stripe_key, publishable_key=house.stripe_key.replace("sk_", "pk_"))
+    assert house.admin.post(house.url(TAB), same).status_code == 302

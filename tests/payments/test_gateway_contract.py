@@ -40,7 +40,7 @@ class Desk:
 
     def __init__(self, world: Running) -> None:
         self.world = world
-        self.key = f"sk_test_{new_reference()}"
+        self.key = f"sk_test_door{new_reference()}"
         self.gateway = open_gateway(self.key)
 
     def order(self, card: str = "4242424242424242", *, amount: Money | None = None, **changes: Any) -> Start:

@@ -8,6 +8,7 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
+from payments.limits import network_of
 from payments.models import Attempt
 from quotes.models import Quote
 from tests.payments.bank import answer_bank
@@ -156,3 +157,15 @@ def test_a_quote_follows_a_payment_only_once(house: House, checkout: Checkout, d
     drain(at=timezone.now() + timedelta(days=2))
     quote = Quote.objects.get()
     assert (quote.state, quote.history().count()) == ("paid", 1)
+
+
+@pytest.mark.parametrize(
+    ("ip", "network"),
+    [
+        ("203.0.113.9", "203.0.113.9/32"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("2001:db8:1:2::9", "2001:db8:1:2::/64"),
+    ],
+)
+def test_an_ipv6_line_counts_as_one_payer(ip: str, network: str) -> None:
+    assert network_of(ip) == network

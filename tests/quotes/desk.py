@@ -57,7 +57,7 @@ def build_shop(world: Running, *, name: str, email: str) -> House:
     now = timezone.now()
     merchant = create_merchant(name=name, admin_email=email, admin_name="", password=PASSWORD, time_zone="UTC")
     user = User.objects.get(email=email)
-    key = f"sk_test_{merchant.reference}"
+    key = f"sk_test_house{merchant.reference}"
     enable_events(merchant, events=set(EventNotification.Event.values))
     for kind in PayNowLink.Kind.values:
         generate_paynow_link(merchant, kind=kind, acts_as=user)

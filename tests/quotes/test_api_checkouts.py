@@ -346,20 +346,33 @@ def test_a_key_has_at_most_255_characters(shop: House, length: int, status: int)
         assert [e["field"] for e in body["errors"]] == ["Idempotency-Key"]
 
 
-@pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("key", ["", "k"])
-def test_the_same_request_many_times_at_once_opens_one_checkout(world: Running, key: str) -> None:
-    shop = build_shop(world, name="Northwind IT", email="admin@northwind-it.example")
-    headers = {"Idempotency-Key": key} if key else {}
+def at_once(shop: House, bodies: list[dict[str, Any]], **headers: str) -> list[HttpResponse]:
+    """The answers to all these requests, sent from six threads."""
 
-    def call(_: int) -> HttpResponse:
+    def call(body: dict[str, Any]) -> HttpResponse:
         try:
-            return shop.call(BODY, **headers)
+            return shop.call(body, **headers)
         finally:
             connections.close_all()
 
     with ThreadPoolExecutor(6) as pool:
-        answers = list(pool.map(call, range(12)))
+        return list(pool.map(call, bodies))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_versions_that_come_at_once_only_the_newest_can_be_paid(world: Running) -> None:
+    shop = build_shop(world, name="Northwind IT", email="admin@northwind-it.example")
+    answers = at_once(shop, [of_version(n, quote={"id": f"v{n % 2}"}) for n in range(1, 13)])
+    assert {a.status_code for a in answers} <= {201, 409}
+    live = Quote.objects.filter(state="open", payment__state="open")
+    assert list(live.values_list("version", flat=True)) == [12]
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("key", ["", "k"])
+def test_the_same_request_many_times_at_once_opens_one_checkout(world: Running, key: str) -> None:
+    shop = build_shop(world, name="Northwind IT", email="admin@northwind-it.example")
+    answers = at_once(shop, [BODY] * 12, **({"Idempotency-Key": key} if key else {}))
     codes = [a.status_code for a in answers]
     assert set(codes) <= {200, 201, 409}
     assert codes.count(201) == (1 if not key else codes.count(201))

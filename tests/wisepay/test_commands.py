@@ -106,7 +106,7 @@ def test_the_doctor_names_everything_that_is_broken(
     settings.CACHES = {
         "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": "redis://127.0.0.1:1/0"}
     }
-    house.world.fault("stripe", "status", status=401, path="/v1/balance")
+    house.world.fault("stripe", "status", status=401, path="/v1/account")
     out = io.StringIO()
     with pytest.raises(CommandError, match="5 broken"):
         call_command("doctor", stdout=out)

@@ -1,5 +1,7 @@
 """The outbox: what commits is delivered, once at a time, until it is done or dead."""
 
+import base64
+import json
 import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -8,6 +10,7 @@ from threading import Event
 import pytest
 from django.db import OperationalError, transaction
 from django.utils import timezone
+from kombu import pools
 
 from tests.together import together
 from wisepay import outbox
@@ -236,6 +239,7 @@ def no_broker(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Nobody listens where the broker should be."""
 
     def forget() -> None:
+        pools.reset()
         app.pool.force_close_all()
         app._pool = app.amqp._producer_pool = None
 
@@ -262,11 +266,17 @@ def test_without_a_broker_nothing_raises_and_nothing_is_lost(notes: Notebook, no
 def test_a_hint_reaches_the_broker_only_after_the_commit(notes: Notebook) -> None:
     with app.connection_for_write() as wire:
         client = wire.default_channel.client
+        prefix = app.conf.broker_transport_options["global_keyprefix"]
+
+        def hinted() -> bool:
+            bodies = (json.loads(m)["body"] for m in client.lrange(f"{prefix}celery", 0, -1))
+            return any(b"hint-after-commit" in base64.b64decode(body) for body in bodies)
+
         client.delete("celery")
         with transaction.atomic():
-            put("k", NAME)
-            assert client.llen("celery") == 0
-        assert client.llen("celery") == 1
+            put("hint-after-commit", NAME)
+            assert not hinted()
+        assert hinted(), client.lrange(f"{prefix}celery", 0, -1)
         client.delete("celery")
 
 

@@ -6,7 +6,7 @@ from pytest_django import Settings
 
 from tests.people import House
 
-TELLTALES = ("Traceback", "Exception", "django", "/work/", ".py", "DEBUG")
+TELLTALES = ("Traceback", "Exception", "django", "/site-packages/", ".py", "DEBUG")
 
 
 @pytest.fixture

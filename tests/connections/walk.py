@@ -1,0 +1,47 @@
+"""A browser's walk to the practice Xero's consent page and back to our callback."""
+
+from typing import Any
+from urllib.parse import parse_qs, urlencode, urlsplit
+
+import requests
+from django.http import HttpResponse
+from django.test import Client
+
+from tests.people import House
+
+HERE = "configure/accounting-connections/"
+CALLBACK = "/oauth/xero/callback"
+
+
+def set_out(house: House, client: Client | None = None) -> str:
+    """Press Connect; answers the consent page's URL."""
+    answer = (client or house.admin).post(house.url(f"{HERE}wise_pay/connect"), {"provider": "xero"})
+    assert answer.status_code == 302, answer.content
+    return str(answer["Location"])
+
+
+def consent(url: str, *organisations: str, login: str = "admin@northwind-it.example") -> dict[str, str]:
+    """Allow access to these practice organisations; answers what the browser brings back."""
+    more = urlencode([("auto", o) for o in organisations] + [("login_hint", login)])
+    answer = requests.get(f"{url}&{more}", timeout=10, allow_redirects=False)
+    assert answer.status_code == 303, answer.text
+    found = parse_qs(urlsplit(answer.headers["Location"]).query)
+    return {name: values[0] for name, values in found.items()}
+
+
+def come_back(client: Client, brought: dict[str, Any], *, provider: str = "xero") -> HttpResponse:
+    """Open the callback with what Xero gave the browser."""
+    answer = client.get(f"/oauth/{provider}/callback", brought)
+    assert isinstance(answer, HttpResponse)
+    return answer
+
+
+def token_calls(house: House, since: int = 0) -> int:
+    """How often the token endpoint was asked."""
+    return len([e for e in house.world.journal("xero-oauth", since=since) if e["path"] == "/token"])
+
+
+def mark(house: House) -> int:
+    """The journal's end, to count from."""
+    entries = house.world.journal()
+    return entries[-1]["index"] + 1 if entries else 0
