@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
-from functools import cache
+from functools import cache, lru_cache
 
 from babel.core import get_global
 from babel.numbers import format_currency
@@ -77,8 +77,14 @@ class Money:
         return Money(self.amount + other.amount, self.currency)
 
     def __str__(self) -> str:
-        text = format_currency(self.decimal, self.currency, locale="en")
-        return CODE_BEFORE_DIGIT.sub("\u00a0", text, count=1)
+        return _for_people(self)
 
     def __bool__(self) -> bool:
         return self.amount != 0
+
+
+@lru_cache(maxsize=4096)
+def _for_people(money: Money) -> str:
+    """Formatting takes longer than a query, and pages show the same few amounts again and again."""
+    text = format_currency(money.decimal, money.currency, locale="en")
+    return CODE_BEFORE_DIGIT.sub("\u00a0", text, count=1)

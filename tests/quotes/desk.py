@@ -86,7 +86,7 @@ def without(path: str) -> dict[str, Any]:
     return body
 
 
-def read_problem(answer: HttpResponse, status: int, code: str) -> dict[str, Any]:
+def check_problem(answer: HttpResponse, status: int, code: str) -> dict[str, Any]:
     """The body of an answer that has to be this problem, with every common member in order."""
     body: dict[str, Any] = json.loads(answer.content)
     assert (answer.status_code, body.get("code")) == (status, code), body
@@ -107,7 +107,7 @@ def assert_sentence(text: str) -> None:
 
 def refused_fields(answer: HttpResponse) -> set[str]:
     """The fields that a 422 names; every one with a sentence."""
-    body = read_problem(answer, 422, "invalid")
+    body = check_problem(answer, 422, "invalid")
     assert body.keys() == PROBLEM | {"errors"}
     for error in body["errors"]:
         assert error.keys() == {"field", "message"}

@@ -20,7 +20,7 @@ from quotes.services import expire_quotes
 from quotes.status import settle_quote
 from sandbox.launch import Running
 from tests.people import BODY, Checkout, House, merged
-from tests.quotes.desk import CHECKOUTS, FULL, PROBLEM, build_shop, read_problem, stored
+from tests.quotes.desk import CHECKOUTS, FULL, PROBLEM, build_shop, check_problem, stored
 
 CHALLENGED = "4000002760003184"
 DECLINED = "4000000000009995"
@@ -154,7 +154,7 @@ def test_a_newer_version_withdraws_the_older(shop: House) -> None:
     assert (first.payment.state, second.payment.state) == ("cancelled", "open")
     refused = first.pay()
     assert (refused.status_code, json.loads(refused.content)["code"]) == (409, "expired")
-    read_problem(shop.call(BODY), 409, "superseded")
+    check_problem(shop.call(BODY), 409, "superseded")
 
 
 @pytest.mark.parametrize("changes", [{"id": "other-guid"}, {"number": 7}])
@@ -173,7 +173,7 @@ def test_versions_of_other_quotes_and_other_merchants_stay(shop: House, other_sh
 
 def test_an_older_version_is_refused(shop: House) -> None:
     opened(shop, of_version(3))
-    body = read_problem(shop.call(of_version(2)), 409, "superseded")
+    body = check_problem(shop.call(of_version(2)), 409, "superseded")
     assert "3" in body["detail"]
     assert Quote.objects.count() == 1
 
@@ -181,9 +181,9 @@ def test_an_older_version_is_refused(shop: House) -> None:
 def test_a_paid_version_is_refused_and_a_newer_one_says_what_was_paid(shop: House, drain: Callable[..., int]) -> None:
     first = opened(shop)
     first.pay()
-    read_problem(shop.call(BODY), 409, "already_paid")
+    check_problem(shop.call(BODY), 409, "already_paid")
     drain()
-    read_problem(shop.call(BODY), 409, "already_paid")
+    check_problem(shop.call(BODY), 409, "already_paid")
     second = opened(shop, of_version(2))
     assert (status_of(first), status_of(second)) == ("paid", "open")
     assert "625.00" in second.payment.details["notice"]
@@ -194,8 +194,8 @@ def test_nothing_changes_while_an_attempt_is_live(shop: House) -> None:
     checkout.pay(CHALLENGED)
     assert status_of(checkout) == "processing"
     before = list(Quote.objects.values()), list(Payment.objects.values())
-    read_problem(shop.call(merged(BODY, {"amounts": {"due_now": "1.00"}})), 409, "attempt_in_progress")
-    read_problem(shop.call(of_version(2)), 409, "attempt_in_progress")
+    check_problem(shop.call(merged(BODY, {"amounts": {"due_now": "1.00"}})), 409, "attempt_in_progress")
+    check_problem(shop.call(of_version(2)), 409, "attempt_in_progress")
     assert (list(Quote.objects.values()), list(Payment.objects.values())) == before
     attempt = checkout.attempts[0]
     Client().post(f"{checkout.path}/attempts/{attempt.reference}/stop")
@@ -246,7 +246,7 @@ def test_a_merchant_who_is_not_ready_is_told_what_is_missing(
     shop: House, code: str, undo: Callable[[Merchant], object]
 ) -> None:
     undo(shop.merchant)
-    body = read_problem(shop.call(BODY), 409, "merchant_not_ready")
+    body = check_problem(shop.call(BODY), 409, "merchant_not_ready")
     assert body["missing"] == [code]
     assert body.keys() == PROBLEM | {"missing"}
     assert stored() == {}
@@ -255,7 +255,7 @@ def test_a_merchant_who_is_not_ready_is_told_what_is_missing(
 def test_everything_that_a_merchant_lacks_is_named_at_once(shop: House) -> None:
     shop.merchant.paynow_links.all().delete()
     GatewayAccount.objects.all().delete()
-    body = read_problem(shop.call(BODY), 409, "merchant_not_ready")
+    body = check_problem(shop.call(BODY), 409, "merchant_not_ready")
     assert body["missing"] == ["event_notification_link", "quick_link", "gateway_keys"]
 
 
@@ -290,9 +290,9 @@ def test_a_guest_who_pays_in_full_is_reported_with_the_full_amount(shop: House) 
 
 def test_another_merchants_checkout_is_not_found(shop: House, other_shop: House) -> None:
     checkout = opened(shop)
-    ours = read_problem(read(checkout, other_shop), 404, "not_found")
+    ours = check_problem(read(checkout, other_shop), 404, "not_found")
     checkout.body["id"] = "chk_nobodys"
-    assert read_problem(read(checkout, other_shop), 404, "not_found") == ours
+    assert check_problem(read(checkout, other_shop), 404, "not_found") == ours
 
 
 def test_the_same_key_gets_the_same_answer_and_nothing_new(shop: House) -> None:
@@ -308,7 +308,7 @@ def test_the_same_key_gets_the_same_answer_and_nothing_new(shop: House) -> None:
 
 def test_the_same_key_with_another_body_is_refused(shop: House) -> None:
     shop.call(BODY, **{"Idempotency-Key": "k"})
-    body = read_problem(shop.call(of_version(2), **{"Idempotency-Key": "k"}), 422, "idempotency_key_reused")
+    body = check_problem(shop.call(of_version(2), **{"Idempotency-Key": "k"}), 422, "idempotency_key_reused")
     assert [e["field"] for e in body["errors"]] == ["Idempotency-Key"]
     assert Quote.objects.count() == 1
 
@@ -332,7 +332,7 @@ def test_a_key_belongs_to_one_merchant(shop: House, other_shop: House) -> None:
 
 def test_a_refusal_is_not_remembered(shop: House) -> None:
     Merchant.objects.update(takes_payments=False)
-    read_problem(shop.call(BODY, **{"Idempotency-Key": "k"}), 409, "merchant_not_ready")
+    check_problem(shop.call(BODY, **{"Idempotency-Key": "k"}), 409, "merchant_not_ready")
     Merchant.objects.update(takes_payments=True)
     assert shop.call(BODY, **{"Idempotency-Key": "k"}).status_code == 201
 
@@ -342,7 +342,7 @@ def test_a_key_has_at_most_255_characters(shop: House, length: int, status: int)
     answer = shop.call(BODY, **{"Idempotency-Key": "k" * length})
     assert answer.status_code == status
     if status == 422:
-        body = read_problem(answer, 422, "invalid")
+        body = check_problem(answer, 422, "invalid")
         assert [e["field"] for e in body["errors"]] == ["Idempotency-Key"]
 
 

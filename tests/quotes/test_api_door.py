@@ -15,7 +15,7 @@ from django.utils import timezone
 from quotes.models import IdempotentAnswer, Quote
 from quotes.services import save_integration
 from tests.people import BODY, House, merged
-from tests.quotes.desk import CHECKOUTS, read_problem, refused_fields, stored
+from tests.quotes.desk import CHECKOUTS, check_problem, refused_fields, stored
 
 KIB = 1024
 
@@ -47,13 +47,13 @@ def lines(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
 
 @pytest.mark.parametrize("body", ["{", "}", "not json", "[1,", b"\xff\xfe\x00", b"\x80", '{"quote": 01}', "[" * 30_000])
 def test_a_body_that_is_no_json_is_a_problem(shop: House, body: bytes | str) -> None:
-    read_problem(send("POST", CHECKOUTS, shop.api_key, body), 400, "bad_request")
+    check_problem(send("POST", CHECKOUTS, shop.api_key, body), 400, "bad_request")
     assert stored() == {}
 
 
 def test_a_number_too_long_to_read_is_a_problem(shop: House) -> None:
     body = '{"quote": {"number": %s}}' % ("9" * 6000)
-    read_problem(send("POST", CHECKOUTS, shop.api_key, body), 400, "bad_request")
+    check_problem(send("POST", CHECKOUTS, shop.api_key, body), 400, "bad_request")
 
 
 @pytest.mark.parametrize("body", ["", "[]", "null", "1", '"x"', "true", "[{}]", "NaN", "Infinity"])
@@ -69,15 +69,15 @@ def test_an_empty_object_is_told_everything_it_lacks(shop: House) -> None:
 
 def test_64_kib_are_accepted_and_a_byte_more_is_not(shop: House) -> None:
     assert send("POST", CHECKOUTS, shop.api_key, padded(64 * KIB)).status_code == 201
-    read_problem(send("POST", CHECKOUTS, shop.api_key, padded(64 * KIB + 1)), 413, "too_large")
-    read_problem(send("POST", CHECKOUTS, shop.api_key, b"x" * (300 * KIB)), 413, "too_large")
+    check_problem(send("POST", CHECKOUTS, shop.api_key, padded(64 * KIB + 1)), 413, "too_large")
+    check_problem(send("POST", CHECKOUTS, shop.api_key, b"x" * (300 * KIB)), 413, "too_large")
     assert Quote.objects.count() == 1
 
 
 @pytest.mark.parametrize("length", ["x", "-1", "1e9", "٦", "9" * 30])
 def test_a_length_that_is_no_length_is_refused(shop: House, length: str) -> None:
     answer = send("POST", CHECKOUTS, shop.api_key, padded(70 * KIB), CONTENT_LENGTH=length)
-    read_problem(answer, 413, "too_large")
+    check_problem(answer, 413, "too_large")
     assert stored() == {}
 
 
@@ -93,14 +93,14 @@ def test_a_body_longer_than_its_length_is_never_read_to_its_end(shop: House, len
 @pytest.mark.parametrize("method", ["GET", "PUT", "PATCH", "DELETE", "OPTIONS"])
 def test_a_wrong_method_is_a_problem_that_names_the_right_one(shop: House, method: str) -> None:
     answer = send(method, CHECKOUTS, shop.api_key)
-    read_problem(answer, 405, "method_not_allowed")
+    check_problem(answer, 405, "method_not_allowed")
     assert answer["Allow"] == "POST"
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
 def test_a_checkout_is_only_read(shop: House, method: str) -> None:
     answer = send(method, f"{CHECKOUTS}/chk_x", shop.api_key)
-    read_problem(answer, 405, "method_not_allowed")
+    check_problem(answer, 405, "method_not_allowed")
     assert answer["Allow"] == "GET"
 
 
@@ -110,19 +110,21 @@ def test_a_checkout_is_only_read(shop: House, method: str) -> None:
 )
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_a_path_that_leads_nowhere_is_a_problem(client: Client, db: None, method: str, path: str) -> None:
-    read_problem(send(method, path), 404, "not_found")
+    check_problem(send(method, path), 404, "not_found")
 
 
 @pytest.mark.parametrize("checkout", ["chk_nothing", "%00", "chk_%0a", "..%2f..", "x" * 3000, "%ff", "'", "ü"])
 def test_a_checkout_that_nobody_opened_is_not_found(shop: House, checkout: str) -> None:
-    read_problem(send("GET", f"{CHECKOUTS}/{checkout}", shop.api_key), 404, "not_found")
+    check_problem(send("GET", f"{CHECKOUTS}/{checkout}", shop.api_key), 404, "not_found")
 
 
 @pytest.mark.parametrize("key", [None, "", " ", "wpk_wrong", "None", "x" * 5000, "ключ", "wpk_\x00"])
 def test_without_the_right_key_nobody_gets_in(shop: House, key: str | None) -> None:
     for method, path in (("POST", CHECKOUTS), ("GET", f"{CHECKOUTS}/chk_x"), ("PUT", CHECKOUTS)):
         body = send(method, path, key, json.dumps(BODY))
-        read_problem(body, 405 if method == "PUT" else 401, "method_not_allowed" if method == "PUT" else "unauthorized")
+        check_problem(
+            body, 405 if method == "PUT" else 401, "method_not_allowed" if method == "PUT" else "unauthorized"
+        )
     assert stored() == {}
 
 
@@ -130,15 +132,15 @@ def test_a_merchant_without_a_key_is_not_found_by_an_empty_one(shop: House) -> N
     integration = shop.integration
     integration.api_key, integration.api_key_digest = "", None
     integration.save()
-    read_problem(send("POST", CHECKOUTS, "", json.dumps(BODY)), 401, "unauthorized")
+    check_problem(send("POST", CHECKOUTS, "", json.dumps(BODY)), 401, "unauthorized")
 
 
 def test_an_integration_that_is_switched_off_is_forbidden(shop: House) -> None:
     opened = shop.open_checkout()
     now = timezone.now()
     save_integration(shop.integration, is_enabled=False, hosts=["*.orderporter.com"], new_key=False, now=now)
-    read_problem(shop.call(BODY), 403, "integration_disabled")
-    read_problem(send("GET", f"{CHECKOUTS}/{opened.body['id']}", shop.api_key), 403, "integration_disabled")
+    check_problem(shop.call(BODY), 403, "integration_disabled")
+    check_problem(send("GET", f"{CHECKOUTS}/{opened.body['id']}", shop.api_key), 403, "integration_disabled")
     assert Quote.objects.count() == 1
 
 
@@ -154,10 +156,10 @@ def test_the_61st_request_of_a_minute_has_to_wait(shop: House, other_shop: House
     asked = [send("GET", path, shop.api_key).status_code for _ in range(60)]
     assert asked == [404] * 60
     answer = send("GET", path, shop.api_key)
-    read_problem(answer, 429, "too_many_requests")
+    check_problem(answer, 429, "too_many_requests")
     assert re.fullmatch(r"[1-9]\d?", answer["Retry-After"])
     assert int(answer["Retry-After"]) <= 61
-    read_problem(shop.call(BODY), 429, "too_many_requests")
+    check_problem(shop.call(BODY), 429, "too_many_requests")
     assert other_shop.call(BODY).status_code == 201
     with connection.cursor() as cursor:
         cursor.execute("UPDATE wisepay_ratewindow SET started_at = started_at - interval '60 seconds'")
@@ -186,7 +188,7 @@ def test_our_own_failure_is_a_problem_without_a_stack_trace(shop: House, lines: 
     with connection.cursor() as cursor:
         cursor.execute(f"ALTER TABLE {IdempotentAnswer._meta.db_table} RENAME TO gone")
     answer = shop.call(BODY, **{"Idempotency-Key": "once"})
-    body = read_problem(answer, 500, "internal")
+    body = check_problem(answer, 500, "internal")
     assert not re.search(r"Traceback|File \"|SELECT|relation|psycopg|gone", json.dumps(body))
     assert "api.failed" in lines.text
     assert shop.api_key not in lines.text

@@ -13,7 +13,7 @@ from merchants.services import create_merchant
 from quotes.models import CpqIntegration, Quote
 from quotes.services import integration_of
 from tests.people import BODY, PASSWORD, House
-from tests.quotes.desk import read_problem
+from tests.quotes.desk import check_problem
 from wisepay.models import AuditEntry, User
 
 TAB = "configure/merchants/integrations"
@@ -123,7 +123,7 @@ def test_a_new_key_stops_the_old_one_at_once(shop: House, admin: Client) -> None
     assert shop.api_key == old
     save(shop, admin, new_key="1")
     assert shop.api_key != old
-    read_problem(shop.call(BODY, **{"X-API-Key": old}), 401, "unauthorized")
+    check_problem(shop.call(BODY, **{"X-API-Key": old}), 401, "unauthorized")
     assert shop.call(BODY).status_code == 200
     saved = AuditEntry.objects.filter(act="cpq_integration.saved").order_by("pk")
     assert [entry.detail for entry in saved] == ["", "new key"]
@@ -147,7 +147,7 @@ def test_the_switch_and_the_hosts_are_saved(shop: House, admin: Client) -> None:
         False,
         ["na1.orderporter.com", "quotes.northwind-it.example"],
     )
-    read_problem(shop.call(BODY), 403, "integration_disabled")
+    check_problem(shop.call(BODY), 403, "integration_disabled")
     save(shop, admin, hosts="quotes.northwind-it.example")
     assert shop.call(BODY).status_code == 422
     assert shop.call(BODY | {"return_url": "https://quotes.northwind-it.example/q"}).status_code == 201

@@ -239,7 +239,7 @@ def no_broker(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Nobody listens where the broker should be."""
 
     def forget() -> None:
-        pools.reset()
+        pools.reset()  # type: ignore[no-untyped-call]
         app.pool.force_close_all()
         app._pool = app.amqp._producer_pool = None
 
