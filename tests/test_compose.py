@@ -35,7 +35,7 @@ def command_of(name: str) -> list[str]:
     return [str(part) for part in yaml.safe_load(found[1])]
 
 
-def parse(command: list[str]) -> None:
+def check_command(command: list[str]) -> None:
     """Read a command as its program would; raises for an unknown option, command or module."""
     program, *arguments = command
     if program == "gunicorn":
@@ -59,7 +59,7 @@ def test_all_parts_of_an_installation_are_there() -> None:
 
 @pytest.mark.parametrize("name", PRODUCT)
 def test_a_product_process_runs_a_command_that_exists(name: str) -> None:
-    parse(command_of(name))
+    check_command(command_of(name))
 
 
 @pytest.mark.parametrize("name", sorted(set(SERVICES) - {"migrate"}))

@@ -63,7 +63,7 @@ def test_grandchildren_go_too(family: Family) -> None:
         family.wait("one", lambda: bool(child.children()), 10)
         (grandchild,) = child.children()
     wait_until_gone(grandchild.pid)
-    assert not psutil.pid_exists(grandchild.pid)
+    assert gone(grandchild.pid)
 
 
 def test_a_child_that_dies_is_named_with_the_end_of_its_log(family: Family) -> None:
