@@ -5,23 +5,25 @@ PYTHON := $(shell for python in python3.13 python3.12 python3.14 python3; do \
 	&& { echo $$python; break; }; done)
 BIN := .venv/bin
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
-COMPILE := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.12 --generate-hashes \
-	--no-emit-index-url --no-emit-find-links --no-header
+COMPILE := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.12 --generate-hashes --no-header
 # The type checker's Django plugin loads the settings; nothing is connected to.
 SETTINGS := SECRET_KEY=lint WISEPAY_SECRET_KEYS=k1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA= \
 	DATABASE_URL=postgresql://localhost/lint REDIS_URL=redis://localhost/0 \
 	PUBLIC_URL=http://localhost ALLOWED_HOSTS=localhost
 
-.PHONY: help demo test bench lint format lock clean
+.PHONY: help deps demo test bench lint format lock clean
 
 help:
 	@echo "make demo   Wise-Pay with a practice world; ARGS=\"--port 9000\" is passed on"
 	@echo "make test   every test; ARGS=\"tests/quotes -k expired\" chooses some"
 	@echo "make bench  calls used against the lower bound"
 	@echo "make lint   style, types, layers"
+	@echo "make deps   only install what all of these need"
 	@echo "make format write the style"
 	@echo "make lock   choose newer versions of the dependencies"
 	@echo "make clean  throw away the demo's data and every cache"
+
+deps: .venv/dev.stamp
 
 demo: .venv/demo.stamp
 	@$(BIN)/python -m sandbox.demo $(ARGS)

@@ -1,4 +1,8 @@
-"""A pytest plugin: tests marked `browser` run when a Chromium is found, and the summary says which it was."""
+"""A pytest plugin: tests marked `browser` run when a Chromium is found, and the summary says which it was.
+
+BROWSER=required makes their absence an error instead: whoever must not miss them says so. Those that share
+a demo run on one worker, so that one demo is started.
+"""
 
 import os
 import shutil
@@ -6,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 DOWNLOADED = (
@@ -14,6 +19,21 @@ DOWNLOADED = (
     "chromium-*/chrome-mac*/*.app/Contents/MacOS/*",
 )
 ABSENT = "no Chromium was found (install one, or name it in CHROMIUM)"
+
+TOGETHER = "tests/browser/"
+
+
+class OneDemo(LoadScopeScheduling):  # type: ignore[misc]
+    """Spreads tests over the workers one by one, but keeps together what shares a demo."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return TOGETHER if nodeid.startswith(TOGETHER) else nodeid
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> OneDemo:
+    """Let xdist deal the tests out that way."""
+    return OneDemo(config, log)
 
 
 def find_chromium() -> Path | None:
@@ -32,11 +52,14 @@ def find_chromium() -> Path | None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip what needs a browser where there is none."""
-    if find_chromium() is None:
-        for item in items:
-            if item.get_closest_marker("browser"):
-                item.add_marker(pytest.mark.skip(reason=ABSENT))
+    """Skip what needs a browser where there is none; raises UsageError where one is required."""
+    needy = [item for item in items if item.get_closest_marker("browser")]
+    if not needy or find_chromium() is not None:
+        return
+    if os.environ.get("BROWSER") == "required":
+        raise pytest.UsageError(f"BROWSER=required, but {ABSENT}")
+    for item in needy:
+        item.add_marker(pytest.mark.skip(reason=ABSENT))
 
 
 @pytest.hookimpl(trylast=True)

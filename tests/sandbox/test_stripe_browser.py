@@ -11,12 +11,12 @@ import pytest
 import stripe
 from playwright.sync_api import Browser, FrameLocator, Page, expect, sync_playwright
 
+from sandbox.browser_tests import find_chromium
 from sandbox.launch import Running
 from tests.sandbox.receiver import Receiver
 from tests.sandbox.test_stripe import client_for, start
 
 pytestmark = pytest.mark.browser
-CHROMIUM = "/usr/bin/chromium"
 CARD_FRAME = "iframe[title='Secure payment input frame']"
 SECURE_FRAME = "iframe[title='3D Secure']"
 HOST = """<!doctype html>
@@ -63,7 +63,7 @@ window.confirm_here = async (clientSecret) => {{
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        running = playwright.chromium.launch(executable_path=find_chromium(), args=["--no-sandbox"])
         yield running
         running.close()
 

@@ -12,7 +12,8 @@ import stripe
 
 from sandbox.launch import Running
 from tests.sandbox.receiver import Received, Receiver
-from tests.sandbox.test_stripe import client_for, debit, pay
+from tests.sandbox.test_stripe import client_for, pay
+from tests.sandbox.test_stripe_debits import debit
 
 
 @pytest.fixture

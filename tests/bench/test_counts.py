@@ -1,0 +1,80 @@
+"""Rows that are the same on every machine: statements, bytes, modules, calls."""
+
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from django.contrib.staticfiles import finders
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from tests.bench.rows import row
+from tests.bench.workload import least_calls, pay_many, signed_webhook
+from tests.people import Checkout, House
+
+OURS = re.compile(rb'(?:href|src)="/static/([^"]+\.(?:css|js))"')
+FRAME = ("BEGIN", "COMMIT", "SAVEPOINT", "RELEASE SAVEPOINT", "ROLLBACK")
+# With their dots: an empty `intuitlib` is put into every Python by the package's .pth file.
+SDKS = ("xero_python.", "quickbooks.", "intuitlib.")
+LOADED = f"""
+import sys, wisepay.wsgi
+from django.urls import get_resolver
+get_resolver().reverse_dict
+print(sum(name.startswith({SDKS!r}) for name in sys.modules))
+"""
+
+
+def statements(seen: CaptureQueriesContext) -> int:
+    """Statements about data: what frames a transaction moves none."""
+    return sum(not query["sql"].startswith(FRAME) for query in seen.captured_queries)
+
+
+@row("Pay Now guest page: statements", "statements", bound=6)
+def test_guest_page_statements(checkout: Checkout) -> float:
+    Client().get(f"{checkout.path}/guest")
+    with CaptureQueriesContext(connection) as seen:
+        assert Client().get(f"{checkout.path}/guest").status_code == 200
+    return statements(seen)
+
+
+@row("Pay Now guest page: our HTML, CSS and JS, uncompressed", "bytes", bound=40 * 1024)
+def test_guest_page_bytes(checkout: Checkout) -> float:
+    html = Client().get(f"{checkout.path}/guest").content
+    files = [finders.find(name.decode()) for name in OURS.findall(html)]
+    assert len(files) >= 3
+    return len(html) + sum(Path(str(found)).stat().st_size for found in files)
+
+
+@row("Stripe webhook: data statements", "statements", bound=1)
+def test_webhook_statements(transactional_db: None, house: House) -> float:
+    """From the second one on: a process reads the merchant's webhook secret once a minute."""
+    for _ in range(2):
+        call = signed_webhook(house)
+        with CaptureQueriesContext(connection) as seen:
+            answer = Client().post(call["path"], call["body"], content_type="application/json", headers=call["headers"])
+        assert answer.status_code == 200
+    return statements(seen)
+
+
+@row("Web process: accounting SDKs loaded", "modules", bound=0)
+def test_sdk_modules() -> float:
+    """After the address table, and with it every view, is loaded."""
+    done = subprocess.run([sys.executable, "-c", LOADED], capture_output=True, text=True, check=True)
+    return int(done.stdout)
+
+
+@pytest.mark.parametrize(("quotes", "contacts"), [(n, k) for n in (1, 15, 50, 200) for k in (n, 0)])
+@row("Xero: {quotes} paid quotes, {contacts} new contacts", "calls", bound=least_calls)
+def test_xero_calls(house: House, drain: Callable[..., int], quotes: int, contacts: int) -> float:
+    """The bound is what Xero cannot be told with fewer calls, so nothing below it can be measured."""
+    drain()
+    pay_many(house, quotes=quotes, contacts=contacts)
+    before = len(house.world.journal("xero"))
+    drain()
+    calls = house.world.journal("xero")[before:]
+    assert {call["status"] for call in calls} == {200}
+    return len(calls)

@@ -1,0 +1,93 @@
+"""What the browser tests share: one demo, Chromium, pages that must not complain, a signed-in console."""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, StorageState, sync_playwright
+
+from sandbox.browser_tests import find_chromium
+from tests.browser.stage import Demo, Payer
+
+WIDE = {"width": 1280, "height": 860}
+# Chromium reports every answer that is not 2xx; the product means these.
+MEANT = ("status of 400", "status of 402", "status of 404", "status of 409", "status of 422")
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    """A demo for all of them. With JOURNAL set, what was said to the practice vendors is kept in that file."""
+    running = Demo.start(tmp_path_factory.mktemp("demo"))
+    yield running
+    if kept := os.environ.get("JOURNAL"):
+        running.save_journal(Path(kept))
+    running.stop()
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    """One for a module: while Playwright runs, this thread cannot use Django's database."""
+    with sync_playwright() as playwright:
+        found = playwright.chromium.launch(executable_path=find_chromium(), args=["--no-sandbox"])
+        yield found
+        found.close()
+
+
+@pytest.fixture
+def opened(chromium: Browser) -> Iterator[Callable[..., Page]]:
+    """`opened()` makes a page in a context of its own; in the end no page may have had an error."""
+    contexts: list[BrowserContext] = []
+    problems: list[str] = []
+
+    def open_page(state: StorageState | None = None) -> Page:
+        context = chromium.new_context(viewport=WIDE, storage_state=state)  # type: ignore[arg-type]
+        context.set_default_timeout(15_000)
+        context.on("weberror", lambda found: problems.append(str(found.error)))
+        context.on("console", lambda line: problems.append(line.text) if line.type == "error" else None)
+        contexts.append(context)
+        return context.new_page()
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert [text for text in problems if not any(meant in text for meant in MEANT)] == []
+
+
+@pytest.fixture
+def page(opened: Callable[..., Page]) -> Page:
+    """A browser in which nobody is signed in."""
+    return opened()
+
+
+@pytest.fixture
+def payer(demo: Demo, page: Page) -> Payer:
+    return Payer(demo, page)
+
+
+@pytest.fixture(scope="session")
+def signed_in(demo: Demo, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the cookies of the merchant's admin are kept once somebody signed in."""
+    return tmp_path_factory.mktemp("cookies") / "admin.json"
+
+
+@pytest.fixture
+def console(demo: Demo, opened: Callable[..., Page], signed_in: Path) -> Page:
+    """The merchant's dashboard, its admin signed in."""
+    if signed_in.exists():
+        page = opened(signed_in)
+        page.goto(demo.web)
+    else:
+        page = opened()
+        sign_in(demo, page)
+        page.context.storage_state(path=signed_in)
+    page.wait_for_url(f"{demo.web}/m/*/")
+    return page
+
+
+def sign_in(demo: Demo, page: Page) -> None:
+    """Through the sign-in page."""
+    page.goto(demo.web)
+    page.get_by_label("Email").fill(demo.merchant["email"])
+    page.get_by_label("Password").fill(demo.merchant["password"])
+    page.get_by_role("button", name="Sign in").click()

@@ -1,0 +1,196 @@
+"""The stage of the browser tests: a running demo, the payer's steps on it, and looks behind the curtain."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import psutil  # type: ignore[import-untyped]
+import requests
+from playwright.sync_api import FrameLocator, Page, expect
+
+from sandbox.processes import free_port
+
+ROOT = Path(__file__).resolve().parents[2]
+STRIPE_KEY = "sk_test_northwind0demo"
+CARD_FRAME = "iframe[title='Secure payment input frame']"
+SECURE_FRAME = "iframe[title='3D Secure']"
+GOOD_CARD, ASKING_CARD, POOR_CARD = "4242424242424242", "4000002760003184", "4000000000009995"
+PATIENCE, PAUSE = 120.0, 0.1
+# Celery and the ledger need a moment; a slow machine needs some more.
+SOON = 30.0
+AGE_SIGN_INS = """
+from django.contrib.sessions.models import Session
+for row in Session.objects.all():
+    held = row.get_decoded()
+    for how in held.get("account_authentication_methods", []):
+        how["at"] -= 3600
+    row.session_data = Session.objects.encode(held)
+    row.save()
+"""
+
+
+def eventually[T](look: Callable[[], T], *, within: float = SOON) -> T:
+    """The first answer of `look` that is true; its last one fails the test."""
+    limit = time.monotonic() + within
+    while not (found := look()):
+        assert time.monotonic() < limit, f"still {found!r} after {within:.0f} s"
+        time.sleep(PAUSE)
+    return found
+
+
+@dataclass(frozen=True)
+class Demo:
+    """A running demo: where it answers, and who the merchant is."""
+
+    process: subprocess.Popen[bytes]
+    web: str
+    sandbox: str
+    merchant: dict[str, str]
+
+    @classmethod
+    def start(cls, home: Path) -> Self:
+        """Everything on free ports, with its data in `home`."""
+        ready = home / "ready.json"
+        command = [sys.executable, "-m", "sandbox.demo", "--ready", str(ready)]
+        for flag in ("--port", "--sandbox-port", "--smtp-port"):
+            command += [flag, str(free_port())]
+        # The tests' own servers are not the demo's: it brings its own, in its own home.
+        shell = {name: value for name, value in os.environ.items() if name not in ("DATABASE_URL", "REDIS_URL")}
+        ours = {"WISEPAY_HOME": str(home / "home"), "GUEST_ATTEMPTS_PER_IP_HOUR": "100000"}
+        with (home / "demo.log").open("wb") as log:
+            process = subprocess.Popen(command, cwd=ROOT, env=shell | ours, stdout=log, stderr=log)
+        limit = time.monotonic() + PATIENCE
+        while not ready.exists():
+            if process.poll() is not None or time.monotonic() > limit:
+                process.terminate()
+                raise AssertionError(f"the demo did not start:\n{(home / 'demo.log').read_text()}")
+            time.sleep(PAUSE)
+        facts = json.loads(ready.read_text())
+        demo = cls(process, facts["web"], facts["sandbox"], facts["merchant"])
+        demo.steer("/_control/config", {"xero_limits": {"minute": 10_000, "day": 100_000}})
+        return demo
+
+    def stop(self) -> None:
+        """End it as Ctrl-C does."""
+        self.process.send_signal(signal.SIGINT)
+        try:
+            self.process.wait(60)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+    # ---- behind the curtain -------------------------------------------------------------------
+
+    def steer(self, path: str, order: Any) -> Any:
+        """POST JSON to the practice world."""
+        answer = requests.post(self.sandbox + path, json=order, timeout=10)
+        answer.raise_for_status()
+        return answer.json()
+
+    def clear_faults(self) -> None:
+        """The practice world works again."""
+        requests.delete(f"{self.sandbox}/_control/faults", timeout=10).raise_for_status()
+
+    def save_journal(self, to: Path) -> None:
+        """Every exchange with the practice vendors so far, one JSON object a line."""
+        answer = requests.get(f"{self.sandbox}/_control/journal", timeout=60)
+        answer.raise_for_status()
+        to.parent.mkdir(parents=True, exist_ok=True)
+        to.write_text(answer.text)
+
+    def new_quote(self, like: str = "one-time", **changes: Any) -> dict[str, Any]:
+        """A fresh quote; its page is at `url`."""
+        made: dict[str, Any] = self.steer("/orderporter/quotes.json", {"like": like, **changes})
+        return made
+
+    def intents(self, quote: dict[str, Any]) -> list[dict[str, Any]]:
+        """What Stripe was asked to charge for this quote."""
+        auth = {"Authorization": f"Bearer {STRIPE_KEY}"}
+        url = f"{self.sandbox}/stripe/v1/payment_intents?limit=100"
+        rows = requests.get(url, headers=auth, timeout=10).json()["data"]
+        return [row for row in rows if f"Quote {quote['number']} " in row["description"]]
+
+    def mails_to(self, address: str, about: str) -> list[dict[str, Any]]:
+        """Mails to `address` whose text mentions `about`."""
+        rows = requests.get(f"{self.sandbox}/mailbox/messages.json", timeout=10).json()["messages"]
+        return [row for row in rows if address in row["to"] and about in json.dumps(row)]
+
+    def hour_passes(self) -> None:
+        """Every sign-in of the console happened an hour earlier than it did."""
+        children = psutil.Process(self.process.pid).children(recursive=True)
+        [web] = [c.environ() for c in children if "gunicorn" in c.cmdline() and c.ppid() == self.process.pid]
+        command = [sys.executable, "manage.py", "shell", "--no-imports", "-c", AGE_SIGN_INS]
+        subprocess.run(command, cwd=ROOT, env=web, check=True, capture_output=True)
+
+
+class Payer:
+    """A payer's hands on a browser page."""
+
+    def __init__(self, demo: Demo, page: Page) -> None:
+        self.demo = demo
+        self.page = page
+
+    def accept(self, quote: dict[str, Any]) -> str:
+        """Sign the quote and come to Pay Now; answers the payment's reference."""
+        page = self.page
+        page.goto(quote["url"])
+        page.get_by_label("I accept the terms of this quote").check()
+        page.get_by_label("Type your name to sign").fill("Accounts Payable")
+        page.get_by_role("button", name="Accept and Pay").click()
+        page.wait_for_url(f"{self.demo.web}/pay/*")
+        return page.url.rpartition("/")[2]
+
+    def go_guest(self, name: str = "Ada Payer") -> FrameLocator:
+        """Continue as guest and say who pays; answers the frame of the card's fields."""
+        self.page.get_by_role("link", name="Continue as guest").click()
+        self.page.get_by_label("Full name").fill(name)
+        return self.page.frame_locator(CARD_FRAME)
+
+    def type_card(self, number: str = GOOD_CARD) -> None:
+        """Fill the card's fields."""
+        frame = self.page.frame_locator(CARD_FRAME)
+        frame.get_by_label("Card number").fill(number)
+        frame.get_by_label("Expiration date").fill("12/34")
+        frame.get_by_label("Security code").fill("123")
+
+    def pay(self, number: str = GOOD_CARD) -> None:
+        """Type the card and press Pay."""
+        self.type_card(number)
+        self.page.get_by_role("button", name=re.compile("^Pay ")).click()
+
+    def pay_quote(self, quote: dict[str, Any], number: str = GOOD_CARD) -> str:
+        """From the quote to Pay; answers the payment's reference."""
+        reference = self.accept(quote)
+        self.go_guest()
+        self.pay(number)
+        return reference
+
+    def answer_bank(self, button: str) -> None:
+        """Press a button of the bank's 3-D Secure page."""
+        self.page.frame_locator(SECURE_FRAME).get_by_role("button", name=button).click()
+
+    def expect_paid(self) -> None:
+        """The browser is back at the quote, and the quote says Paid."""
+        self.page.wait_for_url(f"{self.demo.sandbox}/orderporter/quote**")
+        expect(self.page.locator("[data-badge=paid]")).to_be_visible()
+        expect(self.page.locator("[data-outcome=paid]")).to_be_visible()
+
+
+def in_books(demo: Demo, page: Page, number: str) -> dict[str, str | None]:
+    """A document of the practice Xero as its page shows it, once it is there."""
+    row = page.locator(f"[data-number='{number}']").first
+
+    def seen() -> bool:
+        page.goto(f"{demo.sandbox}/xero/organisations/au")
+        return row.count() > 0
+
+    eventually(seen)
+    return {name: row.get_attribute(f"data-{name}") for name in ("status", "remaining", "total")}

@@ -1,0 +1,117 @@
+"""Merchants: signing in, the CPQ key, the connection to the books, and what waits for them."""
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import sign_in
+from tests.browser.stage import Demo, Payer, eventually, in_books
+
+pytestmark = pytest.mark.browser
+
+
+def test_an_admin_signs_in_and_out(demo: Demo, page: Page) -> None:
+    sign_in(demo, page)
+    page.wait_for_url(f"{demo.web}/m/{demo.merchant['reference']}/")
+    expect(page.get_by_role("heading", level=1)).to_be_visible()
+    page.locator("summary", has_text="Your account").click()
+    page.get_by_role("button", name="Sign out").click()
+    page.wait_for_url(f"{demo.web}/accounts/login/")
+    page.goto(f"{demo.web}/m/{demo.merchant['reference']}/")
+    page.wait_for_url(f"{demo.web}/accounts/login/**")
+
+
+def test_a_new_key_is_made_displayed_after_the_password_copied_and_used(demo: Demo, page: Page, payer: Payer) -> None:
+    sign_in(demo, page)
+    page.get_by_role("navigation", name="Main").get_by_role("link", name="Merchants").click()
+    page.goto(f"{demo.web}/m/{demo.merchant['reference']}/configure/merchants/integrations")
+    page.get_by_role("button", name="Generate").click()
+    expect(page.get_by_text("A new key is made when you press Save.")).to_be_visible()
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("status").filter(has_text="Display the key to copy it.")).to_be_visible()
+    assert "wpk_" not in page.content().replace("wpk_••", "")
+    demo.hour_passes()
+    page.get_by_role("link", name="Display").click()
+    page.wait_for_url(re.compile("reauthenticate"))
+    page.get_by_label("Password").fill(demo.merchant["password"])
+    page.get_by_role("button", name="Confirm").click()
+    key = page.get_by_label("API Key", exact=True).input_value()
+    assert re.fullmatch(r"wpk_\w{20,}", key)
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"], origin=demo.web)
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_role("button", name="Copy").click()
+    expect(dialog.get_by_role("status")).to_have_text("Copied")
+    assert page.evaluate("navigator.clipboard.readText()") == key
+    use_key(demo, page, key)
+    payer.pay_quote(demo.new_quote())
+    payer.expect_paid()
+
+
+def use_key(demo: Demo, page: Page, key: str) -> None:
+    """Put the key into Order Porter's settings, which know only the old one."""
+    page.goto(f"{demo.sandbox}/orderporter/")
+    page.get_by_label("Wise-Pay API key").fill(key)
+    page.get_by_role("button", name="Save settings").click()
+
+
+def test_the_books_are_disconnected_and_connected_again(demo: Demo, console: Page) -> None:
+    console.get_by_role("navigation", name="Main").get_by_role("link", name="Accounting Connections").click()
+    disconnect(console)
+    expect(console.get_by_text("Disconnected. Payments go on; what has to be booked waits.")).to_be_visible()
+    connect(demo, console)
+    expect(console.get_by_role("row", name=re.compile("Harbour IT Practice"))).to_contain_text("Connected")
+
+
+def test_refusing_access_connects_nothing_and_says_so(demo: Demo, console: Page) -> None:
+    connections = f"{console.url}configure/accounting-connections/"
+    console.goto(connections)
+    disconnect(console)
+    console.get_by_role("button", name="Connect to Xero").click()
+    console.get_by_role("button", name="Cancel").click()
+    expect(console.get_by_text("Access was not allowed, so nothing was connected.")).to_be_visible()
+    console.goto(connections)
+    expect(console.get_by_role("row", name=re.compile("Disconnected"))).to_be_visible()
+    connect(demo, console)
+
+
+def disconnect(page: Page) -> None:
+    """On the connections page: Disconnect, and mean it."""
+    page.get_by_role("button", name="Disconnect", exact=True).click()
+    page.get_by_role("dialog").get_by_role("button", name=re.compile("^Disconnect")).click()
+
+
+def connect(demo: Demo, page: Page) -> None:
+    """On the connections page: through the practice Xero's consent page and back."""
+    page.get_by_role("button", name="Connect to Xero").click()
+    page.wait_for_url(f"{demo.sandbox}/xero/identity/**")
+    page.get_by_label("E-mail address").fill("books@northwind-it.example")
+    page.get_by_label("Harbour IT Practice (AU)").check()
+    page.get_by_role("button", name="Allow access").click()
+    expect(page.get_by_text("Connected to Harbour IT Practice (AU).")).to_be_visible()
+
+
+def test_postings_wait_with_a_reason_while_the_books_fail_and_a_retry_sends_them(
+    demo: Demo, console: Page, payer: Payer
+) -> None:
+    order = {"service": "xero", "kind": "status", "status": 503, "times": None}
+    demo.steer("/_control/faults", order)
+    try:
+        reference = payer.pay_quote(demo.new_quote()).upper()
+        payer.expect_paid()
+        postings = f"{console.url}postings/"
+        eventually(lambda: shows(console, postings, "The next try is at"))
+        expect(console.get_by_text("Xero answered 503")).to_be_visible()
+        expect(console.get_by_role("row", name=re.compile(f"PF_CR-{reference}"))).to_be_visible()
+    finally:
+        demo.clear_faults()
+    console.get_by_role("button", name="Retry").click()
+    expect(console.get_by_text(re.compile(r"Trying \d+ documents again"))).to_be_visible()
+    eventually(lambda: not shows(console, postings, reference))
+    assert in_books(demo, payer.page, f"PF-{reference}")["status"] == "PAID"
+
+
+def shows(page: Page, address: str, text: str) -> bool:
+    """Whether the page, asked again, shows this."""
+    page.goto(address)
+    return page.get_by_text(text).count() > 0

@@ -1,0 +1,174 @@
+"""The house rules that no linter knows: sizes, first lines, words and numbers that must not be there."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+# What a clone does not hold, or what a tool writes.
+FOREIGN = {"var", "staticfiles", "migrations", "__pycache__", "node_modules"}
+OUR_HIDDEN = {".ci", ".github", ".gitignore", ".dockerignore", ".env.example"}
+MODULE, FUNCTION, VIEW, TASK, PAGE, PARTIAL = 400, 50, 25, 8, 120, 40
+VIEW_FILES = {"views.py", "pay_now.py"}
+# Where amounts are computed, stored or said. Seconds may be floats; the functions below are about seconds, or
+# are the one place where a vendor's SDK asks for a float.
+MONEY = (
+    "wisepay/money.py",
+    "payments/models.py",
+    "payments/services.py",
+    "payments/forms.py",
+    "payments/gateways/*.py",
+    "quotes/intake.py",
+    "quotes/models.py",
+    "quotes/schemas.py",
+    "quotes/status.py",
+    "accounting/models.py",
+    "accounting/services.py",
+    "accounting/desks.py",
+    "accounting/outcomes.py",
+    "accounting/ledgers/words.py",
+    "accounting/ledgers/xero.py",
+)
+FLOATS_ALLOWED = {("accounting/ledgers/xero.py", "_number"), ("payments/gateways/stripe.py", "read_webhook")}
+LATER = re.compile(r"\b(?:TO" + r"DO|FIX" + r"ME|NotImplemented" + r"Error)\b")
+# A machine's own folders, and hosts or addresses that things are downloaded from.
+ELSEWHERE = re.compile(
+    r"(?<![\w.<>{}*])/(?:root|work|home/\w+|Users/\w+)/"
+    r"|files\.python" + r"hosted\.org|pypi\." + r"org/simple|registry\.npm" + r"js|--extra-index" + r"-url"
+    r"|https?://\S+\.(?:whl|tar\.gz|tgz|deb|zip)\b"
+)
+TEXTS = {".py", ".html", ".txt", ".css", ".js", ".md", ".toml", ".yml", ".yaml", ".lock", ".svg", ".json", ""}
+
+
+def ours(*patterns: str) -> list[Path]:
+    """Our files that match, in order."""
+    found = {path for pattern in patterns for path in ROOT.glob(pattern) if path.is_file()}
+    return sorted(path for path in found if not any(is_foreign(part) for part in path.relative_to(ROOT).parts))
+
+
+def is_foreign(part: str) -> bool:
+    """Whether a folder of this name, or a hidden one, is none of ours."""
+    return part in FOREIGN or (part.startswith(".") and part not in OUR_HIDDEN)
+
+
+def name_of(path: Path) -> str:
+    """The path as people say it."""
+    return path.relative_to(ROOT).as_posix()
+
+
+def lines_of(path: Path) -> int:
+    """How long a file is."""
+    return len(path.read_text().splitlines())
+
+
+def functions(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    """Every function of a module."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node
+
+
+def length(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    """Its lines, decorators not counted."""
+    return (function.end_lineno or function.lineno) - function.lineno + 1
+
+
+def too_long(path: Path, most: int) -> list[str]:
+    """The functions of a module that are longer than this."""
+    return [f"{name_of(path)}:{f.lineno} {f.name} has {length(f)} lines" for f in functions(path) if length(f) > most]
+
+
+MODULES = ours("*.py", "**/*.py")
+TEMPLATES = ours("templates/**/*.html", "sandbox/templates/**/*.html")
+
+
+def test_there_is_something_to_judge() -> None:
+    assert len(MODULES) > 150
+    assert len(TEMPLATES) > 40
+
+
+def test_no_module_is_longer_than_400_lines() -> None:
+    assert [f"{name_of(m)} has {lines_of(m)} lines" for m in MODULES if lines_of(m) > MODULE] == []
+
+
+def test_no_function_is_longer_than_50_lines() -> None:
+    assert [line for module in MODULES for line in too_long(module, FUNCTION)] == []
+
+
+def test_no_view_is_longer_than_25_lines() -> None:
+    views = [m for m in MODULES if m.name in VIEW_FILES and "sandbox" not in m.parts and "tests" not in m.parts]
+    assert len(views) >= 6
+    assert [line for module in views for line in too_long(module, VIEW)] == []
+
+
+def test_no_task_is_longer_than_8_lines() -> None:
+    assert [line for module in MODULES if module.name == "tasks.py" for line in too_long(module, TASK)] == []
+
+
+def test_every_module_says_in_its_first_line_what_lives_there() -> None:
+    silent = []
+    for module in MODULES:
+        told = ast.get_docstring(ast.parse(module.read_text())) or ""
+        if module.read_text().strip() and len(told.split("\n")[0]) < 12:
+            silent.append(name_of(module))
+    assert silent == []
+
+
+def test_every_package_says_in_its_first_line_what_lives_there() -> None:
+    packages = {module.parent for module in MODULES if module.parent != ROOT and module.parent.name != "commands"}
+    expected = {p for p in packages if p.name != "management" and "templatetags" not in p.parts}
+    missing = [name_of(p) for p in sorted(expected) if not (p / "__init__.py").exists()]
+    assert missing == []
+
+
+def test_no_page_template_is_longer_than_120_lines() -> None:
+    assert [f"{name_of(t)} has {lines_of(t)} lines" for t in TEMPLATES if lines_of(t) > PAGE] == []
+
+
+def test_no_partial_is_longer_than_40_lines() -> None:
+    texts = "\n".join(template.read_text() for template in TEMPLATES)
+    included = set(re.findall(r"{%-?\s*include\s+[\"']([^\"']+)", texts))
+    partials = [t for t in TEMPLATES if any(name_of(t).endswith(f"templates/{name}") for name in included)]
+    assert len(partials) >= 8
+    assert [f"{name_of(t)} has {lines_of(t)} lines" for t in partials if lines_of(t) > PARTIAL] == []
+
+
+def floats_in(path: Path) -> list[str]:
+    """Where a module of money names the type float or writes one, outside the functions that may."""
+    tree = ast.parse(path.read_text())
+    allowed = {
+        id(inner)
+        for function in ast.walk(tree)
+        if isinstance(function, ast.FunctionDef) and (name_of(path), function.name) in FLOATS_ALLOWED
+        for inner in ast.walk(function)
+    }
+    return [
+        f"{name_of(path)}:{node.lineno}"
+        for node in ast.walk(tree)
+        if id(node) not in allowed
+        and (
+            (isinstance(node, ast.Name) and node.id == "float")
+            or (isinstance(node, ast.Constant) and isinstance(node.value, float))
+        )
+    ]
+
+
+def test_amounts_are_never_floats() -> None:
+    modules = ours(*MONEY)
+    assert len(modules) >= len(MONEY)
+    assert [line for module in modules for line in floats_in(module)] == []
+
+
+@pytest.mark.parametrize("rule", [LATER, ELSEWHERE], ids=["nothing is put off", "nothing points at a machine"])
+def test_no_file_holds_words_that_must_not_stay(rule: re.Pattern[str]) -> None:
+    files = [p for p in ours("*", "**/*") if p.suffix in TEXTS]
+    hits = [
+        f"{name_of(path)}:{number} {line.strip()[:80]}"
+        for path in files
+        for number, line in enumerate(path.read_text(errors="replace").splitlines(), 1)
+        if rule.search(line) and "vendored" not in path.parts and not path.name.endswith(".min.js")
+    ]
+    assert hits == []
