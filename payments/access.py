@@ -9,7 +9,7 @@ from payments.models import Attempt, Payment
 
 def payment_by_reference(reference: str) -> Payment:
     """The payment of a Pay Now link; the reference is the key to it. Raises Http404."""
-    return _one(Payment.objects.select_related("merchant", "company").filter(reference=reference))
+    return _one(Payment.objects.select_related("merchant__gateway_account", "company").filter(reference=reference))
 
 
 def attempt_of(payment: Payment, reference: str) -> Attempt:
@@ -26,7 +26,7 @@ def payment_of(merchant: Merchant, reference: str) -> Payment:
 
 
 def _one(rows: models.QuerySet[Payment]) -> Payment:
-    found = rows.first()
-    if found is None:
-        raise Http404
-    return found
+    try:
+        return rows.get()
+    except Payment.DoesNotExist:
+        raise Http404 from None

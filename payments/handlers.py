@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from payments.gateways import open_gateway
 from payments.models import Attempt, GatewayAccount, Payment
 from payments.services import cancel_attempt, conclude, look_up_attempt
+from payments.services import follow_success as follow
 from wisepay import outbox
 from wisepay.errors import Rejected
 from wisepay.mail import send_mail
@@ -43,6 +44,12 @@ def read_event(*, account_id: int, intent_id: str, now: datetime, **_: object) -
     attempt = attempt or mine.filter(reference=outcome.reference).exclude(reference="").first()
     if attempt is not None:
         conclude(attempt, outcome, now=now)
+
+
+@handler("payments.follow_success")
+def follow_success(*, payment_id: int, now: datetime, **_: object) -> None:
+    """Let everything follow that a paid payment causes."""
+    follow(Payment.objects.select_related("merchant", "company").get(pk=payment_id), now=now)
 
 
 @handler("payments.email_receipt")

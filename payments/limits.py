@@ -1,6 +1,7 @@
 """Limits against card testing: how often a stranger may reach the gateway."""
 
 import zlib
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from ipaddress import ip_network
 
@@ -18,14 +19,14 @@ def network_of(ip: str) -> str:
     return str(ip_network((ip, 64 if ":" in ip else 32), strict=False))
 
 
-def check_limits(payment: Payment, *, ip: str, now: datetime) -> None:
+def check_limits(payment: Payment, *, attempts: Sequence[Attempt], ip: str, now: datetime) -> None:
     """Raises TooManyAttempts. Serialises attempts of one address until the open transaction ends."""
     network = network_of(ip)
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [0x1B, zlib.crc32(network.encode()) - 2**31])
     # What failed without an intent is the merchant's trouble with the gateway, not a card that was tried.
-    declined = payment.attempts.filter(state="failed").exclude(stripe_payment_intent_id="")
-    if declined.count() >= settings.DECLINES_PER_PAYMENT:
+    declined = [a for a in attempts if a.state == "failed" and a.stripe_payment_intent_id]
+    if len(declined) >= settings.DECLINES_PER_PAYMENT:
         raise TooManyAttempts(
             "Too many cards were declined for this quote, so we stopped here to protect you. "
             f"Please contact {payment.merchant.name}."

@@ -75,12 +75,13 @@ def invoice_details(request: HttpRequest, reference: str) -> HttpResponse:
 def guest(request: HttpRequest, reference: str) -> HttpResponse:
     """The guest's page: payer information and the Payment Element."""
     payment = payment_by_reference(reference)
-    attempt = payment.attempts.order_by("-pk").first()
+    attempts = list(payment.attempts.order_by("-pk"))
+    attempt = attempts[0] if attempts else None
     if payment.state != "open" or (attempt and attempt.is_live):
         return redirect("payments:pay", reference)
     account = problem = None
     try:
-        account = check_payable(payment, now=timezone.now())
+        account = check_payable(payment, now=timezone.now(), attempts=attempts)
     except CannotPay as error:
         problem = str(error)
     context = {

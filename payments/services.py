@@ -1,5 +1,6 @@
 """Orders about payments: start an attempt, ask the gateway, write down its word."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -20,7 +21,7 @@ from payments.errors import (
 )
 from payments.gateways import Outcome, Start, open_gateway
 from payments.limits import check_limits
-from payments.models import LIVE, Attempt, GatewayAccount, Payment
+from payments.models import Attempt, GatewayAccount, Payment
 from wisepay import outbox
 from wisepay.errors import Rejected, Unavailable
 from wisepay.references import new_reference
@@ -49,11 +50,12 @@ def start_attempt(payment: Payment, *, amount: int, confirmation_token: str, pay
     MerchantNotReady; then nothing is stored.
     """
     with transaction.atomic(durable=True):
-        locked = payment.lock()
-        account = check_payable(locked, now=now)
+        locked = held(payment)
+        attempts = list(locked.attempts.all())
+        account = check_payable(locked, now=now, attempts=attempts)
         if amount not in (locked.amount, locked.full_amount) or amount <= 0:
             raise AmountChanged("The amount of this quote has changed. Please look at it again before you pay.")
-        check_limits(locked, ip=payer.ip, now=now)
+        check_limits(locked, attempts=attempts, ip=payer.ip, now=now)
         reference = new_reference()
         attempt = Attempt.objects.create(
             reference=reference,
@@ -80,13 +82,16 @@ def start_attempt(payment: Payment, *, amount: int, confirmation_token: str, pay
     return attempt
 
 
-def check_payable(payment: Payment, *, now: datetime) -> GatewayAccount:
-    """The gateway account that would take the money. Raises what `start_attempt` raises, limits apart."""
+def check_payable(payment: Payment, *, attempts: Sequence[Attempt], now: datetime) -> GatewayAccount:
+    """The gateway account that would take the money. Raises what `start_attempt` raises, limits apart.
+
+    `attempts` are all of the payment's.
+    """
     if payment.state in ("succeeded", "reversed"):
         raise AlreadyPaid("This quote is already paid.")
     if payment.state == "cancelled" or payment.is_over(now):
         raise PaymentExpired("This quote can no longer be paid. Please ask for a new one.")
-    if payment.attempts.filter(state__in=LIVE).exists():
+    if any(attempt.is_live for attempt in attempts):
         raise AttemptInProgress("A payment for this quote is being processed. Please wait for its result.")
     check_guest(payment)
     return ready_account(payment.merchant)
@@ -105,7 +110,7 @@ def check_guest(payment: Payment) -> None:
 
 def ready_account(merchant: Merchant) -> GatewayAccount:
     """The merchant's gateway account, if everything that quote payments need stands. Raises MerchantNotReady."""
-    account = GatewayAccount.objects.filter(merchant=merchant).first()
+    account: GatewayAccount | None = getattr(merchant, "gateway_account", None)
     ready = merchant.takes_payments and all(p.is_met for p in list_prerequisites(merchant))
     if account is None or not ready:
         raise MerchantNotReady(f"{merchant.name} can't take payments at the moment. Please contact them.")
@@ -201,7 +206,7 @@ def settle_attempt(attempt: Attempt, outcome: Outcome, *, by: str, now: datetime
     The same word again changes nothing. Raises IllegalTransition when money moved that must not have.
     """
     with transaction.atomic(durable=True):
-        payment = attempt.payment.lock()
+        payment = held(attempt.payment)
         current = attempt.lock()
         if not current.is_live and outcome.status in ("failed", "cancelled", "processing", "requires_action"):
             attempt.refresh_from_db()
@@ -215,7 +220,7 @@ def settle_attempt(attempt: Attempt, outcome: Outcome, *, by: str, now: datetime
             "failure_message": outcome.failure_message[:300],
         }
         reason = outcome.failure_code or outcome.status
-        moved = attempt.move_to(outcome.status, now=now, by=by, reason=reason, **learned)
+        moved = current.advance(outcome.status, now=now, by=by, reason=reason, **learned)
         if not moved:
             Attempt.objects.filter(pk=attempt.pk).update(**learned)
         elif outcome.status == "succeeded":
@@ -224,23 +229,38 @@ def settle_attempt(attempt: Attempt, outcome: Outcome, *, by: str, now: datetime
             outbox.put(f"attempt:{attempt.pk}:ended", "quotes.record_outcome", payment_id=payment.pk)
         elif outcome.status == "processing":
             outbox.put(f"attempt:{attempt.pk}:processing", "quotes.record_outcome", payment_id=payment.pk)
-    attempt.payment.refresh_from_db()
+        for name, value in {"state": current.state, "state_at": current.state_at, **learned}.items():
+            setattr(attempt, name, value)
+        attempt.payment = payment
+
+
+def held(payment: Payment) -> Payment:
+    """The payment, locked, with the merchant that was read before."""
+    locked = payment.lock()
+    locked.merchant = payment.merchant
+    return locked
 
 
 def _record_success(payment: Payment, attempt: Attempt, outcome: Outcome, *, now: datetime) -> None:
-    """The payment is paid, and everybody who has to know will be told. A step of an open transaction."""
+    """The payment is paid; one message stands for all that follows. A step of an open transaction."""
     if outcome.amount != attempt.money:
         raise ValueError(f"attempt {attempt.reference}: asked for {attempt.money}, the gateway took {outcome.amount}")
-    payment.move_to("succeeded", now=now, by="gateway", paid_amount=attempt.amount, paid_at=now)
-    outbox.put(f"payment:{payment.pk}:post", "accounting.post_payment", payment_id=payment.pk)
-    outbox.put(f"payment:{payment.pk}:outcome", "quotes.record_outcome", payment_id=payment.pk)
-    outbox.put(f"payment:{payment.pk}:receipt", "payments.email_receipt", payment_id=payment.pk)
-    notify_merchant(
-        payment.merchant,
-        event=EventNotification.Event.PREPAYMENT_PROCESSED,
-        key=f"paid:{payment.pk}",
-        title="Prepayment Processed Successfully",
-        body=f"{payment.company} paid {attempt.money} for {payment.purpose}.",
-        path=reverse("payments:detail", args=[payment.merchant.reference, payment.reference]),
-        now=now,
-    )
+    payment.advance("succeeded", now=now, by="gateway", paid_amount=attempt.amount, paid_at=now)
+    outbox.put(f"payment:{payment.pk}:succeeded", "payments.follow_success", payment_id=payment.pk)
+
+
+def follow_success(payment: Payment, *, now: datetime) -> None:
+    """Everything that follows when a payment was paid, each as a message of its own. The same again is nothing."""
+    with transaction.atomic(durable=True):
+        outbox.put(f"payment:{payment.pk}:post", "accounting.post_payment", payment_id=payment.pk)
+        outbox.put(f"payment:{payment.pk}:outcome", "quotes.record_outcome", payment_id=payment.pk)
+        outbox.put(f"payment:{payment.pk}:receipt", "payments.email_receipt", payment_id=payment.pk)
+        notify_merchant(
+            payment.merchant,
+            event=EventNotification.Event.PREPAYMENT_PROCESSED,
+            key=f"paid:{payment.pk}",
+            title="Prepayment Processed Successfully",
+            body=f"{payment.company} paid {payment.paid} for {payment.purpose}.",
+            path=reverse("payments:detail", args=[payment.merchant.reference, payment.reference]),
+            now=now,
+        )

@@ -13,8 +13,8 @@ import structlog
 from django.db import InterfaceError, OperationalError, transaction
 from django.utils import timezone
 
-from wisepay.celery import app
 from wisepay.errors import Unavailable
+from wisepay.hints import hint_on_commit
 from wisepay.logs import redact_text
 from wisepay.models import OutboxMessage
 
@@ -51,7 +51,7 @@ def put(key: str, name: str, *, run_after: datetime | None = None, **kwargs: int
     message = OutboxMessage(key=key, handler=name, kwargs=kwargs, run_after=run_after or timezone.now())
     OutboxMessage.objects.bulk_create([message], ignore_conflicts=True)
     if run_after is None or run_after <= timezone.now():
-        transaction.on_commit(lambda: hint(key))
+        hint_on_commit(key)
 
 
 def arm(key: str, name: str, *, now: datetime, **kwargs: int | str) -> None:
@@ -62,15 +62,7 @@ def arm(key: str, name: str, *, now: datetime, **kwargs: int | str) -> None:
     """
     fresh = {"handler": name, "kwargs": kwargs, "state": "pending", "run_after": now, "claim": None}
     OutboxMessage.objects.update_or_create(key=key, defaults={**fresh, "finished_at": None, "attempts": 0})
-    transaction.on_commit(lambda: hint(key))
-
-
-def hint(key: str) -> None:
-    """Tell a worker that `key` is due. Losing the hint, or the broker, loses no work."""
-    try:
-        app.send_task("wisepay.tasks.deliver", kwargs={"key": key}, ignore_result=True, retry=False)
-    except Exception as error:  # whatever the broker's client raises: the sweeper will come by
-        log.warning("outbox.hint_lost", message=key, error=type(error).__name__)
+    hint_on_commit(key)
 
 
 def deliver(key: str, *, now: datetime) -> bool:
@@ -124,7 +116,7 @@ def revive(message: OutboxMessage, *, now: datetime) -> None:
         OutboxMessage.objects.filter(pk=message.pk).exclude(state="done").update(
             state="pending", run_after=now, claim=None, finished_at=None
         )
-        transaction.on_commit(lambda: hint(message.key))
+        hint_on_commit(message.key)
 
 
 def prune(*, now: datetime) -> int:

@@ -53,23 +53,30 @@ class Stateful(models.Model):
         Needs an open transaction; the caller's copy of the row is brought up to date.
         """
         locked = self.lock()
-        if locked.state == state:
+        moved = locked.advance(state, now=now, by=by, reason=reason, **changes)
+        for name in ("state", "state_at", *changes) if moved else ():
+            setattr(self, name, getattr(locked, name))
+        if not moved:
             self.refresh_from_db()
+        return moved
+
+    def advance(self, state: str, *, now: datetime, by: str, reason: str = "", **changes: Any) -> bool:
+        """The same for a row that the caller holds: one that `lock` answered in the open transaction."""
+        if self.state == state:
             return False
-        if state not in self.TRANSITIONS.get(locked.state, frozenset()):
-            raise IllegalTransition(f"{self._meta.label_lower} {self.pk}: {locked.state} does not lead to {state}")
+        if state not in self.TRANSITIONS.get(self.state, frozenset()):
+            raise IllegalTransition(f"{self._meta.label_lower} {self.pk}: {self.state} does not lead to {state}")
         StateChange.objects.create(
             subject=self._meta.label_lower,
             subject_id=self.pk,
-            from_state=locked.state,
+            from_state=self.state,
             to_state=state,
             reason=reason[:300],
             by=by[:120],
             at=now,
         )
         type(self)._base_manager.filter(pk=self.pk).update(state=state, state_at=now, **changes)
-        self.state, self.state_at = state, now
-        for name, value in changes.items():
+        for name, value in {"state": state, "state_at": now, **changes}.items():
             setattr(self, name, value)
         return True
 

@@ -1,5 +1,6 @@
 """Rows in milliseconds and seconds, on this machine; the database is the embedded one, which never waits for a disk."""
 
+import gc
 import statistics
 import subprocess
 import sys
@@ -63,6 +64,7 @@ def test_attempt_overhead(
     """
     settings.GUEST_ATTEMPTS_PER_IP_HOUR = 10**6
     abroad: list[float] = []
+    browser = Client()
     send = HTTPAdapter.send
 
     def timed(self: HTTPAdapter, *args: Any, **kwargs: Any) -> Any:
@@ -74,20 +76,27 @@ def test_attempt_overhead(
 
     monkeypatch.setattr(HTTPAdapter, "send", timed)
     for _ in range(10):
-        attempt_overhead(house, abroad)
-    value = calmest(lambda: p99([attempt_overhead(house, abroad) for _ in range(ATTEMPTS)]) * 1000)
+        attempt_overhead(house, browser, abroad)
+    gc.collect()
+    gc.freeze()  # as wisepay.wsgi does: this process holds all of pytest, which no web process does
+    value = 1000 * calmest(lambda: p99([attempt_overhead(house, browser, abroad) for _ in range(ATTEMPTS)]))
     assert Attempt.objects.filter(state="succeeded").count() == 10 + ROUNDS * ATTEMPTS
     return value
 
 
-def attempt_overhead(house: House, abroad: list[float]) -> float:
-    """Seconds of one paid attempt that were ours."""
+def attempt_overhead(house: House, browser: Client, abroad: list[float]) -> float:
+    """Seconds of one paid attempt that were ours; `browser` keeps its handler, as a web process does."""
     quote = open_quote(house)
     token = house.confirmation_token("4242424242424242")
-    data = {"name": "Ada", "email": "ada@example.com", "amount": quote.payment.amount, "confirmation_token": token}
+    data = {
+        "name": "Accounts Payable",
+        "email": "accounts@example.com",
+        "amount": quote.payment.amount,
+        "confirmation_token": token,
+    }
     abroad.clear()
     begin = time.perf_counter()
-    Client().post(f"/pay/{quote.payment.reference}/attempts", data)
+    browser.post(f"/pay/{quote.payment.reference}/attempts", data)
     whole = time.perf_counter() - begin
     assert len(abroad) == 1
     return whole - abroad[0]
