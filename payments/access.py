@@ -1,15 +1,21 @@
 """Who may see which payment: the payer by its reference, the merchant's people by theirs."""
 
-from django.db import models
 from django.http import Http404
 
 from merchants.models import Merchant
 from payments.models import Attempt, Payment
+from wisepay.statements import Statement
+
+BY_REFERENCE = Statement(
+    lambda mark: Payment.objects.select_related("merchant__gateway_account", "company").filter(reference=mark),
+    mark="the-reference",
+)
+ATTEMPTS = Statement(lambda mark: Attempt.objects.filter(payment_id=mark).order_by("-pk"), mark=-404)
 
 
 def payment_by_reference(reference: str) -> Payment:
     """The payment of a Pay Now link; the reference is the key to it. Raises Http404."""
-    return _one(Payment.objects.select_related("merchant__gateway_account", "company").filter(reference=reference))
+    return _only(BY_REFERENCE(reference))
 
 
 def attempt_of(payment: Payment, reference: str) -> Attempt:
@@ -22,11 +28,19 @@ def attempt_of(payment: Payment, reference: str) -> Attempt:
 
 def payment_of(merchant: Merchant, reference: str) -> Payment:
     """A payment of this merchant. Raises Http404."""
-    return _one(Payment.objects.select_related("merchant", "company").filter(merchant=merchant, reference=reference))
+    rows = Payment.objects.select_related("merchant", "company")
+    return _only(list(rows.filter(merchant=merchant, reference=reference)))
 
 
-def _one(rows: models.QuerySet[Payment]) -> Payment:
-    try:
-        return rows.get()
-    except Payment.DoesNotExist:
-        raise Http404 from None
+def attempts_of(payment: Payment) -> list[Attempt]:
+    """Every attempt, the newest first."""
+    attempts = ATTEMPTS(payment.pk)
+    for attempt in attempts:
+        attempt.payment = payment
+    return attempts
+
+
+def _only(rows: list[Payment]) -> Payment:
+    if not rows:
+        raise Http404
+    return rows[0]

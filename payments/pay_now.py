@@ -12,7 +12,7 @@ from django.utils.csp import CSP
 from django.views.decorators.csp import csp_override
 from django.views.decorators.http import require_GET, require_POST
 
-from payments.access import attempt_of, payment_by_reference
+from payments.access import attempt_of, attempts_of, payment_by_reference
 from payments.errors import AttemptInProgress, CannotPay
 from payments.forms import AttemptForm
 from payments.gateways import Outcome
@@ -75,7 +75,7 @@ def invoice_details(request: HttpRequest, reference: str) -> HttpResponse:
 def guest(request: HttpRequest, reference: str) -> HttpResponse:
     """The guest's page: payer information and the Payment Element."""
     payment = payment_by_reference(reference)
-    attempts = list(payment.attempts.order_by("-pk"))
+    attempts = attempts_of(payment)
     attempt = attempts[0] if attempts else None
     if payment.state != "open" or (attempt and attempt.is_live):
         return redirect("payments:pay", reference)

@@ -11,6 +11,7 @@ from django.urls import reverse
 
 from merchants.models import EventNotification, Merchant
 from merchants.services import list_prerequisites, notify_merchant
+from payments.access import attempts_of
 from payments.errors import (
     AlreadyPaid,
     AmountChanged,
@@ -51,7 +52,7 @@ def start_attempt(payment: Payment, *, amount: int, confirmation_token: str, pay
     """
     with transaction.atomic(durable=True):
         locked = held(payment)
-        attempts = list(locked.attempts.all())
+        attempts = attempts_of(locked)
         account = check_payable(locked, now=now, attempts=attempts)
         if amount not in (locked.amount, locked.full_amount) or amount <= 0:
             raise AmountChanged("The amount of this quote has changed. Please look at it again before you pay.")

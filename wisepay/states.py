@@ -2,9 +2,12 @@
 
 from collections.abc import Mapping
 from datetime import datetime
+from functools import cache
 from typing import Any, ClassVar, Self
 
 from django.db import models, transaction
+
+from wisepay.statements import Statement
 
 
 class IllegalTransition(Exception):
@@ -84,11 +87,20 @@ class Stateful(models.Model):
         """The row as the database has it, locked until the open transaction ends."""
         if not transaction.get_connection().in_atomic_block:
             raise transaction.TransactionManagementError("a state moves only inside a transaction")
-        return type(self)._base_manager.select_for_update(of=("self",)).get(pk=self.pk)
+        rows: list[Self] = _locking(type(self))(self.pk)
+        if not rows:
+            raise type(self).DoesNotExist(f"{self._meta.label_lower} {self.pk} is gone")
+        return rows[0]
 
     def history(self) -> "models.QuerySet[StateChange]":
         """The row's steps, oldest first."""
         return StateChange.objects.filter(subject=self._meta.label_lower, subject_id=self.pk).order_by("at", "pk")
+
+
+@cache
+def _locking[S: Stateful](model: type[S]) -> Statement[S]:
+    """The query that locks one row of `model`, its SQL built once."""
+    return Statement(lambda mark: model._base_manager.select_for_update(of=("self",)).filter(pk=mark), mark=-404)
 
 
 def known_state(cls_transitions: Mapping[str, frozenset[str]], *, name: str) -> models.CheckConstraint:
