@@ -15,7 +15,7 @@ COMPANIES: list[Record] = [
         "country": "AU",
         "currency": "AUD",
         "zone": "AUSEASTERNSTANDARDTIME",
-        "currencies": ["AUD", "USD", "NZD"],
+        "currencies": ["AUD", "USD", "NZD", "JPY"],
         "year_end": (30, 6),
         "sale": "OUTPUT",
         "expense": "INPUT",

@@ -179,3 +179,12 @@ def test_two_merchants_post_to_their_own_books(house: House, stranger: House, dr
     }
     assert {house.connection.organisation_id, stranger.connection.organisation_id} <= tenants
     assert set(Posting.objects.values_list("state", flat=True)) == {"posted"}
+
+
+def test_a_currency_without_decimals_is_booked_to_the_yen(house: House, drain: Drain) -> None:
+    amounts = {"one_time_total": "165000", "tax": "0", "due_now": "165000", "full_payment_allowed": False}
+    house.open_checkout(quote={"currency": "JPY"}, amounts=amounts).pay()
+    drain()
+    assert states(house) == ALL_POSTED
+    [invoice] = [e for e in house.world.journal("xero") if e["method"] == "PUT" and e["path"].startswith("/Invoices")]
+    assert '"UnitAmount": 165000.0' in invoice["request_body"]

@@ -50,7 +50,7 @@ def test_settings_hold_what_posting_needs(app: App) -> None:
     assert [row.name for row in enabled] == ["Wise-Pay Clearing"]
     rates = {row.tax_type: row for row in api.get_tax_rates(tenant).tax_rates}
     assert (rates["BASEXCLUDED"].name, rates["OUTPUT"].effective_rate) == ("BAS Excluded", 10)
-    assert [row.code.value for row in api.get_currencies(tenant).currencies] == ["AUD", "USD", "NZD"]
+    assert [row.code.value for row in api.get_currencies(tenant).currencies] == ["AUD", "USD", "NZD", "JPY"]
     assert api.get_branding_themes(tenant).branding_themes[0].name == "Standard"
 
 
