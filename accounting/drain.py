@@ -150,7 +150,11 @@ class Drain:
         if desk.kind == "payment":
             invoice = Posting.objects.filter(payment=OuterRef("payment"), kind="invoice", state="posted")
             rows = rows.filter(Exists(invoice))
-        return list(rows.select_related("company", "payment__merchant").order_by("pk")[: self.ledger.batch_size])
+        return list(
+            rows.select_related("company", "payment__merchant", "payment__credit_note").order_by("pk")[
+                : self.ledger.batch_size
+            ]
+        )
 
     def claim(self, desk: Desk) -> list[Posting]:
         """The next batch, marked `sent` before anybody hears of it."""

@@ -34,10 +34,6 @@ class PayerCompany(models.Model):
     def __str__(self) -> str:
         return self.name
 
-    def contact_in(self, organisation_id: str) -> str:
-        """The contact's id in that organisation, or "" while it is not known there."""
-        return self.contact_id if self.organisation_id == organisation_id else ""
-
 
 def folded(name: str) -> str:
     """`name` as the accounting packages compare it: without regard to case and spacing."""
