@@ -9,13 +9,14 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import Receive, Scope, Send
 
 from sandbox.control import control_routes
 from sandbox.mailbox import service as mailbox
+from sandbox.oidc import service as oidc
 from sandbox.orderporter import service as orderporter
 from sandbox.pages import STATIC, page
 from sandbox.recorder import Recorder
@@ -25,7 +26,8 @@ from sandbox.world import World
 from sandbox.xero import service as xero
 
 TICK = 0.2
-SERVICES: list[Service] = [mailbox, orderporter, xero, stripe]
+SKIPS = {"hour": ("One hour later", 3_600), "day": ("One day later", 86_400), "week": ("Five days later", 5 * 86_400)}
+SERVICES: list[Service] = [mailbox, orderporter, xero, stripe, oidc]
 
 
 class Sandbox(Starlette):
@@ -42,7 +44,15 @@ def build_app(world: World, services: Sequence[Service] | None = None) -> Starle
 
     async def home(request: Request) -> Response:
         links = [(service.name, service.links(world)) for service in used]
-        return page("home.html", groups=[group for group in links if group[1]], world=world)
+        moved = round(world.offset.total_seconds() / 3_600)
+        return page("home.html", groups=[group for group in links if group[1]], world=world, skips=SKIPS, moved=moved)
+
+    async def skip(request: Request) -> Response:
+        chosen = SKIPS.get(str((await request.form()).get("by")))
+        if chosen is None:
+            return JSONResponse({"error": f"by is one of {', '.join(SKIPS)}"}, status_code=400)
+        world.advance(chosen[1])
+        return RedirectResponse("/", 303)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -56,6 +66,7 @@ def build_app(world: World, services: Sequence[Service] | None = None) -> Starle
 
     routes: list[BaseRoute] = [
         Route("/", home),
+        Route("/clock", skip, methods=["POST"]),
         Mount("/_control", routes=control_routes(world)),
         Mount("/static", StaticFiles(directory=STATIC)),
     ]

@@ -105,6 +105,8 @@ def record_status(quote: Quote, status: str, *, at: int, payment: dict[str, Any]
     # A redirect says less than a callback: what is known of the same outcome stays.
     kept = quote["payment"] if status == quote["status"] else NOTHING_PAID
     told = {name: value for name, value in payment.items() if value}
+    if status != quote["status"]:
+        quote["was"] = quote["status"]
     quote.update(status=status, status_at=at, payment={**kept, **told})
     note(quote, f"Wise-Pay reported: {status}.")
     return True
@@ -156,4 +158,11 @@ def contract_body(quote: Quote, *, return_url: str, callback_url: str) -> dict[s
 
 
 def _unpaid() -> dict[str, Any]:
-    return {"status": "open", "status_at": 0, "payment": dict(NOTHING_PAID), "checkout": None, "signed": None}
+    return {
+        "status": "open",
+        "was": "",
+        "status_at": 0,
+        "payment": dict(NOTHING_PAID),
+        "checkout": None,
+        "signed": None,
+    }

@@ -46,7 +46,8 @@ def take_callback(world: World, headers: Mapping[str, str], body: bytes) -> str:
     """Take over a callback once; answers recorded, duplicate, outdated, or doubtful.
 
     Doubtful: it takes back a settled payment, which a late rejection does, and so does an old callback that
-    comes again; ask Wise-Pay and call `confirm`. Raises `Forged`, `Unknown`, `Unreadable`.
+    comes again; or it fails what was on its way within the same second. Ask Wise-Pay and call `confirm`.
+    Raises `Forged`, `Unknown`, `Unreadable`.
     """
     signature = headers.get("wisepay-signature", "")
     # Real time, not the world's: the clock that signed knows nothing of a moved sandbox.
@@ -59,7 +60,7 @@ def take_callback(world: World, headers: Mapping[str, str], body: bytes) -> str:
     report = read_report(body)
     quote = _quote_of(world, report)
     moment = int(signature.partition("t=")[2].partition(",")[0])
-    if quote["status"] in SETTLED and report.get("status") not in SETTLED and _is_of_now(quote, report):
+    if _is_of_now(quote, report) and _takes_back(quote, report.get("status"), moment):
         return "doubtful"
     outcome = "recorded" if _apply(quote, report, at=moment) else "outdated"
     deliveries.append(delivery)
@@ -110,6 +111,13 @@ def _quote_of(world: World, report: dict[str, Any]) -> Quote:
         if quote["id"] == report["quote"].get("id"):
             return quote
     raise Unknown
+
+
+def _takes_back(quote: Quote, status: Any, moment: int) -> bool:
+    """Whether a report undoes what is settled, or ends within the same second what was on its way."""
+    if quote["status"] in SETTLED:
+        return status not in SETTLED
+    return status == "failed" and (quote["status"], quote["status_at"]) == ("processing", moment)
 
 
 def _is_of_now(quote: Quote, report: dict[str, Any]) -> bool:

@@ -9,7 +9,7 @@ from functools import partial
 from starlette.routing import BaseRoute, Route
 
 from sandbox.service import Base, Link, Refusal, Service
-from sandbox.stripe import charging, delivery, mandates, refunds
+from sandbox.stripe import charging, delivery, disputes, refunds
 from sandbox.stripe.api import Api
 from sandbox.stripe.errors import ApiError, too_fast
 from sandbox.stripe.faulty import remember
@@ -20,7 +20,7 @@ from sandbox.world import World
 
 ACTIONS: dict[str, Action] = {
     "settle_debit": charging.settle_debit,
-    "dispute": mandates.dispute,
+    "dispute": disputes.dispute,
     "settle_refund": refunds.settle_refund,
     "fail_refund": refunds.fail_refund,
 }

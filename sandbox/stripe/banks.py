@@ -23,12 +23,26 @@ class Bank:
     never_settles: frozenset[str] = frozenset()
 
 
+@dataclass(frozen=True)
+class Return:
+    """What the US network says of a failure; `blocks` is why Stripe will not debit the account again."""
+
+    network_code: str
+    blocks: str | None = None
+
+
 FAILURES = {
     "insufficient_funds": "The account has insufficient funds.",
     "account_closed": "The bank account has been closed.",
     "no_account": "The bank account could not be located.",
     "debit_not_authorized": "The payer says that the debit was not authorized.",
     "refer_to_customer": "The payer's bank could not process the debit.",
+}
+RETURNS = {
+    "insufficient_funds": Return("R01"),
+    "account_closed": Return("R02", "bank_account_closed"),
+    "no_account": Return("R03", "bank_account_invalid_details"),
+    "debit_not_authorized": Return("R10", "debit_not_authorized"),
 }
 BANKS: dict[str, Bank] = {
     "us_bank_account": Bank(
@@ -67,8 +81,8 @@ BANKS: dict[str, Bank] = {
         "gbp",
         "account_number",
         ("sort_code",),
-        {"22222227": "debit_not_authorized", "33333335": "refer_to_customer"},
-        frozenset({"66666660"}),
+        {"22222227": "insufficient_funds", "33333335": "debit_not_authorized"},
+        frozenset({"55555559"}),
     ),
     "acss_debit": Bank(
         "cad",
@@ -85,11 +99,27 @@ BANKS: dict[str, Bank] = {
         frozenset({"AT591904300235473203", "DE35370400440532013002"}),
     ),
 }
+TOKENS = {
+    "success": "000123456789",
+    "accountClosed": "000111111113",
+    "noAccount": "000111111116",
+    "insufficientFunds": "000222222227",
+    "debitNotAuthorized": "000333333335",
+    "dispute": "000555555559",
+    "processing": "000000000009",
+}
 
 
-def check(kind: str, given: Obj) -> str:
-    """The account's number, when all that names an account of this kind was said; raises ApiError."""
+def check(kind: str, given: Obj, billed: Obj) -> str:
+    """The account's number, when all that names account and holder was said; raises ApiError."""
     bank = BANKS[kind]
+    for field in ("name",) if kind == "us_bank_account" else ("name", "email"):
+        if not str(billed.get(field) or "").strip():
+            raise ApiError(
+                f"Missing required param: billing_details[{field}].",
+                code="parameter_missing",
+                param=f"billing_details[{field}]",
+            )
     for field in (bank.number, *bank.routing):
         if not str(given.get(field) or "").strip():
             raise ApiError(
@@ -128,7 +158,7 @@ def charged(kind: str, shown: Obj, mandate: str | None) -> Obj:
     """A charge's details of the debit."""
     hidden = ("networks", "status_details", "financial_connections_account", "generated_from")
     kept = {field: value for field, value in shown.items() if field not in hidden}
-    return {**kept, "mandate": mandate}
+    return kept if kind == "nz_bank_account" else {**kept, "mandate": mandate}
 
 
 def fate(kind: str, number: str) -> tuple[str, str | None]:

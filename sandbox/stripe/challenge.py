@@ -16,7 +16,7 @@ def wants_challenge(account: Account, behaviour: cards.Behaviour, method: Obj, o
     if options.get("authenticated"):
         return False
     if behaviour.challenge == "unless_saved":
-        return not account.private(method["id"]).get("saved")
+        return not (options.get("off_session") and account.private(method["id"]).get("saved"))
     return behaviour.challenge == "always"
 
 

@@ -9,8 +9,8 @@ from sandbox.stripe.accounts import Account
 from sandbox.stripe.challenge import next_action, wants_challenge
 from sandbox.stripe.errors import ApiError
 from sandbox.stripe.events import emit
-from sandbox.stripe.mandates import consent
-from sandbox.stripe.timers import later
+from sandbox.stripe.mandates import consent, end_mandate
+from sandbox.stripe.timers import forget, later
 
 Obj = dict[str, Any]
 DAY = 86400
@@ -181,16 +181,39 @@ def settle_debit(account: Account, name: str) -> None:
     method = account.table("payment_method")[charge["payment_method"]]
     fate, code = banks.fate(method["type"], account.private(method["id"])["bank"])
     if fate == "fails" and code:
-        message = banks.FAILURES[code]
-        charge.update(status="failed", failure_code=code, failure_message=message)
-        charge["outcome"] = shapes.outcome("issuer_declined", message, code)
-        emit(account, "charge.failed", charge)
-        error = {"charge": charge["id"], "code": code, "message": message}
-        failed(account, intent, {**error, "payment_method": method, "type": "invalid_request_error"})
+        return_debit(account, intent, code)
         return
+    clear_debit(account, intent)
+    if fate == "disputed":
+        later(account, account.world.config.get("stripe_dispute_delay", DAY), "dispute", charge["id"])
+
+
+def clear_debit(account: Account, intent: Obj) -> None:
+    """The money of a debit arrived."""
+    forget(account, "settle_debit", intent["id"])
+    charge = account.table("charge")[intent["latest_charge"]]
     charge["status"] = "succeeded"
     collect(account, charge, charge["amount"])
     emit(account, "charge.succeeded", charge)
     finish(account, intent)
-    if fate == "disputed":
-        later(account, account.world.config.get("stripe_dispute_delay", DAY), "dispute", charge["id"])
+
+
+def return_debit(account: Account, intent: Obj, code: str) -> None:
+    """The bank sent a debit back for this reason; some reasons end the payer's consent."""
+    forget(account, "settle_debit", intent["id"])
+    charge = account.table("charge")[intent["latest_charge"]]
+    method = account.table("payment_method")[charge["payment_method"]]
+    message = banks.FAILURES[code]
+    charge.update(status="failed", failure_code=code, failure_message=message)
+    charge["outcome"] = shapes.outcome("issuer_declined", message, code)
+    error: Obj = {"charge": charge["id"], "code": code, "message": message}
+    known = banks.RETURNS.get(code) if method["type"] == "us_bank_account" else None
+    if known:
+        charge["outcome"]["network_decline_code"] = error["network_decline_code"] = known.network_code
+    if known and known.blocks:
+        blocked = {"network_code": known.network_code, "reason": known.blocks}
+        method["us_bank_account"] = {**method["us_bank_account"], "status_details": {"blocked": blocked}}
+    if code == "debit_not_authorized":
+        end_mandate(account, method)
+    emit(account, "charge.failed", charge)
+    failed(account, intent, {**error, "payment_method": method, "type": "invalid_request_error"})

@@ -87,8 +87,9 @@ def check_return_url(intent: Obj, options: Obj) -> None:
     """Raise when a method of the dashboard might redirect the payer and nobody said where back to."""
     automatic = intent["automatic_payment_methods"]
     if automatic and automatic["allow_redirects"] != "never" and not options.get("return_url"):
+        kind = "PaymentIntent" if intent["object"] == "payment_intent" else "SetupIntent"
         raise ApiError(
-            "This PaymentIntent accepts payment methods enabled in your Dashboard, some of which redirect. "
+            f"This {kind} accepts payment methods enabled in your Dashboard, some of which redirect. "
             "Provide a `return_url`, or set automatic_payment_methods[allow_redirects] to never.",
             param="return_url",
         )

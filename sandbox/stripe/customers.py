@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sandbox.stripe import shapes, shapes_people
+from sandbox.stripe import methods, shapes, shapes_people
 from sandbox.stripe.calls import Call, copy_given, merge_metadata
 from sandbox.stripe.events import emit
 
@@ -18,9 +18,11 @@ def create(call: Call) -> Obj:
     customer = shapes_people.customer(account.world.id("cus", 14), account.now())
     apply(call, customer)
     if method := call.params.get("payment_method"):
-        account.find("payment_method", method, "payment_method")["customer"] = customer["id"]
+        named = methods.named(account, method)
     account.add(customer)
     emit(account, "customer.created", customer)
+    if method:
+        methods.attach_to(account, named, customer["id"])
     return customer
 
 

@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from sandbox.pages import page
 from sandbox.stripe.accounts import Account, every_account
+from sandbox.stripe.disputes import OVER, standing_against
 from sandbox.stripe.events import deliver_later
 from sandbox.stripe.money import amount_text
 from sandbox.world import World
@@ -30,7 +31,7 @@ TONES = {
 }
 
 
-def dashboard(world: World, chosen: str | None) -> Response:
+def dashboard(world: World, chosen: str | None, *, problem: str = "") -> Response:
     """One account's page; without a choice the account that was busy last."""
     accounts = sorted(every_account(world), key=busy, reverse=True)
     account = next((item for item in accounts if item.id == chosen), accounts[0] if accounts else None)
@@ -38,6 +39,8 @@ def dashboard(world: World, chosen: str | None) -> Response:
         "stripe/dashboard.html",
         accounts=[{"id": item.id, "key": item.publishable_key} for item in accounts],
         account=account,
+        problem=problem,
+        saved=[method_line(item) for item in newest(account, "payment_method") if item["customer"]],
         intents=[intent_line(account, item) for item in newest(account, "payment_intent")],
         events=[event_line(account, item) for item in newest(account, "event")],
         endpoints=list(account.table("webhook_endpoint").values()) if account else [],
@@ -59,7 +62,15 @@ def intent_line(account: Account | None, intent: Obj) -> Obj:
     error = intent["last_payment_error"]
     charge = account.table("charge").get(intent["latest_charge"] or "") if account else None
     refunded = charge["amount_refunded"] if charge else 0
+    paid = bool(charge and intent["status"] == "succeeded")
+    left = charge["amount_captured"] - refunded if charge and paid else 0
     return {
+        "left": left,
+        "method": shown_method(charge["payment_method_details"]) if charge else "",
+        "can_refund": left > 0 and not (account and charge and standing_against(account, charge)),
+        "can_dispute": left > 0 and bool(charge and not charge["disputed"]),
+        "refunds": [refund_line(item) for item in about(account, "refund", intent)],
+        "disputes": [dispute_line(item) for item in about(account, "dispute", intent)],
         "id": intent["id"],
         "amount": amount_text(intent["amount"], intent["currency"]),
         "refunded": amount_text(refunded, intent["currency"]) if refunded else "",
@@ -70,6 +81,53 @@ def intent_line(account: Account | None, intent: Obj) -> Obj:
         "description": intent["description"] or "",
         "at": clock(intent["created"]),
     }
+
+
+def about(account: Account | None, kind: str, intent: Obj) -> list[Obj]:
+    """The refunds or disputes of a payment, oldest first."""
+    found = account.table(kind).values() if account else []
+    return [item for item in found if item["payment_intent"] == intent["id"]]
+
+
+def refund_line(refund: Obj) -> Obj:
+    """A line of a payment's refunds."""
+    return {
+        "id": refund["id"],
+        "amount": amount_text(refund["amount"], refund["currency"]),
+        "status": refund["status"],
+        "tone": TONES.get(refund["status"], ""),
+    }
+
+
+def dispute_line(dispute: Obj) -> Obj:
+    """A line of a payment's disputes."""
+    return {
+        "id": dispute["id"],
+        "reason": dispute["reason"].replace("_", " "),
+        "status": dispute["status"].replace("_", " "),
+        "tone": {"won": "good", "lost": "bad"}.get(dispute["status"], "warn"),
+        "open": dispute["status"] not in OVER,
+        "answered": dispute["status"] == "under_review",
+    }
+
+
+def method_line(method: Obj) -> Obj:
+    """A line of the list of saved methods."""
+    return {
+        "id": method["id"],
+        "shown": shown_method(method),
+        "card": method["type"] == "card",
+        "customer": method["customer"],
+        "name": method["billing_details"]["name"] or "",
+    }
+
+
+def shown_method(method: Obj) -> str:
+    """A payment method in words: its kind or brand, and the last four."""
+    details = method[method["type"]]
+    words = details.get("brand") or str(method["type"]).replace("_", " ")
+    expiry = f", {details['exp_month']:02}/{details['exp_year'] % 100:02}" if "exp_year" in details else ""
+    return f"{words} ending {details['last4']}{expiry}"
 
 
 def event_line(account: Account | None, event: Obj) -> Obj:

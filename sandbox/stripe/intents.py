@@ -103,7 +103,7 @@ def method_of(account: Account, intent: Obj, given: Obj) -> Obj | None:
         method = tokens.redeem(account, token, intent)
     elif name := given.get("payment_method"):
         method = methods.named(account, name)
-        methods.usable(account, method, intent["customer"])
+        methods.usable(account, method, intent)
     elif data := given.get("payment_method_data"):
         method = methods.keep(account, *methods.build(account, data))
     else:
@@ -122,6 +122,7 @@ def method_of(account: Account, intent: Obj, given: Obj) -> Obj | None:
 def prepare(account: Account, intent: Obj, given: Obj) -> None:
     """Remember how an attempt shall run; raises ApiError before a confirmation token is used up."""
     options = account.private(intent["id"])
+    options.update({"off_session": False, "error_on_requires_action": False, "mandate": None})
     options.update({name: given[name] for name in OPTIONS if name in given})
     if token := given.get("confirmation_token"):
         tokens.lend(account, token, options)

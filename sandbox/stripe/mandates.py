@@ -1,10 +1,10 @@
-"""Mandates: the payer's consent to debits, and disputes, which end it."""
+"""Mandates: the payer's consent to debits, given once or for good, and ended by a dispute."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from sandbox.stripe import shapes, shapes_people
+from sandbox.stripe import shapes_people
 from sandbox.stripe.accounts import Account
 from sandbox.stripe.calls import Call
 from sandbox.stripe.errors import ApiError
@@ -16,15 +16,14 @@ Obj = dict[str, Any]
 def consent(account: Account, intent: Obj, method: Obj) -> str:
     """The id of a mandate for this debit, new or standing; raises ApiError when nobody consented."""
     options, hidden = account.private(intent["id"]), account.private(method["id"])
-    standing = account.table("mandate").get(options.get("mandate") or hidden.get("mandate") or "")
-    if standing and standing["status"] == "active":
-        return str(standing["id"])
-    if standing and not options.get("mandate_data"):
-        raise ApiError(
-            "The mandate of this PaymentMethod is no longer active.",
-            code="payment_method_invalid_parameter",
-            param="mandate",
-        )
+    if named := options.get("mandate"):
+        known = account.find("mandate", named, "mandate")
+    else:
+        known = account.table("mandate").get(hidden.get("mandate") or "", {})
+    if known and stands_for(known, method):
+        return str(known["id"])
+    if known and (named or not options.get("mandate_data")):
+        raise invalid(intent)
     if not options.get("mandate_data"):
         raise ApiError("Missing required param: mandate_data.", code="parameter_missing", param="mandate_data")
     multi_use = intent["object"] == "setup_intent" or bool(intent["setup_future_usage"])
@@ -33,6 +32,23 @@ def consent(account: Account, intent: Obj, method: Obj) -> str:
     account.add(mandate)
     hidden["mandate"] = mandate["id"]
     return str(mandate["id"])
+
+
+def stands_for(mandate: Obj, method: Obj) -> bool:
+    """Whether the payer's consent to debits of this method goes on."""
+    lasting = mandate["type"] == "multi_use" and mandate["status"] == "active"
+    return lasting and bool(mandate["payment_method"] == method["id"])
+
+
+def invalid(intent: Obj) -> ApiError:
+    """The refusal of a mandate that ended, or that was good for one debit only."""
+    kind = intent["object"]
+    words = "payment intent" if kind == "payment_intent" else "setup intent"
+    return ApiError(
+        f"The provided mandate is invalid and can not be used for the {words}.",
+        code=f"{kind}_mandate_invalid",
+        param="mandate",
+    )
 
 
 def acceptance_of(account: Account, given: Obj) -> Obj:
@@ -48,45 +64,15 @@ def acceptance_of(account: Account, given: Obj) -> Obj:
     return body
 
 
-def dispute(account: Account, name: str) -> None:
-    """The payer's bank takes the money of a charge back."""
-    charge = account.table("charge")[name]
-    method = account.table("payment_method")[charge["payment_method"]]
-    reason = "fraudulent" if method["type"] == "card" else "debit_not_authorized"
-    item = shapes.dispute(account.world.id("dp"), account.now(), charge, reason, method)
-    taken = shapes.balance_transaction(
-        account.world.id("txn"),
-        account.now(),
-        account.now(),
-        item,
-        amount=-charge["amount"],
-        fee=1500,
-        kind="adjustment",
-    )
-    account.add(taken)
-    item["balance_transactions"] = [taken]
-    account.add(item)
-    charge["disputed"] = True
-    emit(account, "charge.dispute.created", item)
-    emit(account, "charge.dispute.funds_withdrawn", item)
-    if item["status"] == "lost":
-        emit(account, "charge.dispute.closed", item)
-    end_mandate(account, method)
-
-
-def end_mandate(account: Account, method: Obj) -> None:
-    """A disputed debit kills the payer's consent."""
+def end_mandate(account: Account, method: Obj) -> Obj | None:
+    """The payer's consent ends: by a dispute, or because the bank was told so."""
     mandate = account.table("mandate").get(account.private(method["id"]).get("mandate") or "")
     if mandate and mandate["status"] == "active":
         mandate["status"] = "inactive"
-        emit(account, "mandate.updated", mandate)
+        emit(account, "mandate.updated", mandate, {"status": "active"})
+    return mandate
 
 
 def retrieve(call: Call) -> Obj:
     """GET /v1/mandates/{id}."""
     return call.account.find("mandate", call.path["id"], "mandate")
-
-
-def retrieve_dispute(call: Call) -> Obj:
-    """GET /v1/disputes/{id}."""
-    return call.account.find("dispute", call.path["id"], "dispute")

@@ -6,6 +6,7 @@ from typing import Any
 
 from sandbox.stripe import (
     customers,
+    disputes,
     endpoints,
     intents,
     mandates,
@@ -99,7 +100,9 @@ def payments() -> list[Operation]:
         Operation("POST", intent + "/{id}/cancel", intents.cancel, "PaymentIntentCancelParams"),
         Operation("POST", intent + "/{id}/capture", intents.capture, "PaymentIntentCaptureParams"),
         Operation("POST", setup, setups.create, "SetupIntentCreateParams"),
-        Operation("GET", setup, lister("setup_intent", f"/v1{setup}", "customer"), "SetupIntentListParams"),
+        Operation(
+            "GET", setup, lister("setup_intent", f"/v1{setup}", "customer", "payment_method"), "SetupIntentListParams"
+        ),
         Operation("GET", setup + "/{id}", setups.retrieve, "SetupIntentRetrieveParams", browser=True),
         Operation("POST", setup + "/{id}/confirm", setups.confirm, "SetupIntentConfirmParams", browser=True),
         Operation("POST", setup + "/{id}/cancel", setups.cancel, "SetupIntentCancelParams"),
@@ -121,7 +124,9 @@ def money() -> list[Operation]:
         Operation("GET", "/refunds", lister("refund", "/v1/refunds", "charge", "payment_intent"), "RefundListParams"),
         Operation("GET", "/refunds/{id}", refunds.retrieve, "RefundRetrieveParams"),
         Operation("POST", "/refunds/{id}", refunds.update, "RefundUpdateParams"),
-        Operation("GET", "/disputes/{id}", mandates.retrieve_dispute, "DisputeRetrieveParams"),
+        Operation("GET", "/disputes/{id}", disputes.retrieve, "DisputeRetrieveParams"),
+        Operation("POST", "/disputes/{id}", disputes.update, "DisputeUpdateParams"),
+        Operation("POST", "/disputes/{id}/close", disputes.close, "DisputeCloseParams"),
         Operation(
             "GET",
             "/disputes",
@@ -150,6 +155,9 @@ def people() -> list[Operation]:
         Operation("GET", "/customers/{id}", customers.retrieve, "CustomerRetrieveParams"),
         Operation("POST", "/customers/{id}", customers.update, "CustomerUpdateParams"),
         Operation("GET", "/customers/{id}/payment_methods", customer_methods, "CustomerPaymentMethodListParams"),
+        Operation(
+            "GET", "/customers/{owner}/payment_methods/{id}", methods.of_customer, "CustomerPaymentMethodRetrieveParams"
+        ),
         Operation("POST", method, methods.create, "PaymentMethodCreateParams", browser=True),
         Operation(
             "GET",
@@ -158,6 +166,7 @@ def people() -> list[Operation]:
             "PaymentMethodListParams",
         ),
         Operation("GET", method + "/{id}", methods.retrieve, "PaymentMethodRetrieveParams"),
+        Operation("POST", method + "/{id}", methods.update, "PaymentMethodUpdateParams"),
         Operation("POST", method + "/{id}/attach", methods.attach, "PaymentMethodAttachParams"),
         Operation("POST", method + "/{id}/detach", methods.detach, "PaymentMethodDetachParams"),
         Operation("POST", "/confirmation_tokens", tokens.create, None, browser=True),

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 from starlette.requests import Request
-from starlette.responses import FileResponse, RedirectResponse, Response
+from starlette.responses import FileResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from sandbox.pages import page
-from sandbox.stripe import charging, setups
+from sandbox.stripe import by_hand, charging, delivery, setups
 from sandbox.stripe.accounts import Account, by_client_secret, every_account, secret_fits
 from sandbox.stripe.challenge import return_address
 from sandbox.stripe.dashboard import dashboard, resend
@@ -83,7 +86,37 @@ class Pages:
 
     async def dashboard(self, request: Request) -> Response:
         """GET /stripe/dashboard."""
-        return dashboard(self.world, request.query_params.get("account"))
+        problem = request.query_params.get("problem", "")
+        return dashboard(self.world, request.query_params.get("account"), problem=problem)
+
+    async def act(self, request: Request) -> Response:
+        """POST /stripe/dashboard/acts/{act}: one of the buttons, then the dashboard again."""
+        said = {name: str(value) for name, value in (await request.form()).items()}
+        query = {"account": said.get("account", "")}
+        try:
+            by_hand.do(self.world, request.path_params["act"], said)
+        except ApiError as error:
+            query["problem"] = str(error)
+        except KeyError:
+            return Response("No such act", 404)
+        self.deliver()
+        return RedirectResponse(f"/stripe/dashboard?{urlencode(query)}", 303)
+
+    async def control(self, request: Request) -> Response:
+        """POST /stripe/_control: a JSON object of acts by name; the answer holds what each was done to."""
+        try:
+            orders = json.loads(await request.body() or b"{}")
+            done = by_hand.do_in_turn(self.world, orders)
+        except ApiError as error:
+            return JSONResponse(error.body(), 400)
+        except (ValueError, AttributeError) as error:
+            return JSONResponse({"error": {"type": "invalid_request_error", "message": str(error)}}, 400)
+        self.deliver()
+        return JSONResponse(done)
+
+    def deliver(self) -> None:
+        """Send the webhooks of what was just done by hand."""
+        asyncio.get_running_loop().call_soon(delivery.send_due, self.world)
 
     async def resend(self, request: Request) -> Response:
         """POST /stripe/dashboard/resend/{id}: send an event again."""
@@ -110,5 +143,7 @@ def page_routes(world: World) -> Sequence[BaseRoute]:
         Route("/3ds/{id}", pages.answered, methods=["POST"]),
         Route("/dashboard", pages.dashboard),
         Route("/dashboard/resend/{id}", pages.resend, methods=["POST"]),
+        Route("/dashboard/acts/{act}", pages.act, methods=["POST"]),
+        Route("/_control", pages.control, methods=["POST"]),
         Route("/receipts/{id}", pages.receipt),
     ]

@@ -7,9 +7,10 @@ from typing import Any
 from sandbox.stripe import cards, shapes
 from sandbox.stripe.accounts import Account
 from sandbox.stripe.calls import Call, merge_metadata
+from sandbox.stripe.disputes import standing_against
 from sandbox.stripe.errors import ApiError
 from sandbox.stripe.events import emit
-from sandbox.stripe.timers import later
+from sandbox.stripe.timers import forget, later
 
 Obj = dict[str, Any]
 
@@ -30,10 +31,10 @@ def charge_of(account: Account, given: Obj) -> Obj:
     raise ApiError("One of the following params should be provided: payment_intent, charge.")
 
 
-def check(charge: Obj, amount: int) -> None:
+def check(account: Account, charge: Obj, amount: int) -> None:
     """Raise unless so much can be given back of this charge."""
     left = charge["amount_captured"] - charge["amount_refunded"]
-    if charge["disputed"]:
+    if standing_against(account, charge):
         raise ApiError(f"Charge {charge['id']} has been charged back.", code="charge_disputed")
     if charge["refunded"]:
         raise ApiError(f"Charge {charge['id']} has already been refunded.", code="charge_already_refunded")
@@ -50,10 +51,13 @@ def check(charge: Obj, amount: int) -> None:
 
 def create(call: Call) -> Obj:
     """POST /v1/refunds."""
-    account, given = call.account, call.params
-    charge = charge_of(account, given)
+    return give_back(call.account, charge_of(call.account, call.params), call.params)
+
+
+def give_back(account: Account, charge: Obj, given: Obj) -> Obj:
+    """Refund `amount` of the charge, or all that is left; raises ApiError."""
     amount = given.get("amount", charge["amount_captured"] - charge["amount_refunded"])
-    check(charge, amount)
+    check(account, charge, amount)
     kind = charge["payment_method_details"]["type"]
     refund = shapes.refund(account.world.id("re"), account.now(), charge, amount, kind)
     refund["reason"] = given.get("reason")
@@ -76,16 +80,14 @@ def take_back(account: Account, charge: Obj, refund: Obj) -> None:
     """Move a refund's amount out of the balance."""
     charge["amount_refunded"] += refund["amount"]
     charge["refunded"] = charge["amount_refunded"] == charge["amount_captured"]
-    transaction = shapes.balance_transaction(
-        account.world.id("txn"),
-        account.now(),
-        account.now(),
-        refund,
-        amount=-refund["amount"],
-        fee=0,
-        kind="refund",
-    )
-    refund["balance_transaction"] = account.add(transaction)["id"]
+    refund["balance_transaction"] = book(account, refund, -refund["amount"], "refund")
+
+
+def book(account: Account, refund: Obj, amount: int, kind: str) -> str:
+    """The id of a new line in the balance, in minor units."""
+    name, now = account.world.id("txn"), account.now()
+    line = shapes.balance_transaction(name, now, now, refund, amount=amount, fee=0, kind=kind)
+    return str(account.add(line)["id"])
 
 
 def settle_refund(account: Account, name: str) -> None:
@@ -98,13 +100,19 @@ def settle_refund(account: Account, name: str) -> None:
 
 
 def fail_refund(account: Account, name: str) -> None:
-    """The payer's bank sent a refund back."""
+    """The payer's bank sent a refund back: the money is the merchant's again."""
     refund = account.table("refund")[name]
+    if refund["status"] not in ("pending", "succeeded"):
+        return
+    for timer in ("settle_refund", "fail_refund"):
+        forget(account, timer, name)
     charge = account.table("charge")[refund["charge"]]
     refund["status"] = "failed"
     charge["amount_refunded"] -= refund["amount"]
     charge["refunded"] = False
+    book(account, refund, refund["amount"], "refund_failure")
     emit(account, "refund.updated", refund)
+    emit(account, "charge.refund.updated", refund)
     emit(account, "refund.failed", refund)
 
 

@@ -9,6 +9,7 @@ from sandbox.stripe.accounts import Account, secret_fits
 from sandbox.stripe.calls import Call, copy_given, merge_metadata
 from sandbox.stripe.challenge import next_action, wants_challenge
 from sandbox.stripe.charging import NOT_AUTHENTICATED
+from sandbox.stripe.checks import check_confirm_only, check_return_url
 from sandbox.stripe.errors import ApiError, unexpected_state
 from sandbox.stripe.events import emit
 from sandbox.stripe.mandates import consent
@@ -26,11 +27,17 @@ def create(call: Call) -> Obj:
     intent = shapes.setup_intent(name, f"{name}_secret_{account.world.id('s', 25)[2:]}", account.now())
     choose_types(intent, given)
     apply(account, intent, given)
+    if given.get("confirm"):
+        prepare(account, intent, given)
+    else:
+        check_confirm_only(given)
     method = method_of(account, intent, given)
+    if given.get("confirm") and method is None:
+        raise missing_method(intent)
     account.add(intent)
     emit(account, "setup_intent.created", intent)
-    if given.get("confirm"):
-        attempt(account, intent, method, given)
+    if given.get("confirm") and method:
+        attempt(account, intent, method)
     return intent
 
 
@@ -41,8 +48,19 @@ def choose_types(intent: Obj, given: Obj) -> None:
     if allowed is None:
         redirects = (automatic or {}).get("allow_redirects", "always")
         intent["automatic_payment_methods"] = {"allow_redirects": redirects, "enabled": True}
-    known = ("card", *banks.BANKS)
-    intent["payment_method_types"] = [kind for kind in allowed or known if kind in known]
+    elif automatic and automatic.get("enabled"):
+        raise ApiError(
+            "Say either automatic_payment_methods or allowed_payment_method_types, not both.",
+            param="allowed_payment_method_types",
+        )
+    known, banned = ("card", *banks.BANKS), given.get("excluded_payment_method_types") or []
+    intent["payment_method_types"] = [kind for kind in allowed or known if kind in known and kind not in banned]
+    if not intent["payment_method_types"]:
+        raise ApiError(
+            "No valid payment method types for this SetupIntent.",
+            code="setup_intent_invalid_parameter",
+            param="allowed_payment_method_types",
+        )
 
 
 def apply(account: Account, intent: Obj, given: Obj) -> None:
@@ -60,13 +78,34 @@ def method_of(account: Account, intent: Obj, given: Obj) -> Obj | None:
         method = tokens.redeem(account, token, intent)
     elif name := given.get("payment_method"):
         method = methods.named(account, name)
-        methods.usable(account, method, intent["customer"])
+        methods.usable(account, method, intent)
     elif data := given.get("payment_method_data"):
         method = methods.keep(account, *methods.build(account, data))
     else:
         return account.table("payment_method").get(intent["payment_method"] or "")
+    if method["type"] not in intent["payment_method_types"]:
+        raise ApiError(
+            f"The PaymentMethod provided ({method['type']}) is not allowed for this SetupIntent. Its "
+            f"types are: {', '.join(intent['payment_method_types'])}.",
+            code="setup_intent_invalid_parameter",
+            param="payment_method",
+        )
     intent.update(payment_method=method["id"], status="requires_confirmation")
     return method
+
+
+def prepare(account: Account, intent: Obj, given: Obj) -> None:
+    """Remember how an attempt shall run; raises ApiError before a confirmation token is used up."""
+    options = account.private(intent["id"])
+    options.update({name: given[name] for name in OPTIONS if name in given})
+    if token := given.get("confirmation_token"):
+        tokens.lend(account, token, options)
+    check_return_url(intent, options)
+
+
+def missing_method(intent: Obj) -> ApiError:
+    """The refusal to confirm an intent without a method to keep."""
+    return unexpected_state(intent, "confirm", "it's missing a payment method")
 
 
 def found(call: Call) -> Obj:
@@ -90,7 +129,11 @@ def confirm(call: Call) -> Obj:
     if call.browser:
         given.setdefault("use_stripe_sdk", True)
     apply(call.account, intent, given)
-    attempt(call.account, intent, method_of(call.account, intent, given), given)
+    prepare(call.account, intent, given)
+    method = method_of(call.account, intent, given)
+    if method is None:
+        raise missing_method(intent)
+    attempt(call.account, intent, method)
     return intent
 
 
@@ -104,12 +147,9 @@ def cancel(call: Call) -> Obj:
     return intent
 
 
-def attempt(account: Account, intent: Obj, method: Obj | None, given: Obj) -> None:
+def attempt(account: Account, intent: Obj, method: Obj) -> None:
     """Ask the payer's bank to allow later charges; raises the 402 of Stripe when it does not."""
-    if method is None:
-        raise unexpected_state(intent, "confirm", "it's missing a payment method")
     options = account.private(intent["id"])
-    options.update({name: given[name] for name in OPTIONS if name in given})
     intent.update(next_action=None, last_setup_error=None)
     if method["type"] == "card":
         behaviour = cards.behaviour_of(account.private(method["id"]).get("card") or "")

@@ -214,8 +214,8 @@ def refund(name: str, created: int, charge: Obj, amount: int, kind: str) -> Obj:
     }
 
 
-def dispute(name: str, created: int, charge: Obj, reason: str, method: Obj) -> Obj:
-    """A dispute of a whole charge; of a card it wants an answer, of a bank debit it is lost at once."""
+def dispute(name: str, created: int, charge: Obj, amount: int, reason: str, method: Obj) -> Obj:
+    """A dispute of a charge; of a card it wants an answer, of a bank debit it is lost at once."""
     card = method["type"] == "card"
     details: Obj = {"type": method["type"]}
     if card:
@@ -225,7 +225,7 @@ def dispute(name: str, created: int, charge: Obj, reason: str, method: Obj) -> O
     return {
         "id": name,
         "object": "dispute",
-        "amount": charge["amount"],
+        "amount": amount,
         "balance_transactions": [],
         "charge": charge["id"],
         "created": created,

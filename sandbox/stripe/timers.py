@@ -18,6 +18,11 @@ def later(account: Account, seconds: float, what: str, name: str) -> None:
     account.world.changed()
 
 
+def forget(account: Account, what: str, name: str) -> None:
+    """Take back what was set for `later`."""
+    account.data["timers"] = [timer for timer in account.data["timers"] if (timer["do"], timer["id"]) != (what, name)]
+
+
 def run_due(world: World, actions: dict[str, Action]) -> None:
     """Do what is due, in the order of the clock; an action may set further timers."""
     now = world.now().timestamp()

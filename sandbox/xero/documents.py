@@ -40,6 +40,7 @@ class Kind:
     prefix: str
     unique: str
     due_date: bool
+    deleted_frees_number: bool
 
 
 INVOICE = Kind(
@@ -53,6 +54,7 @@ INVOICE = Kind(
     prefix="INV-",
     unique="Invoice # must be unique.",
     due_date=True,
+    deleted_frees_number=True,
 )
 NOTE = Kind(
     table="credit_notes",
@@ -65,6 +67,7 @@ NOTE = Kind(
     prefix="CN-",
     unique="Credit note # must be unique.",
     due_date=False,
+    deleted_frees_number=False,
 )
 
 
@@ -72,9 +75,14 @@ def find(org: Organisation, kind: Kind, ref: Any) -> Record | None:
     """A copy of the document with this id or number."""
     found = org.get(kind.table, ref)
     if found is None and ref:
-        rows = [row for row in org.by(kind.table, kind.number_field, ref) if row["Status"] != "DELETED"]
-        found = dict(rows[0]) if rows else None
+        rows = [row for row in org.by(kind.table, kind.number_field, ref) if holds_number(kind, row)]
+        found = dict(min(rows, key=lambda row: row["Status"] == "DELETED")) if rows else None
     return found
+
+
+def holds_number(kind: Kind, row: Record) -> bool:
+    """Whether the number is taken: a deleted draft of an invoice gives it free, everything else keeps it."""
+    return not kind.deleted_frees_number or bool(row["Status"] != "DELETED")
 
 
 def create(call: Call, kind: Kind, sent: Record) -> Record:
@@ -212,9 +220,9 @@ class Draft:
         self.document[self.kind.number_field] = str(number or "")
 
     def _rival(self, row: Record) -> bool:
-        """A deleted draft gives its number free; a voided document keeps it."""
+        """Another sales document that holds the same number."""
         same = row[self.kind.id_field] == self.document[self.kind.id_field]
-        return not same and row["Status"] != "DELETED" and row["Type"] == self.kind.sale
+        return not same and holds_number(self.kind, row) and row["Type"] == self.kind.sale
 
     def _next_number(self) -> str:
         count = len(self.org.table(self.kind.table)) + 1

@@ -6,13 +6,14 @@ from collections.abc import Callable
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from sandbox.pages import page
 from sandbox.world import World
-from sandbox.xero import views
+from sandbox.xero import bookkeeper, views
 from sandbox.xero.books import Organisation, Record, every, find
+from sandbox.xero.errors import InvalidError
 
 SHOWN = 200
 
@@ -39,6 +40,7 @@ class Books:
             Route("/", self.home),
             Route("/organisations/{slug}", self.organisation),
             Route("/organisations/{slug}/{table}/{key}", self.document),
+            Route("/organisations/{slug}/{table}/{key}/{act}", self.act, methods=["POST"]),
         ]
 
     async def home(self, request: Request) -> Response:
@@ -62,13 +64,47 @@ class Books:
 
     async def document(self, request: Request) -> Response:
         """One invoice or credit note."""
+        return self.shown(request)
+
+    def shown(self, request: Request, problem: str = "") -> Response:
+        """The document that the path names, with what is wrong with the last act, if anything."""
         org = find(self.world, request.path_params["slug"])
         shown = VIEWS.get(request.path_params["table"])
         row = org.table(shown[0]).get(request.path_params["key"]) if org and shown else None
         if org is None or shown is None or row is None:
             return absent("document")
-        context: dict[str, Any] = {"kind": shown[1], "number": row[shown[2]]}
-        return page("xero_document.html", org=org, document=shown[3](org, row), **context)
+        gone = [org.table("payments")[key] for key in row["PaymentIDs"]]
+        context: dict[str, Any] = {
+            "kind": shown[1],
+            "number": row[shown[2]],
+            "gone": [views.payment(org, each) for each in gone if each["Status"] == "DELETED"],
+            "targets": targets(org, row) if "Allocations" in row else [],
+            "problem": problem,
+        }
+        status = 422 if problem else 200
+        return page("xero_document.html", status=status, org=org, document=shown[3](org, row), **context)
+
+    async def act(self, request: Request) -> Response:
+        """A bookkeeper's button below a document, then the document again."""
+        table, key = request.path_params["table"], request.path_params["key"]
+        org, act = find(self.world, request.path_params["slug"]), request.path_params["act"]
+        if org is None or table not in VIEWS or act not in bookkeeper.ACTS:
+            return absent("document")
+        said = {name: str(value) for name, value in (await request.form()).items() if value}
+        said["credit_note" if table == "credit-notes" else "invoice"] = key
+        try:
+            bookkeeper.do(org, act, said)
+        except (InvalidError, ValueError) as refusal:
+            return self.shown(request, " ".join(str(word) for word in refusal.args))
+        self.world.changed()
+        return RedirectResponse(f"/xero/organisations/{org.data['slug']}/{table}/{key}", 303)
+
+
+def targets(org: Organisation, note: Record) -> list[Record]:
+    """The approved invoices that a credit note could go to."""
+    same = ("ContactID", "CurrencyCode")
+    rows = (row for row in org.table("invoices").values() if all(row[name] == note[name] for name in same))
+    return [row for row in rows if row["Status"] == "AUTHORISED" and row["Type"] + "CREDIT" == note["Type"]]
 
 
 VIEWS: dict[str, tuple[str, str, str, Callable[[Organisation, Record], Record]]] = {

@@ -1,4 +1,4 @@
-"""What people can do to the practice Xero from outside: disconnect, revoke, lock, archive, fill."""
+"""What people can do to the practice Xero from outside: disconnect, revoke, lock, fill, keep the books."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from sandbox.world import World
-from sandbox.xero import contacts, documents, payments
+from sandbox.xero import bookkeeper, contacts, documents, payments
 from sandbox.xero.books import Organisation, Record, every, find
 from sandbox.xero.calls import Call
 from sandbox.xero.documents import INVOICE, NOTE
@@ -42,6 +42,7 @@ class Steering:
             "archive_account": lambda order: self.account(order, "ARCHIVED"),
             "restore_account": lambda order: self.account(order, "ACTIVE"),
             "create": self.create,
+            **{name: self.by_hand(name) for name in bookkeeper.ACTS},
         }
 
     def routes(self) -> list[BaseRoute]:
@@ -116,10 +117,19 @@ class Steering:
             raise ValueError("no such account")
         org.put("accounts", found["AccountID"], {**found, "Status": status})
 
+    def by_hand(self, name: str) -> Callable[[Any], None]:
+        """An act of a bookkeeper; the order is one object or a list of them, each with its `organisation`."""
+
+        def act(order: Any) -> None:
+            for said in order if isinstance(order, list) else [order]:
+                bookkeeper.do(self.organisation(said), name, said)
+
+        return act
+
     def create(self, order: Any) -> None:
         """Write Contacts, Invoices, CreditNotes, Payments into `organisation`, uncounted."""
         org = self.organisation(order)
-        call = Call(org=org, client="practice", path={}, params={"unitdp": "4"})
+        call = bookkeeper.call_for(org)
         try:
             for name, make in MAKERS.items():
                 for sent in order.get(name, []):

@@ -252,7 +252,31 @@ def test_a_late_failure_of_a_bank_debit_arrives_by_callback(sandbox: Running, wi
     call_back(sandbox, quote, "failed", at=now, error="The bank returned the debit.")
     page = requests.get(quote["url"], timeout=10).text
     assert outcome(page) == "failed"
+    assert "The bank refused the payment." in page
     assert "The bank returned the debit." in page
+    assert "Accept and Pay" in page
+
+
+def test_a_failure_in_the_second_of_the_processing_is_asked_about(sandbox: Running, wisepay: Counterpart) -> None:
+    quote = quote_like(sandbox, "one-time")
+    accept(quote)
+    now = int(time.time())
+    about = {"id": quote["id"], "version": quote["version"]}
+    wisepay.known = {"id": "chk_1", "status": "failed", "quote": about, "payment": None}
+    call_back(sandbox, quote, "processing", at=now)
+    assert "on its way" in requests.get(quote["url"], timeout=10).text
+    assert call_back(sandbox, quote, "failed", at=now).json() == {"result": "recorded"}
+    assert wisepay.asked == ["/api/cpq/v1/checkouts/chk_1"]
+    assert again(sandbox, quote)["status"] == "failed"
+
+
+def test_a_saved_method_is_shown_by_callback(sandbox: Running, wisepay: Counterpart) -> None:
+    quote = quote_like(sandbox, "recurring")
+    accept(quote)
+    assert call_back(sandbox, quote, "saved", amount=None, reference="WP-3").json() == {"result": "recorded"}
+    page = requests.get(quote["url"], timeout=10).text
+    assert outcome(page) == "saved"
+    assert "Nothing was charged now; reference WP-3." in page
 
 
 def test_a_callback_against_a_settled_payment_is_checked_with_wisepay(sandbox: Running, wisepay: Counterpart) -> None:
@@ -268,6 +292,7 @@ def test_a_callback_against_a_settled_payment_is_checked_with_wisepay(sandbox: R
     wisepay.known["status"] = "failed"
     assert call_back(sandbox, quote, "failed", at=now - 3).json() == {"result": "recorded"}
     assert again(sandbox, quote)["status"] == "failed"
+    assert "The bank sent the payment back." in requests.get(quote["url"], timeout=10).text
     assert set(wisepay.asked) == {"/api/cpq/v1/checkouts/chk_1"}
 
 

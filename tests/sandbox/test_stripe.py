@@ -14,6 +14,7 @@ from sandbox.launch import Running
 
 CARD_ONLY: Any = {"allowed_payment_method_types": ["card"]}
 RETURN = "https://shop.example/back"
+PAYER = {"name": "Harbour Dental", "email": "accounts@harbourdental.example"}
 
 
 @pytest.fixture
@@ -36,6 +37,12 @@ def start(client: stripe.StripeClient, key: str | None = None, **said: Any) -> s
     return client.v1.payment_intents.create(params, {"idempotency_key": key} if key else {})
 
 
+def set_up(client: stripe.StripeClient, key: str | None = None, **said: Any) -> stripe.SetupIntent:
+    """The same for a method to keep."""
+    params: Any = said
+    return client.v1.setup_intents.create(params, {"idempotency_key": key} if key else {})
+
+
 def pay(client: stripe.StripeClient, method: str = "pm_card_visa", **more: Any) -> stripe.PaymentIntent:
     said: Any = {"amount": 1099, "currency": "usd", "confirm": True, "payment_method": method}
     return start(client, **{**said, **CARD_ONLY, **more})
@@ -48,6 +55,7 @@ def token(sandbox: Running, kind: str = "card", **fields: str) -> str:
     form |= {f"payment_method_data[{kind}][{k}]": v for k, v in (fields or card).items()}
     if kind != "card":
         form["mandate_data[customer_acceptance][type]"] = "online"
+        form |= {f"payment_method_data[billing_details][{k}]": v for k, v in PAYER.items()}
     answer = requests.post(f"{sandbox.url}/stripe/v1/confirmation_tokens", data=form, timeout=5)
     assert answer.status_code == 200, answer.text
     return str(answer.json()["id"])

@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, FrameLocator, Page, expect, sync_playwr
 from sandbox.browser_tests import find_chromium
 from sandbox.launch import Running
 from tests.sandbox.receiver import Receiver
-from tests.sandbox.test_stripe import client_for, start
+from tests.sandbox.test_stripe import RETURN, client_for, set_up, start
 
 pytestmark = pytest.mark.browser
 CARD_FRAME = "iframe[title='Secure payment input frame']"
@@ -33,10 +33,15 @@ const query = new URLSearchParams(location.search);
 if (query.get("theme") === "night") document.body.className = "dark";
 const stripe = Stripe("pk_test_merchant");
 const kinds = (query.get("kinds") || "card").split(",");
-const elements = stripe.elements({{ mode: "payment", amount: 1099, currency: "usd", paymentMethodTypes: kinds,
+const mode = query.get("mode") || "payment";
+const elements = stripe.elements({{ mode, currency: query.get("currency") || "usd", paymentMethodTypes: kinds,
+  ...(mode === "payment" ? {{ amount: 1099 }} : {{}}), setupFutureUsage: query.get("future") || undefined,
   appearance: {{ theme: query.get("theme") || "stripe",
     variables: {{ colorPrimary: "#7a3ff2", borderRadius: "8px" }} }} }});
-const element = elements.create("payment");
+const never = query.get("never") ? {{ name: "never", email: "never" }} : {{}};
+const element = elements.create("payment", {{ fields: {{ billingDetails: never }} }});
+window.change = (options) => elements.update(options);
+const payer = query.get("never") === "silent" ? {{}} : {{ name: "Ada Payer", email: "ada@example.com" }};
 window.heard = [];
 element.on("ready", () => window.heard.push("ready"));
 element.on("change", (event) => window.heard.push(event.complete ? "complete" : "change"));
@@ -46,12 +51,13 @@ document.getElementById("pay").addEventListener("click", async () => {{
   const checked = await elements.submit();
   if (checked.error) return say({{ stage: "submit", code: checked.error.code }});
   const made = await stripe.createConfirmationToken({{ elements, params: {{
-    payment_method_data: {{ billing_details: {{ name: "Ada Payer", email: "ada@example.com" }} }} }} }});
+    payment_method_data: {{ billing_details: payer }} }} }}).catch((error) => ({{ error: {{ code: error.message }} }}));
   say(made.error ? {{ stage: "token", code: made.error.code }} : {{ token: made.confirmationToken.id }});
 }});
 window.next = async (clientSecret) => {{
   const found = await stripe.handleNextAction({{ clientSecret }});
-  say(found.error ? {{ code: found.error.code }} : {{ status: found.paymentIntent.status }});
+  const intent = found.paymentIntent || found.setupIntent;
+  say(found.error ? {{ code: found.error.code }} : {{ kind: intent.object, status: intent.status }});
 }};
 window.confirm_here = async (clientSecret) => {{
   const found = await stripe.confirmPayment({{ elements, clientSecret, redirect: "if_required" }});
@@ -199,7 +205,110 @@ def test_a_bank_account_is_typed_and_debited(client: stripe.StripeClient, page: 
     frame = page.frame_locator(CARD_FRAME)
     frame.get_by_text("US bank account").click()
     frame.get_by_label("Name on the account").fill("Ada Payer")
+    frame.get_by_label("Email").fill("ada@example.com")
     frame.get_by_label("Routing number").fill("110000000")
     frame.get_by_label("Account number").fill("000123456789")
     picture(page, "bank")
     assert paid(client, made_token(page)).status == "processing"
+
+
+def saved(client: stripe.StripeClient, token: str, *kinds: str) -> stripe.SetupIntent:
+    customer = client.v1.customers.create({"name": "Ada Payer"}).id
+    params: Any = {"customer": customer, "confirm": True, "confirmation_token": token, "usage": "off_session"}
+    params |= {"allowed_payment_method_types": list(kinds), "use_stripe_sdk": True, "return_url": RETURN}
+    return set_up(client, **params)
+
+
+@pytest.mark.parametrize(
+    ("button", "answer"), [("Complete", "succeeded"), ("Fail", "setup_intent_authentication_failure")]
+)
+def test_a_card_is_saved_after_the_bank_asked(
+    client: stripe.StripeClient, page: Page, shop: str, button: str, answer: str
+) -> None:
+    page.goto(f"{shop}/?mode=setup")
+    frame = fill(page, "4000002500003155")
+    expect(frame.get_by_text("future payments")).to_be_visible()
+    setup = saved(client, made_token(page), "card")
+    assert setup.status == "requires_action"
+    page.evaluate("(secret) => { window.next(secret); }", setup.client_secret)
+    page.frame_locator(SECURE_FRAME).get_by_role("button", name=button).click()
+    expect(page.locator("#result")).to_contain_text(answer)
+    assert (client.v1.setup_intents.retrieve(setup.id).status == "succeeded") == (button == "Complete")
+
+
+def test_a_direct_debit_is_agreed_to_on_a_phone(client: stripe.StripeClient, page: Page, shop: str) -> None:
+    page.set_viewport_size({"width": 320, "height": 640})
+    page.goto(f"{shop}/?mode=setup&currency=aud&kinds=card,au_becs_debit&theme=night")
+    frame = page.frame_locator(CARD_FRAME)
+    frame.get_by_text("BECS direct debit").click()
+    expect(frame.get_by_text("You accept the Direct Debit Request")).to_be_visible()
+    expect(frame.get_by_text("your bank account for later payments")).to_be_visible()
+    frame.get_by_label("Name on the account").fill("Ada Payer")
+    frame.get_by_label("Email").fill("ada@example")
+    page.get_by_role("button", name="Pay", exact=True).click()
+    expect(page.locator("#result")).to_contain_text("incomplete_email")
+    frame.get_by_label("Email").fill("ada@example.com")
+    frame.get_by_label("BSB").fill("000-000")
+    frame.get_by_label("Account number").fill("000123456")
+    wide = frame.locator("html").evaluate("(root) => root.scrollWidth > root.clientWidth")
+    picture(page, "phone-becs")
+    setup = saved(client, made_token(page), "card", "au_becs_debit")
+    assert (wide, setup.status) == (False, "succeeded")
+    assert client.v1.mandates.retrieve(str(setup.mandate)).customer_acceptance.online
+
+
+def test_a_new_amount_keeps_what_was_typed_and_new_kinds_bring_tabs(page: Page, shop: str) -> None:
+    page.goto(shop)
+    frame = fill(page)
+    page.evaluate("window.change({ amount: 5000 })")
+    expect(frame.get_by_label("Card number")).to_have_value("4242 4242 4242 4242")
+    expect(frame.get_by_text("US bank account")).to_have_count(0)
+    page.evaluate("window.change({ paymentMethodTypes: ['card', 'us_bank_account'] })")
+    frame.get_by_text("US bank account").click()
+    expect(frame.get_by_text("ACH network")).to_be_visible()
+    expect(frame.get_by_text("once, for this amount")).to_be_visible()
+    page.evaluate("window.change({ setupFutureUsage: 'off_session' })")
+    expect(frame.get_by_text("now and for later payments")).to_be_visible()
+    page.evaluate("window.change({ paymentMethodTypes: ['card'] })")
+    expect(frame.get_by_label("Card number")).to_be_visible()
+
+
+def test_what_the_shop_asks_itself_is_not_asked_twice(client: stripe.StripeClient, page: Page, shop: str) -> None:
+    for never in ("silent", "told"):
+        page.goto(f"{shop}/?kinds=us_bank_account&never={never}")
+        frame = page.frame_locator(CARD_FRAME)
+        frame.get_by_label("Routing number").fill("110000000")
+        frame.get_by_label("Account number").fill("000123456789")
+        expect(frame.get_by_label("Name on the account")).to_have_count(0)
+        if never == "silent":
+            page.get_by_role("button", name="Pay", exact=True).click()
+            expect(page.locator("#result")).to_contain_text("billing_details.name")
+    assert paid(client, made_token(page)).status == "processing"
+
+
+@pytest.mark.parametrize(
+    ("kind", "currency", "fields"),
+    [
+        (
+            "nz_bank_account",
+            "nzd",
+            {"Bank code": "11", "Branch code": "0000", "Account number": "0000000", "Suffix": "010"},
+        ),
+        ("bacs_debit", "gbp", {"Sort code": "108800", "Account number": "00012345"}),
+        (
+            "acss_debit",
+            "cad",
+            {"Institution number": "000", "Transit number": "11000", "Account number": "000123456789"},
+        ),
+        ("sepa_debit", "eur", {"IBAN": "AT321904300235473204"}),
+    ],
+)
+def test_the_other_debits_have_simple_forms(
+    client: stripe.StripeClient, page: Page, shop: str, kind: str, currency: str, fields: dict[str, str]
+) -> None:
+    page.goto(f"{shop}/?kinds={kind}&currency={currency}")
+    frame = page.frame_locator(CARD_FRAME)
+    for label, value in {"Name on the account": "Ada Payer", "Email": "ada@example.com", **fields}.items():
+        frame.get_by_label(label, exact=True).fill(value)
+    intent = paid(client, made_token(page), currency=currency, allowed_payment_method_types=[kind])
+    assert intent.status == "processing"

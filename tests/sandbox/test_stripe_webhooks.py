@@ -147,6 +147,21 @@ def test_the_story_of_a_bank_debit(sandbox: Running, client: stripe.StripeClient
     assert types(received) == ["payment_intent.processing", "payment_intent.succeeded", "charge.dispute.created"]
 
 
+def test_what_a_person_does_at_stripe_arrives(
+    sandbox: Running, client: stripe.StripeClient, receiver: Receiver
+) -> None:
+    listen(client, receiver, "charge.refunded", "charge.dispute.created", "payment_method.detached")
+    customer = client.v1.customers.create({"name": "Ada"}).id
+    intent = pay(client, customer=customer, setup_future_usage="off_session")
+    sandbox.post("/stripe/_control", {"refund": {"payment_intent": intent.id, "amount": 99}, "dispute": intent.id})
+    form = {"payment_method": str(intent.payment_method)}
+    sandbox.session.post(f"{sandbox.url}/stripe/dashboard/acts/detach", data=form, timeout=5).raise_for_status()
+    received = receiver.wait(lambda items: len(items) >= 3)
+    assert sorted(types(received)) == ["charge.dispute.created", "charge.refunded", "payment_method.detached"]
+    told = [json.loads(item.body)["data"]["object"] for item in received]
+    assert {item.get("payment_intent") for item in told} == {intent.id, None}
+
+
 def test_the_dashboard_shows_and_resends(sandbox: Running, client: stripe.StripeClient, receiver: Receiver) -> None:
     listen(client, receiver, "payment_intent.succeeded")
     intent = pay(client, description="Quote 7")

@@ -74,19 +74,23 @@
 
   /* What to ask for each kind of payment method */
   const bankField = (name, label, check, more) => ({ name, label, check: check || needed(label), inputMode: "numeric", autocomplete: "off", wide: true, ...more });
-  const owner = { name: "owner", label: "Name on the account", check: needed("Name on the account"), autocomplete: "name", wide: true };
+  const checkMail = (text) => (/^[^@\s]+@[^@\s]+\.[^@\s]+$/.test(text.trim()) ? null : wrong("incomplete_email", "Your email is incomplete."));
+  const OWNER = [
+    { name: "owner", asks: "name", label: "Name on the account", check: needed("Name on the account"), autocomplete: "name", wide: true },
+    { name: "email", asks: "email", label: "Email", check: checkMail, autocomplete: "email", inputMode: "email", wide: true },
+  ];
   const FIELDS = {
     card: [
       { name: "number", label: "Card number", check: checkNumber, format: groupCard, placeholder: "1234 1234 1234 1234", autocomplete: "cc-number", inputMode: "numeric", wide: true },
       { name: "expiry", label: "Expiration date", check: checkExpiry, format: groupExpiry, placeholder: "MM / YY", autocomplete: "cc-exp", inputMode: "numeric" },
       { name: "cvc", label: "Security code", check: checkCvc, format: (text) => digits(text).slice(0, brandOf(digits(value("number"))) === "amex" ? 4 : 3), placeholder: "CVC", autocomplete: "cc-csc", inputMode: "numeric" },
     ],
-    us_bank_account: [owner, bankField("routing_number", "Routing number", exactly("The routing number", 9)), bankField("account_number", "Account number")],
-    au_becs_debit: [owner, bankField("bsb_number", "BSB", exactly("A BSB", 6)), bankField("account_number", "Account number")],
-    nz_bank_account: [owner, bankField("bank_code", "Bank code", exactly("The bank code", 2), { wide: false }), bankField("branch_code", "Branch code", exactly("The branch code", 4), { wide: false }), bankField("account_number", "Account number", exactly("The account number", 7), { wide: false }), bankField("suffix", "Suffix", null, { wide: false })],
-    bacs_debit: [owner, bankField("sort_code", "Sort code", exactly("A sort code", 6)), bankField("account_number", "Account number", exactly("The account number", 8))],
-    acss_debit: [owner, bankField("institution_number", "Institution number", exactly("The institution number", 3)), bankField("transit_number", "Transit number", exactly("The transit number", 5)), bankField("account_number", "Account number")],
-    sepa_debit: [owner, bankField("iban", "IBAN", needed("IBAN"), { inputMode: "text" })],
+    us_bank_account: [...OWNER, bankField("routing_number", "Routing number", exactly("The routing number", 9)), bankField("account_number", "Account number")],
+    au_becs_debit: [...OWNER, bankField("bsb_number", "BSB", exactly("A BSB", 6)), bankField("account_number", "Account number")],
+    nz_bank_account: [...OWNER, bankField("bank_code", "Bank code", exactly("The bank code", 2), { wide: false }), bankField("branch_code", "Branch code", exactly("The branch code", 4), { wide: false }), bankField("account_number", "Account number", exactly("The account number", 7), { wide: false }), bankField("suffix", "Suffix", null, { wide: false })],
+    bacs_debit: [...OWNER, bankField("sort_code", "Sort code", exactly("A sort code", 6)), bankField("account_number", "Account number", exactly("The account number", 8))],
+    acss_debit: [...OWNER, bankField("institution_number", "Institution number", exactly("The institution number", 3)), bankField("transit_number", "Transit number", exactly("The transit number", 5)), bankField("account_number", "Account number")],
+    sepa_debit: [...OWNER, bankField("iban", "IBAN", needed("IBAN"), { inputMode: "text" })],
   };
 
   const input = (name) => document.getElementById(`field-${name}`);
@@ -139,10 +143,14 @@
     document.getElementById(`field-${field.name}-error`).textContent = problem ? problem.message : "";
   }
 
-  function wantsCountry() {
+  /* Whether the page around us leaves this billing detail to us. */
+  function wants(detail) {
     const asked = state.element.fields?.billingDetails;
-    return !(asked === "never" || asked?.address === "never" || asked?.address?.country === "never");
+    return !(asked === "never" || asked?.[detail] === "never");
   }
+
+  const wantsCountry = () => wants("address") && state.element.fields?.billingDetails?.address?.country !== "never";
+  const fieldsNow = () => FIELDS[state.kind].filter((field) => !field.asks || wants(field.asks));
 
   function country() {
     const preset = state.element.defaultValues?.billingDetails?.address?.country;
@@ -155,10 +163,10 @@
   }
 
   function build() {
-    holder.replaceChildren(...FIELDS[state.kind].map(draw));
+    holder.replaceChildren(...fieldsNow().map(draw));
     if (state.kind === "card" && wantsCountry()) holder.append(country());
-    const preset = state.element.defaultValues?.billingDetails?.name;
-    if (preset && input("owner")) input("owner").value = preset;
+    const preset = state.element.defaultValues?.billingDetails || {};
+    for (const field of OWNER) if (preset[field.asks] && input(field.name)) input(field.name).value = preset[field.asks];
     kindsBox.hidden = state.kinds.length < 2;
     kindsBox.replaceChildren(kindsBox.querySelector("legend") || "", ...state.kinds.map(choice));
     showTerms();
@@ -179,13 +187,26 @@
     return make("label", { className: "kind" }, radio, make("span", { textContent: NAMES[kind] }));
   }
 
+  /* What a payer agrees to with a debit; Stripe words these per scheme, these are ours. */
+  const ONCE = "By continuing you authorise this business to debit your bank account once, for this amount.";
+  const LATER = "By continuing you authorise this business to debit your bank account for later payments that you agree on.";
+  const SAVED = "By continuing you authorise this business to debit your bank account now and for later payments that you agree on.";
+  const MANDATES = {
+    us_bank_account: "The debit goes through the ACH network and may be corrected if it was wrong. You can end the authorisation by telling the business.",
+    au_becs_debit: "You accept the Direct Debit Request and its service agreement (practice user id 000000), and you confirm that you may sign alone for this account.",
+    nz_bank_account: "You accept the direct debit authority and its terms, and you confirm that you may sign alone for this account.",
+    bacs_debit: "Your payments are protected by the Direct Debit Guarantee.",
+    acss_debit: "This is a pre-authorized debit agreement; you waive the notice before the first debit and may cancel at any time.",
+    sepa_debit: "Your bank pays back a debit that you ask back within eight weeks. Your rights are in a statement that you can get from your bank.",
+  };
+
   function showTerms() {
     const wanted = state.element.terms?.[state.kind];
     const debit = state.kind !== "card";
     const saving = state.options.mode === "setup" || Boolean(state.options.setupFutureUsage);
     terms.hidden = wanted === "never" ? !debit : !(debit || saving || wanted === "always");
     terms.textContent = debit
-      ? "By paying you allow this business to debit your bank account for this amount, and you may dispute a debit with your bank."
+      ? `${state.options.mode === "setup" ? LATER : saving ? SAVED : ONCE} ${MANDATES[state.kind]}`
       : "By giving your card you allow this business to charge it for future payments under its terms.";
   }
 
@@ -195,7 +216,7 @@
   }
 
   function changed() {
-    const fields = FIELDS[state.kind];
+    const fields = fieldsNow();
     const content = { empty: fields.every((field) => !value(field.name)), complete: fields.every((field) => !field.check(value(field.name))), value: { type: state.kind }, collapsed: false };
     const text = JSON.stringify(content);
     if (text !== state.last) say("change", content);
@@ -203,7 +224,7 @@
   }
 
   function validate() {
-    const problems = FIELDS[state.kind].map((field) => [field, field.check(value(field.name))]);
+    const problems = fieldsNow().map((field) => [field, field.check(value(field.name))]);
     problems.forEach(([field, problem]) => show(field, problem));
     const first = problems.find(([, problem]) => problem);
     if (!first) return { selectedPaymentMethod: state.kind };
@@ -216,12 +237,12 @@
       const expiry = digits(value("expiry"));
       return { number: digits(value("number")), exp_month: Number(expiry.slice(0, 2)), exp_year: 2000 + Number(expiry.slice(2)), cvc: value("cvc") };
     }
-    return Object.fromEntries(FIELDS[state.kind].filter((field) => field.name !== "owner").map((field) => [field.name, value(field.name).trim()]));
+    return Object.fromEntries(FIELDS[state.kind].filter((field) => !field.asks).map((field) => [field.name, value(field.name).trim()]));
   }
 
   function billing(given) {
     const chosen = value("country") ? { country: value("country") } : {};
-    const owned = value("owner") ? { name: value("owner") } : {};
+    const owned = Object.fromEntries(OWNER.filter((field) => value(field.name)).map((field) => [field.asks, value(field.name).trim()]));
     const preset = state.element.defaultValues?.billingDetails || {};
     return { ...preset, ...owned, ...given, address: { ...preset.address, ...chosen, ...given?.address } };
   }
@@ -302,11 +323,23 @@
   const ANSWERS = {
     validate,
     token,
-    update: (settings) => { applyOptions(settings); showTerms(); return {}; },
+    update: async (settings) => { applyOptions(settings); await chooseKinds(); return {}; },
     focus: () => { holder.querySelector("input")?.focus(); return {}; },
     blur: () => { document.activeElement?.blur(); return {}; },
     clear: () => { build(); changed(); return {}; },
   };
+
+  /* Show other tabs only when others are wanted: what was typed shall outlive a new amount. */
+  async function chooseKinds(first) {
+    const kinds = (await kindsOf()).filter((kind) => FIELDS[kind]);
+    if (!first && kinds.join() === state.kinds.join()) {
+      showTerms();
+      return;
+    }
+    state.kinds = kinds;
+    if (first || !kinds.includes(state.kind)) state.kind = kinds[0] || "card";
+    build();
+  }
 
   async function begin(settings, port) {
     state.port = port;
@@ -316,13 +349,11 @@
     port.onmessage = async ({ data }) => port.postMessage({ answer: data.number, value: await ANSWERS[data.ask](data.value) });
     new ResizeObserver(() => say("height", Math.ceil(form.getBoundingClientRect().height))).observe(form);
     try {
-      state.kinds = (await kindsOf()).filter((kind) => FIELDS[kind]);
+      await chooseKinds(true);
     } catch (error) {
       say("loaderror", { error });
       return;
     }
-    state.kind = state.kinds[0] || "card";
-    build();
     say("ready", {});
   }
 

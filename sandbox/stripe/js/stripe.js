@@ -40,6 +40,14 @@
     return (appearance || {}).theme === "night";
   }
 
+  /* A billing detail that the Element was told never to ask for has to come with the call. */
+  function promised(asked, given) {
+    for (const detail of ["name", "email", "phone"]) {
+      const silent = asked === "never" || asked?.[detail] === "never";
+      demand(!silent || given?.[detail] !== undefined, `fields.billingDetails.${detail} is "never": pass it as params.payment_method_data.billing_details.${detail}.`);
+    }
+  }
+
   /* One Payment Element: an iframe of the sandbox's, spoken to through a private port. */
   class PaymentElement {
     constructor(elements, options) {
@@ -239,6 +247,7 @@
     async createConfirmationToken({ elements, params } = {}) {
       demand(elements, "createConfirmationToken() needs elements.");
       demand(elements.submitted, "elements.submit() must be called, without an error, before createConfirmationToken().");
+      promised(elements.element.options.fields?.billingDetails, params?.payment_method_data?.billing_details);
       const found = await elements.element.ask("token", params || {});
       return found.error ? { error: found.error } : { confirmationToken: found.value };
     }

@@ -1,0 +1,145 @@
+"""Everything that people who pay and people who refund need of the vendors, judged by the vendors' contracts."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import stripe
+from xero_python.accounting import models
+
+from sandbox.launch import ROOT, Running
+from tests.sandbox.test_stripe import RETURN, answer, client_for, pay, set_up, token
+from tests.sandbox.test_stripe_debits import ACCOUNTS, debit_of
+from tests.sandbox.xero_app import App, invoice, note, payment
+
+CHECK = Path(os.environ.get("CONTRACTS") or ROOT.parent / "shared" / "contracts") / "check.py"
+PRESENT: Any = {"summarize_errors": False}
+
+
+@pytest.mark.skipif(not CHECK.exists(), reason="the vendors' contracts are not beside this project")
+@pytest.mark.parametrize("vendor", ["stripe", "xero"])
+def test_the_traffic_of_everybody_keeps_the_vendors_contract(sandbox: Running, tmp_path: Path, vendor: str) -> None:
+    keep_books(App(sandbox).connect()) if vendor == "xero" else take_money(sandbox)
+    exchanges = sandbox.journal(vendor)
+    journal = tmp_path / "journal.jsonl"
+    journal.write_text("".join(json.dumps(each) + "\n" for each in exchanges))
+    command = [sys.executable, str(CHECK), str(journal), "--service", vendor]
+    judged = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert judged.returncode == 0, judged.stdout + judged.stderr
+    assert len(exchanges) >= {"stripe": 60, "xero": 15}[vendor]
+
+
+def take_money(sandbox: Running) -> None:
+    """Customers, saved methods, debits, refunds, disputes."""
+    client = client_for(sandbox, "sk_test_merchant")
+    customer = client.v1.customers.create({"name": "Harbour Dental", "metadata": {"payer": "p-1"}}).id
+    client.v1.customers.retrieve(customer)
+    setup_and_use(sandbox, client, customer)
+    intents = [
+        debit_of(sandbox, client, kind, customer=customer, setup_future_usage="off_session") for kind in ACCOUNTS
+    ]
+    closed = debit_of(sandbox, client, "us_bank_account", account={"account_number": "000111111113"})
+    disputed = debit_of(sandbox, client, "us_bank_account", account={"account_number": "000555555559"})
+    sandbox.advance(3 * 86400)
+    sandbox.advance(86400)
+    for intent in [*intents, closed, disputed]:
+        client.v1.payment_intents.retrieve(
+            intent.id, {"expand": ["latest_charge.balance_transaction", "payment_method"]}
+        )
+    client.v1.disputes.list({"payment_intent": disputed.id})
+    refund_and_quarrel(sandbox, client, intents[0].id)
+    client.v1.payment_intents.list({"limit": 100, "expand": ["data.latest_charge"]})
+    mandate: Any = client.v1.charges.list({"payment_intent": disputed.id}).data[0].payment_method_details
+    client.v1.mandates.retrieve(mandate.us_bank_account.mandate)
+    client.v1.events.list({"limit": 100})
+    client.v1.balance.retrieve()
+
+
+def setup_and_use(sandbox: Running, client: stripe.StripeClient, customer: str) -> None:
+    """Save a card after its bank asked, use it, change it, give it up; fail to save another."""
+    number = {"exp_month": "12", "exp_year": "34", "cvc": "123"}
+    params: Any = {"customer": customer, "confirm": True, "usage": "off_session", "return_url": RETURN}
+    params |= {"allowed_payment_method_types": ["card"], "use_stripe_sdk": True}
+    asked: Any = set_up(client, **params, confirmation_token=token(sandbox, number="4000002760003184", **number))
+    answer(asked, "complete")
+    done: Any = client.v1.setup_intents.retrieve(asked.id, {"expand": ["payment_method"]})
+    kept = str(done.payment_method.id)
+    with pytest.raises(stripe.CardError):
+        set_up(client, **params, confirmation_token=token(sandbox, number="4000000000000002", **number))
+    with pytest.raises(stripe.CardError):
+        pay(client, kept, customer=customer, off_session=True)
+    seen = pay(client, kept, customer=customer, use_stripe_sdk=True)
+    answer(seen, "complete")
+    client.v1.setup_intents.list({"created": {"gte": 1}, "limit": 100})
+    client.v1.payment_methods.update(kept, {"card": {"exp_month": 3}})
+    sandbox.post("/stripe/_control", {"renew": kept})
+    client.v1.customers.payment_methods.list(customer, {"limit": 100})
+    client.v1.payment_methods.detach(kept)
+    client.v1.payment_methods.retrieve(kept)
+    other = client.v1.setup_intents.create({"customer": customer, "allowed_payment_method_types": ["card"]})
+    client.v1.setup_intents.cancel(other.id)
+
+
+def refund_and_quarrel(sandbox: Running, client: stripe.StripeClient, debit: str) -> None:
+    """Refund a card and a debit, well and badly; win and lose a dispute."""
+    paid = [pay(client, customer=client.v1.customers.create({}).id) for _ in range(3)]
+    part: Any = {"payment_intent": paid[0].id, "amount": 500, "reason": "requested_by_customer", "metadata": {"r": "1"}}
+    client.v1.refunds.create(part, {"idempotency_key": "r-1"})
+    slow = client.v1.refunds.create({"payment_intent": debit})
+    with pytest.raises(stripe.InvalidRequestError):
+        client.v1.refunds.create({"payment_intent": debit})
+    sandbox.post("/stripe/_control", {"fail_refund": slow.id})
+    client.v1.refunds.retrieve(slow.id)
+    client.v1.refunds.list({"payment_intent": paid[0].id})
+    for intent, words in ((paid[1], "winning_evidence"), (paid[2], "losing_evidence")):
+        made = sandbox.post("/stripe/_control", {"dispute": intent.id})["dispute"]
+        client.v1.disputes.update(made["id"], {"evidence": {"uncategorized_text": words}})
+        client.v1.disputes.retrieve(made["id"])
+        client.v1.charges.retrieve(made["charge"])
+
+
+def keep_books(app: App) -> None:
+    """Drafts approved, deleted, voided; allocations; payments made and taken back; refunds; lists."""
+    api, tenant = app.api(), app.tenant
+    api.create_invoices(tenant, {"Invoices": [invoice("PF1"), invoice("INV-1", "300.00")]}, unitdp=4, **PRESENT)
+    drafts = [note(f"PF_CR{n}", Status="DRAFT") for n in range(3)]
+    made = api.create_credit_notes(tenant, {"CreditNotes": drafts}, unitdp=4, **PRESENT).credit_notes
+    wanted = zip(made, ("AUTHORISED", "DELETED", "AUTHORISED"), strict=True)
+    moved = [models.CreditNote(credit_note_id=row.credit_note_id, status=status) for row, status in wanted]
+    for key in ("k-1", "k-2"):
+        api.update_or_create_credit_notes(
+            tenant, models.CreditNotes(credit_notes=moved), idempotency_key=key, unitdp=4, **PRESENT
+        )
+    spend(app, made[0].credit_note_id, made[2].credit_note_id)
+    api.get_credit_notes(tenant, page=1, page_size=2, where='CreditNoteNumber=="PF_CR0"')
+    api.get_contacts(tenant, page=1, page_size=2, summary_only=True, search_term="bay", include_archived=True)
+    api.get_payments(tenant, page=1, page_size=10, where='Status=="AUTHORISED"')
+    api.get_invoices(tenant, page=1, page_size=1000, statuses=["AUTHORISED", "PAID"], invoice_numbers=["PF1"])
+
+
+def spend(app: App, first: str, second: str) -> None:
+    """Use two approved notes: one against an invoice and back again, one as a refund."""
+    api, tenant = app.api(), app.tenant
+    # Not models.Invoice: the library would send its HasAttachments, which the contract has as read-only.
+    target = {"InvoiceID": api.get_invoice(tenant, "INV-1").invoices[0].invoice_id}
+    entry = {"Invoice": target, "Amount": 110.0, "Date": "2026-05-03"}
+    kept = api.create_credit_note_allocation(
+        tenant, first, {"Allocations": [entry]}, idempotency_key="a-1", **PRESENT
+    ).allocations[0]
+    api.get_credit_note(tenant, first)
+    api.delete_credit_note_allocations(tenant, first, kept.allocation_id)
+    void = models.CreditNotes(credit_notes=[models.CreditNote(credit_note_id=first, status="VOIDED")])
+    api.update_or_create_credit_notes(tenant, void, idempotency_key="v-1", **PRESENT)
+    refund = {**payment("", "110.00"), "CreditNote": {"CreditNoteID": second}}
+    del refund["Invoice"]
+    rows = api.create_payments(tenant, {"Payments": [payment("PF1", "110.00"), refund]}, **PRESENT).payments
+    for row in rows:
+        api.delete_payment(
+            tenant, row.payment_id, models.PaymentDelete(status="DELETED"), idempotency_key=row.payment_id
+        )
