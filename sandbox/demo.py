@@ -169,6 +169,7 @@ def block(facts: dict[str, Any]) -> str:
         ("2. The merchant's side", facts["web"]),
         ("   e-mail", merchant["email"]),
         ("   password", merchant["password"]),
+        ("   code", "in the mailbox below"),
         ("3. Mail that was sent", facts["mailbox"]),
         ("4. Practice Stripe, Xero", facts["sandbox"]),
     ]

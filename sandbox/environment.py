@@ -40,6 +40,12 @@ def vendor_addresses(sandbox_url: str) -> dict[str, str]:
         "XERO_API_URL": f"{sandbox_url}/xero/api.xro/2.0",
         "XERO_CLIENT_ID": "sandbox-client",
         "XERO_CLIENT_SECRET": "sandbox-secret",
+        "XERO_OIDC_CLIENT_ID": "sandbox-sign-on",
+        "XERO_OIDC_CLIENT_SECRET": "sandbox-sign-on-secret",
+        "XERO_OIDC_SERVER_URL": f"{sandbox_url}/oidc/xero",
+        "MICROSOFT_OIDC_CLIENT_ID": "sandbox-sign-on",
+        "MICROSOFT_OIDC_CLIENT_SECRET": "sandbox-sign-on-secret",
+        "MICROSOFT_OIDC_SERVER_URL": f"{sandbox_url}/oidc/microsoft",
     }
 
 

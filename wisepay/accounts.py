@@ -1,11 +1,137 @@
-"""How django-allauth behaves here: people are invited, nobody signs up from the street."""
+"""How django-allauth behaves here: people are invited, a mailed code is the least, secrets are encrypted."""
 
+import smtplib
+import time
+from typing import Any
+
+import structlog
 from allauth.account.adapter import DefaultAccountAdapter
-from django.http import HttpRequest
+from allauth.account.authentication import get_authentication_records
+from allauth.account.models import EmailAddress, Login
+from allauth.core.exceptions import ImmediateHttpResponse
+from allauth.mfa.adapter import DefaultMFAAdapter
+from allauth.mfa.models import Authenticator
+from django.conf import settings
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.http import urlencode
+
+from wisepay.limits import forget_codes, is_one_code_too_many
+from wisepay.models import User
+from wisepay.secrets import Secret
+from wisepay.social.proof import proved_twice
+from wisepay.two_factor import has_second_factor, needs_second_factor
+
+logger = structlog.get_logger(__name__)
+LOGIN_CODE = "account/email/login_code"
+OFFERED = "app_offered"
+OFFER_AGAIN = 30 * 24 * 3600  # seconds
+PURPOSE = "mfa_authenticator.data"
+
+
+def ensure_address(user: User, *, verified: bool = False) -> None:
+    """Let allauth know the address that `user` signs in with; `verified` when they came by a link mailed to it."""
+    email = user.email.lower()
+    row = EmailAddress.objects.filter(user=user, email=email).first()
+    if row is None:
+        is_first = not EmailAddress.objects.filter(user=user, primary=True).exists()
+        EmailAddress.objects.create(user=user, email=email, primary=is_first, verified=verified)
+    elif verified and not row.verified:
+        EmailAddress.objects.filter(pk=row.pk).update(verified=True)
 
 
 class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
-    """Merchant users are made by `manage.py create_merchant`."""
+    """Accounts are made by `manage.py create_merchant`, by invitation, and in the checkout."""
 
     def is_open_for_signup(self, request: HttpRequest) -> bool:
         return False
+
+    def authenticate(self, request: HttpRequest, **credentials: Any) -> User | None:
+        """Nobody by an address that is not theirs yet: allauth would take one that waits to be verified."""
+        user: User | None = super().authenticate(request, **credentials)
+        email = credentials.get("email")
+        return None if user and email and user.email.lower() != email.lower() else user
+
+    def pre_login(self, request: HttpRequest, user: User, **kwargs: Any) -> HttpResponse | None:
+        answer: HttpResponse | None = super().pre_login(request, user, **kwargs)
+        if answer is None:
+            ensure_address(user)
+        return answer
+
+    def is_login_by_code_required(self, login: Login) -> bool:
+        """Whether a mailed code is asked for: never beside an app or a key, nor after a provider's own proof."""
+        if login.user is None or has_second_factor(login.user) or proved_twice(login):
+            return False
+        return needs_second_factor(login.user)
+
+    def post_login(self, request: HttpRequest, user: User, **kwargs: Any) -> HttpResponse:
+        """Where the person wanted to go; after a mailed code by way of the offer of something better."""
+        answer: HttpResponse = super().post_login(request, user, **kwargs)
+        if self._last_method(user) != "code":
+            return answer
+        forget_codes(user)
+        if OFFERED in request.COOKIES:
+            return answer
+        offer = redirect(f"{reverse('two_factor_offer')}?{urlencode({'next': answer['Location']})}")
+        offer.set_cookie(OFFERED, "1", OFFER_AGAIN, secure=settings.SECURE, httponly=True, samesite="Lax")
+        return offer
+
+    def _last_method(self, user: User) -> str:
+        records = get_authentication_records(self.request, user)
+        return str(records[-1]["method"]) if records else ""
+
+    def is_reauthentication_required(self, *, app: str, **kwargs: Any) -> bool:
+        """A sign-in of the last minutes is proof enough here; `wisepay.reauthentication` is stricter."""
+        records = get_authentication_records(self.request, self.request.user)
+        return not (records and records[-1]["at"] > time.time() - settings.ACCOUNT_REAUTHENTICATION_TIMEOUT)
+
+    def confirm_email(self, request: HttpRequest, email_address: EmailAddress) -> bool:
+        """Verify a changed address, unless somebody else signs in with it."""
+        if User.objects.filter(email__iexact=email_address.email).exclude(pk=email_address.user_id).exists():
+            messages.error(request, "This address can't be used.")
+            return False
+        return bool(super().confirm_email(request, email_address))
+
+    def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
+        """Send one mail now. Answers the request with 429 after too many codes, with 503 without a mail server."""
+        if template_prefix == LOGIN_CODE and is_one_code_too_many(email):
+            raise ImmediateHttpResponse(too_many(self.request))
+        try:
+            super().send_mail(template_prefix, email, {**context, "public_url": settings.PUBLIC_URL})
+        except smtplib.SMTPRecipientsRefused:
+            logger.warning("mail_refused", template=template_prefix)
+        except (OSError, smtplib.SMTPException) as error:
+            logger.warning("mail_not_sent", template=template_prefix, error=type(error).__name__)
+            title = "We can't send mail at the moment. Please try again in a minute"
+            raise ImmediateHttpResponse(render(self.request, "error.html", {"title": title}, status=503)) from error
+
+    def send_notification_mail(self, *args: Any, **kwargs: Any) -> None:
+        """Tell the person what was changed. What is done stays done, so a silent mail server is only logged."""
+        try:
+            super().send_notification_mail(*args, **kwargs)
+        except ImmediateHttpResponse:
+            logger.warning("notification_not_sent", template=args[0] if args else "")
+
+
+class MfaAdapter(DefaultMFAAdapter):  # type: ignore[misc]
+    """Keeps the secrets of apps and recovery codes encrypted, and calls keys after people's words."""
+
+    def encrypt(self, text: str) -> str:
+        return Secret.of(text, purpose=PURPOSE).stored
+
+    def decrypt(self, encrypted_text: str) -> str:
+        return Secret(encrypted_text, PURPOSE).reveal()
+
+    def get_public_key_credential_rp_entity(self) -> dict[str, str]:
+        return {**super().get_public_key_credential_rp_entity(), "name": "Wise-Pay"}
+
+    def generate_authenticator_name(self, user: User, type: Any) -> str:  # noqa: A002
+        """A name to begin with, for example Passkey 2."""
+        return f"Passkey {Authenticator.objects.filter(user=user, type=type).count() + 1}"
+
+
+def too_many(request: HttpRequest) -> HttpResponse:
+    """The page after too many attempts."""
+    return render(request, "error.html", {"title": "Too many attempts. Wait a while, then try again"}, status=429)

@@ -5,10 +5,10 @@ from django.utils.module_loading import autodiscover_modules
 
 
 class WisepayConfig(AppConfig):
-    """Finds every floor's outbox handlers and doctor's questions once Django is ready."""
+    """Finds every floor's outbox handlers, doctor's questions and voters once Django is ready."""
 
     name = "wisepay"
     verbose_name = "Wise-Pay ground"
 
     def ready(self) -> None:
-        autodiscover_modules("handlers", "checkup")
+        autodiscover_modules("handlers", "checkup", "voters")

@@ -33,8 +33,12 @@ INSTALLED_APPS = [
     "connections",
     "merchants",
     "wisepay",
+    "wisepay.social",
     "allauth",
     "allauth.account",
+    "allauth.mfa",
+    "allauth.socialaccount",
+    "allauth.usersessions",
     "django_htmx",
     "django.contrib.admin",
     "django.contrib.auth",
@@ -96,13 +100,40 @@ AUTH_PASSWORD_VALIDATORS = [
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "/"
 ACCOUNT_ADAPTER = "wisepay.accounts.AccountAdapter"
+ACCOUNT_FORMS = {"confirm_login_code": "wisepay.sign_in.CodeForm", "reset_password": "wisepay.sign_in.ResetForm"}
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
 ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
-ACCOUNT_EMAIL_VERIFICATION = "none"
+# The mailed code of the first sign-in verifies an address as well, so most people never meet the extra link.
+ACCOUNT_EMAIL_VERIFICATION = "mandatory"
+ACCOUNT_CHANGE_EMAIL = True
+ACCOUNT_EMAIL_NOTIFICATIONS = True
+ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
+ACCOUNT_DEFAULT_HTTP_PROTOCOL = "https" if SECURE else "http"
 ACCOUNT_LOGOUT_REDIRECT_URL = "/accounts/login/"
+ACCOUNT_LOGIN_BY_CODE_FORMAT = {"numeric": True, "length": 6, "dashed": False}
+ACCOUNT_LOGIN_BY_CODE_TIMEOUT = 600
+ACCOUNT_LOGIN_BY_CODE_SUPPORTS_RESEND = True
+ACCOUNT_REAUTHENTICATION_REQUIRED = True
 ACCOUNT_REAUTHENTICATION_TIMEOUT = 300
-ACCOUNT_RATE_LIMITS = {"login_failed": "10/m/ip,5/5m/key", "reauthenticate": "5/m/user"}
+ACCOUNT_RATE_LIMITS = {"login_failed": "10/m/ip,5/5m/key", "reauthenticate": "5/m/user", "confirm_email": "3/5m/key"}
+MFA_ADAPTER = "wisepay.accounts.MfaAdapter"
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_TOTP_ISSUER = "Wise-Pay"
+MFA_TOTP_TOLERANCE = 1
+SOCIALACCOUNT_ADAPTER = "wisepay.social.adapter.SocialAdapter"
+# A provider without a client id shows no button. EMAIL_IS_VERIFIED: it sends no `email_verified`, yet it checks.
+XERO_OIDC_CLIENT_ID = env.str("XERO_OIDC_CLIENT_ID", default="")
+XERO_OIDC_CLIENT_SECRET = env.str("XERO_OIDC_CLIENT_SECRET", default="")
+XERO_OIDC_SERVER_URL = env.str("XERO_OIDC_SERVER_URL", default="https://identity.xero.com")
+XERO_OIDC_EMAIL_IS_VERIFIED = env.bool("XERO_OIDC_EMAIL_IS_VERIFIED", default=False)
+MICROSOFT_OIDC_CLIENT_ID = env.str("MICROSOFT_OIDC_CLIENT_ID", default="")
+MICROSOFT_OIDC_CLIENT_SECRET = env.str("MICROSOFT_OIDC_CLIENT_SECRET", default="")
+MICROSOFT_OIDC_SERVER_URL = env.str(
+    "MICROSOFT_OIDC_SERVER_URL", default="https://login.microsoftonline.com/organizations/v2.0"
+)
+MICROSOFT_OIDC_EMAIL_IS_VERIFIED = env.bool("MICROSOFT_OIDC_EMAIL_IS_VERIFIED", default=False)
 TRUSTED_PROXY_COUNT = env.int("TRUSTED_PROXY_COUNT", default=0)
 ALLAUTH_TRUSTED_PROXY_COUNT = TRUSTED_PROXY_COUNT
 
@@ -151,6 +182,7 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 256 * 1024
 # ---- limits against card testing ----------------------------------------------------------------
 DECLINES_PER_PAYMENT = 5
 GUEST_ATTEMPTS_PER_IP_HOUR = env.int("GUEST_ATTEMPTS_PER_IP_HOUR", default=10)
+ATTEMPTS_PER_USER_HOUR = env.int("ATTEMPTS_PER_USER_HOUR", default=30)
 
 # ---- the outside world --------------------------------------------------------------------------
 STRIPE_API_BASE = env.str("STRIPE_API_BASE", default="https://api.stripe.com")

@@ -1,21 +1,29 @@
 """Every path of the site; apps are named by strings, so the ground imports none of them."""
 
+from allauth.socialaccount.models import SocialApp, SocialToken
+from allauth.usersessions.models import UserSession
 from django.contrib import admin
 from django.urls import include, path
 
 from wisepay.views import alive, ready
 
+# Their pages ask for a user name, which nobody has here, or would show what nobody needs to see.
+admin.site.unregister([SocialApp, SocialToken, UserSession])
 urlpatterns = [
     path("", include("merchants.urls")),
     path("", include("connections.urls")),
+    path("", include("payers.urls")),
+    path("", include("payments.payer_admin_urls")),
     path("", include("payments.urls")),
     path("", include("accounting.urls")),
+    path("", include("accounting.portal_urls")),
     path("", include("quotes.urls")),
-    path("accounts/", include("allauth.account.urls")),
+    path("accounts/", include("wisepay.sign_in_urls")),
     path("operators/", admin.site.urls),
     path("health/alive", alive),
     path("health/ready", ready),
 ]
 handler404 = "wisepay.views.not_found"
 handler500 = "wisepay.views.server_error"
+handler429 = "wisepay.accounts.too_many"
 handler403 = "wisepay.views.forbidden"

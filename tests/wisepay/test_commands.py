@@ -11,7 +11,9 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from merchants.models import Membership, Merchant
+from sandbox.launch import Running
 from tests.people import House
+from tests.signing_in import sign_in
 from wisepay import outbox
 from wisepay.models import OutboxMessage, User
 from wisepay.outbox import HANDLERS
@@ -115,7 +117,7 @@ def test_the_doctor_names_everything_that_is_broken(
         assert any(subject in line for line in bad), subject
 
 
-def test_an_operator_lets_a_merchant_in_who_can_sign_in(db: None) -> None:
+def test_an_operator_lets_a_merchant_in_who_can_sign_in(db: None, world: Running) -> None:
     found = said(
         "create_merchant",
         "Northwind IT",
@@ -128,9 +130,8 @@ def test_an_operator_lets_a_merchant_in_who_can_sign_in(db: None) -> None:
     assert merchant.reference in found
     assert merchant.time_zone == "Australia/Sydney"
     assert merchant.memberships.get().role == Membership.Role.ADMIN
-    client = Client()
-    answer = client.post("/accounts/login/", {"login": "admin@northwind-it.example", "password": password})
-    assert (answer.status_code, answer["Location"]) == (302, "/")
+    sign_in(client := Client(), world, "admin@northwind-it.example", password)
+    assert client.get("/")["Location"] == f"/m/{merchant.reference}/"
 
 
 def test_a_second_merchant_of_the_same_admin_keeps_the_password(db: None) -> None:

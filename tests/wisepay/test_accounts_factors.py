@@ -1,0 +1,257 @@
+"""Authenticator apps, recovery codes and passkeys: set up, asked for, used once, taken away."""
+
+import json
+import re
+from html import unescape
+from typing import Any
+
+import pytest
+from allauth.mfa.models import Authenticator
+from django.test import Client
+
+from tests.passkey import Passkey
+from tests.people import PASSWORD, House
+from tests.signing_in import (
+    AUTHENTICATE,
+    LOGIN,
+    app_code,
+    enrol_app,
+    factors_of,
+    give_password,
+    is_signed_in,
+    mails,
+    sign_in,
+)
+from wisepay.accounts import ensure_address
+
+ACTIVATE = "/accounts/2fa/totp/activate/"
+RECOVERY = "/accounts/2fa/recovery-codes/"
+ADD_KEY = "/accounts/2fa/webauthn/add/"
+KEY_LOGIN = "/accounts/2fa/webauthn/login/"
+
+
+def at_localhost() -> Client:
+    """A browser at the only host where passkeys work without TLS."""
+    return Client(SERVER_NAME="localhost")
+
+
+def page_data(client: Client, path: str) -> dict[str, Any]:
+    """What a page hands its script."""
+    found = re.search(r'<script id="js_data"[^>]*>(.*?)</script>', client.get(path).content.decode())
+    assert found
+    data: dict[str, Any] = json.loads(unescape(found[1]))
+    return data
+
+
+def set_up_app(client: Client) -> str:
+    """Through the page; answers the key that it showed."""
+    page = client.get(ACTIVATE).content.decode()
+    found = re.search(r'value="([A-Z2-7]{32})"', page)
+    assert found
+    assert "data:image/svg+xml;base64," in page
+    answer = client.post(ACTIVATE, {"code": app_code(found[1])})
+    assert answer["Location"] == RECOVERY
+    return found[1]
+
+
+def recovery_codes(client: Client) -> list[str]:
+    """As the download has them."""
+    return re.findall(r"^(\d{8})\s*$", client.get(f"{RECOVERY}download/").content.decode(), re.MULTILINE)
+
+
+def add_key(client: Client, passkey: Passkey, *, alone: bool = True) -> Any:
+    """Through the page."""
+    options = page_data(client, ADD_KEY)["creation_options"]
+    form = {"name": "Phone", "credential": passkey.create(options, alone=alone)}
+    return client.post(ADD_KEY, form | ({"passwordless": "on"} if alone else {}))
+
+
+def sign_in_with_key(client: Client, passkey: Passkey) -> Any:
+    """As the button on the sign-in page does."""
+    options = client.get(KEY_LOGIN, headers={"accept": "application/json"}).json()["request_options"]
+    return client.post(KEY_LOGIN, {"credential": passkey.answer(options)})
+
+
+@pytest.fixture
+def local(house: House) -> Client:
+    """The admin's browser at the host where passkeys work, signed in a moment ago."""
+    client = at_localhost()
+    sign_in(client, house.world)
+    return client
+
+
+def test_an_app_is_set_up_right_after_the_code_without_another_password(house: House, browser: Client) -> None:
+    sign_in(browser, house.world)
+    set_up_app(browser)
+    assert factors_of(house.user) == ["recovery_codes", "totp"]
+    assert len(recovery_codes(browser)) == 10
+
+
+def test_later_the_password_is_asked_for_before_an_app_is_set_up(house: House, browser: Client) -> None:
+    sign_in(browser, house.world)
+    session = browser.session
+    for record in session["account_authentication_methods"]:
+        record["at"] -= 301
+    session.save()
+    assert browser.get(ACTIVATE)["Location"].startswith("/accounts/reauthenticate/")
+    browser.post("/accounts/reauthenticate/", {"password": PASSWORD})
+    assert browser.get(ACTIVATE).status_code == 200
+
+
+def test_a_wrong_code_sets_no_app_up(house: House, browser: Client) -> None:
+    sign_in(browser, house.world)
+    browser.get(ACTIVATE)
+    assert b"Incorrect code" in browser.post(ACTIVATE, {"code": "000000"}).content
+    assert factors_of(house.user) == []
+
+
+def test_the_keys_of_apps_are_encrypted(house: House) -> None:
+    secret = enrol_app(house.user)
+    held = json.dumps(Authenticator.objects.get(type="totp").data)
+    assert secret not in held
+    assert '"k1:' in held
+
+
+def test_the_app_asks_instead_of_the_mail(house: House, browser: Client) -> None:
+    secret = enrol_app(house.user)
+    ensure_address(house.user, verified=True)
+    assert give_password(browser, to=house.url())["Location"] == AUTHENTICATE
+    assert mails(house.world) == []
+    assert not is_signed_in(browser)
+    answer = browser.post(AUTHENTICATE, {"code": app_code(secret)})
+    assert answer["Location"] == house.url()
+    assert is_signed_in(browser)
+
+
+def test_the_same_code_of_an_app_does_not_work_twice(house: House, browser: Client) -> None:
+    secret = enrol_app(house.user)
+    ensure_address(house.user, verified=True)
+    code = app_code(secret)
+    for client in (browser, other := Client()):
+        give_password(client)
+        client.post(AUTHENTICATE, {"code": code})
+    assert is_signed_in(browser)
+    assert not is_signed_in(other)
+
+
+def test_codes_of_apps_are_not_guessed_without_end(house: House, browser: Client) -> None:
+    secret = enrol_app(house.user)
+    ensure_address(house.user, verified=True)
+    give_password(browser)
+    answers = [browser.post(AUTHENTICATE, {"code": "x"}) for _ in range(5)]
+    assert all(b"Incorrect code" in a.content for a in answers)
+    assert b"Too many failed" in browser.post(AUTHENTICATE, {"code": app_code(secret)}).content
+    give_password(elsewhere := Client(REMOTE_ADDR="198.51.100.9"))
+    elsewhere.post(AUTHENTICATE, {"code": app_code(secret)})
+    assert not is_signed_in(elsewhere), "the account is guarded, not only the address"
+
+
+def test_a_recovery_code_lets_in_once(house: House, browser: Client) -> None:
+    sign_in(browser, house.world)
+    set_up_app(browser)
+    code = recovery_codes(browser)[0]
+    for client in (first := Client(), second := Client()):
+        give_password(client)
+        client.post(AUTHENTICATE, {"code": code})
+    assert is_signed_in(first)
+    assert not is_signed_in(second)
+    assert len(recovery_codes(browser)) == 9
+
+
+def test_new_recovery_codes_end_the_old_ones(house: House, browser: Client) -> None:
+    sign_in(browser, house.world)
+    set_up_app(browser)
+    old = recovery_codes(browser)
+    browser.post(f"{RECOVERY}generate/")
+    assert not set(old) & set(recovery_codes(browser))
+
+
+def test_recovery_codes_are_not_shown_to_a_session_that_grew_old(house: House) -> None:
+    enrol_app(house.user)
+    house.admin.force_login(house.user)
+    answer = house.admin.get(RECOVERY)
+    assert answer.status_code in (302, 404)
+
+
+def test_without_the_app_the_mail_asks_again(house: House, browser: Client) -> None:
+    sign_in(browser, house.world)
+    set_up_app(browser)
+    browser.post("/accounts/2fa/totp/deactivate/")
+    assert factors_of(house.user) == []
+    assert give_password(Client())["Location"] == "/accounts/login/code/confirm/"
+
+
+def test_a_passkey_alone_signs_in(house: House, local: Client) -> None:
+    passkey = Passkey()
+    assert add_key(local, passkey)["Location"] == RECOVERY
+    assert factors_of(house.user) == ["recovery_codes", "webauthn"]
+    told = mails(house.world)
+    assert "security key has been added" in told[0]["text"]
+    answer = sign_in_with_key(browser := at_localhost(), passkey)
+    assert answer["Location"] == "/"
+    assert is_signed_in(browser)
+    assert mails(house.world) == told, "no code is mailed"
+
+
+def test_a_key_of_a_strange_site_signs_nobody_in(local: Client) -> None:
+    add_key(local, passkey := Passkey())
+    passkey.origin = "http://localhost.evil.example"
+    assert sign_in_with_key(browser := at_localhost(), passkey)["Location"] == LOGIN
+    assert not is_signed_in(browser)
+
+
+def test_a_key_that_nobody_added_signs_nobody_in(local: Client) -> None:
+    add_key(local, passkey := Passkey())
+    stranger = Passkey(handle=passkey.handle, credential_id=passkey.credential_id)
+    assert sign_in_with_key(browser := at_localhost(), stranger)["Location"] == LOGIN
+    assert not is_signed_in(browser)
+
+
+def test_the_answer_of_a_key_does_not_work_twice(local: Client) -> None:
+    add_key(local, passkey := Passkey())
+    browser = at_localhost()
+    options = browser.get(KEY_LOGIN, headers={"accept": "application/json"}).json()["request_options"]
+    said = passkey.answer(options)
+    browser.post(KEY_LOGIN, {"credential": said})
+    browser.post("/accounts/logout/")
+    assert browser.post(KEY_LOGIN, {"credential": said})["Location"] == LOGIN
+    assert not is_signed_in(browser)
+
+
+def test_a_key_is_the_second_factor_after_a_password(local: Client) -> None:
+    add_key(local, passkey := Passkey(), alone=False)
+    browser = at_localhost()
+    assert give_password(browser)["Location"] == AUTHENTICATE
+    options = page_data(browser, AUTHENTICATE)["request_options"]
+    browser.post(AUTHENTICATE, {"credential": passkey.answer(options)})
+    assert is_signed_in(browser)
+
+
+def test_keys_are_listed_renamed_and_removed(house: House, local: Client) -> None:
+    add_key(local, Passkey())
+    key = Authenticator.objects.get(type="webauthn")
+    local.post(f"/accounts/2fa/webauthn/keys/{key.pk}/edit/", {"name": "Key in the safe"})
+    assert "Key in the safe" in local.get("/accounts/2fa/webauthn/").content.decode()
+    local.post(f"/accounts/2fa/webauthn/keys/{key.pk}/remove/")
+    assert factors_of(house.user) == []
+
+
+def test_nobody_touches_the_keys_of_others(house: House, stranger: House, local: Client) -> None:
+    add_key(local, Passkey())
+    key = Authenticator.objects.get(type="webauthn")
+    stranger.admin.force_login(stranger.user)
+    stranger.admin.post("/accounts/reauthenticate/", {"password": PASSWORD})
+    for act in ("edit", "remove"):
+        path = f"/accounts/2fa/webauthn/keys/{key.pk}/{act}/"
+        assert stranger.admin.get(path).status_code == 404
+        assert stranger.admin.post(path, {"name": "Mine"}).status_code == 404
+    assert factors_of(house.user) == ["recovery_codes", "webauthn"]
+
+
+def test_the_security_page_says_what_is_set_up(house: House, browser: Client) -> None:
+    sign_in(browser, house.world)
+    assert "Not set up" in browser.get("/accounts/2fa/").content.decode()
+    set_up_app(browser)
+    page = browser.get("/accounts/2fa/").content.decode()
+    assert "Not set up" not in page
+    assert "10 left" in page

@@ -1,0 +1,84 @@
+"""Our kind of OpenID Connect provider: PKCE, a nonce, and an id_token whose signature is checked."""
+
+from typing import Any
+
+import requests
+from allauth.account.models import EmailAddress
+from allauth.socialaccount.adapter import get_adapter
+from allauth.socialaccount.helpers import render_authentication_error
+from allauth.socialaccount.models import SocialApp
+from allauth.socialaccount.providers.oauth2.client import OAuth2Error
+from allauth.socialaccount.providers.oauth2.utils import generate_code_challenge
+from allauth.socialaccount.providers.openid_connect.provider import OpenIDConnectProvider
+from allauth.socialaccount.providers.openid_connect.views import OpenIDConnectOAuth2Adapter
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+
+from wisepay.social.proof import is_email_verified
+from wisepay.social.tokens import BadToken, nonce_of, read_id_token
+
+# What a provider that is down, or that is none, makes of a call.
+TROUBLE = (requests.RequestException, KeyError, TypeError, ValueError)
+
+
+class SignOnAdapter(OpenIDConnectOAuth2Adapter):  # type: ignore[misc]
+    """Exchanges the code, then reads who it is from the id_token alone."""
+
+    def get_access_token_data(
+        self, request: HttpRequest, app: SocialApp, client: Any, pkce_code_verifier: str | None = None
+    ) -> dict[str, Any]:
+        self.nonce = nonce_of(pkce_code_verifier or "")
+        data: dict[str, Any] = super().get_access_token_data(request, app, client, pkce_code_verifier)
+        if "id_token" not in data:
+            raise OAuth2Error("no id_token")
+        return data
+
+    def _decode_id_token(self, app: SocialApp, id_token: str) -> dict[str, Any]:
+        with get_adapter().get_requests_session() as session:
+            answer = session.get(self.openid_config["jwks_uri"])
+            answer.raise_for_status()
+        issuer = self.openid_config["issuer"]
+        try:
+            return read_id_token(id_token, keys=answer.json(), issuer=issuer, audience=app.client_id, nonce=self.nonce)
+        except BadToken as error:
+            raise OAuth2Error(str(error)) from error
+
+
+class SignOnProvider(OpenIDConnectProvider):  # type: ignore[misc]
+    """Asks for what the settings say, whatever the address of the page says."""
+
+    oauth2_adapter_class = SignOnAdapter
+    supports_token_authentication = False
+
+    def serialize(self) -> dict[str, Any]:
+        """Under the name of its own: two providers may well have been given the same client id."""
+        return {**super().serialize(), "id": self.sub_id}
+
+    def get_pkce_params(self) -> dict[str, Any]:
+        params = generate_code_challenge()
+        return {**params, "nonce": nonce_of(params["code_verifier"])}
+
+    def get_scope_from_request(self, request: HttpRequest) -> list[str]:
+        return list(self.get_scope())
+
+    def get_auth_params_from_request(self, request: HttpRequest, action: str) -> dict[str, str]:
+        return dict(self.get_auth_params())
+
+    def redirect(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """A page that leads to the provider: browsers hold a form's redirects to the form-action of its page."""
+        try:
+            answer: HttpResponse = super().redirect(request, *args, **kwargs)
+        except TROUBLE as error:
+            failure: HttpResponse = render_authentication_error(request, self, exception=error)
+            return failure
+        if answer.status_code != 302 or not answer["Location"].startswith(("https://", "http://")):
+            return answer
+        return render(request, "socialaccount/leaving.html", {"provider": self, "address": answer["Location"]})
+
+    def extract_email_addresses(self, data: dict[str, Any]) -> list[EmailAddress]:
+        claims = data["id_token"]
+        email = str(claims.get("email") or "")
+        return [EmailAddress(email=email, verified=is_email_verified(claims), primary=True)] if email else []
+
+
+provider_classes = [SignOnProvider]
