@@ -20,9 +20,17 @@ class DetailsForm(ModelForm):
 
     class Meta:
         model = Merchant
-        fields = ["name", "time_zone", "contact_email", "contact_phone", "takes_payments"]
-        labels = {"takes_payments": "Payments enabled", "contact_email": "Contact e-mail"}
-        help_texts = {"takes_payments": "Account Merchant Payment Status. When off, nothing can be paid."}
+        fields = ["name", "time_zone", "contact_email", "contact_phone", "two_factor_mode", "takes_payments"]
+        labels = {
+            "takes_payments": "Payments enabled",
+            "contact_email": "Contact e-mail",
+            "two_factor_mode": "2FA Mode",
+        }
+        help_texts = {
+            "takes_payments": "Account Merchant Payment Status. When off, nothing can be paid.",
+            "two_factor_mode": "Whether your people and your payers prove a second thing at sign-in: "
+            "a mailed code, an authenticator app or a passkey.",
+        }
 
 
 class EventsForm(forms.Form):
@@ -30,4 +38,14 @@ class EventsForm(forms.Form):
 
     events = forms.MultipleChoiceField(
         choices=EventNotification.Event.choices, required=False, widget=forms.CheckboxSelectMultiple
+    )
+
+
+class TermsForm(forms.Form):
+    """The next version of a text that payers accept."""
+
+    text = forms.CharField(
+        max_length=20_000,
+        widget=forms.Textarea(attrs={"rows": 16}),
+        help_text="Write {merchant}, {contact}, {email} or {phone} where your name and contact belong.",
     )

@@ -23,12 +23,17 @@ def known_zone(value: str) -> None:
 class Merchant(models.Model):
     """An IT service provider: the tenant that every other row belongs to."""
 
+    class TwoFactorMode(models.TextChoices):
+        REQUIRED = "required", "Required"
+        OPTIONAL = "optional", "Optional"
+
     reference = models.CharField(max_length=20, unique=True, default=new_reference, editable=False)
     name = models.CharField(max_length=120)
     time_zone = models.CharField(max_length=60, default="UTC", validators=[known_zone])
     contact_email = models.EmailField(blank=True, help_text="Payers are given this address when they need help.")
     contact_phone = models.CharField(max_length=40, blank=True)
     takes_payments = models.BooleanField(default=True, help_text="Account Merchant Payment Status")
+    two_factor_mode = models.CharField(max_length=10, choices=TwoFactorMode, default=TwoFactorMode.REQUIRED)
     created_at = models.DateTimeField(default=timezone.now)
     members = models.ManyToManyField(User, through="Membership", related_name="merchants")
 
@@ -86,16 +91,56 @@ class PayNowLink(models.Model):
         return self.get_kind_display()
 
 
+class Terms(models.Model):
+    """One version of a merchant's terms of one kind. Never changed: an edit is a new version."""
+
+    class Kind(models.TextChoices):
+        USER_ACCOUNT = "user_account", "User Account"
+        SAVED_CARD = "saved_card", "Saved Card"
+        SAVED_BANK_ACCOUNT = "saved_bank_account", "Saved Bank Account"
+        PAYMENT = "payment", "Payment"
+        DIRECT_DEBIT = "direct_debit", "Direct Debit Request"
+        AUTOMATIC_PAYMENTS = "automatic_payments", "Automatic Payments"
+
+    merchant = models.ForeignKey(Merchant, on_delete=models.CASCADE, related_name="terms")
+    kind = models.CharField(max_length=20, choices=Kind)
+    version = models.PositiveIntegerField()
+    text = models.TextField()
+    created_at = models.DateTimeField(default=timezone.now)
+    created_by = models.ForeignKey(User, on_delete=models.SET_NULL, null=True, related_name="+")
+
+    class Meta:
+        verbose_name_plural = "terms"
+        constraints = [models.UniqueConstraint(fields=["merchant", "kind", "version"], name="one_text_per_version")]
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()} terms v{self.version}"
+
+
 class EventNotification(models.Model):
     """Whether a merchant wants to hear of an event."""
 
     class Event(models.TextChoices):
         PREPAYMENT_PROCESSED = "prepayment_processed", "Prepayment Processed Successfully"
+        BANK_DEBIT_SUBMITTED = "bank_debit_submitted", "Bank Debit Submitted"
+        BANK_DEBIT_REJECTED = "bank_debit_rejected", "Bank Debit Late Rejection"
+        PAYMENT_DISPUTED = "payment_disputed", "Payment Disputed"
+        PAYMENT_REFUNDED = "payment_refunded", "Payment Refunded"
+        METHOD_SAVED = "method_saved", "Payment Method Saved"
+        PAYER_REGISTERED = "payer_registered", "Payer Registered"
+        BOOKS_TASK = "books_task", "Accounting Needs a Person"
         POSTING_REFUSED = "posting_refused", "Accounting Posting Refused"
         CONNECTION_BROKEN = "connection_broken", "Accounting Connection Broken"
 
     WHY: ClassVar[dict[str, str]] = {
         "prepayment_processed": "A quote was paid. Needed before quotes can be paid.",
+        "bank_debit_submitted": "A bank debit for a quote is on its way. It takes days to settle.",
+        "bank_debit_rejected": "A bank debit came back, days later or after it had settled.",
+        "payment_disputed": "A payer disputed a payment at their bank.",
+        "payment_refunded": "Money went back to a payer, from here or from Stripe.",
+        "method_saved": "A payer saved a payment method with a quote that recurs.",
+        "payer_registered": "A payer made an account, during a payment or from an invitation.",
+        "books_task": "Something in the accounting package has to be undone by hand, and we say what.",
         "posting_refused": "The accounting package refused a document and somebody has to look.",
         "connection_broken": "The accounting package no longer accepts our connection.",
     }

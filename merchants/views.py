@@ -22,11 +22,15 @@ PAGE = 50
 @login_required
 @require_GET
 def home(request: HttpRequest) -> HttpResponse:
-    """Straight to the dashboard of the only merchant, or a choice."""
+    """Straight to the dashboard of the only merchant, or to a payer's portal, or a choice."""
     found = list(Merchant.objects.filter(memberships__user=request.user.pk).order_by("name"))
-    if len(found) == 1:
+    # Who pays is known by a floor above; its rows hang on the user under this name.
+    is_payer = hasattr(request.user, "payer")
+    if not found and is_payer:
+        return redirect("/my/")
+    if len(found) == 1 and not is_payer:
         return redirect("merchants:dashboard", found[0].reference)
-    return render(request, "merchants/home.html", {"merchants": found})
+    return render(request, "merchants/home.html", {"merchants": found, "is_payer": is_payer})
 
 
 @require_GET

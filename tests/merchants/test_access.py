@@ -1,23 +1,29 @@
-"""Every page below /m/: the anonymous sign in, strangers find nothing, users act nowhere an admin must."""
+"""Every page of the console and the portal, for everybody: each opens what is theirs, and the rest does not exist."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import pytest
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
+from django.utils import timezone
 
 from merchants.models import Membership
-from tests.people import Checkout, House
+from payers.models import PayerAccess
+from payments.models import GatewayAccount, SavedMethod
+from tests.people import PASSWORD, Checkout, House
+from wisepay.models import User
 
-EVERYBODY, ADMINS = "everybody", "admins"
-# Each page's name, its method, and who of the merchant's people may use it.
+EVERYBODY, ADMINS, PAYERS = "everybody", "admins", "payers"
+# Each page's name, its method, and who may use it: the merchant's people, its admins, or registered payers.
 CASES: dict[str, tuple[str, str]] = {
     "merchants:dashboard": ("get", EVERYBODY),
     "merchants:list": ("get", ADMINS),
     "merchants:details": ("get", ADMINS),
     "merchants:paynow_links": ("get", ADMINS),
     "merchants:events": ("get", ADMINS),
+    "merchants:terms": ("get", ADMINS),
+    "merchants:terms_kind": ("get", ADMINS),
     "merchants:notifications": ("get", EVERYBODY),
     "merchants:bell": ("get", EVERYBODY),
     "merchants:read_notification": ("post", EVERYBODY),
@@ -28,102 +34,242 @@ CASES: dict[str, tuple[str, str]] = {
     "connections:verify": ("post", ADMINS),
     "connections:disconnect": ("post", ADMINS),
     "connections:choose": ("get", ADMINS),
+    "payers:start_seeing": ("post", ADMINS),
+    "payers:my_details": ("get", PAYERS),
+    "payers:my_notifications": ("get", PAYERS),
+    "payer_admin:list": ("get", EVERYBODY),
+    "payer_admin:add": ("get", EVERYBODY),
+    "payer_admin:unmapped": ("get", EVERYBODY),
+    "payer_admin:map": ("post", EVERYBODY),
+    "payer_admin:rename": ("post", EVERYBODY),
+    "payer_admin:payer": ("get", EVERYBODY),
+    "payer_admin:add_company": ("post", EVERYBODY),
+    "payer_admin:scope": ("post", EVERYBODY),
+    "payer_admin:resend": ("post", EVERYBODY),
+    "payer_admin:remove": ("post", EVERYBODY),
     "payments:gateway": ("get", ADMINS),
     "payments:list": ("get", EVERYBODY),
     "payments:recent": ("get", EVERYBODY),
     "payments:detail": ("get", EVERYBODY),
+    "payments:refunds_panel": ("get", EVERYBODY),
+    "payments:refund": ("post", ADMINS),
+    "payments:portal": ("get", PAYERS),
+    "payments:outstanding": ("get", PAYERS),
+    "payments:scheduled": ("get", PAYERS),
+    "payments:past": ("get", PAYERS),
+    "payments:my_payment": ("get", PAYERS),
+    "payments:receipt": ("get", PAYERS),
+    "payments:receipt_pdf": ("get", PAYERS),
+    "payments:search": ("get", PAYERS),
+    "payments:export": ("get", PAYERS),
+    "payments:my_cards": ("get", PAYERS),
+    "payments:my_bank_accounts": ("get", PAYERS),
+    "payments:create_method": ("post", PAYERS),
+    "payments:add_method": ("get", PAYERS),
+    "payments:check_method": ("post", PAYERS),
+    "payments:stop_method": ("post", PAYERS),
+    "payments:default_method": ("post", PAYERS),
+    "payments:share_method": ("post", PAYERS),
+    "payments:remove_method": ("post", PAYERS),
     "accounting:accounts": ("get", ADMINS),
     "accounting:read_lists": ("post", ADMINS),
     "accounting:postings": ("get", EVERYBODY),
     "accounting:waiting": ("get", EVERYBODY),
     "accounting:retry": ("post", EVERYBODY),
     "accounting:of_payment": ("get", EVERYBODY),
+    "accounting:finish_task": ("post", EVERYBODY),
+    "accounting:download": ("get", EVERYBODY),
+    "accounting:suggest_contacts": ("get", EVERYBODY),
+    "accounting:payer_download": ("get", PAYERS),
+    "payer_books:notes": ("get", PAYERS),
+    "payer_books:of_payment": ("get", PAYERS),
     "quotes:integration": ("get", ADMINS),
     "quotes:display_key": ("get", ADMINS),
     "quotes:list": ("get", EVERYBODY),
     "quotes:setup": ("get", EVERYBODY),
     "quotes:callbacks": ("get", EVERYBODY),
 }
-# These answer 404 to the merchant's own people too, for want of the thing that they name.
-NEEDS_A_THING = {"merchants:read_notification", "connections:choose"}
+# These answer 404 to those who may use them too, for want of the thing that they name.
+NEEDS_A_THING = {
+    "merchants:read_notification",
+    "connections:choose",
+    "accounting:finish_task",
+    "payments:refund",
+    "payments:receipt",
+    "payments:receipt_pdf",
+    "payments:check_method",
+    "payments:stop_method",
+}
+# Pages of nobody in particular: a link, a key or a signature opens them, or any sign-in; each has tests of its own.
+OPEN_PAGES = {
+    "merchants:home",
+    "connections:callback",
+    "payers:stop_seeing",
+    "quotes:api_docs",
+    "quotes:return",
+    "payments:stripe_webhook",
+}
+OPEN_PREFIXES = (
+    "payers:welcome", "payments:pay", "payments:guest", "payments:register", "payments:checkout",
+    "payments:create_", "payments:check_", "payments:stop_", "quotes:cpq_v1:", "quotes:None", "account_", "mfa_",
+    "socialaccount_", "openid_connect_", "usersessions_", "two_factor_", "None",
+)  # fmt: skip
+# What these do would take away what the pages after them are about.
+LAST = ("payments:remove_method", "payers:start_seeing", "payer_admin:remove")
+PAYER = "accounts@harbourdental.example"
 
 
 @dataclass(frozen=True)
 class Page:
-    """One path of the console."""
+    """One path of the site."""
 
     name: str
+    route: str
     arguments: tuple[str, ...]
+
+    @property
+    def is_gated(self) -> bool:
+        """Whether it is the console's or the portal's."""
+        return self.route.startswith(("m/", "my/"))
 
 
 def pages(patterns: list[URLPattern | URLResolver], namespace: str = "", prefix: str = "") -> Iterator[Page]:
-    """Every path that names a merchant."""
+    """Every path of ours; the operators' own pages are Django's."""
     for pattern in patterns:
         route = prefix + str(pattern.pattern)
         if isinstance(pattern, URLResolver):
             inner = f"{namespace}{pattern.namespace}:" if pattern.namespace else namespace
-            yield from pages(pattern.url_patterns, inner, route)
-        elif "merchant_ref" in pattern.pattern.converters and route.startswith("m/"):
-            yield Page(f"{namespace}{pattern.name}", tuple(pattern.pattern.converters))
+            if not route.startswith("operators/"):
+                yield from pages(pattern.url_patterns, inner, route)
+        else:
+            yield Page(f"{namespace}{pattern.name}", route, tuple(pattern.pattern.converters))
 
 
-ALL = list(pages(get_resolver().url_patterns))
+EVERY = list(pages(get_resolver().url_patterns))
+GATED = [page for page in EVERY if page.is_gated and page.name not in OPEN_PAGES]
+ALL = sorted((page for page in GATED if page.name in CASES), key=lambda p: LAST.index(p.name) if p.name in LAST else -1)
 
 
-def path_of(page: Page, house: House, checkout: Checkout) -> str:
-    """The page's path, about things that exist."""
-    values = {
+def things(house: House, checkout: Checkout) -> dict[str, str]:
+    """What a path can be about, at this merchant."""
+    access = house.access(PAYER)
+    return {
         "merchant_ref": house.merchant.reference,
         "reference": checkout.payment.reference,
+        "payment_ref": checkout.payment.reference,
         "tier": "wise_pay",
+        "kind": "payment",
         "pk": "1",
+        "company_ref": access.company.reference,
+        "user_ref": access.user.reference,
+        "access_ref": access.reference,
+        "method_ref": saved_method(house, access).reference,
+        "setup_ref": "none0such0setup0here0",
+        "refund_ref": "none0such0refund0here",
     }
+
+
+def saved_method(house: House, access: PayerAccess) -> SavedMethod:
+    """A card of the payer, made on first sight."""
+    fresh = {"company": access.company, "owner": access.user, "kind": "card", "state": "active"}
+    return SavedMethod.objects.get_or_create(
+        account=house.merchant.gateway_account,
+        stripe_payment_method_id="pm_access",
+        defaults=fresh | {"stripe_customer_id": "cus_access", "state_at": timezone.now()},
+    )[0]
+
+
+def path_of(page: Page, values: dict[str, str]) -> str:
+    """The page's path about these."""
     return reverse(page.name, kwargs={name: values[name] for name in page.arguments})
 
 
-def test_every_page_of_the_console_has_a_case() -> None:
-    assert {page.name for page in ALL} == set(CASES)
-    assert len(ALL) == len(CASES)
+def ask(client: Client, page: Page, values: dict[str, str]) -> tuple[int, str]:
+    """The page's answer to its own method: status and text."""
+    answer = getattr(client, CASES[page.name][0])(path_of(page, values))
+    assert "no-store" in answer.headers.get("Cache-Control", "no-store"), page.name
+    return answer.status_code, answer.get("Location", "") + answer.getvalue().decode(errors="replace")
 
 
-def test_the_anonymous_are_sent_to_sign_in(house: House, checkout: Checkout) -> None:
-    for page in ALL:
-        path = path_of(page, house, checkout)
-        answer = getattr(Client(), CASES[page.name][0])(path)
-        assert (answer.status_code, answer["Location"]) == (302, f"/accounts/login/?next={path}"), page.name
-
-
-def test_strangers_find_nothing(house: House, stranger: House, checkout: Checkout) -> None:
-    for page in ALL:
-        path = path_of(page, house, checkout)
-        for method in ("get", "post"):
-            answer = getattr(stranger.admin, method)(path)
-            wrong_method = answer.status_code == 405 and method != CASES[page.name][0]
-            assert answer.status_code == 404 or wrong_method, f"{method} {page.name}"
-            assert b"Northwind" not in answer.content
-    assert house.connection.state == "connected"
-
-
-@pytest.mark.parametrize("role", Membership.Role.values)
-def test_the_merchants_people_may_what_their_role_says(house: House, checkout: Checkout, role: str) -> None:
-    house.merchant.memberships.update(role=role)
-    for page in ALL:
-        method, who = CASES[page.name]
-        answer = getattr(house.admin, method)(path_of(page, house, checkout))
-        if who == ADMINS and role == Membership.Role.USER:
-            assert answer.status_code == 403, page.name
-        elif page.name in NEEDS_A_THING:
-            assert answer.status_code == 404, page.name
-        else:
-            assert answer.status_code in (200, 302), page.name
-        assert "no-store" in answer.headers.get("Cache-Control", "no-store"), page.name
-
-
-def test_a_user_changes_nothing_that_an_admin_must(house: House, checkout: Checkout) -> None:
+def merchant_user(house: House, stranger: House) -> Client:
+    """Somebody who works there and is no admin."""
     house.merchant.memberships.update(role=Membership.Role.USER)
+    return house.admin
+
+
+def nobody(house: House, stranger: House) -> Client:
+    """Somebody who signed in and belongs nowhere."""
+    client = Client()
+    client.force_login(User.objects.create_user("nobody@example.com", PASSWORD))
+    return client
+
+
+OPENS, SIGN_IN, MISSING, REFUSED = "opens", "sign in", "missing", "refused"
+ROLES: dict[str, tuple[Callable[[House, House], Client], dict[str, str]]] = {
+    "anonymous": (lambda h, s: Client(), {EVERYBODY: SIGN_IN, ADMINS: SIGN_IN, PAYERS: SIGN_IN}),
+    "stranger": (nobody, {EVERYBODY: MISSING, ADMINS: MISSING, PAYERS: MISSING}),
+    "payer of another merchant": (
+        lambda h, s: s.payer("pay@other-it.example", company="Their Company"),
+        {EVERYBODY: MISSING, ADMINS: MISSING, PAYERS: OPENS},
+    ),
+    "payer": (lambda h, s: h.payer(PAYER), {EVERYBODY: MISSING, ADMINS: MISSING, PAYERS: OPENS}),
+    "merchant user": (merchant_user, {EVERYBODY: OPENS, ADMINS: REFUSED, PAYERS: MISSING}),
+    "merchant admin": (lambda h, s: h.admin, {EVERYBODY: OPENS, ADMINS: OPENS, PAYERS: MISSING}),
+    "admin of another merchant": (lambda h, s: s.admin, {EVERYBODY: MISSING, ADMINS: MISSING, PAYERS: MISSING}),
+}
+
+
+def test_every_page_has_a_case() -> None:
+    assert sorted(page.name for page in GATED) == sorted(CASES)
+    loose = {p.name for p in EVERY if not p.is_gated and not p.name.startswith(OPEN_PREFIXES)} - OPEN_PAGES
+    assert loose == set()
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_each_role_opens_what_is_theirs(house: House, stranger: House, checkout: Checkout, role: str) -> None:
+    make, table = ROLES[role]
+    values, client = things(house, checkout), make(house, stranger)
+    for page in ALL:
+        status, text = ask(client, page, values)
+        expected = table[CASES[page.name][1]]
+        if expected == SIGN_IN:
+            assert (status, text) == (302, f"/accounts/login/?next={path_of(page, values)}"), page.name
+        elif expected == REFUSED:
+            assert status == 403, page.name
+        elif expected == MISSING or page.name in NEEDS_A_THING or is_of_another(role, page):
+            assert status == 404, page.name
+        else:
+            assert status in (200, 302, 422), page.name
+        if role in ("stranger", "payer of another merchant", "admin of another merchant"):
+            assert "Northwind" not in text, page.name
+    assert (house.connection.state == "connected") == (role != "merchant admin")
+
+
+def is_of_another(role: str, page: Page) -> bool:
+    """Whether the portal's page names a thing that the payer can't reach."""
+    return role == "payer of another merchant" and bool(page.arguments)
+
+
+@pytest.mark.parametrize("role", ["stranger", "payer of another merchant", "payer", "admin of another merchant"])
+def test_no_method_lets_strangers_into_the_console(
+    house: House, stranger: House, checkout: Checkout, role: str
+) -> None:
+    values, client = things(house, checkout), ROLES[role][0](house, stranger)
+    for page in ALL:
+        if CASES[page.name][1] == PAYERS:
+            continue
+        other = "post" if CASES[page.name][0] == "get" else "get"
+        answer = getattr(client, other)(path_of(page, values))
+        assert answer.status_code in (404, 405), f"{other} {page.name}"
+    assert GatewayAccount.objects.filter(merchant=house.merchant).exists()
+    assert house.access(PAYER).state == "active"
+
+
+def test_a_user_changes_nothing_that_an_admin_must(house: House, stranger: House, checkout: Checkout) -> None:
+    values, client = things(house, checkout), merchant_user(house, stranger)
     for page in ALL:
         if CASES[page.name][1] == ADMINS:
-            answer = house.admin.post(path_of(page, house, checkout))
+            answer = client.post(path_of(page, values))
             assert answer.status_code in (403, 405), page.name
     assert house.connection.state == "connected"
 
@@ -131,15 +277,37 @@ def test_a_user_changes_nothing_that_an_admin_must(house: House, checkout: Check
 def test_another_merchants_things_are_not_reached_through_ones_own_door(
     house: House, stranger: House, checkout: Checkout
 ) -> None:
+    foreign = things(house, checkout) | {"merchant_ref": stranger.merchant.reference}
+    named = {"reference", "payment_ref", "company_ref", "user_ref", "access_ref"}
     for page in ALL:
-        if "reference" not in page.arguments:
+        if CASES[page.name][1] == PAYERS or not named & set(page.arguments):
             continue
-        path = path_of(page, stranger, checkout)
-        answer = stranger.admin.get(path)
+        status, text = ask(stranger.admin, page, foreign)
         if page.name == "quotes:callbacks":
-            assert str(checkout.quote.number) not in answer.content.decode()
+            assert str(checkout.quote.number) not in text
         else:
-            assert answer.status_code == 404, page.name
+            assert status == 404, page.name
+    assert house.access(PAYER).state == "active"
+
+
+def test_who_sees_as_a_payer_reads_every_page_of_the_portal_and_changes_nothing(
+    house: House, stranger: House, checkout: Checkout
+) -> None:
+    values = things(house, checkout)
+    stranger.access(PAYER, company="Their Company")
+    house.admin.post(reverse("payers:start_seeing", args=[values["merchant_ref"], values["access_ref"]]))
+    portal = [page for page in ALL if CASES[page.name][1] == PAYERS]
+    assert len(portal) >= 10
+    for page in portal:
+        if CASES[page.name][0] == "get":
+            status, text = ask(house.admin, page, values)
+            missing = page.name in NEEDS_A_THING
+            assert (status == 404) if missing else (status in (200, 302)), page.name
+            assert "Their Company" not in text, page.name
+        answer = house.admin.post(path_of(page, values))
+        assert answer.status_code in (403, 405), page.name
+    kept = saved_method(house, house.access(PAYER))
+    assert (kept.state, kept.is_shared, kept.is_default) == ("active", False, False)
 
 
 def test_operators_pages_are_closed_to_merchants(house: House) -> None:

@@ -10,7 +10,7 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
 
-from merchants.models import Membership, Merchant, Notification, PayNowLink
+from merchants.models import EventNotification, Membership, Merchant, Notification, PayNowLink
 from merchants.services import list_prerequisites, notify_merchant
 from tests.people import PASSWORD, House
 from wisepay.models import AuditEntry, User
@@ -23,6 +23,7 @@ GOOD = {
     "time_zone": "Pacific/Auckland",
     "contact_email": "help@northwind-it.example",
     "contact_phone": "+61 2 5550 1234",
+    "two_factor_mode": "required",
     "takes_payments": "on",
 }
 
@@ -134,7 +135,7 @@ def test_exactly_the_chosen_events_are_told(house: House) -> None:
 def test_an_event_that_does_not_exist_is_refused_and_nothing_changes(house: House) -> None:
     answer = house.admin.post(house.url(EVENTS), {"events": ["everything"]})
     assert answer.status_code == 422
-    assert house.merchant.event_notifications.filter(is_enabled=True).count() == 3
+    assert house.merchant.event_notifications.filter(is_enabled=True).count() == len(EventNotification.Event)
 
 
 # ---- notifications ---------------------------------------------------------------------------------
