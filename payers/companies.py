@@ -1,0 +1,64 @@
+"""Orders about payer companies: find or make one, name it, say which accounting contact it is."""
+
+from dataclasses import dataclass
+
+from django.db import IntegrityError, transaction
+
+from merchants.models import Merchant
+from payers.models import PayerCompany, folded
+
+
+class CompanyTaken(Exception):
+    """Another company of this merchant has that name or is that contact; the message says which."""
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """An accounting contact: its id is unique only within its organisation."""
+
+    organisation_id: str
+    contact_id: str
+
+
+def ensure_company(merchant: Merchant, *, name: str, contact: Contact | None) -> PayerCompany:
+    """The company that is this contact, or else the one of this name, made on first sight and mapped if it can be.
+
+    Raises CompanyTaken when the name belongs to a company that is another contact.
+    """
+    companies = merchant.payer_companies
+    if contact is not None:
+        mapped = companies.filter(organisation_id=contact.organisation_id, contact_id=contact.contact_id).first()
+        if mapped is not None:
+            return mapped
+    company, _ = companies.get_or_create(
+        folded_name=folded(name), defaults={"name": " ".join(name.split()), "merchant": merchant}
+    )
+    if contact is None:
+        return company
+    if company.contact_id and company.organisation_id == contact.organisation_id:
+        raise CompanyTaken(f"“{company.name}” is another contact in your accounting package. Give it another name.")
+    return map_company(company, contact=contact)
+
+
+def map_company(company: PayerCompany, *, contact: Contact) -> PayerCompany:
+    """The company is this contact from now on. Raises CompanyTaken when another one is."""
+    try:
+        with transaction.atomic():
+            PayerCompany.objects.filter(pk=company.pk).update(
+                organisation_id=contact.organisation_id, contact_id=contact.contact_id
+            )
+    except IntegrityError:
+        raise CompanyTaken("Another company is this contact already.") from None
+    company.organisation_id, company.contact_id = contact.organisation_id, contact.contact_id
+    return company
+
+
+def rename_company(company: PayerCompany, *, name: str) -> None:
+    """The company is called this from now on; which contact it is does not change. Raises CompanyTaken."""
+    cleaned = " ".join(name.split())
+    try:
+        with transaction.atomic():
+            PayerCompany.objects.filter(pk=company.pk).update(name=cleaned, folded_name=folded(cleaned))
+    except IntegrityError:
+        raise CompanyTaken(f"Another company is called “{cleaned}” already.") from None
+    company.name, company.folded_name = cleaned, folded(cleaned)

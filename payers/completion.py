@@ -1,0 +1,141 @@
+"""Orders of an invited person about themselves: choose a password, confirm details, accept the terms."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db import transaction
+from django.urls import reverse
+
+from merchants.models import EventNotification, Merchant, Terms
+from merchants.services import notify_merchant
+from merchants.terms import current_terms
+from payers.invitations import close_invitations
+from payers.models import Invitation, Payer, PayerAccess
+from payers.terms import Whence, record_acceptance
+from wisepay import outbox
+from wisepay.accounts import ensure_address
+from wisepay.models import User
+
+
+class PasswordAlreadySet(Exception):
+    """This person has a password already; they sign in with it."""
+
+
+class NothingToComplete(Exception):
+    """The invitation was used, replaced or removed meanwhile."""
+
+
+class TermsChanged(Exception):
+    """The merchant published other terms than the ones that were shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Details:
+    """What a payer says of themselves; `address` holds line1, line2, city, state, postal_code, country."""
+
+    name: str
+    phone: str
+    job_title: str
+    address: dict[str, str]
+
+
+def set_first_password(invitation: Invitation, *, password: str, now: datetime) -> None:
+    """The invited person's first password. Raises PasswordAlreadySet, NothingToComplete."""
+    with transaction.atomic(durable=True):
+        user = User.objects.select_for_update().get(pk=invitation.access.user_id)
+        if not Invitation.objects.get(pk=invitation.pk).is_open(now):
+            raise NothingToComplete
+        if user.has_usable_password():
+            raise PasswordAlreadySet
+        user.set_password(password)
+        user.save(update_fields=["password"])
+
+
+def accesses_to_confirm(user: User, invitation: Invitation | None) -> list[PayerAccess]:
+    """What the person is about to confirm: the invitation's access, or without one everything that they were offered.
+
+    For a payer who is not registered also what is active already, because its terms were not accepted yet.
+    """
+    rows = PayerAccess.objects.filter(user=user).select_related("company__merchant")
+    is_invited = Payer.objects.filter(user=user, state="invited").exists()
+    pending = rows.filter(state="pending")
+    if invitation is not None:
+        pending = pending.filter(pk=invitation.access_id)
+    active = rows.filter(state="active") if is_invited else rows.none()
+    return sorted({*pending, *active}, key=lambda access: access.pk)
+
+
+def terms_of(accesses: list[PayerAccess]) -> list[Terms]:
+    """The User Account terms of each merchant among the accesses, the newest of each."""
+    merchants = {access.company.merchant_id: access.company.merchant for access in accesses}
+    return [current_terms(merchant, Terms.Kind.USER_ACCOUNT) for merchant in merchants.values()]
+
+
+def complete_registration(
+    user: User,
+    *,
+    accesses: list[PayerAccess],
+    seen_terms: set[int],
+    details: Details | None,
+    source: Whence,
+    now: datetime,
+) -> list[PayerAccess]:
+    """The payer is registered, the accesses are active, and the acceptance of their terms is on record.
+
+    Answers what became active by it; `details` None keeps those on record. The same again is nothing.
+    Raises TermsChanged unless `seen_terms` (ids) are the ones that stand.
+    """
+    with transaction.atomic(durable=True):
+        terms = terms_of(accesses)
+        if {one.pk for one in terms} != seen_terms:
+            raise TermsChanged
+        payer = Payer.objects.get(user=user).lock()
+        if details is not None:
+            save_details(payer, user, details)
+        payer.advance("registered", now=now, by=str(user))
+        ensure_address(user, verified=True)
+        by_merchant = {one.merchant_id: one for one in terms}
+        return [
+            access
+            for access in accesses
+            if _confirm(access, user, by_merchant[access.company.merchant_id], source, now=now)
+        ]
+
+
+def _confirm(access: PayerAccess, user: User, terms: Terms, source: Whence, *, now: datetime) -> bool:
+    """One access with its proof; True when it became active now. A step of an open transaction."""
+    held = access.lock()
+    if held.state == "removed":
+        return False
+    record_acceptance(access.company, terms=terms, user=user, email=user.email, source=source, now=now)
+    close_invitations(held, now=now, used=True)
+    moved = held.advance("active", now=now, by=str(user), reason="confirmed by mail")
+    if moved:
+        outbox.put(f"access:{access.pk}:{now.timestamp():.0f}", "payers.email_access", access_id=access.pk)
+        tell_merchant(access.company.merchant, access, user, now=now)
+    access.state = held.state
+    return moved
+
+
+def tell_merchant(merchant: Merchant, access: PayerAccess, user: User, *, now: datetime) -> None:
+    """Tell the merchant that the payer registered, once an access. A step of an open transaction."""
+    notify_merchant(
+        merchant,
+        event=EventNotification.Event.PAYER_REGISTERED,
+        key=f"payer:{access.pk}:registered",
+        title="Payer Registered",
+        body=f"{user} ({user.email}) registered for {access.company}.",
+        path=reverse("payer_admin:payer", args=[merchant.reference, user.reference]),
+        now=now,
+    )
+
+
+def save_details(payer: Payer, user: User, details: Details) -> None:
+    """Write what the payer says of themselves. A step of an open transaction, or alone."""
+    with transaction.atomic():
+        User.objects.filter(pk=user.pk).update(name=details.name)
+        Payer.objects.filter(pk=payer.pk).update(
+            phone=details.phone, job_title=details.job_title, address=details.address
+        )
+    user.name = details.name
+    payer.phone, payer.job_title, payer.address = details.phone, details.job_title, details.address

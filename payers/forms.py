@@ -1,0 +1,109 @@
+"""Forms of payers: their first password, their details, what they want to be told."""
+
+from typing import Any
+
+from babel import Locale
+from django import forms
+from django.contrib.auth.password_validation import validate_password
+
+from payers.completion import Details
+from payers.models import Payer
+from wisepay.models import User
+
+NO_COUNTRIES = {"EU", "EZ", "UN", "ZZ", "QO", "XA", "XB"}
+COUNTRIES = sorted(
+    ((code, name) for code, name in Locale("en").territories.items() if len(code) == 2 and code not in NO_COUNTRIES),
+    key=lambda one: one[1],
+)
+
+
+class PasswordForm(forms.Form):
+    """Create New Password: twice the same, and one that Django's validators accept."""
+
+    password = forms.CharField(
+        strip=False,
+        max_length=128,
+        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
+        help_text="At least 12 characters.",
+    )
+    confirm = forms.CharField(
+        label="Confirm Password",
+        strip=False,
+        max_length=128,
+        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
+    )
+
+    def __init__(self, user: User, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.user = user
+
+    def clean_password(self) -> str:
+        password: str = self.cleaned_data["password"]
+        validate_password(password, self.user)
+        return password
+
+    def clean(self) -> dict[str, Any]:
+        found = super().clean() or {}
+        if "password" in found and "confirm" in found and found["password"] != found["confirm"]:
+            self.add_error("confirm", "The two passwords are not the same.")
+        return found
+
+
+def _text(label: str, most: int, autocomplete: str, *, required: bool = False) -> forms.CharField:
+    """A line of text that browsers can fill in."""
+    return forms.CharField(
+        label=label,
+        max_length=most,
+        required=required,
+        widget=forms.TextInput(attrs={"autocomplete": autocomplete}),
+    )
+
+
+class DetailsForm(forms.Form):
+    """Who the payer is and where they live."""
+
+    name = _text("Full name", 120, "name", required=True)
+    phone = _text("Phone", 40, "tel")
+    job_title = _text("Job position", 80, "organization-title")
+    line1 = _text("Address", 120, "address-line1")
+    line2 = _text("Address, second line", 120, "address-line2")
+    city = _text("City or suburb", 80, "address-level2")
+    state = _text("State or region", 80, "address-level1")
+    postal_code = _text("Postal code", 20, "postal-code")
+    country = forms.ChoiceField(
+        choices=[("", "Choose a country"), *COUNTRIES],
+        required=False,
+        widget=forms.Select(attrs={"autocomplete": "country"}),
+    )
+
+    ADDRESS = ("line1", "line2", "city", "state", "postal_code", "country")
+
+    @classmethod
+    def of(cls, payer: Payer, data: Any = None) -> "DetailsForm":
+        """The form filled with what is on record."""
+        address = {name: str(payer.address.get(name, "")) for name in cls.ADDRESS}
+        known = {"name": payer.user.name, "phone": payer.phone, "job_title": payer.job_title}
+        return cls(data, initial=known | address)
+
+    def details(self) -> Details:
+        """What a valid form says."""
+        found = self.cleaned_data
+        return Details(
+            name=" ".join(found["name"].split()),
+            phone=found["phone"],
+            job_title=found["job_title"],
+            address={name: found[name] for name in self.ADDRESS if found[name]},
+        )
+
+
+class AgreementForm(forms.Form):
+    """The tick at "I agree to the terms", with the ids of the texts that were shown."""
+
+    terms = forms.RegexField(r"^\d+(,\d+)*$", max_length=400, widget=forms.HiddenInput)
+    agree = forms.BooleanField(
+        label="I agree to the terms", error_messages={"required": "Please read the terms and tick the box."}
+    )
+
+    def seen_terms(self) -> set[int]:
+        """The ids of the texts, of a valid form."""
+        return {int(one) for one in self.cleaned_data["terms"].split(",")}

@@ -1,0 +1,91 @@
+"""Invitations: the signed link of a Welcome mail, what it still opens, and how often one is mailed."""
+
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.core.signing import BadSignature, TimestampSigner
+from django.db import transaction
+from django.urls import reverse
+
+from payers.models import Invitation, PayerAccess
+from wisepay import outbox
+from wisepay.http import seconds_over_limit
+
+LIFETIME = timedelta(days=14)
+QUIET = timedelta(minutes=5)  # a repeat within this time needs no second mail
+MAILS, PER = 6, timedelta(hours=1)  # to one person, whoever asks for them
+
+# The reference alone opens nothing: what makes it a key is our signature, which only the mail holds.
+signer = TimestampSigner(sep="~", salt="payers.invitation")
+
+
+class TooManyMails(Exception):
+    """This person was mailed too often; `wait` seconds until the next one may go out."""
+
+    def __init__(self, wait: int) -> None:
+        super().__init__("Several mails went to this address in the last hour. Please wait before you send another.")
+        self.wait = wait
+
+
+def link_of(invitation: Invitation) -> str:
+    """The address that the mail carries."""
+    return f"{settings.PUBLIC_URL}{reverse('payers:welcome_link', args=[signer.sign(invitation.reference)])}"
+
+
+def reference_in(token: str) -> str:
+    """The reference of a link of ours; empty for every other text. Whether it still opens is the row's matter."""
+    try:
+        return str(signer.unsign(token))
+    except BadSignature:
+        return ""
+
+
+def find_invitation(reference: str) -> Invitation | None:
+    """The invitation with all that its pages show."""
+    rows = Invitation.objects.select_related("access__user", "access__company__merchant")
+    return rows.filter(reference=reference).first() if reference else None
+
+
+def issue_invitation(access: PayerAccess, *, now: datetime, next_path: str = "", renew: bool = False) -> Invitation:
+    """The open invitation of an access, mailed. A step of an open transaction that holds the access.
+
+    One that was just mailed serves again, with its new destination, unless `renew`; an older one stops working.
+    Raises TooManyMails.
+    """
+    standing = access.invitations.filter(used_at=None, replaced_at=None).first()
+    if standing is not None and not renew and standing.is_open(now) and now - standing.created_at < QUIET:
+        standing.next_path = next_path or standing.next_path
+        standing.save(update_fields=["next_path"])
+        return standing
+    wait = seconds_over_limit(f"welcome:{access.user_id}", limit=MAILS, per=PER, now=now)
+    if wait:
+        raise TooManyMails(wait)
+    if standing is not None:
+        next_path = next_path or standing.next_path
+        close_invitations(access, now=now)
+    fresh = Invitation.objects.create(
+        access=access, next_path=next_path[:200], created_at=now, expires_at=now + LIFETIME
+    )
+    outbox.put(f"welcome:{fresh.pk}", "payers.email_welcome", invitation_id=fresh.pk)
+    return fresh
+
+
+def close_invitations(access: PayerAccess, *, now: datetime, used: bool = False) -> None:
+    """Links of the access open nothing from now on. A step of an open transaction."""
+    standing = access.invitations.filter(used_at=None, replaced_at=None)
+    standing.update(**{"used_at" if used else "replaced_at": now})
+
+
+def use_up(invitation: Invitation, *, now: datetime) -> None:
+    """The link opens nothing from now on, because its person has what it would give."""
+    Invitation.objects.filter(pk=invitation.pk, used_at=None, replaced_at=None).update(used_at=now)
+
+
+def renew_invitation(access: PayerAccess, *, now: datetime) -> Invitation:
+    """Mail a new link; the older one stops working. Raises TooManyMails, or PayerAccess.DoesNotExist once removed."""
+    with transaction.atomic(durable=True):
+        held = access.lock()
+        if held.state == "removed":
+            raise PayerAccess.DoesNotExist("this access was removed")
+        last = held.invitations.order_by("-pk").values_list("next_path", flat=True).first()
+        return issue_invitation(held, now=now, next_path=last or "", renew=True)

@@ -1,0 +1,40 @@
+"""What a payer wants to be told by mail."""
+
+from collections.abc import Iterable
+
+from django.db import transaction
+
+from payers.models import PayerNotification
+from wisepay.models import User
+
+Event = PayerNotification.Event
+WHY = {
+    Event.BANK_DEBIT_SUBMITTED: "Your bank has been asked for the money. It takes some days to settle.",
+    Event.BANK_DEBIT_SETTLED: "The money of a bank debit arrived.",
+    Event.BANK_DEBIT_FAILED: "Your bank returned a debit, and what you paid for is open again.",
+    Event.METHOD_EXPIRING: "A card that you saved expires soon.",
+}
+
+
+def wants(user: User | None, event: str) -> bool:
+    """Whether to mail them about `event`. People without an account can't say no."""
+    if user is None:
+        return True
+    found = PayerNotification.objects.filter(user=user, event=event).values_list("is_enabled", flat=True).first()
+    return True if found is None else found
+
+
+def wishes_of(user: User) -> dict[str, bool]:
+    """Every event with whether they want its mail."""
+    said = dict(PayerNotification.objects.filter(user=user).values_list("event", "is_enabled"))
+    return {event.value: said.get(event.value, True) for event in Event}
+
+
+def save_wishes(user: User, *, events: Iterable[str]) -> None:
+    """Exactly the mails about `events` are wanted from now on."""
+    wanted = set(events)
+    with transaction.atomic(durable=True):
+        for event in Event:
+            PayerNotification.objects.update_or_create(
+                user=user, event=event, defaults={"is_enabled": event.value in wanted}
+            )

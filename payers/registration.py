@@ -1,0 +1,160 @@
+"""Orders about who may see a company: register while paying, invite, enter signed in, change, remove."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db import IntegrityError, transaction
+from django.db.models.functions import Lower
+
+from merchants.models import Merchant, Terms
+from payers.invitations import TooManyMails, close_invitations, issue_invitation
+from payers.models import Payer, PayerAccess, PayerCompany
+from payers.terms import Whence, record_acceptance
+from wisepay.models import User
+
+Origin, Scope = PayerAccess.Origin, PayerAccess.Scope
+
+
+@dataclass(frozen=True, slots=True)
+class Acceptance:
+    """A tick at "I agree to the terms" in the checkout: of which text, and from where."""
+
+    terms: Terms
+    source: Whence
+
+
+def register_in_checkout(
+    company: PayerCompany,
+    *,
+    email: str,
+    name: str,
+    phone: str = "",
+    acceptance: Acceptance,
+    next_path: str,
+    now: datetime,
+) -> PayerAccess:
+    """Somebody who pays says that they want an account; a mail to `email` asks whether it was them.
+
+    The access waits for that answer, or is the one that stands. An address that has an account is treated alike,
+    so tell the browser the same whatever comes back. The same again within minutes sends no second mail.
+    """
+    with transaction.atomic(durable=True):
+        user = _person(email, name=name)
+        _payer(user, phone=phone, now=now)
+        access = _access(
+            user, company, scope=scope_for(email, company), origin=Origin.REGISTERED, now=now, by="checkout"
+        )
+        record_acceptance(
+            company, terms=acceptance.terms, user=None, email=user.email, source=acceptance.source, now=now
+        )
+        try:
+            issue_invitation(access, now=now, next_path=next_path)
+        except TooManyMails:
+            # The page must not tell how often this address was written to; the links mailed before still work.
+            return access
+    return access
+
+
+def invite_payer(
+    merchant: Merchant, *, company: PayerCompany, email: str, name: str, by: User, now: datetime
+) -> PayerAccess:
+    """The merchant lets a person see a whole company, once that person follows the mail.
+
+    An access that stands is widened to the whole company. Raises ValueError for another merchant's company,
+    TooManyMails when the person was mailed too often; then nothing is stored.
+    """
+    if company.merchant_id != merchant.pk:
+        raise ValueError("this company is another merchant's")
+    with transaction.atomic(durable=True):
+        user = _person(email, name=name)
+        _payer(user, phone="", now=now)
+        access = _access(user, company, scope=Scope.COMPANY, origin=Origin.INVITED, now=now, by=str(by), invited_by=by)
+        if access.scope != Scope.COMPANY:
+            PayerAccess.objects.filter(pk=access.pk).update(scope=Scope.COMPANY)
+            access.scope = Scope.COMPANY
+        if access.state == "pending":
+            issue_invitation(access, now=now)
+    return access
+
+
+def enter_signed_in(user: User, company: PayerCompany, *, now: datetime) -> PayerAccess:
+    """A signed-in person pays something of this company: they have access from now on, without a mail.
+
+    Their own payments only, unless the company's e-mail address is theirs. An access that stands stays as it is.
+    """
+    with transaction.atomic(durable=True):
+        _payer(user, phone="", now=now)
+        access = _access(
+            user, company, scope=scope_for(user.email, company), origin=Origin.SIGNED_IN, now=now, by=str(user)
+        )
+        if access.advance("active", now=now, by=str(user), reason="paid while signed in"):
+            close_invitations(access, now=now, used=True)
+    return access
+
+
+def remove_access(access: PayerAccess, *, by: User, now: datetime) -> bool:
+    """The person sees the company no more, and links that were mailed open nothing. False when it was so before.
+
+    A step of an open transaction, so that whoever orders it can look first at what stands in the way.
+    """
+    held = access.lock()
+    moved = held.advance("removed", now=now, by=str(by))
+    close_invitations(held, now=now)
+    return moved
+
+
+def change_scope(access: PayerAccess, *, scope: str, by: User, now: datetime) -> None:
+    """See the whole company, or own payments only, from now on. Raises ValueError for a scope nobody knows."""
+    if scope not in Scope.values:
+        raise ValueError(f"no scope {scope!r}")
+    with transaction.atomic(durable=True):
+        PayerAccess.objects.filter(pk=access.lock().pk).update(scope=scope)
+    access.scope = scope
+
+
+def scope_for(email: str, company: PayerCompany) -> str:
+    """The whole company for the one whose address it gave; own payments for everybody else."""
+    is_theirs = bool(company.email) and company.email.strip().lower() == email.strip().lower()
+    return Scope.COMPANY if is_theirs else Scope.OWN
+
+
+def _person(email: str, *, name: str) -> User:
+    """The user of that address, made without a password on first sight."""
+    wanted = email.strip().lower()
+    by_email = User.objects.alias(folded=Lower("email"))
+    found = by_email.filter(folded=wanted).first()
+    if found is not None:
+        return found
+    try:
+        with transaction.atomic():
+            return User.objects.create_user(wanted, None, name=" ".join(name.split())[:120])
+    except IntegrityError:
+        return by_email.get(folded=wanted)
+
+
+def _payer(user: User, *, phone: str, now: datetime) -> Payer:
+    """The payer that the person is, made on first sight."""
+    fresh = {"state": "invited", "state_at": now, "created_at": now, "phone": phone[:40]}
+    return Payer.objects.get_or_create(user=user, defaults=fresh)[0]
+
+
+def _access(
+    user: User,
+    company: PayerCompany,
+    *,
+    scope: str,
+    origin: str,
+    now: datetime,
+    by: str,
+    invited_by: User | None = None,
+) -> PayerAccess:
+    """The access, held: pending when it is new or had been removed, else as it stands."""
+    fresh = {"scope": scope, "origin": origin, "invited_by": invited_by, "created_at": now}
+    found, is_new = PayerAccess.objects.get_or_create(
+        user=user, company=company, defaults=fresh | {"state": "pending", "state_at": now}
+    )
+    held = found.lock()
+    if not is_new and held.state == "removed":
+        held.advance("pending", now=now, by=by, scope=scope, origin=origin, invited_by=invited_by)
+    held.user, held.company = user, company
+    return held

@@ -1,0 +1,85 @@
+"""What the payers' tests share: registering, reading the mail, walking through the welcome pages."""
+
+import re
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.test import Client
+from django.utils import timezone
+
+from merchants.models import Terms
+from merchants.terms import current_terms
+from payers.models import PayerAccess, PayerCompany
+from payers.registration import Acceptance, invite_payer, register_in_checkout
+from payers.terms import Whence
+from tests.people import House, drain_outbox
+
+EMAIL = "ada@harbourdental.example"
+NEW_PASSWORD = "violet-harbour-staple-9"
+WHENCE = Whence(ip="198.51.100.7", user_agent="Tests")
+DETAILS = {
+    "name": "Ada Lind",
+    "phone": "+61 2 5550 9876",
+    "job_title": "Accounts",
+    "line1": "1 Quay Street",
+    "city": "Sydney",
+    "state": "NSW",
+    "postal_code": "2000",
+    "country": "AU",
+    "agree": "on",
+}
+
+
+def register(house: House, email: str = EMAIL, *, company: PayerCompany | None = None, **more: Any) -> PayerAccess:
+    """Somebody asks for an account while they pay."""
+    terms = current_terms(house.merchant, Terms.Kind.USER_ACCOUNT)
+    words: dict[str, Any] = {"name": "Ada Lind", "phone": "", "next_path": "", "now": timezone.now()} | more
+    return register_in_checkout(company or house.company(), email=email, acceptance=Acceptance(terms, WHENCE), **words)
+
+
+def invite(house: House, email: str = EMAIL, *, company: PayerCompany | None = None) -> PayerAccess:
+    """The merchant invites somebody."""
+    return invite_payer(
+        house.merchant,
+        company=company or house.company(),
+        email=email,
+        name="Ada Lind",
+        by=house.user,
+        now=timezone.now(),
+    )
+
+
+def mails(house: House, email: str = EMAIL) -> list[dict[str, Any]]:
+    """Mails to an address, oldest first, once all that is due went out."""
+    drain_outbox()
+    found: list[dict[str, Any]] = house.world.get("/mailbox/messages.json").json()["messages"]
+    return [mail for mail in reversed(found) if mail["to"] == [email]]
+
+
+def link(house: House, email: str = EMAIL) -> str:
+    """The path of the link in the newest Welcome mail."""
+    texts = [str(mail) for mail in mails(house, email)]
+    found = [hit for text in texts for hit in re.findall(r"https?://[^\s\"'\\<>]+/welcome/[^\s\"'\\<>]+", text)]
+    assert found, texts
+    return str(urlsplit(found[-1]).path)
+
+
+def hidden(page: Any) -> dict[str, str]:
+    """The hidden fields of a page's form."""
+    html = page.content.decode()
+    found = re.findall(r'<input type="hidden" name="([\w-]+)" value="([^"]*)"', html)
+    return {name: value for name, value in found if name != "csrfmiddlewaretoken"}
+
+
+def post(client: Client, path: str, **fields: str) -> Any:
+    """Open a page and send its form back with these fields."""
+    return client.post(path, hidden(client.get(path)) | fields)
+
+
+def complete(client: Client, path: str) -> Any:
+    """Follow a link to the end: password, details, Register. Answers the last answer."""
+    assert client.get(path)["Location"] == "/welcome/"
+    assert client.get("/welcome/")["Location"] == "/welcome/password"
+    answer = post(client, "/welcome/password", password=NEW_PASSWORD, confirm=NEW_PASSWORD)
+    assert answer["Location"] == "/welcome/details"
+    return post(client, "/welcome/details", **DETAILS)
