@@ -3,7 +3,7 @@
 from django.http import Http404
 
 from merchants.models import Merchant
-from payments.models import Attempt, Payment
+from payments.models import Attempt, Payment, Setup
 from wisepay.statements import Statement
 
 BY_REFERENCE = Statement(
@@ -26,9 +26,18 @@ def attempt_of(payment: Payment, reference: str) -> Attempt:
     return found
 
 
+def setup_of(payment: Payment, reference: str) -> Setup:
+    """A setup of this payment and of no other. Raises Http404."""
+    found = payment.setups.select_related("payment__merchant", "company__merchant", "account")
+    setup = found.filter(reference=reference).first()
+    if setup is None:
+        raise Http404
+    return setup
+
+
 def payment_of(merchant: Merchant, reference: str) -> Payment:
     """A payment of this merchant. Raises Http404."""
-    rows = Payment.objects.select_related("merchant", "company")
+    rows = Payment.objects.select_related("merchant", "company", "saved_method")
     return _only(list(rows.filter(merchant=merchant, reference=reference)))
 
 

@@ -7,7 +7,8 @@ from django.db import transaction
 
 from merchants.models import Merchant
 from payments.gateways import open_gateway
-from payments.models import LIVE, Attempt, GatewayAccount
+from payments.models import Attempt, GatewayAccount
+from payments.states import LIVE
 
 REMEMBER = 60.0  # seconds a process may use a webhook secret it has read
 _remembered: dict[str, tuple[float, int, str]] = {}
@@ -42,6 +43,11 @@ def save_gateway_account(
             },
         )
     return account
+
+
+def switch_bank_debits(merchant: Merchant, *, is_on: bool) -> None:
+    """Whether the merchant's payers may pay by bank debit from now on."""
+    GatewayAccount.objects.filter(merchant=merchant).update(takes_bank_debits=is_on)
 
 
 def webhook_account(merchant_ref: str, *, reread: bool = False) -> tuple[int, str] | None:

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 
 from payments.gateways import open_gateway
-from payments.models import LIVE, Attempt, GatewayAccount
+from payments.models import Attempt, GatewayAccount
+from payments.states import LIVE
 from wisepay.doctor import Finding, question
 from wisepay.errors import Rejected, Unavailable
 

@@ -47,3 +47,33 @@ class MerchantNotReady(CannotPay):
     """The merchant has not finished the set-up, or has switched payments off."""
 
     code = "merchant_not_ready"
+
+
+class MethodNotAllowed(CannotPay):
+    """CPQ, the merchant, the currency or the gateway rules this kind of method out."""
+
+    code = "method_not_allowed"
+
+
+class MethodUnusable(CannotPay):
+    """The saved method is somebody else's, removed, or dead."""
+
+    code = "method_unusable"
+
+
+class MustSaveMethod(CannotPay):
+    """Something recurs, so the method has to be kept."""
+
+    code = "must_save_method"
+
+
+class TermsNotAccepted(CannotPay):
+    """The terms were not accepted, or not the ones in force."""
+
+    code = "terms_not_accepted"
+
+
+class NothingToRefund(CannotPay):
+    """More than what is left of the payment, or the payment is not paid."""
+
+    code = "nothing_to_refund"

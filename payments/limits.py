@@ -1,4 +1,4 @@
-"""Limits against card testing: how often a stranger may reach the gateway."""
+"""Limits against card testing: how often a stranger, or an account, may reach the gateway."""
 
 import zlib
 from collections.abc import Sequence
@@ -8,10 +8,17 @@ from ipaddress import ip_network
 from django.conf import settings
 from django.db import connection
 
+from payments.choices import Person
 from payments.errors import TooManyAttempts
-from payments.models import Attempt, Payment
+from payments.models import Attempt, Conversation, Setup
 
 WINDOW = timedelta(hours=1)
+TRIED_SQL = """
+SELECT (SELECT count(*) FROM payments_attempt WHERE created_at > %(since)s AND {who})
+     + (SELECT count(*) FROM payments_setup WHERE created_at > %(since)s AND {who})
+"""
+FROM_NETWORK = TRIED_SQL.format(who="ip <<= %(who)s::inet")
+BY_USER = TRIED_SQL.format(who="user_id = %(who)s")
 
 
 def network_of(ip: str) -> str:
@@ -19,18 +26,33 @@ def network_of(ip: str) -> str:
     return str(ip_network((ip, 64 if ":" in ip else 32), strict=False))
 
 
-def check_limits(payment: Payment, *, attempts: Sequence[Attempt], ip: str, now: datetime) -> None:
-    """Raises TooManyAttempts. Serialises attempts of one address until the open transaction ends."""
-    network = network_of(ip)
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [0x1B, zlib.crc32(network.encode()) - 2**31])
+def check_limits(talks: Sequence[Conversation], *, merchant: str, person: Person, now: datetime) -> None:
+    """Raises TooManyAttempts. `talks` are all about this payment, so far.
+
+    Serialises attempts of one address, or of one account, until the open transaction ends.
+    """
     # What failed without an intent is the merchant's trouble with the gateway, not a card that was tried.
-    declined = [a for a in attempts if a.state == "failed" and a.stripe_payment_intent_id]
+    declined = [talk for talk in talks if talk.state == "failed" and _reached_gateway(talk)]
     if len(declined) >= settings.DECLINES_PER_PAYMENT:
         raise TooManyAttempts(
             "Too many cards were declined for this quote, so we stopped here to protect you. "
-            f"Please contact {payment.merchant.name}."
+            f"Please contact {merchant}."
         )
-    tried = Attempt.objects.filter(created_at__gt=now - WINDOW).extra(where=["ip <<= %s"], params=[network])
-    if tried.count() >= settings.GUEST_ATTEMPTS_PER_IP_HOUR:
-        raise TooManyAttempts("Too many payments were tried from your network. Please try again in an hour.")
+    user_id = person.user.pk if person.user is not None and person.is_signed_in else None
+    if user_id is None:
+        limit, sql, who = settings.GUEST_ATTEMPTS_PER_IP_HOUR, FROM_NETWORK, network_of(person.ip)
+    else:
+        limit, sql, who = settings.ATTEMPTS_PER_USER_HOUR, BY_USER, str(user_id)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [0x1B, zlib.crc32(who.encode()) - 2**31])
+        cursor.execute(sql, {"since": now - WINDOW, "who": who if user_id is None else user_id})
+        tried = cursor.fetchone()[0]
+    if tried >= limit:
+        where = "from your network" if user_id is None else "with your account"
+        raise TooManyAttempts(f"Too many payments were tried {where}. Please try again in an hour.")
+
+
+def _reached_gateway(talk: Conversation) -> bool:
+    if isinstance(talk, Attempt):
+        return bool(talk.stripe_payment_intent_id) and talk.submitted_at is None
+    return isinstance(talk, Setup) and bool(talk.stripe_setup_intent_id)

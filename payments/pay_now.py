@@ -1,33 +1,33 @@
-"""Pay Now: the payer's pages and the small JSON door that the page's script talks to."""
+"""Pay Now: the payer's pages."""
 
 from typing import Any, cast
 from urllib.parse import urlsplit
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.csp import CSP
 from django.views.decorators.csp import csp_override
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_GET, require_http_methods
 
-from payments.access import attempt_of, attempts_of, payment_by_reference
-from payments.errors import AttemptInProgress, CannotPay
-from payments.forms import AttemptForm
-from payments.gateways import Outcome
-from payments.models import Attempt, Payment
-from payments.sentences import explain_failure
-from payments.services import (
-    cancel_attempt,
-    check_guest,
-    check_payable,
-    look_up_attempt,
-    run_attempt,
-    start_attempt,
-)
-from wisepay.errors import Unavailable
-from wisepay.http import client_ip, never_cached
+from merchants.models import Terms
+from merchants.terms import current_terms, shown_text
+from payers.access import completion_path
+from payers.registration import Acceptance, register_in_checkout
+from payers.terms import whence
+from payments.access import attempts_of, payment_by_reference
+from payments.choices import allowed_methods
+from payments.errors import CannotPay
+from payments.forms import AttemptForm, RegisterForm
+from payments.models import Attempt, Payment, Setup
+from payments.offers import checkout_offer
+from payments.sentences import failure_of
+from payments.services import check_guest, check_payable
+from payments.setups import live_setup
+from payments.visitors import FROM_PORTAL, begin_registering, visitor_of
+from wisepay.http import never_cached
 
 
 def _origin(url: str) -> str:
@@ -50,23 +50,37 @@ PAY_CSP: dict[str, list[str]] = {
 def invoice_details(request: HttpRequest, reference: str) -> HttpResponse:
     """The first page: what is to be paid, and the ways to pay it; or how it ended."""
     payment = payment_by_reference(reference)
+    if request.GET.get("from") == "portal":
+        request.session[FROM_PORTAL] = payment.reference
     attempt = payment.attempts.order_by("-pk").first()
-    if payment.state != "open" or (attempt and attempt.is_live):
+    if is_closed(payment, attempt):
         return _status(request, payment, attempt)
-    problem = guest_problem = ""
-    try:
-        check_guest(payment)
-    except CannotPay as error:
-        guest_problem = str(error)
-    if payment.is_over(timezone.now()):
-        problem = "This quote has expired and can no longer be paid."
+    account = getattr(payment.merchant, "gateway_account", None)
     context = {
         "payment": payment,
         "merchant": payment.merchant,
-        "problem": problem,
-        "guest_problem": guest_problem,
+        "is_over": payment.is_over(timezone.now()),
+        "guest_problem": guest_problem(payment),
+        "methods": allowed_methods(payment.methods, account, payment.currency),
+        "visitor": visitor_of(request, payment),
+        "last_failure": failure_of(attempt),
     }
     return render(request, "pay/invoice_details.html", context)
+
+
+def guest_problem(payment: Payment) -> str:
+    """Why a guest can't pay this; empty when they can."""
+    try:
+        check_guest(payment)
+    except CannotPay as error:
+        return str(error)
+    return ""
+
+
+def is_closed(payment: Payment, attempt: Attempt | None) -> bool:
+    """Whether nothing can be begun now: it is over, or something is under way."""
+    is_payable = payment.state in ("open", "reversed")
+    return not is_payable or bool(attempt and attempt.is_live) or live_setup(payment) is not None
 
 
 @csp_override(PAY_CSP)
@@ -77,7 +91,7 @@ def guest(request: HttpRequest, reference: str) -> HttpResponse:
     payment = payment_by_reference(reference)
     attempts = attempts_of(payment)
     attempt = attempts[0] if attempts else None
-    if payment.state != "open" or (attempt and attempt.is_live):
+    if payment.state not in ("open", "reversed") or (attempt and attempt.is_live):
         return redirect("payments:pay", reference)
     account = problem = None
     try:
@@ -91,88 +105,92 @@ def guest(request: HttpRequest, reference: str) -> HttpResponse:
         "account": account,
         "form": AttemptForm(initial={"email": payment.company.email, "phone": payment.company.phone}),
         "stripe_js": settings.STRIPE_JS_URL,
-        "last_failure": last_failure(attempt),
+        "last_failure": failure_of(attempt),
     }
     return render(request, "pay/guest.html", context, status=409 if problem else 200)
 
 
-def last_failure(attempt: Attempt | None) -> str:
-    """Why the newest attempt failed, if it did."""
-    return explain_failure(attempt.failure_code) if attempt and attempt.state == "failed" else ""
+@never_cached
+@require_http_methods(["GET", "POST"])
+def register(request: HttpRequest, reference: str) -> HttpResponse:
+    """Payer Information and the terms; then straight on to paying. The Welcome mail follows."""
+    payment = payment_by_reference(reference)
+    if is_closed(payment, payment.attempts.order_by("-pk").first()):
+        return redirect("payments:pay", reference)
+    terms = current_terms(payment.merchant, Terms.Kind.USER_ACCOUNT)
+    form = RegisterForm(request.POST or None, initial={"email": payment.company.email, "phone": payment.company.phone})
+    if request.method == "POST" and form.is_valid():
+        if form.cleaned_data["accepted_terms"] == terms.pk:
+            _enter(request, payment, form.cleaned_data, Acceptance(terms, whence(request)))
+            return redirect("payments:checkout", reference)
+        form.add_error("accepted_terms", "The terms have changed. Please read them again and accept them.")
+    context = {"payment": payment, "merchant": payment.merchant, "form": form, "terms": terms}
+    context |= {"terms_text": shown_text(terms)}
+    return render(request, "pay/register.html", context, status=422 if form.errors else 200)
 
 
-def _status(request: HttpRequest, payment: Payment, attempt: Attempt | None) -> HttpResponse:
-    """The page of a payment that is paid, over, or not decided yet."""
+def _enter(request: HttpRequest, payment: Payment, found: dict[str, Any], acceptance: Acceptance) -> None:
+    """Make the account that waits for its mail, and let this browser pay as it."""
+    access = register_in_checkout(
+        payment.company,
+        email=found["email"],
+        name=found["name"],
+        phone=found["phone"],
+        acceptance=acceptance,
+        next_path=reverse("payments:pay", args=[payment.reference]),
+        now=timezone.now(),
+    )
+    begin_registering(request, payment, access)
+
+
+@csp_override(PAY_CSP)
+@never_cached
+@require_GET
+def checkout(request: HttpRequest, reference: str) -> HttpResponse:
+    """The page of a payer with an account: saved methods, a new one, saving it, and the terms of that."""
+    payment = payment_by_reference(reference)
+    attempts = attempts_of(payment)
+    visitor = visitor_of(request, payment)
+    if visitor is None or is_closed(payment, attempts[0] if attempts else None):
+        return redirect("payments:pay", reference)
+    here = reverse("payments:checkout", args=[reference])
+    unfinished = completion_path(visitor.user, here) if visitor.is_signed_in else ""
+    if unfinished:
+        return redirect(unfinished)
     context = {
         "payment": payment,
         "merchant": payment.merchant,
+        "visitor": visitor,
+        "stripe_js": settings.STRIPE_JS_URL,
+        "last_failure": failure_of(attempts[0] if attempts else payment.setups.order_by("-pk").first()),
+    }
+    try:
+        account = check_payable(payment, now=timezone.now(), attempts=attempts, has_account=True)
+        context |= {"account": account, "offer": checkout_offer(payment, account, visitor)}
+    except CannotPay as error:
+        context |= {"problem": str(error)}
+    return render(request, "pay/checkout.html", context, status=409 if "problem" in context else 200)
+
+
+def _status(request: HttpRequest, payment: Payment, attempt: Attempt | None) -> HttpResponse:
+    """The page of a payment that is paid, saved, over, on its way, or not decided yet."""
+    setup = live_setup(payment)
+    talk: Attempt | Setup | None = setup if setup is not None else attempt
+    context: dict[str, Any] = {
+        "payment": payment,
+        "merchant": payment.merchant,
         "attempt": attempt,
-        "account": attempt.account if attempt else None,
+        "talk": talk,
+        "account": talk.account if talk else None,
+        "check_path": talk_path(payment, talk, "check") if talk else "",
+        "stop_path": talk_path(payment, talk, "stop") if talk else "",
+        "visitor": visitor_of(request, payment),
         "stripe_js": settings.STRIPE_JS_URL,
     }
     return csp_override(PAY_CSP)(render)(request, "pay/status.html", context)
 
 
-@never_cached
-@require_POST
-def create_attempt(request: HttpRequest, reference: str) -> HttpResponse:
-    """Try to charge what the guest agreed to, once."""
-    payment = payment_by_reference(reference)
-    form = AttemptForm(request.POST)
-    if not form.is_valid():
-        return JsonResponse({"status": "invalid", "errors": form.errors.get_json_data()}, status=422)
-    payer = form.payer(ip=client_ip(request), user_agent=request.headers.get("User-Agent", ""))
-    try:
-        attempt = start_attempt(
-            payment,
-            amount=form.cleaned_data["amount"],
-            confirmation_token=form.cleaned_data["confirmation_token"],
-            payer=payer,
-            now=timezone.now(),
-        )
-    except CannotPay as error:
-        moved_on = isinstance(error, AttemptInProgress) or error.code in ("already_paid", "amount_changed")
-        body = {"status": "refused", "code": error.code, "message": str(error)}
-        page = reverse("payments:pay", args=[reference])
-        return JsonResponse(body | ({"next": page} if moved_on else {}), status=409)
-    return answer(attempt, run_attempt(attempt, now=timezone.now()))
-
-
-@never_cached
-@require_POST
-def check_attempt(request: HttpRequest, reference: str, attempt_ref: str) -> HttpResponse:
-    """Ask the gateway again, after 3-D Secure or while the page waits."""
-    attempt = attempt_of(payment_by_reference(reference), attempt_ref)
-    outcome = look_up_attempt(attempt, now=timezone.now()) if attempt.is_live else None
-    return answer(attempt, outcome)
-
-
-@never_cached
-@require_POST
-def stop_attempt(request: HttpRequest, reference: str, attempt_ref: str) -> HttpResponse:
-    """Give up an attempt that waits for the payer's bank."""
-    attempt = attempt_of(payment_by_reference(reference), attempt_ref)
-    try:
-        if attempt.is_live:
-            cancel_attempt(attempt, by="payer", now=timezone.now())
-    except Unavailable:
-        pass  # the page shows what is known: it is still being processed
-    return redirect("payments:pay", reference)
-
-
-def answer(attempt: Attempt, outcome: Outcome | None) -> JsonResponse:
-    """How the attempt stands, for the page's script: a status and, where one is due, the next step."""
-    payment = attempt.payment
-    body: dict[str, Any] = {
-        "status": attempt.state,
-        "attempt": reverse("payments:check_attempt", args=[payment.reference, attempt.reference]),
-    }
-    if attempt.state == "succeeded":
-        body["next"] = payment.done_path
-    elif attempt.state == "requires_action" and outcome is not None:
-        body["client_secret"] = outcome.client_secret
-    elif attempt.state == "failed":
-        body["message"] = explain_failure(attempt.failure_code)
-    else:
-        body["next"] = reverse("payments:pay", args=[payment.reference])
-    return JsonResponse(body)
+def talk_path(payment: Payment, talk: Attempt | Setup, act: str) -> str:
+    """Where the page's script asks how it stands (`check`), or the payer gives it up (`stop`)."""
+    kind = "attempt" if isinstance(talk, Attempt) else "setup"
+    return reverse(f"payments:{act}_{kind}", args=[payment.reference, talk.reference])

@@ -1,5 +1,8 @@
-"""What a payer is told when a card was declined: what happened and what to do, never more than helps."""
+"""What a payer is told when a payment was refused: what happened and what to do, never more than helps."""
 
+from payments.models import Conversation
+
+GENERAL_DEBIT = "Your bank refused the debit. Nothing was taken, or it went back to you. Pay by another method."
 GENERAL = "Your bank declined this card. Nothing was charged. Try another card, or ask your bank why."
 
 # Stripe's decline codes (docs.stripe.com/declines/codes). Codes that point at fraud or theft fall to GENERAL.
@@ -28,6 +31,33 @@ FAILURES = {
 }
 
 
-def explain_failure(code: str) -> str:
+# Why a bank sent a debit back (docs.stripe.com/payments/ach-direct-debit, /au-becs-debit).
+DEBIT_FAILURES = {
+    "insufficient_funds": "There was not enough money in the account. You can pay again, or by another method.",
+    "account_closed": "The bank account is closed. Please pay by another method.",
+    "no_account": "The bank could not find this account. Check its number, or pay by another method.",
+    "invalid_account_number": "The bank could not find this account. Check its number, or pay by another method.",
+    "bank_account_restricted": "The bank does not allow debits from this account. Please pay by another method.",
+    "debit_not_authorized": "The bank says that this debit was not authorised. Please pay by another method.",
+    "bank_ownership_changed": "The account has another owner now. Please pay by another method.",
+    "mandate_invalid": "The permission to debit this account has ended. Please pay by another method.",
+    "dead_mandate": "The permission to debit this account has ended. Please pay by another method.",
+    "payment_intent_mandate_invalid": "The permission to debit this account has ended. Please pay by another method.",
+}
+DEBIT_FAILURES |= {code: FAILURES[code] for code in ("gateway_key", "never_arrived")}
+
+
+def explain_failure(code: str, *, is_debit: bool = False) -> str:
     """A sentence for the payer."""
-    return FAILURES.get(code, GENERAL)
+    if code == "resource_missing":
+        return "This payment method was removed, so nothing was charged. Please choose another one."
+    return DEBIT_FAILURES.get(code, GENERAL_DEBIT) if is_debit else FAILURES.get(code, GENERAL)
+
+
+def failure_of(talk: Conversation | None) -> str:
+    """The sentence for an attempt or a setup that failed; empty for every other."""
+    if talk is None or talk.state not in ("failed", "reversed"):
+        return ""
+    if talk.state == "reversed":
+        return "The bank took this payment back after it had settled, so it is owed again."
+    return explain_failure(talk.failure_code, is_debit=talk.method_kind not in ("", "card"))

@@ -1,17 +1,20 @@
 """Orders about payments: start an attempt, ask the gateway, write down its word."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 import structlog
 from django.conf import settings
 from django.db import transaction
 from django.urls import reverse
 
-from merchants.models import EventNotification, Merchant
-from merchants.services import list_prerequisites, notify_merchant
+from merchants.models import Merchant, Terms
+from merchants.services import list_prerequisites
+from payers.models import PayerCompany, TermsAcceptance
+from payers.terms import Whence, record_acceptance
 from payments.access import attempts_of
+from payments.choices import Choice, Person, check_choice, gateway_kind
 from payments.errors import (
     AlreadyPaid,
     AmountChanged,
@@ -22,7 +25,9 @@ from payments.errors import (
 )
 from payments.gateways import Outcome, Start, open_gateway
 from payments.limits import check_limits
+from payments.methods import ensure_customer
 from payments.models import Attempt, GatewayAccount, Payment
+from payments.outcomes import held, settle_attempt
 from wisepay import outbox
 from wisepay.errors import Rejected, Unavailable
 from wisepay.references import new_reference
@@ -33,46 +38,29 @@ ASK_AFTER = timedelta(seconds=10)  # when the answer to an attempt is first look
 REPLAY_FOR = timedelta(minutes=30)  # how long a payer may be charged after pressing Pay; a key lives a day
 
 
-@dataclass(frozen=True, slots=True)
-class Payer:
-    """Who says that they pay: what a guest typed, and where the request came from."""
-
-    name: str
-    email: str
-    phone: str
-    ip: str
-    user_agent: str
-
-
-def start_attempt(payment: Payment, *, amount: int, confirmation_token: str, payer: Payer, now: datetime) -> Attempt:
+def start_attempt(payment: Payment, *, amount: int, choice: Choice, person: Person, now: datetime) -> Attempt:
     """Commit the intention to charge `amount` minor units, before the gateway hears of it.
 
-    Raises AlreadyPaid, AttemptInProgress, PaymentExpired, AmountChanged, GuestRefused, TooManyAttempts or
-    MerchantNotReady; then nothing is stored.
+    Raises AlreadyPaid, AttemptInProgress, PaymentExpired, AmountChanged, GuestRefused, TooManyAttempts,
+    MerchantNotReady, what `check_choice` raises, or Unavailable when a customer could not be made; then
+    nothing is stored.
     """
+    customer_id = customer_of(payment, person)
     with transaction.atomic(durable=True):
         locked = held(payment)
         attempts = attempts_of(locked)
-        account = check_payable(locked, now=now, attempts=attempts)
+        account = check_payable(locked, now=now, attempts=attempts, has_account=person.access is not None)
         if amount not in (locked.amount, locked.full_amount) or amount <= 0:
             raise AmountChanged("The amount of this quote has changed. Please look at it again before you pay.")
-        check_limits(locked, attempts=attempts, ip=payer.ip, now=now)
-        reference = new_reference()
+        check_choice(locked, account, choice=choice, person=person)
+        check_limits(attempts, merchant=payment.merchant.name, person=person, now=now)
         attempt = Attempt.objects.create(
-            reference=reference,
             payment=locked,
-            account=account,
-            state="processing",
-            state_at=now,
-            created_at=now,
             amount=amount,
-            idempotency_key=f"attempt-{reference}",
-            confirmation_token=confirmation_token,
-            payer_name=payer.name,
-            payer_email=payer.email,
-            payer_phone=payer.phone,
-            ip=payer.ip,
-            user_agent=payer.user_agent[:300],
+            saved_method=choice.saved_method,
+            saves_method=choice.saves and choice.is_new,
+            **talk_columns(account, choice, person, company=locked.company, currency=locked.currency, now=now),
+            stripe_customer_id=customer_id,
         )
         outbox.put(
             f"attempt:{attempt.pk}",
@@ -83,18 +71,72 @@ def start_attempt(payment: Payment, *, amount: int, confirmation_token: str, pay
     return attempt
 
 
-def check_payable(payment: Payment, *, attempts: Sequence[Attempt], now: datetime) -> GatewayAccount:
+def customer_of(payment: Payment, person: Person) -> str:
+    """The customer at the gateway for whom somebody pays; guests have none. Raises Unavailable or MerchantNotReady."""
+    if person.access is None:
+        return ""
+    try:
+        return ensure_customer(ready_account(payment.merchant), payment.company)
+    except Rejected as error:
+        raise MerchantNotReady(f"{payment.merchant.name} can't take payments at the moment.") from error
+
+
+def talk_columns(
+    account: GatewayAccount, choice: Choice, person: Person, *, company: PayerCompany, currency: str, now: datetime
+) -> dict[str, Any]:
+    """What every talk with the gateway begins with. A step of an open transaction."""
+    reference = new_reference()
+    kept = choice.saved_method
+    return {
+        "reference": reference,
+        "account": account,
+        "state": "processing",
+        "state_at": now,
+        "created_at": now,
+        "idempotency_key": f"attempt-{reference}",
+        "confirmation_token": choice.confirmation_token if kept is None else "",
+        "stripe_payment_method_id": kept.stripe_payment_method_id if kept else "",
+        "stripe_mandate_id": kept.stripe_mandate_id if kept else "",
+        "method_types": [kept.kind if kept else gateway_kind(choice.method, currency)],
+        "user": person.user,
+        "acceptance": kept.acceptance if kept else accept_terms(choice, person, company=company, now=now),
+        "payer_name": person.name,
+        "payer_email": person.email,
+        "payer_phone": person.phone,
+        "ip": person.ip,
+        "user_agent": person.user_agent[:300],
+    }
+
+
+def accept_terms(choice: Choice, person: Person, *, company: PayerCompany, now: datetime) -> TermsAcceptance | None:
+    """Keep the proof of what was ticked, if anything was. A step of an open transaction."""
+    if choice.accepted_terms is None:
+        return None
+    return record_acceptance(
+        company,
+        terms=Terms.objects.get(pk=choice.accepted_terms, merchant=company.merchant_id),
+        email=person.email,
+        user=person.user if person.is_signed_in else None,
+        source=Whence(ip=person.ip, user_agent=person.user_agent),
+        now=now,
+    )
+
+
+def check_payable(
+    payment: Payment, *, attempts: Sequence[Attempt], now: datetime, has_account: bool = False
+) -> GatewayAccount:
     """The gateway account that would take the money. Raises what `start_attempt` raises, limits apart.
 
-    `attempts` are all of the payment's.
+    `attempts` are all of the payment's; a payer without an account is a guest.
     """
-    if payment.state in ("succeeded", "reversed"):
+    if payment.state in ("succeeded", "saved"):
         raise AlreadyPaid("This quote is already paid.")
     if payment.state == "cancelled" or payment.is_over(now):
         raise PaymentExpired("This quote can no longer be paid. Please ask for a new one.")
     if any(attempt.is_live for attempt in attempts):
         raise AttemptInProgress("A payment for this quote is being processed. Please wait for its result.")
-    check_guest(payment)
+    if not has_account:
+        check_guest(payment)
     return ready_account(payment.merchant)
 
 
@@ -129,13 +171,17 @@ def run_attempt(attempt: Attempt, *, now: datetime, is_repeat: bool = False) -> 
         key=attempt.idempotency_key,
         reference=attempt.reference,
         amount=attempt.money,
-        confirmation_token=attempt.confirmation_token,
-        method_types=("card",),
+        method_types=tuple(attempt.method_types),
         description=payment.purpose,
         payer_email=attempt.payer_email,
         return_url=f"{settings.PUBLIC_URL}{reverse('payments:pay', args=[payment.reference])}",
         ip=attempt.ip,
         user_agent=attempt.user_agent,
+        confirmation_token=attempt.confirmation_token,
+        customer_id=attempt.stripe_customer_id,
+        method_id=attempt.stripe_payment_method_id if attempt.saved_method_id else "",
+        mandate_id=attempt.stripe_mandate_id if attempt.saved_method_id else "",
+        saves_method=attempt.saves_method,
     )
     try:
         outcome = open_gateway(account.secret_key.reveal()).start(order)
@@ -194,74 +240,8 @@ def cancel_at_gateway(attempt: Attempt, *, intent_id: str) -> Outcome:
 
 def cancel_attempt(attempt: Attempt, *, by: str, now: datetime) -> Outcome | None:
     """Give up an attempt that waits for the payer; the gateway has the last word. Raises Unavailable."""
-    if not attempt.stripe_payment_intent_id:
+    if not attempt.stripe_payment_intent_id or attempt.is_settling:
         return look_up_attempt(attempt, now=now)
     outcome = cancel_at_gateway(attempt, intent_id=attempt.stripe_payment_intent_id)
     settle_attempt(attempt, outcome, by=by, now=now)
     return outcome
-
-
-def settle_attempt(attempt: Attempt, outcome: Outcome, *, by: str, now: datetime) -> None:
-    """Write the gateway's word on the attempt and, if it was paid, on the payment with all that follows.
-
-    The same word again changes nothing. Raises IllegalTransition when money moved that must not have.
-    """
-    with transaction.atomic(durable=True):
-        payment = held(attempt.payment)
-        current = attempt.lock()
-        if not current.is_live and outcome.status in ("failed", "cancelled", "processing", "requires_action"):
-            attempt.refresh_from_db()
-            return
-        learned = {
-            "stripe_payment_intent_id": outcome.intent_id or current.stripe_payment_intent_id,
-            "method_kind": outcome.method_kind or current.method_kind,
-            "brand": outcome.brand or current.brand,
-            "last4": outcome.last4 or current.last4,
-            "failure_code": outcome.failure_code[:60],
-            "failure_message": outcome.failure_message[:300],
-        }
-        reason = outcome.failure_code or outcome.status
-        moved = current.advance(outcome.status, now=now, by=by, reason=reason, **learned)
-        if not moved:
-            Attempt.objects.filter(pk=attempt.pk).update(**learned)
-        elif outcome.status == "succeeded":
-            _record_success(payment, attempt, outcome, now=now)
-        elif outcome.status in ("failed", "cancelled"):
-            outbox.put(f"attempt:{attempt.pk}:ended", "quotes.record_outcome", payment_id=payment.pk)
-        elif outcome.status == "processing":
-            outbox.put(f"attempt:{attempt.pk}:processing", "quotes.record_outcome", payment_id=payment.pk)
-        for name, value in {"state": current.state, "state_at": current.state_at, **learned}.items():
-            setattr(attempt, name, value)
-        attempt.payment = payment
-
-
-def held(payment: Payment) -> Payment:
-    """The payment, locked, with the merchant that was read before."""
-    locked = payment.lock()
-    locked.merchant = payment.merchant
-    return locked
-
-
-def _record_success(payment: Payment, attempt: Attempt, outcome: Outcome, *, now: datetime) -> None:
-    """The payment is paid; one message stands for all that follows. A step of an open transaction."""
-    if outcome.amount != attempt.money:
-        raise ValueError(f"attempt {attempt.reference}: asked for {attempt.money}, the gateway took {outcome.amount}")
-    payment.advance("succeeded", now=now, by="gateway", paid_amount=attempt.amount, paid_at=now)
-    outbox.put(f"payment:{payment.pk}:succeeded", "payments.follow_success", payment_id=payment.pk)
-
-
-def follow_success(payment: Payment, *, now: datetime) -> None:
-    """Everything that follows when a payment was paid, each as a message of its own. The same again is nothing."""
-    with transaction.atomic(durable=True):
-        outbox.put(f"payment:{payment.pk}:post", "accounting.post_payment", payment_id=payment.pk)
-        outbox.put(f"payment:{payment.pk}:outcome", "quotes.record_outcome", payment_id=payment.pk)
-        outbox.put(f"payment:{payment.pk}:receipt", "payments.email_receipt", payment_id=payment.pk)
-        notify_merchant(
-            payment.merchant,
-            event=EventNotification.Event.PREPAYMENT_PROCESSED,
-            key=f"paid:{payment.pk}",
-            title="Prepayment Processed Successfully",
-            body=f"{payment.company} paid {payment.paid} for {payment.purpose}.",
-            path=reverse("payments:detail", args=[payment.merchant.reference, payment.reference]),
-            now=now,
-        )

@@ -15,11 +15,12 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from merchants.access import MerchantRequest, merchant_page
 from merchants.models import Merchant
 from payments.access import payment_of
-from payments.accounts import AccountBusy, save_gateway_account, webhook_account
+from payments.accounts import AccountBusy, save_gateway_account, switch_bank_debits, webhook_account
 from payments.forms import GatewayForm
 from payments.gateways import BadSignature, read_webhook
-from payments.models import Attempt, GatewayAccount, Payment
-from payments.sentences import explain_failure
+from payments.hearing import WANTED, order_of
+from payments.models import Attempt, GatewayAccount, Payment, Setup
+from payments.sentences import failure_of
 from wisepay import outbox
 from wisepay.audit import record_request
 from wisepay.errors import Rejected, Unavailable
@@ -44,9 +45,10 @@ def stripe_webhook(request: HttpRequest, merchant_ref: str) -> HttpResponse:
             event = read_webhook(request.body, signature=signature, secret=known[1])
     except BadSignature:
         return HttpResponse("The signature is not right.", status=400, content_type="text/plain")
-    if event.kind.startswith("payment_intent.") and event.kind != "payment_intent.created":
-        key = f"stripe:{known[0]}:{event.id}"[:200]
-        outbox.put(key, "payments.read_event", account_id=known[0], intent_id=event.intent_id)
+    order = order_of(event)
+    if order is not None:
+        name, which, value = order
+        outbox.put(f"stripe:{known[0]}:{event.id}"[:200], name, account_id=known[0], run_after=None, **{which: value})
     return HttpResponse(status=200)
 
 
@@ -55,13 +57,29 @@ def stripe_webhook(request: HttpRequest, merchant_ref: str) -> HttpResponse:
 def edit_gateway(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """The Gateway tab: keys in, tested on save, never out again."""
     account = GatewayAccount.objects.filter(merchant=merchant).first()
+    if request.POST.get("act") == "debits" and account is not None:
+        return _switch_debits(request, merchant)
     form = GatewayForm(request.POST or None)
     if request.method == "POST" and form.is_valid() and _save(form, merchant):
         record_request(request, "gateway.keys_saved", merchant_id=merchant.pk)
         messages.success(request, "Keys tested and saved.")
         return redirect("payments:gateway", merchant.reference)
-    context = {"merchant": merchant, "form": form, "account": account, "webhook_url": webhook_url(merchant)}
+    context = {
+        "merchant": merchant,
+        "form": form,
+        "account": account,
+        "webhook_url": webhook_url(merchant),
+        "events": WANTED,
+    }
     return render(request, "payments/gateway.html", context, status=422 if form.errors else 200)
+
+
+def _switch_debits(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
+    wanted = bool(request.POST.get("takes_bank_debits"))
+    switch_bank_debits(merchant, is_on=wanted)
+    record_request(request, "gateway.bank_debits", merchant_id=merchant.pk, detail="on" if wanted else "off")
+    messages.success(request, "Payers can pay by bank debit now." if wanted else "Bank debits are off.")
+    return redirect("payments:gateway", merchant.reference)
 
 
 def _save(form: GatewayForm, merchant: Merchant) -> bool:
@@ -103,13 +121,13 @@ def list_payments(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
 def payment_detail(request: MerchantRequest, merchant: Merchant, reference: str) -> HttpResponse:
     """One payment: what was promised, every attempt, and where its documents are."""
     payment = payment_of(merchant, reference)
-    attempts = [_described(a) for a in payment.attempts.order_by("pk").select_related("payment")]
+    attempts = [_described(a) for a in payment.attempts.order_by("pk").select_related("payment", "acceptance__terms")]
+    attempts += [_described(s) for s in payment.setups.order_by("pk").select_related("acceptance__terms")]
     return render(request, "payments/detail.html", {"merchant": merchant, "payment": payment, "attempts": attempts})
 
 
-def _described(attempt: Attempt) -> dict[str, Any]:
-    failure = explain_failure(attempt.failure_code) if attempt.state == "failed" else ""
-    return {"row": attempt, "failure": failure}
+def _described(attempt: Attempt | Setup) -> dict[str, Any]:
+    return {"row": attempt, "failure": failure_of(attempt)}
 
 
 @require_GET

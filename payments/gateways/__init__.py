@@ -1,9 +1,32 @@
 """The door to the payment gateway. A gateway is one file and one line here."""
 
-from payments.gateways.stripe import StripeGateway, read_webhook
-from payments.gateways.words import BadSignature, Event, Gateway, Outcome, Start
+from payments.gateways.stripe import StripeGateway
+from payments.gateways.stripe_webhooks import read_webhook
+from payments.gateways.words import (
+    BadSignature,
+    DisputeFacts,
+    Event,
+    Gateway,
+    Method,
+    Outcome,
+    RefundOutcome,
+    Save,
+    Start,
+)
 
-__all__ = ["BadSignature", "Event", "Gateway", "Outcome", "Start", "open_gateway", "read_webhook"]
+__all__ = [
+    "BadSignature",
+    "DisputeFacts",
+    "Event",
+    "Gateway",
+    "Method",
+    "Outcome",
+    "RefundOutcome",
+    "Save",
+    "Start",
+    "open_gateway",
+    "read_webhook",
+]
 
 
 def open_gateway(secret_key: str) -> Gateway:

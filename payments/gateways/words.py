@@ -1,55 +1,111 @@
 """What is said through the gateway's door: frozen dataclasses, no models, no vendor's objects."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Literal, Protocol
 
 from wisepay.money import Money
 
 Status = Literal["processing", "requires_action", "succeeded", "failed", "cancelled"]
+RefundStatus = Literal["processing", "succeeded", "failed"]
+DisputeStatus = Literal["open", "won", "lost"]
 
 
 @dataclass(frozen=True, slots=True)
 class Start:
     """Everything that a gateway needs to try to take money once.
 
-    `key` comes from our row: the same key with the same words never takes money twice.
+    `key` comes from our row: the same key with the same words never takes money twice. The method is what the
+    payer typed into the gateway's own form (`confirmation_token`) or one that it keeps (`method_id`).
     """
 
     key: str
     reference: str
     amount: Money
-    confirmation_token: str
     method_types: tuple[str, ...]
     description: str
     payer_email: str
     return_url: str
     ip: str
     user_agent: str
+    confirmation_token: str = ""
+    customer_id: str = ""
+    method_id: str = ""
+    mandate_id: str = ""
+    saves_method: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Save:
+    """Everything that a gateway needs to keep a method for later without taking money."""
+
+    key: str
+    reference: str
+    method_types: tuple[str, ...]
+    confirmation_token: str
+    customer_id: str
+    description: str
+    return_url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """A method as the gateway describes it. `kind` is the gateway's word; a detached one has no `customer_id`."""
+
+    id: str = ""
+    kind: str = ""
+    brand: str = ""
+    last4: str = ""
+    expires_on: date | None = None
+    mandate_id: str = ""
+    customer_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How an attempt stands at the gateway. `processing` means that the gateway itself does not know."""
+    """How an attempt or a setup stands at the gateway. `processing` means that the gateway itself does not know.
+
+    `amount` is None for a setup.
+    """
 
     status: Status
     intent_id: str
     amount: Money | None = None
     client_secret: str = ""
-    method_kind: str = ""
-    brand: str = ""
-    last4: str = ""
+    method: Method = Method()
     failure_code: str = ""
     failure_message: str = ""
-    reference: str = ""  # our attempt's reference, as the gateway gave it back
+    reference: str = ""  # our row's reference, as the gateway gave it back
+
+
+@dataclass(frozen=True, slots=True)
+class RefundOutcome:
+    """How a refund stands at the gateway."""
+
+    status: RefundStatus
+    refund_id: str
+    amount: Money
+    failure_code: str = ""
+    reference: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DisputeFacts:
+    """A dispute as the gateway describes it."""
+
+    status: DisputeStatus
+    dispute_id: str
+    amount: Money
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A verified webhook: only a reason to look again at `intent_id`."""
+    """A verified webhook: only a reason to look again at `object_id`, and at `intent_id` where money is meant."""
 
     id: str
     kind: str
+    object_id: str
     intent_id: str
 
 
@@ -74,6 +130,50 @@ class Gateway(Protocol):
 
     def cancel(self, intent_id: str, *, key: str) -> Outcome:
         """End it without money, if it is not too late; the Outcome says which."""
+        ...
+
+    def create_customer(self, *, key: str, name: str, email: str, reference: str) -> str:
+        """The id of a new customer, to whom methods can be kept."""
+        ...
+
+    def save_method(self, order: Save) -> Outcome:
+        """Keep a method for later. A refusal by the bank is an Outcome. Raises Rejected when our words are wrong."""
+        ...
+
+    def look_up_setup(self, setup_id: str) -> Outcome:
+        """How the saving stands now. Raises Rejected when the gateway does not know this id."""
+        ...
+
+    def find_setup(self, reference: str, *, since: datetime) -> Outcome | None:
+        """The same by our own reference; None if it never arrived."""
+        ...
+
+    def cancel_setup(self, setup_id: str, *, key: str) -> Outcome:
+        """End it, if it is not too late; the Outcome says which."""
+        ...
+
+    def look_up_method(self, method_id: str) -> Method:
+        """The method as the gateway has it. Raises Rejected when it has it no more."""
+        ...
+
+    def forget_method(self, method_id: str, *, key: str) -> None:
+        """Detach it from its customer, for good. One that is gone already is no error."""
+        ...
+
+    def is_mandate_alive(self, mandate_id: str) -> bool:
+        """Whether the payer's permission to debit still stands."""
+        ...
+
+    def refund(self, intent_id: str, amount: Money, *, key: str, reference: str) -> RefundOutcome:
+        """Give money back. Raises Rejected with the gateway's reason when it will not."""
+        ...
+
+    def list_refunds(self, intent_id: str) -> list[RefundOutcome]:
+        """Every refund of it, ordered here or at the gateway."""
+        ...
+
+    def list_disputes(self, intent_id: str) -> list[DisputeFacts]:
+        """Every dispute about it."""
         ...
 
     def check(self) -> str:

@@ -74,6 +74,7 @@ function showErrors(form, errors) {
   form.querySelectorAll("[data-error-for]").forEach((node) => {
     const found = errors[node.dataset.errorFor];
     const input = form.elements[node.dataset.errorFor];
+    if (!input) return;
     node.textContent = found ? found[0].message : "";
     node.hidden = !found;
     input.setAttribute("aria-invalid", found ? "true" : "false");
@@ -92,22 +93,77 @@ function missing(form) {
   return errors;
 }
 
+// What the form says now: a kept method, or the kind of the new one and whether it is saved.
+function chosen(form) {
+  const data = new FormData(form);
+  return { kept: data.get("saved_method") || "", method: data.get("method") || "card", saves: Boolean(data.get("saves")) };
+}
+
+// Show the terms of what is chosen, and only those; hidden ones are not sent.
+function showTerms(form) {
+  const { kept, method, saves } = chosen(form);
+  form.querySelectorAll("[data-terms-for]").forEach((node) => {
+    const fits = !kept && node.dataset.termsFor === method && Boolean(node.dataset.termsSaves) === saves;
+    node.hidden = !fits;
+    node.querySelector("input").disabled = !fits;
+  });
+}
+
+function unticked(form) {
+  const box = form.querySelector("[data-terms-for]:not([hidden]) input");
+  if (!box || box.checked) return false;
+  show("Please read the terms and accept them.");
+  box.focus();
+  return true;
+}
+
+function elementOptions(form) {
+  const types = Object.keys(JSON.parse(form.dataset.types || '{"card": "card"}'));
+  const common = { currency: form.dataset.currency, paymentMethodTypes: types, appearance: appearance() };
+  if (form.dataset.mode === "setup") return { ...common, mode: "setup" };
+  const amount = Number(new FormData(form).get("amount"));
+  return { ...common, mode: "payment", amount, ...(chosen(form).saves ? { setupFutureUsage: "off_session" } : {}) };
+}
+
+function watchChoices(form, elements, element) {
+  const types = JSON.parse(form.dataset.types || '{"card": "card"}');
+  const fresh = document.getElementById("new-method");
+  element.on("change", (event) => {
+    const method = types[event.value && event.value.type];
+    if (method && form.elements.method) { form.elements.method.value = method; showTerms(form); }
+  });
+  form.addEventListener("change", (event) => {
+    if (event.target.name === "saved_method" && fresh) fresh.hidden = Boolean(chosen(form).kept);
+    if (event.target.name === "saves" && form.dataset.mode === "payment") {
+      elements.update({ setupFutureUsage: chosen(form).saves ? "off_session" : null });
+    }
+    showTerms(form);
+  });
+  if (fresh) fresh.hidden = Boolean(chosen(form).kept);
+  showTerms(form);
+}
+
+// One click and a confirmation: what is paid, and with what.
+function confirmed(form) {
+  const dialog = document.getElementById("pay-confirm");
+  dialog.querySelector("[data-confirm-method]").textContent = form.querySelector("[name=saved_method]:checked").dataset.name;
+  dialog.returnValue = "";
+  dialog.showModal();
+  return new Promise((resolve) => {
+    dialog.addEventListener("close", () => resolve(dialog.returnValue === "yes"), { once: true });
+  });
+}
+
 function payForm(form) {
   const stripe = Stripe(form.dataset.publishableKey);
-  const amount = () => Number(new FormData(form).get("amount"));
-  const elements = stripe.elements({
-    mode: "payment",
-    amount: amount(),
-    currency: form.dataset.currency,
-    paymentMethodTypes: ["card"],
-    appearance: appearance(),
-  });
+  const elements = stripe.elements(elementOptions(form));
   const element = elements.create("payment", { layout: "tabs", fields: { billingDetails: { name: "never", email: "never", phone: "never" } } });
   const box = document.getElementById("payment-element");
   element.on("ready", () => { box.dataset.ready = ""; });
   element.on("loaderror", () => show("Stripe's secure form could not be loaded. Check your connection and reload the page."));
   element.mount(box);
-  watchAmount(form, elements);
+  if (form.dataset.mode !== "setup") watchAmount(form, elements);
+  watchChoices(form, elements, element);
   dark.addEventListener("change", () => elements.update({ appearance: appearance() }));
 
   const button = document.getElementById("pay-button");
@@ -118,15 +174,27 @@ function payForm(form) {
     button.querySelector(".spinner").hidden = !value;
   };
 
-  async function pay() {
-    show("");
+  // The form with Stripe's token of what was typed; nothing where something is missing.
+  async function withToken() {
     const { error } = await elements.submit();
-    if (showErrors(form, missing(form)) || error) return;
+    if (showErrors(form, missing(form)) || error || unticked(form)) return null;
     const data = new FormData(form);
     const billing = { name: data.get("name"), email: data.get("email"), phone: data.get("phone") };
     const made = await stripe.createConfirmationToken({ elements, params: { payment_method_data: { billing_details: billing } } });
-    if (made.error) return show(made.error.message);
+    if (made.error) {
+      show(made.error.message);
+      return null;
+    }
     data.set("confirmation_token", made.confirmationToken.id);
+    return data;
+  }
+
+  async function pay() {
+    show("");
+    const { kept } = chosen(form);
+    const data = kept ? ((await confirmed(form)) ? new FormData(form) : null) : await withToken();
+    if (!data) return;
+    if (kept) data.delete("saves");
     const answer = await post(form.action, data);
     if (answer.status === "invalid") {
       if (!showErrors(form, answer.errors)) show("Please check what you typed and try again.");

@@ -81,7 +81,7 @@ def test_a_good_card_is_charged_and_described(desk: Desk) -> None:
     order = desk.order()
     outcome = desk.gateway.start(order)
     assert (outcome.status, outcome.amount, outcome.reference) == ("succeeded", Money(62500, "AUD"), order.reference)
-    assert (outcome.method_kind, outcome.brand, outcome.last4) == ("card", "visa", "4242")
+    assert (outcome.method.kind, outcome.method.brand, outcome.method.last4) == ("card", "visa", "4242")
     [intent] = desk.intents()
     assert (intent["amount_received"], intent["currency"], intent["id"]) == (62500, "aud", outcome.intent_id)
     assert desk.gateway.look_up(outcome.intent_id) == outcome
@@ -90,7 +90,7 @@ def test_a_good_card_is_charged_and_described(desk: Desk) -> None:
 
 def test_a_decline_is_an_outcome_with_the_banks_reason(desk: Desk) -> None:
     outcome = desk.gateway.start(desk.order("4000000000009995"))
-    assert (outcome.status, outcome.failure_code, outcome.last4) == ("failed", "insufficient_funds", "9995")
+    assert (outcome.status, outcome.failure_code, outcome.method.last4) == ("failed", "insufficient_funds", "9995")
     assert outcome.failure_message
     assert desk.gateway.look_up(outcome.intent_id).failure_code == "insufficient_funds"
 

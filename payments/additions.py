@@ -1,0 +1,70 @@
+"""What a payer may add in their settings: which kinds for which company, in which currency, under which terms."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.conf import settings
+from django.db.models import OuterRef, QuerySet, Subquery, Value
+from django.db.models.functions import Coalesce
+
+from merchants.terms import current_terms, shown_text
+from payers.models import PayerAccess, PayerCompany
+from payments.choices import BANK_DEBIT, CARD, allowed_methods, gateway_kind
+from payments.models import GatewayAccount, Payment
+from payments.offers import KINDS, LABELS
+
+
+@dataclass(frozen=True, slots=True)
+class Addable:
+    """A company with the merchant's account at the gateway and the currency that its next payment will have."""
+
+    company: PayerCompany
+    account: GatewayAccount | None
+    currency: str
+    kinds: Sequence[str]
+
+
+def addable_to(accesses: Sequence[PayerAccess]) -> dict[int, Addable]:
+    """What can be added for each company, by its id. Two queries.
+
+    The currency is the one of the company's last payment, else of its merchant's; without either no bank account
+    can be added, for the currency says what kind of debit it is.
+    """
+    companies = {access.company_id: access.company for access in accesses}
+    merchants = {company.merchant_id for company in companies.values()}
+    accounts = {account.merchant_id: account for account in GatewayAccount.objects.filter(merchant__in=merchants)}
+    currencies = dict(last_currencies(list(companies)))
+    found = {}
+    for pk, company in companies.items():
+        account, currency = accounts.get(company.merchant_id), currencies[pk]
+        kinds = allowed_methods((CARD, BANK_DEBIT), account, currency) if account else []
+        found[pk] = Addable(company, account, currency, kinds)
+    return found
+
+
+def last_currencies(companies: list[int]) -> "QuerySet[PayerCompany, tuple[int, str]]":
+    """Each company's id with the currency of its last payment, else of its merchant's, else nothing."""
+    newest = Payment.objects.order_by("-created_at").values("currency")
+    own = Subquery(newest.filter(company=OuterRef("pk"))[:1])
+    usual = Subquery(newest.filter(merchant=OuterRef("merchant"))[:1])
+    rows = PayerCompany.objects.filter(pk__in=companies)
+    return rows.values_list("pk", Coalesce(own, usual, Value("")))
+
+
+def adding(one: Addable, kind: str) -> dict[str, Any]:
+    """What the page of Stripe's form needs."""
+    terms = current_terms(one.company.merchant, KINDS[kind, True])
+    return {
+        "company": one.company,
+        "merchant": one.company.merchant,
+        "account": one.account,
+        "currency": one.currency,
+        "gateway_kind": gateway_kind(kind, one.currency),
+        "types": json.dumps([gateway_kind(kind, one.currency)]),
+        "terms": terms,
+        "terms_text": shown_text(terms),
+        "label": LABELS[kind, True],
+        "stripe_js": settings.STRIPE_JS_URL,
+    }

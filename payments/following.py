@@ -1,0 +1,114 @@
+"""What follows when a payment was submitted, paid, rejected or reversed: each thing a message of its own."""
+
+from datetime import datetime
+
+from django.db import transaction
+from django.urls import reverse
+
+from merchants.models import EventNotification, Merchant
+from merchants.services import notify_merchant
+from payments.models import Attempt, Payment
+from payments.sentences import explain_failure
+from wisepay import outbox
+
+Event = EventNotification.Event
+
+
+def after_submission(attempt: Attempt) -> None:
+    """The payer's bank has it. A step of an open transaction."""
+    mark = f"attempt:{attempt.pk}"
+    outbox.put(f"{mark}:draft", "accounting.post_debit", attempt_id=attempt.pk)
+    outbox.put(f"{mark}:submitted", "quotes.record_outcome", payment_id=attempt.payment_id)
+    outbox.put(f"{mark}:submitted-mail", "payments.email_progress", attempt_id=attempt.pk, news="submitted")
+    outbox.put(f"{mark}:submitted-notice", "payments.tell_merchant", attempt_id=attempt.pk, news="submitted")
+
+
+def after_rejection(attempt: Attempt) -> None:
+    """The payer's bank said no, days later. A step of an open transaction."""
+    mark = f"attempt:{attempt.pk}"
+    outbox.put(f"{mark}:drop", "accounting.drop_debit", attempt_id=attempt.pk)
+    outbox.put(f"{mark}:rejected-mail", "payments.email_progress", attempt_id=attempt.pk, news="rejected")
+    outbox.put(f"{mark}:rejected-notice", "payments.tell_merchant", attempt_id=attempt.pk, news="rejected")
+
+
+def after_reversal(attempt: Attempt) -> None:
+    """The bank took money back that had arrived. A step of an open transaction."""
+    mark = f"attempt:{attempt.pk}"
+    outbox.put(f"{mark}:reverse", "accounting.reverse_payment", attempt_id=attempt.pk)
+    outbox.put(f"{mark}:reversed", "quotes.record_outcome", payment_id=attempt.payment_id)
+    outbox.put(f"{mark}:reversed-mail", "payments.email_progress", attempt_id=attempt.pk, news="reversed")
+    outbox.put(f"{mark}:reversed-notice", "payments.tell_merchant", attempt_id=attempt.pk, news="reversed")
+
+
+def follow_success(attempt: Attempt, *, now: datetime) -> None:
+    """Everything that follows when a payment was paid. The same again is nothing."""
+    payment, mark = attempt.payment, f"attempt:{attempt.pk}"
+    with transaction.atomic(durable=True):
+        outbox.put(f"{mark}:post", "accounting.post_payment", payment_id=payment.pk)
+        outbox.put(f"{mark}:outcome", "quotes.record_outcome", payment_id=payment.pk)
+        outbox.put(f"{mark}:receipt", "payments.email_receipt", attempt_id=attempt.pk)
+        notify_merchant(
+            payment.merchant,
+            event=Event.PREPAYMENT_PROCESSED,
+            key=f"paid:{attempt.pk}",
+            title="Prepayment Processed Successfully",
+            body=f"{payment.company} paid {attempt.money} for {payment.purpose}.",
+            path=detail_path(payment),
+            now=now,
+        )
+
+
+NEWS = {
+    "submitted": (
+        Event.BANK_DEBIT_SUBMITTED,
+        "Bank debit submitted",
+        "{company} pays {amount} for {purpose} by bank debit ({method}). It takes some days to settle.",
+    ),
+    "rejected": (
+        Event.BANK_DEBIT_REJECTED,
+        "Bank debit rejected",
+        "The bank debit of {amount} from {company} for {purpose} came back: {why} "
+        "The payer was told and can pay again.",
+    ),
+    "reversed": (
+        Event.BANK_DEBIT_REJECTED,
+        "Payment reversed",
+        "{amount} from {company} for {purpose} was taken back by the bank after it had settled. "
+        "The payer was told and can pay again.",
+    ),
+}
+
+
+def tell_merchant(attempt: Attempt, *, news: str, now: datetime) -> None:
+    """Notify the merchant's people once of what became of a bank debit."""
+    event, title, body = NEWS[news]
+    payment = attempt.payment
+    words = {
+        "company": payment.company,
+        "amount": attempt.money,
+        "purpose": payment.purpose,
+        "method": attempt.method,
+        "why": explain_failure(attempt.failure_code, is_debit=True),
+    }
+    with transaction.atomic(durable=True):
+        notify_merchant(
+            payment.merchant,
+            event=event,
+            key=f"{news}:{attempt.pk}",
+            title=title,
+            body=body.format(**words),
+            path=detail_path(payment),
+            now=now,
+        )
+
+
+def notify_of(
+    merchant: Merchant, payment: Payment, *, event: str, key: str, title: str, body: str, now: datetime
+) -> None:
+    """Tell the merchant's people of something about a payment. A step of an open transaction."""
+    notify_merchant(merchant, event=event, key=key, title=title, body=body, path=detail_path(payment), now=now)
+
+
+def detail_path(payment: Payment) -> str:
+    """The payment's page in the merchant's console."""
+    return reverse("payments:detail", args=[payment.merchant.reference, payment.reference])

@@ -1,0 +1,107 @@
+"""The promise of a payment."""
+
+from datetime import datetime
+
+from django.db import models
+from django.db.models import F
+from django.db.models.functions import Coalesce
+from django.utils import timezone
+
+from merchants.models import Merchant
+from payers.models import PayerCompany
+from payments.models.methods import SavedMethod
+from payments.states import PAYMENT_TRANSITIONS
+from wisepay.money import Money
+from wisepay.references import new_reference
+from wisepay.states import Stateful, known_state
+
+
+class Payment(Stateful):
+    """The promise: this payer pays this amount for this purpose, once.
+
+    `amount` is what is due now; `full_amount`, where given, is what the payer may choose to pay instead.
+    All amounts are minor units of `currency`.
+    """
+
+    TRANSITIONS = PAYMENT_TRANSITIONS
+
+    reference = models.CharField(max_length=20, unique=True, default=new_reference, editable=False)
+    merchant = models.ForeignKey(Merchant, on_delete=models.PROTECT, related_name="payments")
+    company = models.ForeignKey(PayerCompany, on_delete=models.PROTECT, related_name="payments")
+    currency = models.CharField(max_length=3)
+    amount = models.BigIntegerField()
+    full_amount = models.BigIntegerField(null=True)
+    paid_amount = models.BigIntegerField(null=True)
+    paid_at = models.DateTimeField(null=True)
+    refunded_amount = models.BigIntegerField(default=0, help_text="Given back, or on its way back.")
+    saved_method = models.ForeignKey(
+        SavedMethod, on_delete=models.PROTECT, null=True, related_name="payments", help_text="Saved along with it."
+    )
+    purpose = models.CharField(max_length=120, help_text="What the payer sees as the thing that is paid.")
+    details = models.JSONField(default=dict, help_text="Invoice Details as the payer sees them.")
+    methods = models.JSONField(default=list, help_text="Method kinds that may be used: card, bank_debit.")
+    needs_account = models.BooleanField(default=False, help_text="A method has to be saved, so no guests.")
+    done_path = models.CharField(max_length=200, help_text="Where the payer goes when it is over.")
+    expires_at = models.DateTimeField()
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = [
+            known_state(PAYMENT_TRANSITIONS, name="payment_state"),
+            models.CheckConstraint(condition=models.Q(amount__gte=0), name="payment_amount_not_negative"),
+            models.CheckConstraint(
+                condition=models.Q(full_amount=None) | models.Q(full_amount__gt=models.F("amount")),
+                name="full_amount_is_more",
+            ),
+            models.CheckConstraint(
+                condition=~models.Q(state__in=["succeeded", "reversed"]) | models.Q(paid_amount__gt=0),
+                name="succeeded_has_amount",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(refunded_amount=0)
+                | models.Q(refunded_amount__gt=0, refunded_amount__lte=models.F("paid_amount")),
+                name="refunded_at_most_what_was_paid",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["merchant", "-created_at"], name="payment_of_merchant"),
+            models.Index(fields=["company", "-created_at"], name="payment_of_company"),
+            models.Index(
+                F("company"), Coalesce("paid_at", "created_at").desc(), F("id").desc(), name="payment_by_date"
+            ),
+            models.Index(
+                F("company"), Coalesce("paid_amount", "amount").desc(), F("id").desc(), name="payment_by_amount"
+            ),
+            models.Index(
+                fields=["company", "expires_at"],
+                condition=models.Q(state__in=["open", "reversed"]),
+                name="payment_owed",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.purpose
+
+    @property
+    def due(self) -> Money:
+        """What is due now."""
+        return Money(self.amount, self.currency)
+
+    @property
+    def full(self) -> Money | None:
+        """What may be paid instead of what is due, if anything."""
+        return Money(self.full_amount, self.currency) if self.full_amount is not None else None
+
+    @property
+    def paid(self) -> Money | None:
+        """What was paid."""
+        return Money(self.paid_amount, self.currency) if self.paid_amount is not None else None
+
+    @property
+    def refunded(self) -> Money:
+        """What was given back, or is on its way back."""
+        return Money(self.refunded_amount, self.currency)
+
+    def is_over(self, now: datetime) -> bool:
+        """Whether the deadline has passed."""
+        return now >= self.expires_at

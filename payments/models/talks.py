@@ -1,0 +1,158 @@
+"""Conversations with the gateway: attempts to charge, and setups that save a method."""
+
+from django.db import models
+from django.utils import timezone
+
+from payers.models import PayerCompany, TermsAcceptance
+from payments.models.methods import GatewayAccount, SavedMethod, described_method
+from payments.models.payment import Payment
+from payments.states import ATTEMPT_TRANSITIONS, LIVE, SETUP_TRANSITIONS
+from wisepay.models import User
+from wisepay.money import Money
+from wisepay.references import new_reference
+from wisepay.states import Stateful, known_state
+
+
+def card_only() -> list[str]:
+    """The method types of everybody who does not say more."""
+    return ["card"]
+
+
+class Conversation(Stateful):
+    """What every talk with the gateway has in common: who asked, with which words, and what was answered.
+
+    The words are columns, so that saying them again with the same key is the same request.
+    """
+
+    reference = models.CharField(max_length=20, unique=True, default=new_reference, editable=False)
+    account = models.ForeignKey(GatewayAccount, on_delete=models.PROTECT, related_name="%(class)ss")
+    idempotency_key = models.CharField(max_length=80, unique=True)
+    confirmation_token = models.CharField(max_length=255, blank=True)
+    method_types = models.JSONField(default=card_only, help_text="Kinds that the gateway may take, in its words.")
+    stripe_customer_id = models.CharField(max_length=255, blank=True)
+    user = models.ForeignKey(User, on_delete=models.PROTECT, null=True, related_name="%(class)ss")
+    acceptance = models.ForeignKey(TermsAcceptance, on_delete=models.PROTECT, null=True, related_name="+")
+    payer_name = models.CharField(max_length=120)
+    payer_email = models.EmailField(max_length=254)
+    payer_phone = models.CharField(max_length=40, blank=True)
+    ip = models.GenericIPAddressField()
+    user_agent = models.CharField(max_length=300, blank=True)
+    method_kind = models.CharField(max_length=20, blank=True)
+    brand = models.CharField(max_length=60, blank=True)
+    last4 = models.CharField(max_length=4, blank=True)
+    stripe_payment_method_id = models.CharField(max_length=255, blank=True)
+    stripe_mandate_id = models.CharField(max_length=255, blank=True)
+    failure_code = models.CharField(max_length=60, blank=True)
+    failure_message = models.CharField(max_length=300, blank=True)
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        abstract = True
+
+    @property
+    def is_live(self) -> bool:
+        """Whether it may still end either way."""
+        return self.state in LIVE
+
+    @property
+    def method(self) -> str:
+        """The method as a person knows it, for example "Visa ···· 4242"."""
+        return described_method(self.method_kind, self.brand, self.last4)
+
+
+class Attempt(Conversation):
+    """One conversation with the gateway about a payment. `processing` means that we do not know yet.
+
+    `submitted_at`: the gateway took it and the payer's bank has days to answer, as with every bank debit.
+    """
+
+    TRANSITIONS = ATTEMPT_TRANSITIONS
+
+    payment = models.ForeignKey(Payment, on_delete=models.PROTECT, related_name="attempts")
+    amount = models.BigIntegerField()
+    saved_method = models.ForeignKey(
+        SavedMethod, on_delete=models.PROTECT, null=True, related_name="attempts", help_text="Paid with it."
+    )
+    saves_method = models.BooleanField(default=False, help_text="The method is kept for later payments.")
+    stripe_payment_intent_id = models.CharField(max_length=255, blank=True)
+    submitted_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            known_state(ATTEMPT_TRANSITIONS, name="attempt_state"),
+            models.CheckConstraint(condition=models.Q(amount__gt=0), name="attempt_amount_positive"),
+            models.UniqueConstraint(
+                fields=["payment"], condition=models.Q(state__in=LIVE), name="one_live_attempt_per_payment"
+            ),
+            models.UniqueConstraint(
+                fields=["payment"],
+                condition=models.Q(state="succeeded"),
+                name="one_succeeded_attempt_per_payment",
+            ),
+            models.UniqueConstraint(
+                fields=["account", "stripe_payment_intent_id"],
+                condition=~models.Q(stripe_payment_intent_id=""),
+                name="one_attempt_per_intent",
+            ),
+            models.CheckConstraint(
+                condition=~models.Q(confirmation_token="") | models.Q(saved_method__isnull=False),
+                name="attempt_has_a_method",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["ip", "created_at"], name="attempt_of_ip"),
+            models.Index(
+                fields=["payment", "method_kind"],
+                condition=models.Q(state__in=["succeeded", "reversed", "processing", "requires_action"]),
+                name="attempt_method",
+            ),
+            models.Index(fields=["state_at"], condition=models.Q(state__in=LIVE), name="attempt_live"),
+        ]
+
+    def __str__(self) -> str:
+        return f"Attempt {self.reference}"
+
+    @property
+    def money(self) -> Money:
+        """What this attempt would take."""
+        return Money(self.amount, self.payment.currency)
+
+    @property
+    def is_debit(self) -> bool:
+        """Whether it goes through the payer's bank, and can come back for months."""
+        return self.method_kind not in ("", "card")
+
+    @property
+    def is_settling(self) -> bool:
+        """Whether the payer's bank has it and has not answered."""
+        return self.state == "processing" and self.submitted_at is not None
+
+
+class Setup(Conversation):
+    """One conversation with the gateway about saving a method without taking money.
+
+    For a quote that only recurs it is of that `payment`; else a payer adds a method in their settings.
+    """
+
+    TRANSITIONS = SETUP_TRANSITIONS
+
+    company = models.ForeignKey(PayerCompany, on_delete=models.PROTECT, related_name="setups")
+    payment = models.ForeignKey(Payment, on_delete=models.PROTECT, null=True, related_name="setups")
+    stripe_setup_intent_id = models.CharField(max_length=255, blank=True)
+    saved_method = models.ForeignKey(SavedMethod, on_delete=models.PROTECT, null=True, related_name="setups")
+
+    class Meta:
+        constraints = [
+            known_state(SETUP_TRANSITIONS, name="setup_state"),
+            models.UniqueConstraint(
+                fields=["payment"], condition=models.Q(state__in=LIVE), name="one_live_setup_per_payment"
+            ),
+            models.UniqueConstraint(
+                fields=["account", "stripe_setup_intent_id"],
+                condition=~models.Q(stripe_setup_intent_id=""),
+                name="one_setup_per_intent",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"Setup {self.reference}"

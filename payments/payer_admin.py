@@ -1,0 +1,183 @@
+"""What Payer Admin shows: accesses with their marks, what a payer has, and what stands in the way of removing them."""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from django.core.paginator import Page, Paginator
+from django.db import transaction
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Window
+from django.http import Http404
+
+from merchants.models import Merchant
+from payers.models import PayerAccess, PayerCompany
+from payers.registration import remove_access
+from payments.models import Attempt, SavedMethod, Setup
+from payments.payer_marks import SOON, Mark, Marks, mark_of_method, marks_of, may_use
+from payments.states import LIVE
+from wisepay.models import User
+
+PAGE = 50
+FILTERS = {
+    "expiring": "Cards Expiring in 60 Days",
+    "expired": "Expired Cards",
+    "invalid": "Invalid Cards and Bank Accounts",
+}
+OPEN = ("pending", "active")
+
+
+class StillInUse(Exception):
+    """A payer can't be removed from a company yet; `reasons` says why, a sentence each."""
+
+    def __init__(self, reasons: list[str]) -> None:
+        super().__init__(" ".join(reasons))
+        self.reasons = reasons
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One access with its marks."""
+
+    access: PayerAccess
+    marks: Marks
+
+
+def list_accesses(merchant: Merchant, *, q: str, chosen: str, page: int, now: datetime) -> "Page[Row]":
+    """One page of the accesses that match `q` and the filter `chosen`, by company and person. Two queries."""
+    today = today_of(merchant, now)
+    rows = PayerAccess.objects.filter(company__merchant=merchant, state__in=OPEN)
+    if q:
+        rows = rows.filter(Q(company__name__icontains=q) | Q(user__name__icontains=q) | Q(user__email__icontains=q))
+    if chosen in FILTERS:
+        rows = rows.filter(Exists(_matching_methods(chosen, today=today)))
+    ordered = rows.select_related("user", "company").order_by("company__name", "user__email", "pk")
+    found, number = _slice(ordered.annotate(total=Window(Count("*"))), page)
+    methods = methods_of_companies([access.company_id for access in found])
+    shown = [Row(access, marks_of(access, [m for m in methods if may_use(access, m)], today=today)) for access in found]
+    paginator: Paginator[Row] = Paginator([], PAGE)
+    # The window brought the count along, so the paginator need not ask for it.
+    paginator.__dict__["count"] = getattr(found[0], "total", 0) if found else 0
+    return Page(shown, number, paginator)
+
+
+def _slice(rows: "QuerySet[PayerAccess]", page: int) -> tuple[list[PayerAccess], int]:
+    """The rows of that page, and its number; beyond the last page the first one."""
+    start = (page - 1) * PAGE
+    found = list(rows[start : start + PAGE])
+    if not found and page > 1:
+        return list(rows[:PAGE]), 1
+    return found, page
+
+
+def _matching_methods(chosen: str, *, today: date) -> "QuerySet[SavedMethod]":
+    """The methods of an outer access that a filter is about."""
+    usable = Q(owner=OuterRef("user")) | Q(is_shared=True) & Exists(
+        PayerAccess.objects.filter(pk=OuterRef(OuterRef("pk")), scope=PayerAccess.Scope.COMPANY)
+    )
+    methods = SavedMethod.objects.filter(usable, company=OuterRef("company")).exclude(state="removed")
+    if chosen == "expiring":
+        return methods.filter(state="active", expires_on__gte=today, expires_on__lte=today + SOON)
+    if chosen == "expired":
+        return methods.filter(expires_on__lt=today)
+    return methods.filter(state="invalid")
+
+
+def methods_of_companies(companies: list[int]) -> list[SavedMethod]:
+    """Every method of these companies that was not removed."""
+    if not companies:
+        return []
+    return list(SavedMethod.objects.filter(company__in=companies).exclude(state="removed").order_by("pk"))
+
+
+def today_of(merchant: Merchant, now: datetime) -> date:
+    """The day that it is for the merchant."""
+    return now.astimezone(merchant.zone).date()
+
+
+@dataclass(frozen=True, slots=True)
+class ShownMethod:
+    """A method and how it stands."""
+
+    method: SavedMethod
+    mark: Mark
+
+
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """One company of a payer's page: the access, what they may pay with there, and why it can't be removed."""
+
+    access: PayerAccess
+    methods: list[ShownMethod]
+    obstacles: list[str]
+
+
+def person_at(merchant: Merchant, reference: str) -> User:
+    """A payer of this merchant, whatever became of their access. Raises Http404."""
+    rows = User.objects.select_related("payer").filter(payer__isnull=False)
+    found = rows.filter(reference=reference, payer_accesses__company__merchant=merchant).distinct().first()
+    if found is None:
+        raise Http404
+    return found
+
+
+def access_at(merchant: Merchant, reference: str) -> PayerAccess:
+    """An access to a company of this merchant that was not removed. Raises Http404."""
+    rows = PayerAccess.objects.select_related("user__payer", "company__merchant").filter(state__in=OPEN)
+    found = rows.filter(company__merchant=merchant, reference=reference).first()
+    if found is None:
+        raise Http404
+    return found
+
+
+def company_at(merchant: Merchant, reference: str) -> PayerCompany:
+    """A company of this merchant. Raises Http404."""
+    found = merchant.payer_companies.filter(reference=reference).first()
+    if found is None:
+        raise Http404
+    return found
+
+
+def memberships_of(merchant: Merchant, person: User, *, now: datetime) -> list[Membership]:
+    """The person's companies at this merchant."""
+    accesses = list(
+        PayerAccess.objects.filter(user=person, company__merchant=merchant, state__in=OPEN)
+        .select_related("company", "user")
+        .order_by("company__name", "pk")
+    )
+    methods = methods_of_companies([access.company_id for access in accesses])
+    today = today_of(merchant, now)
+    return [
+        Membership(
+            access,
+            [ShownMethod(m, mark_of_method(m, today=today)) for m in methods if may_use(access, m)],
+            obstacles_to_removal(access),
+        )
+        for access in accesses
+    ]
+
+
+def obstacles_to_removal(access: PayerAccess) -> list[str]:
+    """Why the access can't be removed now, a sentence each; empty when it can."""
+    own = SavedMethod.objects.filter(company=access.company_id, owner=access.user_id, state="active")
+    reasons = [f"{method} is still saved." for method in own.order_by("pk")]
+    paying = Attempt.objects.filter(payment__company=access.company_id, user=access.user_id, state__in=LIVE)
+    saving = Setup.objects.filter(company=access.company_id, user=access.user_id, state__in=LIVE)
+    if paying.exists():
+        reasons.append("A payment of theirs is being processed.")
+    if saving.exists():
+        reasons.append("A payment method of theirs is being saved.")
+    return reasons
+
+
+def remove_payer(access: PayerAccess, *, by: User, now: datetime) -> None:
+    """Take the person out of the company. Raises StillInUse with what stands in the way."""
+    with transaction.atomic(durable=True):
+        reasons = obstacles_to_removal(access.lock())
+        if reasons:
+            raise StillInUse(reasons)
+        remove_access(access, by=by, now=now)
+
+
+def unmapped_companies(merchant: Merchant, *, organisation_id: str) -> "QuerySet[PayerCompany]":
+    """Companies that are no contact of the organisation, by name; of no organisation while none is connected."""
+    mapped = Q(organisation_id=organisation_id) & ~Q(contact_id="")
+    return merchant.payer_companies.exclude(mapped).order_by("name", "pk")

@@ -1,0 +1,75 @@
+"""The coloured marks of Payer Admin: how a payer's cards and bank accounts stand."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from payers.models import PayerAccess
+from payments.models import SavedMethod
+
+SOON = timedelta(days=60)
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """One mark: its colour, the sign drawn in it, and the words that say the same."""
+
+    colour: str
+    icon: str
+    text: str
+    weight: int
+
+
+NONE = Mark("white", "dash", "None", 0)
+SAVED = Mark("blue", "circle", "Saved, not used yet", 1)
+USED = Mark("green", "tick", "Used without errors", 2)
+EXPIRING = Mark("orange", "warning", "Expires within 60 days", 3)
+ERROR = Mark("orange", "warning", "The last payment failed", 4)
+EXPIRED = Mark("red", "cross", "Expired", 5)
+FAILED = Mark("red", "cross", "The last payment failed", 6)
+INVALID = Mark("red", "cross", "No longer accepted", 7)
+NOT_REGISTERED = Mark("white", "question", "Not registered yet", 0)
+
+
+def mark_of_method(method: SavedMethod, *, today: date) -> Mark:
+    """How one saved method stands on `today`, a day in the merchant's zone."""
+    if method.state == "invalid":
+        return INVALID
+    if method.expires_on and method.expires_on < today:
+        return EXPIRED
+    if method.last_failure:
+        return FAILED if method.is_card else ERROR
+    if method.expires_on and method.expires_on <= today + SOON:
+        return EXPIRING
+    return USED if method.last_used_at else SAVED
+
+
+def worst(marks: Iterable[Mark]) -> Mark:
+    """The mark that most needs a look; none at all is white."""
+    return max(marks, key=lambda mark: mark.weight, default=NONE)
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """The marks of one row of Payer Company Access."""
+
+    card: Mark
+    bank: Mark
+    auto_pay: Mark
+    payer: Mark
+
+
+def marks_of(access: PayerAccess, methods: Iterable[SavedMethod], *, today: date) -> Marks:
+    """The marks of an access whose methods these are."""
+    kept = list(methods)
+    card = worst(mark_of_method(m, today=today) for m in kept if m.is_card)
+    bank = worst(mark_of_method(m, today=today) for m in kept if not m.is_card)
+    payer = worst([card, bank]) if access.state == "active" else NOT_REGISTERED
+    return Marks(card=card, bank=bank, auto_pay=NONE, payer=payer)
+
+
+def may_use(access: PayerAccess, method: SavedMethod) -> bool:
+    """Whether the person of an access may pay with the method: their own, and for whole companies shared ones."""
+    if method.company_id != access.company_id:
+        return False
+    return method.owner_id == access.user_id or (method.is_shared and access.scope == PayerAccess.Scope.COMPANY)

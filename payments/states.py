@@ -1,0 +1,27 @@
+"""Which states of the payments floor follow which."""
+
+LIVE = ("processing", "requires_action")
+PAYMENT_TRANSITIONS = {
+    "open": frozenset({"succeeded", "saved", "cancelled"}),
+    "succeeded": frozenset({"reversed"}),
+    "reversed": frozenset({"succeeded"}),
+    "cancelled": frozenset({"open"}),
+}
+METHOD_TRANSITIONS = {
+    "active": frozenset({"invalid", "removed"}),
+    "invalid": frozenset({"removed"}),
+}
+SETUP_TRANSITIONS = {
+    "processing": frozenset({"requires_action", "succeeded", "failed", "cancelled"}),
+    "requires_action": frozenset({"processing", "succeeded", "failed", "cancelled"}),
+}
+REFUND_TRANSITIONS = {
+    "processing": frozenset({"succeeded", "failed"}),
+    "succeeded": frozenset({"failed"}),
+}
+DISPUTE_TRANSITIONS = {"open": frozenset({"won", "lost"})}
+ATTEMPT_TRANSITIONS = {
+    "processing": frozenset({"requires_action", "succeeded", "failed", "cancelled"}),
+    "requires_action": frozenset({"processing", "succeeded", "failed", "cancelled"}),
+    "succeeded": frozenset({"reversed"}),
+}

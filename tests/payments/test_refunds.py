@@ -1,0 +1,116 @@
+"""Refunds: ordered here or started at Stripe, in full or in part, given back once whatever breaks."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from payments.errors import NothingToRefund
+from payments.models import Refund
+from payments.refunds import order_refund, run_refund
+from tests.people import Checkout, House
+from wisepay.models import OutboxMessage
+
+FAILS_LATER = "4000000000005126"
+
+
+@pytest.fixture
+def paid(checkout: Checkout, drain: Callable[..., int]) -> Checkout:
+    checkout.pay()
+    drain()
+    return checkout
+
+
+def order(paid: Checkout, amount: int, *, reason: str = "") -> Refund:
+    refund = order_refund(paid.payment, amount=amount, reason=reason, by=paid.house.user, now=timezone.now())
+    run_refund(refund, now=timezone.now())
+    return refund
+
+
+def at_gateway(house: House) -> int:
+    """Minor units that Stripe gave back."""
+    return sum(c["amount_refunded"] for c in house.charges())
+
+
+def hear(paid: Checkout) -> None:
+    intent = paid.attempts[0].stripe_payment_intent_id
+    paid.house.hear("refund.updated", {"id": "re_x", "object": "refund", "payment_intent": intent})
+
+
+def test_a_part_and_then_the_rest_goes_back(paid: Checkout, drain: Callable[..., int]) -> None:
+    assert order(paid, 20000, reason="One workstation less").state == "succeeded"
+    assert (paid.payment.refunded_amount, at_gateway(paid.house)) == (20000, 20000)
+    assert order(paid, 42500).state == "succeeded"
+    assert (paid.payment.refunded_amount, at_gateway(paid.house)) == (62500, 62500)
+    with pytest.raises(NothingToRefund):
+        order(paid, 1)
+    drain()
+    assert len([m for m in paid.house.mails(paid.attempts[0].payer_email) if "Refund" in m["subject"]]) == 2
+    assert not OutboxMessage.objects.filter(state="dead").exists()
+
+
+@pytest.mark.parametrize("amount", [0, -1, 62501])
+def test_nonsense_is_refused_and_nothing_is_stored(paid: Checkout, amount: int) -> None:
+    with pytest.raises(NothingToRefund):
+        order(paid, amount)
+    assert (Refund.objects.count(), paid.payment.refunded_amount) == (0, 0)
+
+
+def test_an_open_payment_has_nothing_to_give_back(checkout: Checkout) -> None:
+    with pytest.raises(NothingToRefund):
+        order(checkout, 100)
+
+
+@pytest.mark.parametrize("fault", ["drop_after", "drop_before", "timeout"])
+def test_a_lost_answer_gives_back_once(paid: Checkout, drain: Callable[..., int], fault: str, settings: object) -> None:
+    settings.HTTP_TIMEOUT = (1, 0.5)  # type: ignore[attr-defined]
+    with paid.house.world.faulty("stripe", fault, method="POST", path="/v1/refunds"):
+        refund = order(paid, 20000)
+    assert refund.state == "processing"
+    drain(at=timezone.now() + timedelta(minutes=1))
+    refund.refresh_from_db()
+    assert (refund.state, at_gateway(paid.house), paid.payment.refunded_amount) == ("succeeded", 20000, 20000)
+
+
+def test_a_refund_started_at_stripe_arrives_by_webhook_once(paid: Checkout, drain: Callable[..., int]) -> None:
+    paid.house.by_hand("refund", paid.attempts[0].stripe_payment_intent_id, amount=10000)
+    hear(paid)
+    hear(paid)
+    drain()
+    [refund] = Refund.objects.all()
+    assert (refund.origin, refund.state, refund.amount) == ("gateway", "succeeded", 10000)
+    assert paid.payment.refunded_amount == 10000
+    with pytest.raises(NothingToRefund):
+        order(paid, 52501)
+
+
+def test_a_refund_that_fails_later_is_still_the_merchants(house: House, drain: Callable[..., int]) -> None:
+    paid = house.open_checkout()
+    paid.pay(FAILS_LATER)
+    drain()
+    refund = order(paid, 20000)
+    house.world.advance(10 * 86400)
+    hear(paid)
+    drain()
+    refund.refresh_from_db()
+    assert (refund.state, paid.payment.refunded_amount) == ("failed", 0)
+    assert order(paid, 62500).state in ("succeeded", "processing")
+
+
+def test_a_disputed_payment_is_not_refunded_as_well(paid: Checkout) -> None:
+    paid.house.by_hand("dispute", paid.attempts[0].stripe_payment_intent_id)
+    refund = order(paid, 20000)
+    assert (refund.state, refund.failure_code, paid.payment.refunded_amount) == ("failed", "charge_disputed", 0)
+
+
+def test_a_dispute_of_a_payment_that_was_given_back_takes_nothing_more(
+    paid: Checkout, drain: Callable[..., int]
+) -> None:
+    order(paid, 62500)
+    paid.house.hear(
+        "charge.dispute.created",
+        {"id": "dp_1", "object": "dispute", "payment_intent": paid.attempts[0].stripe_payment_intent_id},
+    )
+    drain()
+    assert paid.payment.state == "succeeded"
