@@ -49,6 +49,7 @@ class Connection(Stateful):
     access_token = SecretField(blank=True, default="")
     refresh_token = SecretField(blank=True, default="")
     access_expires_at = models.DateTimeField(null=True)
+    is_doubted = models.BooleanField(default=False, help_text="A token was refused and none was accepted since.")
     connected_at = models.DateTimeField(null=True)
     tested_at = models.DateTimeField(null=True)
     test_passed = models.BooleanField(null=True)

@@ -13,7 +13,7 @@ from django.urls import reverse
 
 from connections.models import Authorisation, Connection, LinkedOrganisation, Tier
 from connections.providers import LABELS, PROVIDERS, Organisation, RefusedGrant, Tokens, open_provider
-from connections.tokens import break_connection, fresh_access_token
+from connections.tokens import break_connection, doubt_token, fresh_access_token
 from merchants.models import Merchant
 from wisepay import outbox
 from wisepay.errors import Disconnected, Unavailable
@@ -188,11 +188,13 @@ def verify_connection(connection: Connection, *, now: datetime) -> bool:
         is_good = any(o.id == connection.organisation_id for o in found)
         reason = "" if is_good else "The organisation was disconnected in the accounting package."
     except (Disconnected, RefusedGrant) as error:
+        if doubt_token(connection):
+            return verify_connection(connection, now=now)
         is_good, reason = False, str(error)
     with transaction.atomic(durable=True):
         if not is_good and connection.lock().state == "connected":
             break_connection(connection, reason=reason, now=now)
-        Connection.objects.filter(pk=connection.pk).update(tested_at=now, test_passed=is_good)
+        Connection.objects.filter(pk=connection.pk).update(tested_at=now, test_passed=is_good, is_doubted=False)
     return is_good
 
 

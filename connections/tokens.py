@@ -63,6 +63,25 @@ def store_tokens(connection: Connection, tokens: Tokens) -> None:
     connection.save(update_fields=["access_token", "refresh_token", "access_expires_at"])
 
 
+@transaction.atomic(durable=True)
+def doubt_token(connection: Connection) -> bool:
+    """A token was refused before its time, so the next caller refreshes it first.
+
+    False when the one before was refused too: then it is the connection itself that is refused.
+    """
+    row = connection.lock()
+    if row.state != "connected" or row.is_doubted:
+        return False
+    Connection.objects.filter(pk=row.pk).update(access_expires_at=None, is_doubted=True)
+    connection.access_expires_at = None
+    return True
+
+
+def trust_token(connection: Connection) -> None:
+    """A token was accepted."""
+    Connection.objects.filter(pk=connection.pk, is_doubted=True).update(is_doubted=False)
+
+
 def break_connection(connection: Connection, *, reason: str, now: datetime) -> None:
     """Only a person can mend this connection now; they are told once per break. A step of an open transaction."""
     ended = {"last_error": reason[:300], "access_expires_at": None}

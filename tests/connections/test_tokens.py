@@ -12,7 +12,7 @@ from connections.models import Connection
 from connections.tokens import fresh_access_token
 from merchants.models import Notification
 from tests.connections.walk import HERE, come_back, consent, mark, set_out, token_calls
-from tests.people import House
+from tests.people import Checkout, House
 from tests.together import together
 from wisepay.errors import Disconnected, Unavailable
 from wisepay.models import AuditEntry
@@ -213,3 +213,25 @@ def test_money_is_taken_while_the_books_are_away(house: House, drain: Callable[.
     assert checkout.pay().json()["status"] == "succeeded"  # type: ignore[attr-defined]
     drain()
     assert checkout.quote.state == "paid"
+
+
+def test_a_token_that_is_refused_before_its_time_is_refreshed_and_nothing_breaks(
+    house: House, checkout: Checkout, drain: Callable[..., int]
+) -> None:
+    checkout.pay()
+    house.world.advance(2 * 3600)  # Xero's clock runs ahead: its token is over, and ours seems good
+    for minutes in (1, 2, 3):
+        drain(at=timezone.now() + timedelta(minutes=minutes))
+    assert (house.connection.state, house.connection.is_doubted) == ("connected", False)
+    assert checkout.payment.postings.exclude(state="posted").count() == 0
+
+
+def test_a_token_that_is_refused_twice_in_a_row_breaks_the_connection(
+    house: House, checkout: Checkout, drain: Callable[..., int]
+) -> None:
+    checkout.pay()
+    with house.world.faulty("xero", "status", status=401, times=None, path="/Contacts*"):
+        for minutes in (1, 2, 3):
+            drain(at=timezone.now() + timedelta(minutes=minutes))
+    assert house.connection.state == "broken"
+    assert Notification.objects.filter(event="connection_broken").count() == 1

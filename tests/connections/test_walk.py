@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from django.db import IntegrityError
@@ -15,6 +16,7 @@ from connections.services import forget_authorisations
 from merchants.models import Membership, Merchant
 from tests.connections.walk import CALLBACK, HERE, come_back, consent, mark, set_out, token_calls
 from tests.people import PASSWORD, House
+from tests.signing_in import give_code, mailed_code
 from wisepay.models import AuditEntry, User
 
 
@@ -159,9 +161,10 @@ def test_a_browser_without_a_session_signs_in_first_and_goes_on(newcomer: House)
     answer = come_back(browser, brought)
     assert answer.status_code == 302
     assert answer["Location"].startswith(f"/accounts/login/?next={CALLBACK}")
-    form = {"login": "admin@kauri-it.example", "password": PASSWORD}
-    signed_in = browser.post(answer["Location"], form)
-    assert browser.get(signed_in["Location"])["Location"] == newcomer.url(HERE)
+    browser.post(answer["Location"], {"login": "admin@kauri-it.example", "password": PASSWORD})
+    signed_in = give_code(browser, mailed_code(newcomer.world, "admin@kauri-it.example"))
+    offered = parse_qs(urlsplit(signed_in["Location"]).query)["next"][0]  # past the offer of an app
+    assert browser.get(offered)["Location"] == newcomer.url(HERE)
     assert newcomer.connection.state == "connected"
 
 
