@@ -1,35 +1,78 @@
-"""One desk a kind of document: how a posting becomes an order, and which verbs of the ledger take it."""
+"""One desk a kind of posting: what has to stand before it, how it becomes an order, which verbs of the ledger take it.
+
+The table is in the order in which a drain works, so that what one desk does opens the next in the same pass.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
-from accounting.ledgers.words import ContactOrder, DocumentOrder, Ledger, PaymentOrder, Written
-from accounting.models import AccountingSettings, Posting
+from django.db.models import Exists, OuterRef, Q
+
+from accounting.ledgers.words import (
+    ContactOrder,
+    DocumentOrder,
+    Ledger,
+    NoteOrder,
+    PaymentOrder,
+    RefundOrder,
+    RemovalOrder,
+    Written,
+)
+from accounting.models import AccountingSettings, CreditNote, Posting
+from accounting.numbers import invoice_number
 from payments.models import Payment
-from wisepay.money import Money
 
-Order = ContactOrder | DocumentOrder | PaymentOrder
+Order = ContactOrder | DocumentOrder | NoteOrder | PaymentOrder | RefundOrder | RemovalOrder
+Kind = Posting.Kind
+UNFINISHED = ("pending", "sent", "rejected")
 
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """A kind of posting; `create` and `find` name the ledger's verbs."""
+    """A kind of posting; `verb` and `question` name the ledger's verbs, `becomes` the note's state once it is posted.
+
+    `needs` are conditions on the posting's row. `is_single`: the ledger takes them one at a time.
+    """
 
     kind: str
     order: Callable[[Posting, AccountingSettings], Order]
     verb: str
     question: str
+    needs: tuple[Any, ...] = ()
+    becomes: str = ""
+    is_single: bool = False
+
+    @property
+    def makes_note(self) -> bool:
+        """Whether the credit note begins to exist by it."""
+        return self.kind in (Kind.DRAFT_NOTE, Kind.CREDIT_NOTE)
 
     def create(self, ledger: Ledger, orders: list[Order], *, key: str) -> list[Written]:
-        """Make them; one answer an order, in order."""
+        """Do them; one answer an order, in order."""
         answers: list[Written] = getattr(ledger, self.verb)(orders, key=key)
         return answers
 
     def find(self, ledger: Ledger, orders: list[Order]) -> list[Written]:
-        """Those that are there."""
+        """Those that are done."""
         found: list[Written] = getattr(ledger, self.question)(orders)
         return found
+
+
+def after(*kinds: str, of: str = "attempt") -> Exists:
+    """One of these is in the books, of the same attempt, payment or refund."""
+    return Exists(Posting.objects.filter(**{of: OuterRef(of)}, kind__in=kinds, state="posted"))
+
+
+def unless(*kinds: str, of: str = "payment") -> Any:
+    """None of these is still to be done."""
+    return ~Exists(Posting.objects.filter(**{of: OuterRef(of)}, kind__in=kinds, state__in=UNFINISHED))
+
+
+def note_is(*states: str) -> Q:
+    """The attempt's credit note is in one of these states."""
+    return Q(attempt__credit_note__state__in=states)
 
 
 def contact_order(posting: Posting, _: AccountingSettings) -> ContactOrder:
@@ -44,55 +87,149 @@ def document_order(posting: Posting, chosen: AccountingSettings) -> DocumentOrde
     The invoice books the money as a liability and is paid through clearing; the credit note takes the
     liability back and leaves the payer a credit (the product's prepayment pattern).
     """
-    payment = paid_payment(posting)
+    payment = payment_of(posting)
     return DocumentOrder(
         number=posting.number,
         contact_id=posting.company.contact_id,
-        on=paid_on(payment),
+        on=day_of(posting),
         reference=f"PF {payment.details.get('reference', '')}".strip(),
         description=f"Prepayment for {payment.purpose}",
-        amount=money_of(payment),
+        amount=posting.money,
         account=chosen.prepayments_account,
         tax_code=chosen.tax_code,
+        id=made_by(posting, Kind.INVOICE).ledger_id if posting.kind == Kind.INVOICE_CHANGE else "",
     )
+
+
+def note_order(posting: Posting, _: AccountingSettings) -> NoteOrder:
+    """The attempt's credit note, which is there."""
+    note = note_of(posting)
+    return NoteOrder(posting.number, note.ledger_id, day_of(posting), posting.money)
 
 
 def payment_order(posting: Posting, chosen: AccountingSettings) -> PaymentOrder:
     """The money, received into the clearing account for the PF invoice."""
-    payment = paid_payment(posting)
     return PaymentOrder(
         number=posting.number,
-        invoice_number=posting.number,
-        on=paid_on(payment),
-        amount=money_of(payment),
+        invoice_number=invoice_number(payment_of(posting)),
+        on=day_of(posting),
+        amount=posting.money,
         account=chosen.clearing_account,
     )
 
 
-def paid_payment(posting: Posting) -> Payment:
+def refund_order(posting: Posting, chosen: AccountingSettings) -> RefundOrder:
+    """The money that went back, out of the credit note and of the clearing account."""
+    note = note_of(posting)
+    return RefundOrder(
+        number=posting.number,
+        note_number=note.number,
+        note_id=note.ledger_id,
+        on=day_of(posting),
+        amount=posting.money,
+        account=chosen.clearing_account,
+    )
+
+
+def removal_order(posting: Posting, _: AccountingSettings) -> RemovalOrder:
+    """The payment or refund that is to be taken back."""
+    made = Kind.PAYMENT if posting.kind == Kind.PAYMENT_REMOVAL else Kind.REFUND
+    return RemovalOrder(posting.number, made_by(posting, made).ledger_id)
+
+
+def made_by(posting: Posting, kind: str) -> Posting:
+    """The posting of that kind that this one changes or takes back."""
+    same = {"number": posting.number} if kind != Kind.INVOICE else {}
+    return Posting.objects.get(payment=posting.payment, kind=kind, **same)
+
+
+def payment_of(posting: Posting) -> Payment:
     """The payment behind a document."""
     if posting.payment is None:
         raise ValueError(f"{posting} has no payment")
     return posting.payment
 
 
-def money_of(payment: Payment) -> Money:
-    """What was paid."""
-    if payment.paid is None:
-        raise ValueError(f"payment {payment.reference} is not paid")
-    return payment.paid
+def note_of(posting: Posting) -> CreditNote:
+    """The credit note that it is about."""
+    if posting.attempt is None:
+        raise ValueError(f"{posting} has no attempt")
+    found: CreditNote = posting.attempt.credit_note
+    return found
 
 
-def paid_on(payment: Payment) -> date:
-    """The day of the payment where the merchant is."""
-    if payment.paid_at is None:
-        raise ValueError(f"payment {payment.reference} is not paid")
-    return payment.paid_at.astimezone(payment.merchant.zone).date()
+def day_of(posting: Posting) -> date:
+    """The day that the document carries."""
+    if posting.on is None:
+        raise ValueError(f"{posting} has no day")
+    return posting.on
 
 
 DESKS: tuple[Desk, ...] = (
-    Desk("contact", contact_order, "create_contacts", "find_contacts"),
-    Desk("invoice", document_order, "create_invoices", "find_invoices"),
-    Desk("credit_note", document_order, "create_credit_notes", "find_credit_notes"),
-    Desk("payment", payment_order, "create_payments", "find_payments"),
+    Desk(Kind.CONTACT, contact_order, "create_contacts", "find_contacts"),
+    Desk(Kind.INVOICE, document_order, "create_invoices", "find_invoices"),
+    Desk(
+        Kind.PAYMENT_REMOVAL,
+        removal_order,
+        "remove_payments",
+        "find_removed_payments",
+        needs=(after(Kind.PAYMENT),),
+        is_single=True,
+    ),
+    Desk(
+        Kind.INVOICE_CHANGE,
+        document_order,
+        "change_invoices",
+        "find_changed_invoices",
+        needs=(after(Kind.INVOICE, of="payment"), unless(Kind.PAYMENT_REMOVAL)),
+    ),
+    Desk(Kind.DRAFT_NOTE, document_order, "create_draft_notes", "find_credit_notes", becomes="draft"),
+    Desk(Kind.CREDIT_NOTE, document_order, "create_credit_notes", "find_credit_notes", becomes="approved"),
+    Desk(
+        Kind.APPROVAL,
+        note_order,
+        "approve_notes",
+        "find_approved_notes",
+        needs=(after(Kind.DRAFT_NOTE),),
+        becomes="approved",
+    ),
+    Desk(
+        Kind.REMOVAL,
+        note_order,
+        "remove_drafts",
+        "find_removed_drafts",
+        needs=(after(Kind.DRAFT_NOTE),),
+        becomes="removed",
+    ),
+    Desk(
+        Kind.PAYMENT,
+        payment_order,
+        "create_payments",
+        "find_payments",
+        needs=(after(Kind.INVOICE, of="payment"), unless(Kind.PAYMENT_REMOVAL, Kind.INVOICE_CHANGE)),
+    ),
+    Desk(
+        Kind.REFUND_REMOVAL,
+        removal_order,
+        "remove_payments",
+        "find_removed_payments",
+        needs=(after(Kind.REFUND, of="refund"),),
+        is_single=True,
+    ),
+    Desk(
+        Kind.REFUND,
+        refund_order,
+        "create_refunds",
+        "find_refunds",
+        needs=(note_is("approved", "applied"),),
+    ),
+    Desk(
+        Kind.VOID,
+        note_order,
+        "void_notes",
+        "find_voided_notes",
+        needs=(note_is("approved", "applied", "voided"),),
+        becomes="voided",
+    ),
 )
+DESK_OF = {desk.kind: desk for desk in DESKS}

@@ -1,12 +1,12 @@
 """Draining: everything that waits for one merchant's books goes out in as few calls as possible.
 
-Contacts first, then invoices and credit notes, then payments; each kind in batches. Before every
-call the batch is marked `sent`; whatever is still `sent` when a worker comes back is looked for by
-its number before anything is made again, so a document is made once whatever breaks.
+Kind after kind in the order of the desks, each in batches. Before every call the batch is marked `sent`;
+whatever is still `sent` when a worker comes back is looked for by its number before anything is done again,
+so a document is made once, and undone once, whatever breaks.
 """
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 import structlog
@@ -14,13 +14,16 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from accounting.desks import DESKS, Desk, Order
+from accounting.facts import record_facts
+from accounting.hand_tasks import ABOUT_NOTES
 from accounting.ledgers import open_ledger
-from accounting.ledgers.words import Ledger, Written
+from accounting.ledgers.words import Ledger, NoteFacts, Written
 from accounting.models import AccountingSettings, Posting
-from accounting.outcomes import record_posted, record_refused
+from accounting.outcomes import record_not_there, record_posted, record_refused
+from accounting.promises import cancel
 from connections.models import Connection
 from connections.services import connection_for
-from connections.tokens import break_connection
+from connections.tokens import break_connection, doubt_token
 from merchants.models import Merchant
 from payers.models import PayerCompany
 from wisepay.errors import Disconnected, Rejected, Unavailable
@@ -30,6 +33,7 @@ log = structlog.get_logger(__name__)
 
 LEASE = timedelta(seconds=120)
 FIRST_PAUSE, LONGEST_PAUSE = 5.0, 900.0
+READ_ALONG = ("company", "payment__merchant", "attempt__credit_note", "refund")
 
 
 def drain_postings(merchant: Merchant, *, now: datetime) -> None:
@@ -66,6 +70,8 @@ def drain_through(connection: Connection, merchant: Merchant, chosen: Accounting
     except Unavailable as error:
         raise Retry(str(error), after=note_silence(connection, error, now=now)) from error
     except Disconnected as error:
+        if doubt_token(connection):
+            raise Retry("the access token was refused before its time", after=1) from error
         with transaction.atomic(durable=True):
             if connection.lock().state == "connected":
                 break_connection(connection, reason=str(error), now=now)
@@ -90,7 +96,7 @@ def note_silence(connection: Connection, error: Unavailable, *, now: datetime) -
 
 def note_answer(connection: Connection) -> None:
     """The ledger answered: what was written down about its silence no longer holds."""
-    Connection.objects.filter(pk=connection.pk).update(blocked_until=None, last_error="", failures=0)
+    Connection.objects.filter(pk=connection.pk).update(blocked_until=None, last_error="", failures=0, is_doubted=False)
 
 
 class Drain:
@@ -113,13 +119,36 @@ class Drain:
 
     def run(self) -> None:
         """Settle what was left `sent`, then send every kind until nothing more can go."""
+        if not self.ledger.supports_drafts:
+            self.forgo_drafts()
         self.promise_contacts()
+        self.at_every_desk("sent", self.settle_sent)
+        self.at_every_desk("pending", self.send_all)
+
+    def at_every_desk(self, state: str, work: Callable[[Desk], None]) -> None:
+        """Do the work of every desk that has a posting in `state`, also of one that came up on the way."""
+        rows = Posting.objects.filter(merchant=self.merchant, state=state).order_by()
+        kinds = set(rows.values_list("kind", flat=True).distinct())
         for desk in DESKS:
-            left = self.ready(desk, state="sent")
-            if left:
-                self.look_first(desk, left)
-            while batch := self.claim(desk):
-                self.send(desk, batch)
+            if desk.kind in kinds:
+                work(desk)
+                kinds = set(rows.values_list("kind", flat=True).distinct())
+
+    def settle_sent(self, desk: Desk) -> None:
+        """Look for everything of this kind whose answer was lost."""
+        while left := self.ready(desk, state="sent"):
+            self.look_first(desk, left)
+
+    def send_all(self, desk: Desk) -> None:
+        """Send everything of this kind that can go."""
+        while batch := self.claim(desk):
+            self.send(desk, batch)
+
+    def forgo_drafts(self) -> None:
+        """These books have no drafts: such a credit is made once its money has arrived."""
+        with transaction.atomic(durable=True):
+            for draft in Posting.objects.filter(merchant=self.merchant, kind="draft_note", state="pending"):
+                cancel(draft, now=self.now, reason="no drafts in these books")
 
     def promise_contacts(self) -> None:
         """A posting for every company that is not a contact of this organisation yet."""
@@ -140,30 +169,25 @@ class Drain:
         )
 
     def ready(self, desk: Desk, *, state: str) -> list[Posting]:
-        """Postings of one kind in `state` whose own prerequisites stand."""
+        """Postings of one kind as many as go in one call: all that were sent, or those whose prerequisites stand."""
         organisation = self.connection.organisation_id
         rows: QuerySet[Posting] = Posting.objects.filter(merchant=self.merchant, kind=desk.kind, state=state)
         if desk.kind == "contact":
             rows = rows.filter(organisation_id=organisation)
         else:
             rows = rows.filter(company__organisation_id=organisation, company__contact_id__gt="")
-        if desk.kind == "payment":
-            invoice = Posting.objects.filter(payment=OuterRef("payment"), kind="invoice", state="posted")
-            rows = rows.filter(Exists(invoice))
-        return list(
-            rows.select_related("company", "payment__merchant", "payment__credit_note").order_by("pk")[
-                : self.ledger.batch_size
-            ]
-        )
+        rows = rows.filter(*desk.needs) if state == "pending" else rows
+        most = 1 if desk.is_single else self.ledger.batch_size
+        return list(rows.select_related(*READ_ALONG).order_by("pk")[:most])
 
     def claim(self, desk: Desk) -> list[Posting]:
-        """The next batch, marked `sent` before anybody hears of it."""
-        batch = self.ready(desk, state="pending")
-        if not batch:
-            return batch
+        """The next batch, marked `sent` before anybody hears of it; what was cancelled meanwhile is left out."""
         with transaction.atomic(durable=True):
+            keys = [posting.pk for posting in self.ready(desk, state="pending")]
+            rows = Posting.objects.select_for_update(of=("self",)).select_related(*READ_ALONG).filter(pk__in=keys)
+            batch = list(rows.filter(state="pending").order_by("pk"))
             for posting in batch:
-                posting.move_to("sent", now=self.now, by="drain")
+                posting.advance("sent", now=self.now, by="drain")
         return batch
 
     def send(self, desk: Desk, batch: Sequence[Posting]) -> None:
@@ -178,40 +202,51 @@ class Drain:
             if isinstance(error, Disconnected) or not error.maybe_done:
                 self.take_back(batch)
             raise
-        refused = [p for p, a in zip(batch, answers, strict=True) if not a.id]
-        # A number or name that is taken is perhaps taken by ourselves: look before calling it refused.
-        there = {w.number: w for w in desk.find(self.ledger, self.orders(desk, refused))} if refused else {}
-        self.record(batch, [answer if answer.id else there.get(answer.number, answer) for answer in answers])
+        self.judge(desk, batch, answers)
 
     def refused_as_a_whole(self, desk: Desk, batch: Sequence[Posting], error: Rejected) -> None:
         """Find the element that spoils the batch by halving it."""
         if len(batch) == 1:
-            self.record(batch, [Written(batch[0].number, refusal=error.message)])
+            self.judge(desk, batch, [Written(batch[0].number, refusal=error.message)])
             return
         middle = len(batch) // 2
         self.send(desk, batch[:middle])
         self.send(desk, batch[middle:])
 
+    def judge(self, desk: Desk, batch: Sequence[Posting], answers: Sequence[Written]) -> None:
+        """Look before calling anything refused: what is taken or gone already is perhaps our own work."""
+        refused = [p for p, a in zip(batch, answers, strict=True) if not a.id]
+        there = {w.number: w for w in desk.find(self.ledger, self.orders(desk, refused))} if refused else {}
+        final = [answer if answer.id else there.get(answer.number, answer) for answer in answers]
+        self.record(batch, final, self.facts_about([p for p, a in zip(batch, final, strict=True) if not a.id]))
+
+    def facts_about(self, refused: Sequence[Posting]) -> dict[str, NoteFacts]:
+        """The credit notes of refused postings by number: they say what a person has to do."""
+        numbers = [p.attempt.credit_note.number for p in refused if p.attempt and p.kind in ABOUT_NOTES]
+        return {f.number: f for f in self.ledger.read_credit_notes(sorted(set(numbers)))} if numbers else {}
+
     def look_first(self, desk: Desk, left: list[Posting]) -> None:
-        """Settle postings whose answer was lost: there, or to be made again."""
+        """Settle postings whose answer was lost: there, or to be done again."""
         there = {w.number: w for w in desk.find(self.ledger, self.orders(desk, left))}
-        self.record([p for p in left if p.number in there], [there[p.number] for p in left if p.number in there])
+        self.record([p for p in left if p.number in there], [there[p.number] for p in left if p.number in there], {})
         self.take_back([p for p in left if p.number not in there])
 
     def take_back(self, batch: Sequence[Posting]) -> None:
         """These are certainly not in the books."""
         with transaction.atomic(durable=True):
             for posting in batch:
-                posting.move_to("pending", now=self.now, by="drain", reason="not sent")
+                record_not_there(posting, now=self.now)
 
-    def record(self, batch: Sequence[Posting], answers: Sequence[Written]) -> None:
+    def record(self, batch: Sequence[Posting], answers: Sequence[Written], facts: dict[str, NoteFacts]) -> None:
         """Write every element's answer down, all in one commit."""
         with transaction.atomic(durable=True):
             for posting, answer in zip(batch, answers, strict=True):
                 if answer.id:
                     record_posted(posting, ledger_id=answer.id, connection=self.connection, now=self.now)
-                else:
-                    record_refused(posting, refusal=answer.refusal, now=self.now)
+                    continue
+                about = facts.get(posting.attempt.credit_note.number) if facts and posting.attempt else None
+                record_refused(posting, refusal=answer.refusal, facts=about, now=self.now)
+            record_facts(self.merchant, facts.values(), asked_at=self.now, now=self.now)
 
     def orders(self, desk: Desk, batch: Sequence[Posting]) -> list[Order]:
         """The postings in the door's words."""

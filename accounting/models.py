@@ -1,25 +1,18 @@
 """Tables of the accounting floor."""
 
+from datetime import datetime, timedelta
+
 from django.db import models
 from django.utils import timezone
 
+from accounting.states import CREDIT_NOTE_TRANSITIONS, DOWNLOAD_TRANSITIONS, POSTING_TRANSITIONS, TASK_TRANSITIONS
 from merchants.models import Merchant
 from payers.models import PayerCompany
-from payments.models import Payment
+from payments.models import Attempt, Payment, Refund
+from wisepay.models import User
 from wisepay.money import Money
+from wisepay.references import new_reference
 from wisepay.states import Stateful, known_state
-
-POSTING_TRANSITIONS = {
-    "pending": frozenset({"sent"}),
-    "sent": frozenset({"posted", "rejected", "pending"}),
-    "rejected": frozenset({"pending"}),
-}
-CREDIT_NOTE_TRANSITIONS = {
-    "pending": frozenset({"draft", "approved", "rejected", "removed"}),
-    "draft": frozenset({"approved", "removed"}),
-    "approved": frozenset({"applied"}),
-    "rejected": frozenset({"pending"}),
-}
 
 
 class AccountingSettings(models.Model):
@@ -73,16 +66,24 @@ class LedgerTaxCode(models.Model):
 
 
 class CreditNote(Stateful):
-    """The PF_CR credit that a quote payment leaves with the payer's company."""
+    """The PF_CR credit that a quote payment leaves with the payer's company: one for every attempt that needs one.
+
+    `remaining` is what of it is unused and `allocations` where the rest went, as the books were last read;
+    amounts are minor units of `currency`.
+    """
 
     TRANSITIONS = CREDIT_NOTE_TRANSITIONS
 
     merchant = models.ForeignKey(Merchant, on_delete=models.PROTECT, related_name="credit_notes")
-    payment = models.OneToOneField(Payment, on_delete=models.PROTECT, related_name="credit_note")
+    payment = models.ForeignKey(Payment, on_delete=models.PROTECT, related_name="credit_notes")
+    attempt = models.OneToOneField(Attempt, on_delete=models.PROTECT, related_name="credit_note")
     number = models.CharField(max_length=60)
     amount = models.BigIntegerField()
     currency = models.CharField(max_length=3)
+    remaining = models.BigIntegerField(null=True)
+    allocations = models.JSONField(default=list, help_text="Each with invoice, amount and on.")
     ledger_id = models.CharField(max_length=60, blank=True)
+    read_at = models.DateTimeField(null=True)
     created_at = models.DateTimeField(default=timezone.now)
 
     class Meta:
@@ -90,6 +91,10 @@ class CreditNote(Stateful):
             known_state(CREDIT_NOTE_TRANSITIONS, name="credit_note_state"),
             models.UniqueConstraint(fields=["merchant", "number"], name="one_credit_note_per_number"),
             models.CheckConstraint(condition=models.Q(amount__gt=0), name="credit_note_amount_positive"),
+            models.CheckConstraint(
+                condition=models.Q(remaining=None) | models.Q(remaining__gte=0, remaining__lte=models.F("amount")),
+                name="remaining_of_the_amount",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -97,30 +102,54 @@ class CreditNote(Stateful):
 
     @property
     def money(self) -> Money:
-        """What the credit is worth."""
+        """What the credit was worth when it was made."""
         return Money(self.amount, self.currency)
+
+    @property
+    def left(self) -> Money | None:
+        """What of it is unused, if that is known."""
+        return Money(self.remaining, self.currency) if self.remaining is not None else None
+
+    def may_become(self, state: str) -> bool:
+        """Whether its state leads there."""
+        return state in self.TRANSITIONS.get(self.state, frozenset())
 
 
 class Posting(Stateful):
-    """One document that the books have to hold: made once, under a number that never changes.
+    """One thing that the books have to hold or to undo: done once, under a number that never changes.
 
-    `sent` means that we do not know whether it arrived; only a look by its number ends that.
+    `sent` means that we do not know whether it arrived; only a look by its number ends that. `cancelled` means
+    that it became needless before anybody heard of it. Documents of money carry the amount and the day that
+    they were promised with.
     """
 
     class Kind(models.TextChoices):
         CONTACT = "contact", "Contact"
         INVOICE = "invoice", "PF invoice"
+        INVOICE_CHANGE = "invoice_change", "PF invoice, new amount"
+        DRAFT_NOTE = "draft_note", "PF_CR credit note, draft"
         CREDIT_NOTE = "credit_note", "PF_CR credit note"
+        APPROVAL = "approval", "PF_CR credit note, approval"
+        REMOVAL = "removal", "PF_CR draft, removal"
         PAYMENT = "payment", "Payment to clearing"
+        PAYMENT_REMOVAL = "payment_removal", "Payment to clearing, removal"
+        REFUND = "refund", "Refund of the PF_CR credit"
+        REFUND_REMOVAL = "refund_removal", "Refund of the PF_CR credit, removal"
+        VOID = "void", "PF_CR credit note, void"
 
+    OVER = ("posted", "cancelled")
     TRANSITIONS = POSTING_TRANSITIONS
 
     merchant = models.ForeignKey(Merchant, on_delete=models.PROTECT, related_name="postings")
-    kind = models.CharField(max_length=12, choices=Kind)
+    kind = models.CharField(max_length=20, choices=Kind)
     number = models.CharField(max_length=60)
     organisation_id = models.CharField(max_length=60, blank=True, help_text="For contacts: in which organisation.")
     company = models.ForeignKey(PayerCompany, on_delete=models.PROTECT, related_name="postings")
     payment = models.ForeignKey(Payment, on_delete=models.PROTECT, null=True, related_name="postings")
+    attempt = models.ForeignKey(Attempt, on_delete=models.PROTECT, null=True, related_name="postings")
+    refund = models.ForeignKey(Refund, on_delete=models.PROTECT, null=True, related_name="postings")
+    amount = models.BigIntegerField(null=True)
+    on = models.DateField(null=True)
     ledger_id = models.CharField(max_length=60, blank=True)
     error = models.CharField(max_length=500, blank=True)
     created_at = models.DateTimeField(default=timezone.now)
@@ -129,21 +158,152 @@ class Posting(Stateful):
         constraints = [
             known_state(POSTING_TRANSITIONS, name="posting_state"),
             models.CheckConstraint(
-                condition=models.Q(kind__in=["contact", "invoice", "credit_note", "payment"]),
+                condition=models.Q(
+                    kind__in=[
+                        "contact",
+                        "invoice",
+                        "invoice_change",
+                        "draft_note",
+                        "credit_note",
+                        "approval",
+                        "removal",
+                        "payment",
+                        "payment_removal",
+                        "refund",
+                        "refund_removal",
+                        "void",
+                    ]
+                ),
                 name="posting_kind",
             ),
             models.CheckConstraint(
-                condition=models.Q(kind="contact", payment=None)
-                | ~models.Q(kind="contact") & models.Q(payment__isnull=False),
+                condition=models.Q(kind="contact", payment=None, amount=None, on=None)
+                | ~models.Q(kind="contact") & models.Q(payment__isnull=False, amount__gt=0, on__isnull=False),
                 name="documents_have_payment",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(kind__in=["contact", "invoice"]) | models.Q(attempt__isnull=False),
+                name="documents_have_attempt",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(kind__in=["refund", "refund_removal"], refund__isnull=False)
+                | ~models.Q(kind__in=["refund", "refund_removal"]) & models.Q(refund=None),
+                name="refunds_have_refund",
             ),
             models.UniqueConstraint(
                 fields=["merchant", "kind", "number", "organisation_id"], name="one_posting_per_number"
             ),
         ]
         indexes = [
-            models.Index(fields=["merchant", "kind", "id"], condition=~models.Q(state="posted"), name="posting_waiting")
+            models.Index(
+                fields=["merchant", "kind", "id"],
+                condition=~models.Q(state__in=["posted", "cancelled"]),
+                name="posting_not_over",
+            )
         ]
 
     def __str__(self) -> str:
         return f"{self.get_kind_display()} {self.number}"
+
+    @property
+    def money(self) -> Money:
+        """What the document is about. Raises ValueError for a contact."""
+        if self.payment is None or self.amount is None:
+            raise ValueError(f"{self} has no amount")
+        return Money(self.amount, self.payment.currency)
+
+
+class HandTask(Stateful):
+    """Something in the books that only a person can do, said step by step.
+
+    It closes itself when the posting behind it goes through; a person who did the posting's work closes it too.
+    """
+
+    TRANSITIONS = TASK_TRANSITIONS
+
+    reference = models.CharField(max_length=20, unique=True, default=new_reference, editable=False)
+    merchant = models.ForeignKey(Merchant, on_delete=models.CASCADE, related_name="hand_tasks")
+    company = models.ForeignKey(PayerCompany, on_delete=models.PROTECT, related_name="hand_tasks")
+    payment = models.ForeignKey(Payment, on_delete=models.PROTECT, related_name="hand_tasks")
+    posting = models.ForeignKey(Posting, on_delete=models.PROTECT, related_name="hand_tasks")
+    kind = models.CharField(max_length=20, choices=Posting.Kind, help_text="The posting that cannot go on.")
+    title = models.CharField(max_length=160)
+    steps = models.JSONField(default=list, help_text="Sentences, in order.")
+    done_by = models.ForeignKey(
+        User, on_delete=models.PROTECT, null=True, related_name="+", help_text="Nobody: it closed itself."
+    )
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = [
+            known_state(TASK_TRANSITIONS, name="hand_task_state"),
+            models.UniqueConstraint(
+                fields=["posting"], condition=models.Q(state="open"), name="one_open_task_per_posting"
+            ),
+        ]
+        indexes = [models.Index(fields=["merchant", "id"], condition=models.Q(state="open"), name="hand_task_open")]
+
+    def __str__(self) -> str:
+        return self.title
+
+
+class LedgerContact(models.Model):
+    """A contact of the books as last read: what companies are chosen from, always by its id."""
+
+    merchant = models.ForeignKey(Merchant, on_delete=models.CASCADE, related_name="ledger_contacts")
+    organisation_id = models.CharField(max_length=60)
+    contact_id = models.CharField(max_length=60)
+    name = models.CharField(max_length=255)
+    folded_name = models.CharField(max_length=255)
+    email = models.CharField(max_length=255, blank=True)
+    is_active = models.BooleanField()
+    read_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["merchant", "organisation_id", "contact_id"], name="one_row_per_ledger_contact"
+            )
+        ]
+        indexes = [models.Index(fields=["merchant", "organisation_id", "folded_name"], name="ledger_contact_name")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Download(Stateful):
+    """One reading of the latest contacts and credit notes, with its progress. `error` is in words for a person."""
+
+    class Step(models.TextChoices):
+        CONTACTS = "contacts", "Contacts"
+        CREDIT_NOTES = "credit_notes", "Credit notes"
+
+    TRANSITIONS = DOWNLOAD_TRANSITIONS
+    STALE = timedelta(minutes=15)
+
+    merchant = models.ForeignKey(Merchant, on_delete=models.CASCADE, related_name="downloads")
+    organisation_id = models.CharField(max_length=60, blank=True)
+    step = models.CharField(max_length=20, choices=Step, default=Step.CONTACTS)
+    pages_done = models.PositiveIntegerField(default=0, help_text="Of this step.")
+    pages = models.PositiveIntegerField(null=True, help_text="Of this step, once the first page was read.")
+    contacts = models.PositiveIntegerField(default=0)
+    credit_notes = models.PositiveIntegerField(default=0)
+    error = models.CharField(max_length=300, blank=True)
+    requested_by = models.ForeignKey(User, on_delete=models.SET_NULL, null=True, related_name="+")
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = [
+            known_state(DOWNLOAD_TRANSITIONS, name="download_state"),
+            models.UniqueConstraint(
+                fields=["merchant"], condition=models.Q(state="running"), name="one_running_download"
+            ),
+        ]
+        indexes = [models.Index(fields=["merchant", "-id"], name="download_of_merchant")]
+
+    def __str__(self) -> str:
+        return f"Download for {self.merchant}"
+
+    def is_stale(self, now: datetime) -> bool:
+        """Whether it runs for so long that nobody is at it any more."""
+        return self.state == "running" and now - self.state_at > self.STALE

@@ -1,55 +1,14 @@
-"""Orders about the books: promise the documents of a payment, choose accounts, try again."""
+"""Orders about the books: choose accounts, try again, let a worker send what waits."""
 
 from datetime import datetime
 
 from django.db import models, transaction
 
+from accounting.desks import DESK_OF
 from accounting.models import AccountingSettings, CreditNote, LedgerAccount, LedgerTaxCode, Posting
 from connections.models import Connection
 from merchants.models import Merchant
-from payments.models import Payment
 from wisepay import outbox
-
-Kind = Posting.Kind
-
-
-def post_payment(payment: Payment, *, now: datetime) -> None:
-    """Promise the PF invoice, its payment into clearing and the PF_CR credit note. The same again is nothing.
-
-    Numbers are made from the payment's reference, so the ledger itself refuses a second document.
-    """
-    if payment.paid_amount is None:
-        raise ValueError(f"payment {payment.reference} is not paid")
-    stem = payment.reference.upper()
-    with transaction.atomic(durable=True):
-        CreditNote.objects.get_or_create(
-            payment=payment,
-            defaults={
-                "merchant": payment.merchant,
-                "number": f"PF_CR-{stem}",
-                "amount": payment.paid_amount,
-                "currency": payment.currency,
-                "state": "pending",
-                "state_at": now,
-            },
-        )
-        for kind, number in (
-            (Kind.INVOICE, f"PF-{stem}"),
-            (Kind.CREDIT_NOTE, f"PF_CR-{stem}"),
-            (Kind.PAYMENT, f"PF-{stem}"),
-        ):
-            Posting.objects.get_or_create(
-                merchant=payment.merchant,
-                kind=kind,
-                number=number,
-                defaults={
-                    "payment": payment,
-                    "company": payment.company,
-                    "state": "pending",
-                    "state_at": now,
-                },
-            )
-        arm_drain(payment.merchant, now=now)
 
 
 def arm_drain(merchant: Merchant, *, now: datetime) -> None:
@@ -80,16 +39,16 @@ def retry_postings(merchant: Merchant, *, by: str, now: datetime) -> int:
         refused = Posting.objects.filter(merchant=merchant, state="rejected").order_by("pk")
         for posting in refused:
             posting.move_to("pending", now=now, by=by, reason="retry", error="")
-            if posting.kind == Kind.CREDIT_NOTE and posting.payment is not None:
-                posting.payment.credit_note.move_to("pending", now=now, by=by, reason="retry")
+            if DESK_OF[posting.kind].makes_note:
+                CreditNote.objects.get(attempt=posting.attempt_id).move_to("pending", now=now, by=by, reason="retry")
         Connection.objects.filter(merchant=merchant).update(blocked_until=None)
         arm_drain(merchant, now=now)
         return waiting_postings(merchant).count()
 
 
 def waiting_postings(merchant: Merchant) -> models.QuerySet[Posting]:
-    """Documents that are not in the books yet, oldest first."""
-    waiting = Posting.objects.filter(merchant=merchant).exclude(state="posted")
+    """What is not in the books yet, oldest first."""
+    waiting = Posting.objects.filter(merchant=merchant).exclude(state__in=Posting.OVER)
     return waiting.select_related("company", "payment").order_by("pk")
 
 

@@ -12,4 +12,8 @@ urlpatterns = [
     path("m/<slug:merchant_ref>/postings/waiting", views.waiting_panel, name="waiting"),
     path("m/<slug:merchant_ref>/postings/retry", views.retry, name="retry"),
     path("m/<slug:merchant_ref>/postings/of/<slug:reference>", views.payment_postings, name="of_payment"),
+    path("m/<slug:merchant_ref>/postings/tasks/<slug:reference>/done", views.finish_task, name="finish_task"),
+    path("m/<slug:merchant_ref>/download", views.download, name="download"),
+    path("m/<slug:merchant_ref>/contacts/suggest", views.suggest_contacts, name="suggest_contacts"),
+    path("my/download", views.payer_download, name="payer_download"),
 ]

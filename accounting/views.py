@@ -5,16 +5,20 @@ from typing import Any
 
 from django.contrib import messages
 from django.http import HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
+from accounting.downloads import last_finished, latest_download, request_download
+from accounting.downloads import suggest_contacts as find_contacts
 from accounting.forms import AccountsForm
-from accounting.models import AccountingSettings, Posting
+from accounting.hand_tasks import finish_by_hand, open_tasks
+from accounting.models import AccountingSettings, CreditNote, HandTask, Posting
 from accounting.services import retry_postings, save_accounting_settings, waiting_postings
 from connections.models import Connection, Tier
 from merchants.access import MerchantRequest, merchant_page
 from merchants.models import Merchant
+from payers.access import PayerRequest, payer_page
 from payments.access import payment_of
 from wisepay import outbox
 from wisepay.audit import record_request
@@ -76,10 +80,67 @@ def payment_postings(request: MerchantRequest, merchant: Merchant, reference: st
     """The panel of one payment's documents."""
     payment = payment_of(merchant, reference)
     rows = list(Posting.objects.filter(payment=payment).order_by("pk"))
-    is_settled = all(p.state == "posted" for p in rows) and bool(rows or payment.state != "succeeded")
-    reason = "" if is_settled else why_waiting(merchant, now=timezone.now())
-    context = {"merchant": merchant, "payment": payment, "rows": rows, "reason": reason, "is_settled": is_settled}
+    is_settled = all(p.state in Posting.OVER for p in rows) and bool(rows or payment.state != "succeeded")
+    context = {
+        "merchant": merchant,
+        "payment": payment,
+        "rows": rows,
+        "notes": CreditNote.objects.filter(payment=payment).order_by("pk"),
+        "tasks": open_tasks(merchant).filter(payment=payment),
+        "reason": "" if is_settled else why_waiting(merchant, now=timezone.now()),
+        "is_settled": is_settled,
+    }
     return render(request, "accounting/payment_postings.html", context)
+
+
+@require_POST
+@merchant_page()
+def finish_task(request: MerchantRequest, merchant: Merchant, reference: str) -> HttpResponse:
+    """Somebody did by hand what a task asked for."""
+    task = get_object_or_404(HandTask.objects.select_related("posting"), merchant=merchant, reference=reference)
+    if finish_by_hand(task, by=request.user, now=timezone.now()):
+        record_request(request, "books_task.done", merchant_id=merchant.pk, subject=task.title)
+        messages.success(request, f"Done: {task.title}.")
+    return redirect("accounting:postings", merchant.reference)
+
+
+@require_http_methods(["GET", "POST"])
+@merchant_page()
+def download(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
+    """The panel of the latest accounting data: POST reads it again, GET shows how far that is."""
+    if request.method == "POST":
+        request_download(merchant, by=request.user, now=timezone.now())
+        record_request(request, "download.requested", merchant_id=merchant.pk)
+        if not request.headers.get("HX-Request"):
+            return redirect("accounting:download", merchant.reference)
+    latest = latest_download(merchant)
+    context = {"merchant": merchant, "latest": latest, "finished": last_finished(merchant)}
+    return render(request, "accounting/download.html", context)
+
+
+@require_http_methods(["GET", "POST"])
+@payer_page
+def payer_download(request: PayerRequest) -> HttpResponse:
+    """The same for a payer: all merchants that they may see, at once, without those merchants' affairs."""
+    merchants = list({a.company.merchant_id: a.company.merchant for a in request.accesses}.values())
+    if request.method == "POST":
+        for merchant in merchants:
+            request_download(merchant, by=request.user, now=timezone.now())
+        if not request.headers.get("HX-Request"):
+            return redirect("accounting:payer_download")
+    latest = {m.pk: latest_download(m) for m in merchants}
+    rows = [{"merchant": m, "latest": latest[m.pk], "finished": last_finished(m)} for m in merchants]
+    is_running = any(found is not None and found.state == "running" for found in latest.values())
+    return render(request, "accounting/payer_download.html", {"rows": rows, "is_running": is_running})
+
+
+@require_GET
+@merchant_page()
+def suggest_contacts(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
+    """Contacts of the books that a company could be; a person chooses one, by its id."""
+    text = request.GET.get("q", "")[:100]
+    context = {"contacts": find_contacts(merchant, text=text), "text": text}
+    return render(request, "accounting/suggest_contacts.html", context)
 
 
 def waiting_context(merchant: Merchant, *, limit: int) -> dict[str, Any]:
@@ -87,7 +148,8 @@ def waiting_context(merchant: Merchant, *, limit: int) -> dict[str, Any]:
     rows = waiting_postings(merchant)
     count = rows.count()
     reason = why_waiting(merchant, now=timezone.now()) if count else ""
-    return {"merchant": merchant, "rows": rows[:limit], "count": count, "reason": reason}
+    tasks = open_tasks(merchant)
+    return {"merchant": merchant, "rows": rows[:limit], "count": count, "reason": reason, "tasks": tasks}
 
 
 def why_waiting(merchant: Merchant, *, now: datetime) -> str:

@@ -1,7 +1,7 @@
 """What is said through the ledger's door: frozen dataclasses, no models, no vendor's objects."""
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Protocol
 
@@ -20,7 +20,7 @@ class ContactOrder:
 
 @dataclass(frozen=True, slots=True)
 class DocumentOrder:
-    """An invoice or credit note of one line to make and approve."""
+    """An invoice or credit note of one line to make; `id` names the one that is to be changed instead."""
 
     number: str
     contact_id: str
@@ -30,6 +30,17 @@ class DocumentOrder:
     amount: Money
     account: str
     tax_code: str
+    id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NoteOrder:
+    """A credit note that is there under `id`, to be approved as of `on`, removed or voided."""
+
+    number: str
+    id: str
+    on: date
+    amount: Money
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +55,87 @@ class PaymentOrder:
 
 
 @dataclass(frozen=True, slots=True)
+class RefundOrder:
+    """Money given back out of the credit note `note_number`, taken from `account`."""
+
+    number: str
+    note_number: str
+    note_id: str
+    on: date
+    amount: Money
+    account: str
+
+
+@dataclass(frozen=True, slots=True)
+class RemovalOrder:
+    """A payment or refund that is there under `id`, to be taken back; `number` is what we call the act."""
+
+    number: str
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
 class Written:
     """What the ledger said of one element: `id` when it holds it, else `refusal` in its words."""
 
     number: str
     id: str = ""
     refusal: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Allocated:
+    """A part of a credit note that was put against an invoice."""
+
+    invoice: str
+    amount: Money
+    on: date
+
+
+@dataclass(frozen=True, slots=True)
+class Refunded:
+    """A part of a credit note that was paid out; `reference` is the payment's."""
+
+    id: str
+    reference: str
+    amount: Money
+    on: date
+
+
+@dataclass(frozen=True, slots=True)
+class NoteFacts:
+    """A credit note as the books have it. `status`: draft, approved, applied (nothing left), removed or voided."""
+
+    number: str
+    id: str
+    status: str
+    total: Money
+    remaining: Money
+    allocations: tuple[Allocated, ...] = ()
+    refunds: tuple[Refunded, ...] = ()
+
+    @property
+    def is_untouched(self) -> bool:
+        """Whether nothing of it was used."""
+        return not self.allocations and not self.refunds
+
+
+@dataclass(frozen=True, slots=True)
+class ContactFacts:
+    """A contact as the books have it."""
+
+    id: str
+    name: str
+    email: str
+    is_active: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Page[T]:
+    """One page of a long list, and how many pages there are."""
+
+    rows: tuple[T, ...]
+    pages: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +161,9 @@ class Ledger(Protocol):
     """One organisation's books.
 
     Writing verbs take up to `batch_size` orders and a `key` that makes a repeat within minutes harmless, and
-    answer one Written an order, in order. Finding verbs answer only what is really there, with the amount
-    asked for. Every verb may raise Unavailable, Disconnected, or Rejected when the call as a whole was refused.
+    answer one Written an order, in order. Finding verbs answer only what is really there, or really gone, with
+    the amount asked for. Every verb may raise Unavailable, Disconnected, or Rejected when the call as a whole was
+    refused. Pages are counted from 1; `since` leaves out what did not change after that instant.
     """
 
     batch_size: int
@@ -92,13 +179,63 @@ class Ledger(Protocol):
 
     def find_invoices(self, orders: list[DocumentOrder]) -> list[Written]: ...
 
-    def create_credit_notes(self, orders: list[DocumentOrder], *, key: str) -> list[Written]: ...
+    def change_invoices(self, orders: list[DocumentOrder], *, key: str) -> list[Written]:
+        """Give unpaid invoices another amount and day."""
+        ...
 
-    def find_credit_notes(self, orders: list[DocumentOrder]) -> list[Written]: ...
+    def find_changed_invoices(self, orders: list[DocumentOrder]) -> list[Written]: ...
+
+    def create_credit_notes(self, orders: list[DocumentOrder], *, key: str) -> list[Written]:
+        """Make them, approved."""
+        ...
+
+    def create_draft_notes(self, orders: list[DocumentOrder], *, key: str) -> list[Written]:
+        """Make them as drafts, which move no money. Only where `supports_drafts`."""
+        ...
+
+    def find_credit_notes(self, orders: list[DocumentOrder]) -> list[Written]:
+        """Those that are there, drafts or approved."""
+        ...
+
+    def approve_notes(self, orders: list[NoteOrder], *, key: str) -> list[Written]: ...
+
+    def find_approved_notes(self, orders: list[NoteOrder]) -> list[Written]: ...
+
+    def remove_drafts(self, orders: list[NoteOrder], *, key: str) -> list[Written]: ...
+
+    def find_removed_drafts(self, orders: list[NoteOrder]) -> list[Written]: ...
+
+    def void_notes(self, orders: list[NoteOrder], *, key: str) -> list[Written]:
+        """Void approved notes; one of which something was used is refused."""
+        ...
+
+    def find_voided_notes(self, orders: list[NoteOrder]) -> list[Written]: ...
+
+    def read_credit_notes(self, numbers: list[str]) -> list[NoteFacts]:
+        """Those of up to `batch_size` notes that are there, deleted and voided ones too."""
+        ...
+
+    def read_note_page(self, page: int, *, since: datetime | None) -> Page[NoteFacts]:
+        """All notes whose number begins as ours do."""
+        ...
 
     def create_payments(self, orders: list[PaymentOrder], *, key: str) -> list[Written]: ...
 
     def find_payments(self, orders: list[PaymentOrder]) -> list[Written]: ...
+
+    def create_refunds(self, orders: list[RefundOrder], *, key: str) -> list[Written]: ...
+
+    def find_refunds(self, orders: list[RefundOrder]) -> list[Written]: ...
+
+    def remove_payments(self, orders: list[RemovalOrder], *, key: str) -> list[Written]:
+        """Take back one payment or refund; takes one order only."""
+        ...
+
+    def find_removed_payments(self, orders: list[RemovalOrder]) -> list[Written]: ...
+
+    def read_contact_page(self, page: int, *, since: datetime | None) -> Page[ContactFacts]:
+        """All contacts, archived ones too."""
+        ...
 
     def read_accounts(self) -> list[Account]: ...
 

@@ -1,7 +1,7 @@
 """The ledger's promises, and the traps of Xero's SDK shown closed, over HTTP."""
 
 import time
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -9,7 +9,17 @@ import pytest
 from django.utils import timezone
 
 from accounting.ledgers import open_ledger
-from accounting.ledgers.words import ContactOrder, DocumentOrder, Ledger, PaymentOrder, Written
+from accounting.ledgers.words import (
+    ContactOrder,
+    DocumentOrder,
+    Ledger,
+    NoteFacts,
+    NoteOrder,
+    PaymentOrder,
+    RefundOrder,
+    RemovalOrder,
+    Written,
+)
 from accounting.ledgers.xero import XeroLedger
 from tests.people import House
 from wisepay.errors import Disconnected, Rejected, Unavailable
@@ -181,3 +191,134 @@ def test_a_batch_that_is_refused_as_a_whole_says_why(house: House, ledger: Ledge
     ):
         ledger.create_invoices([order(contact_id)], key="i")
     assert "locked" in caught.value.message
+
+
+def on_note(note: Written, amount: int = 62500) -> NoteOrder:
+    return NoteOrder(note.number, note.id, TODAY, Money(amount, "AUD"))
+
+
+def back(note: Written, amount: int, number: str = "PF_RF-1") -> RefundOrder:
+    return RefundOrder(number, note.number, note.id, TODAY, Money(amount, "AUD"), "615")
+
+
+def draft(ledger: Ledger, number: str = "PF_CR-1") -> Written:
+    [made] = ledger.create_draft_notes([order(contact(ledger, number), number)], key=f"d-{number}")
+    assert made.id, made.refusal
+    return made
+
+
+def approved(ledger: Ledger, number: str = "PF_CR-1") -> Written:
+    [made] = ledger.create_credit_notes([order(contact(ledger, number), number)], key=f"n-{number}")
+    return made
+
+
+def facts(ledger: Ledger, number: str = "PF_CR-1") -> NoteFacts:
+    [found] = ledger.read_credit_notes([number])
+    return found
+
+
+def test_a_draft_is_approved_once_and_then_found_approved(ledger: Ledger) -> None:
+    made = draft(ledger)
+    assert ledger.find_credit_notes([order("", "PF_CR-1")]) == [made]
+    assert ledger.find_approved_notes([on_note(made)]) == []
+    assert ledger.approve_notes([on_note(made)], key="a") == [made]
+    assert ledger.find_approved_notes([on_note(made)]) == [made]
+    assert ledger.find_approved_notes([on_note(made, amount=1)]) == []
+    assert ledger.approve_notes([on_note(made)], key="a2") == [made]
+    assert facts(ledger) == NoteFacts("PF_CR-1", made.id, "approved", Money(62500, "AUD"), Money(62500, "AUD"))
+
+
+def test_a_draft_is_removed_and_an_approved_note_is_not(ledger: Ledger) -> None:
+    gone, stays = draft(ledger), approved(ledger, "PF_CR-2")
+    assert ledger.find_removed_drafts([on_note(gone)]) == []
+    removed, refused = ledger.remove_drafts([on_note(gone), on_note(stays)], key="r")
+    assert removed == gone
+    assert (refused.id, "DELETED" in refused.refusal) == ("", True)
+    assert ledger.find_removed_drafts([on_note(gone), on_note(stays)]) == [gone]
+    assert (facts(ledger).status, facts(ledger, "PF_CR-2").status) == ("removed", "approved")
+    assert ledger.find_credit_notes([order("", "PF_CR-1")]) == []
+
+
+def test_an_untouched_note_is_voided_and_a_used_one_is_not(ledger: Ledger) -> None:
+    free, used = approved(ledger), approved(ledger, "PF_CR-2")
+    ledger.create_refunds([back(used, 10000)], key="f")
+    voided, refused = ledger.void_notes([on_note(free), on_note(used)], key="v")
+    assert voided == free
+    assert refused.refusal
+    assert ledger.find_voided_notes([on_note(free), on_note(used)]) == [free]
+    assert (facts(ledger).status, facts(ledger, "PF_CR-2").is_untouched) == ("voided", False)
+
+
+def test_refunds_are_made_found_and_taken_back(ledger: Ledger) -> None:
+    note = approved(ledger)
+    [first] = ledger.create_refunds([back(note, 10000)], key="f")
+    assert ledger.find_refunds([back(note, 10000), back(note, 10000, "PF_RF-2")]) == [first]
+    assert ledger.find_refunds([back(note, 9999)]) == []
+    seen = facts(ledger)
+    assert (seen.remaining, [r.reference for r in seen.refunds]) == (Money(52500, "AUD"), ["PF_RF-1"])
+    [too_much] = ledger.create_refunds([back(note, 52501, "PF_RF-2")], key="f2")
+    assert too_much.refusal
+    removal = RemovalOrder("PF_RF-1", first.id)
+    assert ledger.find_removed_payments([removal]) == []
+    assert ledger.remove_payments([removal], key="x") == [first]
+    assert ledger.find_removed_payments([removal]) == [Written("PF_RF-1", id=first.id)]
+    assert (facts(ledger).remaining, ledger.find_refunds([back(note, 10000)])) == (Money(62500, "AUD"), [])
+    with pytest.raises(Rejected, match="already been deleted"):
+        ledger.remove_payments([removal], key="x2")
+
+
+def test_a_fully_refunded_note_has_nothing_left(ledger: Ledger) -> None:
+    note = approved(ledger)
+    ledger.create_refunds([back(note, 62500)], key="f")
+    assert (facts(ledger).status, facts(ledger).remaining) == ("applied", Money(0, "AUD"))
+
+
+def test_a_payment_that_was_taken_back_is_not_found_and_can_be_made_again(ledger: Ledger) -> None:
+    ledger.create_invoices([order(contact(ledger))], key="i")
+    [first] = ledger.create_payments([paid()], key="p")
+    ledger.remove_payments([RemovalOrder("PF-1", first.id)], key="x")
+    assert ledger.find_payments([paid()]) == []
+    again = PaymentOrder("PF-1-2", "PF-1", TODAY, Money(62500, "AUD"), "615")
+    [second] = ledger.create_payments([again], key="p2")
+    assert ledger.find_payments([again]) == [second]
+    assert ledger.find_payments([paid()]) == []
+
+
+def test_an_unpaid_invoice_takes_another_amount_and_a_paid_one_does_not(ledger: Ledger) -> None:
+    contact_id = contact(ledger)
+    [made] = ledger.create_invoices([order(contact_id)], key="i")
+    change = order(contact_id, "PF-1-2", 125000, id=made.id)
+    assert ledger.find_changed_invoices([change]) == []
+    assert ledger.change_invoices([change], key="c") == [Written("PF-1-2", id=made.id)]
+    assert ledger.find_changed_invoices([change]) == [Written("PF-1-2", id=made.id)]
+    assert ledger.find_invoices([order(contact_id, amount=125000)]) == [made]
+    ledger.create_payments([paid(amount=125000)], key="p")
+    [refused] = ledger.change_invoices([order(contact_id, "PF-1-3", 1, id=made.id)], key="c2")
+    assert refused.refusal
+
+
+def test_notes_are_read_in_pages_without_those_that_are_not_ours(house: House, ledger: Ledger) -> None:
+    approved(ledger)
+    ledger.create_credit_notes([order(contact(ledger), "CN-77")], key="n")
+    page = ledger.read_note_page(1, since=None)
+    assert ([n.number for n in page.rows], page.pages) == (["PF_CR-1"], 1)
+    assert ledger.read_note_page(1, since=timezone.now() + timedelta(hours=1)).rows == ()
+
+
+def test_contacts_are_read_in_pages_with_the_archived_ones(ledger: Ledger) -> None:
+    contact_id = contact(ledger, "Harbour Dental")
+    rows = {c.id: c for c in ledger.read_contact_page(1, since=None).rows}
+    found = rows[contact_id]
+    assert (found.name, found.email, found.is_active) == ("Harbour Dental", "a@example.com", True)
+    assert ledger.read_contact_page(1, since=timezone.now() + timedelta(hours=1)).rows == ()
+    assert "None" not in {c.email for c in rows.values()}
+
+
+@pytest.mark.parametrize("verb", ["approve_notes", "remove_drafts"])
+def test_a_dropped_answer_to_a_change_is_one_execution_too(house: House, ledger: Ledger, verb: str) -> None:
+    made = draft(ledger)
+    with house.world.faulty("xero", "drop_after", method="POST", path="/CreditNotes*"), pytest.raises(Unavailable):
+        getattr(ledger, verb)([on_note(made)], key="k")
+    posts = [e for e in house.world.journal("xero") if e["method"] == "POST"]
+    assert len(posts) == 1
+    assert facts(ledger).status == {"approve_notes": "approved", "remove_drafts": "removed"}[verb]

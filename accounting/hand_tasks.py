@@ -1,0 +1,177 @@
+"""Tasks for a person: opened when the books refuse what only a hand can clear, closed when it was done."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from django.db import models, transaction
+from django.urls import reverse
+
+from accounting.desks import payment_of
+from accounting.ledgers.words import NoteFacts
+from accounting.models import HandTask, Posting
+from merchants.models import EventNotification, Merchant
+from merchants.services import notify_merchant
+from wisepay import outbox
+from wisepay.models import User
+
+Kind = Posting.Kind
+Words = tuple[str, list[str]]
+LOOK_EVERY = timedelta(minutes=15)  # a look is one call of a budget that payments need too
+AFTERWARDS = "Nothing else is needed: it is looked at again within a quarter of an hour, and then goes on by itself."
+BY_HAND = "If you book it by hand instead, press Done here afterwards, so that it is not booked twice."
+
+
+def open_task(posting: Posting, *, facts: NoteFacts | None, now: datetime) -> HandTask:
+    """The open task about a refused posting, with steps from what the books say now. A step of an open transaction.
+
+    The merchant's people are told once a task.
+    """
+    title, steps = EXPLAINED[posting.kind](posting, facts)
+    task, is_new = HandTask.objects.update_or_create(
+        posting=posting,
+        state="open",
+        defaults={"title": title[:160], "steps": steps},
+        create_defaults={
+            "title": title[:160],
+            "steps": steps,
+            "merchant": posting.merchant,
+            "company": posting.company,
+            "payment": payment_of(posting),
+            "kind": posting.kind,
+            "state_at": now,
+        },
+    )
+    if is_new:
+        notify_merchant(
+            posting.merchant,
+            event=EventNotification.Event.BOOKS_TASK,
+            key=f"task:{task.pk}",
+            title="The accounting package needs a person",
+            body=f"{title}. {steps[0]}",
+            path=reverse("accounting:postings", args=[posting.merchant.reference]),
+            now=now,
+        )
+    arm_look(posting.merchant, now=now + LOOK_EVERY)
+    return task
+
+
+def close_task(posting: Posting, *, now: datetime) -> None:
+    """What the posting's open task asked for was done, or is needed no more. A step of an open transaction."""
+    for task in HandTask.objects.filter(posting=posting, state="open"):
+        task.move_to("done", now=now, by="books", reason="it went through" if posting.state == "posted" else "needless")
+
+
+def finish_by_hand(task: HandTask, *, by: User, now: datetime) -> bool:
+    """Somebody did it themselves: the task is done and the posting will not be tried again. False if it was done."""
+    with transaction.atomic(durable=True):
+        posting = task.posting.lock()
+        if not task.move_to("done", now=now, by=by.email, reason="by hand", done_by=by):
+            return False
+        if posting.state in ("rejected", "pending"):
+            posting.advance("cancelled", now=now, by=by.email, reason="done by hand", error="")
+    return True
+
+
+def open_tasks(merchant: Merchant) -> models.QuerySet[HandTask]:
+    """The merchant's open tasks, oldest first."""
+    return HandTask.objects.filter(merchant=merchant, state="open").select_related("company", "payment").order_by("pk")
+
+
+def arm_look(merchant: Merchant, *, now: datetime) -> None:
+    """Let a worker see whether something was undone."""
+    outbox.arm(f"look:{merchant.pk}", "accounting.look_at_tasks", now=now, merchant_id=merchant.pk)
+
+
+def release(task: HandTask, facts: NoteFacts | None, *, now: datetime) -> bool:
+    """Try the task's posting again if nothing stands in its way as far as we see. A step of an open transaction."""
+    posting = task.posting.lock()
+    if posting.state != "rejected" or needs_hand(posting, facts):
+        return False
+    return posting.advance("pending", now=now, by="books", reason="looked again", error="")
+
+
+def needs_hand(posting: Posting, facts: NoteFacts | None, *, refusal: str = "") -> bool:
+    """Whether only a person can clear what the books refused; everything else is retried as it is."""
+    if posting.kind in (Kind.PAYMENT_REMOVAL, Kind.REFUND_REMOVAL):
+        return "reconciled" in refusal.lower()
+    if posting.kind == Kind.APPROVAL:
+        return facts is None or facts.status in ("removed", "voided")
+    if facts is None or facts.status in ("removed", "voided"):
+        return False
+    if posting.kind == Kind.REFUND:
+        return facts.status != "draft" and facts.remaining < posting.money
+    return posting.kind == Kind.VOID and not facts.is_untouched
+
+
+# ---- the steps, in the accounting package's own words -----------------------------------------------
+
+
+def void_words(posting: Posting, facts: NoteFacts | None) -> Words:
+    """A used credit cannot be voided: allocations come off first, then refunds."""
+    first = f"In Xero open credit note {posting.number} of {posting.company} over {posting.money}."
+    off = [
+        f"Next to its allocation of {a.amount} to invoice {a.invoice} ({a.on:%d %b %Y}) click the cross, "
+        f"and confirm. Invoice {a.invoice} is owed again by that amount."
+        for a in (facts.allocations if facts else ())
+    ]
+    back = [
+        f"Open its refund of {r.amount} ({r.on:%d %b %Y}, reference {r.reference or 'none'}) "
+        "and choose Options, then Remove & Redo."
+        for r in (facts.refunds if facts else ())
+    ]
+    return f"Free credit note {posting.number}, so that it can be voided", [first, *off, *back, AFTERWARDS]
+
+
+def refund_words(posting: Posting, facts: NoteFacts | None) -> Words:
+    """There is less credit left than went back."""
+    number, note = posting.number, facts.number if facts else ""
+    steps = [f"{posting.money} went back to {posting.company}. In Xero open credit note {note}."]
+    if facts is not None:
+        steps.append(f"Of it {facts.remaining} are unused, which is less than what went back.")
+        steps += [
+            f"Next to its allocation of {a.amount} to invoice {a.invoice} ({a.on:%d %b %Y}) click the cross, "
+            f"and confirm. Once the refund is there, allocate what is left again."
+            for a in facts.allocations
+        ]
+    by_hand = f"By hand: Make a cash refund, {posting.money}, from the clearing account, reference {number}. {BY_HAND}"
+    return f"Make room for a refund of {posting.money} on credit note {note}", [*steps, AFTERWARDS, by_hand]
+
+
+def payment_removal_words(posting: Posting, _: NoteFacts | None) -> Words:
+    """A reconciled payment cannot be deleted."""
+    return f"Take the payment of {posting.money} off PF invoice {posting.number}", [
+        f"The bank took {posting.money} back from {posting.company}. In Xero open invoice {posting.number}.",
+        "Open its payment and choose Options, then Unreconcile.",
+        "Choose Options again, then Remove & Redo. The invoice is then awaiting payment.",
+        AFTERWARDS,
+    ]
+
+
+def refund_removal_words(posting: Posting, _: NoteFacts | None) -> Words:
+    """A reconciled refund cannot be deleted."""
+    return f"Take back the refund {posting.number}", [
+        f"The refund of {posting.money} to {posting.company} failed at the gateway.",
+        f"In Xero search for the reference {posting.number} and open the refund.",
+        "Choose Options, then Unreconcile, then Options again and Remove & Redo.",
+        AFTERWARDS,
+    ]
+
+
+def approval_words(posting: Posting, _: NoteFacts | None) -> Words:
+    """The draft is not there any more, and its number cannot be used twice."""
+    return f"Make the credit of {posting.money} for {posting.company}", [
+        f"Draft credit note {posting.number} was deleted in Xero, and then its bank debit settled.",
+        f"In Xero make a credit note for {posting.company} over {posting.money} on the prepayments account, "
+        f"without tax, with the reference {posting.number}, and approve it.",
+        "Then press Done here.",
+    ]
+
+
+EXPLAINED: dict[str, Callable[[Posting, NoteFacts | None], Words]] = {
+    Kind.VOID: void_words,
+    Kind.REFUND: refund_words,
+    Kind.PAYMENT_REMOVAL: payment_removal_words,
+    Kind.REFUND_REMOVAL: refund_removal_words,
+    Kind.APPROVAL: approval_words,
+}
+ABOUT_NOTES = frozenset({Kind.VOID, Kind.REFUND, Kind.APPROVAL, Kind.REMOVAL})

@@ -1,0 +1,46 @@
+"""What the books have of a payer's payments: the credit notes' numbers, as parts of the portal's pages."""
+
+from collections.abc import Iterable
+
+from django.http import HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_GET
+
+from accounting.models import CreditNote
+from payers.access import PayerRequest, payer_page
+from payments.portal_access import payment_for, visible_payments
+
+MOST = 100
+# What a payer reads of a credit note's state; one that the books do not hold is not told of.
+WORDS = {
+    "draft": "prepared, until the bank debit has settled",
+    "approved": "open credit",
+    "applied": "used for an invoice",
+    "voided": "void",
+}
+
+
+@require_GET
+@payer_page
+def notes(request: PayerRequest) -> HttpResponse:
+    """The numbers of the credit notes of these attempts, each for its place in the list. One query."""
+    asked = request.GET.get("of", "").replace("\0", "").split(",")[:MOST]
+    visible = visible_payments(request.accesses, request.person)
+    rows = CreditNote.objects.filter(attempt__reference__in=asked, payment__in=visible, state__in=WORDS)
+    return render(request, "portal/notes.html", {"notes": told(rows.select_related("attempt"))})
+
+
+@require_GET
+@payer_page
+def documents(request: PayerRequest, reference: str) -> HttpResponse:
+    """The credit notes of one payment, with what is left of them."""
+    payment = payment_for(request, reference)
+    rows = CreditNote.objects.filter(payment=payment, state__in=WORDS).order_by("pk")
+    context = {"notes": told(rows), "payment": payment}
+    is_part = request.headers.get("HX-Request") == "true"
+    return render(request, f"portal/documents.html{'#documents' if is_part else ''}", context)
+
+
+def told(rows: Iterable[CreditNote]) -> list[dict[str, object]]:
+    """The rows with their words."""
+    return [{"row": note, "words": WORDS[note.state]} for note in rows]
