@@ -10,7 +10,9 @@ from django.urls import reverse
 from merchants.models import Merchant
 from merchants.services import list_prerequisites
 from payers.services import record_payer_company
-from payments.models import LIVE, GatewayAccount, Payment
+from payments.choices import allowed_methods
+from payments.models import GatewayAccount, Payment
+from payments.states import LIVE
 from quotes.addresses import refuse_address
 from quotes.models import CpqIntegration, Quote, checkout_reference
 from quotes.problems import ProblemError, invalid
@@ -41,6 +43,7 @@ def receive_checkout(integration: CpqIntegration, checkout: CheckoutIn, *, now: 
     amounts = read_amounts(checkout)
     check_rest(checkout, hosts=integration.hosts, now=now)
     check_ready(merchant)
+    check_methods(merchant, checkout)
     # One checkout of a merchant at a time: versions meet by id and by number, and neither is a row yet.
     CpqIntegration.objects.select_for_update().get(pk=integration.pk)
     same = Quote.objects.filter(merchant=merchant, cpq_id=checkout.quote.id, version=checkout.quote.version)
@@ -122,10 +125,18 @@ def check_ready(merchant: Merchant) -> None:
         raise ProblemError(409, "merchant_not_ready", sentence, missing=codes)
 
 
+def check_methods(merchant: Merchant, checkout: CheckoutIn) -> None:
+    """Raises ProblemError when the merchant takes none of the methods that CPQ allows, in this currency."""
+    account = GatewayAccount.objects.get(merchant=merchant)
+    if not allowed_methods(checkout.allowed_methods, account, checkout.quote.currency):
+        sentence = f"{merchant.name} takes none of these methods in {checkout.quote.currency}. Allow another one."
+        raise invalid(("allowed_methods", sentence))
+
+
 def refresh_quote(quote: Quote, checkout: CheckoutIn, amounts: Amounts, *, now: datetime) -> None:
     """Bring a known checkout up to date, unless it is too late for that."""
     payment = quote.payment.lock()
-    if payment.state in ("succeeded", "reversed") or quote.state in ("paid", "saved"):
+    if payment.state in ("succeeded", "reversed", "saved") or quote.state in ("paid", "saved"):
         raise ProblemError(409, "already_paid", "This version of the quote is already paid.")
     if quote.state == "withdrawn":
         raise ProblemError(409, "superseded", "A newer version of this quote was opened. Pay that one.")

@@ -15,7 +15,8 @@ from wisepay.states import Stateful, known_state
 
 QUOTE_TRANSITIONS = {
     "open": frozenset({"paid", "saved", "expired", "withdrawn"}),
-    "expired": frozenset({"open", "paid", "withdrawn"}),
+    "paid": frozenset({"open"}),
+    "expired": frozenset({"open", "paid", "saved", "withdrawn"}),
 }
 REMEMBER = timedelta(hours=24)  # how long an Idempotency-Key is honoured
 DEFAULT_HOSTS = ["*.orderporter.com"]

@@ -6,7 +6,7 @@ from datetime import datetime
 from django.db import transaction
 
 from merchants.models import Merchant
-from payments.models import LIVE
+from payments.states import LIVE
 from quotes.models import REMEMBER, CpqIntegration, IdempotentAnswer, Quote, digest
 from quotes.status import tell_status
 

@@ -10,12 +10,14 @@ from django.db import transaction
 from django.urls import reverse
 
 from payments.models import Attempt, Payment
-from payments.sentences import explain_failure
+from payments.sentences import failure_of
+from payments.setups import live_setup
 from quotes.models import Callback, Quote
 from wisepay import outbox
 from wisepay.money import Money
 
-FINAL = {"paid": "paid", "saved": "saved", "withdrawn": "withdrawn"}
+PAID = {"succeeded": "paid", "saved": "saved"}
+FINAL = {"withdrawn": "withdrawn"}
 
 
 def last_attempt(payment: Payment) -> Attempt | None:
@@ -26,15 +28,15 @@ def last_attempt(payment: Payment) -> Attempt | None:
 
 def checkout_status(quote: Quote, attempt: Attempt | None, *, now: datetime) -> str:
     """open | processing | paid | saved | failed | expired | withdrawn."""
-    if quote.payment.state == "succeeded":
-        return "paid"
+    if quote.payment.state in PAID:
+        return PAID[quote.payment.state]
     if quote.state in FINAL:
         return FINAL[quote.state]
-    if attempt is not None and attempt.is_live:
+    if (attempt is not None and attempt.is_live) or live_setup(quote.payment):
         return "processing"
     if quote.state == "expired" or quote.payment.is_over(now):
         return "expired"
-    return "failed" if attempt is not None and attempt.state == "failed" else "open"
+    return "failed" if attempt is not None and attempt.state in ("failed", "reversed") else "open"
 
 
 def describe_checkout(quote: Quote, *, now: datetime) -> dict[str, Any]:
@@ -61,7 +63,7 @@ def _payment(payment: Payment, attempt: Attempt) -> dict[str, Any]:
         "last4": attempt.last4 or None,
         "reference": payment.reference,
         "paid_at": _time(payment.paid_at) if payment.paid_at else None,
-        "error": explain_failure(attempt.failure_code) if attempt.state == "failed" else None,
+        "error": failure_of(attempt) or None,
     }
 
 
@@ -78,8 +80,11 @@ def settle_quote(quote: Quote, *, now: datetime) -> None:
     with transaction.atomic(durable=True):
         locked = quote.lock()
         locked.payment = Payment.objects.select_related("merchant").get(pk=locked.payment_id)
-        if locked.payment.state == "succeeded" and locked.state in ("open", "expired"):
-            locked.move_to("paid", now=now, by="gateway")
+        state = PAID.get(locked.payment.state)
+        if state and locked.state in ("open", "expired"):
+            locked.move_to(state, now=now, by="gateway")
+        elif locked.payment.state == "reversed" and locked.state == "paid":
+            locked.move_to("open", now=now, by="gateway", reason="payment reversed")
         tell_status(locked, now=now)
     quote.refresh_from_db()
 

@@ -16,7 +16,7 @@ from connections.models import Connection
 from connections.services import finish_authorisation, start_authorisation, verify_connection
 from merchants.models import EventNotification, Merchant, PayNowLink
 from merchants.services import create_merchant, enable_events, generate_paynow_link
-from payments.accounts import save_gateway_account
+from payments.accounts import save_gateway_account, switch_bank_debits
 from payments.models import GatewayAccount
 from payments.views import webhook_url
 from quotes.models import CpqIntegration
@@ -90,6 +90,7 @@ def connect_stripe(merchant: Merchant) -> None:
         webhook_secret=made.json()["secret"],
         now=timezone.now(),
     )
+    switch_bank_debits(merchant, is_on=True)
 
 
 def connect_xero(merchant: Merchant, admin: User) -> None:
