@@ -1,8 +1,11 @@
 """The people of the tests: a merchant's house, its checkouts, a payer who pays with a practice card."""
 
 import copy
+import hashlib
+import hmac
 import itertools
 import json
+import time
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -19,7 +22,9 @@ from connections.models import Connection
 from connections.services import finish_authorisation, start_authorisation
 from merchants.models import EventNotification, Merchant, PayNowLink
 from merchants.services import create_merchant, enable_events, generate_paynow_link
-from payments.accounts import save_gateway_account
+from payers.models import Payer, PayerAccess, PayerCompany, folded
+from payers.services import record_payer_company
+from payments.accounts import save_gateway_account, switch_bank_debits
 from payments.models import Attempt, Payment
 from quotes.models import CpqIntegration, Quote
 from quotes.services import integration_of, save_integration
@@ -131,13 +136,55 @@ class House:
         assert isinstance(answer, HttpResponse)
         return answer
 
-    def open_checkout(self, **changes: Any) -> Checkout:
-        """A checkout of a new quote; `changes` are laid over the usual body."""
+    def try_checkout(self, **changes: Any) -> HttpResponse:
+        """What CPQ is answered for a new quote; `changes` are laid over the usual body."""
         number = next(numbers)
         fresh = merged(BODY, {"quote": {"id": f"guid-{number}", "number": number}})
-        answer = self.call(merged(fresh, changes))
+        return self.call(merged(fresh, changes))
+
+    def open_checkout(self, **changes: Any) -> Checkout:
+        """A checkout of a new quote; `changes` are laid over the usual body."""
+        answer = self.try_checkout(**changes)
         assert answer.status_code in (200, 201), answer.content
         return Checkout(self, json.loads(answer.content))
+
+    def read(self, checkout: Checkout) -> dict[str, Any]:
+        """The checkout as CPQ reads it now."""
+        path = f"/api/cpq/v1/checkouts/{checkout.body['id']}"
+        found: dict[str, Any] = json.loads(Client().get(path, headers={"X-API-Key": self.api_key}).content)
+        return found
+
+    def at_stripe(self, path: str, **form: Any) -> dict[str, Any]:
+        """What the merchant's own people do at Stripe: POST to its API."""
+        auth = {"Authorization": f"Bearer {self.stripe_key}"}
+        answer = requests.post(f"{self.world.url}/stripe/v1/{path}", headers=auth, data=form, timeout=10)
+        answer.raise_for_status()
+        found: dict[str, Any] = answer.json()
+        return found
+
+    def by_hand(self, act: str, subject: str, **said: Any) -> Any:
+        """What a person does on the practice Stripe's dashboard, or a payer's bank does to `subject`."""
+        kind = {"pi": "payment_intent", "re": "refund", "pm": "payment_method"}.get(subject[:2], "dispute")
+        return self.world.post("/stripe/_control", {act: {kind: subject, **said}})[act]
+
+    def hear(self, kind: str, subject: dict[str, Any]) -> HttpResponse:
+        """Stripe tells us of an event about `subject`, signed."""
+        event = {"id": f"evt_{next(numbers)}", "object": "event", "type": kind, "data": {"object": subject}}
+        body, stamp = json.dumps(event), int(time.time())
+        signed = hmac.new(WEBHOOK_SECRET.encode(), f"{stamp}.{body}".encode(), hashlib.sha256).hexdigest()
+        answer = Client().post(
+            f"/webhooks/stripe/{self.merchant.reference}",
+            body,
+            content_type="application/json",
+            headers={"Stripe-Signature": f"t={stamp},v1={signed}"},
+        )
+        assert isinstance(answer, HttpResponse)
+        return answer
+
+    def mails(self, to: str) -> list[dict[str, Any]]:
+        """Every mail to an address."""
+        rows: list[dict[str, Any]] = self.world.get("/mailbox/messages.json", params={"to": to}).json()["messages"]
+        return [row for row in rows if to in str(row["to"])]
 
     def confirmation_token(self, card: str) -> str:
         """What the Payment Element makes of a practice card."""
@@ -152,10 +199,43 @@ class House:
         answer = requests.post(f"{self.world.url}/stripe/v1/confirmation_tokens", data=form, timeout=10)
         return str(answer.json()["id"])
 
+    def company(self, name: str = "Harbour Dental Pty Ltd", *, email: str = "") -> PayerCompany:
+        """A payer company, made on first sight."""
+        found = PayerCompany.objects.filter(merchant=self.merchant, folded_name=folded(name)).first()
+        return found or record_payer_company(self.merchant, name=name, email=email)
+
+    def access(
+        self,
+        email: str = "accounts@harbourdental.example",
+        *,
+        company: str = "Harbour Dental Pty Ltd",
+        scope: str = "company",
+        state: str = "active",
+    ) -> PayerAccess:
+        """A registered payer's access to a company of this merchant; the same person again gets one more."""
+        user = User.objects.filter(email=email).first() or User.objects.create_user(email, PASSWORD, name="Ada Payer")
+        at = {"state_at": timezone.now()}
+        Payer.objects.get_or_create(user=user, defaults={"state": "registered", **at})
+        fresh = {"scope": scope, "state": state, "origin": "invited", **at}
+        return PayerAccess.objects.get_or_create(user=user, company=self.company(company), defaults=fresh)[0]
+
+    def payer(self, email: str = "accounts@harbourdental.example", **access: str) -> Client:
+        """A registered payer's browser, signed in; `access` as above."""
+        client = Client()
+        client.force_login(self.access(email, **access).user)
+        return client
+
     def intents(self) -> list[dict[str, Any]]:
         """Every payment intent of the practice Stripe account."""
         auth = {"Authorization": f"Bearer {self.stripe_key}"}
         url = f"{self.world.url}/stripe/v1/payment_intents?limit=100"
+        found: list[dict[str, Any]] = requests.get(url, headers=auth, timeout=10).json()["data"]
+        return found
+
+    def charges(self) -> list[dict[str, Any]]:
+        """Every charge of the practice Stripe account."""
+        auth = {"Authorization": f"Bearer {self.stripe_key}"}
+        url = f"{self.world.url}/stripe/v1/charges?limit=100"
         found: list[dict[str, Any]] = requests.get(url, headers=auth, timeout=10).json()["data"]
         return found
 
@@ -184,6 +264,7 @@ def build_house(
         webhook_secret=WEBHOOK_SECRET,
         now=now,
     )
+    switch_bank_debits(merchant, is_on=True)
     connect_xero(merchant, user, organisation=organisation)
     import_lists(merchant_id=merchant.pk, now=now)
     save_accounting_settings(

@@ -1,5 +1,6 @@
 """Rows that are the same on every machine: statements, bytes, modules, calls."""
 
+import math
 import re
 import subprocess
 import sys
@@ -13,10 +14,11 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from tests.bench.rows import row
-from tests.bench.workload import least_calls, pay_many, signed_webhook
+from tests.bench.workload import XERO_BATCH, least_calls, pay_many, signed_webhook, submit_many
 from tests.people import Checkout, House
 
 OURS = re.compile(rb'(?:href|src)="/static/([^"]+\.(?:css|js))"')
+SIZES = (1, 15, 50, 200)
 FRAME = ("BEGIN", "COMMIT", "SAVEPOINT", "RELEASE SAVEPOINT", "ROLLBACK")
 # With their dots: an empty `intuitlib` is put into every Python by the package's .pth file.
 SDKS = ("xero_python.", "quickbooks.", "intuitlib.")
@@ -67,14 +69,52 @@ def test_sdk_modules() -> float:
     return int(done.stdout)
 
 
-@pytest.mark.parametrize(("quotes", "contacts"), [(n, k) for n in (1, 15, 50, 200) for k in (n, 0)])
+@pytest.mark.parametrize(("quotes", "contacts"), [(n, k) for n in SIZES for k in (n, 0)])
 @row("Xero: {quotes} paid quotes, {contacts} new contacts", "calls", bound=least_calls)
 def test_xero_calls(house: House, drain: Callable[..., int], quotes: int, contacts: int) -> float:
     """The bound is what Xero cannot be told with fewer calls, so nothing below it can be measured."""
     drain()
     pay_many(house, quotes=quotes, contacts=contacts)
+    return calls_of(house, drain)
+
+
+def calls_of(house: House, drain: Callable[..., int]) -> int:
+    """How often Xero is asked until nothing is due; every answer is good."""
     before = len(house.world.journal("xero"))
     drain()
     calls = house.world.journal("xero")[before:]
     assert {call["status"] for call in calls} == {200}
     return len(calls)
+
+
+@pytest.mark.parametrize("debits", SIZES)
+@row("Xero: {debits} bank debits submitted", "calls", bound=lambda debits: math.ceil(debits / XERO_BATCH))
+def test_submitted_debits(house: House, drain: Callable[..., int], debits: int) -> float:
+    """Their drafts."""
+    drain()
+    submit_many(house, debits=debits)
+    return calls_of(house, drain)
+
+
+@pytest.mark.parametrize("debits", SIZES)
+@row("Xero: {debits} bank debits settled", "calls", bound=lambda debits: 3 * math.ceil(debits / XERO_BATCH))
+def test_settled_debits(house: House, drain: Callable[..., int], debits: int) -> float:
+    """Approvals, invoices, payments."""
+    drain()
+    submitted = submit_many(house, debits=debits)
+    drain()
+    for debit in submitted:
+        debit.settle()
+    return calls_of(house, drain)
+
+
+@pytest.mark.parametrize("debits", SIZES)
+@row("Xero: {debits} bank debits failed", "calls", bound=lambda debits: math.ceil(debits / XERO_BATCH))
+def test_failed_debits(house: House, drain: Callable[..., int], debits: int) -> float:
+    """The removal of their drafts."""
+    drain()
+    submitted = submit_many(house, debits=debits)
+    drain()
+    for debit in submitted:
+        debit.fail()
+    return calls_of(house, drain)

@@ -15,12 +15,13 @@ from django.utils import timezone
 
 from payers.models import PayerCompany
 from payers.services import link_contact
-from payments.gateways import Outcome
+from payments.gateways import Method, Outcome
 from payments.models import Attempt, GatewayAccount, Payment
-from payments.services import settle_attempt
+from payments.outcomes import settle_attempt
 from quotes.intake import receive_checkout
 from quotes.models import Quote
 from quotes.schemas import CheckoutIn
+from tests.accounting.debits import Attempted, try_to_pay
 from tests.people import BODY, WEBHOOK_SECRET, House
 
 XERO_BATCH = 50
@@ -59,7 +60,7 @@ def pay_quietly(payment: Payment, account: GatewayAccount, *, now: datetime) -> 
         payer_email="accounts@harbourdental.example",
         ip="127.0.0.1",
     )
-    paid = Outcome("succeeded", f"pi_bench{number}", attempt.money, method_kind="card", brand="visa", last4="4242")
+    paid = Outcome("succeeded", f"pi_bench{number}", attempt.money, method=Method("pm_bench", "card", "visa", "4242"))
     settle_attempt(attempt, paid, by="gateway", now=now)
 
 
@@ -69,9 +70,23 @@ def pay_many(house: House, *, quotes: int, contacts: int) -> None:
     for number in range(quotes):
         quote = open_quote(house, company=f"Payer {number}")
         pay_quietly(quote.payment, account, now=timezone.now())
-    ids = contact_ids(house, quotes - contacts)
-    known = PayerCompany.objects.filter(merchant=house.merchant).order_by("pk")[contacts:]
-    for company, contact_id in zip(known, ids, strict=True):
+    know_contacts(house, but=contacts)
+
+
+def submit_many(house: House, *, debits: int) -> list[Attempted]:
+    """`debits` bank debits of as many companies that the books know, which the payers' banks have."""
+    found = [try_to_pay(house, open_quote(house, company=f"Payer {number}").payment) for number in range(debits)]
+    know_contacts(house)
+    for debit in found:
+        debit.say("processing")
+    return found
+
+
+def know_contacts(house: House, *, but: int = 0) -> None:
+    """The books know every company, `but` the first ones."""
+    unlinked = PayerCompany.objects.filter(merchant=house.merchant).order_by("pk")[but:]
+    ids = contact_ids(house, len(unlinked))
+    for company, contact_id in zip(unlinked, ids, strict=True):
         link_contact(company, organisation_id=house.connection.organisation_id, contact_id=contact_id)
 
 

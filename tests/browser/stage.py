@@ -123,6 +123,17 @@ class Demo:
         rows = requests.get(f"{self.sandbox}/mailbox/messages.json", timeout=10).json()["messages"]
         return [row for row in rows if address in row["to"] and about in json.dumps(row)]
 
+    def mailed_code(self, address: str) -> str:
+        """The code that was mailed to `address` last, once it is there."""
+
+        def newest() -> str:
+            query = {"to": address}
+            rows = requests.get(f"{self.sandbox}/mailbox/messages.json", params=query, timeout=10).json()["messages"]
+            codes = (re.search(r"^(\d{6})\s*$", row["text"], re.MULTILINE) for row in rows[:1])
+            return next((code[1] for code in codes if code), "")
+
+        return eventually(newest)
+
     def hour_passes(self) -> None:
         """Every sign-in of the console happened an hour earlier than it did."""
         children = psutil.Process(self.process.pid).children(recursive=True)

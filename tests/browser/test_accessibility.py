@@ -1,15 +1,18 @@
 """Every page, wide and narrow, light and dark: no violation that axe can find, and nothing to scroll sideways."""
 
+import re
 from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from tests.browser.stage import ASKING_CARD, POOR_CARD, SECURE_FRAME, Demo, Payer
+from tests.browser.stage import ASKING_CARD, CARD_FRAME, POOR_CARD, SECURE_FRAME, Demo, Payer
+from tests.browser.test_people import GOOD_ACCOUNT, finish_account, register, type_bank
 
 pytestmark = pytest.mark.browser
 WIDTHS = (1280, 390)
+PAY = re.compile("^Pay ")
 OPEN_PAGES = (
     "accounts/login/",
     "accounts/logout/",
@@ -17,6 +20,7 @@ OPEN_PAGES = (
     "accounts/password/reset/done/",
     "api/cpq/v1/docs",
     "nowhere",
+    "welcome/nonsense",
 )
 CONSOLE_PAGES = (
     "",
@@ -33,8 +37,24 @@ CONSOLE_PAGES = (
     "configure/merchants/integrations",
     "configure/accounting-connections/",
     "configure/event-notifications",
+    "configure/terms/",
+    "configure/terms/payment",
+    "payers/",
+    "payers/add",
+    "payers/unmapped",
 )
-PERSON_PAGES = ("accounts/password/change/", "accounts/reauthenticate/")
+PERSON_PAGES = ("accounts/password/change/", "accounts/reauthenticate/", "accounts/2fa/", "accounts/email/")
+PORTAL_PAGES = (
+    "",
+    "outstanding",
+    "past",
+    "scheduled",
+    "transactions",
+    "details",
+    "notifications",
+    "cards",
+    "bank-accounts",
+)
 
 
 def assert_accessible(page: Page) -> None:
@@ -123,3 +143,31 @@ def test_the_displayed_key_is_accessible(demo: Demo, console: Page) -> None:
     console.get_by_role("button", name="Confirm").click()
     expect(console.get_by_role("dialog")).to_be_visible()
     assert_accessible(console)
+
+
+def test_registering_and_the_portal_are_accessible(demo: Demo, payer: Payer) -> None:
+    page, email = payer.page, "looks@harbourdental.example"
+    reference = payer.accept(demo.new_quote("mixed", currency="USD", tax_rate=0))
+    assert_accessible(page)
+    page.get_by_role("link", name="Register").click()
+    assert_accessible(page)
+    page.go_back()
+    register(payer, email)
+    page.frame_locator(CARD_FRAME).get_by_label("Card number").wait_for()
+    assert_accessible(page)
+    type_bank(page, GOOD_ACCOUNT)
+    page.get_by_label("I accept the terms for saving my bank details").check()
+    assert_accessible(page)
+    page.get_by_role("button", name=PAY).click()
+    page.wait_for_url(f"{demo.sandbox}/orderporter/quote**")
+    page.goto(f"{demo.web}/pay/{reference}")
+    assert_accessible(page)
+    finish_account(demo, page, email)
+    for path in PORTAL_PAGES:
+        page.goto(f"{demo.web}/my/{path}")
+        assert_accessible(page)
+    payer.accept(demo.new_quote("mixed", currency="USD", tax_rate=0))
+    page.get_by_role("link", name=re.compile("^Continue as")).click()
+    page.get_by_role("button", name=PAY).click()
+    expect(page.get_by_role("dialog")).to_be_visible()
+    assert_accessible(page)

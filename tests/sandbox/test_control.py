@@ -26,6 +26,17 @@ def test_the_clock_moves_and_a_reset_takes_it_back(sandbox: Running) -> None:
     assert abs(datetime.fromisoformat(sandbox.state()["now"]) - datetime.now(UTC)) < timedelta(seconds=5)
 
 
+def test_people_move_the_clock_with_buttons(sandbox: Running) -> None:
+    page = sandbox.get("/").text
+    assert all(words in page for words in ("One hour later", "One day later", "Five days later"))
+    for by in ("hour", "day", "week"):
+        answer = sandbox.session.post(f"{sandbox.url}/clock", data={"by": by}, timeout=5)
+        assert answer.status_code == 200
+    assert sandbox.state()["offset"] == 3600 + 6 * 86400
+    assert "moved by 145 hours" in sandbox.get("/").text
+    assert sandbox.session.post(f"{sandbox.url}/clock", data={"by": "year"}, timeout=5).status_code == 400
+
+
 def test_the_clock_refuses_nonsense(sandbox: Running) -> None:
     for order in ({}, {"at": "2030-01-02T03:04:05"}, {"at": "soon"}, {"advance": "long"}):
         assert requests.post(f"{sandbox.url}/_control/clock", json=order, timeout=5).status_code == 400

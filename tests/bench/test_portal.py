@@ -1,0 +1,113 @@
+"""Rows of the payer's portal: what a page costs at one row and at very many."""
+
+import itertools
+import time
+from functools import partial
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+from django.contrib.staticfiles import finders
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from tests.bench.portal import big_payer
+from tests.bench.rows import p99, row
+from tests.bench.test_counts import OURS, statements
+from tests.bench.test_times import calmest
+from tests.payments.portal_stage import HX, Person, company, paid, payment, person
+from tests.people import House
+
+COUNT, REPEATS = 100_000, 12
+# Session, person, whose view, payer, whether registered, accesses, and the menu's merchants: the same on every page.
+GATE = 6
+SEARCHES: list[dict[str, str]] = [
+    {},
+    {"sort": "date"},
+    {"sort": "-amount"},
+    {"sort": "company"},
+    {"page": "100"},
+    {"q": "Q73123-1"},
+    {"q": "quote managed"},
+    {"q": "nothinglikeit"},
+    {"amount": "1234.40"},
+    {"at_least": "900", "at_most": "901", "sort": "amount"},
+    {"status": "paid", "method": "bank_debit"},
+    {"status": "open"},
+    {"status": "over"},
+    {"status": "reversed"},
+    {"since": "2025-01-01", "until": "2025-01-31", "method": "card"},
+]
+
+
+@pytest.fixture
+def many(transactional_db: None, house: House) -> Person:
+    """A payer whose company has a hundred thousand payments."""
+    return big_payer(house, COUNT)[0]
+
+
+def milliseconds(ada: Person, query: dict[str, str]) -> float:
+    """One search in this process, from the request to the last byte."""
+    begin = time.perf_counter()
+    assert ada.client.get(f"/my/transactions?{urlencode(query)}").status_code == 200
+    return 1000 * (time.perf_counter() - begin)
+
+
+def slowest(ada: Person, query: dict[str, str]) -> float:
+    """The p99 of one search, asked again and again."""
+    return p99([milliseconds(ada, query) for _ in range(REPEATS)])
+
+
+@row("Portal: Transaction Search among 100,000 payments, p99 one at a time", "ms", bound=60)
+def test_search_latency(many: Person) -> float:
+    """The worst search counts; of each the best of three rounds: what else the machine does only ever adds."""
+    worst = 0.0
+    for query in SEARCHES:
+        milliseconds(many, query)
+        found = calmest(partial(slowest, many, query))
+        print(f"{found:8.1f} ms {query}")  # noqa: T201 (the table only has the worst)
+        worst = max(worst, found)
+    return worst
+
+
+@pytest.mark.parametrize("rows", [1, 200])
+@pytest.mark.parametrize("widget", ["outstanding", "scheduled", "past"])
+@row("Portal: {widget} of {rows} payments, beside the gate", "statements", bound=4)
+def test_widget_statements(house: House, widget: str, rows: int) -> float:
+    ada = stage(house, rows)
+    return counted(ada, f"/my/{widget}", **HX) - GATE + 1
+
+
+@pytest.mark.parametrize("rows", [1, 200])
+@row("Portal: dashboard of {rows} payments, first paint", "statements", bound=8)
+def test_dashboard_statements(house: House, rows: int) -> float:
+    return counted(stage(house, rows), "/my/")
+
+
+@row("Portal: dashboard, our HTML, CSS and JS, uncompressed", "bytes", bound=60 * 1024)
+def test_dashboard_bytes(house: House) -> float:
+    html = stage(house, 1).client.get("/my/").content
+    names = {name.decode() for name in OURS.findall(html) if b"htmx" not in name}
+    return len(html) + sum(Path(str(finders.find(name))).stat().st_size for name in names)
+
+
+def stage(house: House, rows: int) -> Person:
+    """A payer with so many payments, half of them paid."""
+    ada = person("ada@example.com")
+    companies = [company(house, f"Company {number}") for number in range(min(rows, 5))]
+    for where in companies:
+        ada.access(where)
+    for number, where in zip(range(rows), itertools.cycle(companies), strict=False):
+        found = payment(where)
+        if number % 2:
+            paid(found)
+    return ada
+
+
+def counted(ada: Person, path: str, **headers: Any) -> int:
+    """Statements of one request, after one that warmed up."""
+    ada.client.get(path, headers=headers)
+    with CaptureQueriesContext(connection) as seen:
+        assert ada.client.get(path, headers=headers).status_code == 200
+    return statements(seen)

@@ -1,0 +1,123 @@
+"""Payers with an account: registering while they pay, saving a bank account, and what banks do days later."""
+
+import re
+from functools import partial
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.stage import CARD_FRAME, Demo, Payer, eventually, in_books
+
+pytestmark = pytest.mark.browser
+GOOD_ACCOUNT, CLOSED_ACCOUNT = "000123456789", "000111111113"
+PASSWORD = "four sheep under one roof"
+
+
+def register(payer: Payer, email: str) -> None:
+    """Payer Information, the terms, and on to paying."""
+    page = payer.page
+    page.get_by_role("link", name="Register").click()
+    page.get_by_label("Full name").fill("Riley Register")
+    page.get_by_label("E-mail").fill(email)
+    page.get_by_label("I agree to the terms").check()
+    page.get_by_role("button", name="Register and continue").click()
+    page.wait_for_url("**/checkout")
+
+
+def type_bank(page: Page, account: str) -> None:
+    """Choose the bank debit's tab and fill it in."""
+    frame = page.frame_locator(CARD_FRAME)
+    frame.get_by_text("US bank account").click()
+    frame.get_by_label("Routing number").fill("110000000")
+    frame.get_by_label("Account number").fill(account)
+
+
+def pay_by_bank(payer: Payer, account: str, email: str, **quote: Any) -> tuple[dict[str, Any], str]:
+    """A quote with a recurring part, registered for and paid by bank debit; the quote and the payment's reference."""
+    made = payer.demo.new_quote("mixed", currency="USD", tax_rate=0, **quote)
+    reference = payer.accept(made)
+    register(payer, email)
+    type_bank(payer.page, account)
+    payer.page.get_by_label("I accept the terms for saving my bank details").check()
+    payer.page.get_by_role("button", name=re.compile("^Pay ")).click()
+    payer.page.wait_for_url(f"{payer.demo.sandbox}/orderporter/quote**")
+    expect(payer.page.locator("[data-badge=processing]")).to_be_visible()
+    return made, reference
+
+
+def finish_account(demo: Demo, page: Page, email: str) -> None:
+    """Follow the Welcome mail: password, details, terms."""
+    [mail] = eventually(partial(demo.mails_to, email, "/welcome/"))
+    link = re.search(rf"{demo.web}/welcome/\S+", mail["text"])
+    assert link
+    page.goto(link[0])
+    page.get_by_label("Password", exact=True).fill(PASSWORD)
+    page.get_by_label("Confirm Password").fill(PASSWORD)
+    page.get_by_role("button", name="Save").click()
+    page.get_by_label("I agree to the terms").check()
+    page.get_by_role("button", name="Register").click()
+    page.wait_for_url(re.compile(rf"{demo.web}/(my/|pay/).*"))
+
+
+def test_a_registered_payers_bank_debit_settles(demo: Demo, payer: Payer) -> None:
+    quote, reference = pay_by_bank(payer, GOOD_ACCOUNT, "settles@harbourdental.example")
+    note = in_books(demo, payer.page, f"PF_CR-{reference.upper()}")
+    assert note["status"] == "DRAFT"
+    assert [i["status"] for i in demo.intents(quote)] == ["processing"]
+    demo.steer("/_control/clock", {"advance": 4 * 86_400})
+    eventually(lambda: in_books(demo, payer.page, f"PF_CR-{reference.upper()}")["status"] == "AUTHORISED")
+    eventually(lambda: in_books(demo, payer.page, f"PF-{reference.upper()}")["status"] == "PAID")
+    payer.page.goto(quote["url"])
+    expect(payer.page.locator("[data-badge=paid]")).to_be_visible()
+    finish_account(demo, payer.page, "settles@harbourdental.example")
+
+
+def test_a_debit_that_comes_back_is_outstanding_and_a_card_pays_it(demo: Demo, payer: Payer) -> None:
+    email = "returns@harbourdental.example"
+    quote, reference = pay_by_bank(payer, CLOSED_ACCOUNT, email)
+    assert in_books(demo, payer.page, f"PF_CR-{reference.upper()}")["status"] == "DRAFT"
+    demo.steer("/_control/clock", {"advance": 4 * 86_400})
+    [mail] = eventually(partial(demo.mails_to, email, "rejected"))
+    assert f"{demo.web}/pay/{reference}" in mail["text"]
+    eventually(lambda: in_books(demo, payer.page, f"PF_CR-{reference.upper()}")["status"] == "DELETED")
+    page = payer.page
+    finish_account(demo, page, email)
+    page.goto(f"{demo.web}/my/")
+    row = page.locator("#outstanding").get_by_role("row").filter(has_text=f"{quote['number']}")
+    expect(row).to_be_visible()
+    row.get_by_text("Actions").click()
+    row.get_by_role("link", name="Pay Quote").click()
+    page.get_by_role("link", name=re.compile("^Continue as")).click()
+    payer.type_card()
+    page.get_by_label("I accept the terms for saving my card").check()
+    page.get_by_role("button", name=re.compile("^Pay ")).click()
+    page.wait_for_url(f"{demo.web}/my/")
+    eventually(lambda: in_books(demo, page, f"PF-{reference.upper()}")["status"] == "PAID")
+    assert sum(i["amount_received"] for i in demo.intents(quote)) == 8_140_00
+
+
+def test_a_dispute_after_success_reverses_it_everywhere(demo: Demo, payer: Payer) -> None:
+    email = "disputes@harbourdental.example"
+    quote, reference = pay_by_bank(payer, GOOD_ACCOUNT, email)
+    demo.steer("/_control/clock", {"advance": 4 * 86_400})
+    eventually(lambda: in_books(demo, payer.page, f"PF-{reference.upper()}")["status"] == "PAID")
+    [intent] = demo.intents(quote)
+    demo.steer("/stripe/_control", {"dispute": intent["id"]})
+    eventually(lambda: in_books(demo, payer.page, f"PF_CR-{reference.upper()}")["status"] == "VOIDED")
+    eventually(lambda: in_books(demo, payer.page, f"PF-{reference.upper()}")["status"] == "AUTHORISED")
+    assert eventually(partial(demo.mails_to, email, "reversed"))
+    payer.page.goto(quote["url"])
+    expect(payer.page.locator("[data-badge=failed]")).to_be_visible()
+
+
+def test_nothing_due_saves_a_card_and_says_so(demo: Demo, payer: Payer) -> None:
+    quote = demo.new_quote("recurring")
+    payer.accept(quote)
+    register(payer, "saves@harbourdental.example")
+    payer.type_card()
+    payer.page.get_by_label("I accept the terms for saving my card").check()
+    payer.page.get_by_role("button", name="Save payment method").click()
+    payer.page.wait_for_url(f"{demo.sandbox}/orderporter/quote**")
+    expect(payer.page.locator("[data-badge=saved]")).to_be_visible()
+    assert demo.intents(quote) == []

@@ -1,0 +1,241 @@
+"""Journeys of payers with an account: saved methods, bank debits that settle, come back or are disputed; refunds."""
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+from django.utils import timezone
+
+from merchants.models import Terms
+from payments.refunds import order_refund, run_refund
+from payments.states import LIVE
+from tests.interruptions import Stopper
+from tests.journeys import Journey, documents, notes_of, payments_of, remaining_notes
+from tests.payments.shopper import ONLY_RECURRING, RECURRING, Shopper, bank_token, terms_of
+from tests.people import House, merged
+from tests.sandbox.receiver import Receiver
+from wisepay.models import OutboxMessage
+
+DEBIT = {"allowed_methods": ["card", "bank_debit"]}
+
+
+class PersonJourney(Journey):
+    """A payer with an account."""
+
+    def __init__(self, house: House, cpq: Receiver, stopper: Stopper) -> None:
+        super().__init__(house, cpq, stopper)
+        self.shopper = Shopper(house)
+
+
+class SavingJourney(PersonJourney):
+    """They pay a quote that recurs, and the same confirmation saves the card."""
+
+    stops_from: ClassVar[str] = "pay"
+    changes: ClassVar[dict[str, Any]] = RECURRING
+
+    def pay(self) -> None:
+        form = {
+            "confirmation_token": self.house.confirmation_token(self.card),
+            "saves": "1",
+            "accepted_terms": terms_of(self.house.merchant, Terms.Kind.SAVED_CARD),
+        }
+        with self.stopper.process():
+            self.shopper.pay(self.opened, **form)
+
+    def verify(self) -> None:
+        super().verify()
+        [method] = self.shopper.methods
+        assert (method.state, self.opened.payment.saved_method) == ("active", method)
+
+
+class SetupJourney(PersonJourney):
+    """Nothing is due: they save a card and nothing is charged."""
+
+    stops_from: ClassVar[str] = "pay"
+    changes: ClassVar[dict[str, Any]] = ONLY_RECURRING
+
+    def pay(self) -> None:
+        form = {"confirmation_token": self.house.confirmation_token(self.card)}
+        with self.stopper.process():
+            self.shopper.save(self.opened, **form)
+
+    def recover(self) -> None:
+        self.open_again()
+        for after in (30, 400):
+            self.work(after=after)
+        if self.opened.payment.state == "open" and not self.opened.payment.setups.filter(state__in=LIVE).exists():
+            self.pay()
+        self.hear()
+        for after in (500, 900, 1500, 4000):
+            self.work(after=after)
+        self.come_back()
+        self.work(after=8000)
+
+    def verify(self) -> None:
+        assert [i for i in self.house.intents() if i["id"] not in self.before] == []
+        assert (self.opened.payment.state, self.opened.quote.state) == ("saved", "saved")
+        assert [m.state for m in self.shopper.methods] == ["active"]
+        assert self.opened.payment.saved_method == self.shopper.methods[0]
+        assert not OutboxMessage.objects.exclude(state="done").exists()
+
+
+class DebitJourney(PersonJourney):
+    """They pay by bank debit, save the account, and it settles days later."""
+
+    stops_from: ClassVar[str] = "pay"
+    changes: ClassVar[dict[str, Any]] = merged(DEBIT, RECURRING)
+
+    @property
+    def steps(self) -> list[Callable[[], None]]:
+        return [self.open, self.pay, self.hear, self.work, self.bank_answers, self.hear, self.work, self.come_back]
+
+    def pay(self) -> None:
+        token = bank_token(self.house, "aud")
+        form = {
+            "method": "bank_debit",
+            "confirmation_token": token,
+            "saves": "1",
+            "accepted_terms": terms_of(self.house.merchant, Terms.Kind.SAVED_BANK_ACCOUNT),
+        }
+        with self.stopper.process():
+            self.shopper.pay(self.opened, **form)
+
+    def on_its_way(self) -> list[dict[str, Any]]:
+        """Debits of this journey that the bank has not answered."""
+        mine = [i for i in self.house.intents() if i["id"] not in self.before]
+        return [i for i in mine if i["status"] == "processing"]
+
+    def bank_answers(self) -> None:
+        """Days pass. Nothing of ours runs."""
+        for intent in self.on_its_way():
+            self.house.by_hand("settle", intent["id"])
+
+    def recover(self) -> None:
+        self.open_again()
+        for after in (30, 400):
+            self.work(after=after)
+        if self.opened.payment.state == "open" and not any(a.is_live for a in self.opened.attempts):
+            self.pay()
+        self.hear()
+        self.work(after=500)
+        self.bank_answers()
+        self.hear()
+        for after in (900, 1500, 4000, 8000):
+            self.work(after=after)
+        self.come_back()
+        self.work(after=12000)
+
+    def verify(self) -> None:
+        super().verify()
+        assert [m.kind for m in self.shopper.methods] == ["au_becs_debit"]
+
+
+class RejectedJourney(DebitJourney):
+    """The debit comes back days later, the draft is removed, and a card pays."""
+
+    stops_from: ClassVar[str] = "bank_answers"
+
+    def bank_answers(self) -> None:
+        for intent in self.on_its_way():
+            self.house.by_hand("bounce", intent["id"], code="insufficient_funds")
+
+    @property
+    def steps(self) -> list[Callable[[], None]]:
+        return [*super().steps[:-1], self.pay_by_card, self.hear, self.work, self.come_back]
+
+    def pay_by_card(self) -> None:
+        """Pay Quote, with a card."""
+        form = {
+            "confirmation_token": self.house.confirmation_token(self.card),
+            "saves": "1",
+            "accepted_terms": terms_of(self.house.merchant, Terms.Kind.SAVED_CARD),
+        }
+        with self.stopper.process():
+            self.shopper.pay(self.opened, **form)
+
+    def recover(self) -> None:
+        super().recover()
+        if self.opened.payment.state == "open":
+            self.pay_by_card()
+        self.hear()
+        for after in (13000, 17000, 22000):
+            self.work(after=after)
+
+    def verify(self) -> None:
+        assert sum(i["amount_received"] for i in self.house.intents() if i["id"] not in self.before) == 62500
+        assert (self.opened.payment.state, self.opened.quote.state) == ("succeeded", "paid")
+        stem = self.opened.payment.reference.upper()
+        assert documents(self.house, "Invoices", "InvoiceNumber", f"PF-{stem}") == [("PAID", 625.0)]
+        assert payments_of(self.house, stem) == [("AUTHORISED", 625.0)]
+        notes = [n for n in notes_of(self.house, stem) if n != ("DELETED", 625.0)]
+        assert notes == [("AUTHORISED", 625.0)]
+        assert not OutboxMessage.objects.exclude(state="done").exists()
+
+
+class ReversedJourney(DebitJourney):
+    """The debit settles and is disputed afterwards: everything is undone, and it is owed again."""
+
+    stops_from: ClassVar[str] = "dispute"
+    changes: ClassVar[dict[str, Any]] = DEBIT
+
+    @property
+    def steps(self) -> list[Callable[[], None]]:
+        return [*super().steps[:-1], self.dispute, self.hear, self.work, self.come_back]
+
+    def dispute(self) -> None:
+        """The payer's bank takes it back. Nothing of ours runs."""
+        for intent in self.house.intents():
+            if intent["id"] not in self.before and intent["status"] == "succeeded" and not self.is_disputed(intent):
+                self.house.by_hand("dispute", intent["id"])
+
+    def is_disputed(self, intent: dict[str, Any]) -> bool:
+        """Whether it was taken back already."""
+        return any(c["disputed"] for c in self.house.charges() if c["payment_intent"] == intent["id"])
+
+    def recover(self) -> None:
+        super().recover()
+        self.dispute()
+        self.hear()
+        for after in (13000, 17000, 22000):
+            self.work(after=after)
+
+    def verify(self) -> None:
+        assert (self.opened.payment.state, self.opened.quote.state) == ("reversed", "open")
+        stem = self.opened.payment.reference.upper()
+        assert documents(self.house, "Invoices", "InvoiceNumber", f"PF-{stem}") == [("AUTHORISED", 625.0)]
+        assert payments_of(self.house, stem) == []
+        assert notes_of(self.house, stem) == [("VOIDED", 625.0)]
+        assert [m.state for m in self.shopper.methods] == ["invalid"]
+        assert not OutboxMessage.objects.exclude(state="done").exists()
+
+
+class RefundJourney(Journey):
+    """A paid quote is given back in part by the merchant."""
+
+    stops_from: ClassVar[str] = "give_back"
+
+    @property
+    def steps(self) -> list[Callable[[], None]]:
+        return [self.open, self.pay, self.work, self.give_back, self.hear, self.work]
+
+    def give_back(self) -> None:
+        """The merchant's admin presses Refund."""
+        now = timezone.now()
+        with self.stopper.process():
+            refund = order_refund(self.opened.payment, amount=20000, reason="", by=self.house.user, now=now)
+            run_refund(refund, now=now)
+
+    def recover(self) -> None:
+        super().recover()
+        if not self.opened.payment.refunds.exclude(state="failed").exists():
+            self.give_back()
+        self.hear()
+        for after in (13000, 17000, 22000):
+            self.work(after=after)
+
+    def verify(self) -> None:
+        mine = [c for c in self.house.charges() if c["payment_intent"] not in self.before]
+        assert (sum(c["amount_captured"] for c in mine), sum(c["amount_refunded"] for c in mine)) == (62500, 20000)
+        assert (self.opened.payment.state, self.opened.payment.refunded_amount) == ("succeeded", 20000)
+        [note] = remaining_notes(self.house, self.opened.payment.reference.upper())
+        assert note == ("AUTHORISED", 425.0)
+        assert not OutboxMessage.objects.exclude(state="done").exists()
