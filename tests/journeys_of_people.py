@@ -3,9 +3,12 @@
 from collections.abc import Callable
 from typing import Any, ClassVar
 
+from django.test import Client
 from django.utils import timezone
 
 from merchants.models import Terms
+from payers.models import PayerAccess
+from payments.models import SavedMethod
 from payments.refunds import order_refund, run_refund
 from payments.states import LIVE
 from tests.interruptions import Stopper
@@ -45,6 +48,50 @@ class SavingJourney(PersonJourney):
         super().verify()
         [method] = self.shopper.methods
         assert (method.state, self.opened.payment.saved_method) == ("active", method)
+
+
+class RegisterJourney(Journey):
+    """Somebody registers, pays at once and saves the card; the Welcome mail follows."""
+
+    stops_from: ClassVar[str] = "register"
+    changes: ClassVar[dict[str, Any]] = RECURRING
+
+    def __init__(self, house: House, cpq: Receiver, stopper: Stopper) -> None:
+        super().__init__(house, cpq, stopper)
+        self.browser = Client()
+        self.email = f"riley{self.body['quote']['number']}@example.com"
+
+    @property
+    def steps(self) -> list[Callable[[], None]]:
+        return [self.open, self.register, self.pay, self.hear, self.work, self.come_back]
+
+    def register(self) -> None:
+        """Payer Information and the terms."""
+        terms = terms_of(self.house.merchant, Terms.Kind.USER_ACCOUNT)
+        form = {"name": "Riley Register", "email": self.email, "phone": "", "accepted_terms": terms}
+        with self.stopper.process():
+            self.browser.post(f"{self.opened.path}/register", form)
+
+    def pay(self) -> None:
+        if "registering" not in self.browser.session:
+            self.register()
+        form = {
+            "name": "Riley Register",
+            "email": self.email,
+            "amount": self.opened.payment.amount,
+            "confirmation_token": self.house.confirmation_token(self.card),
+            "saves": "1",
+            "accepted_terms": terms_of(self.house.merchant, Terms.Kind.SAVED_CARD),
+        }
+        with self.stopper.process():
+            self.browser.post(f"{self.opened.path}/attempts", form)
+
+    def verify(self) -> None:
+        super().verify()
+        access = PayerAccess.objects.get(user__email=self.email)
+        assert (access.state, access.invitations.filter(used_at=None, replaced_at=None).count()) == ("pending", 1)
+        assert [m.state for m in SavedMethod.objects.filter(owner=access.user)] == ["active"]
+        assert any("Welcome" in mail["subject"] for mail in self.house.mails(self.email))
 
 
 class SetupJourney(PersonJourney):

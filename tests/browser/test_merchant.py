@@ -44,6 +44,7 @@ def test_a_new_key_is_made_displayed_after_the_password_copied_and_used(demo: De
     expect(dialog.get_by_role("status")).to_have_text("Copied")
     assert page.evaluate("navigator.clipboard.readText()") == key
     use_key(demo, page, key)
+    page.context.clear_cookies()  # a customer's browser
     payer.pay_quote(demo.new_quote())
     payer.expect_paid()
 

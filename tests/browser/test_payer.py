@@ -77,7 +77,7 @@ def test_another_card_can_be_used_while_the_bank_asks(demo: Demo, payer: Payer) 
     payer.pay_quote(quote, ASKING_CARD)
     expect(payer.page.frame_locator(SECURE_FRAME).get_by_role("button", name="Complete")).to_be_visible()
     payer.page.reload()
-    payer.page.get_by_role("button", name="Use another card").click()
+    payer.page.get_by_role("button", name="Use another method").click()
     payer.go_guest()
     payer.pay()
     payer.expect_paid()
@@ -137,7 +137,7 @@ def test_a_recurring_quote_tells_a_guest_why_it_cannot_be_paid(demo: Demo, payer
     payer.accept(demo.new_quote(like))
     expect(payer.page.get_by_text("That needs a Wise-Pay account: a guest cannot pay it.")).to_be_visible()
     expect(payer.page.get_by_role("link", name="Continue as guest")).to_have_count(0)
-    payer.page.get_by_role("link", name="Back to the quote", exact=True).click()
+    payer.page.get_by_role("link", name="Back to the quote").click()
     payer.page.wait_for_url(f"{demo.sandbox}/orderporter/quote**")
 
 
