@@ -67,7 +67,9 @@ class Journey:
     """One quote on its way from CPQ to the books, by several processes of ours and people around them."""
 
     card = CARD
-    stops_from: ClassVar[str] = ""  # the step before which another journey has stopped everywhere already
+    # The step before which, and the one from which on, another journey stops everywhere already.
+    stops_from: ClassVar[str] = ""
+    stops_until: ClassVar[str] = ""
     changes: ClassVar[dict[str, Any]] = {}
 
     def __init__(self, house: House, cpq: Receiver, stopper: Stopper) -> None:

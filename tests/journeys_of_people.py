@@ -33,6 +33,7 @@ class SavingJourney(PersonJourney):
     """They pay a quote that recurs, and the same confirmation saves the card."""
 
     stops_from: ClassVar[str] = "pay"
+    stops_until: ClassVar[str] = "work"
     changes: ClassVar[dict[str, Any]] = RECURRING
 
     def pay(self) -> None:
@@ -54,6 +55,7 @@ class RegisterJourney(Journey):
     """Somebody registers, pays at once and saves the card; the Welcome mail follows."""
 
     stops_from: ClassVar[str] = "register"
+    stops_until: ClassVar[str] = "hear"
     changes: ClassVar[dict[str, Any]] = RECURRING
 
     def __init__(self, house: House, cpq: Receiver, stopper: Stopper) -> None:

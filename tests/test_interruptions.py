@@ -70,7 +70,8 @@ def journeys(
             undisturbed = kind(house, cpq, clean)
             yield None, undisturbed
     begin = undisturbed.begun.get(kind.stops_from, 0)
-    for stop_at in sorted(stops(begin, undisturbed.length, part=part)):
+    end = undisturbed.begun.get(kind.stops_until, undisturbed.length)
+    for stop_at in sorted(stops(begin, end, part=part)):
         stopper = Stopper(stop_at)
         with patch.context() as scope:
             stopper.install(scope)

@@ -1,7 +1,6 @@
 """Signing in and out: by e-mail in any case, limited, and telling nobody who has an account."""
 
 import pytest
-from django.core.cache import cache
 from django.test import Client
 
 from tests.people import PASSWORD, House
@@ -9,12 +8,6 @@ from tests.signing_in import LOGIN, give_code, give_password, mailed_code, mails
 from wisepay.models import User
 
 OFFER = "/accounts/2fa/offer/?next="
-
-
-@pytest.fixture(autouse=True)
-def fresh_limits() -> None:
-    """Nobody has tried anything yet."""
-    cache.clear()
 
 
 def is_in(client: Client, house: House) -> bool:
