@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 import secrets
+import time
 import uuid
 from datetime import datetime, timedelta
 from functools import cache
@@ -104,7 +105,7 @@ class Grants:
 
     def claims(self, key: str, grant: Record) -> Record:
         """What the provider says of the person."""
-        now = int(self.world.now().timestamp())
+        now = int(time.time())  # the site that judges the token has no other clock than this one
         return {
             "iss": self.issuer(key),
             "aud": grant["client"],
