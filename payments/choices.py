@@ -74,6 +74,11 @@ def gateway_kind(method: str, currency: str) -> str:
     return CARD if method == CARD else DEBITS[currency]
 
 
+def fits_currency(method: SavedMethod, currency: str) -> bool:
+    """Whether a kept method can pay in `currency`: a card in all, a bank account in its own country's."""
+    return method.is_card or method.kind == DEBITS.get(currency)
+
+
 def usable_methods(person: Person, company: PayerCompany, account: GatewayAccount | None) -> list[SavedMethod]:
     """Kept methods that this person may pay this company's things with, the default first."""
     if not person.is_signed_in or person.access is None or account is None:
@@ -89,7 +94,8 @@ def check_choice(payment: Payment, account: GatewayAccount, *, choice: Choice, p
     allowed = allowed_methods(payment.methods, account, payment.currency)
     kept = choice.saved_method
     method = choice.method if kept is None else CARD if kept.is_card else BANK_DEBIT
-    if method not in allowed or (person.access is None and method != CARD):
+    fits = kept is None or fits_currency(kept, payment.currency)
+    if method not in allowed or not fits or (person.access is None and method != CARD):
         raise MethodNotAllowed("This can't be paid that way. Please choose another method.")
     if kept is not None:
         if kept not in usable_methods(person, payment.company, account):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from merchants.models import Terms
 from merchants.terms import current_terms, shown_text
-from payments.choices import BANK_DEBIT, CARD, Person, allowed_methods, gateway_kind, usable_methods
+from payments.choices import BANK_DEBIT, CARD, Person, allowed_methods, fits_currency, gateway_kind, usable_methods
 from payments.models import GatewayAccount, Payment, SavedMethod
 from payments.visitors import Visitor
 
@@ -49,7 +49,7 @@ def checkout_offer(payment: Payment, account: GatewayAccount, visitor: Visitor) 
     asker = Person("", "", "", ip="", user_agent="", access=visitor.access, is_signed_in=visitor.is_signed_in)
     kept = usable_methods(asker, payment.company, account)
     return Offer(
-        kept=[m for m in kept if (CARD if m.is_card else BANK_DEBIT) in methods],
+        kept=[m for m in kept if (CARD if m.is_card else BANK_DEBIT) in methods and fits_currency(m, payment.currency)],
         methods=methods,
         types=json.dumps({gateway_kind(m, payment.currency): m for m in methods}),
         ticks=[

@@ -138,6 +138,16 @@ def test_a_saved_bank_account_pays_the_next_quote(
     assert {first.payment.state, second.payment.state} == {"succeeded"}
 
 
+def test_a_bank_account_is_neither_offered_nor_taken_in_another_currency(house: House, shopper: Shopper) -> None:
+    first = house.open_checkout(**merged(USD, RECURRING))
+    shopper.pay_by_bank(first, saves=True)
+    [method] = shopper.methods
+    second = house.open_checkout(**merged(USD, {"quote": {"currency": "AUD"}}))
+    assert method.reference not in shopper.client.get(f"{second.path}/checkout").content.decode()
+    answer = shopper.pay(second, saved_method=method.reference)
+    assert (answer.json()["code"], second.attempts) == ("method_not_allowed", [])
+
+
 def disputed(house: House, quote: Checkout) -> None:
     """The payer's bank takes a settled debit back."""
     house.by_hand("dispute", quote.attempts[0].stripe_payment_intent_id)
