@@ -9,9 +9,10 @@ from accounting.facts import record_facts, take_up
 from accounting.ledgers import open_ledger
 from accounting.ledgers.words import ContactFacts, Ledger, NoteFacts
 from accounting.models import Download, LedgerContact
-from connections.models import Connection
+from connections.checks import heed_refusal
+from connections.health import note_accepted, note_unavailable
+from connections.models import Connection, Tier
 from connections.services import connection_for
-from connections.tokens import doubt_token, trust_token
 from merchants.models import Merchant
 from payers.models import folded
 from wisepay import outbox
@@ -67,17 +68,19 @@ def run_download(download: Download, *, now: datetime) -> None:
         return
     connection = None
     try:
-        connection = connection_for(download.merchant, tier="wise_pay")
-        Reader(download, connection, open_ledger(connection, now=now), now=now).run()
-        trust_token(connection)
+        connection = connection_for(download.merchant, tier=Tier.WISE_PAY)
+        Reader(download, connection, open_ledger(connection, lane="interactive", now=now), now=now).run()
+        note_accepted(connection, now=now)
     except Unavailable as error:
+        if connection is not None:
+            note_unavailable(connection, error, now=now)
         if (error.retry_after or 0) > LONGEST_WAIT or download.is_stale(now):
             fail(download, f"{error}. Try again later.", now=now)
             return
         Download.objects.filter(pk=download.pk).update(error=str(error)[:300])
         raise Retry(str(error), after=error.retry_after) from error
     except Disconnected as error:
-        if connection is not None and doubt_token(connection):
+        if connection is not None and heed_refusal(connection, now=now):
             raise Retry("the access token was refused before its time", after=1) from error
         fail(download, f"{error} Connect it again under Accounting Connections.", now=now)
     except Rejected as error:
@@ -170,7 +173,7 @@ def keep_notes(merchant: Merchant, rows: Sequence[NoteFacts], *, now: datetime) 
 def suggest_contacts(merchant: Merchant, *, text: str) -> list[LedgerContact]:
     """Up to eight active contacts of the connected books whose name or mail contains `text`."""
     wanted = folded(text)
-    connection = Connection.objects.filter(merchant=merchant, tier="wise_pay").first()
+    connection = Connection.objects.filter(merchant=merchant, tier=Tier.WISE_PAY).first()
     if len(wanted) < 2 or connection is None:
         return []
     rows = LedgerContact.objects.filter(

@@ -21,9 +21,12 @@ from accounting.ledgers.words import Ledger, NoteFacts, Written
 from accounting.models import AccountingSettings, Posting
 from accounting.outcomes import record_not_there, record_posted, record_refused
 from accounting.promises import cancel
-from connections.models import Connection
+from connections.budget import Lane
+from connections.checks import heed_refusal
+from connections.governor import require_room
+from connections.health import note_accepted, note_silence
+from connections.models import Connection, Tier
 from connections.services import connection_for
-from connections.tokens import break_connection, doubt_token
 from merchants.models import Merchant
 from payers.models import PayerCompany
 from wisepay.errors import Disconnected, Rejected, Unavailable
@@ -32,7 +35,7 @@ from wisepay.outbox import Retry
 log = structlog.get_logger(__name__)
 
 LEASE = timedelta(seconds=120)
-FIRST_PAUSE, LONGEST_PAUSE = 5.0, 900.0
+LANE: Lane = "company"  # nobody stands and waits for it, but it goes before what the service does for itself
 READ_ALONG = ("company", "payment__merchant", "attempt__credit_note", "refund")
 
 
@@ -41,7 +44,7 @@ def drain_postings(merchant: Merchant, *, now: datetime) -> None:
     waiting = Posting.objects.filter(merchant=merchant, state__in=["pending", "sent"])
     chosen = AccountingSettings.objects.filter(merchant=merchant).first()
     connection = working_connection(merchant)
-    if connection is None or chosen is None or not chosen.is_complete or not waiting.exists():
+    if connection is None or chosen is None or not chosen.is_for(connection.organisation_id) or not waiting.exists():
         return
     if connection.is_blocked(now) and connection.blocked_until:
         raise Retry(connection.last_error, after=(connection.blocked_until - now).total_seconds() + 1)
@@ -56,7 +59,7 @@ def drain_postings(merchant: Merchant, *, now: datetime) -> None:
 def working_connection(merchant: Merchant) -> Connection | None:
     """The connection that postings go through, if it is connected."""
     try:
-        connection = connection_for(merchant, tier="wise_pay")
+        connection = connection_for(merchant, tier=Tier.WISE_PAY)
     except Disconnected:
         return None
     return connection if connection.state == "connected" else None
@@ -65,38 +68,19 @@ def working_connection(merchant: Merchant) -> Connection | None:
 def drain_through(connection: Connection, merchant: Merchant, chosen: AccountingSettings, *, now: datetime) -> None:
     """One pass; what the ledger says of itself is written on the connection. Raises Retry."""
     try:
-        Drain(merchant, connection, chosen, open_ledger(connection, now=now), now=now).run()
-        note_answer(connection)
+        Drain(merchant, connection, chosen, open_ledger(connection, lane=LANE, now=now), now=now).run()
+        note_accepted(connection, now=now)
     except Unavailable as error:
         raise Retry(str(error), after=note_silence(connection, error, now=now)) from error
     except Disconnected as error:
-        if doubt_token(connection):
+        if heed_refusal(connection, now=now):
             raise Retry("the access token was refused before its time", after=1) from error
-        with transaction.atomic(durable=True):
-            if connection.lock().state == "connected":
-                break_connection(connection, reason=str(error), now=now)
 
 
 def take_slot(connection: Connection, *, now: datetime) -> bool:
     """Become the only worker that posts for this connection; a dead worker's slot frees itself."""
     free = Q(draining_until=None) | Q(draining_until__lt=now)
     return bool(Connection.objects.filter(free, pk=connection.pk).update(draining_until=now + LEASE))
-
-
-def note_silence(connection: Connection, error: Unavailable, *, now: datetime) -> float:
-    """Write down until when the ledger is left alone; answers the seconds."""
-    pause = error.retry_after or min(FIRST_PAUSE * 2 ** min(connection.failures, 10), LONGEST_PAUSE)
-    Connection.objects.filter(pk=connection.pk).update(
-        blocked_until=now + timedelta(seconds=pause),
-        last_error=str(error)[:300],
-        failures=connection.failures + 1,
-    )
-    return pause + 1
-
-
-def note_answer(connection: Connection) -> None:
-    """The ledger answered: what was written down about its silence no longer holds."""
-    Connection.objects.filter(pk=connection.pk).update(blocked_until=None, last_error="", failures=0, is_doubted=False)
 
 
 class Drain:
@@ -182,8 +166,9 @@ class Drain:
 
     def claim(self, desk: Desk) -> list[Posting]:
         """The next batch, marked `sent` before anybody hears of it; what was cancelled meanwhile is left out."""
+        if keys := [posting.pk for posting in self.ready(desk, state="pending")]:
+            require_room(self.connection, lane=LANE)
         with transaction.atomic(durable=True):
-            keys = [posting.pk for posting in self.ready(desk, state="pending")]
             rows = Posting.objects.select_for_update(of=("self",)).select_related(*READ_ALONG).filter(pk__in=keys)
             batch = list(rows.filter(state="pending").order_by("pk"))
             for posting in batch:

@@ -10,9 +10,13 @@ from accounting.ledgers import open_ledger
 from accounting.ledgers.words import NoteFacts
 from accounting.models import CreditNote, HandTask
 from accounting.services import arm_drain
+from connections.checks import heed_refusal
+from connections.health import note_accepted
+from connections.models import Tier
 from connections.services import connection_for
 from merchants.models import Merchant
 from wisepay.errors import Disconnected
+from wisepay.outbox import Retry
 
 
 def record_facts(merchant: Merchant, found: Iterable[NoteFacts], *, asked_at: datetime, now: datetime) -> None:
@@ -46,17 +50,22 @@ def leads_to(state: str, wanted: str) -> bool:
 def look_at_tasks(merchant: Merchant, *, now: datetime) -> int:
     """See whether people did what was asked of them, and go on where they did; answers how many tasks are open.
 
-    Raises Unavailable. A broken connection is waited out.
+    Raises Unavailable or Retry. A broken connection is waited out.
     """
     tasks = list(open_tasks(merchant).select_related("posting__attempt__credit_note", "posting__payment"))
     if not tasks:
         return 0
     numbers = sorted({number for task in tasks if (number := note_number_of(task))})
+    connection = None
     try:
-        ledger = open_ledger(connection_for(merchant, tier="wise_pay"), now=now)
+        connection = connection_for(merchant, tier=Tier.COMPANY)
+        ledger = open_ledger(connection, lane="company", now=now)
         size = ledger.batch_size
         found = [f for i in range(0, len(numbers), size) for f in ledger.read_credit_notes(numbers[i : i + size])]
-    except Disconnected:
+        note_accepted(connection, now=now)
+    except Disconnected as error:
+        if connection is not None and heed_refusal(connection, now=now):
+            raise Retry("the access token was refused before its time", after=1) from error
         return len(tasks)
     with transaction.atomic(durable=True):
         record_facts(merchant, found, asked_at=now, now=now)

@@ -10,6 +10,8 @@ from accounting.hand_tasks import LOOK_EVERY
 from accounting.ledgers import open_ledger
 from accounting.models import Download, LedgerAccount, LedgerTaxCode
 from accounting.services import import_lists as replace_lists
+from connections.checks import heed_refusal
+from connections.models import Tier
 from connections.services import connection_for
 from merchants.models import Merchant
 from payments.models import Attempt, Payment, Refund
@@ -87,10 +89,14 @@ def run_download(*, download_id: int, now: datetime, **_: object) -> None:
 def import_lists(*, merchant_id: int, now: datetime, **_: object) -> None:
     """Read the chart of accounts and the tax codes, so that people can choose."""
     merchant = Merchant.objects.get(pk=merchant_id)
+    connection = None
     try:
-        ledger = open_ledger(connection_for(merchant, tier="wise_pay"), now=now)
+        connection = connection_for(merchant, tier=Tier.WISE_PAY)
+        ledger = open_ledger(connection, lane="interactive", now=now)
         accounts, codes = ledger.read_accounts(), ledger.read_tax_codes()
-    except Disconnected:
+    except Disconnected as error:
+        if connection is not None and heed_refusal(connection, now=now):
+            raise Retry("the access token was refused before its time", after=1) from error
         return
     replace_lists(
         merchant,

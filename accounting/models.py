@@ -22,6 +22,7 @@ class AccountingSettings(models.Model):
     clearing_account = models.CharField(max_length=20, blank=True)
     prepayments_account = models.CharField(max_length=20, blank=True)
     tax_code = models.CharField(max_length=60, blank=True)
+    organisation_id = models.CharField(max_length=60, blank=True, help_text="Whose accounts these are.")
 
     def __str__(self) -> str:
         return f"Accounts of {self.merchant}"
@@ -30,6 +31,10 @@ class AccountingSettings(models.Model):
     def is_complete(self) -> bool:
         """Whether documents can be made."""
         return bool(self.clearing_account and self.prepayments_account and self.tax_code)
+
+    def is_for(self, organisation_id: str) -> bool:
+        """Whether documents can be made in that organisation: another company's accounts are other accounts."""
+        return self.is_complete and self.organisation_id in ("", organisation_id)
 
 
 class LedgerAccount(models.Model):

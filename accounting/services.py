@@ -5,8 +5,17 @@ from datetime import datetime
 from django.db import models, transaction
 
 from accounting.desks import DESK_OF
-from accounting.models import AccountingSettings, CreditNote, LedgerAccount, LedgerTaxCode, Posting
-from connections.models import Connection
+from accounting.models import (
+    AccountingSettings,
+    CreditNote,
+    Download,
+    HandTask,
+    LedgerAccount,
+    LedgerTaxCode,
+    Posting,
+)
+from connections.models import Connection, Tier
+from connections.queues import queue_counter
 from merchants.models import Merchant
 from wisepay import outbox
 
@@ -19,7 +28,8 @@ def arm_drain(merchant: Merchant, *, now: datetime) -> None:
 def save_accounting_settings(
     merchant: Merchant, *, clearing_account: str, prepayments_account: str, tax_code: str, now: datetime
 ) -> AccountingSettings:
-    """Use these accounts from now on, and send what waited for them."""
+    """Use these accounts of the connected organisation from now on, and send what waited for them."""
+    held = Connection.objects.filter(merchant=merchant, tier=Tier.WISE_PAY).first()
     with transaction.atomic(durable=True):
         chosen, _ = AccountingSettings.objects.update_or_create(
             merchant=merchant,
@@ -27,6 +37,7 @@ def save_accounting_settings(
                 "clearing_account": clearing_account,
                 "prepayments_account": prepayments_account,
                 "tax_code": tax_code,
+                "organisation_id": held.organisation_id if held else "",
             },
         )
         arm_drain(merchant, now=now)
@@ -50,6 +61,14 @@ def waiting_postings(merchant: Merchant) -> models.QuerySet[Posting]:
     """What is not in the books yet, oldest first."""
     waiting = Posting.objects.filter(merchant=merchant).exclude(state__in=Posting.OVER)
     return waiting.select_related("company", "payment").order_by("pk")
+
+
+@queue_counter
+def count_waiting(merchant: Merchant) -> dict[str, int]:
+    """What waits for each tier's connection: documents and downloads for Wise-Pay, looks at tasks for Company."""
+    downloads = Download.objects.filter(merchant=merchant, state="running").count()
+    looks = HandTask.objects.filter(merchant=merchant, state="open").count()
+    return {Tier.WISE_PAY: waiting_postings(merchant).count() + downloads, Tier.COMPANY: looks}
 
 
 def import_lists(merchant: Merchant, *, accounts: list[LedgerAccount], tax_codes: list[LedgerTaxCode]) -> None:

@@ -160,6 +160,8 @@ def why_waiting(merchant: Merchant, *, now: datetime) -> str:
         return "The accounting package is not connected. Nothing is lost: it is posted once you connect."
     if chosen is None or not chosen.is_complete:
         return "Choose the clearing account, the prepayments account and the tax code first."
+    if not chosen.is_for(connection.organisation_id):
+        return f"Choose the accounts and the tax code of {connection.organisation_name} first: it is another company."
     if connection.is_blocked(now) and connection.blocked_until:
         at = connection.blocked_until.astimezone(merchant.zone)
         return f"{connection.last_error}. The next try is at {at:%H:%M:%S}."

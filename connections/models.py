@@ -21,6 +21,16 @@ class Tier(models.TextChoices):
     SERVICE = "service", "Service"
 
 
+class Cause(models.TextChoices):
+    """Why a connection is broken. A provider that is away is none of these: that ends by itself."""
+
+    REVOKED = "revoked", "Access was revoked"
+    USER_REMOVED = "user_removed", "The person who connected has no access any more"
+    DISCONNECTED = "disconnected", "Disconnected in the accounting package"
+    EXPIRED = "expired", "The permission ran out"
+    APP_GONE = "app_gone", "The app of this connection is gone"
+
+
 CONNECTION_TRANSITIONS = {
     "never": frozenset({"connected"}),
     "connected": frozenset({"broken", "disconnected"}),
@@ -50,11 +60,17 @@ class Connection(Stateful):
     refresh_token = SecretField(blank=True, default="")
     access_expires_at = models.DateTimeField(null=True)
     is_doubted = models.BooleanField(default=False, help_text="A token was refused and none was accepted since.")
+    refreshed_at = models.DateTimeField(null=True, help_text="When the refresh token was issued.")
     connected_at = models.DateTimeField(null=True)
+    connected_by = models.CharField(max_length=254, blank=True, help_text="Who allowed access.")
+    succeeded_at = models.DateTimeField(null=True, help_text="The provider last accepted our token.")
+    checked_at = models.DateTimeField(null=True, help_text="A worker last began to look after it.")
     tested_at = models.DateTimeField(null=True)
     test_passed = models.BooleanField(null=True)
     blocked_until = models.DateTimeField(null=True, help_text="No call before this instant.")
     last_error = models.CharField(max_length=300, blank=True)
+    cause = models.CharField(max_length=20, choices=Cause, blank=True, help_text="Why it is broken.")
+    unavailable_since = models.DateTimeField(null=True, help_text="The provider does not answer since then.")
     failures = models.PositiveIntegerField(default=0, help_text="Calls without an answer since the last good one.")
     draining_until = models.DateTimeField(null=True, help_text="A worker is posting documents until then.")
 
@@ -63,6 +79,9 @@ class Connection(Stateful):
             known_state(CONNECTION_TRANSITIONS, name="connection_state"),
             models.UniqueConstraint(fields=["merchant", "tier"], name="one_connection_per_tier"),
             models.CheckConstraint(condition=models.Q(tier__in=Tier.values), name="known_tier"),
+            models.CheckConstraint(
+                condition=models.Q(state="broken") | models.Q(cause=""), name="only_broken_has_a_cause"
+            ),
             models.CheckConstraint(
                 condition=~models.Q(state="connected") | ~models.Q(refresh_token="") & ~models.Q(organisation_id=""),
                 name="connected_has_tokens",
@@ -82,8 +101,30 @@ class Connection(Stateful):
         return self.blocked_until is not None and now < self.blocked_until
 
 
+class ConnectionEvent(models.Model):
+    """Something that happened to a connection and is no change of its state: a test, a silence, its end."""
+
+    class Kind(models.TextChoices):
+        TEST_PASSED = "test_passed", "Test passed"
+        TEST_FAILED = "test_failed", "Test failed"
+        UNAVAILABLE = "unavailable", "Accounting package unavailable"
+        AVAILABLE = "available", "Accounting package answers again"
+
+    connection = models.ForeignKey(Connection, on_delete=models.CASCADE, related_name="events")
+    kind = models.CharField(max_length=20, choices=Kind)
+    text = models.CharField(max_length=300, blank=True)
+    by = models.CharField(max_length=254, blank=True)
+    at = models.DateTimeField()
+
+    class Meta:
+        indexes = [models.Index(fields=["connection", "at"], name="event_of_connection")]
+
+    def __str__(self) -> str:
+        return self.get_kind_display()
+
+
 class LinkedOrganisation(models.Model):
-    """Which merchant an organisation belongs to: one organisation never serves two merchants at a time."""
+    """Which merchant an organisation belongs to: one organisation a merchant, and one merchant an organisation."""
 
     provider = models.CharField(max_length=20)
     organisation_id = models.CharField(max_length=60)
@@ -91,7 +132,8 @@ class LinkedOrganisation(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["provider", "organisation_id"], name="one_merchant_per_organisation")
+            models.UniqueConstraint(fields=["provider", "organisation_id"], name="one_merchant_per_organisation"),
+            models.UniqueConstraint(fields=["merchant"], name="one_organisation_per_merchant"),
         ]
 
     def __str__(self) -> str:
@@ -107,6 +149,7 @@ class Authorisation(models.Model):
     user = models.ForeignKey(User, on_delete=models.CASCADE)
     tier = models.CharField(max_length=10, choices=Tier)
     provider = models.CharField(max_length=20)
+    client_id = models.CharField(max_length=120, blank=True, help_text="The app that asks for access.")
     code_verifier = SecretField()
     expires_at = models.DateTimeField()
     used_at = models.DateTimeField(null=True)

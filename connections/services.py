@@ -6,14 +6,26 @@ import json
 import secrets
 from dataclasses import asdict
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.conf import settings
-from django.db import transaction
+from django.db import IntegrityError, transaction
+from django.db.models import QuerySet
 from django.urls import reverse
 
 from connections.models import Authorisation, Connection, LinkedOrganisation, Tier
-from connections.providers import LABELS, PROVIDERS, Organisation, RefusedGrant, Tokens, open_provider
-from connections.tokens import break_connection, doubt_token, fresh_access_token
+from connections.providers import (
+    LABELS,
+    PROVIDERS,
+    AppGone,
+    MissingScopes,
+    Organisation,
+    RefusedGrant,
+    Tokens,
+    open_provider,
+    reopen_provider,
+)
+from connections.tokens import fresh_access_token
 from merchants.models import Merchant
 from wisepay import outbox
 from wisepay.errors import Disconnected, Unavailable
@@ -21,6 +33,12 @@ from wisepay.models import User
 
 LIFE = timedelta(minutes=10)
 KEEP = timedelta(days=30)  # a walk stays so long, for the record
+# What may wait for a connection: the key of its standing message and its handler, which the floors above registered.
+RESUMED = {
+    "drain": "accounting.drain_postings",
+    "lists": "accounting.import_lists",
+    "look": "accounting.look_at_tasks",
+}
 
 
 class AuthorisationRefused(Exception):
@@ -28,18 +46,31 @@ class AuthorisationRefused(Exception):
 
 
 def connection_for(merchant: Merchant, *, tier: str) -> Connection:
-    """The connection that carries `tier`'s work: while tiers are not split, the Wise-Pay one."""
-    found = Connection.objects.filter(merchant=merchant, tier=Tier.WISE_PAY).first()
+    """The connection that carries `tier`'s work: while tiers are not split, the Wise-Pay one. Raises Disconnected."""
+    used = Tier(tier) if merchant.has_multi_connection else Tier.WISE_PAY
+    found = Connection.objects.select_related("merchant").filter(merchant=merchant, tier=used).first()
+    if found is None and merchant.has_multi_connection:
+        raise Disconnected(f"The {used.label} connection is not connected.")
     if found is None:
         raise Disconnected("No accounting package is connected.")
     return found
+
+
+def tiers_of(merchant: Merchant) -> list[Tier]:
+    """The tiers that the merchant sees and connects."""
+    return list(Tier) if merchant.has_multi_connection else [Tier.WISE_PAY]
+
+
+def live_connections(merchant: Merchant) -> QuerySet[Connection]:
+    """What somebody connected and nobody disconnected."""
+    return Connection.objects.filter(merchant=merchant, state__in=["connected", "broken"]).order_by("pk")
 
 
 def start_authorisation(merchant: Merchant, *, user: User, tier: str, provider: str, now: datetime) -> str:
     """Remember the walk and answer the consent page's URL. Raises AuthorisationRefused."""
     if provider not in PROVIDERS:
         raise AuthorisationRefused("We do not know this accounting package.")
-    door = open_provider(provider)
+    door = open_provider(provider, tier=tier)
     if not door.client_id:
         raise AuthorisationRefused(
             f"{LABELS[provider]} is not set up on this server: an operator has to set its client id and secret."
@@ -51,6 +82,7 @@ def start_authorisation(merchant: Merchant, *, user: User, tier: str, provider: 
         user=user,
         tier=tier,
         provider=provider,
+        client_id=door.client_id,
         code_verifier=verifier,
         expires_at=now + LIFE,
     )
@@ -64,12 +96,18 @@ def finish_authorisation(*, user: User, provider: str, state: str, code: str, no
     With one organisation the connection stands afterwards; with more the person chooses.
     """
     walk = claim_authorisation(user=user, provider=provider, state=state, now=now)
-    door = open_provider(provider)
     try:
+        door = reopen_provider(provider, client_id=walk.client_id)
         tokens = door.exchange(code, verifier=walk.code_verifier.reveal(), redirect_uri=redirect_uri(provider), now=now)
         found = door.organisations(tokens)
     except RefusedGrant:
         raise AuthorisationRefused("The accounting package refused the code. Please connect again.") from None
+    except AppGone as error:
+        raise AuthorisationRefused(f"{error} Please connect again.") from None
+    except MissingScopes:
+        raise AuthorisationRefused(
+            "Access was allowed to less than Wise-Pay needs. Please connect again and allow all that is asked."
+        ) from None
     if not found:
         raise AuthorisationRefused("No organisation was chosen there. Please connect again and choose one.")
     walk.tokens = json.dumps(asdict(tokens), default=str)
@@ -97,7 +135,18 @@ def claim_authorisation(*, user: User, provider: str, state: str, now: datetime)
             "This connection attempt was used already, is too old, or belongs to somebody else. "
             "Start again from Accounting Connections."
         )
-    return mine.select_related("merchant").get()
+    walk = mine.select_related("merchant", "user").get()
+    if not user.memberships.filter(merchant=walk.merchant, role="admin").exists():
+        raise AuthorisationRefused("Only merchant admins may connect. Ask an admin of yours to do it.")
+    if Tier(walk.tier) not in tiers_of(walk.merchant):
+        raise AuthorisationRefused("This connection type is switched off. Start again from Accounting Connections.")
+    return walk
+
+
+def close_authorisation(user: User, provider: str, *, state: str, now: datetime) -> None:
+    """The provider refused: this walk is over, and nobody comes back to it."""
+    walks = Authorisation.objects.filter(state_digest=_digest(state), user=user, provider=provider)
+    walks.filter(used_at=None).update(used_at=now)
 
 
 def choose_organisation(walk: Authorisation, *, organisation_id: str, now: datetime) -> Connection:
@@ -107,26 +156,47 @@ def choose_organisation(walk: Authorisation, *, organisation_id: str, now: datet
         raise AuthorisationRefused("Choose one of the organisations, or start again.")
     raw = json.loads(walk.tokens.reveal())
     tokens = Tokens(**{**raw, "expires_at": datetime.fromisoformat(raw["expires_at"])})
-    with transaction.atomic(durable=True):
-        connection = _store(walk, Organisation(**chosen), tokens, now=now)
-        Authorisation.objects.filter(pk=walk.pk).update(tokens="")
-        outbox.arm(f"drain:{walk.merchant_id}", "accounting.drain_postings", now=now, merchant_id=walk.merchant_id)
-        outbox.arm(f"lists:{walk.merchant_id}", "accounting.import_lists", now=now, merchant_id=walk.merchant_id)
+    try:
+        with transaction.atomic(durable=True):
+            connection = _store(walk, Organisation(**chosen), tokens, now=now)
+            Authorisation.objects.filter(pk=walk.pk).update(tokens="")
+            resume_work(walk.merchant, now=now)
+    except IntegrityError:
+        raise AuthorisationRefused("Somebody else connected at the same moment. Look, and start again.") from None
     return connection
 
 
+def resume_work(merchant: Merchant, *, now: datetime) -> None:
+    """Let everything go on that waits for a connection. A step of an open transaction."""
+    for key, name in RESUMED.items():
+        outbox.arm(f"{key}:{merchant.pk}", name, now=now, merchant_id=merchant.pk)
+
+
 def link_organisation(walk: Authorisation, chosen: Organisation) -> None:
-    """Claim the organisation for the walk's merchant. Raises AuthorisationRefused while another one uses it."""
+    """Claim the organisation for the walk's merchant. A step of an open transaction.
+
+    Raises AuthorisationRefused while another merchant uses it, or this one uses another organisation.
+    """
+    others = live_connections(walk.merchant).exclude(provider=walk.provider, organisation_id=chosen.id)
+    if other := others.first():
+        raise AuthorisationRefused(
+            f"{chosen.name} is another company than {other.organisation_name}, which you are connected to. "
+            "All connections belong to one company: connect that one, or press “Change company” first."
+        )
+    LinkedOrganisation.objects.filter(merchant=walk.merchant).exclude(
+        provider=walk.provider, organisation_id=chosen.id
+    ).delete()
     links = LinkedOrganisation.objects.select_for_update(of=("self",))
-    link, _ = links.get_or_create(
-        provider=walk.provider, organisation_id=chosen.id, defaults={"merchant": walk.merchant}
-    )
-    if link.merchant_id == walk.merchant_id:
-        return
-    theirs = Connection.objects.filter(merchant=link.merchant_id, organisation_id=chosen.id)
-    if theirs.filter(state__in=["connected", "broken"]).exists():
-        raise AuthorisationRefused(f"{chosen.name} is already linked to another merchant here.")
-    LinkedOrganisation.objects.filter(pk=link.pk).update(merchant=walk.merchant)
+    link = links.filter(provider=walk.provider, organisation_id=chosen.id).first()
+    if link is not None and link.merchant_id != walk.merchant_id:
+        if live_connections(link.merchant).filter(organisation_id=chosen.id).exists():
+            raise AuthorisationRefused(
+                f"{chosen.name} is already linked to another merchant here. Connect another company, or ask us."
+            )
+        link.delete()
+        link = None
+    if link is None:
+        LinkedOrganisation.objects.create(provider=walk.provider, organisation_id=chosen.id, merchant=walk.merchant)
 
 
 def forget_authorisations(*, now: datetime) -> int:
@@ -144,16 +214,22 @@ def _store(walk: Authorisation, chosen: Organisation, tokens: Tokens, *, now: da
     )
     held = {
         "provider": walk.provider,
-        "client_id": open_provider(walk.provider).client_id,
+        "client_id": walk.client_id,
         "organisation_id": chosen.id,
         "organisation_name": chosen.name[:160],
         "remote_id": chosen.remote_id,
         "access_token": tokens.access,
         "refresh_token": tokens.refresh,
         "access_expires_at": tokens.expires_at,
+        "refreshed_at": now,
         "connected_at": now,
+        "connected_by": walk.user.email,
+        "succeeded_at": now,
+        "is_doubted": False,
         "blocked_until": None,
+        "unavailable_since": None,
         "last_error": "",
+        "cause": "",
         "failures": 0,
         "tested_at": now,
         "test_passed": True,
@@ -163,39 +239,52 @@ def _store(walk: Authorisation, chosen: Organisation, tokens: Tokens, *, now: da
     return connection
 
 
-def disconnect(connection: Connection, *, user: User, now: datetime) -> None:
+def disconnect(connection: Connection, *, by: str, now: datetime) -> None:
     """Give the access back to the provider, as far as it answers, and forget the tokens."""
-    try:
-        token = fresh_access_token(connection, now=now)
-        open_provider(connection.provider).disconnect(token, remote_id=connection.remote_id)
-    except (Unavailable, Disconnected):
-        pass  # ours is forgotten all the same; an unused token dies by itself
+    if connection.state in ("connected", "broken") and not shares_access(connection):
+        try:
+            token = fresh_access_token(connection, now=now)
+            door = reopen_provider(connection.provider, client_id=connection.client_id)
+            door.disconnect(token, remote_id=connection.remote_id)
+        except (Unavailable, Disconnected, AppGone):
+            pass  # ours is forgotten all the same; an unused token dies by itself
+    ended: dict[str, Any] = {
+        "access_token": "",
+        "refresh_token": "",
+        "access_expires_at": None,
+        "last_error": "",
+        "cause": "",
+    }
     with transaction.atomic(durable=True):
         connection.move_to(
-            "disconnected", now=now, by=user.email, access_token="", refresh_token="", access_expires_at=None
+            "disconnected", now=now, by=by, **ended, unavailable_since=None, blocked_until=None, is_doubted=False
         )
 
 
-def verify_connection(connection: Connection, *, now: datetime) -> bool:
-    """Ask the provider whether the token is still good, and write down the answer and the time.
+def shares_access(connection: Connection) -> bool:
+    """Whether another tier stands on the same access: a provider has one per app, person and organisation."""
+    others = Connection.objects.filter(merchant=connection.merchant_id, state="connected").exclude(pk=connection.pk)
+    return bool(connection.remote_id) and others.filter(remote_id=connection.remote_id).exists()
 
-    Raises Unavailable when the provider cannot say.
-    """
-    try:
-        token = fresh_access_token(connection, now=now)
-        tokens = Tokens(access=token, refresh="", expires_at=now)
-        found = open_provider(connection.provider).organisations(tokens)
-        is_good = any(o.id == connection.organisation_id for o in found)
-        reason = "" if is_good else "The organisation was disconnected in the accounting package."
-    except (Disconnected, RefusedGrant) as error:
-        if doubt_token(connection):
-            return verify_connection(connection, now=now)
-        is_good, reason = False, str(error)
+
+def disconnect_all(merchant: Merchant, *, by: str, now: datetime) -> int:
+    """Give back everything, so that another company can be connected; answers how many."""
+    held = list(live_connections(merchant).select_related("merchant"))
+    for connection in held:
+        disconnect(connection, by=by, now=now)
+    return len(held)
+
+
+def switch_multi_connection(merchant: Merchant, *, is_on: bool, now: datetime) -> bool:
+    """Divide the work between three connections, or not; False if it was so. What is not needed is given back."""
+    changed = Merchant.objects.filter(pk=merchant.pk, has_multi_connection=not is_on).update(has_multi_connection=is_on)
+    merchant.has_multi_connection = is_on
+    if not is_on:
+        for connection in live_connections(merchant).exclude(tier=Tier.WISE_PAY).select_related("merchant"):
+            disconnect(connection, by="operator", now=now)
     with transaction.atomic(durable=True):
-        if not is_good and connection.lock().state == "connected":
-            break_connection(connection, reason=reason, now=now)
-        Connection.objects.filter(pk=connection.pk).update(tested_at=now, test_passed=is_good, is_doubted=False)
-    return is_good
+        resume_work(merchant, now=now)
+    return bool(changed)
 
 
 def redirect_uri(provider: str) -> str:

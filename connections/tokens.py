@@ -1,66 +1,110 @@
 """Access tokens: whoever needs one asks here, and one refresh serves everybody."""
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import OperationalError, transaction
 from django.db import connection as database
-from django.urls import reverse
 
-from connections.models import Connection
-from connections.providers import RefusedGrant, Tokens, open_provider
-from merchants.models import EventNotification
-from merchants.services import notify_merchant
+from connections.breaks import break_connection
+from connections.health import note_unavailable
+from connections.models import Cause, Connection
+from connections.providers import LIVES, AppGone, RefusedGrant, Tokens, reopen_provider
 from wisepay.errors import Disconnected, Unavailable
 
 MARGIN = timedelta(seconds=90)  # a token that ends sooner than this is refreshed before it is used
+EARLY = timedelta(minutes=5)  # and one that ends sooner than this by a background task, so that nobody waits for it
 LOCK_WAIT = "8s"
+SOON = timedelta(days=14)  # how long before its end a permission is warned of
 
 
-def fresh_access_token(connection: Connection, *, now: datetime) -> str:
-    """A token that is good for at least MARGIN. Raises Disconnected or Unavailable.
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why there is no token, and why only a person can change that."""
+
+    sentence: str
+
+
+def fresh_access_token(connection: Connection, *, now: datetime, margin: timedelta = MARGIN) -> str:
+    """A token that is good for at least `margin`. Raises Disconnected or Unavailable.
 
     Holds the row's lock across the provider's answer: the one place where a transaction spans HTTP,
     because a rotating refresh token may be used by one caller only.
     """
-    if connection.state == "connected" and _is_fresh(connection, now=now):
+    if connection.state == "connected" and _is_fresh(connection, now=now, margin=margin):
         return str(connection.access_token.reveal())
     try:
-        token, refusal = _refresh(connection, now=now)
+        found = _refresh(connection, now=now, margin=margin)
     except OperationalError as error:
-        raise Unavailable("another worker is refreshing this connection", retry_after=2) from error
-    if refusal:
-        raise Disconnected(refusal)
-    return token
+        raise Unavailable("another worker is refreshing this connection", retry_after=2, maybe_done=False) from error
+    except Unavailable as error:
+        note_unavailable(connection, error, now=now)
+        raise
+    if isinstance(found, Refusal):
+        raise Disconnected(found.sentence)
+    return found
 
 
-def _is_fresh(connection: Connection, *, now: datetime) -> bool:
-    return connection.access_expires_at is not None and connection.access_expires_at - now > MARGIN
+def _is_fresh(connection: Connection, *, now: datetime, margin: timedelta) -> bool:
+    return connection.access_expires_at is not None and connection.access_expires_at - now > margin
 
 
 @transaction.atomic(durable=True)
-def _refresh(connection: Connection, *, now: datetime) -> tuple[str, str]:
+def _refresh(connection: Connection, *, now: datetime, margin: timedelta) -> str | Refusal:
     """The token, or why there is none; a refusal is committed, so it is answered and not raised."""
     with database.cursor() as cursor:
         cursor.execute(f"SET LOCAL lock_timeout = '{LOCK_WAIT}'")
     row = connection.lock()
     if row.state != "connected":
-        return "", "The accounting package is not connected."
-    if _is_fresh(row, now=now):
-        return row.access_token.reveal(), ""
+        return Refusal(f"The accounting package is not connected. {row.last_error}".strip())
+    if _is_fresh(row, now=now, margin=margin):
+        return str(row.access_token.reveal())
     try:
-        tokens = open_provider(row.provider).refresh(row.refresh_token.reveal(), now=now)
+        provider = reopen_provider(row.provider, client_id=row.client_id)
+        tokens = provider.refresh(row.refresh_token.reveal(), now=now)
+    except AppGone as error:
+        return _end(row, Cause.APP_GONE, str(error), now=now)
     except RefusedGrant as error:
-        break_connection(row, reason=f"The refresh token was refused ({error}).", now=now)
-        return "", "The accounting package no longer accepts our connection."
-    store_tokens(row, tokens)
-    return tokens.access, ""
+        cause = Cause.EXPIRED if has_ended(row, now=now) else Cause.REVOKED
+        return _end(row, cause, f"The refresh token was refused ({error}).", now=now)
+    store_tokens(row, tokens, now=now)
+    return tokens.access
 
 
-def store_tokens(connection: Connection, tokens: Tokens) -> None:
+def _end(row: Connection, cause: Cause, reason: str, *, now: datetime) -> Refusal:
+    break_connection(row, cause=cause, reason=reason, now=now)
+    return Refusal("The accounting package no longer accepts our connection.")
+
+
+def store_tokens(connection: Connection, tokens: Tokens, *, now: datetime) -> None:
     """Write a new pair; it is committed before anybody uses it."""
     connection.access_token, connection.refresh_token = tokens.access, tokens.refresh
-    connection.access_expires_at = tokens.expires_at
-    connection.save(update_fields=["access_token", "refresh_token", "access_expires_at"])
+    connection.access_expires_at, connection.refreshed_at = tokens.expires_at, now
+    connection.save(update_fields=["access_token", "refresh_token", "access_expires_at", "refreshed_at"])
+
+
+def permission_ends_at(connection: Connection) -> datetime | None:
+    """When the refresh token dies if nothing happens, or consent itself does, whichever is first."""
+    life = LIVES.get(connection.provider)
+    begun = connection.refreshed_at or connection.connected_at
+    if life is None or begun is None:
+        return None
+    ends = begun + life.idle
+    if life.total and connection.connected_at:
+        return min(ends, connection.connected_at + life.total)
+    return ends
+
+
+def is_ending(connection: Connection, *, now: datetime) -> bool:
+    """Whether somebody should connect again soon."""
+    ends = permission_ends_at(connection)
+    return ends is not None and ends - now < SOON
+
+
+def has_ended(connection: Connection, *, now: datetime) -> bool:
+    """Whether the refresh token was too old to be accepted."""
+    ends = permission_ends_at(connection)
+    return ends is not None and ends <= now
 
 
 @transaction.atomic(durable=True)
@@ -75,23 +119,3 @@ def doubt_token(connection: Connection) -> bool:
     Connection.objects.filter(pk=row.pk).update(access_expires_at=None, is_doubted=True)
     connection.access_expires_at = None
     return True
-
-
-def trust_token(connection: Connection) -> None:
-    """A token was accepted."""
-    Connection.objects.filter(pk=connection.pk, is_doubted=True).update(is_doubted=False)
-
-
-def break_connection(connection: Connection, *, reason: str, now: datetime) -> None:
-    """Only a person can mend this connection now; they are told once per break. A step of an open transaction."""
-    ended = {"last_error": reason[:300], "access_expires_at": None}
-    if connection.move_to("broken", now=now, by="provider", reason=reason, **ended):
-        notify_merchant(
-            connection.merchant,
-            event=EventNotification.Event.CONNECTION_BROKEN,
-            key=f"broken:{connection.pk}:{now.isoformat()}",
-            title="Your accounting package is disconnected",
-            body="Payments go on. What has to be booked waits until you connect again.",
-            path=reverse("connections:list", args=[connection.merchant.reference]),
-            now=now,
-        )

@@ -14,8 +14,10 @@ from django.views.decorators.csp import csp_override
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from connections import services
-from connections.models import Authorisation, Connection, Tier
+from connections.checks import verify_connection
+from connections.models import Authorisation, Connection
 from connections.providers import LABELS
+from connections.screen import cards_of, history_of, notice_for
 from merchants.access import MerchantRequest, merchant_page
 from merchants.models import Merchant
 from wisepay.audit import record_request
@@ -30,22 +32,54 @@ CONNECT_CSP: dict[str, list[str]] = {
 }
 
 
+# What a provider may answer instead of a code, and what to do about it.
+DENIALS = {
+    "access_denied": "Access was not allowed, so nothing was connected. You can try again.",
+    "temporarily_unavailable": "The accounting package does not answer at the moment. Please try again soon.",
+    "server_error": "The accounting package had trouble of its own. Please try again soon.",
+    "invalid_scope": "The accounting package does not allow all that Wise-Pay needs. Please tell our support.",
+    "unauthorized_client": "The accounting package does not accept our app. Please tell our support.",
+}
+DENIED = "The accounting package did not allow access, so nothing was connected. You can try again."
+
+
+def screen(request: MerchantRequest, merchant: Merchant, template: str) -> HttpResponse:
+    """The cards of all tiers, in the template or a part of it."""
+    now = timezone.now()
+    cards = cards_of(merchant, now=now)
+    context = {
+        "merchant": merchant,
+        "cards": cards,
+        "providers": LABELS,
+        "history": history_of(merchant, now=now),
+        "is_live": any(card.is_live for card in cards),
+        "is_divided": len(cards) > 1,
+    }
+    return render(request, template, context)
+
+
 @csp_override(CONNECT_CSP)
 @require_GET
 @merchant_page(admin=True)
 def list_connections(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
-    """The table of connections: one row while tiers are not split."""
-    held = Connection.objects.filter(merchant=merchant, tier=Tier.WISE_PAY).first()
-    row = held or Connection(merchant=merchant, tier=Tier.WISE_PAY, state="never")
-    context = {"merchant": merchant, "rows": [row], "providers": LABELS}
-    return render(request, "connections/list.html", context)
+    """Configure > Accounting Connections."""
+    return screen(request, merchant, "connections/list.html")
+
+
+@require_GET
+@merchant_page(admin=True)
+def panel(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
+    """What of it moves; without htmx the whole page."""
+    if not request.headers.get("HX-Request"):
+        return redirect("connections:list", merchant.reference)
+    return screen(request, merchant, "connections/list.html#panel")
 
 
 @require_POST
 @merchant_page(admin=True)
 def connect(request: MerchantRequest, merchant: Merchant, tier: str) -> HttpResponse:
     """Send the browser to the accounting package's consent page."""
-    if tier not in Tier.values:
+    if tier not in services.tiers_of(merchant):
         raise Http404
     try:
         url = services.start_authorisation(
@@ -67,8 +101,9 @@ def connect(request: MerchantRequest, merchant: Merchant, tier: str) -> HttpResp
 def callback(request: HttpRequest, provider: str) -> HttpResponse:
     """Where the provider sends the browser back to."""
     member = cast(SignedIn, request)
-    if request.GET.get("error"):
-        return _refused(request, "Access was not allowed, so nothing was connected. You can try again.")
+    if error := request.GET.get("error"):
+        services.close_authorisation(member.user, provider, state=request.GET.get("state", ""), now=timezone.now())
+        return _refused(request, DENIALS.get(error, DENIED))
     try:
         walk = services.finish_authorisation(
             user=member.user,
@@ -89,7 +124,10 @@ def callback(request: HttpRequest, provider: str) -> HttpResponse:
 
 
 def _refused(request: HttpRequest, sentence: str) -> HttpResponse:
-    return render(request, "connections/refused.html", {"sentence": sentence}, status=400)
+    """The page after a walk that connected nothing: why, and where to start again."""
+    mine = cast(SignedIn, request).user.memberships.filter(role="admin").select_related("merchant")
+    context = {"sentence": sentence, "memberships": mine.order_by("merchant__name")[:5]}
+    return render(request, "connections/refused.html", context, status=400)
 
 
 @require_http_methods(["GET", "POST"])
@@ -115,16 +153,17 @@ def choose(request: MerchantRequest, merchant: Merchant, reference: str) -> Http
 @merchant_page(admin=True)
 def verify(request: MerchantRequest, merchant: Merchant, tier: str) -> HttpResponse:
     """Check if this token is still valid."""
-    connection = get_object_or_404(Connection, merchant=merchant, tier=tier)
+    connection = get_object_or_404(Connection.objects.select_related("merchant"), merchant=merchant, tier=tier)
     try:
-        is_good = services.verify_connection(connection, now=timezone.now())
+        is_good = verify_connection(connection, by=request.user.email, now=timezone.now())
     except Unavailable as error:
         messages.warning(request, f"The accounting package can't say at the moment: {error}.")
     else:
+        which = f"The {connection.get_tier_display()} connection" if merchant.has_multi_connection else "The connection"
         if is_good:
-            messages.success(request, "The connection works.")
+            messages.success(request, f"{which} works.")
         else:
-            messages.error(request, "The token is no longer valid. Please connect again.")
+            messages.error(request, f"The token is no longer valid. {which} has to be connected again.")
     return redirect("connections:list", merchant.reference)
 
 
@@ -132,16 +171,37 @@ def verify(request: MerchantRequest, merchant: Merchant, tier: str) -> HttpRespo
 @merchant_page(admin=True)
 def disconnect(request: MerchantRequest, merchant: Merchant, tier: str) -> HttpResponse:
     """Give the access back."""
-    connection = get_object_or_404(Connection, merchant=merchant, tier=tier)
-    services.disconnect(connection, user=request.user, now=timezone.now())
+    connection = get_object_or_404(Connection.objects.select_related("merchant"), merchant=merchant, tier=tier)
+    services.disconnect(connection, by=request.user.email, now=timezone.now())
     record_request(request, "connection.disconnected", merchant_id=merchant.pk, subject=tier)
     messages.success(request, "Disconnected. Payments go on; what has to be booked waits.")
     return redirect("connections:list", merchant.reference)
 
 
+@csp_override(CONNECT_CSP)
+@require_GET
+@merchant_page(admin=True)
+def change_company(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
+    """Leads from one company in the accounting package to another: disconnect all, connect, choose accounts."""
+    cards = cards_of(merchant, now=timezone.now())
+    live = [card for card in cards if card.is_live]
+    context = {"merchant": merchant, "cards": cards, "live": live, "providers": LABELS, "is_divided": len(cards) > 1}
+    return render(request, "connections/change_company.html", context)
+
+
+@require_POST
+@merchant_page(admin=True)
+def disconnect_all(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
+    """Its first step."""
+    count = services.disconnect_all(merchant, by=request.user.email, now=timezone.now())
+    record_request(request, "connection.all_disconnected", merchant_id=merchant.pk, detail=f"{count} connections")
+    messages.success(request, "Everything is disconnected. Payments go on; what has to be booked waits.")
+    return redirect("connections:change_company", merchant.reference)
+
+
 @require_GET
 @merchant_page()
 def notice(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
-    """The dashboard's notice while no connection works; empty otherwise."""
-    held = Connection.objects.filter(merchant=merchant, tier=Tier.WISE_PAY).first()
-    return render(request, "connections/notice.html", {"merchant": merchant, "connection": held})
+    """The dashboard's notice while a connection does not work; empty otherwise."""
+    context = {"merchant": merchant, "found": notice_for(merchant)}
+    return render(request, "connections/notice.html", context)

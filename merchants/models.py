@@ -34,6 +34,9 @@ class Merchant(models.Model):
     contact_phone = models.CharField(max_length=40, blank=True)
     takes_payments = models.BooleanField(default=True, help_text="Account Merchant Payment Status")
     two_factor_mode = models.CharField(max_length=10, choices=TwoFactorMode, default=TwoFactorMode.REQUIRED)
+    has_multi_connection = models.BooleanField(
+        default=False, help_text="Work is divided between three accounting connections."
+    )
     created_at = models.DateTimeField(default=timezone.now)
     members = models.ManyToManyField(User, through="Membership", related_name="merchants")
 

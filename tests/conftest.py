@@ -8,6 +8,7 @@ from django.core.cache import caches
 from django.test import Client
 from pytest_django import Settings
 
+from connections import governor
 from sandbox.environment import vendor_addresses
 from sandbox.launch import Running
 from tests.people import Checkout, House, build_house, drain_outbox
@@ -28,8 +29,8 @@ def _in_a_hurry(settings: Settings) -> None:
 
 @pytest.fixture(autouse=True)
 def _own_counts() -> None:
-    """Failed sign-ins and the like are counted in the cache, which all tests share: each has keys of its own."""
-    caches["default"].key_prefix = uuid.uuid4().hex
+    """Failed sign-ins and calls are counted in Valkey, which all tests share: each has keys of its own."""
+    caches["default"].key_prefix = governor.keyspace = uuid.uuid4().hex
 
 
 @pytest.fixture

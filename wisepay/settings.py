@@ -193,6 +193,14 @@ XERO_CONNECTIONS_URL = env.str("XERO_CONNECTIONS_URL", default="https://api.xero
 XERO_API_URL = env.str("XERO_API_URL", default="https://api.xero.com/api.xro/2.0")
 XERO_CLIENT_ID = env.str("XERO_CLIENT_ID", default="")
 XERO_CLIENT_SECRET = env.str("XERO_CLIENT_SECRET", default="")
+# Apps of their own for two of the three tiers, each with a call budget of its own; without them the first serves all.
+XERO_COMPANY_CLIENT_ID = env.str("XERO_COMPANY_CLIENT_ID", default="")
+XERO_COMPANY_CLIENT_SECRET = env.str("XERO_COMPANY_CLIENT_SECRET", default="")
+XERO_SERVICE_CLIENT_ID = env.str("XERO_SERVICE_CLIENT_ID", default="")
+XERO_SERVICE_CLIENT_SECRET = env.str("XERO_SERVICE_CLIENT_SECRET", default="")
+# "id=secret,id=secret": apps that make no new connections, while those made with them still live.
+XERO_RETIRED_CLIENTS = env.dict("XERO_RETIRED_CLIENTS", default={})
+XERO_DAY_LIMIT = env.int("XERO_DAY_LIMIT", default=5_000)  # calls a day to one organisation; Xero's Starter tier: 1,000
 HTTP_TIMEOUT = (3, 20)  # seconds to connect, seconds to answer
 
 _mail = env.email("EMAIL_URL", default="consolemail://")
@@ -241,6 +249,12 @@ CELERY_BEAT_SCHEDULE = {
         "task": "accounting.tasks.sweep_postings",
         "schedule": 60,
         "options": {"expires": 60},
+    },
+    # A connection is looked at once nothing was heard of it for CHECK_AFTER, so a break shows within a minute.
+    "check_connections": {
+        "task": "connections.tasks.check_connections",
+        "schedule": 15,
+        "options": {"expires": 15},
     },
     "forget_authorisations": {
         "task": "connections.tasks.forget_authorisations",

@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import urllib3
@@ -13,6 +14,8 @@ from xero_python.api_client.configuration import Configuration
 from xero_python.api_client.oauth2 import OAuth2Token
 from xero_python.exceptions import ApiException, HTTPStatusException
 
+from connections.budget import Budgeted, Lane
+from connections.governor import Slot, take_call
 from wisepay.errors import Disconnected, Rejected, Unavailable
 
 UNSENT = (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError)
@@ -43,15 +46,34 @@ def _refuse_refresh(token: object) -> None:
     raise RuntimeError("the SDK must never refresh a token")
 
 
-def call[T](operation: Callable[..., Any], tenant: str, *args: Any, **kwargs: Any) -> Any:
-    """One call of the SDK with our time limits. Raises Unavailable, Disconnected or Rejected."""
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who calls: the app at one organisation whose budget pays, and what for."""
+
+    account: Budgeted
+    lane: Lane
+
+
+def call(operation: Callable[..., Any], caller: Caller, *args: Any, **kwargs: Any) -> Any:
+    """One call of the SDK, within the budget and our time limits. Raises Unavailable, Disconnected or Rejected."""
+    with take_call(caller.account, lane=caller.lane) as slot:
+        return _send(operation, slot, caller.account.organisation_id, *args, **kwargs)
+
+
+def _send(operation: Callable[..., Any], slot: Slot, *args: Any, **kwargs: Any) -> Any:
+    """The call itself; the slot learns what the answer says of the budget."""
     connect, read = settings.HTTP_TIMEOUT
     try:
-        return operation(tenant, *args, _request_timeout=(connect, read), **kwargs)
+        data, _, headers = operation(*args, _return_http_data_only=False, _request_timeout=(connect, read), **kwargs)
+        slot.learn(headers)
+        return data
     except HTTPStatusException as error:
+        slot.learn(error.headers or {}, status=error.status)
         raise no(error) from error
     except urllib3.exceptions.MaxRetryError as error:
         sent = not isinstance(error.reason, UNSENT)
+        if not sent:
+            slot.unsent()
         raise Unavailable("Xero does not answer", maybe_done=sent) from error
     except urllib3.exceptions.HTTPError as error:
         raise Unavailable(f"Xero did not answer ({type(error).__name__})") from error

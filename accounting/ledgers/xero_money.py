@@ -61,9 +61,9 @@ class XeroMoney(XeroNotes, XeroOrganisation):
     def remove_payments(self, orders: list[RemovalOrder], *, key: str) -> list[Written]:
         [order] = orders
         body = PaymentDelete(status="DELETED")
-        answer = call(self._api.delete_payment, self._tenant, order.id, body, idempotency_key=key)
+        answer = call(self._api.delete_payment, self._caller, order.id, body, idempotency_key=key)
         return each(orders, answer.payments, "payment_id")
 
     def find_removed_payments(self, orders: list[RemovalOrder]) -> list[Written]:
-        rows = [(o, (call(self._api.get_payment, self._tenant, o.id).payments or [None])[0]) for o in orders]
+        rows = [(o, (call(self._api.get_payment, self._caller, o.id).payments or [None])[0]) for o in orders]
         return [Written(o.number, id=o.id) for o, row in rows if row and text(row.status) == "DELETED"]

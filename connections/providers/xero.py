@@ -13,20 +13,41 @@ from urllib.parse import urlencode
 import requests
 from django.conf import settings
 
-from connections.providers import Organisation, RefusedGrant, Tokens
+from connections.providers import App, MissingScopes, Organisation, RefusedGrant, Tokens
 from wisepay.errors import Unavailable
 
 SCOPES = (
     "openid profile email offline_access accounting.invoices accounting.payments accounting.contacts "
     "accounting.settings.read"
 )
+NEEDED = [scope for scope in SCOPES.split() if scope.startswith(("accounting.", "offline_"))]
 
 
-class Xero:
-    """The provider "xero"."""
+class Apps:
+    """The apps of the settings."""
 
-    def __init__(self) -> None:
-        self.client_id: str = settings.XERO_CLIENT_ID
+    @property
+    def by_tier(self) -> dict[str, App]:
+        first = App(settings.XERO_CLIENT_ID, settings.XERO_CLIENT_SECRET)
+        company = App(settings.XERO_COMPANY_CLIENT_ID, settings.XERO_COMPANY_CLIENT_SECRET)
+        service = App(settings.XERO_SERVICE_CLIENT_ID, settings.XERO_SERVICE_CLIENT_SECRET)
+        return {
+            "wise_pay": first,
+            "company": company if company.client_id else first,
+            "service": service if service.client_id else first,
+        }
+
+    @property
+    def retired(self) -> list[App]:
+        return [App(client_id, secret) for client_id, secret in settings.XERO_RETIRED_CLIENTS.items()]
+
+
+class Door:
+    """The provider "xero", as one app."""
+
+    def __init__(self, app: App) -> None:
+        self.app = app
+        self.client_id = app.client_id
 
     def authorize_url(self, *, state: str, challenge: str, redirect_uri: str) -> str:
         query = {
@@ -42,45 +63,45 @@ class Xero:
 
     def exchange(self, code: str, *, verifier: str, redirect_uri: str, now: datetime) -> Tokens:
         form = {"grant_type": "authorization_code", "code": code, "redirect_uri": redirect_uri}
-        return self._token({**form, "code_verifier": verifier}, now=now)
+        body = self._ask({**form, "code_verifier": verifier})
+        # An answer that does not say what was granted granted all.
+        granted = str(body.get("scope", SCOPES)).split()
+        if missing := [scope for scope in NEEDED if scope not in granted]:
+            raise MissingScopes(" ".join(missing))
+        return tokens_of(body, now=now)
 
     def refresh(self, refresh_token: str, *, now: datetime) -> Tokens:
-        return self._token({"grant_type": "refresh_token", "refresh_token": refresh_token}, now=now)
+        return tokens_of(self._ask({"grant_type": "refresh_token", "refresh_token": refresh_token}), now=now)
 
     def organisations(self, tokens: Tokens) -> list[Organisation]:
         query = {"authEventId": tokens.authorisation_id} if tokens.authorisation_id else {}
         answer = self._call("GET", settings.XERO_CONNECTIONS_URL, token=tokens.access, params=query)
         if answer.status_code == 401:
             raise RefusedGrant("Xero does not accept the new token")
-        rows = _json(answer)
-        return [
-            Organisation(id=r["tenantId"], name=r["tenantName"], remote_id=r["id"])
-            for r in rows
-            if r.get("tenantType") == "ORGANISATION"
-        ]
+        try:
+            return [
+                Organisation(id=str(r["tenantId"]), name=str(r["tenantName"]), remote_id=str(r["id"]))
+                for r in _json(answer)
+                if r.get("tenantType") == "ORGANISATION"
+            ]
+        except (KeyError, TypeError, AttributeError) as error:
+            raise Unavailable("Xero's list of organisations could not be read") from error
 
     def disconnect(self, access_token: str, *, remote_id: str) -> None:
         answer = self._call("DELETE", f"{settings.XERO_CONNECTIONS_URL}/{remote_id}", token=access_token)
         if answer.status_code not in (204, 401, 403, 404):
             raise Unavailable(f"Xero answered {answer.status_code} to the disconnection")
 
-    def _token(self, form: dict[str, str], *, now: datetime) -> Tokens:
-        """One call of the token endpoint."""
-        answer = self._call(
-            "POST",
-            f"{settings.XERO_IDENTITY_URL}/connect/token",
-            data=form,
-            auth=(self.client_id, settings.XERO_CLIENT_SECRET),
-        )
+    def _ask(self, form: dict[str, str]) -> dict[str, Any]:
+        """One call of the token endpoint. Raises RefusedGrant."""
+        url = f"{settings.XERO_IDENTITY_URL}/connect/token"
+        answer = self._call("POST", url, data=form, auth=(self.app.client_id, self.app.secret))
         if not answer.ok:
             refuse(_error_code(answer))
         body = _json(answer)
-        return Tokens(
-            access=body["access_token"],
-            refresh=body["refresh_token"],
-            expires_at=now + timedelta(seconds=int(body["expires_in"])),
-            authorisation_id=str(_claims(body["access_token"]).get("authentication_event_id", "")),
-        )
+        if not isinstance(body, dict):
+            raise Unavailable("Xero's tokens could not be read")
+        return body
 
     def _call(self, method: str, url: str, *, token: str = "", **kwargs: Any) -> requests.Response:
         """One HTTP call, no retries. Raises Unavailable for weather."""
@@ -94,9 +115,24 @@ class Xero:
         if answer.status_code == 429 or answer.status_code >= 500:
             pause = answer.headers.get("Retry-After", "")
             raise Unavailable(
-                f"Xero answered {answer.status_code}", retry_after=float(pause) if pause.isdigit() else None
+                f"Xero answered {answer.status_code}",
+                retry_after=float(pause) if pause.isdigit() else None,
+                maybe_done=answer.status_code != 429,
             )
         return answer
+
+
+def tokens_of(body: dict[str, Any], *, now: datetime) -> Tokens:
+    """The pair in an answer of the token endpoint. Raises Unavailable when there is none."""
+    try:
+        return Tokens(
+            access=str(body["access_token"]),
+            refresh=str(body["refresh_token"]),
+            expires_at=now + timedelta(seconds=int(body["expires_in"])),
+            authorisation_id=str(_claims(str(body["access_token"])).get("authentication_event_id", "")),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise Unavailable("Xero's tokens could not be read") from error
 
 
 def _json(answer: requests.Response) -> Any:

@@ -110,6 +110,8 @@ class Api:
         org = find(self.world, tenant) if tenant else None
         if org is None or org.id != tenant or not self.identity.connected(grant, org.id):
             raise unauthorised("Forbidden", 403, "AuthenticationUnsuccessful")
+        named = {"app": grant["client"], "authorisation": grant["event"]}
+        request.scope.get("journal", {}).update(named)
         return str(grant["client"]), org
 
     def answer(self, request: Request, body: bytes, handler: Handler, client: str, org: Organisation) -> Response:

@@ -39,7 +39,7 @@ class OAuthError(Exception):
 
 def empty() -> Record:
     """The section of a new world."""
-    return {"codes": {}, "access": {}, "refresh": {}, "connections": {}}
+    return {"codes": {}, "access": {}, "refresh": {}, "connections": {}, "removed": []}
 
 
 def user_id(email: str) -> str:
@@ -198,8 +198,22 @@ class Identity:
         return [row for row in rows if row["client"] == client and row["email"] == email]
 
     def connected(self, grant: Record, tenant: str) -> bool:
-        """Whether the grant opens this organisation's books."""
+        """Whether the grant opens this organisation's books; those of whom its user was removed stay listed."""
+        if self.is_removed(grant["email"], tenant):
+            return False
         return any(row["tenantId"] == tenant for row in self.connections_of(grant["client"], grant["email"]))
+
+    def is_removed(self, email: str, tenant: str) -> bool:
+        """Whether this person is no longer a user of the organisation."""
+        return [email, tenant] in self.state.setdefault("removed", [])
+
+    def remove(self, email: str, tenant: str, *, back: bool = False) -> None:
+        """Take a person off the organisation's users, or put them back."""
+        rows = self.state.setdefault("removed", [])
+        if back and [email, tenant] in rows:
+            rows.remove([email, tenant])
+        elif not back and [email, tenant] not in rows:
+            rows.append([email, tenant])
 
     def revoke(self, client: str, token: str) -> None:
         """End the tokens and all connections of the app and user that a refresh token belongs to."""

@@ -111,6 +111,9 @@ class OAuth:
         tenants = [org for org in (find(self.world, name) for name in names) if org]
         if not tenants or len(tenants) != len(names):
             return self.consent(asked, "Choose an organisation.")
+        foreign = [org.name for org in tenants if self.identity.is_removed(email.strip().lower(), org.id)]
+        if foreign:
+            return self.consent(asked, f"You are not a user of {foreign[0]}.")
         full = [org.name for org in tenants if self.identity.full_for(asked["client_id"], org.id)]
         if full:
             return self.consent(asked, f"{full[0]} already has two uncertified apps connected.")
@@ -163,6 +166,7 @@ class OAuth:
         """The organisations that the token opens, of one authorisation when it is named."""
         grant = self.identity.grant(request.headers.get("authorization", ""))
         event = request.query_params.get("authEventId")
+        request.scope.get("journal", {}).update(app=grant["client"], authorisation=grant["event"])
         rows = self.identity.connections_of(grant["client"], grant["email"])
         return JSONResponse([self.shown(row) for row in rows if event in (None, row["authEventId"])])
 

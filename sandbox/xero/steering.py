@@ -37,6 +37,8 @@ class Steering:
         self.orders: dict[str, Callable[[Any], Any]] = {
             "disconnect": self.disconnect,
             "revoke": self.revoke,
+            "remove_user": lambda order: self.user(order, back=False),
+            "restore_user": lambda order: self.user(order, back=True),
             "expire": self.expire,
             "lock": self.lock,
             "archive_account": lambda order: self.account(order, "ARCHIVED"),
@@ -97,6 +99,10 @@ class Steering:
     def revoke(self, order: Any) -> None:
         """End all tokens and connections of the user with this e-mail address."""
         self.identity.forget(email=str(order).lower())
+
+    def user(self, order: Any, *, back: bool) -> None:
+        """Remove the person with this `email` from `organisation`, or put them back."""
+        self.identity.remove(str(order["email"]).lower(), self.organisation(order).id, back=back)
 
     def expire(self, order: Any) -> None:
         """Let all access tokens, all refresh tokens or both end now: `"access"`, `"refresh"`, `"all"`."""

@@ -114,7 +114,8 @@ def test_a_long_limit_and_a_lost_connection_are_said_in_words(house: House, drai
     assert (again.state, "Connect it again" in again.error) == ("failed", True)
     assert again.error in house.admin.get(house.url("download")).content.decode()
     connect_xero(house.merchant, house.user, organisation="au")
-    assert run(house, drain).state == "finished"
+    assert "this day" in run(house, drain).error
+    assert run(house, drain, at=later(40_001)).state == "finished"
 
 
 def test_one_whose_worker_died_for_good_does_not_stand_in_the_way(house: House, drain: Drain) -> None:

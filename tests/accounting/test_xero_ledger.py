@@ -31,7 +31,7 @@ TODAY = date(2026, 11, 21)
 @pytest.fixture
 def ledger(house: House) -> Ledger:
     """The merchant's books."""
-    return open_ledger(house.connection, now=timezone.now())
+    return open_ledger(house.connection, lane="company", now=timezone.now())
 
 
 def contact(ledger: Ledger, name: str = "Harbour Dental") -> str:
@@ -151,7 +151,7 @@ def test_weather_is_unavailable(house: House, ledger: Ledger, kind: str) -> None
 
 def test_a_refused_connection_certainly_did_nothing(house: House, settings: Any) -> None:
     settings.XERO_API_URL = "http://127.0.0.1:1/api.xro/2.0"
-    ledger = XeroLedger("token", house.connection.organisation_id)
+    ledger = XeroLedger("token", house.connection, lane="company")
     with pytest.raises(Unavailable) as caught:
         ledger.read_accounts()
     assert not caught.value.maybe_done
@@ -164,11 +164,11 @@ def test_a_revoked_token_is_disconnected(house: House, ledger: Ledger) -> None:
 
 
 def test_two_clients_in_one_process_keep_their_own_tokens(house: House, stranger: House) -> None:
-    mine = open_ledger(house.connection, now=timezone.now())
-    theirs = open_ledger(stranger.connection, now=timezone.now())
+    mine = open_ledger(house.connection, lane="company", now=timezone.now())
+    theirs = open_ledger(stranger.connection, lane="company", now=timezone.now())
     assert mine.read_accounts()
     assert theirs.read_accounts()
-    crossed = XeroLedger(stranger.connection.access_token.reveal(), house.connection.organisation_id)
+    crossed = XeroLedger(stranger.connection.access_token.reveal(), house.connection, lane="company")
     with pytest.raises(Disconnected):
         crossed.read_accounts()
 
@@ -176,7 +176,7 @@ def test_two_clients_in_one_process_keep_their_own_tokens(house: House, stranger
 def test_the_sdk_never_refreshes(house: House) -> None:
     house.world.post("/xero/_control", {"expire": "access"})
     before = len(house.world.journal("xero-oauth"))
-    ledger = XeroLedger(house.connection.access_token.reveal(), house.connection.organisation_id)
+    ledger = XeroLedger(house.connection.access_token.reveal(), house.connection, lane="company")
     with pytest.raises(Disconnected):
         ledger.read_accounts()
     assert len(house.world.journal("xero-oauth")) == before

@@ -36,6 +36,7 @@ CONSOLE_PAGES = (
     "configure/merchants/paynow-links",
     "configure/merchants/integrations",
     "configure/accounting-connections/",
+    "configure/accounting-connections/change-company",
     "configure/event-notifications",
     "configure/terms/",
     "configure/terms/payment",

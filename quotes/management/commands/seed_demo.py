@@ -12,8 +12,9 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
 from accounting.services import save_accounting_settings
+from connections.checks import verify_connection
 from connections.models import Connection
-from connections.services import finish_authorisation, start_authorisation, verify_connection
+from connections.services import finish_authorisation, start_authorisation
 from merchants.models import EventNotification, Merchant, PayNowLink
 from merchants.services import create_merchant, enable_events, generate_paynow_link
 from payments.accounts import save_gateway_account, switch_bank_debits

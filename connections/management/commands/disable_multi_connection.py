@@ -1,0 +1,24 @@
+"""`manage.py disable_multi_connection`: let a merchant's Wise-Pay connection do all the work again."""
+
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand
+from django.utils import timezone
+
+from connections.operators import merchant_named
+from connections.services import switch_multi_connection
+
+
+class Command(BaseCommand):
+    """Switch a merchant's three connections off."""
+
+    help = "Let a merchant's Wise-Pay connection do all the work; Company and Service are disconnected."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("merchant", help="its reference, or its name")
+
+    def handle(self, *_: Any, **options: Any) -> None:
+        merchant = merchant_named(options["merchant"])
+        changed = switch_multi_connection(merchant, is_on=False, now=timezone.now())
+        self.stdout.write(f"{merchant.name}: {'one connection from now on' if changed else 'had one already'}.")

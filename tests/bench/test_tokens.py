@@ -1,0 +1,63 @@
+"""Rows about tokens: one refresh for everybody, and no connection lost to a worker that is killed."""
+
+import os
+import signal
+
+from django.db import connection, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.utils import timezone
+
+from connections.models import Connection
+from connections.tokens import fresh_access_token
+from tests.bench.rows import row
+from tests.connections.walk import mark, token_calls
+from tests.people import House
+from tests.together import together
+
+USERS, KILLS = 64, 200
+
+
+@row(f"Refreshes of one expired connection with {USERS} users", "refreshes", bound=1)
+def test_one_refresh_serves_everybody(transactional_db: None, house: House) -> float:
+    """Everybody has a row that was read before, and a database connection of their own."""
+    held = [house.connection for _ in range(USERS)]
+    Connection.objects.update(access_expires_at=timezone.now())
+    for each in held:
+        each.access_expires_at = timezone.now()
+    since, now = mark(house), timezone.now()
+    tokens = together(USERS, lambda index: fresh_access_token(held[index], now=now))
+    assert len(set(tokens)) == 1
+    return float(token_calls(house, since))
+
+
+@row(f"Connections lost to {KILLS} kills between a refresh and its commit", "lost", bound=0)
+def test_a_kill_between_answer_and_commit_loses_nothing(transactional_db: None, house: House) -> float:
+    """Each round a process of its own gets fresh tokens from Xero and is killed before it can commit them.
+
+    Then another one works on with the old refresh token, which Xero still takes for half an hour.
+    """
+    lost = 0
+    for _ in range(KILLS):
+        Connection.objects.update(access_expires_at=timezone.now())
+        before, since = house.connection.refresh_token.stored, mark(house)
+        assert killed_in_commit(house.connection) == signal.SIGKILL
+        assert token_calls(house, since) == 1, "Xero did answer"
+        assert house.connection.refresh_token.stored == before, "and nothing was committed"
+        fresh_access_token(house.connection, now=timezone.now())
+        lost += house.connection.state != "connected"
+    return float(lost)
+
+
+def killed_in_commit(held: Connection) -> int:
+    """Refresh in a forked process that kills itself with -9 where the commit would be; the signal it died of."""
+    connections.close_all()  # a fork must not share a database connection
+    child = os.fork()
+    if child == 0:
+        BaseDatabaseWrapper._commit = lambda self: os.kill(os.getpid(), signal.SIGKILL)  # type: ignore[attr-defined]
+        try:
+            fresh_access_token(held, now=timezone.now())
+        finally:
+            os._exit(1)
+    _, status = os.waitpid(child, 0)
+    connection.ensure_connection()
+    return os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0

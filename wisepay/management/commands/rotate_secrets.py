@@ -1,0 +1,26 @@
+"""`manage.py rotate_secrets`: put every stored secret under the newest key of WISEPAY_SECRET_KEYS."""
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from wisepay.rotation import rotate_secrets
+from wisepay.secrets import current_key_id
+
+
+class Command(BaseCommand):
+    """Re-encrypt secrets while everything runs; may be stopped and run again."""
+
+    help = "Re-encrypt every stored secret with the first key of WISEPAY_SECRET_KEYS, and say what is left."
+
+    def handle(self, *_: Any, **__: Any) -> None:
+        newest = current_key_id()
+        report = rotate_secrets()
+        self.stdout.write(f"{report.done} secrets put under key {newest}")
+        if report.changed_meanwhile:
+            self.stdout.write(f"{report.changed_meanwhile} were replaced by others meanwhile")
+        for key_id, count in sorted(report.left.items()):
+            note = "" if key_id == newest else "  <- keep this key until none is left: run again"
+            self.stdout.write(f"key {key_id}: {count} secrets{note}")
+        if report.unreadable:
+            raise CommandError(f"{report.unreadable} cannot be read: their key is not in WISEPAY_SECRET_KEYS")
