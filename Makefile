@@ -14,7 +14,8 @@ SETTINGS := SECRET_KEY=lint WISEPAY_SECRET_KEYS=k1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAA
 .PHONY: help deps demo test bench lint format lock clean
 
 help:
-	@echo "make demo   Wise-Pay with a practice world; ARGS=\"--port 9000\" is passed on"
+	@echo "make demo   Wise-Pay with a practice world; ARGS=\"--port 9000\" is passed on,"
+	@echo "            as is ARGS=\"--accounting quickbooks\""
 	@echo "make test   every test; ARGS=\"tests/quotes -k expired\" chooses some"
 	@echo "make bench  calls used against the lower bound"
 	@echo "make lint   style, types, layers"

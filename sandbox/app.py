@@ -15,6 +15,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Receive, Scope, Send
 
 from sandbox.control import control_routes
+from sandbox.intuit import service as intuit
 from sandbox.mailbox import service as mailbox
 from sandbox.oidc import service as oidc
 from sandbox.orderporter import service as orderporter
@@ -27,7 +28,7 @@ from sandbox.xero import service as xero
 
 TICK = 0.2
 SKIPS = {"hour": ("One hour later", 3_600), "day": ("One day later", 86_400), "week": ("Five days later", 5 * 86_400)}
-SERVICES: list[Service] = [mailbox, orderporter, xero, stripe, oidc]
+SERVICES: list[Service] = [mailbox, orderporter, xero, intuit, stripe, oidc]
 
 
 class Sandbox(Starlette):

@@ -20,6 +20,7 @@ from sandbox.servers import HomeInUse, Servers, default_home
 
 ROOT = Path(__file__).resolve().parent.parent
 PATIENCE = 90.0
+BOOKS = {"xero": ("Xero", "/xero/organisations/au"), "quickbooks": ("QuickBooks", "/intuit/companies/au")}
 
 
 class CannotStart(Exception):
@@ -32,11 +33,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--port", type=int, default=8000, help="where Wise-Pay answers")
     parser.add_argument("--sandbox-port", type=int, default=8001, help="where the practice world answers")
     parser.add_argument("--smtp-port", type=int, default=8025, help="where its mailbox takes mail")
+    told = "whose books the merchant keeps; without it those of an earlier start, else Xero"
+    parser.add_argument("--accounting", choices=sorted(BOOKS), help=told)
     parser.add_argument("--ready", type=Path, help="file that is written once everything answers")
     options = parser.parse_args(arguments)
     for name in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(name, _interrupt)
-    demo = Demo(default_home(), Ports(options.port, options.sandbox_port, options.smtp_port), options.ready)
+    ports = Ports(options.port, options.sandbox_port, options.smtp_port)
+    demo = Demo(default_home(), ports, options.ready, accounting=options.accounting)
     try:
         demo.run()
     except KeyboardInterrupt:
@@ -62,10 +66,11 @@ def say(text: str) -> None:
 class Demo:
     """One run of everything, in one home directory."""
 
-    def __init__(self, home: Path, ports: Ports, ready: Path | None) -> None:
+    def __init__(self, home: Path, ports: Ports, ready: Path | None, *, accounting: str | None = None) -> None:
         self.home = home
         self.ports = ports
         self.ready = ready
+        self.accounting = accounting
         self.seed_file = home / "seed.json"
         self.redis_url = ""
         self.seeded: dict[str, Any] = {}
@@ -103,7 +108,8 @@ class Demo:
             env={"PYTHONWARNINGS": "ignore:You're running the worker"},
         )  # fmt: skip
         family.wait("sandbox", lambda: answers(f"{ports.sandbox_url}/_control/health"), PATIENCE)
-        family.run("seed_demo", "manage.py", "seed_demo", "--json", self.seed_file)
+        chosen = ("--accounting", self.accounting) if self.accounting else ()
+        family.run("seed_demo", "manage.py", "seed_demo", "--json", self.seed_file, *chosen)
         self.seeded = self._read_seed()
         self._hand_over_key()
         family.wait("web", lambda: answers(f"{ports.web_url}/health/ready"), PATIENCE)
@@ -137,11 +143,14 @@ class Demo:
             return any(True for _ in client.scan_iter("*_kombu.binding.celery.pidbox"))
 
     def _announce(self) -> None:
+        accounting, page = BOOKS[self.seeded["accounting"]]
         facts = {
             "web": self.ports.web_url,
             "sandbox": self.ports.sandbox_url,
             "mailbox": f"{self.ports.sandbox_url}/mailbox/",
             "order_porter": f"{self.ports.sandbox_url}/orderporter/",
+            "accounting": accounting,
+            "books": f"{self.ports.sandbox_url}{page}",
             "cpq_api_key": self.seeded["cpq_api_key"],
             "merchant": self.seeded["merchant"],
         }
@@ -171,9 +180,10 @@ def block(facts: dict[str, Any]) -> str:
         ("   password", merchant["password"]),
         ("   code", "in the mailbox below"),
         ("3. Mail that was sent", facts["mailbox"]),
-        ("4. Practice Stripe, Xero", facts["sandbox"]),
+        (f"4. The books, in {facts['accounting']}", facts["books"]),
+        ("5. All practice services", facts["sandbox"]),
     ]
-    lines = [f"  {label:<26}{value}" for label, value in rows]
+    lines = [f"  {label:<29}{value}" for label, value in rows]
     width = min(max(map(len, lines)) + 2, shutil.get_terminal_size().columns)
     rule = "─" * width
     return "\n".join(["", rule, "  The Wise-Pay demo is ready. Ctrl-C stops everything.", "", *lines, rule])

@@ -1,0 +1,116 @@
+"""Queries answered: the rows that pass every comparison, in order, one page of them."""
+
+from __future__ import annotations
+
+import operator
+import re
+from collections.abc import Callable
+from datetime import datetime
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from sandbox.intuit.books import Company, Record
+from sandbox.intuit.entities import view
+from sandbox.intuit.statement import Parser, Query, Test, invalid
+from sandbox.intuit.wire import instant
+
+COMPARE: dict[str, Callable[[Any, Any], bool]] = {
+    "=": operator.eq,
+    "<": operator.lt,
+    ">": operator.gt,
+    "<=": operator.le,
+    ">=": operator.ge,
+}
+RETIRED_TOO = "Active"
+
+
+def read(row: Record, path: str) -> Any:
+    """The value at a path such as `MetaData.LastUpdatedTime`; references are their ids, addresses their text."""
+    value: Any = row
+    for name in path.split("."):
+        value = value.get(name) if isinstance(value, dict) else None
+    if isinstance(value, dict):
+        return next((value[name] for name in ("value", "Address", "FreeFormNumber") if name in value), None)
+    return value
+
+
+def comparable(value: Any, path: str) -> Any:
+    """Both sides of a comparison brought to one kind; raises InvalidError."""
+    if value is None or isinstance(value, bool):
+        return value
+    if path.startswith("MetaData."):
+        return moment(str(value))
+    if path == "Id" or not isinstance(value, int | float | Decimal):
+        return str(value).casefold()
+    return Decimal(str(value))
+
+
+def moment(text: str) -> datetime:
+    """An instant in a statement; raises InvalidError."""
+    try:
+        return instant(text)
+    except ValueError as error:
+        raise invalid(f"{text} is not a valid date time") from error
+
+
+def meets(row: Record, test: Test) -> bool:
+    """Whether a row passes a test; nothing is like, greater or less than a field that is empty."""
+    found = read(row, test.path)
+    if test.sign == "like":
+        pattern = ".*".join(re.escape(part) for part in str(test.values[0]).split("%"))
+        return found is not None and bool(re.fullmatch(pattern, str(found), re.IGNORECASE | re.DOTALL))
+    left = comparable(found, test.path)
+    if test.sign == "in":
+        return any(left == matching(left, value, test.path) for value in test.values)
+    return left is not None and COMPARE[test.sign](left, matching(left, test.values[0], test.path))
+
+
+def matching(left: Any, value: Any, path: str) -> Any:
+    """The right side of a comparison as the kind that the left side is; raises InvalidError."""
+    if isinstance(left, bool):
+        return value if isinstance(value, bool) else str(value).lower() == "true"
+    if isinstance(left, Decimal):
+        try:
+            return Decimal(str(value))
+        except InvalidOperation as error:
+            raise invalid(f"{value} is not a number") from error
+    return comparable(value, path)
+
+
+def run(company: Company, text: str) -> Record:
+    """The answer to a statement, as it stands under `QueryResponse`; raises InvalidError."""
+    query = Parser(text).parse()
+    rows = selected(company, query)
+    if query.counting:
+        return {"totalCount": len(rows)}
+    page = rows[query.start - 1 : query.start - 1 + query.most]
+    if not page:
+        return {}
+    shown = [view(company, query.entity, row) for row in page]
+    return {query.entity.name: shown, "startPosition": query.start, "maxResults": len(shown)}
+
+
+def selected(company: Company, query: Query) -> list[Record]:
+    """The rows that pass every test, in order; retired ones only when the statement speaks of them."""
+    asks_retired = any(test.path == RETIRED_TOO for test in query.tests)
+    rows = [row for row in company.table(query.entity.name).values() if asks_retired or row.get("Active", True)]
+    if any(test.path == "Balance" and query.entity.name == "Customer" for test in query.tests):
+        rows = [query.entity.view(company, row) for row in rows]
+    found = [row for row in map(numbered, rows) if all(meets(row, test) for test in query.tests)]
+    for path, falling in reversed(query.orders):
+        found.sort(key=lambda row, path=path: sortable(row, path), reverse=falling)  # type: ignore[misc]
+    return [row["_row"] for row in found]
+
+
+def numbered(row: Record) -> Record:
+    """A row whose amounts can be compared as numbers, with the row itself."""
+    amounts = ("TotalAmt", "Balance", "UnappliedAmt", "UnitPrice", "CurrentBalance")
+    return {**row, **{name: Decimal(row[name]) for name in amounts if row.get(name)}, "_row": row}
+
+
+def sortable(row: Record, path: str) -> tuple[bool, Any]:
+    """A key that puts missing values first; ids are in the order of counting."""
+    value = read(row, path)
+    if path == "Id":
+        return (True, (len(str(value)), str(value)))
+    return (value is not None, comparable(value, path) if value is not None else "")

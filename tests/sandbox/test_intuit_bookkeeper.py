@@ -1,0 +1,230 @@
+"""What a bookkeeper does in the practice QuickBooks, by steering and in the browser, and who hears of it."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import requests
+
+from sandbox.launch import Running
+from tests.sandbox.intuit_app import GENEROUS, PREPAYMENT, App, document
+from tests.sandbox.receiver import Received, Receiver
+
+TOKEN = "verifier"
+
+
+@pytest.fixture
+def app(sandbox: Running) -> App:
+    sandbox.config(intuit_limits=GENEROUS)
+    return App(sandbox).connect()
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with Receiver() as running:
+        yield running
+
+
+def by_hand(app: App, act: str, **said: Any) -> None:
+    """A bookkeeper's act in the Australian books."""
+    app.steer(**{act: {"company": "au", **said}})
+
+
+def refused(app: App, act: str, **said: Any) -> str:
+    """What the books say to an act that they do not allow."""
+    order = {act: {"company": "au", **said}}
+    answer = app.sandbox.session.post(f"{app.sandbox.url}/intuit/_control", json=order, timeout=5)
+    assert answer.status_code == 400
+    return str(answer.json()["error"])
+
+
+def pair(app: App) -> tuple[dict[str, Any], dict[str, Any]]:
+    """An invoice and open credit of one customer."""
+    who = app.customer()
+    invoice = app.make("Invoice", document(who, "200.00", DocNumber="INV-1"))
+    return invoice, app.make("CreditMemo", document(who, "80.00", PREPAYMENT, DocNumber="PF_CR-1"))
+
+
+def open_amounts(app: App, *documents: dict[str, Any]) -> list[float]:
+    kinds = ("Invoice", "CreditMemo")
+    return [app.read(kind, row["Id"])["Balance"] for kind, row in zip(kinds, documents, strict=True)]
+
+
+def test_credit_is_applied_and_taken_off_again(app: App) -> None:
+    both = pair(app)
+    by_hand(app, "apply", credit_memo="PF_CR-1", invoice="INV-1", amount="50.00")
+    assert open_amounts(app, *both) == [150, 30]
+    by_hand(app, "apply", credit_memo="PF_CR-1", invoice="INV-1")
+    assert open_amounts(app, *both) == [120, 0]
+    by_hand(app, "unapply", credit_memo="PF_CR-1", invoice="INV-1")
+    assert open_amounts(app, *both) == [200, 80]
+
+
+def test_money_is_received_refunded_and_taken_back(app: App) -> None:
+    both = pair(app)
+    by_hand(app, "pay", invoice="INV-1")
+    by_hand(app, "refund", credit_memo="PF_CR-1", amount="30.00")
+    assert open_amounts(app, *both) == [0, 50]
+    by_hand(app, "delete_payment", invoice="INV-1")
+    by_hand(app, "delete_payment", credit_memo="PF_CR-1")
+    assert open_amounts(app, *both) == [200, 80]
+
+
+def test_documents_are_voided_deleted_and_edited(app: App) -> None:
+    invoice, memo = pair(app)
+    by_hand(app, "edit", invoice="INV-1", fields={"PrivateNote": "call them"})
+    assert app.read("Invoice", invoice["Id"])["PrivateNote"] == "call them"
+    by_hand(app, "void", credit_memo="PF_CR-1")
+    assert app.read("CreditMemo", memo["Id"])["TotalAmt"] == 0
+    by_hand(app, "delete", invoice="INV-1")
+    assert app.query("select count(*) from Invoice") == {"totalCount": 0}
+    assert "no such Invoice" in refused(app, "void", invoice="INV-1")
+
+
+def test_an_act_that_is_refused_changes_nothing(app: App) -> None:
+    both = pair(app)
+    assert "open balance" in refused(app, "pay", invoice="INV-1", amount="300.00")
+    assert open_amounts(app, *both) == [200, 80]
+    assert "6220" in refused(app, "retire", customer=both[0]["CustomerRef"]["value"])
+
+
+def test_books_are_filled_from_outside(app: App) -> None:
+    rows = [{"DisplayName": f"Customer {number}"} for number in range(3)]
+    app.steer(create={"company": "au", "Customer": rows})
+    assert app.query("select count(*) from Customer") == {"totalCount": 3}
+    assert "6240" in refused(app, "create", Customer=[{"DisplayName": "New"}, rows[0]])
+    assert app.query("select count(*) from Customer") == {"totalCount": 3}
+
+
+# ---- the pages ------------------------------------------------------------------------------------
+
+
+def post(app: App, path: str, **form: str) -> requests.Response:
+    return requests.post(f"{app.sandbox.url}/intuit{path}", data=form, allow_redirects=False, timeout=10)
+
+
+def test_the_pages_show_the_books_and_take_acts(app: App) -> None:
+    invoice, memo = pair(app)
+    assert "Harbour IT Practice (AU)" in app.sandbox.get("/intuit/").text
+    page = app.sandbox.get("/intuit/companies/au").text
+    assert 'data-number="PF_CR-1" data-status="Open" data-remaining="80.00"' in page
+    here = f"/companies/au/credit-memos/{memo['Id']}"
+    assert "INV-1, 200.00 due" in app.sandbox.get(f"/intuit{here}").text
+    assert post(app, f"{here}/apply", invoice=invoice["Id"]).status_code == 303
+    assert open_amounts(app, invoice, memo) == [120, 0]
+    shown = app.sandbox.get(f"/intuit/companies/au/invoices/{invoice['Id']}").text
+    assert "credit applied" in shown
+    assert "Take off again" in app.sandbox.get(f"/intuit{here}").text
+
+
+def test_an_act_on_a_page_that_is_refused_says_why(app: App) -> None:
+    invoice, _ = pair(app)
+    answer = post(app, f"/companies/au/invoices/{invoice['Id']}/pay", amount="999")
+    assert answer.status_code == 422
+    assert "more than the open balance" in answer.text
+
+
+def test_the_companys_page_closes_books_makes_invoices_and_disconnects(app: App) -> None:
+    who = app.customer()
+    form = {"customer": who, "item": "1", "code": "3", "amount": "12.50", "number": "H-1"}
+    assert post(app, "/companies/au/acts/invoice", **form).status_code == 303
+    assert app.query("select * from Invoice where DocNumber = 'H-1'")["Invoice"][0]["TotalAmt"] == 12.5
+    assert post(app, "/companies/au/acts/invoice", **form).status_code == 422
+    assert post(app, "/companies/au/acts/close", date="2026-05-31").status_code == 303
+    assert app.refused("Invoice", document(who))[0] == "6210"
+    assert post(app, "/companies/au/acts/disconnect").status_code == 303
+    assert app.call("GET", "/preferences").status_code == 401
+
+
+def test_pages_of_what_is_not_there_say_so(app: App) -> None:
+    for path in ("/companies/xx", "/companies/au/invoices/999", "/companies/au/nothing/1"):
+        assert requests.get(f"{app.sandbox.url}/intuit{path}", timeout=10).status_code == 404
+
+
+# ---- webhooks -------------------------------------------------------------------------------------
+
+
+def events(received: list[Received]) -> list[tuple[str, str]]:
+    """Type and company of everything that arrived."""
+    return [(e["type"], e["intuitaccountid"]) for item in received for e in json.loads(item.body)]
+
+
+def listen(app: App, receiver: Receiver) -> None:
+    app.steer(webhook={"url": f"{receiver.url}/intuit", "token": TOKEN})
+
+
+def test_one_post_tells_of_several_companies_and_is_signed(app: App, receiver: Receiver) -> None:
+    other = App(app.sandbox).connect("us")
+    listen(app, receiver)
+    rows = [{"DisplayName": "One"}]
+    app.steer(create={"company": "au", "Customer": rows})
+    app.sandbox.post(
+        "/intuit/_control",
+        {"create": {"company": "us", "Customer": rows}, "edit": {"company": "us", "customer": "One", "fields": {}}},
+    )
+    arrived = receiver.wait(lambda got: len(events(got)) == 3)
+    made = [("qbo.customer.created.v1", app.realm), ("qbo.customer.created.v1", other.realm)]
+    assert sorted(events(arrived)) == sorted([*made, ("qbo.customer.updated.v1", other.realm)])
+    headers = {name.lower(): value for name, value in arrived[0].headers.items()}
+    mac = hmac.new(TOKEN.encode(), arrived[0].body, hashlib.sha256).digest()
+    assert headers["intuit-signature"] == base64.b64encode(mac).decode()
+    assert json.loads(arrived[0].body)[0]["specversion"] == "1.0"
+
+
+def test_what_apps_write_void_and_delete_is_told_too(app: App, receiver: Receiver) -> None:
+    listen(app, receiver)
+    invoice, _ = pair(app)
+    app.make("Invoice", {"Id": invoice["Id"], "SyncToken": "0"}, operation="void")
+    app.make("Invoice", {"Id": invoice["Id"], "SyncToken": "1"}, operation="delete")
+    app.refused("Customer", {"DisplayName": "A:B"})
+    arrived = receiver.wait(lambda got: len(events(got)) == 5)
+    kinds = [kind for kind, _ in events(arrived) if ".invoice." in kind]
+    assert kinds == ["qbo.invoice.created.v1", "qbo.invoice.voided.v1", "qbo.invoice.deleted.v1"]
+
+
+def test_companies_that_are_not_connected_are_not_told_of(app: App, receiver: Receiver) -> None:
+    listen(app, receiver)
+    app.steer(create={"company": "nz", "Customer": [{"DisplayName": "Unheard"}]})
+    app.customer("Heard")
+    assert [realm for _, realm in events(receiver.wait(lambda got: bool(got)))] == [app.realm]
+
+
+def test_a_refused_post_is_tried_again(app: App, receiver: Receiver) -> None:
+    receiver.statuses = [500]
+    listen(app, receiver)
+    app.customer("Again")
+    receiver.wait(lambda got: len(got) == 1)
+    wait_for(app, "pending")
+    app.sandbox.advance(21)
+    first, second = receiver.wait(lambda got: len(got) == 2)
+    assert first.body == second.body
+
+
+def wait_for(app: App, state: str) -> None:
+    """Until the last delivery is in this state."""
+    limit = 100
+    while limit:
+        found = app.sandbox.get("/intuit/_control").json()["webhook"]["deliveries"]
+        if found and found[-1]["state"] == state and found[-1]["attempts"]:
+            return
+        limit -= 1
+    raise AssertionError(found)
+
+
+def test_webhooks_are_lost_repeated_and_overtaken_when_ordered(app: App, receiver: Receiver) -> None:
+    listen(app, receiver)
+    app.sandbox.fault("quickbooks", "webhook_drop", path="qbo.customer.created.v1")
+    app.sandbox.fault("quickbooks", "webhook_reorder", path="qbo.invoice.created.v1")
+    app.sandbox.fault("quickbooks", "webhook_duplicate", path="qbo.creditmemo.created.v1")
+    pair(app)
+    arrived = receiver.wait(lambda got: len(events(got)) == 3)
+    kinds = [kind for kind, _ in events(arrived)]
+    assert kinds.count("qbo.creditmemo.created.v1") == 2
+    assert kinds[-1] == "qbo.invoice.created.v1" or kinds[-2] == "qbo.invoice.created.v1"
+    assert "qbo.customer.created.v1" not in kinds
