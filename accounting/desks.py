@@ -21,7 +21,6 @@ from accounting.ledgers.words import (
     Written,
 )
 from accounting.models import AccountingSettings, CreditNote, Posting
-from accounting.numbers import invoice_number
 from payments.models import Payment
 
 Order = ContactOrder | DocumentOrder | NoteOrder | PaymentOrder | RefundOrder | RemovalOrder
@@ -33,7 +32,8 @@ UNFINISHED = ("pending", "sent", "rejected")
 class Desk:
     """A kind of posting; `verb` and `question` name the ledger's verbs, `becomes` the note's state once it is posted.
 
-    `needs` are conditions on the posting's row. `is_single`: the ledger takes them one at a time.
+    `needs` are conditions on the posting's row. `is_single`: the ledger takes them one at a time. `mixes`: they may
+    travel with other kinds in one call, where the ledger can do that; nothing but `needs` orders such kinds.
     """
 
     kind: str
@@ -43,6 +43,7 @@ class Desk:
     needs: tuple[Any, ...] = ()
     becomes: str = ""
     is_single: bool = False
+    mixes: bool = False
 
     @property
     def makes_note(self) -> bool:
@@ -76,9 +77,16 @@ def note_is(*states: str) -> Q:
 
 
 def contact_order(posting: Posting, _: AccountingSettings) -> ContactOrder:
-    """A company as a contact."""
+    """A company as a contact, in the currency of what waits for it."""
     company = posting.company
-    return ContactOrder(number=company.reference, name=company.name, email=company.email, phone=company.phone)
+    first = company.postings.filter(state__in=UNFINISHED, payment__isnull=False).select_related("payment").first()
+    return ContactOrder(
+        number=company.reference,
+        name=company.name,
+        email=company.email,
+        phone=company.phone,
+        currency=payment_of(first).currency if first else "",
+    )
 
 
 def document_order(posting: Posting, chosen: AccountingSettings) -> DocumentOrder:
@@ -98,6 +106,7 @@ def document_order(posting: Posting, chosen: AccountingSettings) -> DocumentOrde
         account=chosen.prepayments_account,
         tax_code=chosen.tax_code,
         id=made_by(posting, Kind.INVOICE).ledger_id if posting.kind == Kind.INVOICE_CHANGE else "",
+        item=chosen.item,
     )
 
 
@@ -109,12 +118,15 @@ def note_order(posting: Posting, _: AccountingSettings) -> NoteOrder:
 
 def payment_order(posting: Posting, chosen: AccountingSettings) -> PaymentOrder:
     """The money, received into the clearing account for the PF invoice."""
+    invoice = made_by(posting, Kind.INVOICE)
     return PaymentOrder(
         number=posting.number,
-        invoice_number=invoice_number(payment_of(posting)),
+        invoice_number=invoice.number,
         on=day_of(posting),
         amount=posting.money,
         account=chosen.clearing_account,
+        invoice_id=invoice.ledger_id,
+        contact_id=posting.company.contact_id,
     )
 
 
@@ -128,6 +140,7 @@ def refund_order(posting: Posting, chosen: AccountingSettings) -> RefundOrder:
         on=day_of(posting),
         amount=posting.money,
         account=chosen.clearing_account,
+        contact_id=posting.company.contact_id,
     )
 
 
@@ -166,8 +179,8 @@ def day_of(posting: Posting) -> date:
 
 
 DESKS: tuple[Desk, ...] = (
-    Desk(Kind.CONTACT, contact_order, "create_contacts", "find_contacts"),
-    Desk(Kind.INVOICE, document_order, "create_invoices", "find_invoices"),
+    Desk(Kind.CONTACT, contact_order, "create_contacts", "find_contacts", mixes=True),
+    Desk(Kind.INVOICE, document_order, "create_invoices", "find_invoices", mixes=True),
     Desk(
         Kind.PAYMENT_REMOVAL,
         removal_order,
@@ -184,7 +197,7 @@ DESKS: tuple[Desk, ...] = (
         needs=(after(Kind.INVOICE, of="payment"), unless(Kind.PAYMENT_REMOVAL)),
     ),
     Desk(Kind.DRAFT_NOTE, document_order, "create_draft_notes", "find_credit_notes", becomes="draft"),
-    Desk(Kind.CREDIT_NOTE, document_order, "create_credit_notes", "find_credit_notes", becomes="approved"),
+    Desk(Kind.CREDIT_NOTE, document_order, "create_credit_notes", "find_credit_notes", becomes="approved", mixes=True),
     Desk(
         Kind.APPROVAL,
         note_order,
@@ -207,6 +220,7 @@ DESKS: tuple[Desk, ...] = (
         "create_payments",
         "find_payments",
         needs=(after(Kind.INVOICE, of="payment"), unless(Kind.PAYMENT_REMOVAL, Kind.INVOICE_CHANGE)),
+        mixes=True,
     ),
     Desk(
         Kind.REFUND_REMOVAL,
@@ -233,3 +247,4 @@ DESKS: tuple[Desk, ...] = (
     ),
 )
 DESK_OF = {desk.kind: desk for desk in DESKS}
+PLACE_OF = {desk.kind: place for place, desk in enumerate(DESKS)}

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from django.db import models, transaction
 
-from accounting.facts import record_facts, take_up
+from accounting.facts import record_facts, record_gone, take_up
 from accounting.ledgers import open_ledger
 from accounting.ledgers.words import ContactFacts, Ledger, NoteFacts
 from accounting.models import Download, LedgerContact
@@ -129,7 +129,7 @@ class Reader:
     def read_notes(self, page: int) -> int:
         """One page of credit notes; answers how many pages there are."""
         found = self.ledger.read_note_page(page, since=self.since)
-        keep_notes(self.download.merchant, found.rows, now=self.now)
+        keep_notes(self.download.merchant, found.rows, gone=found.gone, now=self.now)
         self.progress(credit_notes=self.download.credit_notes + len(found.rows))
         return found.pages
 
@@ -163,10 +163,11 @@ def keep_contacts(merchant: Merchant, organisation_id: str, rows: Sequence[Conta
     )
 
 
-def keep_notes(merchant: Merchant, rows: Sequence[NoteFacts], *, now: datetime) -> None:
-    """Write credit notes down, and go on with tasks that were done in the books."""
+def keep_notes(merchant: Merchant, rows: Sequence[NoteFacts], *, now: datetime, gone: Sequence[str] = ()) -> None:
+    """Write credit notes down, those `gone` from the books too, and go on with tasks that were done there."""
     with transaction.atomic(durable=True):
         record_facts(merchant, rows, asked_at=now, now=now)
+        record_gone(merchant, gone, now=now)
         take_up(merchant, {row.number: row for row in rows}, now=now)
 
 

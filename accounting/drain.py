@@ -1,6 +1,7 @@
 """Draining: everything that waits for one merchant's books goes out in as few calls as possible.
 
-Kind after kind in the order of the desks, each in batches. Before every call the batch is marked `sent`;
+Kind after kind in the order of the desks, each in batches, or several kinds in one where the books can do that.
+Before every call the batch is marked `sent`;
 whatever is still `sent` when a worker comes back is looked for by its number before anything is done again,
 so a document is made once, and undone once, whatever breaks.
 """
@@ -8,19 +9,21 @@ so a document is made once, and undone once, whatever breaks.
 import uuid
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from itertools import groupby
 
 import structlog
 from django.db import transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
-from accounting.desks import DESKS, Desk, Order
+from accounting.desks import DESK_OF, DESKS, PLACE_OF, Desk, Order
 from accounting.facts import record_facts
 from accounting.hand_tasks import ABOUT_NOTES
 from accounting.ledgers import open_ledger
-from accounting.ledgers.words import Ledger, NoteFacts, Written
+from accounting.ledgers.words import Ledger, NoteFacts, Parcel, Written
 from accounting.models import AccountingSettings, Posting
 from accounting.outcomes import record_not_there, record_posted, record_refused
-from accounting.promises import cancel
+from accounting.promises import forgo_drafts
+from accounting.services import is_ready
 from connections.budget import Lane
 from connections.checks import heed_refusal
 from connections.governor import require_room
@@ -44,7 +47,7 @@ def drain_postings(merchant: Merchant, *, now: datetime) -> None:
     waiting = Posting.objects.filter(merchant=merchant, state__in=["pending", "sent"])
     chosen = AccountingSettings.objects.filter(merchant=merchant).first()
     connection = working_connection(merchant)
-    if connection is None or chosen is None or not chosen.is_for(connection.organisation_id) or not waiting.exists():
+    if connection is None or chosen is None or not is_ready(chosen, connection) or not waiting.exists():
         return
     if connection.is_blocked(now) and connection.blocked_until:
         raise Retry(connection.last_error, after=(connection.blocked_until - now).total_seconds() + 1)
@@ -103,10 +106,12 @@ class Drain:
 
     def run(self) -> None:
         """Settle what was left `sent`, then send every kind until nothing more can go."""
-        if not self.ledger.supports_drafts:
-            self.forgo_drafts()
         self.promise_contacts()
         self.at_every_desk("sent", self.settle_sent)
+        if not self.ledger.supports_drafts:
+            forgo_drafts(self.merchant, now=self.now)
+        if self.ledger.mixes_kinds:
+            self.send_mixed()
         self.at_every_desk("pending", self.send_all)
 
     def at_every_desk(self, state: str, work: Callable[[Desk], None]) -> None:
@@ -125,14 +130,21 @@ class Drain:
 
     def send_all(self, desk: Desk) -> None:
         """Send everything of this kind that can go."""
-        while batch := self.claim(desk):
-            self.send(desk, batch)
+        while batch := self.claim(self.ready(desk, state="pending")):
+            self.send(batch)
 
-    def forgo_drafts(self) -> None:
-        """These books have no drafts: such a credit is made once its money has arrived."""
-        with transaction.atomic(durable=True):
-            for draft in Posting.objects.filter(merchant=self.merchant, kind="draft_note", state="pending"):
-                cancel(draft, now=self.now, reason="no drafts in these books")
+    def send_mixed(self) -> None:
+        """Fill every call with whatever can go, of all kinds that may travel together."""
+        while batch := self.claim(self.ready_to_mix()):
+            self.send(batch)
+
+    def ready_to_mix(self) -> list[Posting]:
+        """As many as go in one call, in the order of the desks."""
+        found: list[Posting] = []
+        for desk in DESKS:
+            if desk.mixes and len(found) < self.ledger.batch_size:
+                found += self.ready(desk, state="pending")[: self.ledger.batch_size - len(found)]
+        return found
 
     def promise_contacts(self) -> None:
         """A posting for every company that is not a contact of this organisation yet."""
@@ -164,45 +176,52 @@ class Drain:
         most = 1 if desk.is_single else self.ledger.batch_size
         return list(rows.select_related(*READ_ALONG).order_by("pk")[:most])
 
-    def claim(self, desk: Desk) -> list[Posting]:
-        """The next batch, marked `sent` before anybody hears of it; what was cancelled meanwhile is left out."""
-        if keys := [posting.pk for posting in self.ready(desk, state="pending")]:
+    def claim(self, found: Sequence[Posting]) -> list[Posting]:
+        """These, marked `sent` before anybody hears of them; what was cancelled meanwhile is left out."""
+        if keys := [posting.pk for posting in found]:
             require_room(self.connection, lane=LANE)
         with transaction.atomic(durable=True):
             rows = Posting.objects.select_for_update(of=("self",)).select_related(*READ_ALONG).filter(pk__in=keys)
             batch = list(rows.filter(state="pending").order_by("pk"))
             for posting in batch:
                 posting.advance("sent", now=self.now, by="drain")
-        return batch
+        return sorted(batch, key=lambda posting: PLACE_OF[posting.kind])
 
-    def send(self, desk: Desk, batch: Sequence[Posting]) -> None:
+    def send(self, batch: Sequence[Posting]) -> None:
         """One call; then each element's answer by itself."""
-        orders = self.orders(desk, batch)
         try:
-            answers = desk.create(self.ledger, orders, key=f"wp-{uuid.uuid4()}")
+            answers = self.post(batch, key=f"wp-{uuid.uuid4()}")
         except Rejected as error:
-            self.refused_as_a_whole(desk, batch, error)
+            self.refused_as_a_whole(batch, error)
             return
         except (Unavailable, Disconnected) as error:
             if isinstance(error, Disconnected) or not error.maybe_done:
                 self.take_back(batch)
             raise
-        self.judge(desk, batch, answers)
+        self.judge(batch, answers)
 
-    def refused_as_a_whole(self, desk: Desk, batch: Sequence[Posting], error: Rejected) -> None:
+    def post(self, batch: Sequence[Posting], *, key: str) -> list[Written]:
+        """The call itself: one kind, or several that travel together."""
+        parts = by_desk(batch)
+        if len(parts) == 1:
+            [(desk, rows)] = parts
+            return desk.create(self.ledger, self.orders(rows), key=key)
+        return self.ledger.create_together([Parcel(desk.verb, self.orders(rows)) for desk, rows in parts], key=key)
+
+    def refused_as_a_whole(self, batch: Sequence[Posting], error: Rejected) -> None:
         """Find the element that spoils the batch by halving it."""
         if len(batch) == 1:
-            self.judge(desk, batch, [Written(batch[0].number, refusal=error.message)])
+            self.judge(batch, [Written(batch[0].number, refusal=error.message)])
             return
         middle = len(batch) // 2
-        self.send(desk, batch[:middle])
-        self.send(desk, batch[middle:])
+        self.send(batch[:middle])
+        self.send(batch[middle:])
 
-    def judge(self, desk: Desk, batch: Sequence[Posting], answers: Sequence[Written]) -> None:
+    def judge(self, batch: Sequence[Posting], answers: Sequence[Written]) -> None:
         """Look before calling anything refused: what is taken or gone already is perhaps our own work."""
         refused = [p for p, a in zip(batch, answers, strict=True) if not a.id]
-        there = {w.number: w for w in desk.find(self.ledger, self.orders(desk, refused))} if refused else {}
-        final = [answer if answer.id else there.get(answer.number, answer) for answer in answers]
+        there = {(d.kind, w.number): w for d, rows in by_desk(refused) for w in d.find(self.ledger, self.orders(rows))}
+        final = [a if a.id else there.get((p.kind, a.number), a) for p, a in zip(batch, answers, strict=True)]
         self.record(batch, final, self.facts_about([p for p, a in zip(batch, final, strict=True) if not a.id]))
 
     def facts_about(self, refused: Sequence[Posting]) -> dict[str, NoteFacts]:
@@ -212,7 +231,7 @@ class Drain:
 
     def look_first(self, desk: Desk, left: list[Posting]) -> None:
         """Settle postings whose answer was lost: there, or to be done again."""
-        there = {w.number: w for w in desk.find(self.ledger, self.orders(desk, left))}
+        there = {w.number: w for w in desk.find(self.ledger, self.orders(left))}
         self.record([p for p in left if p.number in there], [there[p.number] for p in left if p.number in there], {})
         self.take_back([p for p in left if p.number not in there])
 
@@ -233,6 +252,11 @@ class Drain:
                 record_refused(posting, refusal=answer.refusal, facts=about, now=self.now)
             record_facts(self.merchant, facts.values(), asked_at=self.now, now=self.now)
 
-    def orders(self, desk: Desk, batch: Sequence[Posting]) -> list[Order]:
+    def orders(self, batch: Sequence[Posting]) -> list[Order]:
         """The postings in the door's words."""
-        return [desk.order(posting, self.chosen) for posting in batch]
+        return [DESK_OF[posting.kind].order(posting, self.chosen) for posting in batch]
+
+
+def by_desk(batch: Sequence[Posting]) -> list[tuple[Desk, list[Posting]]]:
+    """The batch, which is in the order of the desks, kind by kind."""
+    return [(DESK_OF[kind], list(rows)) for kind, rows in groupby(batch, key=lambda posting: posting.kind)]

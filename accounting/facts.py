@@ -42,6 +42,14 @@ def write_fact(note: CreditNote, fact: NoteFacts, *, now: datetime) -> None:
             note.advance(state, now=now, by="ledger", reason="seen in the books")
 
 
+def record_gone(merchant: Merchant, ledger_ids: Iterable[str], *, now: datetime) -> None:
+    """Somebody deleted these in the books. A step of an open transaction."""
+    notes = CreditNote.objects.select_for_update(of=("self",)).filter(merchant=merchant, ledger_id__in=ledger_ids)
+    for note in notes.order_by("pk"):
+        if note.may_become("voided"):
+            note.advance("voided", now=now, by="ledger", reason="deleted in the books", remaining=0, read_at=now)
+
+
 def leads_to(state: str, wanted: str) -> bool:
     """Whether a note may become `state` on its way to `wanted`: a draft is approved before it is used or voided."""
     return state == wanted or (state == "approved" and wanted in ("applied", "voided"))

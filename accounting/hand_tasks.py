@@ -7,7 +7,9 @@ from django.db import models, transaction
 from django.urls import reverse
 
 from accounting.desks import payment_of
-from accounting.ledgers.words import NoteFacts
+from accounting.ledgers import guide_for
+from accounting.ledgers.guides import Guide
+from accounting.ledgers.words import Allocated, NoteFacts
 from accounting.models import HandTask, Posting
 from merchants.models import EventNotification, Merchant
 from merchants.services import notify_merchant
@@ -26,7 +28,7 @@ def open_task(posting: Posting, *, facts: NoteFacts | None, now: datetime) -> Ha
 
     The merchant's people are told once a task.
     """
-    title, steps = EXPLAINED[posting.kind](posting, facts)
+    title, steps = EXPLAINED[posting.kind](posting, facts, guide_for(posting.merchant))
     task, is_new = HandTask.objects.update_or_create(
         posting=posting,
         state="open",
@@ -106,68 +108,70 @@ def needs_hand(posting: Posting, facts: NoteFacts | None, *, refusal: str = "") 
 # ---- the steps, in the accounting package's own words -----------------------------------------------
 
 
-def void_words(posting: Posting, facts: NoteFacts | None) -> Words:
+def void_words(posting: Posting, facts: NoteFacts | None, guide: Guide) -> Words:
     """A used credit cannot be voided: allocations come off first, then refunds."""
-    first = f"In Xero open credit note {posting.number} of {posting.company} over {posting.money}."
+    first = f"In {guide.package} open {guide.note} {posting.number} of {posting.company} over {posting.money}."
     off = [
-        f"Next to its allocation of {a.amount} to invoice {a.invoice} ({a.on:%d %b %Y}) click the cross, "
-        f"and confirm. Invoice {a.invoice} is owed again by that amount."
+        f"{unapplied(a, guide)} Invoice {a.invoice} is owed again by that amount."
         for a in (facts.allocations if facts else ())
     ]
     back = [
-        f"Open its refund of {r.amount} ({r.on:%d %b %Y}, reference {r.reference or 'none'}) "
-        "and choose Options, then Remove & Redo."
+        guide.unrefund.format(amount=r.amount, on=f"{r.on:%d %b %Y}", reference=r.reference or "none")
         for r in (facts.refunds if facts else ())
     ]
-    return f"Free credit note {posting.number}, so that it can be voided", [first, *off, *back, AFTERWARDS]
+    return f"Free {guide.note} {posting.number}, so that it can be voided", [first, *off, *back, AFTERWARDS]
 
 
-def refund_words(posting: Posting, facts: NoteFacts | None) -> Words:
+def refund_words(posting: Posting, facts: NoteFacts | None, guide: Guide) -> Words:
     """There is less credit left than went back."""
     number, note = posting.number, facts.number if facts else ""
-    steps = [f"{posting.money} went back to {posting.company}. In Xero open credit note {note}."]
+    steps = [f"{posting.money} went back to {posting.company}. In {guide.package} open {guide.note} {note}."]
     if facts is not None:
         steps.append(f"Of it {facts.remaining} are unused, which is less than what went back.")
         steps += [
-            f"Next to its allocation of {a.amount} to invoice {a.invoice} ({a.on:%d %b %Y}) click the cross, "
-            f"and confirm. Once the refund is there, allocate what is left again."
-            for a in facts.allocations
+            f"{unapplied(a, guide)} Once the refund is there, allocate what is left again." for a in facts.allocations
         ]
-    by_hand = f"By hand: Make a cash refund, {posting.money}, from the clearing account, reference {number}. {BY_HAND}"
-    return f"Make room for a refund of {posting.money} on credit note {note}", [*steps, AFTERWARDS, by_hand]
+    by_hand = f"By hand: {guide.refund.format(amount=posting.money, reference=number)} {BY_HAND}"
+    return f"Make room for a refund of {posting.money} on {guide.note} {note}", [*steps, AFTERWARDS, by_hand]
 
 
-def payment_removal_words(posting: Posting, _: NoteFacts | None) -> Words:
+def unapplied(used: Allocated, guide: Guide) -> str:
+    """How one allocation is taken off."""
+    return guide.unapply.format(amount=used.amount, invoice=used.invoice, on=f"{used.on:%d %b %Y}")
+
+
+def payment_removal_words(posting: Posting, _: NoteFacts | None, guide: Guide) -> Words:
     """A reconciled payment cannot be deleted."""
+    opened = f"In {guide.package} open invoice {posting.number}."
     return f"Take the payment of {posting.money} off PF invoice {posting.number}", [
-        f"The bank took {posting.money} back from {posting.company}. In Xero open invoice {posting.number}.",
-        "Open its payment and choose Options, then Unreconcile.",
-        "Choose Options again, then Remove & Redo. The invoice is then awaiting payment.",
+        f"The bank took {posting.money} back from {posting.company}. {opened}",
+        *guide.unreconcile,
+        "The invoice is then awaiting payment.",
         AFTERWARDS,
     ]
 
 
-def refund_removal_words(posting: Posting, _: NoteFacts | None) -> Words:
+def refund_removal_words(posting: Posting, _: NoteFacts | None, guide: Guide) -> Words:
     """A reconciled refund cannot be deleted."""
     return f"Take back the refund {posting.number}", [
         f"The refund of {posting.money} to {posting.company} failed at the gateway.",
-        f"In Xero search for the reference {posting.number} and open the refund.",
-        "Choose Options, then Unreconcile, then Options again and Remove & Redo.",
+        f"In {guide.package} search for the reference {posting.number} and open the refund.",
+        *guide.unreconcile,
         AFTERWARDS,
     ]
 
 
-def approval_words(posting: Posting, _: NoteFacts | None) -> Words:
+def approval_words(posting: Posting, _: NoteFacts | None, guide: Guide) -> Words:
     """The draft is not there any more, and its number cannot be used twice."""
     return f"Make the credit of {posting.money} for {posting.company}", [
-        f"Draft credit note {posting.number} was deleted in Xero, and then its bank debit settled.",
-        f"In Xero make a credit note for {posting.company} over {posting.money} on the prepayments account, "
-        f"without tax, with the reference {posting.number}, and approve it.",
+        f"Draft {guide.note} {posting.number} was deleted in {guide.package}, and then its bank debit settled.",
+        f"In {guide.package} make a {guide.note} for {posting.company} over {posting.money} on the prepayments "
+        f"account, without tax, with the reference {posting.number}, and approve it.",
         "Then press Done here.",
     ]
 
 
-EXPLAINED: dict[str, Callable[[Posting, NoteFacts | None], Words]] = {
+EXPLAINED: dict[str, Callable[[Posting, NoteFacts | None, Guide], Words]] = {
     Kind.VOID: void_words,
     Kind.REFUND: refund_words,
     Kind.PAYMENT_REMOVAL: payment_removal_words,

@@ -2,20 +2,14 @@
 
 from datetime import datetime
 
-from accounting import promises
+from accounting import lists, promises
 from accounting.downloads import run_download as read_latest
 from accounting.drain import drain_postings as drain
 from accounting.facts import look_at_tasks as look
 from accounting.hand_tasks import LOOK_EVERY
-from accounting.ledgers import open_ledger
-from accounting.models import Download, LedgerAccount, LedgerTaxCode
-from accounting.services import import_lists as replace_lists
-from connections.checks import heed_refusal
-from connections.models import Tier
-from connections.services import connection_for
+from accounting.models import Download
 from merchants.models import Merchant
 from payments.models import Attempt, Payment, Refund
-from wisepay.errors import Disconnected
 from wisepay.outbox import Retry, handler
 
 
@@ -87,29 +81,11 @@ def run_download(*, download_id: int, now: datetime, **_: object) -> None:
 
 @handler("accounting.import_lists")
 def import_lists(*, merchant_id: int, now: datetime, **_: object) -> None:
-    """Read the chart of accounts and the tax codes, so that people can choose."""
-    merchant = Merchant.objects.get(pk=merchant_id)
-    connection = None
-    try:
-        connection = connection_for(merchant, tier=Tier.WISE_PAY)
-        ledger = open_ledger(connection, lane="interactive", now=now)
-        accounts, codes = ledger.read_accounts(), ledger.read_tax_codes()
-    except Disconnected as error:
-        if connection is not None and heed_refusal(connection, now=now):
-            raise Retry("the access token was refused before its time", after=1) from error
-        return
-    replace_lists(
-        merchant,
-        accounts=[
-            LedgerAccount(
-                merchant=merchant,
-                read_at=now,
-                code=a.code,
-                name=a.name,
-                kind=a.kind,
-                takes_payments=a.takes_payments,
-            )
-            for a in accounts
-        ],
-        tax_codes=[LedgerTaxCode(merchant=merchant, read_at=now, code=c.code, name=c.name, rate=c.rate) for c in codes],
-    )
+    """Read what people choose from in the settings."""
+    lists.import_lists(Merchant.objects.get(pk=merchant_id), now=now)
+
+
+@handler("accounting.make_item")
+def make_item(*, merchant_id: int, now: datetime, **_: object) -> None:
+    """Make the item that documents need."""
+    lists.make_item(Merchant.objects.get(pk=merchant_id), now=now)

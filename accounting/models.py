@@ -16,12 +16,13 @@ from wisepay.states import Stateful, known_state
 
 
 class AccountingSettings(models.Model):
-    """Which accounts and tax code a merchant's postings use; codes as the accounting package has them."""
+    """Which accounts, tax code and item a merchant's postings use; codes as the accounting package has them."""
 
     merchant = models.OneToOneField(Merchant, on_delete=models.CASCADE, related_name="accounting_settings")
     clearing_account = models.CharField(max_length=20, blank=True)
     prepayments_account = models.CharField(max_length=20, blank=True)
     tax_code = models.CharField(max_length=60, blank=True)
+    item = models.CharField(max_length=60, blank=True, help_text="What our lines sell, in books that need it.")
     organisation_id = models.CharField(max_length=60, blank=True, help_text="Whose accounts these are.")
 
     def __str__(self) -> str:
@@ -43,15 +44,33 @@ class LedgerAccount(models.Model):
     merchant = models.ForeignKey(Merchant, on_delete=models.CASCADE, related_name="ledger_accounts")
     code = models.CharField(max_length=20)
     name = models.CharField(max_length=160)
+    number = models.CharField(max_length=20, blank=True, help_text="What people know it by.")
     kind = models.CharField(max_length=40)
     takes_payments = models.BooleanField()
+    holds_prepayments = models.BooleanField(default=True)
     read_at = models.DateTimeField()
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["merchant", "code"], name="one_account_per_code")]
 
     def __str__(self) -> str:
-        return f"{self.code} · {self.name}"
+        return f"{self.number} · {self.name}" if self.number else self.name
+
+
+class LedgerItem(models.Model):
+    """Something that the merchant sells, as last read; `account` is the code of its income account."""
+
+    merchant = models.ForeignKey(Merchant, on_delete=models.CASCADE, related_name="ledger_items")
+    code = models.CharField(max_length=60)
+    name = models.CharField(max_length=120)
+    account = models.CharField(max_length=20, blank=True)
+    read_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["merchant", "code"], name="one_item_per_code")]
+
+    def __str__(self) -> str:
+        return self.name
 
 
 class LedgerTaxCode(models.Model):

@@ -1,11 +1,17 @@
-"""The permanent numbers of our documents, made from references; the books refuse a second document of a number."""
+"""The permanent numbers of our documents, made from references; the books refuse a second document of a number.
+
+The shortest field that one of the ledgers has for them holds 21 characters: a prefix of at most six, twelve of the
+reference (60 random bits), and "-2" to "-99".
+"""
 
 from payments.models import Payment, Refund
+
+STEM = 12
 
 
 def invoice_number(payment: Payment) -> str:
     """Of the PF invoice, which is made once."""
-    return f"PF-{payment.reference.upper()}"
+    return f"PF-{_stem(payment)}"
 
 
 def payment_number(payment: Payment, *, nth: int) -> str:
@@ -15,12 +21,16 @@ def payment_number(payment: Payment, *, nth: int) -> str:
 
 def note_number(payment: Payment, *, nth: int) -> str:
     """Of the credit that the `nth` attempt left."""
-    return _numbered(f"PF_CR-{payment.reference.upper()}", nth)
+    return _numbered(f"PF_CR-{_stem(payment)}", nth)
 
 
 def refund_number(refund: Refund) -> str:
     """Of money that went back."""
-    return f"PF_RF-{refund.reference.upper()}"
+    return f"PF_RF-{_stem(refund)}"
+
+
+def _stem(row: Payment | Refund) -> str:
+    return row.reference[:STEM].upper()
 
 
 def _numbered(stem: str, nth: int) -> str:

@@ -7,6 +7,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
 from accounting.models import CreditNote
+from accounting.services import debits_before_books
 from payers.access import PayerRequest, payer_page
 from payments.portal_access import payment_for, visible_payments
 
@@ -36,7 +37,8 @@ def documents(request: PayerRequest, reference: str) -> HttpResponse:
     """The credit notes of one payment, with what is left of them."""
     payment = payment_for(request, reference)
     rows = CreditNote.objects.filter(payment=payment, state__in=WORDS).order_by("pk")
-    context = {"notes": told(rows), "payment": payment}
+    waits = debits_before_books(payment.merchant).filter(payment=payment).exists()
+    context = {"notes": told(rows), "payment": payment, "waits_for_debit": waits}
     is_part = request.headers.get("HX-Request") == "true"
     return render(request, f"portal/documents.html{'#documents' if is_part else ''}", context)
 

@@ -9,23 +9,29 @@ from datetime import datetime
 from django.db import transaction
 
 from accounting.hand_tasks import close_task
+from accounting.ledgers import has_drafts
 from accounting.models import CreditNote, Posting
 from accounting.numbers import invoice_number, note_number, payment_number, refund_number
 from accounting.services import arm_drain
+from merchants.models import Merchant
 from payments.models import Attempt, Payment, Refund
 
 Kind = Posting.Kind
 Papers = dict[str, Posting]
 UNHEARD = ("pending", "rejected")
 HEARD = ("sent", "posted")
+DRAFTING = (Kind.DRAFT_NOTE, Kind.APPROVAL, Kind.REMOVAL)
 BY = "books"
 
 
 def post_debit(attempt: Attempt, *, now: datetime) -> None:
-    """Promise a draft credit note for a bank debit that was submitted and has not ended."""
+    """Promise a draft credit note for a bank debit that was submitted and has not ended.
+
+    Where the books have no drafts nothing is promised before the money has arrived.
+    """
     with transaction.atomic(durable=True):
         payment, current = locked(attempt)
-        if current.state == "processing":
+        if current.state == "processing" and has_drafts(payment.merchant):
             note = promise_note(payment, current, now=now)
             promise(Kind.DRAFT_NOTE, note.number, current, now=now, on=current.submitted_at or now)
             arm_drain(payment.merchant, now=now)
@@ -76,8 +82,8 @@ def post_refund(refund: Refund, *, now: datetime) -> None:
         note = CreditNote.objects.filter(attempt=attempt).first()
         if note is None or note.state in ("removed", "voided"):
             return
-        number = refund_number(current)
-        promise(Kind.REFUND, number, attempt, now=now, on=current.created_at, refund=current)
+        if Kind.REFUND not in papers(refund=current):
+            promise(Kind.REFUND, refund_number(current), attempt, now=now, on=current.created_at, refund=current)
         arm_drain(payment.merchant, now=now)
 
 
@@ -94,6 +100,25 @@ def undo_refund(refund: Refund, *, now: datetime) -> None:
         elif made.state in HEARD:
             promise(Kind.REFUND_REMOVAL, made.number, attempt, now=now, on=now, refund=current)
         arm_drain(payment.merchant, now=now)
+
+
+def forgo_drafts(merchant: Merchant, *, now: datetime) -> None:
+    """The books have no drafts: one that was promised, or made in books that were left since, is not pursued.
+
+    A credit whose money has arrived is made anew, one whose debit failed is none.
+    """
+    waiting = Posting.objects.filter(merchant=merchant, kind__in=DRAFTING, state__in=UNHEARD)
+    with transaction.atomic(durable=True):
+        for posting in waiting.select_related("attempt__payment__merchant", "attempt__payment__company").order_by("pk"):
+            if posting.attempt is None:
+                continue
+            payment, attempt = locked(posting.attempt)
+            cancel(posting, now=now, reason="no drafts in these books")
+            if posting.kind == Kind.APPROVAL:
+                note = promise_note(payment, attempt, now=now)
+                promise(Kind.CREDIT_NOTE, note.number, attempt, now=now, on=payment.paid_at or now)
+            elif posting.kind == Kind.REMOVAL:
+                promise_note(payment, attempt, now=now).move_to("removed", now=now, by=BY, reason="left in other books")
 
 
 # ---- steps of an open transaction, under the payment's lock -----------------------------------------
@@ -170,7 +195,8 @@ def promise_documents(payment: Payment, attempt: Attempt, *, now: datetime) -> N
         if note.state == "rejected":
             note.move_to("pending", now=now, by=BY)
         promise(Kind.CREDIT_NOTE, note.number, attempt, now=now, on=on)
-    promise(Kind.PAYMENT, payment_number(payment, nth=nth_of(note)), attempt, now=now, on=on)
+    if Kind.PAYMENT not in mine:
+        promise(Kind.PAYMENT, payment_number(payment, nth=nth_of(note)), attempt, now=now, on=on)
 
 
 def nth_of(note: CreditNote) -> int:
@@ -180,7 +206,8 @@ def nth_of(note: CreditNote) -> int:
 
 def promise_invoice(payment: Payment, attempt: Attempt, note: CreditNote, *, on: datetime, now: datetime) -> None:
     """The PF invoice, over what this attempt paid: one that is there already gets the new amount."""
-    invoice = promise(Kind.INVOICE, invoice_number(payment), attempt, now=now, on=on)
+    made = payment.postings.filter(kind=Kind.INVOICE).first()
+    invoice = made or promise(Kind.INVOICE, invoice_number(payment), attempt, now=now, on=on)
     changes = Posting.objects.filter(payment=payment, kind=Kind.INVOICE_CHANGE).exclude(state="cancelled")
     latest = changes.order_by("-pk").first() or invoice
     if invoice.state == "cancelled":

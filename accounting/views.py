@@ -14,7 +14,13 @@ from accounting.downloads import suggest_contacts as find_contacts
 from accounting.forms import AccountsForm
 from accounting.hand_tasks import finish_by_hand, open_tasks
 from accounting.models import AccountingSettings, CreditNote, HandTask, Posting
-from accounting.services import retry_postings, save_accounting_settings, waiting_postings
+from accounting.services import (
+    debits_before_books,
+    is_ready,
+    retry_postings,
+    save_accounting_settings,
+    waiting_postings,
+)
 from connections.models import Connection, Tier
 from merchants.access import MerchantRequest, merchant_page
 from merchants.models import Merchant
@@ -89,6 +95,7 @@ def payment_postings(request: MerchantRequest, merchant: Merchant, reference: st
         "tasks": open_tasks(merchant).filter(payment=payment),
         "reason": "" if is_settled else why_waiting(merchant, now=timezone.now()),
         "is_settled": is_settled,
+        "waits_for_debit": debits_before_books(merchant).filter(payment=payment).exists(),
     }
     return render(request, "accounting/payment_postings.html", context)
 
@@ -148,8 +155,14 @@ def waiting_context(merchant: Merchant, *, limit: int) -> dict[str, Any]:
     rows = waiting_postings(merchant)
     count = rows.count()
     reason = why_waiting(merchant, now=timezone.now()) if count else ""
-    tasks = open_tasks(merchant)
-    return {"merchant": merchant, "rows": rows[:limit], "count": count, "reason": reason, "tasks": tasks}
+    return {
+        "merchant": merchant,
+        "rows": rows[:limit],
+        "count": count,
+        "reason": reason,
+        "tasks": open_tasks(merchant),
+        "debits": debits_before_books(merchant).count(),
+    }
 
 
 def why_waiting(merchant: Merchant, *, now: datetime) -> str:
@@ -162,6 +175,8 @@ def why_waiting(merchant: Merchant, *, now: datetime) -> str:
         return "Choose the clearing account, the prepayments account and the tax code first."
     if not chosen.is_for(connection.organisation_id):
         return f"Choose the accounts and the tax code of {connection.organisation_name} first: it is another company."
+    if not is_ready(chosen, connection):
+        return "The item for prepayments is being made, or has to be chosen under Accounts."
     if connection.is_blocked(now) and connection.blocked_until:
         at = connection.blocked_until.astimezone(merchant.zone)
         return f"{connection.last_error}. The next try is at {at:%H:%M:%S}."

@@ -9,15 +9,16 @@ from django.db.models import Q
 from django.urls import reverse
 
 from connections.breaks import break_connection
+from connections.budget import Lane
 from connections.health import Kind, note_accepted, note_unavailable, record_event
 from connections.models import Cause, Connection
-from connections.providers import LABELS, AppGone, RefusedGrant, Tokens, reopen_provider
+from connections.providers import LABELS, PROVIDERS, AppGone, RefusedGrant, reopen_provider
 from connections.tokens import EARLY, doubt_token, fresh_access_token, is_ending, permission_ends_at
 from merchants.models import EventNotification
 from merchants.services import notify_merchant
 from wisepay.errors import Disconnected, Unavailable
 
-CHECK_AFTER = timedelta(seconds=35)  # of silence; with the task's 15 s a break is seen within a minute
+JUST = timedelta(seconds=10)  # so long an answer to work says that the next call would be accepted as well
 BATCH = 500
 
 
@@ -29,12 +30,12 @@ class Verdict:
     reason: str = ""
 
 
-def examine(connection: Connection, *, now: datetime) -> Verdict:
-    """Ask the provider's front door. Costs no call of the organisation's budget. Raises Unavailable."""
+def examine(connection: Connection, *, now: datetime, lane: Lane = "company") -> Verdict:
+    """Ask the provider's front door, which for some costs a call of the organisation's budget. Raises Unavailable."""
     try:
         token = fresh_access_token(connection, now=now)
         provider = reopen_provider(connection.provider, client_id=connection.client_id)
-        found = provider.organisations(Tokens(access=token, refresh="", expires_at=now))
+        is_allowed = provider.allows(token, organisation_id=connection.organisation_id, lane=lane)
     except Disconnected as error:
         return Verdict(Cause.REVOKED, str(error))
     except AppGone as error:
@@ -44,7 +45,7 @@ def examine(connection: Connection, *, now: datetime) -> Verdict:
     except Unavailable as error:
         note_unavailable(connection, error, now=now)
         raise
-    if any(o.id == connection.organisation_id for o in found):
+    if is_allowed:
         return Verdict()
     return Verdict(Cause.DISCONNECTED, "The organisation is not among those that we may open.")
 
@@ -60,8 +61,11 @@ def examine_again(connection: Connection, error: RefusedGrant, *, now: datetime)
 
 
 def verify_connection(connection: Connection, *, now: datetime, by: str = "") -> bool:
-    """Test the token because somebody wants to know, and write down the answer and the time. Raises Unavailable."""
-    verdict = examine(connection, now=now)
+    """Test the token because somebody wants to know, and write down the answer and the time. Raises Unavailable.
+
+    Where asking costs a call, one that just succeeded is the answer.
+    """
+    verdict = Verdict() if was_just_accepted(connection, now=now) else examine(connection, now=now, lane="interactive")
     is_good = verdict.cause is None
     heed_verdict(connection, verdict, now=now)
     with transaction.atomic(durable=True):
@@ -69,6 +73,13 @@ def verify_connection(connection: Connection, *, now: datetime, by: str = "") ->
         kind = Kind.TEST_PASSED if is_good else Kind.TEST_FAILED
         record_event(connection, kind, text=verdict.reason, by=by, now=now)
     return is_good
+
+
+def was_just_accepted(connection: Connection, *, now: datetime) -> bool:
+    """Whether asking again would cost a call and tell nothing new."""
+    if connection.state != "connected" or connection.succeeded_at is None:
+        return False
+    return PROVIDERS[connection.provider].costs and now - connection.succeeded_at < JUST
 
 
 def heed_verdict(connection: Connection, verdict: Verdict, *, now: datetime) -> None:
@@ -101,18 +112,14 @@ def heed_refusal(connection: Connection, *, now: datetime) -> bool:
 
 def due_checks(*, now: datetime) -> list[int]:
     """Connections that nothing was heard of for a while, or whose token ends soon; each is taken by this call."""
-    quiet = now - CHECK_AFTER
-    due = Connection.objects.filter(
-        Q(succeeded_at=None) | Q(succeeded_at__lte=quiet) | Q(access_expires_at__lte=now + EARLY), state="connected"
-    )
-    free = due.filter(Q(checked_at=None) | Q(checked_at__lte=quiet)).order_by("checked_at", "pk")
-    return [pk for pk in free.values_list("pk", flat=True)[:BATCH] if take_check(pk, now=now)]
-
-
-def take_check(pk: int, *, now: datetime) -> bool:
-    """Whether nobody else looks after this connection at the moment."""
-    free = Q(checked_at=None) | Q(checked_at__lte=now - CHECK_AFTER)
-    return bool(Connection.objects.filter(free, pk=pk).update(checked_at=now))
+    due, free = Q(access_expires_at__lte=now + EARLY), Q(checked_at=None)
+    for name, about in PROVIDERS.items():
+        quiet = now - about.quiet
+        due |= Q(provider=name) & (Q(succeeded_at=None) | Q(succeeded_at__lte=quiet))
+        free |= Q(provider=name, checked_at__lte=quiet) | Q(checked_at__lte=now - EARLY)
+    rows = Connection.objects.filter(due, state="connected")
+    keys = rows.filter(free).order_by("checked_at", "pk").values_list("pk", flat=True)[:BATCH]
+    return [pk for pk in keys if rows.filter(free, pk=pk).update(checked_at=now)]
 
 
 def look_after(connection: Connection, *, now: datetime) -> None:
@@ -123,7 +130,8 @@ def look_after(connection: Connection, *, now: datetime) -> None:
     with suppress(Unavailable, Disconnected):
         fresh_access_token(connection, now=now, margin=EARLY)
         connection.refresh_from_db()
-        if connection.succeeded_at is None or connection.succeeded_at <= now - CHECK_AFTER:
+        quiet = now - PROVIDERS[connection.provider].quiet
+        if connection.succeeded_at is None or connection.succeeded_at <= quiet:
             heed_verdict(connection, examine(connection, now=now), now=now)
     connection.refresh_from_db()
     if connection.state == "connected" and is_ending(connection, now=now):

@@ -6,7 +6,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from connections.models import Connection
-from connections.providers import registered
+from connections.providers import PROVIDERS, registered
 from connections.screen import notice_for
 from connections.tokens import is_ending, permission_ends_at
 from merchants.models import Merchant
@@ -14,16 +14,18 @@ from wisepay.doctor import Finding, question, reachable
 
 
 @question
-def provider() -> Iterator[Finding]:
-    """Xero's app is configured and its identity server answers."""
-    apps = registered("xero")
-    if not settings.XERO_CLIENT_ID:
-        yield Finding("xero app", None, "XERO_CLIENT_ID is not set: no merchant can connect Xero")
-        return
-    count = len({app.client_id for app in apps.by_tier.values()})
-    retired = f", {len(apps.retired)} retired" if apps.retired else ""
-    yield Finding("xero app", True, f"{count} for the three tiers{retired}")
-    yield reachable("xero identity", settings.XERO_IDENTITY_URL)
+def providers() -> Iterator[Finding]:
+    """Apps are configured for the accounting packages, and their identity servers answer."""
+    for name, about in PROVIDERS.items():
+        apps = registered(name)
+        if not apps.by_tier["wise_pay"].client_id:
+            words = f"{about.prefix}_CLIENT_ID is not set: no merchant can connect {about.label}"
+            yield Finding(f"{name} app", None, words)
+            continue
+        count = len({app.client_id for app in apps.by_tier.values()})
+        retired = f", {len(apps.retired)} retired" if apps.retired else ""
+        yield Finding(f"{name} app", True, f"{count} for the three tiers{retired}")
+        yield reachable(f"{name} identity", getattr(settings, about.identity))
 
 
 @question
@@ -45,8 +47,9 @@ def finding_about(held: Connection) -> Finding:
             subject, None, f"{of}, no answer since {held.unavailable_since:%Y-%m-%d %H:%M}Z: {held.last_error}"
         )
     apps = registered(held.provider)
+    retired = f"{PROVIDERS[held.provider].prefix}_RETIRED_CLIENTS"
     if held.client_id not in {app.client_id for app in [*apps.by_tier.values(), *apps.retired]}:
-        return Finding(subject, False, f"{of}, but its app {held.client_id} is not set up: XERO_RETIRED_CLIENTS")
+        return Finding(subject, False, f"{of}, but its app {held.client_id} is not set up: {retired}")
     if is_ending(held, now=timezone.now()):
         return Finding(subject, None, f"{of}, but the permission ends on {permission_ends_at(held):%Y-%m-%d}")
     return Finding(subject, True, of)

@@ -35,6 +35,7 @@ log = structlog.get_logger(__name__)
 
 SCRIPT = (Path(__file__).parent / "lua" / "budget.lua").read_text()
 STEP = 0.05  # seconds between two looks of somebody who may wait
+SECOND = 1.2  # seconds for which anybody waits when only the calls of a second are used up: coming back takes longer
 outage = Outage()
 
 
@@ -68,7 +69,8 @@ class Slot:
 def take_call(account: Budgeted, *, lane: Lane, patience: float = 0.0) -> Iterator[Slot]:
     """Hold one place around one call. Raises OutOfBudget when there is none for `lane`.
 
-    `patience` seconds may be waited for one, by web requests only: a worker is told at once when to come back.
+    `patience` seconds may be waited for one, by web requests only: a worker is told at once when to come back, unless
+    that is in the same second.
     """
     place = uuid.uuid4().hex
     slot = Slot()
@@ -90,6 +92,9 @@ def require_room(account: Budgeted, *, lane: Lane) -> None:
         _judge(_ask(account, "room", lane))
     except RedisError:
         return
+    except OutOfBudget as refusal:
+        if refusal.reason != "second":
+            raise
 
 
 def usage_of(account: Budgeted) -> Usage:
@@ -124,7 +129,7 @@ def give_back(account: Budgeted, place: str, slot: Slot) -> None:
 
 def _take(account: Budgeted, place: str, lane: Lane, *, patience: float) -> bool:
     """Take a place; False when it was counted without Valkey. Raises OutOfBudget."""
-    deadline = time.monotonic() + patience
+    began = time.monotonic()
     while True:
         try:
             _judge(_ask(account, "take", place, lane))
@@ -133,7 +138,8 @@ def _take(account: Budgeted, place: str, lane: Lane, *, patience: float) -> bool
             outage.take(account)
             return False
         except OutOfBudget as refusal:
-            if time.monotonic() + min(refusal.retry_after or STEP, STEP) > deadline:
+            longest = max(patience, SECOND if refusal.reason == "second" else 0.0)
+            if time.monotonic() + min(refusal.retry_after or STEP, STEP) > began + longest:
                 raise
             time.sleep(STEP)
         else:

@@ -8,9 +8,9 @@ from connections.budget import Usage
 from connections.governor import usage_of
 from connections.health import KEEP
 from connections.models import Connection, ConnectionEvent
-from connections.providers import LABELS
+from connections.providers import LABELS, registered
 from connections.queues import count_waiting
-from connections.services import tiers_of
+from connections.services import live_connections, tiers_of
 from connections.tokens import is_ending, permission_ends_at
 from merchants.models import Merchant
 
@@ -35,6 +35,11 @@ class Card:
     def minute_left(self) -> int | None:
         """Calls left this minute; all of them where none was counted, nothing where nobody can count."""
         return left(self.usage.minute_left, self.usage.minute_limit, self.usage) if self.usage else None
+
+    @property
+    def has_day_limit(self) -> bool:
+        """Whether the calls of a day are limited at all."""
+        return self.usage is None or self.usage.day_limit > 0
 
     @property
     def day_left(self) -> int | None:
@@ -71,6 +76,15 @@ def cards_of(merchant: Merchant, *, now: datetime) -> list[Card]:
     blank = {"merchant": merchant, "state": "never"}
     rows = [held.get(tier) or Connection(tier=tier, **blank) for tier in tiers_of(merchant)]
     return [card_of(row, waiting=waiting.get(row.tier, 0), now=now) for row in rows]
+
+
+def offered_to(merchant: Merchant) -> dict[str, str]:
+    """The accounting packages that the merchant can choose: the one in use, or those that are set up here."""
+    used = live_connections(merchant).values_list("provider", flat=True).first()
+    if used in LABELS:
+        return {used: LABELS[used]}
+    ready = {name: label for name, label in LABELS.items() if registered(name).by_tier["wise_pay"].client_id}
+    return ready or LABELS
 
 
 def card_of(connection: Connection, *, waiting: int, now: datetime) -> Card:

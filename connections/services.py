@@ -70,6 +70,7 @@ def start_authorisation(merchant: Merchant, *, user: User, tier: str, provider: 
     """Remember the walk and answer the consent page's URL. Raises AuthorisationRefused."""
     if provider not in PROVIDERS:
         raise AuthorisationRefused("We do not know this accounting package.")
+    refuse_second_package(merchant, provider)
     door = open_provider(provider, tier=tier)
     if not door.client_id:
         raise AuthorisationRefused(
@@ -90,15 +91,28 @@ def start_authorisation(merchant: Merchant, *, user: User, tier: str, provider: 
     return door.authorize_url(state=state, challenge=challenge, redirect_uri=redirect_uri(provider))
 
 
-def finish_authorisation(*, user: User, provider: str, state: str, code: str, now: datetime) -> Authorisation:
+def refuse_second_package(merchant: Merchant, provider: str) -> None:
+    """All connections of a merchant belong to one accounting package. Raises AuthorisationRefused."""
+    if other := live_connections(merchant).exclude(provider=provider).first():
+        raise AuthorisationRefused(
+            f"You are connected to {LABELS[other.provider]} ({other.organisation_name}). All connections belong to one "
+            f"company in one accounting package: press “Change company” first to use {LABELS[provider]}."
+        )
+
+
+def finish_authorisation(
+    *, user: User, provider: str, state: str, code: str, now: datetime, company: str = ""
+) -> Authorisation:
     """Use up the state, exchange the code, learn the organisations. Raises AuthorisationRefused, Unavailable.
 
-    With one organisation the connection stands afterwards; with more the person chooses.
+    With one organisation the connection stands afterwards; with more the person chooses. `company` is the one that
+    the browser brought along, for providers that tell it there.
     """
     walk = claim_authorisation(user=user, provider=provider, state=state, now=now)
     try:
         door = reopen_provider(provider, client_id=walk.client_id)
-        tokens = door.exchange(code, verifier=walk.code_verifier.reveal(), redirect_uri=redirect_uri(provider), now=now)
+        verifier, back = walk.code_verifier.reveal(), redirect_uri(provider)
+        tokens = door.exchange(code, verifier=verifier, redirect_uri=back, company=company, now=now)
         found = door.organisations(tokens)
     except RefusedGrant:
         raise AuthorisationRefused("The accounting package refused the code. Please connect again.") from None
@@ -264,7 +278,8 @@ def disconnect(connection: Connection, *, by: str, now: datetime) -> None:
 def shares_access(connection: Connection) -> bool:
     """Whether another tier stands on the same access: a provider has one per app, person and organisation."""
     others = Connection.objects.filter(merchant=connection.merchant_id, state="connected").exclude(pk=connection.pk)
-    return bool(connection.remote_id) and others.filter(remote_id=connection.remote_id).exists()
+    same = {"provider": connection.provider, "client_id": connection.client_id, "remote_id": connection.remote_id}
+    return bool(connection.remote_id) and others.filter(**same).exists()
 
 
 def disconnect_all(merchant: Merchant, *, by: str, now: datetime) -> int:

@@ -9,7 +9,7 @@ from django.db import connection as database
 from connections.breaks import break_connection
 from connections.health import note_unavailable
 from connections.models import Cause, Connection
-from connections.providers import LIVES, AppGone, RefusedGrant, Tokens, reopen_provider
+from connections.providers import PROVIDERS, AppGone, RefusedGrant, Tokens, reopen_provider
 from wisepay.errors import Disconnected, Unavailable
 
 MARGIN = timedelta(seconds=90)  # a token that ends sooner than this is refreshed before it is used
@@ -85,10 +85,11 @@ def store_tokens(connection: Connection, tokens: Tokens, *, now: datetime) -> No
 
 def permission_ends_at(connection: Connection) -> datetime | None:
     """When the refresh token dies if nothing happens, or consent itself does, whichever is first."""
-    life = LIVES.get(connection.provider)
+    about = PROVIDERS.get(connection.provider)
     begun = connection.refreshed_at or connection.connected_at
-    if life is None or begun is None:
+    if about is None or begun is None:
         return None
+    life = about.life
     ends = begun + life.idle
     if life.total and connection.connected_at:
         return min(ends, connection.connected_at + life.total)

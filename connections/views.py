@@ -16,19 +16,23 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from connections import services
 from connections.checks import verify_connection
 from connections.models import Authorisation, Connection
-from connections.providers import LABELS
-from connections.screen import cards_of, history_of, notice_for
+from connections.providers import PROVIDERS
+from connections.screen import cards_of, history_of, notice_for, offered_to
 from merchants.access import MerchantRequest, merchant_page
 from merchants.models import Merchant
 from wisepay.audit import record_request
 from wisepay.errors import Unavailable
 from wisepay.http import SignedIn, never_cached
 
-AUTHORIZE = urlsplit(settings.XERO_AUTHORIZE_URL)
-# Browsers hold a form's redirects to form-action as well, and Xero's consent walks over several of its hosts.
+CONSENT = [urlsplit(getattr(settings, f"{about.prefix}_AUTHORIZE_URL")) for about in PROVIDERS.values()]
+# Browsers hold a form's redirects to form-action as well, and a consent walks over several of its provider's hosts.
 CONNECT_CSP: dict[str, list[str]] = {
     **cast("dict[str, list[str]]", settings.SECURE_CSP),
-    "form-action": [CSP.SELF, f"{AUTHORIZE.scheme}://{AUTHORIZE.netloc}", "https://*.xero.com"],
+    "form-action": [
+        CSP.SELF,
+        *dict.fromkeys(f"{page.scheme}://{page.netloc}" for page in CONSENT),
+        *(about.hosts for about in PROVIDERS.values()),
+    ],
 }
 
 
@@ -50,7 +54,7 @@ def screen(request: MerchantRequest, merchant: Merchant, template: str) -> HttpR
     context = {
         "merchant": merchant,
         "cards": cards,
-        "providers": LABELS,
+        "providers": offered_to(merchant),
         "history": history_of(merchant, now=now),
         "is_live": any(card.is_live for card in cards),
         "is_divided": len(cards) > 1,
@@ -110,6 +114,7 @@ def callback(request: HttpRequest, provider: str) -> HttpResponse:
             provider=provider,
             state=request.GET.get("state", ""),
             code=request.GET.get("code", ""),
+            company=request.GET.get("realmId", ""),
             now=timezone.now(),
         )
     except services.AuthorisationRefused as error:
@@ -185,7 +190,8 @@ def change_company(request: MerchantRequest, merchant: Merchant) -> HttpResponse
     """Leads from one company in the accounting package to another: disconnect all, connect, choose accounts."""
     cards = cards_of(merchant, now=timezone.now())
     live = [card for card in cards if card.is_live]
-    context = {"merchant": merchant, "cards": cards, "live": live, "providers": LABELS, "is_divided": len(cards) > 1}
+    context = {"merchant": merchant, "cards": cards, "live": live, "is_divided": len(cards) > 1}
+    context["providers"] = offered_to(merchant)
     return render(request, "connections/change_company.html", context)
 
 

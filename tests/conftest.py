@@ -8,6 +8,7 @@ from django.core.cache import caches
 from django.test import Client
 from pytest_django import Settings
 
+from accounting.ledgers import LEDGERS
 from connections import governor
 from sandbox.environment import vendor_addresses
 from sandbox.launch import Running
@@ -54,6 +55,12 @@ def world(sandbox: Running, settings: Settings) -> Running:
 def house(db: None, world: Running) -> House:
     """A merchant who is set up in full, with its admin signed in at `house.admin`."""
     return build_house(world)
+
+
+@pytest.fixture(params=sorted(LEDGERS))
+def any_house(request: pytest.FixtureRequest, db: None, world: Running) -> House:
+    """The same, over every accounting package."""
+    return build_house(world, provider=request.param)
 
 
 @pytest.fixture

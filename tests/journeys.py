@@ -16,6 +16,7 @@ from django.utils import timezone
 from accounting.models import CreditNote, Posting
 from connections.models import Connection
 from quotes.models import Callback
+from tests import quickbooks_rows
 from tests.interruptions import Stopped, Stopper
 from tests.people import BODY, WEBHOOK_SECRET, Checkout, House, drain_outbox, merged
 from tests.sandbox.receiver import Receiver
@@ -53,6 +54,8 @@ def payments_of(house: House, stem: str) -> list[tuple[str, float]]:
 
 def rows_of(house: House, kind: str, *, where: str) -> list[dict[str, Any]]:
     """The practice organisation's rows."""
+    if house.connection.provider == "quickbooks":
+        return quickbooks_rows.rows_of(house, kind, where=where)
     headers = {
         "Authorization": f"Bearer {house.connection.access_token.reveal()}",
         "Xero-Tenant-Id": house.connection.organisation_id,
@@ -198,7 +201,7 @@ class Journey:
         assert sum(i["amount_received"] for i in taken) == 62500
         assert len([i for i in taken if i["status"] == "succeeded"]) == 1
         assert (self.opened.payment.state, self.opened.quote.state) == ("succeeded", "paid")
-        stem = self.opened.payment.reference.upper()
+        stem = self.opened.payment.reference[:12].upper()
         assert documents(self.house, "Invoices", "InvoiceNumber", f"PF-{stem}") == [("PAID", 625.0)]
         assert documents(self.house, "CreditNotes", "CreditNoteNumber", f"PF_CR-{stem}") == [("AUTHORISED", 625.0)]
         assert documents(self.house, "Payments", "Reference", f"PF-{stem}") == [("AUTHORISED", 625.0)]

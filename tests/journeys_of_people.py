@@ -212,7 +212,7 @@ class RejectedJourney(DebitJourney):
     def verify(self) -> None:
         assert sum(i["amount_received"] for i in self.house.intents() if i["id"] not in self.before) == 62500
         assert (self.opened.payment.state, self.opened.quote.state) == ("succeeded", "paid")
-        stem = self.opened.payment.reference.upper()
+        stem = self.opened.payment.reference[:12].upper()
         assert documents(self.house, "Invoices", "InvoiceNumber", f"PF-{stem}") == [("PAID", 625.0)]
         assert payments_of(self.house, stem) == [("AUTHORISED", 625.0)]
         notes = [n for n in notes_of(self.house, stem) if n != ("DELETED", 625.0)]
@@ -249,7 +249,7 @@ class ReversedJourney(DebitJourney):
 
     def verify(self) -> None:
         assert (self.opened.payment.state, self.opened.quote.state) == ("reversed", "open")
-        stem = self.opened.payment.reference.upper()
+        stem = self.opened.payment.reference[:12].upper()
         assert documents(self.house, "Invoices", "InvoiceNumber", f"PF-{stem}") == [("AUTHORISED", 625.0)]
         assert payments_of(self.house, stem) == []
         assert notes_of(self.house, stem) == [("VOIDED", 625.0)]
@@ -285,6 +285,6 @@ class RefundJourney(Journey):
         mine = [c for c in self.house.charges() if c["payment_intent"] not in self.before]
         assert (sum(c["amount_captured"] for c in mine), sum(c["amount_refunded"] for c in mine)) == (62500, 20000)
         assert (self.opened.payment.state, self.opened.payment.refunded_amount) == ("succeeded", 20000)
-        [note] = remaining_notes(self.house, self.opened.payment.reference.upper())
+        [note] = remaining_notes(self.house, self.opened.payment.reference[:12].upper())
         assert note == ("AUTHORISED", 425.0)
         assert not OutboxMessage.objects.exclude(state="done").exists()

@@ -19,6 +19,7 @@ from django.test import Client
 from django.utils import timezone
 
 from accounting.handlers import import_lists
+from accounting.models import LedgerAccount, LedgerItem, LedgerTaxCode
 from accounting.services import save_accounting_settings
 from connections import governor
 from connections.models import Connection
@@ -37,6 +38,7 @@ from wisepay.models import User
 
 PASSWORD = "correct-horse-battery"
 WEBHOOK_SECRET = "whsec_practice0secret"
+ZERO_CODES = ("BAS Excluded", "No GST", "Tax Exempt", "Out of Scope", "NON", "No VAT")
 numbers = itertools.count(1000)
 
 BODY: dict[str, Any] = {
@@ -248,9 +250,14 @@ class House:
 
 
 def build_house(
-    world: Running, *, name: str = "Northwind IT", email: str = "admin@northwind-it.example", organisation: str = "au"
+    world: Running,
+    *,
+    name: str = "Northwind IT",
+    email: str = "admin@northwind-it.example",
+    organisation: str = "au",
+    provider: str = "xero",
 ) -> House:
-    """A merchant with Stripe keys, a Xero connection, accounts, the prerequisites and an API key."""
+    """A merchant with Stripe keys, an accounting connection, accounts, the prerequisites and an API key."""
     now = timezone.now()
     merchant = create_merchant(
         name=name, admin_email=email, admin_name="", password=PASSWORD, time_zone="Australia/Sydney"
@@ -268,29 +275,47 @@ def build_house(
         now=now,
     )
     switch_bank_debits(merchant, is_on=True)
-    connect_xero(merchant, user, organisation=organisation)
+    connect(merchant, user, provider=provider, organisation=organisation)
     import_lists(merchant_id=merchant.pk, now=now)
-    save_accounting_settings(
-        merchant, clearing_account="615", prepayments_account="815", tax_code=zero_code(organisation), now=now
-    )
+    save_accounting_settings(merchant, **usual_accounts(merchant), now=now)
     save_integration(integration_of(merchant), is_enabled=True, hosts=["*.orderporter.com"], new_key=True, now=now)
     house = House(world, merchant, user, key)
     house.admin.force_login(user)
     return house
 
 
-def zero_code(organisation: str) -> str:
-    """The 0 % tax code of a practice organisation."""
-    return "BASEXCLUDED" if organisation == "au" else "NONE"
+def usual_accounts(merchant: Merchant) -> dict[str, str]:
+    """The accounts, the 0 % tax code and, where one is needed, the item that every practice organisation has."""
+    accounts = {a.name: a.code for a in LedgerAccount.objects.filter(merchant=merchant)}
+    codes = LedgerTaxCode.objects.filter(merchant=merchant, rate=0, name__in=ZERO_CODES)
+    item = LedgerItem.objects.filter(merchant=merchant, name="Wise-Pay Prepayment").first()
+    return {
+        "clearing_account": accounts["Wise-Pay Clearing"],
+        "prepayments_account": accounts["Wise-Pay Prepayments"],
+        "tax_code": codes.get().code,
+        "item": item.code if item else "",
+    }
 
 
 def connect_xero(merchant: Merchant, user: User, *, organisation: str) -> None:
     """Walk through the practice Xero's consent page."""
-    url = start_authorisation(merchant, user=user, tier="wise_pay", provider="xero", now=timezone.now())
+    connect(merchant, user, provider="xero", organisation=organisation)
+
+
+def connect(merchant: Merchant, user: User, *, provider: str, organisation: str) -> None:
+    """Walk through a practice consent page."""
+    url = start_authorisation(merchant, user=user, tier="wise_pay", provider=provider, now=timezone.now())
     login = f"&auto={organisation}&login_hint={user.email}"
     answer = requests.get(url + login, timeout=10, allow_redirects=False)
     back = parse_qs(urlsplit(answer.headers["Location"]).query)
-    finish_authorisation(user=user, provider="xero", state=back["state"][0], code=back["code"][0], now=timezone.now())
+    finish_authorisation(
+        user=user,
+        provider=provider,
+        state=back["state"][0],
+        code=back["code"][0],
+        company=back.get("realmId", [""])[0],
+        now=timezone.now(),
+    )
 
 
 def drain_outbox(*, at: datetime | None = None, rounds: int = 50) -> int:
@@ -308,10 +333,11 @@ def drain_outbox(*, at: datetime | None = None, rounds: int = 50) -> int:
 
 @contextmanager
 def governed_at(at: datetime | None) -> Iterator[None]:
-    """The call budget's time is `at` for the length of a block."""
-    before = governor.clock
+    """The call budget's time begins at `at` for the length of a block, and goes on from there."""
+    before, began = governor.clock, time.monotonic()
     if at is not None:
-        governor.clock = at.timestamp
+        first = at.timestamp()
+        governor.clock = lambda: first + time.monotonic() - began
     try:
         yield
     finally:

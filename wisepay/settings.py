@@ -201,6 +201,18 @@ XERO_SERVICE_CLIENT_SECRET = env.str("XERO_SERVICE_CLIENT_SECRET", default="")
 # "id=secret,id=secret": apps that make no new connections, while those made with them still live.
 XERO_RETIRED_CLIENTS = env.dict("XERO_RETIRED_CLIENTS", default={})
 XERO_DAY_LIMIT = env.int("XERO_DAY_LIMIT", default=5_000)  # calls a day to one organisation; Xero's Starter tier: 1,000
+INTUIT_AUTHORIZE_URL = env.str("INTUIT_AUTHORIZE_URL", default="https://appcenter.intuit.com/connect/oauth2")
+INTUIT_TOKEN_URL = env.str("INTUIT_TOKEN_URL", default="https://oauth.platform.intuit.com/oauth2/v1/tokens/bearer")
+INTUIT_REVOKE_URL = env.str("INTUIT_REVOKE_URL", default="https://developer.api.intuit.com/v2/oauth2/tokens/revoke")
+INTUIT_API_URL = env.str("INTUIT_API_URL", default="https://quickbooks.api.intuit.com/v3")
+INTUIT_CLIENT_ID = env.str("INTUIT_CLIENT_ID", default="")
+INTUIT_CLIENT_SECRET = env.str("INTUIT_CLIENT_SECRET", default="")
+INTUIT_COMPANY_CLIENT_ID = env.str("INTUIT_COMPANY_CLIENT_ID", default="")
+INTUIT_COMPANY_CLIENT_SECRET = env.str("INTUIT_COMPANY_CLIENT_SECRET", default="")
+INTUIT_SERVICE_CLIENT_ID = env.str("INTUIT_SERVICE_CLIENT_ID", default="")
+INTUIT_SERVICE_CLIENT_SECRET = env.str("INTUIT_SERVICE_CLIENT_SECRET", default="")
+INTUIT_RETIRED_CLIENTS = env.dict("INTUIT_RETIRED_CLIENTS", default={})
+QUICKBOOKS_BATCH = env.int("QUICKBOOKS_BATCH", default=30)  # operations that one batch may hold
 HTTP_TIMEOUT = (3, 20)  # seconds to connect, seconds to answer
 
 _mail = env.email("EMAIL_URL", default="consolemail://")
@@ -250,7 +262,7 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 60,
         "options": {"expires": 60},
     },
-    # A connection is looked at once nothing was heard of it for CHECK_AFTER, so a break shows within a minute.
+    # A connection is looked at once nothing was heard of it for as long as its provider says; see PROVIDERS.
     "check_connections": {
         "task": "connections.tasks.check_connections",
         "schedule": 15,

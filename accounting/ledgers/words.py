@@ -3,24 +3,28 @@
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Protocol
+from typing import Any, Protocol
 
 from wisepay.money import Money
 
 
 @dataclass(frozen=True, slots=True)
 class ContactOrder:
-    """A contact to make; `number` is our own permanent number for it."""
+    """A contact to make; `number` is our own permanent number, `currency` what it is expected to pay in."""
 
     number: str
     name: str
     email: str
     phone: str
+    currency: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class DocumentOrder:
-    """An invoice or credit note of one line to make; `id` names the one that is to be changed instead."""
+    """An invoice or credit note of one line to make; `id` names the one that is to be changed instead.
+
+    `item` is what the line sells, in books that need one; its income account is `account`.
+    """
 
     number: str
     contact_id: str
@@ -31,6 +35,7 @@ class DocumentOrder:
     account: str
     tax_code: str
     id: str = ""
+    item: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +50,15 @@ class NoteOrder:
 
 @dataclass(frozen=True, slots=True)
 class PaymentOrder:
-    """Money received for an invoice, put to `account`."""
+    """Money received for an invoice of a contact, put to `account`."""
 
     number: str
     invoice_number: str
     on: date
     amount: Money
     account: str
+    invoice_id: str = ""
+    contact_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +71,7 @@ class RefundOrder:
     on: date
     amount: Money
     account: str
+    contact_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,20 +140,23 @@ class ContactFacts:
 
 @dataclass(frozen=True, slots=True)
 class Page[T]:
-    """One page of a long list, and how many pages there are."""
+    """One page of a long list, how many pages there are, and the ids of what is there no more."""
 
     rows: tuple[T, ...]
     pages: int
+    gone: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """A line of the chart of accounts."""
+    """A line of the chart of accounts; `code` is what orders name it by, `number` what people know it by."""
 
     code: str
     name: str
     kind: str
     takes_payments: bool
+    holds_prepayments: bool
+    number: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +166,23 @@ class TaxCode:
     code: str
     name: str
     rate: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """Something that the books sell; `account` is the code of its income account."""
+
+    code: str
+    name: str
+    account: str
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """Orders that travel with others of other kinds; `verb` is the one of the ledger's that takes them alone."""
+
+    verb: str
+    orders: list[Any]
 
 
 class Ledger(Protocol):
@@ -168,6 +196,12 @@ class Ledger(Protocol):
 
     batch_size: int
     supports_drafts: bool
+    needs_item: bool
+    mixes_kinds: bool
+
+    def create_together(self, parcels: list[Parcel], *, key: str) -> list[Written]:
+        """Contacts, invoices, credit notes and payments in one call, if none needs another. Where `mixes_kinds`."""
+        ...
 
     def create_contacts(self, orders: list[ContactOrder], *, key: str) -> list[Written]: ...
 
@@ -240,3 +274,11 @@ class Ledger(Protocol):
     def read_accounts(self) -> list[Account]: ...
 
     def read_tax_codes(self) -> list[TaxCode]: ...
+
+    def read_items(self) -> list[Item]:
+        """What a line can sell; nothing unless `needs_item`."""
+        ...
+
+    def make_item(self, name: str, *, account: str, key: str) -> Item:
+        """The item of that name and income account, made if it is not there. Only where `needs_item`."""
+        ...

@@ -5,10 +5,21 @@ from decimal import Decimal
 
 from xero_python.accounting import Contacts, Invoice, Invoices
 
-from accounting.ledgers.words import Account, ContactFacts, ContactOrder, DocumentOrder, Page, TaxCode, Written
+from accounting.ledgers.words import (
+    Account,
+    ContactFacts,
+    ContactOrder,
+    DocumentOrder,
+    Item,
+    Page,
+    Parcel,
+    TaxCode,
+    Written,
+)
 from accounting.ledgers.xero_money import XeroMoney
 from accounting.ledgers.xero_notes import LARGEST_PAGE
 from accounting.ledgers.xero_shapes import bare, contact, document, each, quoted, same, text
+from wisepay.errors import Rejected
 
 
 class XeroLedger(XeroMoney):
@@ -16,6 +27,11 @@ class XeroLedger(XeroMoney):
 
     batch_size = 50
     supports_drafts = True
+    needs_item = False
+    mixes_kinds = False
+
+    def create_together(self, parcels: list[Parcel], *, key: str) -> list[Written]:
+        return [w for parcel in parcels for w in getattr(self, parcel.verb)(parcel.orders, key=f"{key}-{parcel.verb}")]
 
     # ---- contacts -------------------------------------------------------------------------------
 
@@ -91,6 +107,8 @@ class XeroLedger(XeroMoney):
                 name=r.name,
                 kind=text(r.type),
                 takes_payments=bool(r.enable_payments_to_account) or text(r.type) == "BANK",
+                holds_prepayments=text(r.type) != "BANK",
+                number=text(r.code),
             )
             for r in rows
             if text(r.code)
@@ -103,6 +121,12 @@ class XeroLedger(XeroMoney):
             for r in rows
             if text(r.status) == "ACTIVE"
         ]
+
+    def read_items(self) -> list[Item]:
+        return []
+
+    def make_item(self, name: str, *, account: str, key: str) -> Item:
+        raise Rejected("no_item", "Lines of Xero need no item.")
 
 
 def _matching(pairs: "list[tuple[DocumentOrder, Invoice | None]]") -> list[Written]:

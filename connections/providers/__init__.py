@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from django.conf import settings
 from django.utils.module_loading import import_string
 
-PROVIDERS = {"xero": "connections.providers.xero"}
-LABELS = {"xero": "Xero"}
+from connections.budget import Lane
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,45 @@ class Life:
     total: timedelta | None = None
 
 
-LIVES = {"xero": Life(timedelta(days=60)), "quickbooks": Life(timedelta(days=100), timedelta(days=5 * 365))}
+@dataclass(frozen=True, slots=True)
+class About:
+    """A provider: its module, its name for people, the prefix of its settings, the setting of its identity server.
+
+    Its consent walks over `hosts`. After `quiet` of silence it is asked whether we are still welcome; where that
+    `costs` a call of the organisation's budget, an answer to work serves as well.
+    """
+
+    module: str
+    label: str
+    prefix: str
+    identity: str
+    life: Life
+    hosts: str
+    quiet: timedelta = timedelta(seconds=35)  # with the task's 15 s a break is seen within a minute
+    costs: bool = False
+
+
+PROVIDERS = {
+    "xero": About(
+        "connections.providers.xero",
+        "Xero",
+        "XERO",
+        "XERO_IDENTITY_URL",
+        Life(timedelta(days=60)),
+        "https://*.xero.com",
+    ),
+    "quickbooks": About(
+        "connections.providers.quickbooks",
+        "QuickBooks",
+        "INTUIT",
+        "INTUIT_TOKEN_URL",
+        Life(timedelta(days=100), timedelta(days=5 * 365)),
+        "https://*.intuit.com",
+        quiet=timedelta(minutes=5),
+        costs=True,
+    ),
+}
+LABELS = {name: about.label for name, about in PROVIDERS.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +108,11 @@ class Provider(Protocol):
         """Where the person's browser goes to consent."""
         ...
 
-    def exchange(self, code: str, *, verifier: str, redirect_uri: str, now: datetime) -> Tokens:
-        """Tokens for a code. Raises RefusedGrant or MissingScopes."""
+    def exchange(self, code: str, *, verifier: str, redirect_uri: str, company: str, now: datetime) -> Tokens:
+        """Tokens for a code. Raises RefusedGrant or MissingScopes.
+
+        `company` is the one that the browser brought along, where the provider tells it there.
+        """
         ...
 
     def refresh(self, refresh_token: str, *, now: datetime) -> Tokens:
@@ -82,29 +123,45 @@ class Provider(Protocol):
         """What this authorisation gave access to. Raises RefusedGrant."""
         ...
 
+    def allows(self, access_token: str, *, organisation_id: str, lane: Lane) -> bool:
+        """Whether we may still open the organisation. Raises RefusedGrant when the token itself is refused."""
+        ...
+
     def disconnect(self, access_token: str, *, remote_id: str) -> None:
         """Give the access back; already gone is fine."""
         ...
 
 
-class Registered(Protocol):
-    """The apps that an operator configured for one provider."""
+class Registered:
+    """The apps that an operator configured for one provider, under the `prefix` of its settings."""
+
+    def __init__(self, prefix: str) -> None:
+        self.prefix = prefix
 
     @property
     def by_tier(self) -> dict[str, App]:
         """The app with which each tier makes new connections; a client id of "" where none is set."""
-        ...
+        first, company, service = (self._app(kind) for kind in ("", "COMPANY_", "SERVICE_"))
+        return {
+            "wise_pay": first,
+            "company": company if company.client_id else first,
+            "service": service if service.client_id else first,
+        }
 
     @property
     def retired(self) -> list[App]:
         """Apps that only serve the connections that they made."""
-        ...
+        found: dict[str, str] = getattr(settings, f"{self.prefix}_RETIRED_CLIENTS")
+        return [App(client_id, secret) for client_id, secret in found.items()]
+
+    def _app(self, kind: str) -> App:
+        names = (f"{self.prefix}_{kind}CLIENT_ID", f"{self.prefix}_{kind}CLIENT_SECRET")
+        return App(*(getattr(settings, name) for name in names))
 
 
 def registered(name: str) -> Registered:
     """The apps of the provider called `name`. Raises KeyError."""
-    found: Callable[[], Registered] = import_string(f"{PROVIDERS[name]}.Apps")
-    return found()
+    return Registered(PROVIDERS[name].prefix)
 
 
 def open_provider(name: str, *, tier: str) -> Provider:
@@ -124,5 +181,5 @@ def reopen_provider(name: str, *, client_id: str) -> Provider:
 
 def provider_as(name: str, app: App) -> Provider:
     """The provider, as that app."""
-    make: Callable[[App], Provider] = import_string(f"{PROVIDERS[name]}.Door")
+    make: Callable[[App], Provider] = import_string(f"{PROVIDERS[name].module}.Door")
     return make(app)

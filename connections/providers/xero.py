@@ -6,40 +6,23 @@ Source: developer.xero.com, OAuth 2.0 "standard authorization code flow" and "to
 import base64
 import binascii
 import json
-from datetime import datetime, timedelta
-from typing import Any, NoReturn
+from datetime import UTC, datetime, timedelta
+from typing import Any
 from urllib.parse import urlencode
 
-import requests
 from django.conf import settings
 
+from connections.budget import Lane
 from connections.providers import App, MissingScopes, Organisation, RefusedGrant, Tokens
+from connections.providers.calls import ask, ask_for_tokens, json_of
 from wisepay.errors import Unavailable
 
+LABEL = "Xero"
 SCOPES = (
     "openid profile email offline_access accounting.invoices accounting.payments accounting.contacts "
     "accounting.settings.read"
 )
 NEEDED = [scope for scope in SCOPES.split() if scope.startswith(("accounting.", "offline_"))]
-
-
-class Apps:
-    """The apps of the settings."""
-
-    @property
-    def by_tier(self) -> dict[str, App]:
-        first = App(settings.XERO_CLIENT_ID, settings.XERO_CLIENT_SECRET)
-        company = App(settings.XERO_COMPANY_CLIENT_ID, settings.XERO_COMPANY_CLIENT_SECRET)
-        service = App(settings.XERO_SERVICE_CLIENT_ID, settings.XERO_SERVICE_CLIENT_SECRET)
-        return {
-            "wise_pay": first,
-            "company": company if company.client_id else first,
-            "service": service if service.client_id else first,
-        }
-
-    @property
-    def retired(self) -> list[App]:
-        return [App(client_id, secret) for client_id, secret in settings.XERO_RETIRED_CLIENTS.items()]
 
 
 class Door:
@@ -61,9 +44,9 @@ class Door:
         }
         return f"{settings.XERO_AUTHORIZE_URL}?{urlencode(query)}"
 
-    def exchange(self, code: str, *, verifier: str, redirect_uri: str, now: datetime) -> Tokens:
+    def exchange(self, code: str, *, verifier: str, redirect_uri: str, company: str, now: datetime) -> Tokens:
         form = {"grant_type": "authorization_code", "code": code, "redirect_uri": redirect_uri}
-        body = self._ask({**form, "code_verifier": verifier})
+        body = self._tokens({**form, "code_verifier": verifier})
         # An answer that does not say what was granted granted all.
         granted = str(body.get("scope", SCOPES)).split()
         if missing := [scope for scope in NEEDED if scope not in granted]:
@@ -71,55 +54,35 @@ class Door:
         return tokens_of(body, now=now)
 
     def refresh(self, refresh_token: str, *, now: datetime) -> Tokens:
-        return tokens_of(self._ask({"grant_type": "refresh_token", "refresh_token": refresh_token}), now=now)
+        return tokens_of(self._tokens({"grant_type": "refresh_token", "refresh_token": refresh_token}), now=now)
 
     def organisations(self, tokens: Tokens) -> list[Organisation]:
         query = {"authEventId": tokens.authorisation_id} if tokens.authorisation_id else {}
-        answer = self._call("GET", settings.XERO_CONNECTIONS_URL, token=tokens.access, params=query)
+        answer = ask(LABEL, "GET", settings.XERO_CONNECTIONS_URL, token=tokens.access, params=query)
         if answer.status_code == 401:
             raise RefusedGrant("Xero does not accept the new token")
         try:
             return [
                 Organisation(id=str(r["tenantId"]), name=str(r["tenantName"]), remote_id=str(r["id"]))
-                for r in _json(answer)
+                for r in json_of(LABEL, answer)
                 if r.get("tenantType") == "ORGANISATION"
             ]
         except (KeyError, TypeError, AttributeError) as error:
             raise Unavailable("Xero's list of organisations could not be read") from error
 
+    def allows(self, access_token: str, *, organisation_id: str, lane: Lane) -> bool:
+        found = self.organisations(Tokens(access=access_token, refresh="", expires_at=datetime.max.replace(tzinfo=UTC)))
+        return any(organisation.id == organisation_id for organisation in found)
+
     def disconnect(self, access_token: str, *, remote_id: str) -> None:
-        answer = self._call("DELETE", f"{settings.XERO_CONNECTIONS_URL}/{remote_id}", token=access_token)
+        answer = ask(LABEL, "DELETE", f"{settings.XERO_CONNECTIONS_URL}/{remote_id}", token=access_token)
         if answer.status_code not in (204, 401, 403, 404):
             raise Unavailable(f"Xero answered {answer.status_code} to the disconnection")
 
-    def _ask(self, form: dict[str, str]) -> dict[str, Any]:
+    def _tokens(self, form: dict[str, str]) -> dict[str, Any]:
         """One call of the token endpoint. Raises RefusedGrant."""
         url = f"{settings.XERO_IDENTITY_URL}/connect/token"
-        answer = self._call("POST", url, data=form, auth=(self.app.client_id, self.app.secret))
-        if not answer.ok:
-            refuse(_error_code(answer))
-        body = _json(answer)
-        if not isinstance(body, dict):
-            raise Unavailable("Xero's tokens could not be read")
-        return body
-
-    def _call(self, method: str, url: str, *, token: str = "", **kwargs: Any) -> requests.Response:
-        """One HTTP call, no retries. Raises Unavailable for weather."""
-        headers = {"Accept": "application/json"}
-        if token:
-            headers["Authorization"] = f"Bearer {token}"
-        try:
-            answer = requests.request(method, url, headers=headers, timeout=settings.HTTP_TIMEOUT, **kwargs)
-        except requests.RequestException as error:
-            raise Unavailable(f"Xero does not answer ({type(error).__name__})") from error
-        if answer.status_code == 429 or answer.status_code >= 500:
-            pause = answer.headers.get("Retry-After", "")
-            raise Unavailable(
-                f"Xero answered {answer.status_code}",
-                retry_after=float(pause) if pause.isdigit() else None,
-                maybe_done=answer.status_code != 429,
-            )
-        return answer
+        return ask_for_tokens(LABEL, url, form, client_id=self.app.client_id, secret=self.app.secret)
 
 
 def tokens_of(body: dict[str, Any], *, now: datetime) -> Tokens:
@@ -133,33 +96,6 @@ def tokens_of(body: dict[str, Any], *, now: datetime) -> Tokens:
         )
     except (KeyError, TypeError, ValueError) as error:
         raise Unavailable("Xero's tokens could not be read") from error
-
-
-def _json(answer: requests.Response) -> Any:
-    """The body, when it is what was promised."""
-    try:
-        if answer.ok:
-            return answer.json()
-    except ValueError:
-        pass
-    raise Unavailable(f"Xero answered {answer.status_code} with something that is not JSON")
-
-
-def refuse(code: str) -> NoReturn:
-    """Raise what a refusal means: only `invalid_grant` speaks of the merchant's grant.
-
-    A wrong client secret or a proxy's page is our operator's trouble and ends by itself.
-    """
-    if code == "invalid_grant":
-        raise RefusedGrant(code)
-    raise Unavailable(f"Xero refused our app ({code})")
-
-
-def _error_code(answer: requests.Response) -> str:
-    try:
-        return str(answer.json().get("error", "refused"))
-    except (ValueError, AttributeError):
-        return "refused"
 
 
 def _claims(token: str) -> dict[str, Any]:

@@ -15,8 +15,9 @@ from pytest_django import Settings
 from connections.models import Authorisation, Connection, LinkedOrganisation
 from connections.services import switch_multi_connection
 from merchants.models import Membership, Merchant
+from sandbox.launch import Running
 from tests.connections.walk import CALLBACK, HERE, come_back, consent, set_out
-from tests.people import PASSWORD, House
+from tests.people import PASSWORD, House, build_house
 from wisepay.models import User
 
 ADMIN = "admin@kauri-it.example"
@@ -25,10 +26,46 @@ REFUSED, AWAY = "refused the code", "does not answer at the moment"
 GOOD_TOKENS = {"access_token": "a", "refresh_token": "r", "expires_in": 1800, "token_type": "Bearer"}
 
 
+@dataclass(frozen=True)
+class Side:
+    """One provider of the practice world: its journals for tokens and for companies, and a second app of ours."""
+
+    provider: str
+    other: str
+    prefix: str
+    tokens: str
+    companies: str
+    app: str
+    second_app: tuple[str, str]
+
+
+SIDES = {
+    "xero": Side(
+        "xero",
+        "quickbooks",
+        "XERO",
+        "xero-oauth",
+        "xero-identity",
+        "sandbox-client",
+        ("sandbox-client-2", "sandbox-secret-2"),
+    ),
+    "quickbooks": Side(
+        "quickbooks",
+        "xero",
+        "INTUIT",
+        "quickbooks-oauth",
+        "quickbooks",
+        "sandbox-intuit",
+        ("sandbox-intuit-2", "sandbox-intuit-secret-2"),
+    ),
+}
+
+
 @dataclass
 class Scene:
     """A merchant that is connected to nothing, whose admin went to the consent page; and one that is connected."""
 
+    side: Side
     mine: House
     theirs: House
     settings: Settings
@@ -36,14 +73,18 @@ class Scene:
 
     def brought(self, *organisations: str, **changes: Any) -> dict[str, Any]:
         """What the browser brings of a walk on which access was allowed."""
-        return consent(set_out(self.mine), *(organisations or ("nz",)), login=ADMIN) | changes
+        return consent(self.set_out(self.mine), *(organisations or ("nz",)), login=ADMIN) | changes
 
-    def back(self, brought: dict[str, Any], *, client: Client | None = None, provider: str = "xero") -> HttpResponse:
+    def set_out(self, house: House, *, tier: str = "wise_pay") -> str:
+        """Somebody goes to the consent page; its URL."""
+        return set_out(house, tier=tier, provider=self.side.provider)
+
+    def back(self, brought: dict[str, Any], *, client: Client | None = None, provider: str = "") -> HttpResponse:
         """The browser comes back."""
-        return come_back(client or self.mine.admin, brought, provider=provider)
+        return come_back(client or self.mine.admin, brought, provider=provider or self.side.provider)
 
     def back_while(self, service: str, kind: str, **fault: Any) -> HttpResponse:
-        """It comes back while Xero is in trouble."""
+        """It comes back while the provider is in trouble."""
         brought = self.brought()
         with self.mine.world.faulty(service, kind, times=None, **fault):
             return self.back(brought)
@@ -90,18 +131,19 @@ class Scene:
         self.back(self.brought())
         switch_multi_connection(self.mine.merchant, is_on=True, now=timezone.now())
         self.remember()
-        return self.back(consent(set_out(self.mine, tier="company"), "us", login=ADMIN))
+        return self.back(consent(self.set_out(self.mine, tier="company"), "us", login=ADMIN))
 
     def tier_switched_off(self) -> HttpResponse:
         """The tier of the walk is gone when it ends."""
         switch_multi_connection(self.mine.merchant, is_on=True, now=timezone.now())
-        brought = consent(set_out(self.mine, tier="company"), "nz", login=ADMIN)
+        brought = consent(self.set_out(self.mine, tier="company"), "nz", login=ADMIN)
         switch_multi_connection(self.mine.merchant, is_on=False, now=timezone.now())
         return self.back(brought)
 
     def change_app(self, client_id: str, secret: str) -> None:
         """An operator changes the app."""
-        self.settings.XERO_CLIENT_ID, self.settings.XERO_CLIENT_SECRET = client_id, secret
+        setattr(self.settings, f"{self.side.prefix}_CLIENT_ID", client_id)
+        setattr(self.settings, f"{self.side.prefix}_CLIENT_SECRET", secret)
 
     def remember(self) -> None:
         """What is stored now must be all that is stored in the end."""
@@ -143,7 +185,7 @@ STATES: dict[str, tuple[Callable[[Scene], HttpResponse], str]] = {
     "a state of a colleague": (lambda s: s.back(s.brought(), client=s.colleague()), AGAIN),
     "a state of another merchant": (lambda s: s.back(s.brought(), client=s.theirs.admin), AGAIN),
     "a state of somebody who belongs nowhere": (lambda s: s.back(s.brought(), client=s.somebody("a@b.example")), AGAIN),
-    "a state of Xero at QuickBooks": (lambda s: s.back(s.brought(), provider="quickbooks"), AGAIN),
+    "a state of one package at the other": (lambda s: s.back(s.brought(), provider=s.side.other), AGAIN),
     "a state at a package that we do not know": (lambda s: s.back(s.brought(), provider="myob"), AGAIN),
 }
 CODES: dict[str, tuple[Callable[[Scene], HttpResponse], str]] = {
@@ -152,18 +194,17 @@ CODES: dict[str, tuple[Callable[[Scene], HttpResponse], str]] = {
     "an invented code": (lambda s: s.back(s.brought(code="x" * 43)), REFUSED),
     "a code of ten thousand letters": (lambda s: s.back(s.brought(code="x" * 10_000)), REFUSED),
     "a code that was used": (lambda s: s.back(s.replayed()), REFUSED),
-    "a code of an earlier walk of mine": (lambda s: s.back(s.brought() | {"code": s.brought()["code"]}), REFUSED),
     "a code of somebody else's walk": (
-        lambda s: s.back(s.brought() | {"code": consent(set_out(s.theirs), "us")["code"]}),
+        lambda s: s.back(s.brought() | {"code": consent(s.set_out(s.theirs), "us")["code"]}),
         REFUSED,
     ),
     "a code that is too old": (lambda s: s.back_after(lambda: s.mine.world.advance(301)), REFUSED),
     "a code for an app that was taken away": (
-        lambda s: s.back_after(lambda: s.change_app("sandbox-client-2", "sandbox-secret-2")),
+        lambda s: s.back_after(lambda: s.change_app(*s.side.second_app)),
         "is no longer set up",
     ),
     "a code while our secret is wrong": (
-        lambda s: s.back_after(lambda: s.change_app("sandbox-client", "nonsense")),
+        lambda s: s.back_after(lambda: s.change_app(s.side.app, "nonsense")),
         AWAY,
     ),
 }
@@ -181,55 +222,41 @@ ANSWERS: dict[str, tuple[Callable[[Scene], HttpResponse], str]] = {
     "an app that Xero does not accept": (lambda s: s.back(s.brought(error="unauthorized_client")), "tell our support"),
     "an error that nobody knows": (lambda s: s.back(s.brought(error="<script>x</script>")), "You can try again"),
     "less access than is needed": (
-        lambda s: s.back_while("xero-oauth", "status", status=200, body=GOOD_TOKENS | {"scope": "openid email"}),
+        lambda s: s.back_while(s.side.tokens, "status", status=200, body=GOOD_TOKENS | {"scope": "openid email"}),
         "less than Wise-Pay needs",
     ),
 }
 COMPANIES: dict[str, tuple[Callable[[Scene], HttpResponse], str]] = {
     "a company of another merchant": (lambda s: s.back(s.brought("au")), "already linked to another merchant"),
     "another company than the other connections": (lambda s: s.other_company(), "is another company than"),
-    "no company": (
-        lambda s: s.back_while("xero-identity", "status", status=200, body=[]),
-        "No organisation was chosen",
-    ),
-    "a company that is none": (
-        lambda s: s.back_while(
-            "xero-identity", "status", status=200, body=[{"tenantType": "PRACTICE", "id": "1", "tenantId": "2"}]
-        ),
-        "No organisation was chosen",
-    ),
-    "a list that is none": (lambda s: s.back_while("xero-identity", "status", status=200, body={"rows": 1}), AWAY),
-    "a company without an id": (
-        lambda s: s.back_while("xero-identity", "status", status=200, body=[{"tenantType": "ORGANISATION"}]),
-        AWAY,
-    ),
-    "a list that our new token may not see": (lambda s: s.back_while("xero-identity", "status", status=401), REFUSED),
-    "a list that fails": (lambda s: s.back_while("xero-identity", "status", status=500), AWAY),
-    "a list of HTML": (lambda s: s.back_while("xero-identity", "html", status=200), AWAY),
-    "a list that never comes": (lambda s: s.back_while("xero-identity", "timeout", seconds=30), AWAY),
+    "a list that is none": (lambda s: s.back_while(s.side.companies, "status", status=200, body={"rows": 1}), AWAY),
+    "a list that our new token may not see": (lambda s: s.back_while(s.side.companies, "status", status=401), REFUSED),
+    "a list that fails": (lambda s: s.back_while(s.side.companies, "status", status=500), AWAY),
+    "a list of HTML": (lambda s: s.back_while(s.side.companies, "html", status=200), AWAY),
+    "a list that never comes": (lambda s: s.back_while(s.side.companies, "timeout", seconds=30), AWAY),
 }
 TOKENS: dict[str, tuple[Callable[[Scene], HttpResponse], str]] = {
-    "tokens refused": (lambda s: s.back_while("xero-oauth", "status", status=400), REFUSED),
+    "tokens refused": (lambda s: s.back_while(s.side.tokens, "status", status=400), REFUSED),
     "tokens for another app": (
-        lambda s: s.back_while("xero-oauth", "status", status=401, body={"error": "invalid_client"}),
+        lambda s: s.back_while(s.side.tokens, "status", status=401, body={"error": "invalid_client"}),
         AWAY,
     ),
-    "too many tokens": (lambda s: s.back_while("xero-oauth", "status", status=429), AWAY),
-    "tokens that fail": (lambda s: s.back_while("xero-oauth", "status", status=500), AWAY),
-    "tokens of HTML": (lambda s: s.back_while("xero-oauth", "html", status=200), AWAY),
-    "tokens behind a proxy's page": (lambda s: s.back_while("xero-oauth", "html", status=403), AWAY),
-    "tokens that are a list": (lambda s: s.back_while("xero-oauth", "status", status=200, body=[1]), AWAY),
+    "too many tokens": (lambda s: s.back_while(s.side.tokens, "status", status=429), AWAY),
+    "tokens that fail": (lambda s: s.back_while(s.side.tokens, "status", status=500), AWAY),
+    "tokens of HTML": (lambda s: s.back_while(s.side.tokens, "html", status=200), AWAY),
+    "tokens behind a proxy's page": (lambda s: s.back_while(s.side.tokens, "html", status=403), AWAY),
+    "tokens that are a list": (lambda s: s.back_while(s.side.tokens, "status", status=200, body=[1]), AWAY),
     "an access token alone": (
-        lambda s: s.back_while("xero-oauth", "status", status=200, body={"access_token": "a", "expires_in": 1800}),
+        lambda s: s.back_while(s.side.tokens, "status", status=200, body={"access_token": "a", "expires_in": 1800}),
         AWAY,
     ),
     "a life that is no number": (
-        lambda s: s.back_while("xero-oauth", "status", status=200, body=GOOD_TOKENS | {"expires_in": "soon"}),
+        lambda s: s.back_while(s.side.tokens, "status", status=200, body=GOOD_TOKENS | {"expires_in": "soon"}),
         AWAY,
     ),
-    "a connection that is cut before the tokens": (lambda s: s.back_while("xero-oauth", "drop_before"), AWAY),
-    "a connection that is cut after them": (lambda s: s.back_while("xero-oauth", "drop_after"), AWAY),
-    "tokens that never come": (lambda s: s.back_while("xero-oauth", "timeout", seconds=30), AWAY),
+    "a connection that is cut before the tokens": (lambda s: s.back_while(s.side.tokens, "drop_before"), AWAY),
+    "a connection that is cut after them": (lambda s: s.back_while(s.side.tokens, "drop_after"), AWAY),
+    "tokens that never come": (lambda s: s.back_while(s.side.tokens, "timeout", seconds=30), AWAY),
 }
 PEOPLE: dict[str, tuple[Callable[[Scene], HttpResponse], str]] = {
     "somebody who is no admin any more": (
@@ -242,18 +269,64 @@ PEOPLE: dict[str, tuple[Callable[[Scene], HttpResponse], str]] = {
     ),
     "a tier that was switched off": (lambda s: s.tier_switched_off(), "is switched off"),
 }
-CASES = STATES | CODES | ANSWERS | COMPANIES | TOKENS | PEOPLE
+Cases = dict[str, tuple[Callable[[Scene], HttpResponse], str]]
+XERO_ONLY: Cases = {
+    "a code of an earlier walk of mine": (lambda s: s.back(s.brought() | {"code": s.brought()["code"]}), REFUSED),
+    "no company": (
+        lambda s: s.back_while(s.side.companies, "status", status=200, body=[]),
+        "No organisation was chosen",
+    ),
+    "a company that is none": (
+        lambda s: s.back_while(
+            "xero-identity", "status", status=200, body=[{"tenantType": "PRACTICE", "id": "1", "tenantId": "2"}]
+        ),
+        "No organisation was chosen",
+    ),
+    "a company without an id": (
+        lambda s: s.back_while(s.side.companies, "status", status=200, body=[{"tenantType": "ORGANISATION"}]),
+        AWAY,
+    ),
+}
+NONE_CHOSEN = "No organisation was chosen"
+# Intuit tells the company in the browser, so whatever a browser can say must be met.
+QUICKBOOKS_ONLY: Cases = {
+    "no company": (lambda s: s.back({k: v for k, v in s.brought().items() if k != "realmId"}), NONE_CHOSEN),
+    "an empty company": (lambda s: s.back(s.brought(realmId="")), NONE_CHOSEN),
+    "a company that is a path": (lambda s: s.back(s.brought(realmId="1/../../query")), NONE_CHOSEN),
+    "a company of ten thousand digits": (lambda s: s.back(s.brought(realmId="9" * 10_000)), NONE_CHOSEN),
+    "a company of other digits": (lambda s: s.back(s.brought(realmId="\u0661\u0662")), NONE_CHOSEN),
+    "a company that was not allowed": (lambda s: s.back(s.brought(realmId="9341452000000001")), REFUSED),
+    "a company of another merchant that was not allowed": (
+        lambda s: s.back(s.brought(realmId=s.theirs.connection.organisation_id)),
+        REFUSED,
+    ),
+    "a company that is nobody's": (lambda s: s.back(s.brought(realmId="123")), REFUSED),
+    "a company without a name": (
+        lambda s: s.back_while(s.side.companies, "status", status=200, body={"CompanyInfo": {}}),
+        AWAY,
+    ),
+}
+CASES: Cases = STATES | CODES | ANSWERS | COMPANIES | TOKENS | PEOPLE
+CASES_OF = {"xero": CASES | XERO_ONLY, "quickbooks": CASES | QUICKBOOKS_ONLY}
+ALL = [(provider, name) for provider, cases in CASES_OF.items() for name in cases]
 
 
 @pytest.fixture
-def scene(house: House, settings: Settings) -> Iterator[Scene]:
+def provider(request: pytest.FixtureRequest) -> str:
+    """Which package the walk leads to; Xero where a test does not say."""
+    return str(getattr(request, "param", "xero"))
+
+
+@pytest.fixture
+def scene(db: None, world: Running, settings: Settings, provider: str) -> Iterator[Scene]:
     settings.HTTP_TIMEOUT = (1, 0.3)
+    house = build_house(world, provider=provider)
     merchant = Merchant.objects.create(name="Kauri IT", time_zone="UTC")
     user = User.objects.create_user(ADMIN, PASSWORD)
     Membership.objects.create(merchant=merchant, user=user, role="admin")
     mine = House(house.world, merchant, user, "")
     mine.admin.force_login(user)
-    found = Scene(mine, house, settings)
+    found = Scene(SIDES[provider], mine, house, settings)
     found.remember()
     with nothing_is_stored_but(found):
         yield found
@@ -268,19 +341,19 @@ def nothing_is_stored_but(scene: Scene) -> Iterator[None]:
 
 
 def test_there_are_forty_of_them() -> None:
-    assert len(CASES) >= 40
+    assert min(len(cases) for cases in CASES_OF.values()) >= 40
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize(("provider", "name"), ALL, indirect=["provider"])
 def test_it_connects_nothing_and_says_what_to_do(scene: Scene, name: str) -> None:
-    act, words = CASES[name]
+    act, words = CASES_OF[scene.side.provider][name]
     answer = act(scene)
     text = answer.content.decode()
     assert answer.status_code == 400, text
     assert "Nothing was connected" in text
     assert words in text
     assert "no-store" in answer["Cache-Control"]
-    for secret in ("<script>x", "Traceback", "sandbox-secret"):
+    for secret in ("<script>x", "Traceback", "sandbox-secret", "sandbox-intuit-secret"):
         assert secret not in text
 
 
@@ -294,6 +367,7 @@ def test_without_a_session_it_leads_to_the_sign_in(scene: Scene, who: str) -> No
     assert answer["Location"].startswith(f"/accounts/login/?next={CALLBACK}")
 
 
+@pytest.mark.parametrize("provider", SIDES, indirect=True)
 def test_the_same_walk_untouched_connects(scene: Scene) -> None:
     answer = scene.back(scene.brought())
     assert (answer.status_code, answer["Location"]) == (302, scene.mine.url(HERE))

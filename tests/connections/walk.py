@@ -1,4 +1,4 @@
-"""A browser's walk to the practice Xero's consent page and back to our callback."""
+"""A browser's walk to a practice consent page and back to our callback."""
 
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
@@ -16,9 +16,9 @@ HERE = "configure/accounting-connections/"
 CALLBACK = "/oauth/xero/callback"
 
 
-def set_out(house: House, client: Client | None = None, *, tier: str = "wise_pay") -> str:
+def set_out(house: House, client: Client | None = None, *, tier: str = "wise_pay", provider: str = "xero") -> str:
     """Press Connect; answers the consent page's URL."""
-    answer = (client or house.admin).post(house.url(f"{HERE}{tier}/connect"), {"provider": "xero"})
+    answer = (client or house.admin).post(house.url(f"{HERE}{tier}/connect"), {"provider": provider})
     assert answer.status_code == 302, answer.content
     return str(answer["Location"])
 
@@ -33,7 +33,7 @@ def consent(url: str, *organisations: str, login: str = "admin@northwind-it.exam
 
 
 def come_back(client: Client, brought: dict[str, Any], *, provider: str = "xero") -> HttpResponse:
-    """Open the callback with what Xero gave the browser."""
+    """Open the callback with what the provider gave the browser."""
     answer = client.get(f"/oauth/{provider}/callback", brought)
     assert isinstance(answer, HttpResponse)
     return answer

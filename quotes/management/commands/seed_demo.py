@@ -14,7 +14,8 @@ from django.utils import timezone
 from accounting.services import save_accounting_settings
 from connections.checks import verify_connection
 from connections.models import Connection
-from connections.services import finish_authorisation, start_authorisation
+from connections.providers import PROVIDERS
+from connections.services import disconnect_all, finish_authorisation, start_authorisation
 from merchants.models import EventNotification, Merchant, PayNowLink
 from merchants.services import create_merchant, enable_events, generate_paynow_link
 from payments.accounts import save_gateway_account, switch_bank_debits
@@ -28,7 +29,10 @@ from wisepay.models import User
 EMAIL, PASSWORD = "admin@northwind-it.example", "practice-makes-perfect"
 NAME, ORGANISATION = "Northwind IT", "au"
 STRIPE_SECRET, STRIPE_PUBLISHABLE = "sk_test_northwind0demo", "pk_test_northwind0demo"
-ACCOUNTS = {"clearing_account": "615", "prepayments_account": "815", "tax_code": "BASEXCLUDED"}
+ACCOUNTS = {
+    "xero": {"clearing_account": "615", "prepayments_account": "815", "tax_code": "BASEXCLUDED"},
+    "quickbooks": {"clearing_account": "10", "prepayments_account": "13", "tax_code": "3", "item": "3"},
+}
 
 
 class Command(BaseCommand):
@@ -38,6 +42,8 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--json", type=Path, help="write the API key and the sign-in there")
+        told = "the accounting package; without it the one of an earlier start, else Xero"
+        parser.add_argument("--accounting", choices=sorted(PROVIDERS), help=told)
 
     def handle(self, *_: Any, **options: Any) -> None:
         if not settings.DEMO:
@@ -48,12 +54,13 @@ class Command(BaseCommand):
         admin = User.objects.get(email=EMAIL)
         open_gates(merchant, admin)
         connect_stripe(merchant)
-        connect_xero(merchant, admin)
+        accounting = connect_books(merchant, admin, wanted=options["accounting"])
         integration = enable_cpq(merchant)
         if options["json"]:
             made = {
                 "cpq_api_key": integration.api_key.reveal(),
                 "merchant": {"email": EMAIL, "password": PASSWORD, "reference": merchant.reference},
+                "accounting": accounting,
             }
             options["json"].write_text(json.dumps(made))
         self.stdout.write(f"{merchant.name} is ready")
@@ -94,16 +101,20 @@ def connect_stripe(merchant: Merchant) -> None:
     switch_bank_debits(merchant, is_on=True)
 
 
-def connect_xero(merchant: Merchant, admin: User) -> None:
-    """The walk through the practice Xero's consent page, and the accounts that postings use."""
+def connect_books(merchant: Merchant, admin: User, *, wanted: str | None) -> str:
+    """The walk through the practice consent page, and the accounts that postings use; answers the provider."""
     held = Connection.objects.filter(merchant=merchant, tier="wise_pay").first()
-    if held is not None and is_working(held):
-        return
-    url = start_authorisation(merchant, user=admin, tier="wise_pay", provider="xero", now=timezone.now())
+    provider = wanted or (held.provider if held else "xero")
+    if held is not None and held.provider == provider and is_working(held):
+        return provider
+    disconnect_all(merchant, by="demo", now=timezone.now())
+    url = start_authorisation(merchant, user=admin, tier="wise_pay", provider=provider, now=timezone.now())
     answer = requests.get(f"{url}&auto={ORGANISATION}", timeout=settings.HTTP_TIMEOUT, allow_redirects=False)
-    back = parse_qs(urlsplit(answer.headers["Location"]).query)
-    finish_authorisation(user=admin, provider="xero", state=back["state"][0], code=back["code"][0], now=timezone.now())
-    save_accounting_settings(merchant, **ACCOUNTS, now=timezone.now())
+    back = {name: values[0] for name, values in parse_qs(urlsplit(answer.headers["Location"]).query).items()}
+    told = {"state": back["state"], "code": back["code"], "company": back.get("realmId", "")}
+    finish_authorisation(user=admin, provider=provider, **told, now=timezone.now())
+    save_accounting_settings(merchant, **ACCOUNTS[provider], now=timezone.now())
+    return provider
 
 
 def is_working(held: Connection) -> bool:

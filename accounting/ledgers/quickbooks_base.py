@@ -1,0 +1,134 @@
+"""What every half of the QuickBooks ledger stands on: batches judged one by one, queries, pages."""
+
+import math
+import uuid
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from django.conf import settings
+
+from accounting.ledgers.quickbooks_client import THROTTLED, Client, part
+from accounting.ledgers.quickbooks_shapes import Row, one_of
+from accounting.ledgers.quickbooks_words import explained
+from accounting.ledgers.words import Written
+from connections.budget import Budgeted, Lane
+from wisepay.errors import Unavailable
+
+LARGEST_PAGE = 1000
+STALE = 5010
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """One operation of a batch: `operation` is create, update or delete; `number` is what we call its document."""
+
+    number: str
+    entity: str
+    body: Row
+    operation: str = "create"
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What QuickBooks said of one operation: the object, or a fault."""
+
+    row: Row
+    code: int = 0
+    refusal: str = ""
+
+    def written(self, number: str) -> Written:
+        """The same in the door's words."""
+        return (
+            Written(number, refusal=self.refusal) if self.refusal else Written(number, id=str(self.row.get("Id", "")))
+        )
+
+
+class QuickBooksCompany:
+    """One company's API."""
+
+    def __init__(self, access_token: str, account: Budgeted, *, lane: Lane) -> None:
+        self._client = Client(access_token, account, lane=lane)
+        self.batch_size = settings.QUICKBOOKS_BATCH
+
+    def _do(self, acts: list[Act], *, key: str) -> list[Said]:
+        """The acts in one batch; their answers, in order."""
+        asked = [{"bId": str(n), "operation": a.operation, a.entity: a.body} for n, a in enumerate(acts)]
+        said = {str(answer.get("bId")): answer for answer in self._client.batch({"BatchItemRequest": asked}, key=key)}
+        if len(said) != len(acts):
+            raise Unavailable("QuickBooks answered another number of elements than were sent")
+        return [said_of(said.get(str(n), {}), act.entity) for n, act in enumerate(acts)]
+
+    def _write(self, acts: list[Act], *, key: str) -> list[Written]:
+        """The same in the door's words."""
+        return [said.written(act.number) for act, said in zip(acts, self._do(acts, key=key), strict=True)]
+
+    def _change(self, read: Callable[[], list[Act]], *, key: str) -> list[Written]:
+        """Acts on what is there. What somebody else changed at the same moment is read again and tried once more."""
+        acts = read()
+        said = self._do(acts, key=key)
+        if not any(s.code == STALE for s in said):
+            return [s.written(a.number) for a, s in zip(acts, said, strict=True)]
+        fresh = {act.number: act for act in read()}
+        stale = [fresh[a.number] for a, s in zip(acts, said, strict=True) if s.code == STALE and a.number in fresh]
+        again = dict(zip((a.number for a in stale), self._do(stale, key=f"{key}-2"), strict=True)) if stale else {}
+        return [again.get(a.number, s).written(a.number) for a, s in zip(acts, said, strict=True)]
+
+    def _rows(self, entity: str, where: str = "") -> list[Row]:
+        """Objects of one kind, up to a page of them."""
+        found: list[Row] = self._client.query(select(entity, where)).get(entity, [])
+        return found
+
+    def _by(self, entity: str, field: str, values: Iterable[str]) -> dict[str, Row]:
+        """Objects by one of their fields; nothing is asked about nothing."""
+        wanted = [value for value in dict.fromkeys(values) if value]
+        rows = self._rows(entity, one_of(field, wanted)) if wanted else []
+        return {str(row.get(field, "")): row for row in rows}
+
+    def _rows_of_all(self, wheres: dict[str, str]) -> dict[str, list[Row]]:
+        """Objects of several kinds, up to a page of each, in one call."""
+        found = self._ask_all({entity: select(entity, where) for entity, where in wheres.items()})
+        return {entity: rows.get(entity, []) for entity, rows in found.items()}
+
+    def _page(self, entity: str, where: str, page: int) -> tuple[list[Row], int]:
+        """One page of a long list and how many there are, in one call: a query alone does not tell the number."""
+        begin = (page - 1) * LARGEST_PAGE + 1
+        asked = {"rows": select(entity, where, begin=begin), "count": select(entity, where, what="COUNT(*)", begin=0)}
+        found = self._ask_all(asked)
+        total = int(part(found, "count", "totalCount"))
+        return found["rows"].get(entity, []), max(1, math.ceil(total / LARGEST_PAGE))
+
+    def _ask_all(self, queries: dict[str, str]) -> dict[str, dict[str, Any]]:
+        """Several queries in one call; the answers by the queries' names. Raises Unavailable when one failed."""
+        asked = [{"bId": name, "Query": text} for name, text in queries.items()]
+        answers = self._client.batch({"BatchItemRequest": asked}, key=f"wp-{uuid.uuid4()}")
+        found = {str(answer.get("bId")): part(answer, "QueryResponse") for answer in answers}
+        return {name: part(found, name) for name in queries}
+
+
+def select(entity: str, where: str = "", *, begin: int = 1, what: str = "*") -> str:
+    """A query in the order of ids, which a page needs; without `begin` of everything."""
+    condition = ["WHERE", where] if where else []
+    page = ["ORDERBY Id STARTPOSITION", str(begin), "MAXRESULTS", str(LARGEST_PAGE)] if begin else []
+    return " ".join(["SELECT", what, "FROM", entity, *condition, *page])
+
+
+def said_of(answer: dict[str, Any], entity: str) -> Said:
+    """One element of a batch's answer. Raises Unavailable when it is weather: then nobody knows of the rest either."""
+    faults = (answer.get("Fault") or {}).get("Error") or []
+    if faults:
+        code = code_of(faults[0])
+        if code in THROTTLED or code >= 10_000:
+            raise Unavailable("QuickBooks had trouble of its own")
+        told = "; ".join(str(f.get("Detail") or f.get("Message") or "") for f in faults)
+        return Said({}, code=code, refusal=explained(code, told))
+    row = answer.get(entity)
+    if not isinstance(row, dict) or not row.get("Id"):
+        raise Unavailable("QuickBooks' answer could not be read")
+    return Said(row)
+
+
+def code_of(fault: dict[str, Any]) -> int:
+    """A fault's number; 0 for one that has none."""
+    text = str(fault.get("code", ""))
+    return int(text) if text.isdecimal() else 0

@@ -1,0 +1,28 @@
+"""QuickBooks' refusals in words that a bookkeeper understands. Source: developer.intuit.com, "Error codes"."""
+
+GONE = (
+    "Something that this needs was deleted or made inactive in QuickBooks: the customer, the item or an account. Make "
+    "it active again there, or choose another one under Accounts"
+)
+CLOSED = (
+    "The books are closed for this day in QuickBooks. Move the closing date (Account and settings, Advanced), and retry"
+)
+MEANING = {
+    500: "QuickBooks does not allow this here",
+    610: GONE,
+    2500: GONE,
+    5010: "Somebody changed this in QuickBooks at the same moment. Retry",
+    6140: "Another document in QuickBooks has this number already, and it is another amount or customer",
+    6190: "The company's QuickBooks subscription has ended or is suspended",
+    6200: CLOSED,
+    6210: CLOSED,
+    6240: "A customer, vendor or employee in QuickBooks has this name already: rename it, or link the payer to it",
+    6430: "The account is of the wrong type. Choose another one under Accounts",
+}
+
+
+def explained(code: int, detail: str) -> str:
+    """What a fault means, with QuickBooks' own words after it."""
+    said = " ".join(detail.split()).rstrip(".") or "no reason"
+    meaning = MEANING.get(code)
+    return f"{meaning}. (QuickBooks {code}: {said}.)" if meaning else f"{said}. (QuickBooks {code}.)"

@@ -1,0 +1,84 @@
+"""What people choose from in the settings, read from the books: accounts, tax codes and items."""
+
+from collections.abc import Callable
+from datetime import datetime
+
+from django.urls import reverse
+
+from accounting.ledgers import open_ledger
+from accounting.ledgers.words import Ledger
+from accounting.models import AccountingSettings, LedgerAccount, LedgerItem, LedgerTaxCode
+from accounting.services import ITEM_NAME, use_item
+from accounting.services import import_lists as replace_lists
+from connections.checks import heed_refusal
+from connections.models import Tier
+from connections.services import connection_for
+from merchants.models import EventNotification, Merchant
+from merchants.services import notify_merchant
+from wisepay.errors import Disconnected, Rejected
+from wisepay.outbox import Retry
+
+
+def import_lists(merchant: Merchant, *, now: datetime) -> None:
+    """Read the chart of accounts, the tax codes and the items. Raises Unavailable, Rejected or Retry."""
+    at_the_books(merchant, read, now=now)
+
+
+def make_item(merchant: Merchant, *, now: datetime) -> None:
+    """Make the item that our lines sell, and use it. Raises Unavailable or Retry."""
+    at_the_books(merchant, make, now=now)
+
+
+def at_the_books(merchant: Merchant, work: Callable[[Merchant, Ledger, datetime], None], *, now: datetime) -> None:
+    """Do what a person waits for. A broken connection does nothing; raises Retry for a token that has to be renewed."""
+    connection = None
+    try:
+        connection = connection_for(merchant, tier=Tier.WISE_PAY)
+        work(merchant, open_ledger(connection, lane="interactive", now=now), now)
+    except Disconnected as error:
+        if connection is not None and heed_refusal(connection, now=now):
+            raise Retry("the access token was refused before its time", after=1) from error
+
+
+def read(merchant: Merchant, ledger: Ledger, now: datetime) -> None:
+    """Read and keep the lists."""
+    accounts, codes, items = ledger.read_accounts(), ledger.read_tax_codes(), ledger.read_items()
+    of = {"merchant": merchant, "read_at": now}
+    replace_lists(
+        merchant,
+        accounts=[
+            LedgerAccount(
+                code=a.code,
+                number=a.number,
+                name=a.name[:160],
+                kind=a.kind,
+                takes_payments=a.takes_payments,
+                holds_prepayments=a.holds_prepayments,
+                **of,
+            )
+            for a in accounts
+        ],
+        tax_codes=[LedgerTaxCode(code=c.code, name=c.name[:120], rate=c.rate, **of) for c in codes],
+        items=[LedgerItem(code=i.code, name=i.name[:120], account=i.account, **of) for i in items],
+    )
+
+
+def make(merchant: Merchant, ledger: Ledger, now: datetime) -> None:
+    """Make and use the item; a refusal is told to the merchant's people, who can choose another one."""
+    chosen = AccountingSettings.objects.filter(merchant=merchant).first()
+    if chosen is None or chosen.item or not ledger.needs_item:
+        return
+    try:
+        made = ledger.make_item(ITEM_NAME, account=chosen.prepayments_account, key=f"item-{chosen.pk}-{now:%H%M%S%f}")
+    except Rejected as error:
+        notify_merchant(
+            merchant,
+            event=EventNotification.Event.POSTING_REFUSED,
+            key=f"item:{chosen.pk}:{now.isoformat()}",
+            title=f"The item “{ITEM_NAME}” was refused by the accounting package",
+            body=f"{error.message} Choose an item under Accounts.",
+            path=reverse("accounting:accounts", args=[merchant.reference]),
+            now=now,
+        )
+        return
+    use_item(merchant, LedgerItem(code=made.code, name=made.name, account=made.account), now=now)

@@ -1,0 +1,111 @@
+"""Bank debits where the books have no drafts: nothing before the money has arrived, then what a card leaves."""
+
+from collections.abc import Callable
+
+import pytest
+from django.utils import timezone
+
+from accounting.handlers import import_lists
+from accounting.models import AccountingSettings, CreditNote, Posting
+from accounting.promises import post_debit
+from accounting.services import save_accounting_settings
+from connections.services import disconnect_all
+from tests.accounting.debits import come_again, submit
+from tests.people import House, build_house, connect, usual_accounts
+
+Drain = Callable[..., int]
+SAYS = b"will be booked when the debit settles"
+DOCUMENTS = {"invoice": "posted", "credit_note": "posted", "payment": "posted"}
+
+
+@pytest.fixture
+def house(db: None, world: object) -> House:
+    """A merchant whose books are QuickBooks'."""
+    return build_house(world, provider="quickbooks")  # type: ignore[arg-type]
+
+
+def change_to_quickbooks(house: House) -> None:
+    """Disconnect Xero, connect QuickBooks, choose its accounts."""
+    disconnect_all(house.merchant, by="admin", now=timezone.now())
+    connect(house.merchant, house.user, provider="quickbooks", organisation="au")
+    import_lists(merchant_id=house.merchant.pk, now=timezone.now())
+    save_accounting_settings(house.merchant, **usual_accounts(house.merchant), now=timezone.now())
+
+
+def test_a_submitted_debit_is_not_booked_and_the_pages_say_when_it_will_be(house: House, drain: Drain) -> None:
+    drain()
+    before = len(house.world.journal("quickbooks"))
+    debit = submit(house)
+    drain()
+    assert len(house.world.journal("quickbooks")) == before
+    assert not Posting.objects.filter(attempt=debit.attempt).exists()
+    reference = debit.payment.reference
+    assert SAYS in house.admin.get(house.url(f"postings/of/{reference}")).content
+    assert SAYS in house.admin.get(house.url("postings/waiting")).content
+
+
+def test_a_debit_that_settles_leaves_what_a_card_leaves(house: House, drain: Drain) -> None:
+    debit = submit(house)
+    drain()
+    debit.settle()
+    drain()
+    assert debit.states == DOCUMENTS
+    assert (debit.note.state, debit.note.remaining) == ("approved", 62500)
+    assert SAYS not in house.admin.get(house.url("postings/waiting")).content
+
+
+def test_a_debit_that_fails_leaves_nothing(house: House, drain: Drain) -> None:
+    drain()
+    before = len(house.world.journal("quickbooks"))
+    debit = submit(house)
+    drain()
+    debit.fail()
+    drain()
+    assert len(house.world.journal("quickbooks")) == before
+    assert not Posting.objects.exists()
+    assert not CreditNote.objects.exists()
+
+
+def test_a_debit_that_is_taken_back_after_it_settled_leaves_an_open_invoice(house: House, drain: Drain) -> None:
+    debit = submit(house)
+    debit.settle()
+    drain()
+    debit.reverse()
+    drain()
+    assert debit.states == DOCUMENTS | {"void": "posted", "payment_removal": "posted"}
+    assert debit.note.state == "voided"
+
+
+def test_a_settled_debit_is_refunded_out_of_its_memo(house: House, drain: Drain) -> None:
+    debit = submit(house)
+    debit.settle()
+    drain()
+    debit.refund(10000)
+    drain()
+    assert debit.states["refund"] == "posted"
+    assert debit.note.remaining == 52500
+
+
+@pytest.mark.parametrize("end", ["settle", "fail"])
+@pytest.mark.parametrize("is_in_xero", [True, False])
+def test_a_draft_under_way_when_the_merchant_changes_to_quickbooks_ends_well(
+    db: None, world: object, drain: Drain, end: str, is_in_xero: bool
+) -> None:
+    house = build_house(world)  # type: ignore[arg-type]
+    drain()
+    debit = submit(house)
+    post_debit(debit.attempt, now=timezone.now())
+    if is_in_xero:
+        drain()
+    assert debit.note.state == ("draft" if is_in_xero else "pending")
+    change_to_quickbooks(house)
+    drain()
+    getattr(debit, end)()
+    drain()
+    come_again("accounting.post_payment" if end == "settle" else "accounting.drop_debit")
+    drain()
+    assert not Posting.objects.exclude(state__in=Posting.OVER).exists()
+    settled = {kind: state for kind, state in debit.states.items() if kind in DOCUMENTS}
+    assert (debit.note.state, settled) == (("approved", DOCUMENTS) if end == "settle" else ("removed", {}))
+    if end == "settle":
+        assert AccountingSettings.objects.get().item
