@@ -62,7 +62,7 @@ def payer_page[**P](
             _look_through(asked, asked.seeing)
         else:
             asked.payer, asked.person = payer_of(asked.user), asked.user
-            unfinished = completion_path(asked.user, request.get_full_path() if request.method == "GET" else PORTAL)
+            unfinished = completion_path(asked.payer, request.get_full_path() if request.method == "GET" else PORTAL)
             if unfinished:
                 return redirect(unfinished)
             asked.accesses = accesses_of(asked.user)
@@ -115,9 +115,9 @@ def access_of(request: PayerRequest, reference: str) -> PayerAccess:
     raise Http404
 
 
-def completion_path(user: User, next_path: str = "") -> str:
+def completion_path(payer: Payer | None, next_path: str = "") -> str:
     """Where an invited payer has to go before anything else, and from there to `next_path`; empty for all others."""
-    if not Payer.objects.filter(user=user, state="invited").exists():
+    if payer is None or payer.state != "invited":
         return ""
     query = urlencode({"next": next_path}) if next_path else ""
     return reverse("payers:welcome_details") + (f"?{query}" if query else "")

@@ -1,4 +1,4 @@
-"""What a payer's bank disputes: written down, and followed when it takes the money back for good."""
+"""What a payer's bank disputes: written down, and followed when it takes the money, or gives it back after all."""
 
 from datetime import datetime
 
@@ -8,6 +8,7 @@ from payments import following
 from payments.gateways import DisputeFacts, open_gateway
 from payments.models import Attempt, Dispute
 from payments.outcomes import reverse_attempt
+from wisepay import outbox
 from wisepay.errors import Rejected, Unavailable
 
 
@@ -46,6 +47,8 @@ def record_dispute(attempt: Attempt, facts: DisputeFacts, *, now: datetime) -> N
             tell_of_dispute(attempt, facts, now=now)
         if is_final(attempt, facts):
             reverse_attempt(attempt, reason=f"dispute:{facts.reason}", now=now)
+        if facts.status == "won":
+            outbox.put(f"dispute:{dispute.pk}:won", "payments.restore_payment", dispute_id=dispute.pk)
 
 
 def is_final(attempt: Attempt, facts: DisputeFacts) -> bool:

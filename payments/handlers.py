@@ -6,8 +6,9 @@ from payments import following, letters
 from payments.disputes import reread_disputes
 from payments.gateways import open_gateway
 from payments.methods import reread_method
-from payments.models import Attempt, GatewayAccount, Refund, SavedMethod, Setup
+from payments.models import Attempt, Dispute, GatewayAccount, Refund, SavedMethod, Setup
 from payments.refunds import look_up_refund, reread_refunds
+from payments.restoring import restore_payment as restore
 from payments.services import cancel_attempt, conclude, look_up_attempt
 from payments.setups import cancel_setup, look_up_setup
 from wisepay import outbox
@@ -119,6 +120,16 @@ def read_disputes(*, account_id: int, intent_id: str, now: datetime, **_: object
     if attempt.is_live:
         look_up_attempt(attempt, now=now)
     reread_disputes(attempt, now=now)
+
+
+@handler("payments.restore_payment")
+def restore_payment(*, dispute_id: int, now: datetime, **_: object) -> None:
+    """Let a payment be paid again whose dispute was won; come back while somebody is paying it."""
+    dispute = Dispute.objects.select_related("attempt__payment__merchant", "attempt__payment__company").get(
+        pk=dispute_id
+    )
+    if not restore(dispute, now=now):
+        raise Retry("somebody is paying it again", after=pause(dispute.state_at, now=now))
 
 
 @handler("payments.read_method")

@@ -32,6 +32,7 @@ WANTED = (
     "charge.dispute.created",
     "charge.dispute.updated",
     "charge.dispute.closed",
+    "charge.dispute.funds_reinstated",
     "payment_method.detached",
     "payment_method.automatically_updated",
     "mandate.updated",

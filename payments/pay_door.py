@@ -1,5 +1,8 @@
 """The small JSON door that Pay Now's script talks to: start, ask again, give up."""
 
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -22,45 +25,47 @@ from payments.visitors import acting_access, kept_method, next_page, visitor_of
 from wisepay.errors import Unavailable
 from wisepay.http import client_ip, never_cached
 
+type Talk = Attempt | Setup
+type Step = Callable[..., Outcome | None]
 MOVED_ON = ("already_paid", "amount_changed")
 
 
-@never_cached
-@require_POST
-def create_attempt(request: HttpRequest, reference: str) -> HttpResponse:
-    """Try to charge what the payer agreed to, once."""
-    payment = payment_by_reference(reference)
-    form = AttemptForm(request.POST)
-    if not form.is_valid():
-        return JsonResponse({"status": "invalid", "errors": form.errors.get_json_data()}, status=422)
-    now = timezone.now()
-    try:
-        person, choice = read_order(request, payment, form)
-        attempt = start_attempt(payment, amount=form.cleaned_data["amount"], choice=choice, person=person, now=now)
-    except CannotPay as error:
-        return refused(payment, error)
-    except Unavailable:
-        return silent()
-    return answer(request, payment, attempt, run_attempt(attempt, now=timezone.now()))
+@dataclass(frozen=True, slots=True)
+class Orders:
+    """What the page can order of one kind of talk; `asks` are fields of the form that only its start knows."""
+
+    form: type[AttemptForm]
+    asks: Sequence[str]
+    start: Callable[..., Talk]
+    find: Callable[[Payment, str], Talk]
+    run: Step
+    look_up: Step
+    cancel: Step
+
+
+CANCEL = partial(cancel_attempt, by="payer")
+CHARGING = Orders(AttemptForm, ("amount",), start_attempt, attempt_of, run_attempt, look_up_attempt, CANCEL)
+SAVING = Orders(SetupForm, (), start_setup, setup_of, run_setup, look_up_setup, cancel_setup)
 
 
 @never_cached
 @require_POST
-def create_setup(request: HttpRequest, reference: str) -> HttpResponse:
-    """Save a method for a quote that only recurs; nothing is charged."""
+def create(request: HttpRequest, reference: str, orders: Orders) -> HttpResponse:
+    """Charge what the payer agreed to, or save a method, once."""
     payment = payment_by_reference(reference)
-    form = SetupForm(request.POST)
+    form = orders.form(request.POST)
     if not form.is_valid():
         return JsonResponse({"status": "invalid", "errors": form.errors.get_json_data()}, status=422)
     now = timezone.now()
+    asked = {name: form.cleaned_data[name] for name in orders.asks}
     try:
         person, choice = read_order(request, payment, form)
-        setup = start_setup(payment, choice=choice, person=person, now=now)
+        talk = orders.start(payment, choice=choice, person=person, now=now, **asked)
     except CannotPay as error:
         return refused(payment, error)
     except Unavailable:
         return silent()
-    return answer(request, payment, setup, run_setup(setup, now=timezone.now()))
+    return answer(request, payment, talk, orders.run(talk, now=timezone.now()))
 
 
 def read_order(request: HttpRequest, payment: Payment, form: AttemptForm) -> tuple[Person, Choice]:
@@ -96,51 +101,28 @@ def silent() -> JsonResponse:
 
 @never_cached
 @require_POST
-def check_attempt(request: HttpRequest, reference: str, attempt_ref: str) -> HttpResponse:
+def check(request: HttpRequest, reference: str, talk_ref: str, orders: Orders) -> HttpResponse:
     """Ask the gateway again, after 3-D Secure or while the page waits."""
     payment = payment_by_reference(reference)
-    attempt = attempt_of(payment, attempt_ref)
-    outcome = look_up_attempt(attempt, now=timezone.now()) if attempt.is_live else None
-    return answer(request, payment, attempt, outcome)
+    talk = orders.find(payment, talk_ref)
+    outcome = orders.look_up(talk, now=timezone.now()) if talk.is_live else None
+    return answer(request, payment, talk, outcome)
 
 
 @never_cached
 @require_POST
-def check_setup(request: HttpRequest, reference: str, setup_ref: str) -> HttpResponse:
-    """The same for a method that is being saved."""
-    payment = payment_by_reference(reference)
-    setup = setup_of(payment, setup_ref)
-    outcome = look_up_setup(setup, now=timezone.now()) if setup.is_live else None
-    return answer(request, payment, setup, outcome)
-
-
-@never_cached
-@require_POST
-def stop_attempt(request: HttpRequest, reference: str, attempt_ref: str) -> HttpResponse:
-    """Give up an attempt that waits for the payer's bank."""
-    attempt = attempt_of(payment_by_reference(reference), attempt_ref)
+def stop(request: HttpRequest, reference: str, talk_ref: str, orders: Orders) -> HttpResponse:
+    """Give up what waits for the payer's bank."""
+    talk = orders.find(payment_by_reference(reference), talk_ref)
     try:
-        if attempt.is_live:
-            cancel_attempt(attempt, by="payer", now=timezone.now())
+        if talk.is_live:
+            orders.cancel(talk, now=timezone.now())
     except Unavailable:
         pass  # the page shows what is known: it is still being processed
     return redirect("payments:pay", reference)
 
 
-@never_cached
-@require_POST
-def stop_setup(request: HttpRequest, reference: str, setup_ref: str) -> HttpResponse:
-    """Give up a setup that waits for the payer's bank."""
-    setup = setup_of(payment_by_reference(reference), setup_ref)
-    try:
-        if setup.is_live:
-            cancel_setup(setup, now=timezone.now())
-    except Unavailable:
-        pass  # as above
-    return redirect("payments:pay", reference)
-
-
-def answer(request: HttpRequest, payment: Payment, talk: Attempt | Setup, outcome: Outcome | None) -> JsonResponse:
+def answer(request: HttpRequest, payment: Payment, talk: Talk, outcome: Outcome | None) -> JsonResponse:
     """How the talk stands, for the page's script: a status and, where one is due, the next step."""
     body: dict[str, Any] = {"status": talk.state, "attempt": talk_path(payment, talk, "check")}
     is_settling = isinstance(talk, Attempt) and talk.is_settling

@@ -154,7 +154,7 @@ def checkout(request: HttpRequest, reference: str) -> HttpResponse:
     if visitor is None or is_closed(payment, attempts[0] if attempts else None):
         return redirect("payments:pay", reference)
     here = reverse("payments:checkout", args=[reference])
-    unfinished = completion_path(visitor.user, here) if visitor.is_signed_in else ""
+    unfinished = completion_path(getattr(visitor.user, "payer", None), here) if visitor.is_signed_in else ""
     if unfinished:
         return redirect(unfinished)
     context = {

@@ -43,14 +43,14 @@ def first_keys(
         if within is not None:
             looked_at = rows.annotate(sort_key=sort_key(name, rank), day=shown_at()).order_by(*order)
             rows = Payment.objects.filter(pk__in=looked_at.values("pk")[:within])
-        ordered = narrow(rows).annotate(sort_key=sort_key(name, rank), day=shown_at()).order_by(*order)
-        branches.append(ordered.values_list("pk", "sort_key", "day")[:stop])
+        branches.append(narrow(rows).annotate(sort_key=sort_key(name, rank), day=shown_at()).order_by(*order))
     if not branches:
         return []
     if len(branches) == 1:
-        return [row[0] for row in branches[0]]
+        return list(branches[0].values_list("pk", flat=True)[:stop])
+    merged = [rows.values_list("pk", "sort_key", "day")[:stop] for rows in branches]
     ways = ("sort_key", "-day", "-pk") if name == "company" else order_of(name, is_descending)
-    return [row[0] for row in branches[0].union(*branches[1:], all=True).order_by(*ways)[:stop]]
+    return [row[0] for row in merged[0].union(*merged[1:], all=True).order_by(*ways)[:stop]]
 
 
 def sort_key(name: str, rank: int) -> Coalesce | Value:

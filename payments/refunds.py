@@ -115,7 +115,7 @@ def refund_row(attempt: Attempt, outcome: RefundOutcome, *, now: datetime) -> Re
                 "created_at": now,
             },
         )
-        if is_new and payment.state == "succeeded":
+        if is_new and attempt.lock().state == "succeeded":
             total = min(payment.refunded_amount + refund.amount, payment.paid_amount or 0)
             Payment.objects.filter(pk=payment.pk).update(refunded_amount=total)
     return refund
@@ -146,7 +146,7 @@ def follow_refund(payment: Payment, refund: Refund, *, was: str, now: datetime) 
         outbox.put(f"{mark}:mail", "payments.email_refund", refund_id=refund.pk)
         title, body = "Payment refunded", f"{money} of {payment.purpose} went back to {payment.company}."
     else:
-        if payment.state == "succeeded":
+        if refund.attempt.lock().state == "succeeded":
             left = max(payment.refunded_amount - refund.amount, 0)
             Payment.objects.filter(pk=payment.pk).update(refunded_amount=left)
         if was == "succeeded":

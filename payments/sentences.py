@@ -25,6 +25,9 @@ FAILURES = {
     "payment_intent_authentication_failure": (
         "Your bank could not confirm that it was you, so nothing was charged. Try again or use another card."
     ),
+    "setup_intent_authentication_failure": (
+        "Your bank could not confirm that it was you, so nothing was saved. Try again or use another card."
+    ),
     "authentication_required": "Your bank wants to confirm that it is you. Nothing was charged. Please try again.",
     "gateway_key": "The merchant's card service is not set up correctly. Nothing was charged. Please contact them.",
     "never_arrived": "The payment did not reach the bank. Nothing was charged. Please try again.",

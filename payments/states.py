@@ -19,7 +19,7 @@ REFUND_TRANSITIONS = {
     "processing": frozenset({"succeeded", "failed"}),
     "succeeded": frozenset({"failed"}),
 }
-DISPUTE_TRANSITIONS = {"open": frozenset({"won", "lost"})}
+DISPUTE_TRANSITIONS = {"open": frozenset({"won", "lost"}), "lost": frozenset({"won"})}
 ATTEMPT_TRANSITIONS = {
     "processing": frozenset({"requires_action", "succeeded", "failed", "cancelled"}),
     "requires_action": frozenset({"processing", "succeeded", "failed", "cancelled"}),

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
-from functools import cache
+from functools import cache, partial
 from zoneinfo import ZoneInfo
 
 from django.db.models import BooleanField, Exists, F, Func, OuterRef, Q, QuerySet, TextField, Value
@@ -24,7 +24,7 @@ from wisepay.money import currencies, digits_of
 
 PAGE, LAST_PAGE = 50, 100
 COUNTED = 1000
-RARE = 1000  # so many payments are known by their ids; more are read and sorted
+RARE = COUNTED  # so many payments are known by their ids; more are read and sorted
 GLANCE = 500  # rows that are looked at first for a common word
 EARLIEST, LATEST = date(1970, 1, 2), date(9000, 1, 1)
 SORTS = {
@@ -91,6 +91,12 @@ class Wish:
     sort: str = "-date"
     zone: ZoneInfo = field(default_factory=lambda: ZoneInfo("UTC"))
 
+    @property
+    def is_only_text(self) -> bool:
+        """Whether nothing narrows it but the text, and perhaps the company or merchant."""
+        amounts = (self.amount, self.at_least, self.at_most)
+        return not (self.status or self.method or self.since or self.until) and amounts == (None, None, None)
+
 
 @dataclass(frozen=True, slots=True)
 class Found:
@@ -106,20 +112,26 @@ def find_payments(accesses: Sequence[PayerAccess], user: User, wish: Wish, *, pa
     """The page of what is visible and wished for. At most five queries at any number of rows."""
     chosen = chosen_accesses(accesses, wish)
     visible = visible_payments(chosen, user)
-    named, is_common = named_rows(visible, wish.text, chosen)
+    named, glanced = named_rows(visible, wish.text, chosen)
     number = min(page, LAST_PAGE)
     start, stop = (number - 1) * PAGE, number * PAGE + 1
 
-    def narrow(rows: QuerySet[Payment]) -> QuerySet[Payment]:
-        return wished(rows, wish, named, now=now)
+    def narrow(rows: QuerySet[Payment], by: Q = named) -> QuerySet[Payment]:
+        return wished(rows, wish, by, now=now)
 
     keys: list[int] = []
-    if is_common and number == 1:
-        keys = first_keys(chosen, user, sort=wish.sort, stop=stop, narrow=narrow, within=GLANCE)
+    if glanced is not None and number == 1:
+        glance = partial(narrow, by=glanced)
+        keys = first_keys(chosen, user, sort=wish.sort, stop=stop, narrow=glance, within=GLANCE)
     if len(keys) < stop:
         keys = first_keys(chosen, user, sort=wish.sort, stop=stop, narrow=narrow)
     is_all = len(keys) < stop
-    count = len(keys) if is_all else narrow(visible).values("pk")[: COUNTED + 1].count()
+    if is_all:
+        count = len(keys)
+    elif glanced is not None and wish.is_only_text:
+        count = COUNTED + 1  # a text that is common names more than are counted
+    else:
+        count = narrow(visible).values("pk")[: COUNTED + 1].count()
     rows = Payment.objects.in_bulk(keys[start : stop - 1])
     shown = [rows[key] for key in keys[start : stop - 1]]
     return Found(shown, count, number, has_next=not is_all and number < LAST_PAGE)
@@ -148,25 +160,28 @@ def wished(rows: QuerySet[Payment], wish: Wish, named: Q, *, now: datetime) -> Q
     return rows
 
 
-def named_rows(rows: QuerySet[Payment], text: str, accesses: Sequence[PayerAccess]) -> tuple[Q, bool]:
-    """The rows that a text names, and whether it is so common that the first ones will have it.
+def named_rows(rows: QuerySet[Payment], text: str, accesses: Sequence[PayerAccess]) -> tuple[Q, Q | None]:
+    """The rows that a text names; and, of one so common that the first rows will have it, the same for a glance.
 
     Every word begins a word of reference, quote number or purpose, or the text is in the company's name.
 
     PostgreSQL can't tell how rare the beginning of a word is, and would read every payment for one that is not
     there: so rare words are looked up first, and the rows are known by their ids from then on. At most one query.
+    For the same reason it would look common words up among a few rows that it knows; the glance's condition is one
+    that no index can answer.
     """
     if not text:
-        return Q(), False
+        return Q(), None
     lowered = text.casefold()
     by_company = Q(company__in=[a.company_id for a in accesses if lowered in a.company.name.casefold()])
     words = WORD.findall(lowered)
     if not words:
-        return by_company, False
+        return by_company, None
     matches = words_match(words)
     keys = list(rows.filter(matches).values_list("pk", flat=True)[: RARE + 1])
-    is_common = len(keys) > RARE
-    return by_company | (Q(matches) if is_common else Q(pk__in=keys)), is_common
+    if len(keys) <= RARE:
+        return by_company | Q(pk__in=keys), None
+    return by_company | Q(matches), by_company | Q(Coalesce(matches, Value(False)))
 
 
 @cache

@@ -6,9 +6,9 @@ from typing import Any, ClassVar
 from django.test import Client
 from django.utils import timezone
 
-from merchants.models import Terms
+from merchants.models import Notification, Terms
 from payers.models import PayerAccess
-from payments.models import SavedMethod
+from payments.models import Dispute, SavedMethod
 from payments.refunds import order_refund, run_refund
 from payments.states import LIVE
 from tests.interruptions import Stopper
@@ -254,6 +254,32 @@ class ReversedJourney(DebitJourney):
         assert payments_of(self.house, stem) == []
         assert notes_of(self.house, stem) == [("VOIDED", 625.0)]
         assert [m.state for m in self.shopper.methods] == ["invalid"]
+        assert not OutboxMessage.objects.exclude(state="done").exists()
+
+
+class ReinstatedJourney(ReversedJourney):
+    """After that the bank gives the money back: it is paid again, and booked under numbers of its own."""
+
+    stops_from: ClassVar[str] = "reinstate"
+
+    @property
+    def steps(self) -> list[Callable[[], None]]:
+        return [*super().steps, self.reinstate, self.hear, self.work, self.come_back]
+
+    def reinstate(self) -> None:
+        """The payer's bank thinks again. Nothing of ours runs."""
+        dispute = Dispute.objects.get(attempt__payment=self.opened.payment)
+        self.house.by_hand("reinstate", dispute.stripe_dispute_id)
+
+    def verify(self) -> None:
+        assert (self.opened.payment.state, self.opened.quote.state) == ("succeeded", "paid")
+        assert [a.state for a in self.opened.attempts] == ["reversed", "succeeded"]
+        stem = self.opened.payment.reference.upper()
+        assert documents(self.house, "Invoices", "InvoiceNumber", f"PF-{stem}") == [("PAID", 625.0)]
+        assert payments_of(self.house, stem) == [("AUTHORISED", 625.0)]
+        assert notes_of(self.house, stem) == [("VOIDED", 625.0), ("AUTHORISED", 625.0)]
+        told = Notification.objects.filter(title="Dispute won", body__contains=self.opened.payment.company.name)
+        assert told.count() == 1
         assert not OutboxMessage.objects.exclude(state="done").exists()
 
 

@@ -16,11 +16,13 @@ from tests.journeys_of_people import (
     DebitJourney,
     RefundJourney,
     RegisterJourney,
+    ReinstatedJourney,
     RejectedJourney,
     ReversedJourney,
     SavingJourney,
     SetupJourney,
 )
+from tests.journeys_of_settings import AdditionJourney, BankAdditionJourney
 from tests.people import House, build_house, drain_outbox
 from tests.sandbox.receiver import Receiver
 
@@ -32,9 +34,12 @@ JOURNEYS = [
     SavingJourney,
     RegisterJourney,
     SetupJourney,
+    AdditionJourney,
+    BankAdditionJourney,
     DebitJourney,
     RejectedJourney,
     ReversedJourney,
+    ReinstatedJourney,
     RefundJourney,
 ]
 

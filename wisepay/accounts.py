@@ -1,5 +1,6 @@
 """How django-allauth behaves here: people are invited, a mailed code is the least, secrets are encrypted."""
 
+import re
 import smtplib
 import time
 from typing import Any
@@ -13,12 +14,15 @@ from allauth.mfa.adapter import DefaultMFAAdapter
 from allauth.mfa.models import Authenticator
 from django.conf import settings
 from django.contrib import messages
+from django.core.mail import EmailMultiAlternatives
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils.http import urlencode
 
 from wisepay.limits import forget_codes, is_one_code_too_many
+from wisepay.mail import linked
 from wisepay.models import User
 from wisepay.secrets import Secret
 from wisepay.social.proof import proved_twice
@@ -29,6 +33,7 @@ LOGIN_CODE = "account/email/login_code"
 OFFERED = "app_offered"
 OFFER_AGAIN = 30 * 24 * 3600  # seconds
 PURPOSE = "mfa_authenticator.data"
+PARAGRAPH = re.compile(r"\n{2,}")
 
 
 def ensure_address(user: User, *, verified: bool = False) -> None:
@@ -93,6 +98,16 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
             messages.error(request, "This address can't be used.")
             return False
         return bool(super().confirm_email(request, email_address))
+
+    def render_mail(
+        self, template_prefix: str, email: str | list[str], context: dict[str, Any], headers: Any = None
+    ) -> EmailMultiAlternatives:
+        """The mail in words, and the same words in the frame of all our mails."""
+        message: EmailMultiAlternatives = super().render_mail(template_prefix, email, context, headers)
+        *paragraphs, _signature = PARAGRAPH.split(str(message.body))
+        words = {"paragraphs": [linked(one) for one in paragraphs], "code": context.get("code")}
+        message.attach_alternative(render_to_string("emails/account.html", words), "text/html")
+        return message
 
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
         """Send one mail now. Answers the request with 429 after too many codes, with 503 without a mail server."""

@@ -64,6 +64,11 @@ def close_dispute(account: Account, item: Obj, said: Obj) -> Obj:
     return disputes.settle(account, item, str(said.get("outcome")))
 
 
+def reinstate(account: Account, item: Obj, said: Obj) -> Obj:
+    """The bank gives back after all what a lost dispute took."""
+    return disputes.reinstate(account, item)
+
+
 def detach(account: Account, method: Obj, said: Obj) -> Obj:
     """Take a saved method from its customer."""
     return methods.detach_from(account, method)
@@ -113,6 +118,7 @@ ACTS: dict[str, tuple[str, Act]] = {
     "dispute": ("payment_intent", dispute),
     "answer_dispute": ("dispute", answer_dispute),
     "close_dispute": ("dispute", close_dispute),
+    "reinstate": ("dispute", reinstate),
     "settle_refund": ("refund", settle_refund),
     "fail_refund": ("refund", fail_refund),
     "detach": ("payment_method", detach),

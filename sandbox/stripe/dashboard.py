@@ -107,6 +107,7 @@ def dispute_line(dispute: Obj) -> Obj:
         "status": dispute["status"].replace("_", " "),
         "tone": {"won": "good", "lost": "bad"}.get(dispute["status"], "warn"),
         "open": dispute["status"] not in OVER,
+        "lost": dispute["status"] == "lost",
         "answered": dispute["status"] == "under_review",
     }
 

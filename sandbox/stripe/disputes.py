@@ -80,6 +80,14 @@ def settle(account: Account, item: Obj, outcome: str) -> Obj:
     return item
 
 
+def reinstate(account: Account, item: Obj) -> Obj:
+    """The payer's bank gives back after all what a lost dispute took. Raises ApiError."""
+    if item["status"] != "lost":
+        raise ApiError(f"This dispute has the status {item['status']}: nothing was lost by it.")
+    item["status"] = "needs_response"
+    return settle(account, item, "won")
+
+
 def refuse_closed(item: Obj) -> None:
     """Raise when nothing can be said to a dispute any more."""
     if item["status"] in OVER:

@@ -1,66 +1,6 @@
 // Pay Now: mounts Stripe's Payment Element, asks our server to charge once, follows the answer.
 "use strict";
 
-const dark = matchMedia("(prefers-color-scheme: dark)");
-const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
-const csrf = () => document.querySelector("[name=csrfmiddlewaretoken]").value;
-
-// A custom property holds light-dark(a, b); Stripe's frame needs the one that is in force.
-function token(name) {
-  const probe = document.createElement("span");
-  probe.style.color = `var(${name})`;
-  document.body.append(probe);
-  const value = getComputedStyle(probe).color;
-  probe.remove();
-  return value;
-}
-
-function appearance() {
-  return {
-    theme: dark.matches ? "night" : "stripe",
-    variables: {
-      colorPrimary: token("--brand"),
-      colorBackground: token("--card"),
-      colorText: token("--ink"),
-      colorTextSecondary: token("--ink-soft"),
-      colorDanger: token("--bad"),
-      fontFamily: css("--font"),
-      borderRadius: "6px",
-    },
-  };
-}
-
-async function post(url, body) {
-  const response = await fetch(url, { method: "POST", body, headers: { "X-CSRFToken": csrf(), Accept: "application/json" } });
-  if (response.status === 403) {
-    return { status: "blocked", message: "Your browser blocked a cookie that protects this payment, so nothing was charged. Allow cookies and reload this page." };
-  }
-  if (!(response.headers.get("Content-Type") || "").includes("json")) throw new Error("no answer");
-  return response.json();
-}
-
-function show(problem) {
-  const box = document.getElementById("pay-problem");
-  box.textContent = problem;
-  box.hidden = !problem;
-  if (problem) box.focus();
-}
-
-// Follow what the server says of an attempt: on to the next page, 3-D Secure, or a sentence.
-async function follow(answer, stripe) {
-  if (answer.status === "requires_action" && answer.client_secret) {
-    const result = await stripe.handleNextAction({ clientSecret: answer.client_secret });
-    const checked = await post(answer.attempt);
-    if (result.error && checked.status === "requires_action") return location.assign(checked.next || location.href);
-    return follow(checked.status === "requires_action" ? { ...checked, client_secret: "" } : checked, stripe);
-  }
-  if (answer.next) {
-    location.assign(answer.next);
-    return new Promise(() => {});
-  }
-  show(answer.message || "This can't be paid now.");
-}
-
 function watchAmount(form, elements) {
   const shown = document.querySelectorAll("[data-amount-shown]");
   form.addEventListener("change", (event) => {
@@ -157,90 +97,33 @@ function confirmed(form) {
 function payForm(form) {
   const stripe = Stripe(form.dataset.publishableKey);
   const elements = stripe.elements(elementOptions(form));
-  const element = elements.create("payment", { layout: "tabs", fields: { billingDetails: { name: "never", email: "never", phone: "never" } } });
-  const box = document.getElementById("payment-element");
-  element.on("ready", () => { box.dataset.ready = ""; });
-  element.on("loaderror", () => show("Stripe's secure form could not be loaded. Check your connection and reload the page."));
-  element.mount(box);
+  const element = mountElement(elements);
   if (form.dataset.mode !== "setup") watchAmount(form, elements);
   watchChoices(form, elements, element);
-  dark.addEventListener("change", () => elements.update({ appearance: appearance() }));
-
-  const button = document.getElementById("pay-button");
-  let busy = false;
-  const setBusy = (value) => {
-    busy = value;
-    button.setAttribute("aria-disabled", String(value));
-    button.querySelector(".spinner").hidden = !value;
-  };
 
   // The form with Stripe's token of what was typed; nothing where something is missing.
   async function withToken() {
     const { error } = await elements.submit();
     if (showErrors(form, missing(form)) || error || unticked(form)) return null;
+    const typed = new FormData(form);
+    return tokenised(form, stripe, elements, { name: typed.get("name"), email: typed.get("email"), phone: typed.get("phone") });
+  }
+
+  async function withKept() {
+    if (!(await confirmed(form))) return null;
     const data = new FormData(form);
-    const billing = { name: data.get("name"), email: data.get("email"), phone: data.get("phone") };
-    const made = await stripe.createConfirmationToken({ elements, params: { payment_method_data: { billing_details: billing } } });
-    if (made.error) {
-      show(made.error.message);
-      return null;
-    }
-    data.set("confirmation_token", made.confirmationToken.id);
+    data.delete("saves");
     return data;
   }
 
-  async function pay() {
+  whenSubmitted(form, document.getElementById("pay-button"), async () => {
     show("");
-    const { kept } = chosen(form);
-    const data = kept ? ((await confirmed(form)) ? new FormData(form) : null) : await withToken();
+    const data = chosen(form).kept ? await withKept() : await withToken();
     if (!data) return;
-    if (kept) data.delete("saves");
     const answer = await post(form.action, data);
-    if (answer.status === "invalid") {
-      if (!showErrors(form, answer.errors)) show("Please check what you typed and try again.");
-      return;
-    }
-    await follow(answer, stripe);
-  }
-
-  form.addEventListener("submit", async (event) => {
-    event.preventDefault();
-    if (busy) return;
-    setBusy(true);
-    try {
-      await pay();
-    } catch {
-      // The answer was lost, so the charge may have been made: the page that knows is the next one.
-      location.assign(form.dataset.page);
-      return;
-    }
-    setBusy(false);
+    if (answer.status !== "invalid") return follow(answer, stripe);
+    if (!showErrors(form, answer.errors)) show("Please check what you typed and try again.");
   });
-}
-
-function waitPage(box) {
-  const stripe = Stripe(box.dataset.publishableKey);
-  const again = box.querySelector("[data-continue]");
-  if (again) {
-    again.addEventListener("click", async () => {
-      try {
-        await follow(await post(box.dataset.check), stripe);
-      } catch {
-        show("There is no connection to our server. Please try again.");
-      }
-    });
-    return;
-  }
-  let pause = 1500;
-  const ask = async () => {
-    try {
-      const answer = await post(box.dataset.check);
-      if (answer.status !== "processing") return location.assign(answer.next || location.href);
-    } catch { /* the next round asks again */ }
-    pause = Math.min(pause * 1.3, 15000);
-    setTimeout(ask, pause);
-  };
-  setTimeout(ask, pause);
 }
 
 const form = document.getElementById("pay-form");

@@ -35,29 +35,26 @@ def calmest(measure: Callable[[], float]) -> float:
     return min(measure() for _ in range(ROUNDS))
 
 
-@row("Pay Now guest page: p99 at 8 at once", "ms", bound=25)
-def test_guest_page_latency(transactional_db: None, checkout: Checkout, load: Load) -> float:
+def test_guest_page_latency(transactional_db: None, checkout: Checkout, load: Load) -> None:
     """From the first byte sent to the last byte read, of a client that never rests between two pages."""
-    return calmest(lambda: p99(load([{"method": "GET", "path": f"{checkout.path}/guest"}] * (WARM_UP + REQUESTS))))
+    slowest = calmest(lambda: p99(load([{"method": "GET", "path": f"{checkout.path}/guest"}] * (WARM_UP + REQUESTS))))
+    assert row("Pay Now guest page: p99 at 8 at once", slowest, "ms", bound=25).holds
 
 
-@row("Pay Now guest page: p99 one at a time", "ms", bound=25)
-def test_guest_page_alone(transactional_db: None, checkout: Checkout, load: Load) -> float:
+def test_guest_page_alone(transactional_db: None, checkout: Checkout, load: Load) -> None:
     """What a payer waits whom nobody else disturbs: at eight at once most of the time is waiting for a processor."""
     call = {"method": "GET", "path": f"{checkout.path}/guest"}
-    return calmest(lambda: p99(load([call] * (WARM_UP + REQUESTS // 3), at_once=1)))
+    slowest = calmest(lambda: p99(load([call] * (WARM_UP + REQUESTS // 3), at_once=1)))
+    assert row("Pay Now guest page: p99 one at a time", slowest, "ms", bound=25).holds
 
 
-@row("Stripe webhook: p99 at 8 at once", "ms", bound=25)
-def test_webhook_latency(transactional_db: None, house: House, load: Load) -> float:
+def test_webhook_latency(transactional_db: None, house: House, load: Load) -> None:
     """Every event is another one, so each writes its row."""
-    return calmest(lambda: p99(load([signed_webhook(house) for _ in range(WARM_UP + REQUESTS)])))
+    slowest = calmest(lambda: p99(load([signed_webhook(house) for _ in range(WARM_UP + REQUESTS)])))
+    assert row("Stripe webhook: p99 at 8 at once", slowest, "ms", bound=25).holds
 
 
-@row("POST attempts: p99 beyond Stripe's time", "ms", bound=15)
-def test_attempt_overhead(
-    transactional_db: None, house: House, monkeypatch: pytest.MonkeyPatch, settings: Any
-) -> float:
+def test_attempt_overhead(transactional_db: None, house: House, monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
     """The whole request minus the time in which the HTTP library waits for Stripe.
 
     In this process, one after the other: a clock stands around the adapter through which the Stripe SDK
@@ -82,7 +79,7 @@ def test_attempt_overhead(
     gc.freeze()  # as wisepay.wsgi does: this process holds all of pytest, which no web process does
     value = 1000 * calmest(lambda: p99([attempt_overhead(house, browser, abroad) for _ in range(ATTEMPTS)]))
     assert Attempt.objects.filter(state="succeeded").count() == 10 + ROUNDS * ATTEMPTS
-    return value
+    assert row("POST attempts: p99 beyond Stripe's time", value, "ms", bound=15).holds
 
 
 def attempt_overhead(house: House, browser: Client, abroad: list[float]) -> float:
@@ -104,9 +101,9 @@ def attempt_overhead(house: House, browser: Client, abroad: list[float]) -> floa
     return whole - abroad[0]
 
 
-@row("Web process: import of wisepay.wsgi, median of 5", "s", bound=1.0)
-def test_boot() -> float:
+def test_boot() -> None:
     def once() -> float:
         return float(subprocess.run([sys.executable, "-c", BOOT], capture_output=True, text=True, check=True).stdout)
 
-    return statistics.median(once() for _ in range(5))
+    seconds = statistics.median(once() for _ in range(5))
+    assert row("Web process: import of wisepay.wsgi, median of 5", seconds, "s", bound=1.0).holds

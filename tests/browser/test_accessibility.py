@@ -7,8 +7,16 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from tests.browser.stage import ASKING_CARD, CARD_FRAME, POOR_CARD, SECURE_FRAME, Demo, Payer
-from tests.browser.test_people import GOOD_ACCOUNT, finish_account, register, type_bank
+from tests.browser.stage import ASKING_CARD, CARD_FRAME, POOR_CARD, SECURE_FRAME, Demo, Payer, eventually, in_books
+from tests.browser.test_people import (
+    GOOD_ACCOUNT,
+    accept_terms,
+    choose_password,
+    finish_account,
+    register,
+    type_bank,
+    welcome_link,
+)
 
 pytestmark = pytest.mark.browser
 WIDTHS = (1280, 390)
@@ -144,6 +152,103 @@ def test_the_displayed_key_is_accessible(demo: Demo, console: Page) -> None:
     console.get_by_role("button", name="Confirm").click()
     expect(console.get_by_role("dialog")).to_be_visible()
     assert_accessible(console)
+
+
+def test_a_refund_and_a_task_of_the_books_are_accessible(demo: Demo, payer: Payer, console: Page) -> None:
+    dashboard, quote = console.url, demo.new_quote()
+    reference = payer.pay_quote(quote)
+    payer.expect_paid()
+    console.goto(f"{dashboard}payments/{reference}/refunds")
+    assert_accessible(console)
+    console.get_by_label("Amount").fill("999999")
+    console.get_by_role("button", name="Refund…").click()
+    expect(console.get_by_text("No more than what is left")).to_be_visible()
+    assert_accessible(console)
+    console.get_by_label("Amount").fill("100")
+    console.get_by_role("button", name="Refund…").click()
+    expect(console.get_by_text("In the books")).to_be_visible()
+    assert_accessible(console)
+    console.get_by_role("button", name="Refund A$100.00").click()
+    expect(console.get_by_text("goes back to the payer")).to_be_visible()
+    stem = reference.upper()
+    eventually(lambda: in_books(demo, payer.page, f"PF-{stem}")["status"] == "PAID")
+    demo.steer("/xero/_control", {"reconcile": {"organisation": "au", "invoice": f"PF-{stem}"}})
+    [intent] = demo.intents(quote)
+    dispute = demo.steer("/stripe/_control", {"dispute": intent["id"]})["dispute"]["id"]
+    demo.steer("/stripe/_control", {"close_dispute": {"dispute": dispute, "outcome": "lost"}})
+    task = console.locator("article", has_text=f"off PF invoice PF-{stem}")
+    eventually(lambda: console.goto(f"{dashboard}postings/") and task.count())
+    assert_accessible(console)
+    console.goto(f"{dashboard}payments/{reference}")
+    expect(console.get_by_text("The bank decided for the payer")).to_be_visible()
+    assert_accessible(console)
+
+
+def test_every_page_behind_a_welcome_link_is_accessible(demo: Demo, payer: Payer, console: Page) -> None:
+    page, email = payer.page, "welcomed@harbourdental.example"
+    payer.accept(demo.new_quote("mixed"))
+    register(payer, email)
+    link = welcome_link(demo, email)
+    console.goto(link)
+    expect(console.get_by_role("heading", name="Somebody else is signed in")).to_be_visible()
+    assert_accessible(console)
+    page.goto(link)
+    assert_accessible(page)
+    page.get_by_label("Password", exact=True).fill("short")
+    page.get_by_label("Confirm Password").fill("other")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_text("too short")).to_be_visible()
+    assert_accessible(page)
+    choose_password(page)
+    page.get_by_text("Terms of Northwind IT").click()
+    assert_accessible(page)
+    accept_terms(demo, page)
+    page.context.clear_cookies()
+    page.goto(link)
+    expect(page.get_by_role("heading", name="This link was used already")).to_be_visible()
+    assert_accessible(page)
+    page.get_by_role("button", name="Send me a new mail").click()
+    expect(page.get_by_role("heading", name="Look into your mail")).to_be_visible()
+    assert_accessible(page)
+
+
+def add_card(demo: Demo, payer: Payer, number: str) -> None:
+    """Save a card in the settings."""
+    payer.page.goto(f"{demo.web}/my/methods/new?kind=card")
+    payer.type_card(number)
+    payer.page.get_by_label("I accept the terms for saving my card").check()
+    payer.page.get_by_role("button", name="Save").click()
+
+
+def test_adding_a_method_is_accessible(demo: Demo, payer: Payer) -> None:
+    page, email = payer.page, "adds@harbourdental.example"
+    payer.accept(demo.new_quote("mixed", currency="USD", tax_rate=0))
+    register(payer, email)
+    finish_account(demo, page, email)
+    for kind, label in (("bank_debit", "Routing number"), ("card", "Card number")):
+        page.goto(f"{demo.web}/my/methods/new?kind={kind}")
+        page.frame_locator(CARD_FRAME).get_by_label(label).wait_for()
+        assert_accessible(page)
+    payer.type_card()
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_text("Please read the terms and accept them.")).to_be_visible()
+    assert_accessible(page)
+    add_card(demo, payer, "4000000000000002")
+    expect(page.get_by_role("alert").filter(has_text="declined this card")).to_be_visible()
+    assert_accessible(page)
+    add_card(demo, payer, ASKING_CARD)
+    expect(page.frame_locator(SECURE_FRAME).get_by_role("button", name="Complete")).to_be_visible()
+    page.goto(f"{demo.web}/my/cards")
+    assert_accessible(page)
+    page.get_by_role("button", name="Continue with your bank").click()
+    payer.answer_bank("Complete")
+    kept = page.get_by_role("article").filter(has_text="3184")
+    expect(kept).to_be_visible()
+    kept.get_by_text("Actions").click()
+    assert_accessible(page)
+    kept.get_by_role("button", name="Remove").click()
+    expect(page.get_by_role("dialog")).to_be_visible()
+    assert violations(page) == []
 
 
 def test_registering_and_the_portal_are_accessible(demo: Demo, payer: Payer) -> None:

@@ -48,13 +48,28 @@ def pay_by_bank(payer: Payer, account: str, email: str, **quote: Any) -> tuple[d
 
 def finish_account(demo: Demo, page: Page, email: str) -> None:
     """Follow the Welcome mail: password, details, terms."""
+    page.goto(welcome_link(demo, email))
+    choose_password(page)
+    accept_terms(demo, page)
+
+
+def welcome_link(demo: Demo, email: str) -> str:
+    """The link of the Welcome mail, once it is there."""
     [mail] = eventually(partial(demo.mails_to, email, "/welcome/"))
     link = re.search(rf"{demo.web}/welcome/\S+", mail["text"])
     assert link
-    page.goto(link[0])
+    return link[0]
+
+
+def choose_password(page: Page) -> None:
+    """The first step."""
     page.get_by_label("Password", exact=True).fill(PASSWORD)
     page.get_by_label("Confirm Password").fill(PASSWORD)
     page.get_by_role("button", name="Save").click()
+
+
+def accept_terms(demo: Demo, page: Page) -> None:
+    """The last step."""
     page.get_by_label("I agree to the terms").check()
     page.get_by_role("button", name="Register").click()
     page.wait_for_url(re.compile(rf"{demo.web}/(my/|pay/).*"))

@@ -1,11 +1,13 @@
 """Saved Credit Cards and Saved Bank Accounts: who sees which, what they may do, and adding one through the gateway."""
 
 import json
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from merchants.models import Terms
@@ -13,6 +15,7 @@ from merchants.terms import current_terms
 from payers.models import PayerAccess, PayerCompany, TermsAcceptance
 from payments.models import GatewayAccount, SavedMethod, Setup
 from payments.states import LIVE
+from tests.payments.bank import answer_bank
 from tests.payments.portal_stage import OWN, Person, attempt, company, payment, person, settled
 from tests.people import House
 from wisepay.models import AuditEntry
@@ -120,6 +123,23 @@ def test_badges_say_when_a_card_expires(ada: Person, harbour: PayerCompany, days
     page = ada.get(CARDS)
     assert (badge or 'class="kept"') in page
     assert ("badge-" in page) == bool(badge)
+
+
+def test_the_last_use_is_told_in_the_merchants_time(ada: Person, harbour: PayerCompany) -> None:
+    kept(harbour, ada, "1111", last_used_at=datetime(2026, 3, 1, 20, 30, tzinfo=UTC))
+    assert "2 Mar 2026, 07:30" in ada.get(CARDS)
+
+
+def test_the_list_takes_no_more_statements_for_more_methods(ada: Person, harbour: PayerCompany) -> None:
+    kept(harbour, ada, "1111", is_shared=True)
+    ada.get(CARDS)
+    with CaptureQueriesContext(connection) as one:
+        ada.get(CARDS)
+    for number in range(2000, 2005):
+        kept(harbour, ada, str(number), is_shared=True)
+    with CaptureQueriesContext(connection) as many:
+        assert "2004" in ada.get(CARDS)
+    assert len(many) == len(one)
 
 
 def test_badges_say_default_shared_and_invalid_with_the_reason(ada: Person, harbour: PayerCompany) -> None:
@@ -273,6 +293,14 @@ def test_the_bank_asks_first_and_the_page_shows_how_it_stands(house: House, ada:
     setup.refresh_from_db()
     assert setup.state == "cancelled"
     assert "wants to confirm" not in ada.get(CARDS)
+
+
+def test_a_bank_that_does_not_know_the_payer_is_told(house: House, ada: Person, harbour: PayerCompany) -> None:
+    _, body = add(ada, order(house, harbour, ASKING_CARD))
+    answer_bank(house.world, body["client_secret"], outcome="fail")
+    again = json.loads(ada.client.post(body["attempt"], headers=JSON).content)
+    assert (again["status"], "could not confirm that it was you" in again["message"]) == ("failed", True)
+    assert not SavedMethod.objects.exists()
 
 
 def test_a_declined_card_is_told_and_not_kept(house: House, ada: Person, harbour: PayerCompany) -> None:

@@ -214,7 +214,11 @@ def test_counting_stops_at_a_thousand(ada: Person, harbour: PayerCompany) -> Non
     ]
     Payment.objects.bulk_create(copies)
     assert "More than 1000 payments" in ada.get(PATH)
+    assert "More than 1000 payments" in ada.get(f"{PATH}?q=work")
     assert ada.client.get(PATH, {"page": "999"}).status_code == 200
+    some = Payment.objects.order_by("pk").values("pk")[:60]
+    Payment.objects.filter(pk__in=some).update(amount=123)
+    assert "60 payments" in ada.get(f"{PATH}?q=work&amount=1.23")
 
 
 @pytest.mark.parametrize(

@@ -147,6 +147,22 @@ def test_a_dispute_that_is_accepted_is_lost(sandbox: Running, client: stripe.Str
     assert events(client, "charge.dispute.closed", "charge.dispute.funds_re") == ["charge.dispute.closed"]
 
 
+def test_a_bank_may_give_back_after_all_what_a_lost_dispute_took(sandbox: Running, client: stripe.StripeClient) -> None:
+    intent = pay(client)
+    name, before = by_hand(sandbox, "dispute", payment_intent=intent.id)["id"], net(client)
+    with pytest.raises(requests.HTTPError, match="400"):
+        by_hand(sandbox, "reinstate", dispute=name)
+    client.v1.disputes.close(name)
+    assert by_hand(sandbox, "reinstate", dispute=name)["status"] == "won"
+    assert net(client) == before + 1099
+    assert events(client, "charge.dispute.closed", "charge.dispute.funds_re") == [
+        "charge.dispute.closed",
+        "charge.dispute.closed",
+        "charge.dispute.funds_reinstated",
+    ]
+    assert client.v1.refunds.create({"payment_intent": intent.id}).status == "succeeded"
+
+
 def press(sandbox: Running, act: str, **form: Any) -> str:
     """A button of the dashboard; the page that follows."""
     answer = requests.post(f"{sandbox.url}/stripe/dashboard/acts/{act}", data=form, timeout=5)

@@ -1,5 +1,7 @@
 """The mailed code, what limits it, resets, changed addresses, and what nobody may learn."""
 
+import re
+
 from allauth.account.models import EmailAddress
 from django.test import Client
 from pytest_django import Settings
@@ -8,6 +10,7 @@ from tests.people import PASSWORD, House
 from tests.signing_in import CODE, EMAIL, LOGIN, give_code, give_password, is_signed_in, mailed_code, mails, sign_in
 from wisepay.accounts import ensure_address
 from wisepay.limits import CODES_PER_HOUR, GUESSES_PER_HOUR
+from wisepay.mail import linked
 from wisepay.models import User
 
 RESET = "/accounts/password/reset/"
@@ -129,6 +132,25 @@ def test_a_silent_mail_server_is_said_and_signs_nobody_in(house: House, browser:
     assert answer.status_code == 503
     assert b"send mail at the moment" in answer.content
     assert not is_signed_in(browser)
+
+
+def test_account_mails_say_the_same_as_text_and_in_the_frame_of_our_mails(house: House, settings: Settings) -> None:
+    settings.PUBLIC_URL = "http://testserver"
+    give_password(Client())
+    Client().post(RESET, {"email": EMAIL})
+    code, reset = sorted(mails(house.world), key=lambda mail: str(mail["subject"]))
+    assert f">{mailed_code(house.world)}</p>" in code["html"]
+    assert re.search(r'<a href="http://testserver/accounts/password/reset/key/[^"<> ]+"', reset["html"])
+    assert code["html"].count("<table") == reset["html"].count("<table") == 2
+    assert "Wise-Pay for" not in code["html"]
+
+
+def test_a_mail_links_to_nothing_but_our_pages(settings: Settings) -> None:
+    settings.PUBLIC_URL = "https://pay.example"
+    assert linked('<b> https://evil.example/ https://pay.example/a?b=1&c"') == (
+        "&lt;b&gt; https://evil.example/ "
+        '<a href="https://pay.example/a?b=1&amp;c&quot;" style="color:#0b5fd0">https://pay.example/a?b=1&amp;c&quot;</a>'
+    )
 
 
 def test_a_reset_answers_and_mails_the_same_way_whoever_is_asked_for(house: House) -> None:

@@ -1,0 +1,124 @@
+// What every page with Stripe's Payment Element shares: its look, asking our server, following the answer, waiting.
+"use strict";
+
+const dark = matchMedia("(prefers-color-scheme: dark)");
+
+// A custom property holds light-dark(a, b); Stripe's frame needs the one that is in force.
+function colour(name) {
+  const probe = document.createElement("span");
+  probe.style.color = `var(${name})`;
+  document.body.append(probe);
+  const value = getComputedStyle(probe).color;
+  probe.remove();
+  return value;
+}
+
+function appearance() {
+  const names = { colorPrimary: "--brand", colorBackground: "--card", colorText: "--ink", colorTextSecondary: "--ink-soft", colorDanger: "--bad" };
+  const variables = Object.fromEntries(Object.entries(names).map(([key, name]) => [key, colour(name)]));
+  const fontFamily = getComputedStyle(document.documentElement).getPropertyValue("--font").trim();
+  return { theme: dark.matches ? "night" : "stripe", variables: { ...variables, fontFamily, borderRadius: "6px" } };
+}
+
+// Put the Payment Element onto the page; name, e-mail and phone come with the form.
+function mountElement(elements) {
+  const element = elements.create("payment", { layout: "tabs", fields: { billingDetails: { name: "never", email: "never", phone: "never" } } });
+  const box = document.getElementById("payment-element");
+  element.on("ready", () => { box.dataset.ready = ""; });
+  element.on("loaderror", () => show("Stripe's secure form could not be loaded. Check your connection and reload the page."));
+  element.mount(box);
+  dark.addEventListener("change", () => elements.update({ appearance: appearance() }));
+  return element;
+}
+
+function show(problem) {
+  const box = document.querySelector("[data-problem]");
+  box.textContent = problem;
+  box.hidden = !problem;
+  if (problem) box.focus();
+}
+
+async function post(url, body) {
+  const csrf = document.querySelector("[name=csrfmiddlewaretoken]").value;
+  const response = await fetch(url, { method: "POST", body, headers: { "X-CSRFToken": csrf, Accept: "application/json" } });
+  if (response.status === 403) {
+    return { status: "blocked", message: "Your browser blocked a cookie that protects this page, so nothing was charged or saved. Allow cookies and reload this page." };
+  }
+  if (!(response.headers.get("Content-Type") || "").includes("json")) throw new Error("no answer");
+  return response.json();
+}
+
+// The form with Stripe's token of what was typed, or nothing where Stripe says no.
+async function tokenised(form, stripe, elements, billing) {
+  const made = await stripe.createConfirmationToken({ elements, params: { payment_method_data: { billing_details: billing } } });
+  if (made.error) {
+    show(made.error.message);
+    return null;
+  }
+  const data = new FormData(form);
+  data.set("confirmation_token", made.confirmationToken.id);
+  return data;
+}
+
+// Follow what the server says: on to the next page, to the payer's bank, or a sentence.
+async function follow(answer, stripe) {
+  if (answer.status === "requires_action" && answer.client_secret) {
+    await stripe.handleNextAction({ clientSecret: answer.client_secret });
+    const { client_secret: _, ...checked } = await post(answer.attempt);
+    const here = document.querySelector("form[data-page]");
+    const page = here ? here.dataset.page : location.href;
+    return follow(checked.status === "requires_action" ? { next: page, ...checked } : checked, stripe);
+  }
+  if (answer.next) {
+    location.assign(answer.next);
+    return new Promise(() => {});
+  }
+  show(answer.message || "That did not work. Please reload this page.");
+}
+
+// Send the form once at a time. Where the answer is lost the work may be done: the page that knows is the next one.
+function whenSubmitted(form, button, send) {
+  const setBusy = (value) => {
+    form.dataset.busy = value;
+    button.setAttribute("aria-disabled", String(value));
+    button.querySelector(".spinner").hidden = !value;
+  };
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    if (form.dataset.busy === "true") return;
+    setBusy(true);
+    try {
+      await send();
+    } catch {
+      location.assign(form.dataset.page);
+      return;
+    }
+    setBusy(false);
+  });
+}
+
+// What has begun and not ended: ask now and then, or go to the bank when the payer says so.
+function waitPage(box) {
+  const stripe = Stripe(box.dataset.publishableKey);
+  const again = box.querySelector("[data-continue]");
+  if (again) {
+    again.addEventListener("click", async () => {
+      try {
+        await follow(await post(box.dataset.check), stripe);
+      } catch {
+        show("There is no connection to our server. Please try again.");
+      }
+    });
+    return;
+  }
+  let pause = 1500;
+  const ask = async () => {
+    try {
+      const answer = await post(box.dataset.check);
+      if (answer.status !== "processing") return location.assign(answer.next || location.href);
+    } catch { /* the next round asks again */ }
+    pause = Math.min(pause * 1.3, 15000);
+    setTimeout(ask, pause);
+  };
+  setTimeout(ask, pause);
+}
