@@ -6,6 +6,7 @@ whatever is still `sent` when a worker comes back is looked for by its number be
 so a document is made once, and undone once, whatever breaks.
 """
 
+import time
 import uuid
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
@@ -24,7 +25,7 @@ from accounting.models import AccountingSettings, Posting
 from accounting.outcomes import record_not_there, record_posted, record_refused
 from accounting.promises import forgo_drafts
 from accounting.services import is_ready
-from connections.budget import Lane
+from connections.budget import Lane, OutOfBudget
 from connections.checks import heed_refusal
 from connections.governor import require_room
 from connections.health import note_accepted, note_silence
@@ -70,14 +71,22 @@ def working_connection(merchant: Merchant) -> Connection | None:
 
 def drain_through(connection: Connection, merchant: Merchant, chosen: AccountingSettings, *, now: datetime) -> None:
     """One pass; what the ledger says of itself is written on the connection. Raises Retry."""
+    began = time.monotonic()
     try:
         Drain(merchant, connection, chosen, open_ledger(connection, lane=LANE, now=now), now=now).run()
         note_accepted(connection, now=now)
     except Unavailable as error:
-        raise Retry(str(error), after=note_silence(connection, error, now=now)) from error
+        raise Retry(str(error), after=pause_after(connection, error, now=now, began=began)) from error
     except Disconnected as error:
         if heed_refusal(connection, now=now):
             raise Retry("the access token was refused before its time", after=1) from error
+
+
+def pause_after(connection: Connection, error: Unavailable, *, now: datetime, began: float) -> float:
+    """Seconds from `now` until the next pass. A limit of a second is over before anybody could read of it."""
+    if isinstance(error, OutOfBudget) and error.reason == "second":
+        return float(error.retry_after or 1) + time.monotonic() - began
+    return note_silence(connection, error, now=now)
 
 
 def take_slot(connection: Connection, *, now: datetime) -> bool:

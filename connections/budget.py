@@ -98,9 +98,10 @@ class OutOfBudget(Unavailable):
 
 def limits_of(provider: str) -> Limits:
     """The limits of a provider. Raises KeyError."""
+    a_second = settings.QUICKBOOKS_A_SECOND
     table = {
         "xero": Limits(minute=60, day=settings.XERO_DAY_LIMIT, in_flight=5, app_minute=10_000),
-        "quickbooks": Limits(minute=500, day=0, in_flight=10, second=10, reserve=40, headers=0),
+        "quickbooks": Limits(minute=500, day=0, in_flight=10, second=a_second, reserve=40, headers=0),
         # Each of its batches is one of the calls above as well.
         "quickbooks-batches": Limits(minute=40, day=0, in_flight=10, reserve=4, headers=0),
     }

@@ -35,7 +35,6 @@ log = structlog.get_logger(__name__)
 
 SCRIPT = (Path(__file__).parent / "lua" / "budget.lua").read_text()
 STEP = 0.05  # seconds between two looks of somebody who may wait
-SECOND = 1.2  # seconds for which anybody waits when only the calls of a second are used up: coming back takes longer
 outage = Outage()
 
 
@@ -69,8 +68,7 @@ class Slot:
 def take_call(account: Budgeted, *, lane: Lane, patience: float = 0.0) -> Iterator[Slot]:
     """Hold one place around one call. Raises OutOfBudget when there is none for `lane`.
 
-    `patience` seconds may be waited for one, by web requests only: a worker is told at once when to come back, unless
-    that is in the same second.
+    `patience` seconds may be waited for one, by web requests only: a worker is told at once when to come back.
     """
     place = uuid.uuid4().hex
     slot = Slot()
@@ -92,9 +90,6 @@ def require_room(account: Budgeted, *, lane: Lane) -> None:
         _judge(_ask(account, "room", lane))
     except RedisError:
         return
-    except OutOfBudget as refusal:
-        if refusal.reason != "second":
-            raise
 
 
 def usage_of(account: Budgeted) -> Usage:
@@ -138,8 +133,7 @@ def _take(account: Budgeted, place: str, lane: Lane, *, patience: float) -> bool
             outage.take(account)
             return False
         except OutOfBudget as refusal:
-            longest = max(patience, SECOND if refusal.reason == "second" else 0.0)
-            if time.monotonic() + min(refusal.retry_after or STEP, STEP) > began + longest:
+            if time.monotonic() + min(refusal.retry_after or STEP, STEP) > began + patience:
                 raise
             time.sleep(STEP)
         else:

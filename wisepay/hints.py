@@ -18,10 +18,10 @@ REST = 0.1  # seconds between two messages of a process: a broker costs more tha
 log = structlog.get_logger(__name__)
 
 
-def hint(*keys: str) -> None:
-    """Tell a worker that `keys` are due."""
+def hint(*keys: str, after: float = 0.0) -> None:
+    """Tell a worker that `keys` are due, or will be in `after` seconds."""
     try:
-        app.send_task("wisepay.tasks.deliver", kwargs={"keys": keys}, ignore_result=True, retry=False)
+        app.send_task("wisepay.tasks.deliver", kwargs={"keys": keys}, countdown=after, ignore_result=True, retry=False)
     except Exception as error:  # whatever the broker's client raises
         log.warning("outbox.hint_lost", messages=keys, error=type(error).__name__)
 

@@ -14,7 +14,7 @@ from django.db import InterfaceError, OperationalError, transaction
 from django.utils import timezone
 
 from wisepay.errors import Unavailable
-from wisepay.hints import hint_on_commit
+from wisepay.hints import hint, hint_on_commit
 from wisepay.logs import redact_text
 from wisepay.models import OutboxMessage
 
@@ -24,6 +24,7 @@ Handler = Callable[..., None]
 HANDLERS: dict[str, Handler] = {}
 LEASE = timedelta(seconds=150)  # longer than a worker may live on one task
 FIRST_PAUSE, LONGEST_PAUSE = 5.0, 3600.0
+SWEEP = timedelta(seconds=5)  # whatever is due sooner than the sweeper comes by is hinted at
 KEEP_DONE = timedelta(days=30)
 
 
@@ -78,6 +79,9 @@ def deliver(key: str, *, now: datetime) -> bool:
         OutboxMessage.objects.filter(pk=message.pk, claim=claim).update(
             claim=None, attempts=message.attempts + 1, **outcome
         )
+        again = outcome.get("run_after")
+        if isinstance(again, datetime) and again - now < SWEEP:
+            hint(key, after=(again - now).total_seconds())
     return True
 
 

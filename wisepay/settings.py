@@ -213,6 +213,7 @@ INTUIT_SERVICE_CLIENT_ID = env.str("INTUIT_SERVICE_CLIENT_ID", default="")
 INTUIT_SERVICE_CLIENT_SECRET = env.str("INTUIT_SERVICE_CLIENT_SECRET", default="")
 INTUIT_RETIRED_CLIENTS = env.dict("INTUIT_RETIRED_CLIENTS", default={})
 QUICKBOOKS_BATCH = env.int("QUICKBOOKS_BATCH", default=30)  # operations that one batch may hold
+QUICKBOOKS_A_SECOND = env.int("QUICKBOOKS_A_SECOND", default=10)  # calls of one company
 HTTP_TIMEOUT = (3, 20)  # seconds to connect, seconds to answer
 
 _mail = env.email("EMAIL_URL", default="consolemail://")

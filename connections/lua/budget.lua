@@ -15,6 +15,7 @@ local ORDER, LIMITS = ARGV[1], cjson.decode(ARGV[3])
 local MINUTE, DAY = 60, 86400
 local GUARD = 2 -- seconds by which two clocks may disagree
 local SOON = 0.05 -- seconds after which asking again is not too early
+local ROOM = 0.1 -- seconds after the first call of a second is over: by then more than one place is free again
 local KEEP = DAY + 2 * 3600
 local SERVICE_FLOOR = 0.1 -- of a minute's calls: what company work leaves to service work
 local GRACE = 6 -- seconds after its time until work that was sent away is no longer waited for
@@ -101,6 +102,12 @@ local function aged(most)
   return last and tonumber(last) + span or now + span
 end
 
+-- When calls of the last second will be over; nothing but calls in flight says nothing about that.
+local function second_over()
+  local first = redis.call('ZRANGEBYSCORE', LOG, now - 1, '+inf', 'WITHSCORES', 'LIMIT', 0, 1)[2]
+  return (first and tonumber(first) or now) + 1 + ROOM
+end
+
 local function is_cold() return LIMITS.headers == 1 and get('mat') == 0 end
 
 local function used(k)
@@ -171,7 +178,7 @@ local function judge(lane)
   if now < get('blocked') then return state['blocked_kind'], get('blocked') - now end
   local most = lane == 'interactive' and LIMITS.in_flight or LIMITS.in_flight - 1
   if flying >= (is_cold() and 1 or most) then return 'concurrent', 0.2 end
-  if LIMITS.second > 0 and flying + recent(1) >= LIMITS.second then return 'second', 0.2 end
+  if LIMITS.second > 0 and flying + recent(1) >= LIMITS.second then return 'second', second_over() - now end
   if state['app_left'] and now - get('app_at') < MINUTE
       and get('app_left') < LIMITS.app_minute * (lane == 'interactive' and 0.01 or 0.05) then
     return 'appminute', get('app_at') + MINUTE - now

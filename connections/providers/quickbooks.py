@@ -20,6 +20,7 @@ from wisepay.errors import Unavailable
 LABEL = "QuickBooks"
 NEEDED = "com.intuit.quickbooks.accounting"
 MINOR_VERSION = "75"
+PATIENCE = 1.2  # seconds: a page may wait until the calls of one second are over
 
 
 class Door:
@@ -81,9 +82,10 @@ class Door:
             raise Unavailable(f"QuickBooks answered {answer.status_code} to the disconnection")
 
     def _company_info(self, access_token: str, realm: str, *, lane: Lane) -> requests.Response:
-        """One call of the company's budget."""
+        """One call of the company's budget; in the lane `interactive` a page waits for it."""
         url = f"{settings.INTUIT_API_URL}/company/{realm}/companyinfo/{realm}"
-        with take_call(Account("quickbooks", self.client_id, realm), lane=lane) as slot:
+        patience = PATIENCE if lane == "interactive" else 0.0
+        with take_call(Account("quickbooks", self.client_id, realm), lane=lane, patience=patience) as slot:
             answer = ask(LABEL, "GET", url, token=access_token, params={"minorversion": MINOR_VERSION})
             slot.learn(answer.headers, status=answer.status_code)
         return answer

@@ -1,29 +1,40 @@
 """QuickBooks' rows beside Xero's: calls against what the work cannot do without."""
 
 import math
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from datetime import timedelta
+from itertools import pairwise
 
 import pytest
+from django.conf import settings as configured
 from django.utils import timezone
+from pytest_django import Settings
+from redis import Redis
 
 from accounting.downloads import request_download
 from accounting.models import Posting
+from connections.budget import Limits
+from connections.governor import SCRIPT
 from payers.models import PayerCompany
 from payers.services import link_contact
 from payments.models import GatewayAccount
 from sandbox.launch import Running
 from tests.bench.rows import row
 from tests.bench.workload import CALLS_A_QUOTE, open_quote, pay_quietly
+from tests.connections.xero_windows import START, Storm, Weather, Window, Xero
 from tests.people import House, build_house
+from wisepay import outbox
 
 SIZES = (1, 15, 50, 200)
 BATCH, PAGE = 30, 1000
 
 
 @pytest.fixture
-def house(db: None, world: Running) -> House:
-    """A merchant whose books are QuickBooks'."""
+def house(db: None, world: Running, settings: Settings) -> House:
+    """A merchant whose books are QuickBooks', with all their limits."""
+    settings.QUICKBOOKS_A_SECOND = 10
+    world.config(intuit_limits={})
     return build_house(world, provider="quickbooks")
 
 
@@ -92,3 +103,50 @@ def test_incremental_download(house: House, drain: Callable[..., int]) -> None:
     drain()
     request_download(house.merchant, by=None, now=timezone.now() + timedelta(minutes=5))
     assert row("QuickBooks: incremental download", calls_of(house, drain), "calls", bound=1).holds
+
+
+def deliveries(until: float) -> Iterator[str]:
+    """What a worker delivers as it becomes due, until nothing waits for the books; in real time."""
+    waiting = Posting.objects.exclude(state__in=Posting.OVER)
+    while (due := outbox.due_keys(now=timezone.now())) or waiting.exists():
+        assert time.monotonic() < until, "the drain did not go on"
+        yield from (key for key in due if outbox.deliver(key, now=timezone.now()))
+        if not due:
+            time.sleep(0.02)
+
+
+def test_a_drain_that_a_second_stopped_goes_on_where_it_was(
+    house: House, drain: Callable[..., int], settings: Settings
+) -> None:
+    """Two calls a second: whoever is sent away sleeps nowhere, comes once a second, and makes nothing twice."""
+    drain()
+    pay_many(house, quotes=40, contacts=40)
+    settings.QUICKBOOKS_A_SECOND = 2
+    house.world.config(intuit_limits={"second": 2})
+    before, limit = len(house.world.journal("quickbooks")), time.monotonic() + 20
+    looks = [time.monotonic() for key in deliveries(limit) if key.startswith("drain:")]
+    calls = house.world.journal("quickbooks")[before:]
+    assert {call["status"] for call in calls} == {200}
+    assert set(Posting.objects.values_list("state", flat=True)) == {"posted"}
+    least = least_calls(quotes=40, contacts=40)
+    assert row("QuickBooks: 40 paid quotes at 2 calls a second", len(calls), "calls", bound=least).holds
+    pauses = [later - earlier for earlier, later in pairwise(looks)]
+    assert row("QuickBooks: the drain's next look meanwhile, longest", max(pauses), "s", bound=2).holds
+    assert len(looks) <= math.ceil(len(calls) / 2), "a burst of looks"
+
+
+@pytest.mark.parametrize("workers", [1, 4])
+def test_the_calls_of_a_second_are_used(workers: int) -> None:
+    """A minute of a model's: workers who come back when they are told to."""
+    quickbooks = Xero({"second": Window(10, 1.0, 0.37)}, in_flight=10)
+    limits = Limits(minute=10_000, day=0, in_flight=10, second=10, headers=0, reserve=0)
+    ask = Redis.from_url(configured.REDIS_URL).register_script(SCRIPT)
+    storm = Storm(ask, quickbooks, limits, seed=workers, weather=Weather(latency=(0.03, 0.06)))
+    for _ in range(workers):
+        storm.worker("company", START)
+    storm.run(START + 60)
+    assert quickbooks.refused == []
+    name = f"QuickBooks: calls of 10 a second left unused, {workers} workers"
+    assert row(name, 10 - len(storm.calls) / 60, "calls", bound=2).holds
+    name = f"QuickBooks: looks a second of each of {workers} workers sent away"
+    assert row(name, storm.refusals / 60 / workers, "looks", bound=1).holds
