@@ -86,7 +86,9 @@ def payment_postings(request: MerchantRequest, merchant: Merchant, reference: st
     """The panel of one payment's documents."""
     payment = payment_of(merchant, reference)
     rows = list(Posting.objects.filter(payment=payment).order_by("pk"))
-    is_settled = all(p.state in Posting.OVER for p in rows) and bool(rows or payment.state != "succeeded")
+    waits_for_debit = debits_before_books(merchant).filter(payment=payment).exists()
+    is_over = all(p.state in Posting.OVER for p in rows) and bool(rows or payment.state != "succeeded")
+    is_settled = is_over and not waits_for_debit
     context = {
         "merchant": merchant,
         "payment": payment,
@@ -95,7 +97,7 @@ def payment_postings(request: MerchantRequest, merchant: Merchant, reference: st
         "tasks": open_tasks(merchant).filter(payment=payment),
         "reason": "" if is_settled else why_waiting(merchant, now=timezone.now()),
         "is_settled": is_settled,
-        "waits_for_debit": debits_before_books(merchant).filter(payment=payment).exists(),
+        "waits_for_debit": waits_for_debit,
     }
     return render(request, "accounting/payment_postings.html", context)
 

@@ -153,8 +153,8 @@ class Journey:
         found: list[dict[str, Any]] = requests.get(url, headers=auth, timeout=10).json()["data"]
         return found
 
-    def work(self, *, after: float = 0.5) -> None:
-        """A worker delivers what is due in `after` seconds."""
+    def work(self, *, after: float = 3.0) -> None:
+        """A worker delivers what is due in `after` seconds: more than it takes itself, less than a pause."""
         with self.stopper.process():
             drain_outbox(at=timezone.now() + timedelta(seconds=after))
 

@@ -3,20 +3,22 @@
 import math
 import uuid
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 from django.conf import settings
 
 from accounting.ledgers.quickbooks_client import THROTTLED, Client, part
 from accounting.ledgers.quickbooks_shapes import Row, one_of
-from accounting.ledgers.quickbooks_words import explained
+from accounting.ledgers.quickbooks_words import APPLIES_BY_ITSELF, explained
 from accounting.ledgers.words import Written
 from connections.budget import Budgeted, Lane
-from wisepay.errors import Unavailable
+from wisepay.errors import Disconnected, Rejected, Unavailable
 
 LARGEST_PAGE = 1000
 STALE = 5010
+AGAINST_A_RULE = 6000
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,22 @@ class QuickBooksCompany:
 
     def _write(self, acts: list[Act], *, key: str) -> list[Written]:
         """The same in the door's words."""
-        return [said.written(act.number) for act, said in zip(acts, self._do(acts, key=key), strict=True)]
+        return [self._blamed(a, s).written(a.number) for a, s in zip(acts, self._do(acts, key=key), strict=True)]
+
+    def _blamed(self, act: Act, said: Said) -> Said:
+        """A payment for which nothing is open any more, in a company that applies credits by itself, says so."""
+        if act.entity != "Payment" or said.code != AGAINST_A_RULE or not self._applies_by_itself:
+            return said
+        return replace(said, refusal=f"{APPLIES_BY_ITSELF} {said.refusal}")
+
+    @cached_property
+    def _applies_by_itself(self) -> bool:
+        """Whether QuickBooks puts credits against invoices without being asked; asked only once it may matter."""
+        try:
+            forms = self._client.preferences().get("SalesFormsPrefs") or {}
+        except (Unavailable, Disconnected, Rejected):
+            return False  # what was written before must be heard of, whatever becomes of this question
+        return bool(forms.get("AutoApplyCredit"))
 
     def _change(self, read: Callable[[], list[Act]], *, key: str) -> list[Written]:
         """Acts on what is there. What somebody else changed at the same moment is read again and tried once more."""

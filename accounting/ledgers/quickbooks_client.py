@@ -14,7 +14,7 @@ from quickbooks.client import QuickBooks
 from quickbooks.exceptions import QuickbooksException
 
 from accounting.ledgers.quickbooks_words import explained
-from connections.budget import Account, Budgeted, Lane
+from connections.budget import Account, Budgeted, Lane, OutOfBudget
 from connections.governor import Slot, take_call
 from connections.providers.quickbooks import MINOR_VERSION
 from wisepay.errors import Disconnected, Rejected, Unavailable
@@ -24,7 +24,7 @@ log = structlog.get_logger(__name__)
 THROTTLED = frozenset({3001})
 UNWELCOME = frozenset({100, 120, 3100, 3200})
 BROKEN_DOWN = 10_000  # the vendor's own failures, and what the SDK calls an answer that it cannot read
-PAUSE = 60.0  # a limit says nothing about when it ends
+PAUSE = 60  # seconds; a limit says nothing about when it ends
 UNSENT = (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError)
 
 
@@ -65,9 +65,18 @@ class Client:
         """A batch's answers. The SDK's own batches carry no `requestid`, so a repeat of one would do all again."""
         raw, held = as_json(body).encode(), self.account
         batches = Account("quickbooks-batches", held.client_id, f"{held.organisation_id}:batches")
-        with take_call(batches, lane=self.lane):
-            answer = self.call(self.sdk.post, f"{self.base}/batch", raw, request_id=key)
+        with take_call(batches, lane=self.lane) as slot:
+            try:
+                answer = self.call(self.sdk.post, f"{self.base}/batch", raw, request_id=key)
+            except OutOfBudget:
+                slot.unsent()
+                raise
         found: list[dict[str, Any]] = part(answer, "BatchItemResponse")
+        return found
+
+    def preferences(self) -> dict[str, Any]:
+        """What the company's people switched on and off."""
+        found: dict[str, Any] = part(self.call(self.sdk.get, f"{self.base}/preferences"), "Preferences")
         return found
 
     def changes(self, entities: str, since: str) -> list[dict[str, Any]]:

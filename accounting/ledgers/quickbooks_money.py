@@ -4,6 +4,7 @@ A refund is an expense on receivables, and a payment of nothing that joins it wi
 second names what the first made.
 """
 
+from decimal import Decimal
 from typing import Any
 
 from accounting.ledgers.quickbooks_base import Act
@@ -123,10 +124,11 @@ def paid_by(invoice: Row) -> list[str]:
 
 
 def pays(row: Row, order: PaymentOrder) -> bool:
-    """Whether a payment brought this money; one with another number of ours brought other money."""
+    """Whether a payment brought this money; one with another number of ours brought other money, a credit none."""
     is_another = reference(row).startswith("PF-") and reference(row) != order.number
+    is_money = Decimal(str(row.get("TotalAmt") or 0)) >= order.amount.decimal
     shares = [a for kind, key, a in links_of(row) if (kind, key) == ("Invoice", order.invoice_id)]
-    return not is_another and any(same(amount, order.amount) for amount in shares)
+    return is_money and not is_another and any(same(amount, order.amount) for amount in shares)
 
 
 def refunds(row: Row, order: RefundOrder) -> bool:

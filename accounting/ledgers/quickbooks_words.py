@@ -7,6 +7,10 @@ GONE = (
 CLOSED = (
     "The books are closed for this day in QuickBooks. Move the closing date (Account and settings, Advanced), and retry"
 )
+APPLIES_BY_ITSELF = (
+    "QuickBooks applies credits by itself, and so it used one here. Switch off “Automatically apply credits” (Account "
+    "and settings, Advanced, Automation), delete the payment of nothing that it made for this invoice, and retry."
+)
 MEANING = {
     500: "QuickBooks does not allow this here",
     610: GONE,

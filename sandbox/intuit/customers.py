@@ -76,11 +76,13 @@ def refuse_characters(name: str) -> None:
 
 
 def refuse_taken(company: Company, customer: Record) -> None:
-    """Raises InvalidError (6240) when somebody else has the name."""
+    """Raises InvalidError (6240) when somebody else has the name: a customer, vendor or employee."""
     rivals = company.by("Customer", "DisplayName", customer["DisplayName"])
     other = next((row for row in rivals if row["Id"] != customer.get("Id")), None)
     if other:
         raise InvalidError("6240", "Duplicate Name Exists Error", f"{TAKEN} Id={other['Id']}")
+    if customer["DisplayName"].casefold() in [name.casefold() for name in company.data["others"]]:
+        raise InvalidError("6240", "Duplicate Name Exists Error", TAKEN.replace("customer", "vendor or employee"))
 
 
 def refuse_address(customer: Record) -> None:

@@ -100,6 +100,7 @@ def company(facts: Record) -> Record:
         "preferences": {"BookCloseDate": None, "AutoApplyCredit": False, "CustomTxnNumbers": True, "suspended": False},
         "next": {"name": 57, "transaction": 130, "list": 100},
         "deleted": [],
+        "others": [],
         "index": {},
         "CompanyInfo": {"1": profile(facts)},
         "Account": table(accounts),

@@ -35,6 +35,7 @@ class Steering:
             "expire": self.expire,
             "close_books": self.close_books,
             "preferences": self.prefer,
+            "others": self.know,
             "forget_requests": lambda order: memory.forget(world),
             "webhook": lambda order: webhooks.listen(world, order),
             "create": self.create,
@@ -119,6 +120,10 @@ class Steering:
         for name, value in order.items():
             if name != "company":
                 company.preferences[name] = type(company.preferences[name])(value)
+
+    def know(self, order: Any) -> None:
+        """The `names` of vendors and employees of `company`, which no customer may have."""
+        self.company(order).data["others"] = [str(name) for name in order["names"]]
 
     def by_hand(self, name: str) -> Callable[[Any], None]:
         """An act of a bookkeeper; the order is one object or a list of them, each with its `company`."""

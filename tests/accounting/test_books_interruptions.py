@@ -68,7 +68,7 @@ class Way:
         else:
             getattr(self.debit, word)()
 
-    def work(self, *, after: float = 0.5) -> None:
+    def work(self, *, after: float = 3.0) -> None:
         """A worker delivers what is due for the books."""
         at = timezone.now() + timedelta(seconds=after)
         OutboxMessage.objects.exclude(handler__startswith="accounting.").exclude(

@@ -10,6 +10,7 @@ from accounting.models import AccountingSettings, CreditNote, Posting
 from accounting.promises import post_debit
 from accounting.services import save_accounting_settings
 from connections.services import disconnect_all
+from sandbox.launch import Running
 from tests.accounting.debits import come_again, submit
 from tests.people import House, build_house, connect, usual_accounts
 
@@ -19,9 +20,9 @@ DOCUMENTS = {"invoice": "posted", "credit_note": "posted", "payment": "posted"}
 
 
 @pytest.fixture
-def house(db: None, world: object) -> House:
+def house(db: None, world: Running) -> House:
     """A merchant whose books are QuickBooks'."""
-    return build_house(world, provider="quickbooks")  # type: ignore[arg-type]
+    return build_house(world, provider="quickbooks")
 
 
 def change_to_quickbooks(house: House) -> None:
@@ -42,6 +43,35 @@ def test_a_submitted_debit_is_not_booked_and_the_pages_say_when_it_will_be(house
     reference = debit.payment.reference
     assert SAYS in house.admin.get(house.url(f"postings/of/{reference}")).content
     assert SAYS in house.admin.get(house.url("postings/waiting")).content
+
+
+def test_the_portal_says_when_a_debit_will_be_booked_and_then_its_number(house: House, drain: Drain) -> None:
+    debit = submit(house)
+    drain()
+    payer, path = house.payer(), f"/my/payments/{debit.payment.reference}/documents"
+    assert SAYS in payer.get(path).content
+    assert b"hold no credit note" not in payer.get(path).content
+    debit.settle()
+    drain()
+    told = payer.get(path).content
+    assert SAYS not in told
+    assert debit.note.number.encode() in told
+
+
+def test_the_portal_does_not_say_so_of_a_debit_that_failed_nor_where_there_are_drafts(
+    house: House, world: Running, drain: Drain
+) -> None:
+    failed = submit(house)
+    failed.fail()
+    drain()
+    path = f"/my/payments/{failed.payment.reference}/documents"
+    assert SAYS not in house.payer().get(path).content
+    other = build_house(world, name="Other IT", email="admin@other-it.example", organisation="nz")
+    drafted = submit(other, other.open_checkout(quote={"currency": "NZD"}))
+    drain()
+    told = other.payer("ap@harbourdental.example").get(f"/my/payments/{drafted.payment.reference}/documents").content
+    assert SAYS not in told
+    assert b"prepared, until the bank debit has settled" in told
 
 
 def test_a_debit_that_settles_leaves_what_a_card_leaves(house: House, drain: Drain) -> None:
@@ -89,9 +119,9 @@ def test_a_settled_debit_is_refunded_out_of_its_memo(house: House, drain: Drain)
 @pytest.mark.parametrize("end", ["settle", "fail"])
 @pytest.mark.parametrize("is_in_xero", [True, False])
 def test_a_draft_under_way_when_the_merchant_changes_to_quickbooks_ends_well(
-    db: None, world: object, drain: Drain, end: str, is_in_xero: bool
+    db: None, world: Running, drain: Drain, end: str, is_in_xero: bool
 ) -> None:
-    house = build_house(world)  # type: ignore[arg-type]
+    house = build_house(world)
     drain()
     debit = submit(house)
     post_debit(debit.attempt, now=timezone.now())

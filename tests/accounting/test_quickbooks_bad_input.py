@@ -1,0 +1,293 @@
+"""What QuickBooks may be fed or full of: a paid quote is posted once, or waits with a reason until that is mended."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from accounting.models import AccountingSettings, Posting
+from payers.services import link_contact
+from sandbox.launch import Running
+from tests.accounting.debits import CARD, try_to_pay
+from tests.people import Checkout, House, build_house
+
+Drain = Callable[..., int]
+DOCUMENTS = ("invoice", "credit_note", "payment")
+THROTTLED = {
+    "Fault": {"Error": [{"Message": "ThrottleExceeded", "Detail": "limit", "code": "3001"}], "type": "ValidationFault"}
+}
+STALE = {"Fault": {"Error": [{"Message": "Stale Object Error", "Detail": "You and Ann", "code": "5010"}]}}
+
+
+@dataclass
+class Stage:
+    """A merchant whose books are QuickBooks', and one quote of theirs."""
+
+    house: House
+    checkout: Checkout
+
+    def steer(self, **orders: Any) -> None:
+        """What a bookkeeper does, each order an act and its words."""
+        named = {act: {"company": "au", **words} for act, words in orders.items()}
+        self.house.world.post("/intuit/_control", named)
+
+    def table(self, entity: str) -> list[dict[str, Any]]:
+        """Everything of one kind in the books."""
+        held = self.house.world.state()["sections"]["intuit"]["companies"][self.house.connection.organisation_id]
+        return list(held[entity].values())
+
+    @property
+    def stem(self) -> str:
+        """What the numbers of all documents have."""
+        return self.checkout.payment.reference[:12].upper()
+
+    def know(self, name: str) -> str:
+        """A customer that the books have; its id."""
+        self.steer(create={"Customer": [{"DisplayName": name}]})
+        return str(next(row["Id"] for row in self.table("Customer") if row["DisplayName"] == name))
+
+    def link(self, name: str = "Harbour Dental Pty Ltd") -> None:
+        """The payer's company is that customer."""
+        company = self.checkout.payment.company
+        link_contact(company, organisation_id=self.house.connection.organisation_id, contact_id=self.know(name))
+
+    def fault(self, kind: str, **words: Any) -> None:
+        """QuickBooks' next batch goes wrong."""
+        self.house.world.fault("quickbooks", kind, path="*/batch", times=1, **words)
+
+    def retry(self) -> None:
+        """The bookkeeper presses Retry."""
+        assert self.house.admin.post(self.house.url("postings/retry")).status_code in (302, 303)
+
+    def waiting(self) -> list[Posting]:
+        """What was refused."""
+        return list(Posting.objects.filter(state="rejected"))
+
+    def verify(self) -> None:
+        """Everything is posted, once: one customer, an invoice that is paid, a memo whose credit is open."""
+        assert set(Posting.objects.values_list("state", flat=True)) == {"posted"}
+        [company] = [row for row in self.table("Customer") if row["Id"] == self.checkout.payment.company.contact_id]
+        [invoice] = [row for row in self.table("Invoice") if row["DocNumber"] == f"PF-{self.stem}"]
+        [memo] = [row for row in self.table("CreditMemo") if row["DocNumber"] == f"PF_CR-{self.stem}"]
+        [money] = [row for row in self.table("Payment") if row["PaymentRefNum"] == f"PF-{self.stem}"]
+        assert {row["CustomerRef"]["value"] for row in (invoice, memo, money)} == {company["Id"]}
+        assert (invoice["Balance"], memo["Balance"], money["TotalAmt"]) == ("0.00", "625.00", "625.00")
+
+
+@pytest.fixture
+def house(db: None, world: Running) -> House:
+    """A merchant whose books are QuickBooks'."""
+    return build_house(world, provider="quickbooks")
+
+
+def stage_for(house: House, name: str = "Harbour Dental Pty Ltd") -> Stage:
+    """A quote for a company of that name."""
+    return Stage(house, house.open_checkout(customer={"account_name": name}))
+
+
+# ---- names ------------------------------------------------------------------------------------------
+
+NAMES = {
+    "quotes": "O'Brien & \"North\" 'Dental'",
+    "a colon": "North: South",
+    "a backslash": "Back\\slash\\",
+    "a backslash before a quote": "Back\\' OR 1 = 1",
+    "140 characters": "L" * 140,
+    "emoji": "Émoji 🦷 Dental",
+    "only emoji": "🦷🦷",
+    "the end of a retired name": "Dental (deleted)",
+}
+
+
+@pytest.mark.parametrize("name", NAMES.values(), ids=list(NAMES))
+def test_a_payer_of_any_name_is_posted_once(house: House, drain: Drain, name: str) -> None:
+    stage = stage_for(house, name)
+    stage.checkout.pay()
+    drain()
+    stage.verify()
+    assert len(stage.table("Customer")) == 1
+
+
+def test_a_customer_of_the_same_name_is_used(house: House, drain: Drain) -> None:
+    stage = stage_for(house)
+    key = stage.know("HARBOUR Dental Pty Ltd")
+    stage.checkout.pay()
+    drain()
+    stage.verify()
+    assert [row["Id"] for row in stage.table("Customer")] == [key]
+
+
+# ---- what is refused, mended, and retried -----------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """What is wrong, what the merchant reads, what mends it, and the kinds of postings that wait meanwhile."""
+
+    spoil: Callable[[Stage], None]
+    reason: str
+    mend: Callable[[Stage], None]
+    waits: tuple[str, ...] = ("invoice", "credit_note")
+
+
+def make_inactive(kind: str, name: str) -> Trouble:
+    """Something of a list is retired, and restored."""
+    return Trouble(
+        lambda s: s.steer(retire={kind: name}),
+        "made inactive",
+        lambda s: s.steer(restore={kind: f"{name} (deleted)" if kind == "customer" else name}),
+        waits=("payment",) if kind == "account" else ("invoice", "credit_note"),
+    )
+
+
+def lose_customer(stage: Stage) -> None:
+    """The customer that the payer's company is linked to is made inactive."""
+    stage.link()
+    stage.steer(retire={"customer": "Harbour Dental Pty Ltd"})
+
+
+def choose_item(code: str) -> Callable[[Stage], None]:
+    """The merchant sells this item."""
+    return lambda _: (AccountingSettings.objects.update(item=code), None)[1]
+
+
+def take_number(stage: Stage) -> None:
+    """A person's invoice has the number of ours."""
+    line = {
+        "Amount": "10.00",
+        "DetailType": "SalesItemLineDetail",
+        "SalesItemLineDetail": {"ItemRef": {"value": "1"}, "TaxCodeRef": {"value": "3"}},
+    }
+    theirs = {"CustomerRef": {"value": stage.know("Somebody")}, "DocNumber": f"PF-{stage.stem}", "Line": [line]}
+    stage.steer(create={"Invoice": [theirs]})
+
+
+def apply_credits(stage: Stage) -> None:
+    """QuickBooks puts credits against invoices by itself."""
+    stage.steer(preferences={"AutoApplyCredit": True})
+
+
+def apply_none(stage: Stage) -> None:
+    """It is switched off, and what it joined is taken apart."""
+    stage.steer(preferences={"AutoApplyCredit": False}, unapply={"credit_memo": f"PF_CR-{stage.stem}"})
+
+
+TROUBLES = {
+    "a vendor has the name": Trouble(
+        lambda s: s.steer(others={"names": ["Harbour Dental Pty Ltd"]}),
+        "this name already",
+        lambda s: s.steer(others={"names": []}),
+        waits=("contact",),
+    ),
+    "the customer is inactive": Trouble(
+        lose_customer,
+        "made inactive",
+        lambda s: s.steer(restore={"customer": "Harbour Dental Pty Ltd (deleted)"}),
+    ),
+    "the clearing account is inactive": make_inactive("account", "Wise-Pay Clearing"),
+    "the prepayments account is inactive": Trouble(
+        lambda s: s.steer(retire={"account": "Wise-Pay Prepayments"}),
+        "made inactive",
+        lambda s: s.steer(restore={"account": "Wise-Pay Prepayments"}),
+    ),
+    "the item is inactive": make_inactive("item", "Wise-Pay Prepayment"),
+    "the item has no income account": Trouble(choose_item("5"), "no income account", choose_item("3")),
+    "the books are closed": Trouble(
+        lambda s: s.steer(close_books={"date": "2026-12-31"}),
+        "books are closed",
+        lambda s: s.steer(close_books={"date": None}),
+    ),
+    "the subscription has ended": Trouble(
+        lambda s: s.steer(preferences={"suspended": True}),
+        "subscription",
+        lambda s: s.steer(preferences={"suspended": False}),
+    ),
+    "another document has our number": Trouble(
+        take_number,
+        "has this number already",
+        lambda s: s.steer(edit={"invoice": f"PF-{s.stem}", "fields": {"DocNumber": "INV-7"}}),
+        waits=("invoice",),
+    ),
+    "credits apply themselves": Trouble(apply_credits, "Automatically apply credits", apply_none, waits=("payment",)),
+}
+
+
+@pytest.mark.parametrize("trouble", TROUBLES.values(), ids=list(TROUBLES))
+def test_what_the_books_refuse_waits_with_a_reason_and_is_posted_once_it_is_mended(
+    house: House, drain: Drain, trouble: Trouble
+) -> None:
+    stage = stage_for(house)
+    drain()
+    trouble.spoil(stage)
+    stage.checkout.pay()
+    drain()
+    waiting = stage.waiting()
+    assert tuple(sorted(p.kind for p in waiting)) == tuple(sorted(trouble.waits))
+    assert [p.error for p in waiting if trouble.reason not in p.error] == []
+    page = house.admin.get(house.url("postings/")).content.decode()
+    assert trouble.reason in page
+    calls = len(house.world.journal("quickbooks"))
+    drain(at=timezone.now() + timedelta(minutes=5))
+    assert len(house.world.journal("quickbooks")) == calls, "what was refused is asked again without anybody's doing"
+    trouble.mend(stage)
+    stage.retry()
+    drain()
+    stage.verify()
+
+
+# ---- weather, after which it goes on by itself ------------------------------------------------------
+
+WEATHER: dict[str, dict[str, Any]] = {
+    "the answer was dropped": {"kind": "drop_after"},
+    "the call was dropped": {"kind": "drop_before"},
+    "HTML with status 200": {"kind": "html", "status": 200},
+    "HTML with status 502": {"kind": "html", "status": 502},
+    "throttled, 429": {"kind": "status", "status": 429},
+    "throttled, 3001 with 400": {"kind": "status", "status": 400, "body": THROTTLED},
+    "throttled, 3001 with 200": {"kind": "status", "status": 200, "body": THROTTLED},
+    "trouble of its own": {"kind": "status", "status": 500},
+}
+
+
+@pytest.mark.parametrize("batch", [0, 1, 2])
+@pytest.mark.parametrize("weather", WEATHER.values(), ids=list(WEATHER))
+def test_weather_in_any_batch_ends_with_everything_once(
+    house: House, drain: Drain, weather: dict[str, Any], batch: int
+) -> None:
+    """The first batch makes the customer, the second the documents, the third the payment."""
+    stage = stage_for(house)
+    drain()
+    stage.fault(**weather, skip=batch)
+    stage.checkout.pay()
+    drain()
+    assert Posting.objects.exclude(state__in=Posting.OVER).exists()
+    assert stage.waiting() == []
+    for minute in (2, 4, 6):
+        drain(at=timezone.now() + timedelta(minutes=minute))
+    stage.verify()
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_what_a_person_changed_at_the_same_moment_is_read_again(house: House, drain: Drain, times: int) -> None:
+    """A debit that comes back has its memo deleted while somebody edits it: once that is nothing, twice it waits."""
+    stage = stage_for(house)
+    paid = try_to_pay(house, stage.checkout.payment, CARD)
+    paid.settle()
+    drain()
+    stage.verify()
+    paid.reverse()
+    body = {"BatchItemResponse": [{"bId": "0", **STALE}]}
+    house.world.fault("quickbooks", "status", status=200, body=body, path="*/batch", skip=1, times=times)
+    stage.steer(edit={"credit_memo": f"PF_CR-{stage.stem}", "fields": {"PrivateNote": "Mine"}})
+    drain()
+    if times == 2:
+        [waits] = stage.waiting()
+        assert (waits.kind, "Somebody changed this" in waits.error) == ("void", True)
+        stage.retry()
+        drain()
+    assert stage.waiting() == []
+    assert [row for row in stage.table("CreditMemo") if row["DocNumber"] == f"PF_CR-{stage.stem}"] == []
+    assert [row["Balance"] for row in stage.table("Invoice")] == ["625.00"]
