@@ -1,5 +1,7 @@
 """A pytest plugin: tests marked `browser` run when a Chromium is found, and the summary says which it was.
 
+With `--accounting quickbooks` their merchant keeps its books in QuickBooks; those marked `books` are about them.
+
 BROWSER=required makes their absence an error instead: whoever must not miss them says so. Those that share
 a demo run on one worker, so that one demo is started.
 """
@@ -11,6 +13,8 @@ from typing import Any
 
 import pytest
 from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
+
+from sandbox.demo import BOOKS
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 DOWNLOADED = (
@@ -28,6 +32,17 @@ class OneDemo(LoadScopeScheduling):  # type: ignore[misc]
 
     def _split_scope(self, nodeid: str) -> str:
         return TOGETHER if nodeid.startswith(TOGETHER) else nodeid
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Say whose books the browser tests' merchant keeps."""
+    told = "where the browser tests' merchant keeps its books (default: xero)"
+    parser.addoption("--accounting", choices=sorted(BOOKS), default="xero", help=told)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let tests say that their outcome stands in the books."""
+    config.addinivalue_line("markers", "books: the outcome stands in the books, so it is tried with each package")
 
 
 @pytest.hookimpl(optionalhook=True)

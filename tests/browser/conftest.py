@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, StorageState, sync_playwright
 
 from sandbox.browser_tests import find_chromium
+from tests.browser.books import BOOKS, Books
 from tests.browser.stage import Demo, Payer
 
 WIDE = {"width": 1280, "height": 860}
@@ -17,13 +18,22 @@ MEANT = ("status of 400", "status of 402", "status of 404", "status of 409", "st
 
 
 @pytest.fixture(scope="session")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
-    """A demo for all of them. With JOURNAL set, what was said to the practice vendors is kept in that file."""
-    running = Demo.start(tmp_path_factory.mktemp("demo"))
+def demo(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Iterator[Demo]:
+    """A demo for all of them, whose books are kept in what `--accounting` says.
+
+    With JOURNAL set, what was said to the practice vendors is kept in that file.
+    """
+    running = Demo.start(tmp_path_factory.mktemp("demo"), pytestconfig.getoption("--accounting", "xero"))
     yield running
     if kept := os.environ.get("JOURNAL"):
         running.save_journal(Path(kept))
     running.stop()
+
+
+@pytest.fixture(scope="session")
+def books(demo: Demo) -> Books:
+    """The practice books of that demo."""
+    return BOOKS[demo.accounting](demo)
 
 
 @pytest.fixture(scope="module")

@@ -16,6 +16,7 @@ import psutil  # type: ignore[import-untyped]
 import requests
 from playwright.sync_api import FrameLocator, Page, expect
 
+from sandbox.orderporter.catalogue import CUSTOMERS
 from sandbox.processes import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -26,6 +27,10 @@ GOOD_CARD, ASKING_CARD, POOR_CARD = "4242424242424242", "4000002760003184", "400
 PATIENCE, PAUSE = 120.0, 0.1
 # Celery and the ledger need a moment; a slow machine needs some more.
 SOON = 30.0
+WIDE_LIMITS = {
+    "xero_limits": {"minute": 10_000, "day": 100_000},
+    "intuit_limits": {"second": 10_000, "minute": 100_000, "batch": 10_000},
+}
 AGE_SIGN_INS = """
 from django.contrib.sessions.models import Session
 for row in Session.objects.all():
@@ -48,18 +53,19 @@ def eventually[T](look: Callable[[], T], *, within: float = SOON) -> T:
 
 @dataclass(frozen=True)
 class Demo:
-    """A running demo: where it answers, and who the merchant is."""
+    """A running demo: where it answers, who the merchant is, and in which package it keeps its books."""
 
     process: subprocess.Popen[bytes]
     web: str
     sandbox: str
     merchant: dict[str, str]
+    accounting: str
 
     @classmethod
-    def start(cls, home: Path) -> Self:
-        """Everything on free ports, with its data in `home`."""
+    def start(cls, home: Path, accounting: str = "xero") -> Self:
+        """Everything on free ports, with its data in `home`; the merchant keeps its books in `accounting`."""
         ready = home / "ready.json"
-        command = [sys.executable, "-m", "sandbox.demo", "--ready", str(ready)]
+        command = [sys.executable, "-m", "sandbox.demo", "--ready", str(ready), "--accounting", accounting]
         for flag in ("--port", "--sandbox-port", "--smtp-port"):
             command += [flag, str(free_port())]
         # The tests' own servers are not the demo's: it brings its own, in its own home.
@@ -74,8 +80,8 @@ class Demo:
                 raise AssertionError(f"the demo did not start:\n{(home / 'demo.log').read_text()}")
             time.sleep(PAUSE)
         facts = json.loads(ready.read_text())
-        demo = cls(process, facts["web"], facts["sandbox"], facts["merchant"])
-        demo.steer("/_control/config", {"xero_limits": {"minute": 10_000, "day": 100_000}})
+        demo = cls(process, facts["web"], facts["sandbox"], facts["merchant"], accounting)
+        demo.steer("/_control/config", WIDE_LIMITS)
         return demo
 
     def stop(self) -> None:
@@ -111,6 +117,10 @@ class Demo:
         made: dict[str, Any] = self.steer("/orderporter/quotes.json", {"like": like, **changes})
         return made
 
+    def new_american_quote(self, **changes: Any) -> dict[str, Any]:
+        """One with a recurring part in US dollars, which bank debits can pay, of a company without other currencies."""
+        return self.new_quote("mixed", currency="USD", tax_rate=0, customer=CUSTOMERS["freight"], **changes)
+
     def intents(self, quote: dict[str, Any]) -> list[dict[str, Any]]:
         """What Stripe was asked to charge for this quote."""
         auth = {"Authorization": f"Bearer {STRIPE_KEY}"}
@@ -136,10 +146,15 @@ class Demo:
 
     def hour_passes(self) -> None:
         """Every sign-in of the console happened an hour earlier than it did."""
-        children = psutil.Process(self.process.pid).children(recursive=True)
-        [web] = [c.environ() for c in children if "gunicorn" in c.cmdline() and c.ppid() == self.process.pid]
-        command = [sys.executable, "manage.py", "shell", "--no-imports", "-c", AGE_SIGN_INS]
-        subprocess.run(command, cwd=ROOT, env=web, check=True, capture_output=True)
+        self.manage("shell", "--no-imports", "-c", AGE_SIGN_INS)
+
+    def manage(self, *words: str) -> str:
+        """An operator's command beside the running demo; answers what it said."""
+        ours = psutil.Process(self.process.pid).children()
+        [web] = [child for child in ours if child.status() != psutil.STATUS_ZOMBIE and "gunicorn" in child.cmdline()]
+        command = [sys.executable, "manage.py", *words]
+        environment = web.environ()
+        return subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True, text=True).stdout
 
 
 class Payer:
@@ -193,15 +208,3 @@ class Payer:
         self.page.wait_for_url(f"{self.demo.sandbox}/orderporter/quote**")
         expect(self.page.locator("[data-badge=paid]")).to_be_visible()
         expect(self.page.locator("[data-outcome=paid]")).to_be_visible()
-
-
-def in_books(demo: Demo, page: Page, number: str) -> dict[str, str | None]:
-    """A document of the practice Xero as its page shows it, once it is there."""
-    row = page.locator(f"[data-number='{number}']").first
-
-    def seen() -> bool:
-        page.goto(f"{demo.sandbox}/xero/organisations/au")
-        return row.count() > 0
-
-    eventually(seen)
-    return {name: row.get_attribute(f"data-{name}") for name in ("status", "remaining", "total")}

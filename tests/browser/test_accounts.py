@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -36,7 +37,7 @@ def passkeys(page: Page) -> Iterator[None]:
 
 def at_localhost(demo: Demo) -> Demo:
     """The same demo under the name at which passkeys work."""
-    return Demo(demo.process, demo.web.replace("127.0.0.1", "localhost"), demo.sandbox, demo.merchant)
+    return replace(demo, web=demo.web.replace("127.0.0.1", "localhost"))
 
 
 def test_an_app_is_offered_after_the_code(demo: Demo, page: Page) -> None:

@@ -5,8 +5,9 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.browser.books import Books, pf, pf_cr
 from tests.browser.conftest import sign_in
-from tests.browser.stage import Demo, Payer, eventually, in_books
+from tests.browser.stage import Demo, Payer, eventually
 
 pytestmark = pytest.mark.browser
 
@@ -56,24 +57,26 @@ def use_key(demo: Demo, page: Page, key: str) -> None:
     page.get_by_role("button", name="Save settings").click()
 
 
-def test_the_books_are_disconnected_and_connected_again(demo: Demo, console: Page) -> None:
+@pytest.mark.books
+def test_the_books_are_disconnected_and_connected_again(console: Page, books: Books) -> None:
     console.get_by_role("navigation", name="Main").get_by_role("link", name="Accounting Connections").click()
     disconnect(console)
     expect(console.get_by_text("Disconnected. Payments go on; what has to be booked waits.")).to_be_visible()
-    connect(demo, console)
+    books.connect(console, books.au)
     expect(console.get_by_role("row", name=re.compile("Harbour IT Practice"))).to_contain_text("Connected")
 
 
-def test_refusing_access_connects_nothing_and_says_so(demo: Demo, console: Page) -> None:
+@pytest.mark.books
+def test_refusing_access_connects_nothing_and_says_so(console: Page, books: Books) -> None:
     connections = f"{console.url}configure/accounting-connections/"
     console.goto(connections)
     disconnect(console)
-    console.get_by_role("button", name="Connect to Xero").click()
+    console.get_by_role("button", name=f"Connect to {books.label}").click()
     console.get_by_role("button", name="Cancel").click()
     expect(console.get_by_text("Access was not allowed, so nothing was connected.")).to_be_visible()
     console.goto(connections)
     expect(console.get_by_role("row", name=re.compile("Disconnected"))).to_be_visible()
-    connect(demo, console)
+    books.connect(console, books.au)
 
 
 def disconnect(page: Page) -> None:
@@ -82,34 +85,24 @@ def disconnect(page: Page) -> None:
     page.get_by_role("dialog").get_by_role("button", name=re.compile("^Disconnect")).click()
 
 
-def connect(demo: Demo, page: Page) -> None:
-    """On the connections page: through the practice Xero's consent page and back."""
-    page.get_by_role("button", name="Connect to Xero").click()
-    page.wait_for_url(f"{demo.sandbox}/xero/identity/**")
-    page.get_by_label("E-mail address").fill("books@northwind-it.example")
-    page.get_by_label("Harbour IT Practice (AU)").check()
-    page.get_by_role("button", name="Allow access").click()
-    expect(page.get_by_text("Connected to Harbour IT Practice (AU).")).to_be_visible()
-
-
+@pytest.mark.books
 def test_postings_wait_with_a_reason_while_the_books_fail_and_a_retry_sends_them(
-    demo: Demo, console: Page, payer: Payer
+    demo: Demo, console: Page, payer: Payer, books: Books
 ) -> None:
-    order = {"service": "xero", "kind": "status", "status": 503, "times": None}
-    demo.steer("/_control/faults", order)
+    books.fail()
     try:
-        reference = payer.pay_quote(demo.new_quote()).upper()
+        reference = payer.pay_quote(demo.new_quote())
         payer.expect_paid()
         postings = f"{console.url}postings/"
-        eventually(lambda: shows(console, postings, "The next try is at"))
-        expect(console.get_by_text("Xero answered 503")).to_be_visible()
-        expect(console.get_by_role("row", name=re.compile(f"PF_CR-{reference}"))).to_be_visible()
+        eventually(lambda: shows(console, postings, f"{books.label} answered 503"), within=books.patience)
+        expect(console.get_by_text("The next try is at")).to_be_visible()
+        expect(console.get_by_role("row", name=re.compile(pf_cr(reference)))).to_be_visible()
     finally:
         demo.clear_faults()
     console.get_by_role("button", name="Retry").click()
     expect(console.get_by_text(re.compile(r"Trying \d+ documents again"))).to_be_visible()
-    eventually(lambda: not shows(console, postings, reference))
-    assert in_books(demo, payer.page, f"PF-{reference}")["status"] == "PAID"
+    eventually(lambda: not shows(console, postings, pf(reference)), within=books.patience)
+    assert books.shows(payer.page, pf(reference), "paid")
 
 
 def shows(page: Page, address: str, text: str) -> bool:

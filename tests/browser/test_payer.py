@@ -2,28 +2,30 @@
 
 import re
 from collections.abc import Callable
+from decimal import Decimal
 from functools import partial
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.stage import ASKING_CARD, CARD_FRAME, POOR_CARD, SECURE_FRAME, Demo, Payer, eventually, in_books
+from tests.browser.books import Books, pf, pf_cr
+from tests.browser.stage import ASKING_CARD, CARD_FRAME, POOR_CARD, SECURE_FRAME, Demo, Payer, eventually
 
 pytestmark = pytest.mark.browser
 PAY = re.compile("^Pay ")
 
 
-def test_a_quote_is_accepted_paid_and_booked(demo: Demo, payer: Payer) -> None:
+@pytest.mark.books
+def test_a_quote_is_accepted_paid_and_booked(demo: Demo, payer: Payer, books: Books) -> None:
     quote = demo.new_quote()
-    reference = payer.pay_quote(quote).upper()
+    reference = payer.pay_quote(quote)
     payer.expect_paid()
     [intent] = demo.intents(quote)
     assert (intent["status"], intent["amount_received"]) == ("succeeded", 125000)
-    invoice = in_books(demo, payer.page, f"PF-{reference}")
-    note = in_books(demo, payer.page, f"PF_CR-{reference}")
-    eventually(lambda: in_books(demo, payer.page, f"PF-{reference}")["status"] == "PAID")
-    assert invoice["total"] == note["total"] == note["remaining"] == "1250.00"
-    assert note["status"] == "AUTHORISED"
+    invoice = books.wait(payer.page, pf(reference), "paid")
+    note = books.wait(payer.page, pf_cr(reference), "open")
+    assert (invoice.total, invoice.remaining) == (Decimal("1250.00"), Decimal(0))
+    assert note.total == note.remaining == Decimal("1250.00")
     for address in (demo.merchant["email"], "accounts@harbourdental.example"):
         eventually(partial(demo.mails_to, address, f"Quote {quote['number']}"))
 
@@ -84,32 +86,36 @@ def test_another_card_can_be_used_while_the_bank_asks(demo: Demo, payer: Payer) 
     assert sorted(i["status"] for i in demo.intents(quote)) == ["canceled", "succeeded"]
 
 
+@pytest.mark.books
 @pytest.mark.parametrize(("choice", "amount"), [("Due now", "2491.50"), ("Full amount", "4983.00")])
-def test_a_deposit_or_the_full_amount_is_paid(demo: Demo, payer: Payer, choice: str, amount: str) -> None:
+def test_a_deposit_or_the_full_amount_is_paid(demo: Demo, payer: Payer, books: Books, choice: str, amount: str) -> None:
     quote = demo.new_quote("deposit")
-    reference = payer.accept(quote).upper()
+    reference = payer.accept(quote)
     payer.go_guest()
     payer.page.get_by_role("radio", name=re.compile(choice)).check()
     shown = f"{amount[0]},{amount[1:]}"
     expect(payer.page.get_by_role("button", name=PAY)).to_contain_text(shown)
     payer.pay()
     payer.expect_paid()
-    assert in_books(demo, payer.page, f"PF-{reference}")["total"] == amount
+    assert books.wait(payer.page, pf(reference), "paid").total == Decimal(amount)
 
 
-def test_a_double_click_pays_once(demo: Demo, payer: Payer) -> None:
+@pytest.mark.books
+def test_a_double_click_pays_once(demo: Demo, payer: Payer, books: Books) -> None:
     quote = demo.new_quote()
-    payer.accept(quote)
+    reference = payer.accept(quote)
     payer.go_guest()
     payer.type_card()
     payer.page.get_by_role("button", name=PAY).dblclick()
     payer.expect_paid()
     assert [i["amount_received"] for i in demo.intents(quote)] == [125000]
+    assert books.wait(payer.page, pf(reference), "paid").total == Decimal("1250.00")
 
 
-def test_two_tabs_pay_once(demo: Demo, payer: Payer) -> None:
+@pytest.mark.books
+def test_two_tabs_pay_once(demo: Demo, payer: Payer, books: Books) -> None:
     quote = demo.new_quote()
-    payer.accept(quote)
+    reference = payer.accept(quote)
     payer.go_guest()
     other = Payer(demo, payer.page.context.new_page())
     other.page.goto(payer.page.url)
@@ -119,6 +125,7 @@ def test_two_tabs_pay_once(demo: Demo, payer: Payer) -> None:
     other.pay()
     expect(other.page.get_by_role("heading", name="Paid. Thank you.")).to_be_visible()
     assert [i["amount_received"] for i in demo.intents(quote)] == [125000]
+    assert books.wait(payer.page, pf(reference), "paid").total == Decimal("1250.00")
 
 
 def test_the_back_button_after_paying_shows_that_it_is_paid(demo: Demo, payer: Payer) -> None:

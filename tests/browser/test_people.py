@@ -1,16 +1,19 @@
 """Payers with an account: registering while they pay, saving a bank account, and what banks do days later."""
 
 import re
+from decimal import Decimal
 from functools import partial
 from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.stage import CARD_FRAME, Demo, Payer, eventually, in_books
+from tests.browser.books import Books, pf, pf_cr
+from tests.browser.stage import CARD_FRAME, Demo, Payer, eventually
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.books]
 GOOD_ACCOUNT, CLOSED_ACCOUNT = "000123456789", "000111111113"
+AMOUNT = Decimal("8140.00")
 PASSWORD = "four sheep under one roof"
 
 
@@ -35,7 +38,7 @@ def type_bank(page: Page, account: str) -> None:
 
 def pay_by_bank(payer: Payer, account: str, email: str, **quote: Any) -> tuple[dict[str, Any], str]:
     """A quote with a recurring part, registered for and paid by bank debit; the quote and the payment's reference."""
-    made = payer.demo.new_quote("mixed", currency="USD", tax_rate=0, **quote)
+    made = payer.demo.new_american_quote(**quote)
     reference = payer.accept(made)
     register(payer, email)
     type_bank(payer.page, account)
@@ -75,27 +78,32 @@ def accept_terms(demo: Demo, page: Page) -> None:
     page.wait_for_url(re.compile(rf"{demo.web}/(my/|pay/).*"))
 
 
-def test_a_registered_payers_bank_debit_settles(demo: Demo, payer: Payer) -> None:
-    quote, reference = pay_by_bank(payer, GOOD_ACCOUNT, "settles@harbourdental.example")
-    note = in_books(demo, payer.page, f"PF_CR-{reference[:12].upper()}")
-    assert note["status"] == "DRAFT"
+def test_a_registered_payers_bank_debit_settles(demo: Demo, payer: Payer, console: Page, books: Books) -> None:
+    page, email = payer.page, "settles@harbourdental.example"
+    quote, reference = pay_by_bank(payer, GOOD_ACCOUNT, email)
+    told = books.expect_debit(page, reference)
+    console.goto(f"{console.url}payments/{reference}")
+    expect(console.locator("#payment-postings")).to_contain_text(told)
+    finish_account(demo, page, email)
+    page.goto(f"{demo.web}/my/payments/{reference}")
+    expect(page.locator("#payer-documents")).to_contain_text(told)
     assert [i["status"] for i in demo.intents(quote)] == ["processing"]
     demo.steer("/_control/clock", {"advance": 4 * 86_400})
-    eventually(lambda: in_books(demo, payer.page, f"PF_CR-{reference[:12].upper()}")["status"] == "AUTHORISED")
-    eventually(lambda: in_books(demo, payer.page, f"PF-{reference[:12].upper()}")["status"] == "PAID")
-    payer.page.goto(quote["url"])
-    expect(payer.page.locator("[data-badge=paid]")).to_be_visible()
-    finish_account(demo, payer.page, "settles@harbourdental.example")
+    note = books.wait(page, pf_cr(reference), "open")
+    assert books.wait(page, pf(reference), "paid").total == note.remaining == AMOUNT
+    expect(console.locator("#payment-postings")).to_contain_text(pf_cr(reference))
+    page.goto(quote["url"])
+    expect(page.locator("[data-badge=paid]")).to_be_visible()
 
 
-def test_a_debit_that_comes_back_is_outstanding_and_a_card_pays_it(demo: Demo, payer: Payer) -> None:
+def test_a_debit_that_comes_back_is_outstanding_and_a_card_pays_it(demo: Demo, payer: Payer, books: Books) -> None:
     email = "returns@harbourdental.example"
     quote, reference = pay_by_bank(payer, CLOSED_ACCOUNT, email)
-    assert in_books(demo, payer.page, f"PF_CR-{reference[:12].upper()}")["status"] == "DRAFT"
+    books.expect_debit(payer.page, reference)
     demo.steer("/_control/clock", {"advance": 4 * 86_400})
     [mail] = eventually(partial(demo.mails_to, email, "rejected"))
     assert f"{demo.web}/pay/{reference}" in mail["text"]
-    eventually(lambda: in_books(demo, payer.page, f"PF_CR-{reference[:12].upper()}")["status"] == "DELETED")
+    books.wait_gone(payer.page, pf_cr(reference), "removed")
     page = payer.page
     finish_account(demo, page, email)
     page.goto(f"{demo.web}/my/")
@@ -108,19 +116,21 @@ def test_a_debit_that_comes_back_is_outstanding_and_a_card_pays_it(demo: Demo, p
     page.get_by_label("I accept the terms for saving my card").check()
     page.get_by_role("button", name=re.compile("^Pay ")).click()
     page.wait_for_url(f"{demo.web}/my/")
-    eventually(lambda: in_books(demo, page, f"PF-{reference[:12].upper()}")["status"] == "PAID")
-    assert sum(i["amount_received"] for i in demo.intents(quote)) == 8_140_00
+    books.wait(page, pf(reference), "paid")
+    assert books.wait(page, pf_cr(reference) + books.second_note, "open").remaining == AMOUNT
+    assert sum(i["amount_received"] for i in demo.intents(quote)) == 100 * AMOUNT
 
 
-def test_a_dispute_after_success_reverses_it_everywhere(demo: Demo, payer: Payer) -> None:
+def test_a_dispute_after_success_reverses_it_everywhere(demo: Demo, payer: Payer, books: Books) -> None:
     email = "disputes@harbourdental.example"
     quote, reference = pay_by_bank(payer, GOOD_ACCOUNT, email)
     demo.steer("/_control/clock", {"advance": 4 * 86_400})
-    eventually(lambda: in_books(demo, payer.page, f"PF-{reference[:12].upper()}")["status"] == "PAID")
+    books.wait(payer.page, pf(reference), "paid")
+    books.wait(payer.page, pf_cr(reference), "open")
     [intent] = demo.intents(quote)
     demo.steer("/stripe/_control", {"dispute": intent["id"]})
-    eventually(lambda: in_books(demo, payer.page, f"PF_CR-{reference[:12].upper()}")["status"] == "VOIDED")
-    eventually(lambda: in_books(demo, payer.page, f"PF-{reference[:12].upper()}")["status"] == "AUTHORISED")
+    books.wait_gone(payer.page, pf_cr(reference), "voided")
+    assert books.wait(payer.page, pf(reference), "open").remaining == AMOUNT
     assert eventually(partial(demo.mails_to, email, "reversed"))
     payer.page.goto(quote["url"])
     expect(payer.page.locator("[data-badge=failed]")).to_be_visible()
