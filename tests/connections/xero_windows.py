@@ -4,6 +4,7 @@ import heapq
 import itertools
 import json
 import random
+import uuid
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -92,7 +93,8 @@ class Storm:
         self.weather = weather or Weather()
         self.random = random.Random(seed)
         self.events: list[tuple[float, int, Callable[[float], None]]] = []
-        self.keys = [f"storm:{{{next(numbers)}:{seed}}}{part}" for part in ("", ":flights", ":ended")]
+        tag = f"storm:{{{uuid.uuid4().hex}}}"  # tests in other processes share the Valkey
+        self.keys = [f"{tag}{part}" for part in ("", ":flights", ":ended")]
         self.calls: list[Waited] = []
         self.refusals = 0
 
