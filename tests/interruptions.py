@@ -16,13 +16,14 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 # All stops take ten minutes, so CI makes them; a run at a desk makes every 23rd, from the first to the last.
 EVERY_STOP = bool(os.environ.get("EVERY_STOP"))
 PARTS = 4 if EVERY_STOP else 1  # the stops of one journey are shared out over so many tests, to run side by side
-STRIDE = PARTS if EVERY_STOP else 23
+SPARSE = 23
+STRIDE = PARTS if EVERY_STOP else SPARSE
 WRITES = ("INSERT", "UPDATE", "DELETE")
 
 
-def stops(begin: int, end: int, *, part: int) -> set[int]:
+def stops(begin: int, end: int, *, part: int, stride: int = STRIDE) -> set[int]:
     """The points of `part` at which a journey between these points is stopped."""
-    return set(range(begin + part, end, STRIDE)) | ({end - 1} if part == 0 and end > begin else set())
+    return set(range(begin + part, end, stride)) | ({end - 1} if part == 0 and end > begin else set())
 
 
 class Stopped(BaseException):

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from connections import governor
 from sandbox.launch import Running
-from tests.interruptions import PARTS, Stopper, stops
+from tests.interruptions import PARTS, SPARSE, STRIDE, Stopper, stops
 from tests.journeys import Journey, SecureJourney
 from tests.journeys_of_people import (
     DebitJourney,
@@ -70,7 +70,7 @@ def unlimited_house(world: Running, settings: Any, provider: str = "xero") -> Ho
 
 
 def journeys(
-    kind: type[Journey], house: House, cpq: Receiver, patch: pytest.MonkeyPatch, *, part: int
+    kind: type[Journey], house: House, cpq: Receiver, patch: pytest.MonkeyPatch, *, part: int, stride: int
 ) -> Iterator[tuple[int | None, Journey]]:
     """Two undisturbed journeys, then one for every point that the second passed and that no other kind shares.
 
@@ -84,7 +84,7 @@ def journeys(
             yield None, undisturbed
     begin = undisturbed.begun.get(kind.stops_from, 0)
     end = undisturbed.begun.get(kind.stops_until, undisturbed.length)
-    for stop_at in sorted(stops(begin, end, part=part)):
+    for stop_at in sorted(stops(begin, end, part=part, stride=stride)):
         stopper = Stopper(stop_at)
         with patch.context() as scope:
             stopper.install(scope)
@@ -107,18 +107,24 @@ def test_interruptions_with_quickbooks(
     monkeypatch: pytest.MonkeyPatch,
     kind: type[Journey],
 ) -> None:
-    """A debit is booked when it settles there, and deleted when it comes back. One part of the stops is enough: the
+    """A debit is booked when it settles there, and deleted when it comes back. Few of the stops are enough: the
     payment's are those of Xero's journeys, and the books' own ways are stopped everywhere in tests/accounting.
     """
-    stop_everywhere(unlimited_house(world, settings, "quickbooks"), cpq, monkeypatch, kind, part=0)
+    stop_everywhere(unlimited_house(world, settings, "quickbooks"), cpq, monkeypatch, kind, 0, stride=SPARSE)
 
 
 def stop_everywhere(
-    house: House, cpq: Receiver, monkeypatch: pytest.MonkeyPatch, kind: type[Journey], part: int
+    house: House,
+    cpq: Receiver,
+    monkeypatch: pytest.MonkeyPatch,
+    kind: type[Journey],
+    part: int,
+    *,
+    stride: int = STRIDE,
 ) -> None:
     """Every stop of this part ends as if nothing had happened."""
     count = 0
-    for stop_at, journey in journeys(kind, house, cpq, monkeypatch, part=part):
+    for stop_at, journey in journeys(kind, house, cpq, monkeypatch, part=part, stride=stride):
         governor.keyspace = uuid.uuid4().hex  # where answers do not say what is left, our own count would stop hundreds
         was_stopped = journey.run()
         # A journey may end a step earlier than the one that was counted, never without having passed its points.
