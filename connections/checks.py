@@ -65,9 +65,11 @@ def verify_connection(connection: Connection, *, now: datetime, by: str = "") ->
 
     Where asking costs a call, one that just succeeded is the answer.
     """
-    verdict = Verdict() if was_just_accepted(connection, now=now) else examine(connection, now=now, lane="interactive")
+    verdict = Verdict()
+    if not was_just_accepted(connection, now=now):
+        verdict = examine(connection, now=now, lane="interactive")
+        heed_verdict(connection, verdict, now=now)
     is_good = verdict.cause is None
-    heed_verdict(connection, verdict, now=now)
     with transaction.atomic(durable=True):
         Connection.objects.filter(pk=connection.pk).update(tested_at=now, test_passed=is_good)
         kind = Kind.TEST_PASSED if is_good else Kind.TEST_FAILED

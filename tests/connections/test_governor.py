@@ -158,12 +158,17 @@ def test_a_page_gets_the_place_that_becomes_free_while_it_waits() -> None:
     with take_call(ME, lane="interactive") as first:
         first.learn(FULL)
 
-    def work(index: int) -> None:
+    def work(index: int) -> float:
+        began = time.perf_counter()
         with take_call(ME, lane="interactive", patience=1.0) as slot:
+            waited = time.perf_counter() - began
             time.sleep(0.05)
             slot.unsent()
+        return waited
 
-    together(10, work)
+    waits = together(10, work)
+    assert len(waits) == 10
+    assert max(waits) > 0.04, "ten are more than fit in at once"
 
 
 def test_documents_wait_for_the_next_minute_without_a_call(house: House, checkout: Checkout, drain: Drain) -> None:

@@ -108,6 +108,10 @@ def test_a_token_that_was_just_accepted_is_tested_without_a_call(house: House) -
     Connection.objects.update(succeeded_at=timezone.now())
     house.admin.post(house.url(f"{HERE}wise_pay/verify"))
     assert (calls(house), house.connection.test_passed) == (before, True)
+    accepted = later(seconds=-9)
+    Connection.objects.update(succeeded_at=accepted)
+    house.admin.post(house.url(f"{HERE}wise_pay/verify"))
+    assert (calls(house), house.connection.succeeded_at) == (before, accepted), "nothing was asked"
     Connection.objects.update(succeeded_at=later(seconds=-11))
     house.admin.post(house.url(f"{HERE}wise_pay/verify"))
     assert (calls(house) - before, house.connection.test_passed) == (1, True)
