@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,6 +15,16 @@ from tests.browser.stage import Demo, Payer
 WIDE = {"width": 1280, "height": 860}
 # Chromium reports every answer that is not 2xx; the product means these.
 MEANT = ("status of 400", "status of 402", "status of 404", "status of 409", "status of 410", "status of 422")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A test that failed shows what the demo's processes said last."""
+    report = yield
+    running = getattr(item, "funcargs", {}).get("demo")
+    if report.failed and running is not None:
+        report.sections += [(f"end of {name}", text) for name, text in running.last_words()]
+    return report
 
 
 @pytest.fixture(scope="session")

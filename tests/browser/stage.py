@@ -17,7 +17,7 @@ import requests
 from playwright.sync_api import FrameLocator, Page, expect
 
 from sandbox.orderporter.catalogue import CUSTOMERS
-from sandbox.processes import free_port
+from sandbox.processes import free_port, last_lines
 
 ROOT = Path(__file__).resolve().parents[2]
 STRIPE_KEY = "sk_test_northwind0demo"
@@ -60,6 +60,7 @@ class Demo:
     sandbox: str
     merchant: dict[str, str]
     accounting: str
+    home: Path
 
     @classmethod
     def start(cls, home: Path, accounting: str = "xero") -> Self:
@@ -80,7 +81,7 @@ class Demo:
                 raise AssertionError(f"the demo did not start:\n{(home / 'demo.log').read_text()}")
             time.sleep(PAUSE)
         facts = json.loads(ready.read_text())
-        demo = cls(process, facts["web"], facts["sandbox"], facts["merchant"], accounting)
+        demo = cls(process, facts["web"], facts["sandbox"], facts["merchant"], accounting, home)
         demo.steer("/_control/config", WIDE_LIMITS)
         return demo
 
@@ -104,6 +105,10 @@ class Demo:
     def clear_faults(self) -> None:
         """The practice world works again."""
         requests.delete(f"{self.sandbox}/_control/faults", timeout=10).raise_for_status()
+
+    def last_words(self) -> list[tuple[str, str]]:
+        """The end of every process's log."""
+        return [(log.name, last_lines(log)) for log in sorted((self.home / "home" / "log").glob("*.log"))]
 
     def save_journal(self, to: Path) -> None:
         """Every exchange with the practice vendors so far, one JSON object a line."""
