@@ -43,6 +43,8 @@ class Control:
     async def journal(self, request: Request) -> Response:
         since = int(request.query_params.get("since", "0"))
         entries = self.world.journal.since(since, request.query_params.get("service"))
+        if request.query_params.get("bodies") == "no":
+            entries = ({name: value for name, value in each.items() if not name.endswith("_body")} for each in entries)
         lines = "".join(json.dumps(entry) + "\n" for entry in entries)
         return Response(lines, media_type="application/jsonl")
 

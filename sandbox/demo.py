@@ -13,7 +13,14 @@ from typing import Any
 import redis
 import requests
 
-from sandbox.environment import Ports, process_environment, product_environment, write_privately
+from sandbox.environment import (
+    INTUIT_WEBHOOK_VERIFIER,
+    XERO_WEBHOOK_KEY,
+    Ports,
+    process_environment,
+    product_environment,
+    write_privately,
+)
 from sandbox.family import ChildDied, Family
 from sandbox.processes import last_lines, port_is_taken
 from sandbox.servers import HomeInUse, Servers, default_home
@@ -111,7 +118,7 @@ class Demo:
         chosen = ("--accounting", self.accounting) if self.accounting else ()
         family.run("seed_demo", "manage.py", "seed_demo", "--json", self.seed_file, *chosen)
         self.seeded = self._read_seed()
-        self._hand_over_key()
+        self._hand_over()
         family.wait("web", lambda: answers(f"{ports.web_url}/health/ready"), PATIENCE)
         family.wait("worker", self._worker_listens, PATIENCE)
 
@@ -130,12 +137,20 @@ class Demo:
         self.seed_file.chmod(0o600)
         return seeded
 
-    def _hand_over_key(self) -> None:
-        settings = {"cpq_api_key": self.seeded["cpq_api_key"], "wisepay_url": self.ports.web_url}
+    def _hand_over(self) -> None:
+        """Give the practice services the quoting tool's key and the addresses of our webhooks."""
+        web = self.ports.web_url
+        xero = {"client": "sandbox-client", "url": f"{web}/webhooks/xero", "key": XERO_WEBHOOK_KEY}
+        intuit = {"url": f"{web}/webhooks/intuit", "token": INTUIT_WEBHOOK_VERIFIER}
+        orders: dict[str, dict[str, Any]] = {
+            "_control/config": {"cpq_api_key": self.seeded["cpq_api_key"], "wisepay_url": web},
+            "xero/_control": {"subscribe": xero},
+            "intuit/_control": {"webhook": intuit},
+        }
         with requests.Session() as session:
             session.trust_env = False
-            address = f"{self.ports.sandbox_url}/_control/config"
-            session.post(address, json=settings, timeout=10).raise_for_status()
+            for path, order in orders.items():
+                session.post(f"{self.ports.sandbox_url}/{path}", json=order, timeout=10).raise_for_status()
 
     def _worker_listens(self) -> bool:
         # The worker binds its own control queue when it begins to consume.

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 LOOPBACK = "127.0.0.1"
+XERO_WEBHOOK_KEY = "sandbox-webhook-key"
+INTUIT_WEBHOOK_VERIFIER = "sandbox-verifier-token"
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,8 @@ def vendor_addresses(sandbox_url: str) -> dict[str, str]:
         "XERO_API_URL": f"{sandbox_url}/xero/api.xro/2.0",
         "XERO_CLIENT_ID": "sandbox-client",
         "XERO_CLIENT_SECRET": "sandbox-secret",
+        "XERO_WEBHOOK_KEY": XERO_WEBHOOK_KEY,
+        "INTUIT_WEBHOOK_VERIFIER": INTUIT_WEBHOOK_VERIFIER,
         "INTUIT_AUTHORIZE_URL": f"{sandbox_url}/intuit/connect/oauth2",
         "INTUIT_TOKEN_URL": f"{sandbox_url}/intuit/oauth2/v1/tokens/bearer",
         "INTUIT_REVOKE_URL": f"{sandbox_url}/intuit/v2/oauth2/tokens/revoke",

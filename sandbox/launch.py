@@ -123,9 +123,10 @@ class Running:
         found: dict[str, Any] = self.get("/_control/state").json()
         return found
 
-    def journal(self, service: str | None = None, since: int = 0) -> list[dict[str, Any]]:
-        """The journalled exchanges, oldest first."""
+    def journal(self, service: str | None = None, since: int = 0, *, bodies: bool = True) -> list[dict[str, Any]]:
+        """The journalled exchanges, oldest first; without bodies where those are long."""
         params: dict[str, str | int] = {"since": since, **({"service": service} if service else {})}
+        params |= {} if bodies else {"bodies": "no"}
         return [json.loads(line) for line in self.get("/_control/journal", params=params).text.splitlines()]
 
     @contextmanager

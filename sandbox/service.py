@@ -35,6 +35,16 @@ class Refusal(NamedTuple):
     body: Any
 
 
+class RefusedError(Exception):
+    """The call is refused with `status`; `body` is a JSON-able dictionary or plain text."""
+
+    def __init__(self, status: int, body: dict[str, Any] | str, headers: dict[str, str] | None = None) -> None:
+        super().__init__(status)
+        self.status = status
+        self.body = body
+        self.headers = headers or {}
+
+
 class Refused(NamedTuple):
     """A call that a `status` fault answered instead of the service; header names are lower-case."""
 

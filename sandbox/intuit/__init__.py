@@ -12,6 +12,7 @@ from sandbox.intuit import webhooks
 from sandbox.intuit.api import Api
 from sandbox.intuit.books import every
 from sandbox.intuit.errors import forbidden, system_trouble, throttled, unauthenticated
+from sandbox.intuit.identity import Identity
 from sandbox.intuit.oauth import OAuth
 from sandbox.intuit.pages import Books
 from sandbox.intuit.steering import Steering
@@ -22,7 +23,7 @@ from sandbox.world import World
 def routes(world: World) -> Sequence[BaseRoute]:
     """Everything below `/intuit`."""
     api = Mount("/v3", routes=Api(world).routes())
-    return [api, *OAuth(world).routes(), *Steering(world).routes(), *Books(world).routes()]
+    return [api, *OAuth(Identity(world)).routes(), *Steering(world).routes(), *Books(world).routes()]
 
 
 @asynccontextmanager

@@ -12,12 +12,13 @@ from starlette.routing import BaseRoute, Route
 
 from sandbox.intuit import resources as r
 from sandbox.intuit.books import Company, find
-from sandbox.intuit.errors import InvalidError, RefusedError, forbidden
+from sandbox.intuit.errors import InvalidError, forbidden
 from sandbox.intuit.identity import Identity
 from sandbox.intuit.limits import Limits
 from sandbox.intuit.memory import Memory
 from sandbox.intuit.resources import Call, Handler
 from sandbox.intuit.wire import dumped, now_text
+from sandbox.service import RefusedError
 from sandbox.world import World
 
 WRITES = (r.write_one, r.run_batch)

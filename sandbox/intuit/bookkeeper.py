@@ -8,13 +8,14 @@ from decimal import Decimal
 from sandbox.intuit import customers, links, payments, purchases, sales
 from sandbox.intuit.books import Company, Record
 from sandbox.intuit.entities import BY_NAME, operate
+from sandbox.intuit.making import MAKERS
 from sandbox.intuit.seed import BANK
 from sandbox.intuit.wire import id_of
 
 NAMES = {"invoice": "Invoice", "credit_memo": "CreditMemo", "payment": "Payment", "refund_receipt": "RefundReceipt"}
 KINDS = {"Invoice": sales.INVOICE, "CreditMemo": sales.MEMO, "RefundReceipt": sales.REFUND}
 RETIRABLE = ("Customer", "Account", "Item", "TaxCode", "Term")
-Act = Callable[[Company, Record], None]
+Act = Callable[[Company, Record], Record | None]
 
 
 def document_of(company: Company, said: Record, *names: str) -> tuple[str, Record]:
@@ -41,9 +42,10 @@ def today(company: Company, said: Record) -> str:
 
 
 def join(company: Company, said: Record, customer: Record, total: str, *lines: Record) -> None:
-    """A payment of these lines."""
+    """A payment of these lines, with a `note` and a `reference` if they were said."""
     told = {"Line": list(lines), "TotalAmt": total, "TxnDate": today(company, said), "CustomerRef": customer}
     told |= {"PrivateNote": str(said.get("note") or "By hand")}
+    told |= {"PaymentRefNum": str(said["reference"])} if said.get("reference") else {}
     if total != "0":
         told["DepositToAccountRef"] = {"value": str(said.get("account") or BANK)}
     payments.write(company, told, set())
@@ -176,6 +178,7 @@ def active(truth: bool) -> Act:
 
 
 ACTS: dict[str, Act] = {
+    **MAKERS,
     "apply": apply,
     "unapply": unapply,
     "pay": pay,
@@ -189,8 +192,11 @@ ACTS: dict[str, Act] = {
 }
 
 
-def do(company: Company, name: str, said: Record) -> None:
-    """Do one act in the books, or none of it; raises InvalidError, KeyError, ValueError."""
+def do(company: Company, name: str, said: Record) -> Record | None:
+    """Do one act in the books, or none of it, and answer what was written.
+
+    Raises InvalidError, KeyError, ValueError.
+    """
     act = ACTS[name]
     with company.transaction():
-        act(company, said)
+        return act(company, said)

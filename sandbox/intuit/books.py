@@ -162,6 +162,10 @@ class Company:
         else:
             rows[key] = record
 
+    def keep_quiet(self) -> None:
+        """Nobody is told of what was written until now."""
+        self._news.clear()
+
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """Keep what the block wrote and tell of it, or take it back when it ends in InvalidError."""

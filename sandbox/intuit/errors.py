@@ -4,20 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from sandbox.service import RefusedError
+
 INACTIVE = (
     "Something you're trying to use has been made inactive. "
     "Check the fields with accounts, customers, items, vendors or employees."
 )
-
-
-class RefusedError(Exception):
-    """The call is refused with `status`; `body` is a JSON-able dictionary or plain text."""
-
-    def __init__(self, status: int, body: dict[str, Any] | str, headers: dict[str, str] | None = None) -> None:
-        super().__init__(status)
-        self.status = status
-        self.body = body
-        self.headers = headers or {}
 
 
 class InvalidError(Exception):
@@ -30,6 +22,9 @@ class InvalidError(Exception):
         self.error: dict[str, Any] = {"Message": message, "Detail": detail or message, "code": code}
         self.error |= {"element": element} if element else {}
         self.kind = kind
+
+    def __str__(self) -> str:
+        return f"{self.error['code']} {self.error['Detail']}"
 
     @property
     def fault(self) -> dict[str, Any]:

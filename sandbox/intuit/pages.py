@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from functools import partial
 from typing import Any
 
 from starlette.requests import Request
@@ -18,9 +19,12 @@ from sandbox.intuit.wire import id_of
 from sandbox.pages import page
 from sandbox.world import World
 
+ROOT = "/intuit/companies"
+SIZES = {"Invoices": "Invoice", "Credit memos": "CreditMemo", "Payments": "Payment", "Customers": "Customer"}
 SHOWN = 200
 TABLES = {"invoices": "Invoice", "credit-memos": "CreditMemo"}
 SAID = {"Invoice": "invoice", "CreditMemo": "credit_memo"}
+show = partial(page, frame="intuit_base.html")
 
 
 def newest(company: Company, entity: str) -> list[Record]:
@@ -31,7 +35,7 @@ def newest(company: Company, entity: str) -> list[Record]:
 
 def absent(what: str) -> Response:
     """A page for what is not there."""
-    return page("intuit_message.html", status=404, title=f"No such {what}", message="It may have been deleted.")
+    return show("message.html", status=404, title=f"No such {what}", message="It may have been deleted.")
 
 
 class Books:
@@ -52,7 +56,7 @@ class Books:
 
     async def home(self, request: Request) -> Response:
         """All companies."""
-        return page("intuit_home.html", companies=every(self.world))
+        return show("books_home.html", what="companies", companies=every(self.world), tables=SIZES)
 
     async def company(self, request: Request) -> Response:
         """One company's books."""
@@ -63,19 +67,22 @@ class Books:
         company = find(self.world, request.path_params["slug"])
         if company is None:
             return absent("company")
-        return page(
+        return show(
             "intuit_company.html",
             status=422 if problem else 200,
-            company=company,
+            problem=problem,
+            books=company,
+            root=f"{ROOT}/{company.data['slug']}",
+            closed_until=company.preferences["BookCloseDate"],
             invoices=newest(company, "Invoice"),
             memos=newest(company, "CreditMemo"),
             payments=newest(company, "Payment"),
             customers=newest(company, "Customer"),
             items=[row for row in company.table("Item").values() if row["Active"] and row.get("IncomeAccountRef")],
+            terms=[row for row in company.table("Term").values() if row["Active"]],
             codes=["TAX", "NON"] if company.is_american else list(company.table("TaxCode")),
             connected=Identity(self.world).is_connected(company.realm),
             most=SHOWN,
-            problem=problem,
         )
 
     async def act_on_company(self, request: Request) -> Response:
@@ -92,7 +99,7 @@ class Books:
         except (InvalidError, ValueError, KeyError) as refusal:
             return self.shown_company(request, " ".join(str(word) for word in refusal.args))
         self.world.changed()
-        return RedirectResponse(f"/intuit/companies/{company.data['slug']}", 303)
+        return RedirectResponse(f"{ROOT}/{company.data['slug']}", 303)
 
     def disconnect(self, company: Company, said: Record) -> None:
         """Take every app off the company."""
@@ -108,6 +115,8 @@ class Books:
         detail = {"ItemRef": {"value": said["item"]}, "TaxCodeRef": {"value": said["code"]}}
         line = {"Amount": said["amount"], "DetailType": "SalesItemLineDetail", "SalesItemLineDetail": detail}
         sent: Record = {"CustomerRef": {"value": said["customer"]}, "Line": [line], "DocNumber": said.get("number")}
+        sent |= {"CustomerMemo": {"value": said["reference"]}} if said.get("reference") else {}
+        sent |= {"SalesTermRef": {"value": said["term"]}} if said.get("term") else {}
         operate(company, BY_NAME["Invoice"], "create", sent, set())
 
     async def document(self, request: Request) -> Response:
@@ -123,15 +132,15 @@ class Books:
             return absent("document")
         context: dict[str, Any] = {
             "kind": "Invoice" if entity == "Invoice" else "Credit memo",
-            "root": f"/intuit/companies/{company.data['slug']}",
-            "here": f"/intuit/companies/{company.data['slug']}/{request.path_params['table']}/{row['Id']}",
+            "root": f"{ROOT}/{company.data['slug']}",
+            "here": f"{ROOT}/{company.data['slug']}/{request.path_params['table']}/{row['Id']}",
             "payments": [view(company, BY_NAME["Payment"], each) for each in links.payments_of(company, row)],
             "targets": targets(company, row) if entity == "CreditMemo" else [],
             "problem": problem,
         }
         shown = view(company, BY_NAME[entity], row)
         status = 422 if problem else 200
-        return page("intuit_document.html", status=status, company=company, document=shown, **context)
+        return show("intuit_document.html", status=status, company=company, document=shown, **context)
 
     async def act(self, request: Request) -> Response:
         """A bookkeeper's button below a document, then the document again, or the company when it is gone."""
@@ -146,7 +155,7 @@ class Books:
         except (InvalidError, ValueError, KeyError) as refusal:
             return self.shown(request, " ".join(str(word) for word in refusal.args))
         self.world.changed()
-        root = f"/intuit/companies/{company.data['slug']}"
+        root = f"{ROOT}/{company.data['slug']}"
         return RedirectResponse(root if act == "delete" else f"{root}/{table}/{key}", 303)
 
 

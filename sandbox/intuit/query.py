@@ -7,9 +7,10 @@ import re
 from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
+from itertools import pairwise
 from typing import Any
 
-from sandbox.intuit.books import Company, Record
+from sandbox.intuit.books import INDEXED, Company, Record
 from sandbox.intuit.entities import view
 from sandbox.intuit.statement import Parser, Query, Test, invalid
 from sandbox.intuit.wire import instant
@@ -93,13 +94,36 @@ def run(company: Company, text: str) -> Record:
 def selected(company: Company, query: Query) -> list[Record]:
     """The rows that pass every test, in order; retired ones only when the statement speaks of them."""
     asks_retired = any(test.path == RETIRED_TOO for test in query.tests)
-    rows = [row for row in company.table(query.entity.name).values() if asks_retired or row.get("Active", True)]
+    rows = [row for row in candidates(company, query) if asks_retired or row.get("Active", True)]
     if any(test.path == "Balance" and query.entity.name == "Customer" for test in query.tests):
         rows = [query.entity.view(company, row) for row in rows]
-    found = [row for row in map(numbered, rows) if all(meets(row, test) for test in query.tests)]
+    if query.tests:
+        rows = [row["_row"] for row in map(numbered, rows) if all(meets(row, test) for test in query.tests)]
     for path, falling in reversed(query.orders):
-        found.sort(key=lambda row, path=path: sortable(row, path), reverse=falling)  # type: ignore[misc]
-    return [row["_row"] for row in found]
+        if (path, falling) != ("Id", False) or not is_counted(rows):
+            rows.sort(key=lambda row, path=path: sortable(numbered(row), path), reverse=falling)  # type: ignore[misc]
+    return rows
+
+
+def candidates(company: Company, query: Query) -> list[Record]:
+    """The rows that can pass: of a large table those that a test names, by id or by what there is an index of."""
+    entity = query.entity.name
+    table = company.table(entity)
+    for test in query.tests:
+        if test.sign not in ("=", "in"):
+            continue
+        if test.path == "Id":
+            return [table[key] for key in table.keys() & {str(value) for value in test.values}]
+        if (field := test.path.removesuffix("Ref")) in INDEXED.get(entity, {}):
+            found = (row for value in test.values for row in company.by(entity, field, str(value)))
+            return list({row["Id"]: row for row in found}.values())
+    return list(table.values())
+
+
+def is_counted(rows: list[Record]) -> bool:
+    """Whether the rows are in the order of their ids already, as most tables are."""
+    keys = [(len(row["Id"]), row["Id"]) for row in rows]
+    return all(one <= other for one, other in pairwise(keys))
 
 
 def numbered(row: Record) -> Record:

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from sandbox.companies import AU, NZ, US
+
 Record = dict[str, Any]
 CREATED = "2024-07-01T00:00:00+00:00"
 
 COMPANIES: list[Record] = [
     {
-        "slug": "au",
+        **AU,
         "realm": "9341452000000061",
-        "name": "Harbour IT Practice (AU)",
-        "country": "AU",
-        "currency": "AUD",
         "currencies": {"AUD": "1", "USD": "1.5", "NZD": "0.92", "JPY": "0.01"},
         "numbered": True,
         "taxes": [
@@ -25,22 +24,16 @@ COMPANIES: list[Record] = [
         "payable": "GST Liabilities Payable",
     },
     {
-        "slug": "nz",
+        **NZ,
         "realm": "9341452000000064",
-        "name": "Kauri Networks Practice (NZ)",
-        "country": "NZ",
-        "currency": "NZD",
         "currencies": {"NZD": "1", "AUD": "1.08", "USD": "1.65"},
         "numbered": True,
         "taxes": [("15% S", "15", "sale"), ("0% Z", "0", "sale"), ("No VAT", "0", "sale"), ("15% P", "15", "purchase")],
         "payable": "GST Payable",
     },
     {
-        "slug": "us",
+        **US,
         "realm": "9341452000000001",
-        "name": "Prairie Systems Practice (US)",
-        "country": "US",
-        "currency": "USD",
         "currencies": {"USD": "1"},
         "numbered": False,
         "taxes": [("Texas", "8.25", "sale")],

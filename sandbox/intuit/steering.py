@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
 from datetime import date, timedelta
-from decimal import Decimal
+from functools import partial
 from typing import Any
 
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute
 
-from sandbox.intuit import bookkeeper, memory, webhooks
+from sandbox.intuit import bookkeeper, bulk, memory, webhooks
 from sandbox.intuit.books import Company, Record, every, find
 from sandbox.intuit.entities import BY_NAME, operate
-from sandbox.intuit.errors import InvalidError
 from sandbox.intuit.identity import REFRESH_LIFE, Identity
 from sandbox.intuit.news import SECTION, empty
+from sandbox.steering import Order, control, each
 from sandbox.world import World
 
 SIZES = ("Customer", "Invoice", "CreditMemo", "Payment", "RefundReceipt", "Purchase")
@@ -29,7 +25,7 @@ class Steering:
     def __init__(self, world: World) -> None:
         self.world = world
         self.identity = Identity(world)
-        self.orders: dict[str, Callable[[Any], Any]] = {
+        self.orders: dict[str, Order] = {
             "disconnect": self.disconnect,
             "revoke": lambda order: self.identity.forget(email=str(order).lower()),
             "expire": self.expire,
@@ -39,25 +35,13 @@ class Steering:
             "forget_requests": lambda order: memory.forget(world),
             "webhook": lambda order: webhooks.listen(world, order),
             "create": self.create,
-            **{name: self.by_hand(name) for name in bookkeeper.ACTS},
+            "fill": self.fill,
+            **{name: each(partial(self.by_hand, name)) for name in bookkeeper.ACTS},
         }
 
     def routes(self) -> list[BaseRoute]:
         """The one route."""
-        return [Route("/_control", self.serve, methods=["GET", "POST"])]
-
-    async def serve(self, request: Request) -> Response:
-        """Carry out the orders; 400 in words when one makes no sense."""
-        try:
-            sent = json.loads(await request.body() or b"{}", parse_float=Decimal)
-            for name, order in sent.items():
-                self.orders[name](order)
-        except InvalidError as refusal:
-            return JSONResponse({"error": refusal.error}, 400)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            return JSONResponse({"error": f"{type(error).__name__}: {error}"}, 400)
-        self.world.changed()
-        return JSONResponse(self.shown())
+        return control(self.world, self.orders, self.shown)
 
     def shown(self) -> Record:
         """Companies with their realms, grants without their tokens, the webhook, and the size of the books."""
@@ -125,14 +109,9 @@ class Steering:
         """The `names` of vendors and employees of `company`, which no customer may have."""
         self.company(order).data["others"] = [str(name) for name in order["names"]]
 
-    def by_hand(self, name: str) -> Callable[[Any], None]:
-        """An act of a bookkeeper; the order is one object or a list of them, each with its `company`."""
-
-        def act(order: Any) -> None:
-            for said in order if isinstance(order, list) else [order]:
-                bookkeeper.do(self.company(said), name, said)
-
-        return act
+    def by_hand(self, name: str, order: Record) -> Record | None:
+        """An act of a bookkeeper of `company`; it answers what was written."""
+        return bookkeeper.do(self.company(order), name, order)
 
     def create(self, order: Any) -> None:
         """Write objects into `company`, uncounted: lists under `Customer`, `Invoice`, `CreditMemo`, `Payment`."""
@@ -141,3 +120,7 @@ class Steering:
             for name in (name for name in BY_NAME if name in order):
                 for sent in order[name]:
                     operate(company, BY_NAME[name], "create", sent, set())
+
+    def fill(self, order: Any) -> None:
+        """Give `company` `invoices` of `contacts` that were there long before anybody listened."""
+        bulk.fill(self.company(order), invoices=int(order["invoices"]), contacts=int(order.get("contacts", 100)))

@@ -11,7 +11,7 @@ from typing import Any
 
 from sandbox.intuit.identity import Identity
 from sandbox.intuit.news import SECTION, empty
-from sandbox.stripe.delivery import in_thread
+from sandbox.outgoing import in_thread
 from sandbox.world import World
 
 Record = dict[str, Any]

@@ -36,6 +36,7 @@ NUMBERS = frozenset(
         "PurchaseCost",
     }
 )
+TIMES = frozenset({"CreateTime", "LastUpdatedTime"})
 PACIFIC = timezone(timedelta(hours=-7))
 
 
@@ -117,14 +118,16 @@ def is_sparse(sent: Record) -> bool:
 
 def shown(value: Any, key: str = "") -> Any:
     """A kept record as the API shows it: numbers for amounts, local times, nothing private or empty."""
+    if isinstance(value, str):
+        if key in NUMBERS and value:
+            return Decimal(value)
+        return shown_time(value) if key in TIMES else value
     if isinstance(value, dict):
-        kept = {name: shown(child, name) for name, child in value.items() if not name.startswith("_")}
-        return {name: child for name, child in kept.items() if child not in (None, "")}
+        kept = ((name, child) for name, child in value.items() if child not in (None, "") and not name.startswith("_"))
+        return {name: shown(child, name) for name, child in kept}
     if isinstance(value, list):
         return [shown(child, key) for child in value]
-    if key in NUMBERS and value not in (None, ""):
-        return Decimal(str(value))
-    return shown_time(value) if key in ("CreateTime", "LastUpdatedTime") else value
+    return Decimal(str(value)) if key in NUMBERS and value is not None else value
 
 
 def scalar(value: Any) -> Any:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from starlette.routing import BaseRoute
+from starlette.routing import BaseRoute, Mount
 
-from sandbox.oidc.provider import NAMES
+from sandbox.oidc.provider import NAMES, Identity
 from sandbox.oidc.views import Provider
 from sandbox.service import Base, Link, Refusal, Service
 from sandbox.world import World
@@ -14,7 +14,7 @@ from sandbox.world import World
 
 def routes(world: World) -> Sequence[BaseRoute]:
     """Everything below `/oidc`."""
-    return Provider(world).routes()
+    return [Mount(f"/{key}", routes=Provider(Identity(world, key)).routes()) for key in NAMES]
 
 
 def links(world: World) -> list[Link]:

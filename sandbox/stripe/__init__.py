@@ -9,7 +9,8 @@ from functools import partial
 from starlette.routing import BaseRoute, Route
 
 from sandbox.service import Base, Link, Refusal, Service
-from sandbox.stripe import charging, delivery, disputes, refunds
+from sandbox.stripe import charging, delivery, disputes, payouts, refunds
+from sandbox.stripe.accounts import Account
 from sandbox.stripe.api import Api
 from sandbox.stripe.errors import ApiError, too_fast
 from sandbox.stripe.faulty import remember
@@ -18,9 +19,17 @@ from sandbox.stripe.pages import page_routes
 from sandbox.stripe.timers import Action, run_due
 from sandbox.world import World
 
+
+def pay_out(account: Account, name: str) -> None:
+    """The timer's way to a payout."""
+    payouts.pay_out(account, name)
+
+
 ACTIONS: dict[str, Action] = {
     "settle_debit": charging.settle_debit,
     "dispute": disputes.dispute,
+    "pay_out": pay_out,
+    "land_payout": payouts.land,
     "settle_refund": refunds.settle_refund,
     "fail_refund": refunds.fail_refund,
 }

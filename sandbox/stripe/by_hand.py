@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from sandbox.stripe import banks, charging, disputes, mandates, methods, refunds
-from sandbox.stripe.accounts import Account, every_account
+from sandbox.stripe import banks, charging, disputes, mandates, methods, payouts, refunds, trade
+from sandbox.stripe.accounts import Account, account_for, every_account
 from sandbox.stripe.errors import ApiError, missing_object
 from sandbox.world import World
 
@@ -110,6 +110,27 @@ def refuse_still(intent: Obj) -> None:
         raise ApiError(f"{intent['id']} is {intent['status']}: no debit is on its way.")
 
 
+def fail_payout(account: Account, payout: Obj, said: Obj) -> Obj:
+    """The bank sends a payout back."""
+    return payouts.fail(account, payout)
+
+
+def misstate_payout(account: Account, payout: Obj, said: Obj) -> Obj:
+    """The payout shows another amount than its lines add up to."""
+    payout.update(number(said, "amount"))
+    return payout
+
+
+def pay_out(account: Account, _: Obj, said: Obj) -> Obj:
+    """Everything in the balance is paid out now, one payout a currency."""
+    return {"payouts": payouts.pay_out_all(account)}
+
+
+def play(account: Account, _: Obj, said: Obj) -> Obj:
+    """Let `entries` have happened to an account."""
+    return {"made": trade.play(account, list(said.get("entries") or []))}
+
+
 # The name of each act: the kind of object that it is done to, and what it does.
 ACTS: dict[str, tuple[str, Act]] = {
     "refund": ("payment_intent", refund),
@@ -124,13 +145,24 @@ ACTS: dict[str, tuple[str, Act]] = {
     "detach": ("payment_method", detach),
     "renew": ("payment_method", renew),
     "end_mandate": ("payment_method", end_mandate),
+    "fail_payout": ("payout", fail_payout),
+    "misstate_payout": ("payout", misstate_payout),
+    "pay_out": ("account", pay_out),
+    "play": ("account", play),
 }
 
 
 def do(world: World, name: str, said: Obj) -> tuple[Account, Obj | None]:
-    """Do the act to the object that `said` names by its kind; raises ApiError, KeyError for an unknown act."""
+    """Do the act to the object that `said` names by its kind; raises ApiError, KeyError for an unknown act.
+
+    An account is named by its secret key, and made when it is new.
+    """
     kind, act = ACTS[name]
     wanted = str(said.get(kind) or "")
+    if kind == "account" and wanted.startswith("sk_"):
+        owner, _ = account_for(world, wanted)
+        world.changed()
+        return owner, act(owner, owner.data, said)
     for account in every_account(world):
         if wanted in account.table(kind):
             found = act(account, account.table(kind)[wanted], said)

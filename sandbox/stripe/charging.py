@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sandbox.stripe import banks, cards, methods, shapes
+from sandbox.stripe import balance, banks, cards, methods, shapes
 from sandbox.stripe.accounts import Account
 from sandbox.stripe.challenge import next_action, wants_challenge
 from sandbox.stripe.errors import ApiError
@@ -77,16 +77,7 @@ def card_success(account: Account, intent: Obj, method: Obj) -> None:
 def collect(account: Account, charge: Obj, amount: int) -> None:
     """Put the money of a charge into the balance."""
     fee = (amount * 29 + 500) // 1000 + 30
-    transaction = shapes.balance_transaction(
-        account.world.id("txn"),
-        account.now(),
-        account.now() + 2 * DAY,
-        charge,
-        amount=amount,
-        fee=min(fee, amount),
-        kind="charge",
-    )
-    account.add(transaction)
+    transaction = balance.book(account, charge, amount, kind="charge", fee=min(fee, amount), days=2)
     charge.update(captured=True, amount_captured=amount, balance_transaction=transaction["id"], paid=True)
     charge["receipt_url"] = f"{account.world.url}/stripe/receipts/{charge['id']}"
 

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import hashlib
 import hmac
 import json
-import threading
 import time
 from typing import Any
 
-import requests
-
+from sandbox.outgoing import in_thread
 from sandbox.stripe.accounts import Account, every_account
 from sandbox.world import World
 
 Obj = dict[str, Any]
 PAUSES = (2, 15, 60, 300, 1800, 7200, 18000, 36000, 43200, 43200, 43200, 43200)
 GIVE_UP = 3 * 86400
-TIMEOUT = (3, 10)
 
 
 def sign(secret: str, body: str, at: int) -> str:
@@ -62,35 +57,6 @@ async def send(account: Account, delivery: Obj) -> None:
     }
     status, error = await in_thread(endpoint["url"], body, headers)
     settle(account, delivery, event, status, error)
-
-
-async def in_thread(url: str, body: str, headers: dict[str, str]) -> tuple[int | None, str | None]:
-    """POST from a daemon thread, so that a silent receiver can hold up neither the loop nor the end."""
-    loop = asyncio.get_running_loop()
-    done: asyncio.Future[tuple[int | None, str | None]] = loop.create_future()
-
-    def finish(result: tuple[int | None, str | None]) -> None:
-        if not done.done():
-            done.set_result(result)
-
-    def work() -> None:
-        result = post(url, body, headers)
-        with contextlib.suppress(RuntimeError):
-            loop.call_soon_threadsafe(finish, result)
-
-    threading.Thread(target=work, daemon=True, name="webhook").start()
-    return await done
-
-
-def post(url: str, body: str, headers: dict[str, str]) -> tuple[int | None, str | None]:
-    """The receiver's status, or why there is none. Redirects count as failures."""
-    try:
-        with requests.Session() as session:
-            session.trust_env = False
-            answer = session.post(url, data=body.encode(), headers=headers, timeout=TIMEOUT, allow_redirects=False)
-            return answer.status_code, None
-    except requests.RequestException as error:
-        return None, type(error).__name__
 
 
 def settle(account: Account, delivery: Obj, event: Obj, status: int | None, error: str | None) -> None:

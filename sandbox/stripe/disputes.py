@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from sandbox.stripe import shapes
+from sandbox.stripe import balance, shapes
 from sandbox.stripe.accounts import Account
 from sandbox.stripe.calls import Call, merge_metadata
 from sandbox.stripe.errors import ApiError
@@ -46,10 +46,9 @@ def raise_dispute(account: Account, charge: Obj, reason: str | None = None) -> O
 
 def move_money(account: Account, item: Obj, amount: int, fee: int) -> None:
     """A line in the balance for the dispute, in minor units."""
-    line = shapes.balance_transaction(
-        account.world.id("txn"), account.now(), account.now(), item, amount=amount, fee=fee, kind="adjustment"
-    )
-    item["balance_transactions"] = [*item["balance_transactions"], account.add(line)]
+    category = "dispute" if amount < 0 else "dispute_reversal"
+    line = balance.book(account, item, amount, kind="adjustment", category=category, fee=fee)
+    item["balance_transactions"] = [*item["balance_transactions"], line]
 
 
 def submit(account: Account, item: Obj) -> Obj:

@@ -17,6 +17,7 @@ KINDS = {
     "mandate": "mandate",
     "pi": "payment_intent",
     "pm": "payment_method",
+    "po": "payout",
     "re": "refund",
     "seti": "setup_intent",
     "txn": "balance_transaction",

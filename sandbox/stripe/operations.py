@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from sandbox.stripe import balance as balance_lines
 from sandbox.stripe import (
     customers,
     disputes,
@@ -11,6 +12,7 @@ from sandbox.stripe import (
     intents,
     mandates,
     methods,
+    payouts,
     refunds,
     setups,
     shapes_people,
@@ -140,6 +142,9 @@ def money() -> list[Operation]:
             getter("balance_transaction"),
             "BalanceTransactionRetrieveParams",
         ),
+        Operation("GET", "/balance_transactions", balance_lines.list_lines, "BalanceTransactionListParams"),
+        Operation("GET", "/payouts", payouts.list_payouts, "PayoutListParams"),
+        Operation("GET", "/payouts/{id}", payouts.retrieve, "PayoutRetrieveParams"),
         Operation("GET", "/balance", balance, "BalanceRetrieveParams"),
         Operation("GET", "/account", account, "AccountRetrieveCurrentParams"),
     ]

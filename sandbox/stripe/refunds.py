@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sandbox.stripe import cards, shapes
+from sandbox.stripe import balance, cards, shapes
 from sandbox.stripe.accounts import Account
 from sandbox.stripe.calls import Call, merge_metadata
 from sandbox.stripe.disputes import standing_against
@@ -80,14 +80,7 @@ def take_back(account: Account, charge: Obj, refund: Obj) -> None:
     """Move a refund's amount out of the balance."""
     charge["amount_refunded"] += refund["amount"]
     charge["refunded"] = charge["amount_refunded"] == charge["amount_captured"]
-    refund["balance_transaction"] = book(account, refund, -refund["amount"], "refund")
-
-
-def book(account: Account, refund: Obj, amount: int, kind: str) -> str:
-    """The id of a new line in the balance, in minor units."""
-    name, now = account.world.id("txn"), account.now()
-    line = shapes.balance_transaction(name, now, now, refund, amount=amount, fee=0, kind=kind)
-    return str(account.add(line)["id"])
+    refund["balance_transaction"] = balance.book(account, refund, -refund["amount"], kind="refund")["id"]
 
 
 def settle_refund(account: Account, name: str) -> None:
@@ -110,7 +103,7 @@ def fail_refund(account: Account, name: str) -> None:
     refund["status"] = "failed"
     charge["amount_refunded"] -= refund["amount"]
     charge["refunded"] = False
-    book(account, refund, refund["amount"], "refund_failure")
+    balance.book(account, refund, refund["amount"], kind="refund_failure")
     emit(account, "refund.updated", refund)
     emit(account, "charge.refund.updated", refund)
     emit(account, "refund.failed", refund)

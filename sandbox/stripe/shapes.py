@@ -184,6 +184,38 @@ def balance_transaction(
     }
 
 
+def payout(name: str, created: int, arrives: int, amount: int, currency: str) -> Obj:
+    """Money on its way to the account's bank; `created` and `arrives` are epoch seconds."""
+    return {
+        "id": name,
+        "object": "payout",
+        "amount": amount,
+        "application_fee": None,
+        "application_fee_amount": None,
+        "arrival_date": arrives,
+        "automatic": True,
+        "balance_transaction": None,
+        "created": created,
+        "currency": currency,
+        "description": "STRIPE PAYOUT",
+        "destination": "ba_practice",
+        "failure_balance_transaction": None,
+        "failure_code": None,
+        "failure_message": None,
+        "livemode": False,
+        "metadata": {},
+        "method": "standard",
+        "original_payout": None,
+        "reconciliation_status": "completed",
+        "reversed_by": None,
+        "source_type": "card",
+        "statement_descriptor": None,
+        "status": "in_transit",
+        "trace_id": None,
+        "type": "bank_account",
+    }
+
+
 def refund(name: str, created: int, charge: Obj, amount: int, kind: str) -> Obj:
     """A refund that went through; `kind` is the type of the payment method."""
     details: Obj = {"type": kind}

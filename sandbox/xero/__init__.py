@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
 
 from starlette.routing import BaseRoute, Mount
 
 from sandbox.service import Base, Link, Refusal, Service
 from sandbox.world import World
+from sandbox.xero import webhooks
 from sandbox.xero.api import Api
 from sandbox.xero.books import every
+from sandbox.xero.identity import Identity
 from sandbox.xero.oauth import OAuth
 from sandbox.xero.pages import Books
 from sandbox.xero.steering import Steering
@@ -18,7 +22,7 @@ from sandbox.xero.steering import Steering
 def routes(world: World) -> Sequence[BaseRoute]:
     """Everything below `/xero`."""
     api = Mount("/api.xro/2.0", routes=Api(world).routes())
-    return [api, *OAuth(world).routes(), *Steering(world).routes(), *Books(world).routes()]
+    return [api, *OAuth(Identity(world)).routes(), *Steering(world).routes(), *Books(world).routes()]
 
 
 def links(world: World) -> list[Link]:
@@ -46,6 +50,14 @@ def refusal(journal: str, status: int) -> Refusal:
     return Refusal({}, "The Xero API is currently offline. Please try again shortly.")
 
 
+@asynccontextmanager
+async def lifespan(world: World) -> AsyncIterator[None]:
+    """Webhooks are sent as long as the process lives."""
+    webhooks.resume(world)
+    world.on_tick(partial(webhooks.send_due, world))
+    yield
+
+
 service = Service(
     name="Xero",
     prefix="/xero",
@@ -58,4 +70,5 @@ service = Service(
     ],
     links=links,
     refusal=refusal,
+    lifespan=lifespan,
 )

@@ -25,6 +25,7 @@ def create(call: Call, note: Record, sent: Record) -> Record:
         complaints.append("The allocation date must be specified")
     if complaints:
         raise InvalidError(*complaints)
+    documents.refuse_locked(org, day_of(org, sent))
     entry: Record = {
         "AllocationID": new_id(),
         "InvoiceID": target["InvoiceID"],

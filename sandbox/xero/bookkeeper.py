@@ -1,4 +1,4 @@
-"""What a bookkeeper does by hand in the practice books: approve, void, allocate, refund, reconcile."""
+"""What a bookkeeper does by hand in the practice books: write, approve, void, allocate, refund, reconcile."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import Any
 
-from sandbox.xero import allocations, documents, payments
+from sandbox.xero import allocations, documents, making, payments, webhooks
 from sandbox.xero.books import Organisation, Record
 from sandbox.xero.calls import Call
 from sandbox.xero.documents import INVOICE, NOTE, Kind
 from sandbox.xero.errors import InvalidError
 
 BANK = "090"
-Act = Callable[[Call, Record], None]
+Act = Callable[[Call, Record], Record | None]
 
 
 def call_for(org: Organisation) -> Call:
@@ -40,19 +40,25 @@ def named(call: Call, kind: Kind, said: Record, name: str) -> Record:
 def status(wanted: str) -> Act:
     """The act of giving a document another status."""
 
-    def act(call: Call, said: Record) -> None:
+    def act(call: Call, said: Record) -> Record:
         kind, document = document_of(call, said)
-        documents.update(call, kind, document, {"Status": wanted})
+        return documents.update(call, kind, document, {"Status": wanted})
 
     return act
 
 
-def allocate(call: Call, said: Record) -> None:
+def edit(call: Call, said: Record) -> Record:
+    """Other words in an invoice or a credit note."""
+    kind, document = document_of(call, said)
+    return making.edit(call, kind, document, said)
+
+
+def allocate(call: Call, said: Record) -> Record:
     """Put `amount` (or what both sides can take) of a credit note against an invoice."""
     note, invoice = named(call, NOTE, said, "credit_note"), named(call, INVOICE, said, "invoice")
     most = min(note["RemainingCredit"], invoice["AmountDue"], key=Decimal)
     sent = {"Amount": said.get("amount") or most, "Date": today(call, said)}
-    allocations.create(call, note, {**sent, "Invoice": {"InvoiceID": invoice["InvoiceID"]}})
+    return allocations.create(call, note, {**sent, "Invoice": {"InvoiceID": invoice["InvoiceID"]}})
 
 
 def deallocate(call: Call, said: Record) -> None:
@@ -64,12 +70,12 @@ def deallocate(call: Call, said: Record) -> None:
             allocations.delete(call, call.org.get("credit_notes", note["CreditNoteID"]) or {}, entry["AllocationID"])
 
 
-def pay(call: Call, said: Record) -> None:
+def pay(call: Call, said: Record) -> Record:
     """Money for an invoice, or back to the customer of a credit note, through `account` (the bank)."""
     kind, document = document_of(call, said)
     left = document["AmountDue" if kind is INVOICE else "RemainingCredit"]
     target = "Invoice" if kind is INVOICE else "CreditNote"
-    payments.create(
+    return payments.create(
         call,
         {
             target: {kind.id_field: document[kind.id_field]},
@@ -118,6 +124,12 @@ def reconciled(truth: bool) -> Act:
 
 
 ACTS: dict[str, Act] = {
+    "make_invoice": making.make_invoice,
+    "make_credit_note": making.make_credit_note,
+    "make_contact": making.make_contact,
+    "make_theme": making.make_theme,
+    "edit": edit,
+    "edit_contact": making.edit_contact,
     "approve": status("AUTHORISED"),
     "delete": status("DELETED"),
     "void": status("VOIDED"),
@@ -131,10 +143,15 @@ ACTS: dict[str, Act] = {
 }
 
 
-def do(org: Organisation, name: str, said: Any) -> None:
-    """Do one act in the books of `org`, or none of it; raises InvalidError, KeyError, ValueError."""
+def do(org: Organisation, name: str, said: Any) -> Record | None:
+    """Do one act in the books of `org`, or none of it, and answer what was written.
+
+    Raises InvalidError, KeyError, ValueError.
+    """
     try:
-        ACTS[name](call_for(org), said)
-    except (InvalidError, ValueError):
+        written = ACTS[name](call_for(org), said)
+    except (InvalidError, ValueError, KeyError):
         org.rollback()
         raise
+    webhooks.announce(org)
+    return written

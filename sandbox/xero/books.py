@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date, datetime
@@ -19,6 +21,8 @@ INDEXED = {
     "invoices": ("InvoiceNumber",),
     "credit_notes": ("CreditNoteNumber",),
 }
+# Numbers that no state of any books had before, in this process or in the one that wrote the state file.
+VERSIONS = itertools.count(time.time_ns())
 
 
 class Organisation:
@@ -54,6 +58,15 @@ class Organisation:
     def now(self) -> datetime:
         """The sandbox's time."""
         return self.world.now()
+
+    @property
+    def version(self) -> int:
+        """A number that every write changes."""
+        return int(self.data.setdefault("version", next(VERSIONS)))
+
+    def touch(self) -> None:
+        """Say that something was written."""
+        self.data["version"] = next(VERSIONS)
 
     def table(self, kind: str) -> dict[str, Record]:
         """Every record of one kind by id, oldest first."""
@@ -91,6 +104,7 @@ class Organisation:
             del table[key]
         else:
             table[key] = record
+        self.touch()
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:
@@ -107,6 +121,14 @@ class Organisation:
         while len(self._undo) > mark:
             kind, key, before = self._undo.pop()
             self._write(kind, key, before)
+
+    def settle(self) -> list[tuple[str, str, bool]]:
+        """What was written is final from now on: kind, id and whether it is new, each once, in order."""
+        first: dict[tuple[str, str], bool] = {}
+        for kind, key, before in self._undo:
+            first.setdefault((kind, key), before is None)
+        self._undo.clear()
+        return [(kind, key, is_new) for (kind, key), is_new in first.items()]
 
     def account(self, ref: Record) -> Record | None:
         """The account that `Code` or `AccountID` names."""

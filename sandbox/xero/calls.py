@@ -13,10 +13,10 @@ from sandbox.xero.wire import envelope
 
 
 class Reply(NamedTuple):
-    """An answer: a JSON-able body (Decimals and dates allowed) or plain text."""
+    """An answer: a JSON-able body (Decimals and dates allowed), plain text or a PDF."""
 
     status: int
-    body: dict[str, Any] | str
+    body: dict[str, Any] | str | bytes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +29,7 @@ class Call:
     params: Mapping[str, str]
     modified_since: datetime | None = None
     sent: Any = None
+    as_pdf: bool = False
 
     @property
     def places(self) -> int:

@@ -2,17 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-
-class RefusedError(Exception):
-    """The call is refused with `status`; `body` is a JSON-able dictionary or plain text."""
-
-    def __init__(self, status: int, body: dict[str, Any] | str, headers: dict[str, str] | None = None) -> None:
-        super().__init__(status)
-        self.status = status
-        self.body = body
-        self.headers = headers or {}
+from sandbox.service import RefusedError
 
 
 class InvalidError(Exception):

@@ -2,59 +2,26 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
 import secrets
 import uuid
+from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Any
 
-from sandbox.world import World
+from sandbox import identity
+from sandbox.identity import OAuthError, Record, bearer_of, encoded
 from sandbox.xero.errors import unauthorised
 from sandbox.xero.wire import new_id
 
-Record = dict[str, Any]
-SECTION = "xero_identity"
-CODE_LIFE = timedelta(minutes=5)
 ACCESS_LIFE = timedelta(minutes=30)
 REFRESH_LIFE = timedelta(days=60)
 GRACE = timedelta(minutes=30)
-CLIENTS = {
-    "sandbox-client": "sandbox-secret",
-    "sandbox-client-2": "sandbox-secret-2",
-    "sandbox-client-3": "sandbox-secret-3",
-}
 UNCERTIFIED_APPS = 2
-
-
-class OAuthError(Exception):
-    """The token endpoint's refusal: `code` in the words of OAuth, `status` of the answer."""
-
-    def __init__(self, code: str, status: int = 400) -> None:
-        super().__init__(code)
-        self.code = code
-        self.status = status
-
-
-def empty() -> Record:
-    """The section of a new world."""
-    return {"codes": {}, "access": {}, "refresh": {}, "connections": {}, "removed": []}
 
 
 def user_id(email: str) -> str:
     """A practice user is nothing but an e-mail address; the same one is always the same user."""
     return str(uuid.uuid5(uuid.NAMESPACE_URL, "mailto:" + email.strip().lower()))
-
-
-def challenge_of(verifier: str) -> str:
-    """The S256 challenge of a PKCE verifier."""
-    return encoded(hashlib.sha256(verifier.encode()).digest())
-
-
-def encoded(raw: bytes) -> str:
-    """Base64 for URLs, without padding."""
-    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
 
 
 def jwt(claims: Record) -> str:
@@ -64,27 +31,16 @@ def jwt(claims: Record) -> str:
     return f"{head}.{body}.{encoded(secrets.token_bytes(32))}"
 
 
-class Identity:
-    """Reads and writes the section `xero_identity` of one world."""
+class Identity(identity.Identity):
+    """Who connected which app to which organisations. A grant tells the app, the person, the scopes and the event."""
 
-    def __init__(self, world: World) -> None:
-        self.world = world
-
-    @property
-    def state(self) -> Record:
-        """The section as it is now."""
-        return self.world.section(SECTION, empty)
-
-    def clients(self) -> dict[str, str]:
-        """The apps: client ids and their secrets."""
-        found: dict[str, str] = self.world.config.get("xero_clients") or CLIENTS
-        return found
-
-    def authenticate(self, client: str, secret: str) -> None:
-        """Raises OAuthError when this is not one of the apps."""
-        expected = self.clients().get(client)
-        if expected is None or not secrets.compare_digest(expected.encode(), secret.encode()):
-            raise OAuthError("invalid_client", 401)
+    name = "xero"
+    apps = {
+        "sandbox-client": "sandbox-secret",
+        "sandbox-client-2": "sandbox-secret-2",
+        "sandbox-client-3": "sandbox-secret-3",
+    }
+    tables = ("codes", "access", "refresh", "connections")
 
     def full_for(self, client: str, tenant: str) -> bool:
         """Whether one more uncertified app would be too many for this organisation."""
@@ -92,25 +48,9 @@ class Identity:
         apps = {row["client"] for row in self.state["connections"].values() if row["tenantId"] == tenant}
         return client in uncertified and len((apps & uncertified) - {client}) >= UNCERTIFIED_APPS
 
-    def code(self, **grant: Any) -> str:
-        """A code for one exchange. `grant`: client, redirect_uri, challenge, scopes, email, tenants."""
-        fresh = secrets.token_urlsafe(32)
-        self.state["codes"][fresh] = {**grant, "expires": (self.world.now() + CODE_LIFE).isoformat()}
-        return fresh
-
-    def exchange(self, client: str, *, code: str, redirect_uri: str, verifier: str) -> Record:
+    def exchange(self, client: str, form: Mapping[str, str]) -> Record:
         """Tokens for a code, which is then used up; raises OAuthError."""
-        grant = self.state["codes"].pop(code, None)
-        good = (
-            grant is not None
-            and grant["client"] == client
-            and grant["redirect_uri"] == redirect_uri
-            and 43 <= len(verifier) <= 128
-            and challenge_of(verifier) == grant["challenge"]
-            and self.world.now() < datetime.fromisoformat(grant["expires"])
-        )
-        if not good:
-            raise OAuthError("invalid_grant")
+        grant = self.redeemed(client, form)
         event = new_id()
         self.connect(client, grant["email"], event, grant["tenants"])
         return self.tokens({"client": client, "email": grant["email"], "scopes": grant["scopes"], "event": event})
@@ -118,11 +58,10 @@ class Identity:
     def refresh(self, client: str, token: str) -> Record:
         """New tokens; the old refresh token works for the grace period more. Raises OAuthError."""
         kept = self.state["refresh"].get(token)
-        now = self.world.now()
-        if kept is None or kept["client"] != client or now >= datetime.fromisoformat(kept["expires"]):
+        if kept is None or kept["client"] != client or self.is_over(kept):
             raise OAuthError("invalid_grant")
         if not kept["rotated"]:
-            kept |= {"rotated": True, "expires": (now + GRACE).isoformat()}
+            self.keep("refresh", token, GRACE, {**kept, "rotated": True})
         return self.tokens({name: kept[name] for name in ("client", "email", "scopes", "event")})
 
     def tokens(self, grant: Record) -> Record:
@@ -130,7 +69,7 @@ class Identity:
         self.prune()
         now = self.world.now()
         access = jwt(self.claims(grant, now))
-        self.state["access"][access] = {**grant, "expires": (now + ACCESS_LIFE).isoformat()}
+        self.keep("access", access, ACCESS_LIFE, grant)
         found: Record = {
             "access_token": access,
             "expires_in": int(ACCESS_LIFE.total_seconds()),
@@ -141,8 +80,7 @@ class Identity:
             found["id_token"] = jwt({**self.claims(grant, now), "email": grant["email"]})
         if "offline_access" in grant["scopes"]:
             found["refresh_token"] = secrets.token_urlsafe(32)
-            kept = {**grant, "rotated": False, "expires": (now + REFRESH_LIFE).isoformat()}
-            self.state["refresh"][found["refresh_token"]] = kept
+            self.keep("refresh", found["refresh_token"], REFRESH_LIFE, {**grant, "rotated": False})
         return found
 
     def claims(self, grant: Record, now: datetime) -> Record:
@@ -163,21 +101,12 @@ class Identity:
             "scope": grant["scopes"],
         }
 
-    def prune(self) -> None:
-        """Forget what has expired."""
-        now = self.world.now()
-        for kind in ("codes", "access", "refresh"):
-            rows = self.state[kind]
-            for key in [key for key, row in rows.items() if datetime.fromisoformat(row["expires"]) <= now]:
-                del rows[key]
-
     def grant(self, header: str) -> Record:
         """The grant behind an Authorization header; raises RefusedError (401)."""
-        kind, _, token = header.partition(" ")
-        found: Record | None = self.state["access"].get(token.strip()) if kind.lower() == "bearer" else None
+        found: Record | None = self.state["access"].get(bearer_of(header))
         if found is None:
             raise unauthorised("Unauthorized", 401, "AuthenticationUnsuccessful")
-        if self.world.now() >= datetime.fromisoformat(found["expires"]):
+        if self.is_over(found):
             raise unauthorised("Unauthorized", 401, f"TokenExpired: token expired at {found['expires']}")
         return found
 
@@ -220,10 +149,3 @@ class Identity:
         kept = self.state["refresh"].get(token)
         if kept and kept["client"] == client:
             self.forget(client=client, email=kept["email"])
-
-    def forget(self, **match: str) -> None:
-        """Drop every token and connection whose fields are these."""
-        for kind in ("codes", "access", "refresh", "connections"):
-            rows = self.state[kind]
-            for key in [k for k, row in rows.items() if all(row[name] == match[name] for name in match)]:
-                del rows[key]

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from math import ceil
 from typing import Any
 
+from sandbox.service import RefusedError
 from sandbox.world import World
-from sandbox.xero.errors import RefusedError
 
 SECTION = "xero_limits"
 DEFAULTS = {"concurrent": 5, "minute": 60, "day": 5000, "appminute": 10_000}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from starlette.requests import Request
@@ -15,7 +16,10 @@ from sandbox.xero import bookkeeper, views
 from sandbox.xero.books import Organisation, Record, every, find
 from sandbox.xero.errors import InvalidError
 
+ROOT = "/xero/organisations"
+TABLES = {"Invoices": "invoices", "Credit notes": "credit_notes", "Payments": "payments", "Contacts": "contacts"}
 SHOWN = 200
+show = partial(page, frame="xero_base.html")
 
 
 def newest(org: Organisation, table: str, view: Callable[[Organisation, Record], Record]) -> list[Record]:
@@ -25,7 +29,7 @@ def newest(org: Organisation, table: str, view: Callable[[Organisation, Record],
 
 def absent(what: str) -> Response:
     """A page for what is not there."""
-    return page("xero_message.html", status=404, title=f"No such {what}", message="It may have been reset away.")
+    return show("message.html", status=404, title=f"No such {what}", message="It may have been reset away.")
 
 
 class Books:
@@ -39,28 +43,54 @@ class Books:
         return [
             Route("/", self.home),
             Route("/organisations/{slug}", self.organisation),
+            Route("/organisations/{slug}/make/{act}", self.make, methods=["POST"]),
             Route("/organisations/{slug}/{table}/{key}", self.document),
             Route("/organisations/{slug}/{table}/{key}/{act}", self.act, methods=["POST"]),
         ]
 
     async def home(self, request: Request) -> Response:
         """All organisations."""
-        return page("xero_home.html", organisations=every(self.world))
+        return show("books_home.html", what="organisations", companies=every(self.world), tables=TABLES)
 
     async def organisation(self, request: Request) -> Response:
         """One organisation's books."""
+        return self.listed(request)
+
+    def listed(self, request: Request, problem: str = "") -> Response:
+        """The organisation that the path names, with what is wrong with the last act, if anything."""
         org = find(self.world, request.path_params["slug"])
         if org is None:
             return absent("organisation")
-        return page(
+        return show(
             "xero_organisation.html",
-            org=org,
+            status=422 if problem else 200,
+            problem=problem,
+            books=org,
+            root=f"{ROOT}/{org.data['slug']}",
+            closed_until=org.locked_until,
+            themes=org.data["branding_themes"],
             invoices=newest(org, "invoices", views.invoice),
             notes=newest(org, "credit_notes", views.note),
             payments=newest(org, "payments", views.payment),
             contacts=newest(org, "contacts", lambda books, row: views.contact(books, row, summary=True)),
             most=SHOWN,
         )
+
+    async def make(self, request: Request) -> Response:
+        """Something new in the books, then what was made, or the books with what is wrong."""
+        org, act = find(self.world, request.path_params["slug"]), request.path_params["act"]
+        if org is None or act not in MAKING:
+            return absent("organisation")
+        said = {name: str(value) for name, value in (await request.form()).items() if value}
+        try:
+            made = bookkeeper.do(org, act, said) or {}
+        except (InvalidError, ValueError, KeyError) as refusal:
+            words = f"{refusal.args[0]} is missing." if isinstance(refusal, KeyError) else ""
+            return self.listed(request, words or " ".join(str(word) for word in refusal.args))
+        self.world.changed()
+        table, key = MAKING[act]
+        where = f"/{table}/{made[key]}" if table else ""
+        return RedirectResponse(f"{ROOT}/{org.data['slug']}{where}", 303)
 
     async def document(self, request: Request) -> Response:
         """One invoice or credit note."""
@@ -80,9 +110,10 @@ class Books:
             "gone": [views.payment(org, each) for each in gone if each["Status"] == "DELETED"],
             "targets": targets(org, row) if "Allocations" in row else [],
             "problem": problem,
+            "themes": org.data["branding_themes"] if "AmountDue" in row else [],
         }
         status = 422 if problem else 200
-        return page("xero_document.html", status=status, org=org, document=shown[3](org, row), **context)
+        return show("xero_document.html", status=status, org=org, document=shown[3](org, row), **context)
 
     async def act(self, request: Request) -> Response:
         """A bookkeeper's button below a document, then the document again."""
@@ -97,7 +128,7 @@ class Books:
         except (InvalidError, ValueError) as refusal:
             return self.shown(request, " ".join(str(word) for word in refusal.args))
         self.world.changed()
-        return RedirectResponse(f"/xero/organisations/{org.data['slug']}/{table}/{key}", 303)
+        return RedirectResponse(f"{ROOT}/{org.data['slug']}/{table}/{key}", 303)
 
 
 def targets(org: Organisation, note: Record) -> list[Record]:
@@ -107,6 +138,11 @@ def targets(org: Organisation, note: Record) -> list[Record]:
     return [row for row in rows if row["Status"] == "AUTHORISED" and row["Type"] + "CREDIT" == note["Type"]]
 
 
+MAKING = {
+    "make_invoice": ("invoices", "InvoiceID"),
+    "make_credit_note": ("credit-notes", "CreditNoteID"),
+    "make_contact": ("", ""),
+}
 VIEWS: dict[str, tuple[str, str, str, Callable[[Organisation, Record], Record]]] = {
     "invoices": ("invoices", "Invoice", "InvoiceNumber", views.invoice),
     "credit-notes": ("credit_notes", "Credit note", "CreditNoteNumber", views.note),

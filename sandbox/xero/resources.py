@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from decimal import Decimal
 
-from sandbox.xero import allocations, batch, contacts, documents, fields, payments, views
+from sandbox.xero import allocations, batch, contacts, documents, fields, payments, pdf, views
 from sandbox.xero.books import Record
 from sandbox.xero.calls import Call, Reply, View
 from sandbox.xero.documents import INVOICE, NOTE, Kind
@@ -134,7 +134,7 @@ def document_view(call: Call, kind: Kind, *, summary: bool = False) -> View:
     return lambda row: show(call.org, row, places=call.places, summary=summary)
 
 
-def invoices_meeting(call: Call, rows: Iterable[Record]) -> list[Record]:
+def invoices_meeting(call: Call, rows: Iterable[Record]) -> Iterable[Record]:
     """The invoices that the call's plain filters let through."""
     filters = {
         "IDs": "InvoiceID",
@@ -144,13 +144,13 @@ def invoices_meeting(call: Call, rows: Iterable[Record]) -> list[Record]:
     }
     wanted = {field: call.ids(name) for name, field in filters.items() if call.params.get(name)}
     own, term = call.flag("createdByMyApp"), call.params.get("searchTerm", "").casefold()
-    return [
+    return (
         row
         for row in rows
         if all(row[field].lower() in ids for field, ids in wanted.items())
         and (not own or row["ClientID"] == call.client)
         and (not term or term in f"{row['InvoiceNumber']} {row['Reference']}".casefold())
-    ]
+    )
 
 
 class Documents:
@@ -177,7 +177,9 @@ class Documents:
         return row
 
     def get(self, call: Call) -> Reply:
-        """One document by id or number."""
+        """One document by id or number, as a PDF when that was asked for."""
+        if call.as_pdf:
+            return Reply(200, pdf.printed(call.org, self.kind, self.found(call)))
         return call.ok(**{self.kind.plural: [document_view(call, self.kind)(self.found(call))]})
 
     def put(self, call: Call) -> Reply:

@@ -5,15 +5,14 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
+from sandbox.companies import AU, NZ, US
+
 Record = dict[str, Any]
 CREATED = "2024-07-01T00:00:00.000+00:00"
 
 COMPANIES: list[Record] = [
     {
-        "slug": "au",
-        "name": "Harbour IT Practice (AU)",
-        "country": "AU",
-        "currency": "AUD",
+        **AU,
         "zone": "AUSEASTERNSTANDARDTIME",
         "currencies": ["AUD", "USD", "NZD", "JPY"],
         "year_end": (30, 6),
@@ -30,10 +29,7 @@ COMPANIES: list[Record] = [
         ],
     },
     {
-        "slug": "nz",
-        "name": "Kauri Networks Practice (NZ)",
-        "country": "NZ",
-        "currency": "NZD",
+        **NZ,
         "zone": "NEWZEALANDSTANDARDTIME",
         "currencies": ["NZD", "AUD", "USD"],
         "year_end": (31, 3),
@@ -48,10 +44,7 @@ COMPANIES: list[Record] = [
         ],
     },
     {
-        "slug": "us",
-        "name": "Prairie Systems Practice (US)",
-        "country": "US",
-        "currency": "USD",
+        **US,
         "zone": "CENTRALSTANDARDTIME",
         "currencies": ["USD", "CAD"],
         "year_end": (31, 12),

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from datetime import date
-from decimal import Decimal
+from functools import partial
 from typing import Any
 
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute
 
+from sandbox.steering import Order, control, each
 from sandbox.world import World
-from sandbox.xero import bookkeeper, contacts, documents, payments
+from sandbox.xero import bookkeeper, bulk, contacts, documents, payments, webhooks
 from sandbox.xero.books import Organisation, Record, every, find
 from sandbox.xero.calls import Call
 from sandbox.xero.documents import INVOICE, NOTE
@@ -34,7 +32,7 @@ class Steering:
     def __init__(self, world: World) -> None:
         self.world = world
         self.identity = Identity(world)
-        self.orders: dict[str, Callable[[Any], Any]] = {
+        self.orders: dict[str, Order] = {
             "disconnect": self.disconnect,
             "revoke": self.revoke,
             "remove_user": lambda order: self.user(order, back=False),
@@ -44,24 +42,14 @@ class Steering:
             "archive_account": lambda order: self.account(order, "ARCHIVED"),
             "restore_account": lambda order: self.account(order, "ACTIVE"),
             "create": self.create,
-            **{name: self.by_hand(name) for name in bookkeeper.ACTS},
+            "fill": self.fill,
+            "subscribe": self.subscribe,
+            **{name: each(partial(self.by_hand, name)) for name in bookkeeper.ACTS},
         }
 
     def routes(self) -> list[BaseRoute]:
         """The one route."""
-        return [Route("/_control", self.serve, methods=["GET", "POST"])]
-
-    async def serve(self, request: Request) -> Response:
-        """Carry out the orders; 400 in words when one makes no sense."""
-        try:
-            sent = json.loads(await request.body() or b"{}", parse_float=Decimal)
-            for name, order in sent.items():
-                self.orders[name](order)
-        except InvalidError as refusal:
-            return JSONResponse({"error": refusal.messages}, 400)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            return JSONResponse({"error": f"{type(error).__name__}: {error}"}, 400)
-        return JSONResponse(self.shown())
+        return control(self.world, self.orders, self.shown)
 
     def shown(self) -> Record:
         """Organisations with their tenant ids, connections, and the size of the books."""
@@ -79,6 +67,7 @@ class Steering:
                 for org in every(self.world)
             ],
             "connections": list(self.identity.state["connections"].values()),
+            "webhooks": webhooks.told(self.world),
         }
 
     def organisation(self, order: Record) -> Organisation:
@@ -123,14 +112,9 @@ class Steering:
             raise ValueError("no such account")
         org.put("accounts", found["AccountID"], {**found, "Status": status})
 
-    def by_hand(self, name: str) -> Callable[[Any], None]:
-        """An act of a bookkeeper; the order is one object or a list of them, each with its `organisation`."""
-
-        def act(order: Any) -> None:
-            for said in order if isinstance(order, list) else [order]:
-                bookkeeper.do(self.organisation(said), name, said)
-
-        return act
+    def by_hand(self, name: str, order: Record) -> Record | None:
+        """An act of a bookkeeper of `organisation`; it answers what was written."""
+        return bookkeeper.do(self.organisation(order), name, order)
 
     def create(self, order: Any) -> None:
         """Write Contacts, Invoices, CreditNotes, Payments into `organisation`, uncounted."""
@@ -143,3 +127,12 @@ class Steering:
         except InvalidError:
             org.rollback()
             raise
+        webhooks.announce(org)
+
+    def fill(self, order: Any) -> None:
+        """Give `organisation` `invoices` of `contacts` that were there long before anybody listened."""
+        bulk.fill(self.organisation(order), invoices=int(order["invoices"]), contacts=int(order.get("contacts", 100)))
+
+    def subscribe(self, order: Any) -> None:
+        """Let the app `client` hear of `events` (all) at `url`, signed with `key`; no `url` ends it."""
+        webhooks.subscribe(self.world, order)

@@ -9,7 +9,8 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
-from sandbox.xero.errors import RefusedError, exception
+from sandbox.service import RefusedError
+from sandbox.xero.errors import exception
 
 Row = dict[str, Any]
 Read = Callable[[Row], Any]

@@ -114,8 +114,10 @@ def to_xml(body: dict[str, Any]) -> bytes:
     return bytes(ElementTree.tostring(root, encoding="utf-8", xml_declaration=True))
 
 
-def rendered(accept: str, status: int, body: dict[str, Any] | str) -> Response:
-    """JSON when it was asked for, XML otherwise; text stays text."""
+def rendered(accept: str, status: int, body: dict[str, Any] | str | bytes) -> Response:
+    """JSON when it was asked for, XML otherwise; text stays text, and a PDF is one."""
+    if isinstance(body, bytes):
+        return Response(body, status, media_type="application/pdf")
     if isinstance(body, str):
         return Response(body, status, media_type="text/html")
     if "json" in accept.lower():

@@ -112,8 +112,9 @@ def test_secrets_are_made_once_and_kept_privately(tmp_path: Path) -> None:
 def test_the_product_is_sent_to_the_practice_world_only(tmp_path: Path) -> None:
     ports = Ports(web=1, sandbox=2, smtp=3)
     product = product_environment(tmp_path, ports, database_url="postgresql://x/y", redis_url="redis://z")
-    addresses = {name: value for name, value in product.items() if name.startswith(("STRIPE_", "XERO_", "MICROSOFT_"))}
-    assert len(addresses) == 14
+    vendors = ("STRIPE_", "XERO_", "INTUIT_", "MICROSOFT_")
+    addresses = {name: value for name, value in product.items() if name.startswith(vendors)}
+    assert {name.partition("_")[0] + "_" for name in addresses} == set(vendors)
     assert all(value.startswith("http://127.0.0.1:2/") or value.startswith("sandbox-") for value in addresses.values())
     assert product["PUBLIC_URL"] == "http://127.0.0.1:1"
     assert process_environment(product)["PATH"] == os.environ["PATH"]

@@ -133,8 +133,10 @@ def test_an_act_on_a_page_that_is_refused_says_why(app: App) -> None:
 def test_the_companys_page_closes_books_makes_invoices_and_disconnects(app: App) -> None:
     who = app.customer()
     form = {"customer": who, "item": "1", "code": "3", "amount": "12.50", "number": "H-1"}
+    form |= {"reference": "Quote 1042", "term": "3"}
     assert post(app, "/companies/au/acts/invoice", **form).status_code == 303
-    assert app.query("select * from Invoice where DocNumber = 'H-1'")["Invoice"][0]["TotalAmt"] == 12.5
+    made = app.query("select * from Invoice where DocNumber = 'H-1'")["Invoice"][0]
+    assert (made["TotalAmt"], made["CustomerMemo"]["value"], made["SalesTermRef"]["value"]) == (12.5, "Quote 1042", "3")
     assert post(app, "/companies/au/acts/invoice", **form).status_code == 422
     assert post(app, "/companies/au/acts/close", date="2026-05-31").status_code == 303
     assert app.refused("Invoice", document(who))[0] == "6210"
@@ -145,6 +147,38 @@ def test_the_companys_page_closes_books_makes_invoices_and_disconnects(app: App)
 def test_pages_of_what_is_not_there_say_so(app: App) -> None:
     for path in ("/companies/xx", "/companies/au/invoices/999", "/companies/au/nothing/1"):
         assert requests.get(f"{app.sandbox.url}/intuit{path}", timeout=10).status_code == 404
+
+
+def test_documents_are_written_with_few_words_and_what_was_written_is_answered(app: App) -> None:
+    order = {"company": "au", "contact": "Bayside", "amount": "60.00"}
+    more = {"number": "B-1", "reference": "PO 9", "term": "Net 15", "fields": {"Quote": "1042"}}
+    made = app.sandbox.post("/intuit/_control", {"make_invoice": order | more})["make_invoice"]
+    row = app.read("Invoice", made["Id"])
+    assert (row["DocNumber"], row["Balance"], row["TxnTaxDetail"]["TotalTax"]) == ("B-1", 60, 0)
+    assert (row["CustomerMemo"]["value"], row["SalesTermRef"]["name"]) == ("PO 9", "Net 15")
+    assert (row["CustomField"][0]["Name"], row["CustomField"][0]["StringValue"]) == ("Quote", "1042")
+    memos = app.sandbox.post("/intuit/_control", {"make_credit_memo": [order, order | {"amount": "5.00"}]})
+    found = [app.read("CreditMemo", each["Id"]) for each in memos["make_credit_memo"]]
+    assert [each["RemainingCredit"] for each in found] == [60, 5]
+    assert {each["CustomerRef"]["value"] for each in found} == {row["CustomerRef"]["value"]}
+    by_hand(app, "pay", invoice="B-1", amount="10", reference="Transfer 4")
+    assert app.query("SELECT * FROM Payment WHERE PaymentRefNum = 'Transfer 4'")["Payment"][0]["TotalAmt"] == 10
+    terms = [app.sandbox.post("/intuit/_control", {"make_term": {"company": "au", "name": "Monthly", "days": 9}})
+             for _ in range(2)]  # fmt: skip
+    assert terms[0]["make_term"]["Id"] == terms[1]["make_term"]["Id"]
+    assert "no such terms" in refused(app, "make_invoice", contact="Bayside", amount="1", term="Never")
+
+
+def test_books_of_many_years_are_there_at_once_and_nobody_is_told(app: App, receiver: Receiver) -> None:
+    listen(app, receiver)
+    by_hand(app, "fill", invoices=100, contacts=3)
+    rows = app.query("SELECT * FROM Invoice MAXRESULTS 1000")["Invoice"]
+    assert (len(rows), len([row for row in rows if row["LinkedTxn"]])) == (100, 10)
+    assert [row["DocNumber"] for row in rows if not row["TotalAmt"]] == ["OLD-000001", "OLD-000098"]
+    assert {row["Balance"] for row in rows if row["LinkedTxn"]} == {0}
+    app.customer("Heard")
+    receiver.wait(lambda got: bool(got))
+    assert events(receiver.received) == [("qbo.customer.created.v1", app.realm)]
 
 
 # ---- webhooks -------------------------------------------------------------------------------------

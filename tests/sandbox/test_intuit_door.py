@@ -177,6 +177,20 @@ def test_amounts_days_and_instants_are_compared_as_what_they_are(app: App) -> No
     assert app.query(f"{count} MetaData.LastUpdatedTime > '2020-01-01T00:00:00-07:00'") == {"totalCount": 2}
 
 
+def test_rows_are_in_the_order_of_counting_by_whatever_they_are_asked_for(app: App) -> None:
+    keys = [row["Id"] for row in app.query("select * from Account orderby Id")["Account"]]
+    assert (keys, len(keys) > 9) == (sorted(keys, key=int), True)
+    people = [app.customer("First"), app.customer("Second")]
+    made = [app.make("Invoice", document(people[n % 2], DocNumber=f"N-{n}"))["Id"] for n in range(4)]
+    asked = {"Id": made, "DocNumber": ["n-3", "N-0", "N-2", "N-1"], "CustomerRef": people}
+    for field, values in asked.items():
+        wanted = ", ".join(f"'{value}'" for value in reversed(values))
+        rows = app.query(" ".join(["select * from Invoice where", field, f"in ({wanted}) orderby Id"]))["Invoice"]
+        assert [row["Id"] for row in rows] == made
+    both = ["select * from Invoice where DocNumber = 'N-1' and Id =", f"'{made[0]}'"]
+    assert app.query(" ".join(both)) == {}
+
+
 @pytest.mark.parametrize(
     ("statement", "code"),
     [

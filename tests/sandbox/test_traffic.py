@@ -57,6 +57,11 @@ def take_money(sandbox: Running) -> None:
     client.v1.payment_intents.list({"limit": 100, "expand": ["data.latest_charge"]})
     mandate: Any = client.v1.charges.list({"payment_intent": disputed.id}).data[0].payment_method_details
     client.v1.mandates.retrieve(mandate.us_bank_account.mandate)
+    sandbox.advance(3 * 86400)
+    for payout in client.v1.payouts.list({"limit": 100}).data:
+        client.v1.payouts.retrieve(payout.id)
+        client.v1.balance_transactions.list({"payout": payout.id, "expand": ["data.source"]})
+    client.v1.balance_transactions.list({"limit": 100, "created": {"gte": 1}})
     client.v1.events.list({"limit": 100})
     client.v1.balance.retrieve()
 
