@@ -131,6 +131,9 @@ class EventNotification(models.Model):
         PAYMENT_REFUNDED = "payment_refunded", "Payment Refunded"
         METHOD_SAVED = "method_saved", "Payment Method Saved"
         PAYER_REGISTERED = "payer_registered", "Payer Registered"
+        AUTOPAY_FAILED = "autopay_failed", "Automatic Payment Failed"
+        AUTOPAY_UNMATCHED = "autopay_unmatched", "Automatic Payment Unmatched"
+        AUTOPAY_PROPOSED = "autopay_proposed", "Automatic Payments Proposed"
         BOOKS_TASK = "books_task", "Accounting Needs a Person"
         POSTING_REFUSED = "posting_refused", "Accounting Posting Refused"
         CONNECTION_BROKEN = "connection_broken", "Accounting Connection Broken"
@@ -143,6 +146,9 @@ class EventNotification(models.Model):
         "payment_refunded": "Money went back to a payer, from here or from Stripe.",
         "method_saved": "A payer saved a payment method with a quote that recurs.",
         "payer_registered": "A payer made an account, during a payment or from an invitation.",
+        "autopay_failed": "An automatic payment failed for good, or waits for somebody to decide.",
+        "autopay_unmatched": "An invoice under a billing term can't be charged automatically.",
+        "autopay_proposed": "A quote that recurs was paid, and its method could be charged automatically.",
         "books_task": "Something in the accounting package has to be undone by hand, and we say what.",
         "posting_refused": "The accounting package refused a document and somebody has to look.",
         "connection_broken": "The accounting package no longer accepts our connection.",

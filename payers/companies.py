@@ -3,9 +3,11 @@
 from dataclasses import dataclass
 
 from django.db import IntegrityError, transaction
+from django.utils import timezone
 
 from merchants.models import Merchant
 from payers.models import PayerCompany, folded
+from wisepay import outbox
 
 
 class CompanyTaken(Exception):
@@ -47,10 +49,16 @@ def map_company(company: PayerCompany, *, contact: Contact) -> PayerCompany:
             PayerCompany.objects.filter(pk=company.pk).update(
                 organisation_id=contact.organisation_id, contact_id=contact.contact_id
             )
+            follow_contact(company)
     except IntegrityError:
         raise CompanyTaken("Another company is this contact already.") from None
     company.organisation_id, company.contact_id = contact.organisation_id, contact.contact_id
     return company
+
+
+def follow_contact(company: PayerCompany) -> None:
+    """The company is another contact now: its documents follow. A step of an open transaction."""
+    outbox.arm(f"follow:{company.pk}", "accounting.follow_company", now=timezone.now(), company_id=company.pk)
 
 
 def rename_company(company: PayerCompany, *, name: str) -> None:

@@ -1,6 +1,9 @@
 """Orders about payer companies."""
 
+from django.db import transaction
+
 from merchants.models import Merchant
+from payers.companies import follow_contact
 from payers.models import PayerCompany, folded
 
 
@@ -19,5 +22,7 @@ def record_payer_company(merchant: Merchant, *, name: str, email: str, phone: st
 
 def link_contact(company: PayerCompany, *, organisation_id: str, contact_id: str) -> None:
     """Remember which contact the company is in that organisation."""
-    PayerCompany.objects.filter(pk=company.pk).update(organisation_id=organisation_id, contact_id=contact_id)
+    with transaction.atomic():
+        PayerCompany.objects.filter(pk=company.pk).update(organisation_id=organisation_id, contact_id=contact_id)
+        follow_contact(company)
     company.organisation_id, company.contact_id = organisation_id, contact_id

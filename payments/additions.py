@@ -1,13 +1,12 @@
 """What a payer may add in their settings: which kinds for which company, in which currency, under which terms."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
-from django.db.models import OuterRef, QuerySet, Subquery, Value
-from django.db.models.functions import Coalesce
+from django.db.models import OuterRef, Subquery
 
 from merchants.terms import current_terms, shown_text
 from payers.models import PayerAccess, PayerCompany
@@ -27,15 +26,15 @@ class Addable:
 
 
 def addable_to(accesses: Sequence[PayerAccess]) -> dict[int, Addable]:
-    """What can be added for each company, by its id. Two queries.
+    """What can be added for each company, by its id. Three queries at most.
 
-    The currency is the one of the company's last payment, else of its merchant's; without either no bank account
-    can be added, for the currency says what kind of debit it is.
+    The currency is the one of the company's last payment, else of what it owes, else of its merchant's last payment;
+    without any no bank account can be added, for the currency says what kind of debit it is.
     """
     companies = {access.company_id: access.company for access in accesses}
     merchants = {company.merchant_id for company in companies.values()}
     accounts = {account.merchant_id: account for account in GatewayAccount.objects.filter(merchant__in=merchants)}
-    currencies = dict(last_currencies(list(companies)))
+    currencies = currencies_of(list(companies))
     found = {}
     for pk, company in companies.items():
         account, currency = accounts.get(company.merchant_id), currencies[pk]
@@ -44,13 +43,26 @@ def addable_to(accesses: Sequence[PayerAccess]) -> dict[int, Addable]:
     return found
 
 
-def last_currencies(companies: list[int]) -> "QuerySet[PayerCompany, tuple[int, str]]":
-    """Each company's id with the currency of its last payment, else of its merchant's, else nothing."""
+def currencies_of(companies: list[int]) -> dict[int, str]:
+    """The currency that each company's next payment will have, by its id; empty where nothing tells it."""
     newest = Payment.objects.order_by("-created_at").values("currency")
     own = Subquery(newest.filter(company=OuterRef("pk"))[:1])
     usual = Subquery(newest.filter(merchant=OuterRef("merchant"))[:1])
-    rows = PayerCompany.objects.filter(pk__in=companies)
-    return rows.values_list("pk", Coalesce(own, usual, Value("")))
+    rows = list(PayerCompany.objects.filter(pk__in=companies).values_list("pk", own, usual))
+    silent = [pk for pk, paid, _ in rows if not paid]
+    owed = {pk: currency for reader in READERS for pk, currency in reader(silent).items()} if silent else {}
+    return {pk: paid or owed.get(pk) or likely or "" for pk, paid, likely in rows}
+
+
+CurrencyReader = Callable[[Sequence[int]], Mapping[int, str]]
+READERS: list[CurrencyReader] = []
+
+
+def currency_reader[R: CurrencyReader](reader: R) -> R:
+    """Register who tells in which currency companies owe, by their ids; those that owe nothing may be left out."""
+    if reader not in READERS:
+        READERS.append(reader)
+    return reader
 
 
 def adding(one: Addable, kind: str) -> dict[str, Any]:

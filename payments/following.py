@@ -23,11 +23,24 @@ def after_submission(attempt: Attempt) -> None:
     outbox.put(f"{mark}:submitted-notice", "payments.tell_merchant", attempt_id=attempt.pk, news="submitted")
 
 
+def after_charge(attempt: Attempt) -> None:
+    """An attempt to charge an automatic payment ended, by itself or by its payer. A step of an open transaction."""
+    if attempt.payment.origin == Payment.Origin.AUTOMATIC and not attempt.is_live:
+        key = f"attempt:{attempt.pk}:charge:{attempt.state}"
+        outbox.put(key, "accounting.follow_charge", attempt_id=attempt.pk)
+
+
+def after_saving(payment: Payment) -> None:
+    """A method was saved for what recurs of a quote. A step of an open transaction."""
+    outbox.put(f"payment:{payment.pk}:map", "accounting.map_from_payment", payment_id=payment.pk)
+
+
 def after_rejection(attempt: Attempt) -> None:
     """The payer's bank said no, days later. A step of an open transaction."""
     mark = f"attempt:{attempt.pk}"
     outbox.put(f"{mark}:drop", "accounting.drop_debit", attempt_id=attempt.pk)
-    outbox.put(f"{mark}:rejected-mail", "payments.email_progress", attempt_id=attempt.pk, news="rejected")
+    if not attempt.is_off_session:  # of an automatic payment its own mail tells
+        outbox.put(f"{mark}:rejected-mail", "payments.email_progress", attempt_id=attempt.pk, news="rejected")
     outbox.put(f"{mark}:rejected-notice", "payments.tell_merchant", attempt_id=attempt.pk, news="rejected")
 
 
@@ -35,8 +48,10 @@ def after_reversal(attempt: Attempt) -> None:
     """The bank took money back that had arrived. A step of an open transaction."""
     mark = f"attempt:{attempt.pk}"
     outbox.put(f"{mark}:reverse", "accounting.reverse_payment", attempt_id=attempt.pk)
+    after_charge(attempt)
     outbox.put(f"{mark}:reversed", "quotes.record_outcome", payment_id=attempt.payment_id)
-    outbox.put(f"{mark}:reversed-mail", "payments.email_progress", attempt_id=attempt.pk, news="reversed")
+    if not attempt.is_off_session:
+        outbox.put(f"{mark}:reversed-mail", "payments.email_progress", attempt_id=attempt.pk, news="reversed")
     outbox.put(f"{mark}:reversed-notice", "payments.tell_merchant", attempt_id=attempt.pk, news="reversed")
 
 
@@ -47,11 +62,13 @@ def follow_success(attempt: Attempt, *, now: datetime) -> None:
         outbox.put(f"{mark}:post", "accounting.post_payment", payment_id=payment.pk)
         outbox.put(f"{mark}:outcome", "quotes.record_outcome", payment_id=payment.pk)
         outbox.put(f"{mark}:receipt", "payments.email_receipt", attempt_id=attempt.pk)
+        if payment.needs_account:
+            after_saving(payment)
         notify_merchant(
             payment.merchant,
             event=Event.PREPAYMENT_PROCESSED,
             key=f"paid:{attempt.pk}",
-            title="Prepayment Processed Successfully",
+            title="Prepayment Processed Successfully" if payment.is_quote else "Payment Processed Successfully",
             body=f"{payment.company} paid {attempt.money} for {payment.purpose}.",
             path=detail_path(payment),
             now=now,

@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from payments import following, letters
+from payments import following, letters, movements
 from payments.disputes import reread_disputes
 from payments.gateways import open_gateway
 from payments.methods import reread_method
@@ -144,6 +144,18 @@ def read_mandate(*, account_id: int, object_id: str, now: datetime, **_: object)
     account = GatewayAccount.objects.get(pk=account_id)
     for method in SavedMethod.objects.filter(account=account, stripe_mandate_id=object_id):
         reread_method(account, method.stripe_payment_method_id, now=now)
+
+
+@handler("payments.read_movements")
+def read_movements(*, account_id: int, now: datetime, **_: object) -> None:
+    """Read what moved at the gateway since the last time."""
+    movements.read_movements(GatewayAccount.objects.get(pk=account_id), now=now)
+
+
+@handler("payments.read_payout")
+def read_payout(*, account_id: int, object_id: str, now: datetime, **_: object) -> None:
+    """Look again at a payout."""
+    movements.read_payout(GatewayAccount.objects.get(pk=account_id), object_id, now=now)
 
 
 @handler("payments.forget_method")

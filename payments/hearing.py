@@ -14,6 +14,7 @@ HEARD = (
     ("payment_method.attached", "", ""),
     ("payment_method.", "payments.read_method", "object_id"),
     ("mandate.", "payments.read_mandate", "object_id"),
+    ("payout.", "payments.read_payout", "object_id"),
 )
 
 # What the merchant's endpoint at Stripe has to send.
@@ -36,6 +37,9 @@ WANTED = (
     "payment_method.detached",
     "payment_method.automatically_updated",
     "mandate.updated",
+    "payout.paid",
+    "payout.failed",
+    "payout.reconciliation_completed",
 )
 
 

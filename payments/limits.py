@@ -35,7 +35,7 @@ def check_limits(talks: Sequence[Conversation], *, merchant: str, person: Person
     declined = [talk for talk in talks if talk.state == "failed" and _reached_gateway(talk)]
     if len(declined) >= settings.DECLINES_PER_PAYMENT:
         raise TooManyAttempts(
-            "Too many cards were declined for this quote, so we stopped here to protect you. "
+            "Too many cards were declined for this payment, so we stopped here to protect you. "
             f"Please contact {merchant}."
         )
     user_id = person.user.pk if person.user is not None and person.is_signed_in else None

@@ -72,6 +72,7 @@ def follow(attempt: Attempt, outcome: Outcome, *, moved: bool, was_settling: boo
         following.after_submission(attempt)
     if not moved:
         return
+    following.after_charge(attempt)
     if attempt.state == "succeeded":
         keep_method(attempt, outcome, now=now)
         record_success(payment, attempt, outcome, now=now)

@@ -27,7 +27,7 @@ from wisepay.http import client_ip, never_cached
 
 type Talk = Attempt | Setup
 type Step = Callable[..., Outcome | None]
-MOVED_ON = ("already_paid", "amount_changed")
+MOVED_ON = ("already_paid", "amount_changed", "not_payable", "may_be_paid_already")
 
 
 @dataclass(frozen=True, slots=True)

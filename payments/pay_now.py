@@ -21,6 +21,7 @@ from payments.access import attempts_of, payment_by_reference
 from payments.choices import allowed_methods
 from payments.errors import CannotPay
 from payments.forms import AttemptForm, RegisterForm
+from payments.guards import ask_guards
 from payments.models import Attempt, Payment, Setup
 from payments.offers import checkout_offer
 from payments.sentences import failure_of
@@ -60,12 +61,22 @@ def invoice_details(request: HttpRequest, reference: str) -> HttpResponse:
         "payment": payment,
         "merchant": payment.merchant,
         "is_over": payment.is_over(timezone.now()),
+        "problem": guard_problem(payment),
         "guest_problem": guest_problem(payment),
         "methods": allowed_methods(payment.methods, account, payment.currency),
         "visitor": visitor_of(request, payment),
         "last_failure": failure_of(attempt),
     }
     return render(request, "pay/invoice_details.html", context)
+
+
+def guard_problem(payment: Payment) -> str:
+    """What stands against paying this now, whoever pays; empty when nothing does."""
+    try:
+        ask_guards(payment, amount=payment.amount, now=timezone.now())
+    except CannotPay as error:
+        return str(error)
+    return ""
 
 
 def guest_problem(payment: Payment) -> str:
@@ -96,6 +107,7 @@ def guest(request: HttpRequest, reference: str) -> HttpResponse:
     account = problem = None
     try:
         account = check_payable(payment, now=timezone.now(), attempts=attempts)
+        ask_guards(payment, amount=payment.amount, now=timezone.now())
     except CannotPay as error:
         problem = str(error)
     context = {
@@ -166,6 +178,7 @@ def checkout(request: HttpRequest, reference: str) -> HttpResponse:
     }
     try:
         account = check_payable(payment, now=timezone.now(), attempts=attempts, has_account=True)
+        ask_guards(payment, amount=payment.amount, now=timezone.now())
         context |= {"account": account, "offer": checkout_offer(payment, account, visitor)}
     except CannotPay as error:
         context |= {"problem": str(error)}

@@ -12,7 +12,7 @@ from merchants.models import Merchant
 from payers.models import PayerAccess, PayerCompany
 from payers.registration import remove_access
 from payments.models import Attempt, SavedMethod, Setup
-from payments.payer_marks import SOON, Mark, Marks, mark_of_method, marks_of, may_use
+from payments.payer_marks import NONE, SOON, Mark, Marks, auto_pay_marks, mark_of_method, marks_of, may_use
 from payments.states import LIVE
 from wisepay.models import User
 
@@ -42,7 +42,7 @@ class Row:
 
 
 def list_accesses(merchant: Merchant, *, q: str, chosen: str, page: int, now: datetime) -> "Page[Row]":
-    """One page of the accesses that match `q` and the filter `chosen`, by company and person. Two queries."""
+    """One page of the accesses that match `q` and the filter `chosen`, by company and person. Three queries."""
     today = today_of(merchant, now)
     rows = PayerAccess.objects.filter(company__merchant=merchant, state__in=OPEN)
     if q:
@@ -51,12 +51,19 @@ def list_accesses(merchant: Merchant, *, q: str, chosen: str, page: int, now: da
         rows = rows.filter(Exists(_matching_methods(chosen, today=today)))
     ordered = rows.select_related("user", "company").order_by("company__name", "user__email", "pk")
     found, number = _slice(ordered.annotate(total=Window(Count("*"))), page)
-    methods = methods_of_companies([access.company_id for access in found])
-    shown = [Row(access, marks_of(access, [m for m in methods if may_use(access, m)], today=today)) for access in found]
+    companies = [access.company_id for access in found]
+    methods, auto_pay = methods_of_companies(companies), auto_pay_marks(companies)
+    shown = [row_of(access, methods, auto_pay, today=today) for access in found]
     paginator: Paginator[Row] = Paginator([], PAGE)
     # The window brought the count along, so the paginator need not ask for it.
     paginator.__dict__["count"] = getattr(found[0], "total", 0) if found else 0
     return Page(shown, number, paginator)
+
+
+def row_of(access: PayerAccess, methods: list[SavedMethod], auto_pay: dict[int, Mark], *, today: date) -> Row:
+    """An access with the marks of those of these methods that its person may use."""
+    usable = [method for method in methods if may_use(access, method)]
+    return Row(access, marks_of(access, usable, today=today, auto_pay=auto_pay.get(access.company_id, NONE)))
 
 
 def _slice(rows: "QuerySet[PayerAccess]", page: int) -> tuple[list[PayerAccess], int]:

@@ -1,6 +1,6 @@
 """The coloured marks of Payer Admin: how a payer's cards and bank accounts stand."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
@@ -12,12 +12,13 @@ SOON = timedelta(days=60)
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """One mark: its colour, the sign drawn in it, and the words that say the same."""
+    """One mark: its colour, the sign drawn in it, the words that say the same, and how many, where that is shown."""
 
     colour: str
     icon: str
     text: str
     weight: int
+    count: int = 0
 
 
 NONE = Mark("white", "dash", "None", 0)
@@ -59,13 +60,39 @@ class Marks:
     payer: Mark
 
 
-def marks_of(access: PayerAccess, methods: Iterable[SavedMethod], *, today: date) -> Marks:
-    """The marks of an access whose methods these are."""
+def marks_of(access: PayerAccess, methods: Iterable[SavedMethod], *, today: date, auto_pay: Mark = NONE) -> Marks:
+    """The marks of an access whose methods these are, and whose company pays by itself like that."""
     kept = list(methods)
     card = worst(mark_of_method(m, today=today) for m in kept if m.is_card)
     bank = worst(mark_of_method(m, today=today) for m in kept if not m.is_card)
     payer = worst([card, bank]) if access.state == "active" else NOT_REGISTERED
-    return Marks(card=card, bank=bank, auto_pay=NONE, payer=payer)
+    is_whole = access.scope == PayerAccess.Scope.COMPANY
+    return Marks(card=card, bank=bank, auto_pay=auto_pay if is_whole else NONE, payer=payer)
+
+
+def mark_of_mappings(count: int, *, is_payers: bool) -> Mark:
+    """How a company stands that so many Auto-Pay mappings let pay by itself."""
+    if not count:
+        return NONE
+    words = f"{count} mapping{'' if count == 1 else 's'}"
+    colour, who = ("purple", ", set by the payer") if is_payers else ("green", "")
+    return Mark(colour, "again", words + who, 2, count)
+
+
+AutoPayReader = Callable[[Sequence[int]], Mapping[int, Mark]]
+READERS: list[AutoPayReader] = []
+
+
+def auto_pay_reader[R: AutoPayReader](reader: R) -> R:
+    """Register who tells the Auto-Pay marks of companies, by their ids; those without mappings may be left out."""
+    if reader not in READERS:
+        READERS.append(reader)
+    return reader
+
+
+def auto_pay_marks(companies: Sequence[int]) -> dict[int, Mark]:
+    """The Auto-Pay mark of each company that pays by itself."""
+    return {pk: mark for reader in READERS for pk, mark in reader(companies).items()}
 
 
 def may_use(access: PayerAccess, method: SavedMethod) -> bool:

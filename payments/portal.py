@@ -14,12 +14,10 @@ from payments.portal_access import payment_for
 from payments.portal_rows import (
     PAID,
     Slice,
-    live_setups,
-    outstanding,
+    live_setup,
     page_number,
     past,
     refund_note,
-    scheduled,
     standing_of,
 )
 from payments.receipt_pdf import receipt_pdf
@@ -42,22 +40,6 @@ def home(request: PayerRequest) -> HttpResponse:
 
 @require_GET
 @payer_page
-def outstanding_payments(request: PayerRequest) -> HttpResponse:
-    """Outstanding Payments: the widget, or the full list as a page."""
-    now = timezone.now()
-    found = outstanding(request.accesses, request.person, now=now, page=asked_page(request))
-    return widget(request, "outstanding", found)
-
-
-@require_GET
-@payer_page
-def scheduled_payments(request: PayerRequest) -> HttpResponse:
-    """Scheduled Payments."""
-    return widget(request, "scheduled", scheduled())
-
-
-@require_GET
-@payer_page
 def past_payments(request: PayerRequest) -> HttpResponse:
     """Past Payments: a row for everything that was paid, also what went back since."""
     return widget(request, "past", past(request.accesses, request.person, page=asked_page(request)))
@@ -68,7 +50,7 @@ def asked_page(request: PayerRequest) -> int:
     return page_number(request.GET.get("page", ""))
 
 
-def widget(request: PayerRequest, name: str, found: Slice[Any]) -> HttpResponse:
+def widget(request: PayerRequest, name: str, found: Slice[Any], *, folder: str = "portal") -> HttpResponse:
     """A list as a part of the dashboard, or as a page of its own where no script asks for it."""
     context = {
         "slice": found,
@@ -77,7 +59,7 @@ def widget(request: PayerRequest, name: str, found: Slice[Any]) -> HttpResponse:
         "has_merchants": len({access.company.merchant_id for access in request.accesses}) > 1,
     }
     is_part = request.headers.get("HX-Request") == "true"
-    template = f"portal/{name}.html#{name}" if is_part else f"portal/{name}.html"
+    template = f"{folder}/{name}.html{f'#{name}' if is_part else ''}"
     response = render(request, template, context)
     response["Vary"] = "HX-Request, Cookie"
     return response
@@ -95,7 +77,8 @@ def payment_page(request: PayerRequest, reference: str) -> HttpResponse:
     payment = payment_for(request, reference)
     attempts = attempts_of(payment)
     newest = attempts[0] if attempts else None
-    standing = standing_of(payment, newest, live_setups([payment]).get(payment.pk), now=timezone.now())
+    setup_state = Payment.objects.filter(pk=payment.pk).values_list(live_setup(), flat=True).get()
+    standing = standing_of(payment, newest, setup_state, now=timezone.now())
     context = {
         "payment": payment,
         "merchant": payment.merchant,

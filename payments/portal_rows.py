@@ -1,11 +1,12 @@
 """The rows of the payer's widgets: what is outstanding, what is scheduled, what was paid."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
 
+from merchants.models import Merchant
 from payers.models import PayerAccess
 from payments.models import Attempt, Payment, Setup
 from payments.portal_access import visible_payments, with_companies
@@ -59,16 +60,6 @@ class Outstanding:
 
 
 @dataclass(frozen=True, slots=True)
-class Scheduled:
-    """A payment that will be taken by itself on a day."""
-
-    payment: Payment
-    method: str
-    amount: Money
-    on: date
-
-
-@dataclass(frozen=True, slots=True)
 class Paid:
     """An attempt that was paid, with what became of it since."""
 
@@ -83,45 +74,38 @@ def page_number(text: str) -> int:
     return min(int(text), 400) if text.isascii() and text.isdigit() and text.strip("0") else 1
 
 
-def outstanding(accesses: Sequence[PayerAccess], user: User, *, now: datetime, page: int) -> Slice[Outstanding]:
-    """What is owed or on its way, by due date. Three queries at any number of rows."""
+def owed_quotes(accesses: Sequence[PayerAccess], user: User, *, now: datetime) -> QuerySet[Payment]:
+    """The quotes that are owed or on their way, by due date; invoices are owed by the books, not by a payment."""
     live = Attempt.objects.filter(payment=OuterRef("pk"), state__in=LIVE)
-    begun = Setup.objects.filter(payment=OuterRef("pk"), state__in=LIVE)
-    owed = Q(state="reversed") | Q(state="open") & (Q(expires_at__gt=now) | Exists(live) | Exists(begun))
-    rows = visible_payments(accesses, user).filter(owed, state__in=["open", "reversed"]).order_by("expires_at", "pk")
-    start = (page - 1) * PAGE
-    found = with_companies(rows[start : start + PAGE + 1], accesses)
-    shown = found[:PAGE]
-    attempts, setups = latest_attempts(shown), live_setups(shown)
-    made = [
+    rows = visible_payments(accesses, user).annotate(setup_state=live_setup())
+    owed = Q(state="reversed") | Q(state="open") & (Q(expires_at__gt=now) | Exists(live) | Q(setup_state__isnull=False))
+    rows = rows.filter(owed, origin=Payment.Origin.QUOTE)
+    return rows.filter(state__in=["open", "reversed"]).order_by("expires_at", "pk")
+
+
+def live_setup() -> Subquery:
+    """Of the outer payment: the state of its setup that has not ended."""
+    return Subquery(Setup.objects.filter(payment=OuterRef("pk"), state__in=LIVE).values("state")[:1])
+
+
+def outstanding_rows(shown: Sequence[Payment], attempts: Mapping[int, Attempt], *, now: datetime) -> list[Outstanding]:
+    """How these of `owed_quotes` stand whose newest attempts these are."""
+    return [
         Outstanding(
             payment=payment,
-            standing=standing_of(payment, attempts.get(payment.pk), setups.get(payment.pk), now=now),
+            standing=standing_of(payment, attempts.get(payment.pk), getattr(payment, "setup_state", None), now=now),
             amount=payment.due,
             total=payment.full or payment.due,
             due_on=payment.expires_at.astimezone(payment.merchant.zone).date(),
         )
         for payment in shown
     ]
-    return Slice(made, page, has_next=len(found) > PAGE)
 
 
-def scheduled() -> Slice[Scheduled]:
-    """What will be paid by itself: nothing yet, for nothing can be scheduled."""
-    return Slice([], 1, has_next=False)
-
-
-def latest_attempts(payments: Iterable[Payment]) -> dict[int, Attempt]:
-    """The newest attempt of each payment. One query."""
-    wanted = {payment.pk: payment for payment in payments}
-    rows = Attempt.objects.filter(payment__in=list(wanted)).order_by("payment", "-pk").distinct("payment")
-    return {attempt.payment_id: with_payment(attempt, wanted) for attempt in rows}
-
-
-def live_setups(payments: Iterable[Payment]) -> dict[int | None, Setup]:
-    """The setup of each payment that has not ended. One query."""
-    rows = Setup.objects.filter(payment__in=[payment.pk for payment in payments], state__in=LIVE)
-    return {setup.payment_id: setup for setup in rows}
+def latest_attempts(payments: Iterable[Payment]) -> QuerySet[Attempt]:
+    """The newest attempt of each payment."""
+    rows = Attempt.objects.filter(payment__in=[payment.pk for payment in payments])
+    return rows.order_by("payment", "-pk").distinct("payment")
 
 
 def with_payment(attempt: Attempt, payments: dict[int, Payment]) -> Attempt:
@@ -130,13 +114,13 @@ def with_payment(attempt: Attempt, payments: dict[int, Payment]) -> Attempt:
     return attempt
 
 
-def standing_of(payment: Payment, attempt: Attempt | None, setup: Setup | None, *, now: datetime) -> Standing:
-    """How an unpaid payment stands, in words for its payer."""
+def standing_of(payment: Payment, attempt: Attempt | None, setup_state: str | None, *, now: datetime) -> Standing:
+    """How an unpaid payment stands, in words for its payer; `setup_state` is of a setup that has not ended."""
     if attempt is not None and attempt.is_settling and attempt.submitted_at is not None:
-        return Standing("processing", f"Processing: bank debit sent {day_of(payment, attempt.submitted_at)}")
-    talk = attempt if attempt is not None and attempt.is_live else setup
-    if talk is not None:
-        return under_way(talk.state)
+        return Standing("processing", f"Processing: bank debit sent {day_of(payment.merchant, attempt.submitted_at)}")
+    talking = attempt.state if attempt is not None and attempt.is_live else setup_state
+    if talking:
+        return under_way(talking)
     is_payable = not payment.is_over(now)
     failure = failure_of(attempt)
     if payment.state == "reversed" or failure:
@@ -153,9 +137,9 @@ def under_way(state: str) -> Standing:
     return Standing("processing", "Processing: we are waiting for the bank's answer.")
 
 
-def day_of(payment: Payment, at: datetime) -> str:
+def day_of(merchant: Merchant, at: datetime) -> str:
     """A day as people say it, in the merchant's zone: "21 Nov"."""
-    local = at.astimezone(payment.merchant.zone)
+    local = at.astimezone(merchant.zone)
     return f"{local.day} {local:%b}"
 
 

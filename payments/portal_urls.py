@@ -6,8 +6,6 @@ from payments import my_methods, my_methods_door, portal, portal_search
 
 portal_paths = [
     path("my/", portal.home, name="portal"),
-    path("my/outstanding", portal.outstanding_payments, name="outstanding"),
-    path("my/scheduled", portal.scheduled_payments, name="scheduled"),
     path("my/past", portal.past_payments, name="past"),
     path("my/payments/<slug:reference>", portal.payment_page, name="my_payment"),
     path("my/payments/<slug:reference>/receipt", portal.receipt_page, name="receipt"),

@@ -91,6 +91,8 @@ class Sheet:
         self.fact("Paid for", payment.company.name)
         self.fact("Paid by", attempt.payer_name)
         self.fact("For", payment.purpose)
+        for label, amount in () if payment.is_quote else payment.details.get("rows", ()):
+            self.fact(label, amount)
         self.fact("Paid on", self.day(self.receipt.paid_at))
         self.fact("Method", attempt.method or "Card")
         self.fact("Reference", self.receipt.reference)

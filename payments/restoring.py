@@ -13,26 +13,21 @@ from wisepay import outbox
 from wisepay.money import Money
 from wisepay.references import new_reference
 
-COPIED = (
-    "account",
-    "payment",
-    "saved_method",
-    "confirmation_token",
-    "method_types",
-    "method_kind",
-    "brand",
-    "last4",
-    "stripe_customer_id",
-    "stripe_payment_intent_id",
-    "stripe_payment_method_id",
-    "stripe_mandate_id",
-    "user",
-    "acceptance",
-    "payer_name",
-    "payer_email",
-    "payer_phone",
-    "ip",
-    "user_agent",
+# What an attempt has of its own; every other column says whose money it was, and goes with the money.
+OWN = frozenset(
+    {
+        "id",
+        "reference",
+        "idempotency_key",
+        "amount",
+        "state",
+        "state_at",
+        "created_at",
+        "submitted_at",
+        "saves_method",
+        "failure_code",
+        "failure_message",
+    }
 )
 RESTORED = (
     "The bank gave {money} of {company} for {purpose} back, so it counts as paid again. "
@@ -89,7 +84,9 @@ def pay_again(payment: Payment, taken: Attempt, money: Money, *, key: str, now: 
 
     From now on the gateway's intent is its intent, and its refunds. A step of an open transaction.
     """
-    copied = {name: getattr(taken, name) for name in COPIED}
+    copied = {
+        field.name: getattr(taken, field.name) for field in Attempt._meta.concrete_fields if field.name not in OWN
+    }
     Attempt.objects.filter(pk=taken.pk).update(stripe_payment_intent_id="")
     attempt = Attempt.objects.create(
         **copied,
@@ -111,5 +108,6 @@ def pay_again(payment: Payment, taken: Attempt, money: Money, *, key: str, now: 
         paid_at=now,
         refunded_amount=0,
     )
+    following.after_charge(attempt)
     outbox.put(f"attempt:{attempt.pk}:succeeded", "payments.follow_success", attempt_id=attempt.pk)
     return attempt

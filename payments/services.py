@@ -24,6 +24,7 @@ from payments.errors import (
     PaymentExpired,
 )
 from payments.gateways import Outcome, Start, open_gateway
+from payments.guards import ask_guards
 from payments.limits import check_limits
 from payments.methods import ensure_customer
 from payments.models import Attempt, GatewayAccount, Payment
@@ -42,16 +43,19 @@ def start_attempt(payment: Payment, *, amount: int, choice: Choice, person: Pers
     """Commit the intention to charge `amount` minor units, before the gateway hears of it.
 
     Raises AlreadyPaid, AttemptInProgress, PaymentExpired, AmountChanged, GuestRefused, TooManyAttempts,
-    MerchantNotReady, what `check_choice` raises, or Unavailable when a customer could not be made; then
-    nothing is stored.
+    MerchantNotReady, what `check_choice` and the guards raise, or Unavailable when a customer could not be made;
+    then nothing is stored.
     """
     customer_id = customer_of(payment, person)
     with transaction.atomic(durable=True):
+        ask_guards(payment, amount=amount, locks=True, now=now)
         locked = held(payment)
         attempts = attempts_of(locked)
         account = check_payable(locked, now=now, attempts=attempts, has_account=person.access is not None)
         if amount not in (locked.amount, locked.full_amount) or amount <= 0:
-            raise AmountChanged("The amount of this quote has changed. Please look at it again before you pay.")
+            raise AmountChanged(
+                f"The amount of this {payment.thing} has changed. Please look at it again before you pay."
+            )
         check_choice(locked, account, choice=choice, person=person)
         check_limits(attempts, merchant=payment.merchant.name, person=person, now=now)
         attempt = Attempt.objects.create(
@@ -130,11 +134,11 @@ def check_payable(
     `attempts` are all of the payment's; a payer without an account is a guest.
     """
     if payment.state in ("succeeded", "saved"):
-        raise AlreadyPaid("This quote is already paid.")
+        raise AlreadyPaid(f"This {payment.thing} is already paid.")
     if payment.state == "cancelled" or payment.is_over(now):
-        raise PaymentExpired("This quote can no longer be paid. Please ask for a new one.")
+        raise PaymentExpired(f"This {payment.thing} can no longer be paid{payment.instead}.")
     if any(attempt.is_live for attempt in attempts):
-        raise AttemptInProgress("A payment for this quote is being processed. Please wait for its result.")
+        raise AttemptInProgress(f"A payment for this {payment.thing} is being processed. Please wait for its result.")
     if not has_account:
         check_guest(payment)
     return ready_account(payment.merchant)
@@ -148,7 +152,9 @@ def check_guest(payment: Payment) -> None:
             "That needs a Wise-Pay account: a guest cannot pay it."
         )
     if "card" not in payment.methods:
-        raise GuestRefused("This quote is paid by bank debit, which needs a Wise-Pay account; guests pay by card.")
+        raise GuestRefused(
+            f"This {payment.thing} is paid by bank debit, which needs a Wise-Pay account; guests pay by card."
+        )
 
 
 def ready_account(merchant: Merchant) -> GatewayAccount:
@@ -175,13 +181,14 @@ def run_attempt(attempt: Attempt, *, now: datetime, is_repeat: bool = False) -> 
         description=payment.purpose,
         payer_email=attempt.payer_email,
         return_url=f"{settings.PUBLIC_URL}{reverse('payments:pay', args=[payment.reference])}",
-        ip=attempt.ip,
+        ip=attempt.ip or "",
         user_agent=attempt.user_agent,
         confirmation_token=attempt.confirmation_token,
         customer_id=attempt.stripe_customer_id,
         method_id=attempt.stripe_payment_method_id if attempt.saved_method_id else "",
         mandate_id=attempt.stripe_mandate_id if attempt.saved_method_id else "",
         saves_method=attempt.saves_method,
+        is_off_session=attempt.is_off_session,
     )
     try:
         outcome = open_gateway(account.secret_key.reveal()).start(order)

@@ -201,6 +201,7 @@ def record_saved(payment: Payment, setup: Setup, method: SavedMethod, *, now: da
         payment.advance("saved", now=now, by="gateway", reason="method saved", saved_method=method)
     outbox.put(f"setup:{setup.pk}:saved", "quotes.record_outcome", payment_id=payment.pk)
     outbox.put(f"setup:{setup.pk}:mail", "payments.email_saved", setup_id=setup.pk)
+    following.after_saving(payment)
     following.notify_of(
         payment.merchant,
         payment,

@@ -149,6 +149,7 @@ def chosen_accesses(accesses: Sequence[PayerAccess], wish: Wish) -> list[PayerAc
 def wished(rows: QuerySet[Payment], wish: Wish, named: Q, *, now: datetime) -> QuerySet[Payment]:
     """The rows that all filters let through; `named` is what became of the text."""
     rows = rows.alias(shown_amount=shown_amount(), shown_at=shown_at()).filter(named, amount_is(wish))
+    rows = rows.exclude(chosen_only())
     if wish.since:
         rows = rows.filter(shown_at__gte=midnight(wish.since, wish.zone))
     if wish.until:
@@ -158,6 +159,12 @@ def wished(rows: QuerySet[Payment], wish: Wish, named: Q, *, now: datetime) -> Q
     if wish.method:
         rows = rows.filter(method_is(wish.method))
     return rows
+
+
+def chosen_only() -> Q:
+    """Invoices that somebody chose to pay and then did not: nothing happened, so there is nothing to tell."""
+    tried = Exists(Attempt.objects.filter(payment=OuterRef("pk")))
+    return Q(origin=Payment.Origin.INVOICES, state="open") & ~Q(tried)
 
 
 def named_rows(rows: QuerySet[Payment], text: str, accesses: Sequence[PayerAccess]) -> tuple[Q, Q | None]:

@@ -21,6 +21,7 @@ from payments.gateways import BadSignature, read_webhook
 from payments.hearing import WANTED, order_of
 from payments.models import Attempt, GatewayAccount, Payment, Setup
 from payments.sentences import failure_of
+from payments.transactions import chosen_only
 from wisepay import outbox
 from wisepay.audit import record_request
 from wisepay.errors import Rejected, Unavailable
@@ -108,7 +109,8 @@ def webhook_url(merchant: Merchant) -> str:
 @merchant_page()
 def list_payments(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """All payments, newest first, searchable by payer or quote."""
-    rows = Payment.objects.filter(merchant=merchant).select_related("company").order_by("-created_at")
+    rows = Payment.objects.filter(merchant=merchant).exclude(chosen_only()).select_related("company")
+    rows = rows.order_by("-created_at")
     wanted = request.GET.get("q", "").replace("\0", "").strip()
     if wanted:
         rows = rows.filter(company__name__icontains=wanted) | rows.filter(purpose__icontains=wanted)

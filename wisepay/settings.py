@@ -200,11 +200,15 @@ XERO_SERVICE_CLIENT_ID = env.str("XERO_SERVICE_CLIENT_ID", default="")
 XERO_SERVICE_CLIENT_SECRET = env.str("XERO_SERVICE_CLIENT_SECRET", default="")
 # "id=secret,id=secret": apps that make no new connections, while those made with them still live.
 XERO_RETIRED_CLIENTS = env.dict("XERO_RETIRED_CLIENTS", default={})
+# The keys that Xero signs its webhooks with, one an app that listens, with commas between them.
+XERO_WEBHOOK_KEY = env.str("XERO_WEBHOOK_KEY", default="")
 XERO_DAY_LIMIT = env.int("XERO_DAY_LIMIT", default=5_000)  # calls a day to one organisation; Xero's Starter tier: 1,000
 INTUIT_AUTHORIZE_URL = env.str("INTUIT_AUTHORIZE_URL", default="https://appcenter.intuit.com/connect/oauth2")
 INTUIT_TOKEN_URL = env.str("INTUIT_TOKEN_URL", default="https://oauth.platform.intuit.com/oauth2/v1/tokens/bearer")
 INTUIT_REVOKE_URL = env.str("INTUIT_REVOKE_URL", default="https://developer.api.intuit.com/v2/oauth2/tokens/revoke")
 INTUIT_API_URL = env.str("INTUIT_API_URL", default="https://quickbooks.api.intuit.com/v3")
+# The verifier token that Intuit signs its webhooks with; of several apps one each, with commas between them.
+INTUIT_WEBHOOK_VERIFIER = env.str("INTUIT_WEBHOOK_VERIFIER", default="")
 INTUIT_CLIENT_ID = env.str("INTUIT_CLIENT_ID", default="")
 INTUIT_CLIENT_SECRET = env.str("INTUIT_CLIENT_SECRET", default="")
 INTUIT_COMPANY_CLIENT_ID = env.str("INTUIT_COMPANY_CLIENT_ID", default="")
@@ -262,6 +266,20 @@ CELERY_BEAT_SCHEDULE = {
         "task": "accounting.tasks.sweep_postings",
         "schedule": 60,
         "options": {"expires": 60},
+    },
+    "run_autopay": {"task": "accounting.tasks.run_autopay", "schedule": 60, "options": {"expires": 60}},
+    "plan_autopay": {"task": "accounting.tasks.plan_autopay", "schedule": 1800, "options": {"expires": 600}},
+    "read_movements": {"task": "payments.tasks.read_movements", "schedule": 300, "options": {"expires": 300}},
+    "read_ledger_payments": {
+        "task": "accounting.tasks.read_ledger_payments",
+        "schedule": 3600,
+        "options": {"expires": 600},
+    },
+    "poll_books": {"task": "accounting.tasks.poll_books", "schedule": 20, "options": {"expires": 20}},
+    "forget_heard_changes": {
+        "task": "accounting.tasks.forget_heard_changes",
+        "schedule": 86_400,
+        "options": {"expires": 3600},
     },
     # A connection is looked at once nothing was heard of it for as long as its provider says; see PROVIDERS.
     "check_connections": {

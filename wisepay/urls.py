@@ -17,6 +17,8 @@ urlpatterns = [
     path("", include("payments.urls")),
     path("", include("accounting.urls")),
     path("", include("accounting.portal_urls")),
+    path("", include("accounting.reconciliation.urls")),
+    path("", include("accounting.autopay.urls")),
     path("", include("quotes.urls")),
     path("accounts/", include("wisepay.sign_in_urls")),
     path("operators/", admin.site.urls),

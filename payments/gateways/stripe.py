@@ -8,6 +8,7 @@ import stripe
 from django.conf import settings
 
 from payments.gateways.stripe_methods import KeepsMethods, window
+from payments.gateways.stripe_movements import KeepsBalance
 from payments.gateways.stripe_reading import dispute_facts, no, of, outcome_of, refund_outcome, to_stripe
 from payments.gateways.words import DisputeFacts, Outcome, RefundOutcome, Start
 from wisepay.money import Money
@@ -26,7 +27,7 @@ def _client(secret_key: str) -> stripe.StripeClient:
     )
 
 
-class StripeGateway(KeepsMethods):
+class StripeGateway(KeepsMethods, KeepsBalance):
     """One Stripe account."""
 
     def __init__(self, secret_key: str) -> None:
@@ -40,10 +41,9 @@ class StripeGateway(KeepsMethods):
             "confirm": True,
             "allowed_payment_method_types": list(order.method_types),
             "description": order.description,
-            "metadata": {"attempt": order.reference, "payer_email": order.payer_email, "payer_ip": order.ip},
-            "use_stripe_sdk": True,
-            "return_url": order.return_url,
+            "metadata": {"attempt": order.reference, "payer_email": order.payer_email, **_place(order)},
             "expand": DETAILS,
+            **_session_params(order),
             **_method_params(order),
         }
         try:
@@ -102,6 +102,18 @@ class StripeGateway(KeepsMethods):
             return str(self._v1.accounts.retrieve_current().id)
         except stripe.StripeError as error:
             raise no(error) from error
+
+
+def _place(order: Start) -> dict[str, str]:
+    """From where it was ordered, if anybody was there."""
+    return {"payer_ip": order.ip} if order.ip else {}
+
+
+def _session_params(order: Start) -> dict[str, Any]:
+    """Whether the payer's browser can answer their bank, and where it comes back to."""
+    if order.is_off_session:
+        return {"off_session": True}
+    return {"use_stripe_sdk": True, "return_url": order.return_url}
 
 
 def _method_params(order: Start) -> dict[str, Any]:

@@ -42,11 +42,12 @@ def from_stripe(amount: int, currency: str) -> Money:
 
 def outcome_of(intent: stripe.PaymentIntent) -> Outcome:
     """A PaymentIntent in our words; `latest_charge` and `payment_method` have to be expanded."""
-    status = STATUSES.get(intent.status, "processing")
-    error = of(intent, "last_payment_error") if status == "failed" else None
+    error = of(intent, "last_payment_error")
+    status = status_of(intent.status, error)
+    failure = error if status == "failed" else None
     charge = of(intent, "latest_charge")
     used = of(of(charge, "payment_method_details"), "type") and of(charge, "payment_method_details")
-    kept = of(of(intent, "last_payment_error"), "payment_method") or of(intent, "payment_method")
+    kept = of(error, "payment_method") or of(intent, "payment_method")
     received = intent.amount_received if status == "succeeded" else intent.amount
     return Outcome(
         status=status,
@@ -54,26 +55,33 @@ def outcome_of(intent: stripe.PaymentIntent) -> Outcome:
         amount=from_stripe(received, intent.currency),
         client_secret=of(intent, "client_secret") or "",
         method=method_of(used or kept, id=id_of(kept) or id_of(of(charge, "payment_method"))),
-        failure_code=of(error, "decline_code") or of(error, "code") or "",
-        failure_message=of(error, "message") or "",
+        failure_code=of(failure, "decline_code") or of(failure, "code") or "",
+        failure_message=of(failure, "message") or "",
         reference=of(of(intent, "metadata"), "attempt") or "",
     )
 
 
 def setup_outcome(setup: stripe.SetupIntent) -> Outcome:
     """A SetupIntent in our words; `payment_method` has to be expanded."""
-    status = STATUSES.get(setup.status, "processing")
-    error = of(setup, "last_setup_error") if status == "failed" else None
+    error = of(setup, "last_setup_error")
+    status = status_of(setup.status, error)
+    failure = error if status == "failed" else None
     kept = of(setup, "payment_method") or of(error, "payment_method")
     return Outcome(
         status=status,
         intent_id=setup.id,
         client_secret=of(setup, "client_secret") or "",
         method=method_of(kept, id=id_of(kept), mandate_id=id_of(of(setup, "mandate"))),
-        failure_code=of(error, "decline_code") or of(error, "code") or "",
-        failure_message=of(error, "message") or "",
+        failure_code=of(failure, "decline_code") or of(failure, "code") or "",
+        failure_message=of(failure, "message") or "",
         reference=of(of(setup, "metadata"), "setup") or "",
     )
+
+
+def status_of(said: str, error: Any) -> Status:
+    """The gateway's status in our words. One that failed and was ended afterwards has failed: the reason counts."""
+    status = STATUSES.get(said, "processing")
+    return "failed" if status == "cancelled" and error else status
 
 
 def method_of(described: Any, *, id: str = "", mandate_id: str = "") -> Method:  # noqa: A002

@@ -9,6 +9,7 @@ from wisepay.money import Money
 Status = Literal["processing", "requires_action", "succeeded", "failed", "cancelled"]
 RefundStatus = Literal["processing", "succeeded", "failed"]
 DisputeStatus = Literal["open", "won", "lost"]
+PayoutStatus = Literal["on_its_way", "paid", "failed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +17,8 @@ class Start:
     """Everything that a gateway needs to try to take money once.
 
     `key` comes from our row: the same key with the same words never takes money twice. The method is what the
-    payer typed into the gateway's own form (`confirmation_token`) or one that it keeps (`method_id`).
+    payer typed into the gateway's own form (`confirmation_token`) or one that it keeps (`method_id`). With
+    `is_off_session` nobody is there whom a bank could ask, so a charge that needs somebody fails at once.
     """
 
     key: str
@@ -33,6 +35,7 @@ class Start:
     method_id: str = ""
     mandate_id: str = ""
     saves_method: bool = False
+    is_off_session: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +100,49 @@ class DisputeFacts:
     dispute_id: str
     amount: Money
     reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class MovementFacts:
+    """A line of the account's balance. `amount` less `fee` is what the balance changed by.
+
+    `paid` is the same money as its payer sees it; both are below zero when money leaves. `source_id` is what caused
+    it (a charge, a refund, a dispute, a payout), `reference` our own reference of that.
+    """
+
+    id: str
+    kind: str
+    amount: Money
+    fee: int
+    paid: Money
+    happened_at: datetime
+    available_at: datetime
+    source_id: str = ""
+    intent_id: str = ""
+    reference: str = ""
+    method_kind: str = ""
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PayoutFacts:
+    """Money on its way to the merchant's bank. With `has_lines` the gateway says which lines it takes along."""
+
+    id: str
+    status: PayoutStatus
+    amount: Money
+    is_automatic: bool
+    has_lines: bool
+    arrives_on: date
+    made_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Rows[T]:
+    """A part of a list, newest first; `after` names the last of it when there is more, else nothing."""
+
+    rows: tuple[T, ...]
+    after: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +220,18 @@ class Gateway(Protocol):
 
     def list_disputes(self, intent_id: str) -> list[DisputeFacts]:
         """Every dispute about it."""
+        ...
+
+    def list_movements(self, *, since: datetime | None, after: str = "", payout_id: str = "") -> Rows[MovementFacts]:
+        """The next lines of the balance, of `since` or later, behind the one named `after`; or those of one payout."""
+        ...
+
+    def list_payouts(self, *, since: datetime | None, after: str = "") -> Rows[PayoutFacts]:
+        """The next payouts that were made at `since` or later."""
+        ...
+
+    def look_up_payout(self, payout_id: str) -> PayoutFacts:
+        """How it stands now. Raises Rejected when the gateway does not know this id."""
         ...
 
     def check(self) -> str:

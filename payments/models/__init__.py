@@ -1,6 +1,7 @@
 """Tables of the payments floor."""
 
 from payments.models.methods import GatewayAccount, GatewayCustomer, SavedMethod, described_method
+from payments.models.movements import Movement, MovementCursor, Payout
 from payments.models.payment import Payment
 from payments.models.returns import Dispute, Refund
 from payments.models.talks import Attempt, Conversation, Setup, card_only
@@ -11,7 +12,10 @@ __all__ = [
     "Dispute",
     "GatewayAccount",
     "GatewayCustomer",
+    "Movement",
+    "MovementCursor",
     "Payment",
+    "Payout",
     "Refund",
     "SavedMethod",
     "Setup",

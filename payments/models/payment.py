@@ -23,6 +23,11 @@ class Payment(Stateful):
     All amounts are minor units of `currency`.
     """
 
+    class Origin(models.TextChoices):
+        QUOTE = "quote", "Quote"
+        INVOICES = "invoices", "Invoices"
+        AUTOMATIC = "automatic", "Automatic payment"
+
     TRANSITIONS = PAYMENT_TRANSITIONS
 
     reference = models.CharField(max_length=20, unique=True, default=new_reference, editable=False)
@@ -37,6 +42,7 @@ class Payment(Stateful):
     saved_method = models.ForeignKey(
         SavedMethod, on_delete=models.PROTECT, null=True, related_name="payments", help_text="Saved along with it."
     )
+    origin = models.CharField(max_length=10, choices=Origin, default=Origin.QUOTE)
     purpose = models.CharField(max_length=120, help_text="What the payer sees as the thing that is paid.")
     details = models.JSONField(default=dict, help_text="Invoice Details as the payer sees them.")
     methods = models.JSONField(default=list, help_text="Method kinds that may be used: card, bank_debit.")
@@ -48,6 +54,9 @@ class Payment(Stateful):
     class Meta:
         constraints = [
             known_state(PAYMENT_TRANSITIONS, name="payment_state"),
+            models.CheckConstraint(
+                condition=models.Q(origin__in=["quote", "invoices", "automatic"]), name="payment_origin"
+            ),
             models.CheckConstraint(condition=models.Q(amount__gte=0), name="payment_amount_not_negative"),
             models.CheckConstraint(
                 condition=models.Q(full_amount=None) | models.Q(full_amount__gt=models.F("amount")),
@@ -101,6 +110,33 @@ class Payment(Stateful):
     def refunded(self) -> Money:
         """What was given back, or is on its way back."""
         return Money(self.refunded_amount, self.currency)
+
+    @property
+    def is_quote(self) -> bool:
+        """Whether it is for a quote; everything else is for invoices of the books."""
+        return self.origin == self.Origin.QUOTE
+
+    @property
+    def thing(self) -> str:
+        """What is paid, in a word for a sentence: quote, invoice, or batch of invoices."""
+        if self.is_quote:
+            return "quote"
+        return "batch of invoices" if self.details.get("count", 1) > 1 else "invoice"
+
+    @property
+    def instead(self) -> str:
+        """What the payer does when it can no longer be paid, as the end of a sentence."""
+        return ". Please ask for a new one" if self.is_quote else " with this link. Please choose it again"
+
+    @property
+    def back_words(self) -> str:
+        """What the link to `done_path` says."""
+        return "Back to the quote" if self.is_quote else "Back to your payments"
+
+    @property
+    def again_path(self) -> str:
+        """Where the payer chooses anew when it cannot be paid as it is."""
+        return str(self.details.get("again_path") or self.done_path)
 
     def is_over(self, now: datetime) -> bool:
         """Whether the deadline has passed."""

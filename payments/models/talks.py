@@ -35,7 +35,7 @@ class Conversation(Stateful):
     payer_name = models.CharField(max_length=120)
     payer_email = models.EmailField(max_length=254)
     payer_phone = models.CharField(max_length=40, blank=True)
-    ip = models.GenericIPAddressField()
+    ip = models.GenericIPAddressField(null=True, help_text="None when nobody was there: an automatic payment.")
     user_agent = models.CharField(max_length=300, blank=True)
     method_kind = models.CharField(max_length=20, blank=True)
     brand = models.CharField(max_length=60, blank=True)
@@ -75,6 +75,7 @@ class Attempt(Conversation):
     )
     saves_method = models.BooleanField(default=False, help_text="The method is kept for later payments.")
     stripe_payment_intent_id = models.CharField(max_length=255, blank=True)
+    is_off_session = models.BooleanField(default=False, help_text="The payer was not there.")
     submitted_at = models.DateTimeField(null=True)
 
     class Meta:
@@ -97,6 +98,10 @@ class Attempt(Conversation):
             models.CheckConstraint(
                 condition=~models.Q(confirmation_token="") | models.Q(saved_method__isnull=False),
                 name="attempt_has_a_method",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(is_off_session=True, saved_method__isnull=False) | models.Q(ip__isnull=False),
+                name="attempt_says_from_where",
             ),
         ]
         indexes = [

@@ -70,6 +70,30 @@ def test_details_are_saved_and_written_down(house: House) -> None:
     assert AuditEntry.objects.get(act="merchant.details_saved").user == house.user
 
 
+MENU = (
+    "quotes/", "payments/", "automatic-payments/", "unprocessed", "payers/", "credits", "books/sync", "postings/",
+    "reconciliation/", "configure/merchants/", "configure/accounting-connections/", "configure/automatic-payments/",
+    "configure/event-notifications", "configure/terms/", "audit",
+)  # fmt: skip
+PORTAL_MENU = (
+    "outstanding",
+    "invoices/batch",
+    "scheduled",
+    "transactions",
+    "details",
+    "cards",
+    "bank-accounts",
+    "autopay",
+)
+
+
+def test_every_work_of_merchants_and_payers_begins_in_their_menu(house: House) -> None:
+    menu = page(house, "").partition("<main")[0]
+    assert [tail for tail in MENU if f'href="{house.url(tail)}"' not in menu] == []
+    theirs = house.payer().get("/my/").content.decode().partition("<main")[0]
+    assert [tail for tail in PORTAL_MENU if f'href="/my/{tail}"' not in theirs] == []
+
+
 @pytest.mark.parametrize(
     "wrong",
     [

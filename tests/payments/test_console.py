@@ -116,7 +116,7 @@ def test_one_payment_shows_every_attempt_and_why_it_failed(house: House, checkou
 
 def test_the_panel_shows_what_was_paid(house: House, checkout: Checkout) -> None:
     path = house.url("payments/recent")
-    assert "No quote has been paid yet" in house.admin.get(path).content.decode()
+    assert "Nothing has been paid yet" in house.admin.get(path).content.decode()
     checkout.pay()
     page = house.admin.get(path, headers={"HX-Request": "true"}).content.decode()
     assert "A$625.00" in page

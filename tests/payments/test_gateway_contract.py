@@ -151,6 +151,13 @@ def test_an_unfinished_intent_can_be_cancelled_and_a_paid_one_cannot(desk: Desk)
     assert desk.intents()[0]["amount_received"] == 62500
 
 
+def test_one_that_failed_and_was_cancelled_afterwards_has_failed_and_says_why(desk: Desk) -> None:
+    declined = desk.gateway.start(desk.order("4000000000009995"))
+    assert desk.gateway.cancel(declined.intent_id, key="c4").status == "failed"
+    found = desk.gateway.look_up(declined.intent_id)
+    assert (found.status, found.failure_code) == ("failed", "insufficient_funds")
+
+
 def test_an_unknown_intent_is_refused(desk: Desk) -> None:
     for ask in (desk.gateway.look_up, lambda name: desk.gateway.cancel(name, key="c")):
         with pytest.raises(Rejected) as refusal:

@@ -238,7 +238,7 @@ def test_a_page_that_is_none_is_an_empty_or_the_first_one(ada: Person, harbour: 
 def test_scheduled_says_what_will_be_there(ada: Person) -> None:
     page = ada.widget("scheduled")
     assert "Nothing is scheduled." in page
-    assert "automatic payments" in page
+    assert "/my/autopay" in page
 
 
 def test_past_has_a_row_for_every_attempt_that_took_money(ada: Person, harbour: PayerAccess) -> None:

@@ -8,9 +8,11 @@ from django.db import transaction
 from django.utils import timezone
 
 from merchants.models import Notification
-from payments.models import Dispute
+from payments.models import Attempt, Dispute
 from payments.outcomes import reverse_attempt
 from payments.refunds import order_refund, run_refund
+from payments.restoring import OWN
+from tests.accounting.autopay.stage import Stage
 from tests.accounting.debits import come_again
 from tests.payments.shopper import USD, Shopper
 from tests.people import Checkout, House
@@ -179,3 +181,29 @@ def test_a_card_dispute_that_was_never_lost_changes_nothing_when_it_is_won(
     drain()
     assert ([a.state for a in checkout.attempts], checkout.payment.state) == (["succeeded"], "succeeded")
     assert (Dispute.objects.get().state, told(), nothing_dead()) == ("won", [], True)
+
+
+def test_an_automatic_payment_that_comes_back_is_settled_again(house: House, drain: Drain) -> None:
+    stage = Stage(house)
+    stage.map(stage.bank_account())
+    invoice = stage.invoice()
+    assert stage.charge(invoice).state == "pending"
+    [asked] = stage.attempts(invoice)
+    intent = asked.stripe_payment_intent_id
+    house.by_hand("settle", intent)
+    house.hear("payment_intent.succeeded", {"id": intent, "object": "payment_intent"})
+    drain()
+    assert house.by_hand("dispute", intent)["status"] == "lost"
+    house.hear("charge.dispute.closed", {"id": "dp_x", "object": "dispute", "payment_intent": intent})
+    drain()
+    assert stage.scheduled(invoice).state == "failed"
+    house.by_hand("reinstate", Dispute.objects.get().stripe_dispute_id)
+    house.hear("charge.dispute.funds_reinstated", {"id": "dp_x", "object": "dispute", "payment_intent": intent})
+    drain()
+    taken, back = stage.attempts(invoice)
+    for field in Attempt._meta.concrete_fields:
+        if field.name not in OWN | {"stripe_payment_intent_id"}:
+            assert getattr(back, field.name) == getattr(taken, field.name), field.name
+    assert (back.state, back.is_off_session, back.ip) == ("succeeded", True, None)
+    assert stage.scheduled(invoice).resolution == "The payer paid it."
+    assert nothing_dead()

@@ -14,6 +14,7 @@ register = template.Library()
 # state -> (tone of the badge, what a person reads)
 BADGES = {
     "open": ("quiet", "Open"),
+    "overdue": ("bad", "Overdue"),
     "created": ("quiet", "Starting"),
     "processing": ("busy", "Processing"),
     "requires_action": ("busy", "Waiting for the bank"),
@@ -45,6 +46,12 @@ BADGES = {
     "connected": ("good", "Connected"),
     "broken": ("bad", "Broken"),
     "disconnected": ("quiet", "Disconnected"),
+    "scheduled": ("busy", "Scheduled"),
+    "in_flight": ("busy", "Pending"),
+    "held": ("bad", "Needs a person"),
+    "on_hold": ("busy", "On hold"),
+    "paused": ("quiet", "Paused"),
+    "settled": ("good", "Settled"),
     "done": ("good", "Done"),
     "dead": ("bad", "Stopped"),
 }
