@@ -1,14 +1,14 @@
 """QuickBooks Online behind the ledger's door. Source: developer.intuit.com, Accounting API, minor version 75."""
 
 from collections.abc import Callable
-from datetime import datetime
 from decimal import Decimal
 from functools import cached_property
 from typing import Any
 
+from accounting.ledgers.quickbooks_allocations import QuickBooksAllocations
 from accounting.ledgers.quickbooks_base import Act
 from accounting.ledgers.quickbooks_money import QuickBooksMoney, payment_act
-from accounting.ledgers.quickbooks_notes import memo_act, token
+from accounting.ledgers.quickbooks_notes import memo_act
 from accounting.ledgers.quickbooks_shapes import (
     Row,
     customer,
@@ -20,30 +20,22 @@ from accounting.ledgers.quickbooks_shapes import (
     one_of,
     quoted,
     ref,
+    token,
 )
-from accounting.ledgers.words import (
-    Account,
-    ContactFacts,
-    ContactOrder,
-    DocumentOrder,
-    Item,
-    Page,
-    Parcel,
-    TaxCode,
-    Written,
-)
-from wisepay.errors import Rejected
+from accounting.ledgers.quickbooks_words import WOULD_APPLY
+from accounting.ledgers.words import Account, ContactOrder, DocumentOrder, Item, Parcel, TaxCode, Term, Written
+from wisepay.errors import Rejected, Unavailable
 
-ALL = "Active IN (true, false)"
 RECEIVING = ("Bank", "Other Current Asset")
 OWING = ("Other Current Liability", "Long Term Liability")
 SOLD = ("Service", "NonInventory")
 
 
-class QuickBooksLedger(QuickBooksMoney):
+class QuickBooksLedger(QuickBooksMoney, QuickBooksAllocations):
     """One QuickBooks company."""
 
     supports_drafts = False
+    mirror_kinds = ("contacts", "invoices", "credits")
     needs_item = True
     mixes_kinds = True
 
@@ -66,15 +58,6 @@ class QuickBooksLedger(QuickBooksMoney):
             found += [Written(order.number, id=str(best[0]["Id"]))] if best else []
         return found
 
-    def read_contact_page(self, page: int, *, since: datetime | None) -> Page[ContactFacts]:
-        changed = self._changed("Customer", since)
-        if changed is None:
-            when = f" AND MetaData.LastUpdatedTime >= '{since.isoformat()}'" if since else ""
-            rows, pages = self._page("Customer", f"{ALL}{when}", page)
-        else:
-            rows, pages = [row for row in changed if row.get("status") != "Deleted"], 1
-        return Page(tuple(contact_facts(row) for row in rows), pages)
-
     # ---- invoices -------------------------------------------------------------------------------
 
     def create_invoices(self, orders: list[DocumentOrder], *, key: str) -> list[Written]:
@@ -96,6 +79,12 @@ class QuickBooksLedger(QuickBooksMoney):
         rows = self._by("Invoice", "Id", [o.id for o in orders])
         return [Written(o.number, id=o.id) for o in orders if (r := rows.get(o.id)) and is_meant(r, o)]
 
+    def read_invoice_pdf(self, invoice_id: str) -> bytes:
+        found = self._client.pdf(f"invoice/{invoice_id}")
+        if not found.startswith(b"%PDF"):
+            raise Unavailable("QuickBooks sent no document")
+        return found
+
     def _changes(self, orders: list[DocumentOrder]) -> list[Act]:
         """As the invoices are now: another line and another day, and all else as it is."""
         rows = self._by("Invoice", "Id", [o.id for o in orders])
@@ -106,9 +95,8 @@ class QuickBooksLedger(QuickBooksMoney):
     @cached_property
     def _lists(self) -> dict[str, list[Row]]:
         """Whoever reads one of them wants the others next, so all come in one call."""
-        return self._rows_of_all(
-            {"Account": "Active = true", "TaxRate": "", "TaxCode": "Active = true", "Item": "Active = true"}
-        )
+        active = dict.fromkeys(("Account", "TaxCode", "Item", "Term"), "Active = true")
+        return self._rows_of_all(active | {"TaxRate": ""})
 
     def read_accounts(self) -> list[Account]:
         return [
@@ -130,6 +118,13 @@ class QuickBooksLedger(QuickBooksMoney):
             for row in self._lists["TaxCode"]
             if (rate := rate_of(row, rates)) is not None
         ]
+
+    def read_terms(self) -> list[Term]:
+        return [Term(id=str(row["Id"]), name=str(row["Name"])) for row in self._lists["Term"]]
+
+    def read_warning(self) -> str:
+        forms = self._client.preferences().get("SalesFormsPrefs") or {}
+        return WOULD_APPLY if forms.get("AutoApplyCredit") else ""
 
     def read_items(self) -> list[Item]:
         return [item(r) for r in self._lists["Item"] if r.get("Type") in SOLD and r.get("IncomeAccountRef")]
@@ -168,16 +163,6 @@ ACTS: dict[str, Callable[[Any], Act]] = {
 def is_marked(row: Row, order: ContactOrder) -> bool:
     """Whether we made this customer for that company."""
     return mark(order.number) in str(row.get("Notes") or "").splitlines()
-
-
-def contact_facts(row: Row) -> ContactFacts:
-    """A customer that was read."""
-    return ContactFacts(
-        id=str(row["Id"]),
-        name=str(row.get("DisplayName", "")),
-        email=str((row.get("PrimaryEmailAddr") or {}).get("Address") or ""),
-        is_active=bool(row.get("Active", True)),
-    )
 
 
 def changed(order: DocumentOrder, row: Row) -> Row:

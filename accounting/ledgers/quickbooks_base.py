@@ -2,8 +2,9 @@
 
 import math
 import uuid
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from functools import cached_property
 from typing import Any
 
@@ -16,7 +17,11 @@ from accounting.ledgers.words import Written
 from connections.budget import Budgeted, Lane
 from wisepay.errors import Disconnected, Rejected, Unavailable
 
-LARGEST_PAGE = 1000
+LARGEST_PAGE = 1000  # rows that one query answers
+AT_ONCE = 2  # queries of them that make a page of ours: what a page needs beside itself costs a call as well
+MARGIN = 100  # rows before a page that are read again with it
+TOGETHER = 8  # queries that one call carries for what a page needs beside itself
+NAMED = 500  # ids in one query
 STALE = 5010
 AGAINST_A_RULE = 6000
 
@@ -46,6 +51,17 @@ class Said:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A part of a list as QuickBooks wrote it; `beside` are rows of other kinds that came with it, by kind and id."""
+
+    rows: list[Row]
+    pages: int = 1
+    as_of: datetime | None = None
+    gone: tuple[str, ...] = ()
+    beside: dict[str, dict[str, Row]] = field(default_factory=dict)
+
+
 class QuickBooksCompany:
     """One company's API."""
 
@@ -55,6 +71,8 @@ class QuickBooksCompany:
 
     def _do(self, acts: list[Act], *, key: str) -> list[Said]:
         """The acts in one batch; their answers, in order."""
+        if not acts:
+            return []
         asked = [{"bId": str(n), "operation": a.operation, a.entity: a.body} for n, a in enumerate(acts)]
         said = {str(answer.get("bId")): answer for answer in self._client.batch({"BatchItemRequest": asked}, key=key)}
         if len(said) != len(acts):
@@ -107,26 +125,64 @@ class QuickBooksCompany:
         found = self._ask_all({entity: select(entity, where) for entity, where in wheres.items()})
         return {entity: rows.get(entity, []) for entity, rows in found.items()}
 
-    def _page(self, entity: str, where: str, page: int) -> tuple[list[Row], int]:
-        """One page of a long list and how many there are, in one call: a query alone does not tell the number."""
-        begin = (page - 1) * LARGEST_PAGE + 1
-        asked = {"rows": select(entity, where, begin=begin), "count": select(entity, where, what="COUNT(*)", begin=0)}
-        found = self._ask_all(asked)
+    def _page(self, entity: str, where: str, page: int) -> Listed:
+        """One page of a long list and how many there are, in one call: a query alone does not tell the number.
+
+        Deleted rows leave the list and let later ones move up, so the end of the page before is read once more.
+        """
+        begin, size = (page - 1) * LARGEST_PAGE * AT_ONCE, LARGEST_PAGE * AT_ONCE
+        before = min(begin, MARGIN)
+        asked = {"before": select(entity, where, begin=begin - before + 1, most=before)} if before else {}
+        asked |= {str(n): select(entity, where, begin=begin + n * LARGEST_PAGE + 1) for n in range(AT_ONCE)}
+        found = self._ask_all(asked | {"count": select(entity, where, what="COUNT(*)", begin=0)})
         total = int(part(found, "count", "totalCount"))
-        return found["rows"].get(entity, []), max(1, math.ceil(total / LARGEST_PAGE))
+        rows = [row for name in asked for row in found[name].get(entity, [])]
+        return Listed(rows, max(1, math.ceil(total / size)), as_of=self._client.told_at)
+
+    def _all(self, asked: Iterable[tuple[str, str]]) -> dict[str, list[Row]]:
+        """Every row of these kinds that meets its condition, however many; several queries go in one call."""
+        found: dict[str, list[Row]] = {}
+        waiting, most = [(entity, where, 1) for entity, where in asked], min(TOGETHER, self.batch_size)
+        while waiting:
+            now, waiting = waiting[:most], waiting[most:]
+            queries = {str(n): select(entity, where, begin=begin) for n, (entity, where, begin) in enumerate(now)}
+            answers = self._ask_all(queries)
+            for n, (entity, where, begin) in enumerate(now):
+                rows = answers[str(n)].get(entity, [])
+                found.setdefault(entity, []).extend(rows)
+                waiting += [(entity, where, begin + LARGEST_PAGE)] if len(rows) == LARGEST_PAGE else []
+        return found
+
+    def _known(
+        self, wanted: dict[str, Iterable[str]], beside: dict[str, dict[str, Row]] | None = None
+    ) -> dict[str, dict[str, Row]]:
+        """Rows by kind and id, as far as they are there; what came `beside` something else is not asked for again."""
+        held = {entity: dict((beside or {}).get(entity, {})) for entity in wanted}
+        missing = {entity: sorted({key for key in keys if key} - set(held[entity])) for entity, keys in wanted.items()}
+        asked = [(entity, one_of("Id", some)) for entity, keys in missing.items() for some in parts(keys, NAMED)]
+        for entity, rows in self._all(asked).items():
+            held[entity] |= {str(row["Id"]): row for row in rows}
+        return held
 
     def _ask_all(self, queries: dict[str, str]) -> dict[str, dict[str, Any]]:
         """Several queries in one call; the answers by the queries' names. Raises Unavailable when one failed."""
+        if len(queries) == 1:
+            return {name: self._client.query(text) for name, text in queries.items()}
         asked = [{"bId": name, "Query": text} for name, text in queries.items()]
         answers = self._client.batch({"BatchItemRequest": asked}, key=f"wp-{uuid.uuid4()}")
         found = {str(answer.get("bId")): part(answer, "QueryResponse") for answer in answers}
         return {name: part(found, name) for name in queries}
 
 
-def select(entity: str, where: str = "", *, begin: int = 1, what: str = "*") -> str:
+def parts(keys: Sequence[str], most: int) -> list[Sequence[str]]:
+    """The keys in order, at most so many together."""
+    return [keys[begin : begin + most] for begin in range(0, len(keys), most)]
+
+
+def select(entity: str, where: str = "", *, begin: int = 1, what: str = "*", most: int = 0) -> str:
     """A query in the order of ids, which a page needs; without `begin` of everything."""
     condition = ["WHERE", where] if where else []
-    page = ["ORDERBY Id STARTPOSITION", str(begin), "MAXRESULTS", str(LARGEST_PAGE)] if begin else []
+    page = ["ORDERBY Id STARTPOSITION", str(begin), "MAXRESULTS", str(most or LARGEST_PAGE)] if begin else []
     return " ".join(["SELECT", what, "FROM", entity, *condition, *page])
 
 

@@ -9,18 +9,23 @@ from decimal import Decimal
 from typing import Any
 
 from accounting.ledgers.quickbooks_base import Act
-from accounting.ledgers.quickbooks_notes import PAID_OUT, QuickBooksNotes, token
+from accounting.ledgers.quickbooks_facts import PAID_OUT
+from accounting.ledgers.quickbooks_notes import QuickBooksNotes
 from accounting.ledgers.quickbooks_shapes import (
     Row,
     currency_of,
     exact,
+    is_voided,
     joined,
     linked,
     links_of,
+    paid_by,
     payment,
     quoted,
     ref,
+    reference,
     same,
+    token,
 )
 from accounting.ledgers.words import PaymentOrder, RefundOrder, RemovalOrder, Written
 from wisepay.errors import Rejected
@@ -38,7 +43,7 @@ class QuickBooksMoney(QuickBooksNotes):
         """By what the invoices say paid them; somebody may have paid one by hand."""
         invoices = self._by("Invoice", "Id", [o.invoice_id for o in orders])
         keys = [key for row in invoices.values() for key in paid_by(row)]
-        payments = list(self._by("Payment", "Id", keys).values())
+        payments = list(self._known({"Payment": keys})["Payment"].values())
         found = []
         for order in orders:
             meant = [p for p in payments if pays(p, order)]
@@ -88,7 +93,12 @@ class QuickBooksMoney(QuickBooksNotes):
         return [Written(order.number, refusal=refusal) if refusal else Written(order.number, id=order.id)]
 
     def find_removed_payments(self, orders: list[RemovalOrder]) -> list[Written]:
-        return [Written(o.number, id=o.id) for o in orders if not self._removals(o)]
+        """Those of which nothing is there, or nothing but a payment that a person voided. One call for all."""
+        named = [halves(o) for o in orders]
+        there = self._known({"Payment": [p for p, _ in named], "Purchase": [e for _, e in named]})
+        paid = {key for key, row in there["Payment"].items() if not is_voided(row)}
+        met = zip(orders, named, strict=True)
+        return [Written(o.number, id=o.id) for o, (p, e) in met if p not in paid and e not in there["Purchase"]]
 
     def _pay_out(self, orders: list[RefundOrder], *, key: str) -> list[Written]:
         """The expense of every refund: there already, or made now."""
@@ -113,10 +123,16 @@ class QuickBooksMoney(QuickBooksNotes):
 
     def _removals(self, order: RemovalOrder) -> list[Act]:
         """What of it is there: the payment, and of a refund the expense as well."""
-        first, _, second = order.id.partition("-")
+        first, second = halves(order)
         wanted = [("Payment", first), *([("Purchase", second)] if second else [])]
         rows = [(entity, row) for entity, found in wanted for row in self._rows(entity, f"Id = {quoted(found)}")]
         return [Act(entity, entity, token(row), "delete") for entity, row in rows]
+
+
+def halves(order: RemovalOrder) -> tuple[str, str]:
+    """The ids of a payment and, of a refund, of its expense."""
+    first, _, expense = order.id.partition("-")
+    return first, expense
 
 
 def payment_act(order: PaymentOrder) -> Act:
@@ -124,19 +140,10 @@ def payment_act(order: PaymentOrder) -> Act:
     return Act(order.number, "Payment", payment(order))
 
 
-def reference(row: Row) -> str:
-    """What a payment is called."""
-    return str(row.get("PaymentRefNum") or row.get("PrivateNote") or "")
-
-
-def paid_by(invoice: Row) -> list[str]:
-    """The payments that an invoice names."""
-    return [str(link["TxnId"]) for link in invoice.get("LinkedTxn") or [] if link.get("TxnType") == "Payment"]
-
-
 def pays(row: Row, order: PaymentOrder) -> bool:
     """Whether a payment brought this money; one with another number of ours brought other money, a credit none."""
-    is_another = reference(row).startswith("PF-") and reference(row) != order.number
+    is_ours = reference(row) == order.number
+    is_another = not is_ours and (order.is_foreign or reference(row).startswith("PF-"))
     is_money = Decimal(str(row.get("TotalAmt") or 0)) >= order.amount.decimal
     shares = [a for kind, key, a in links_of(row) if (kind, key) == ("Invoice", order.invoice_id)]
     return is_money and not is_another and any(same(amount, order.amount) for amount in shares)

@@ -134,6 +134,11 @@ def joined(contact_id: str, number: str, on: date, amount: Money) -> Row:
     }
 
 
+def token(row: Row) -> Row:
+    """What names one object as it is now."""
+    return {"Id": str(row["Id"]), "SyncToken": str(row["SyncToken"])}
+
+
 def linked(amount: Money, key: str, kind: str) -> Row:
     """A payment's line: so much of that document."""
     return {"Amount": exact(amount), "LinkedTxn": [{"TxnId": key, "TxnType": kind}]}
@@ -165,15 +170,31 @@ def is_meant(row: Row, order: DocumentOrder) -> bool:
     return is_theirs and currency_of(row) in ("", order.amount.currency) and same(row.get("TotalAmt"), order.amount)
 
 
+def is_voided(row: Row) -> bool:
+    """Whether somebody voided a document: it stays, of nothing, and says so where only bookkeepers look."""
+    return not Decimal(str(row.get("TotalAmt") or 0)) and str(row.get("PrivateNote") or "").startswith("Voided")
+
+
+def reference(row: Row) -> str:
+    """What a payment is called."""
+    return str(row.get("PaymentRefNum") or row.get("PrivateNote") or "")
+
+
+def paid_by(invoice: Row) -> list[str]:
+    """The payments that an invoice names."""
+    return [str(link["TxnId"]) for link in invoice.get("LinkedTxn") or [] if link.get("TxnType") == "Payment"]
+
+
 def note(row: Row) -> NoteFacts:
     """A credit memo that was read, without where its credit went."""
     currency = currency_of(row)
     total = money(row.get("TotalAmt"), currency)
     left = money(row.get("RemainingCredit", row.get("Balance")), currency)
+    status = "approved" if left else "applied"
     return NoteFacts(
         number=str(row.get("DocNumber") or ""),
         id=str(row["Id"]),
-        status="approved" if left else "applied",
+        status="voided" if is_voided(row) else status,
         total=total,
         remaining=left,
     )

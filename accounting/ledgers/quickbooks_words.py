@@ -11,6 +11,11 @@ APPLIES_BY_ITSELF = (
     "QuickBooks applies credits by itself, and so it used one here. Switch off “Automatically apply credits” (Account "
     "and settings, Advanced, Automation), delete the payment of nothing that it made for this invoice, and retry."
 )
+WOULD_APPLY = (
+    "QuickBooks applies credits by itself: it would put the credit of a paid quote to any open invoice, and old credit "
+    "to the PF invoice, so that its payment is refused. Switch off “Automatically apply credits” (Account and "
+    "settings, Advanced, Automation), then press Read again."
+)
 MEANING = {
     500: "QuickBooks does not allow this here",
     610: GONE,

@@ -1,188 +1,60 @@
-"""What is said through the ledger's door: frozen dataclasses, no models, no vendor's objects."""
+"""What is said through the ledger's door: its verbs, and under one name the orders and facts that they speak in."""
 
-from dataclasses import dataclass
-from datetime import date, datetime
-from decimal import Decimal
-from typing import Any, Protocol
+from datetime import datetime, timedelta
+from typing import Protocol
 
-from wisepay.money import Money
+from accounting.ledgers.facts import (
+    Account,
+    Allocated,
+    Applied,
+    ContactFacts,
+    CreditFacts,
+    InvoiceFacts,
+    Item,
+    NoteFacts,
+    Page,
+    PaymentFacts,
+    Refunded,
+    TaxCode,
+    Term,
+)
+from accounting.ledgers.orders import (
+    AllocationOrder,
+    ContactOrder,
+    DocumentOrder,
+    NoteOrder,
+    Parcel,
+    PaymentOrder,
+    RefundOrder,
+    RemovalOrder,
+    Written,
+)
 
-
-@dataclass(frozen=True, slots=True)
-class ContactOrder:
-    """A contact to make; `number` is our own permanent number, `currency` what it is expected to pay in."""
-
-    number: str
-    name: str
-    email: str
-    phone: str
-    currency: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class DocumentOrder:
-    """An invoice or credit note of one line to make; `id` names the one that is to be changed instead.
-
-    `item` is what the line sells, in books that need one; its income account is `account`.
-    """
-
-    number: str
-    contact_id: str
-    on: date
-    reference: str
-    description: str
-    amount: Money
-    account: str
-    tax_code: str
-    id: str = ""
-    item: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class NoteOrder:
-    """A credit note that is there under `id`, to be approved as of `on`, removed or voided."""
-
-    number: str
-    id: str
-    on: date
-    amount: Money
-
-
-@dataclass(frozen=True, slots=True)
-class PaymentOrder:
-    """Money received for an invoice of a contact, put to `account`."""
-
-    number: str
-    invoice_number: str
-    on: date
-    amount: Money
-    account: str
-    invoice_id: str = ""
-    contact_id: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class RefundOrder:
-    """Money given back out of the credit note `note_number`, taken from `account`."""
-
-    number: str
-    note_number: str
-    note_id: str
-    on: date
-    amount: Money
-    account: str
-    contact_id: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class RemovalOrder:
-    """A payment or refund that is there under `id`, to be taken back; `number` is what we call the act."""
-
-    number: str
-    id: str
-
-
-@dataclass(frozen=True, slots=True)
-class Written:
-    """What the ledger said of one element: `id` when it holds it, else `refusal` in its words."""
-
-    number: str
-    id: str = ""
-    refusal: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Allocated:
-    """A part of a credit note that was put against an invoice."""
-
-    invoice: str
-    amount: Money
-    on: date
-
-
-@dataclass(frozen=True, slots=True)
-class Refunded:
-    """A part of a credit note that was paid out; `reference` is the payment's."""
-
-    id: str
-    reference: str
-    amount: Money
-    on: date
-
-
-@dataclass(frozen=True, slots=True)
-class NoteFacts:
-    """A credit note as the books have it. `status`: draft, approved, applied (nothing left), removed or voided."""
-
-    number: str
-    id: str
-    status: str
-    total: Money
-    remaining: Money
-    allocations: tuple[Allocated, ...] = ()
-    refunds: tuple[Refunded, ...] = ()
-
-    @property
-    def is_untouched(self) -> bool:
-        """Whether nothing of it was used."""
-        return not self.allocations and not self.refunds
-
-
-@dataclass(frozen=True, slots=True)
-class ContactFacts:
-    """A contact as the books have it."""
-
-    id: str
-    name: str
-    email: str
-    is_active: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Page[T]:
-    """One page of a long list, how many pages there are, and the ids of what is there no more."""
-
-    rows: tuple[T, ...]
-    pages: int
-    gone: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Account:
-    """A line of the chart of accounts; `code` is what orders name it by, `number` what people know it by."""
-
-    code: str
-    name: str
-    kind: str
-    takes_payments: bool
-    holds_prepayments: bool
-    number: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class TaxCode:
-    """A tax code and its rate in percent."""
-
-    code: str
-    name: str
-    rate: Decimal
-
-
-@dataclass(frozen=True, slots=True)
-class Item:
-    """Something that the books sell; `account` is the code of its income account."""
-
-    code: str
-    name: str
-    account: str
-
-
-@dataclass(frozen=True, slots=True)
-class Parcel:
-    """Orders that travel with others of other kinds; `verb` is the one of the ledger's that takes them alone."""
-
-    verb: str
-    orders: list[Any]
+__all__ = [
+    "Account",
+    "Allocated",
+    "AllocationOrder",
+    "Applied",
+    "ContactFacts",
+    "ContactOrder",
+    "CreditFacts",
+    "DocumentOrder",
+    "InvoiceFacts",
+    "Item",
+    "Ledger",
+    "NoteFacts",
+    "NoteOrder",
+    "Page",
+    "Parcel",
+    "PaymentFacts",
+    "PaymentOrder",
+    "RefundOrder",
+    "Refunded",
+    "RemovalOrder",
+    "TaxCode",
+    "Term",
+    "Written",
+]
 
 
 class Ledger(Protocol):
@@ -192,10 +64,17 @@ class Ledger(Protocol):
     answer one Written an order, in order. Finding verbs answer only what is really there, or really gone, with
     the amount asked for. Every verb may raise Unavailable, Disconnected, or Rejected when the call as a whole was
     refused. Pages are counted from 1; `since` leaves out what did not change after that instant.
+
+    The mirror is made of the reading verbs: of each of `mirror_kinds` ("contacts", "invoices", "credits") there is
+    one that reads a page and one that reads up to `batch_size` documents by id: those that exist, in one page whose
+    `gone` are the ids that the books surely do not have. `tells_gone` is how far back one call tells the changes of all
+    kinds at once, and what left the books; None where nothing leaves them and every kind is asked by itself.
     """
 
     batch_size: int
     supports_drafts: bool
+    mirror_kinds: tuple[str, ...]
+    tells_gone: timedelta | None
     needs_item: bool
     mixes_kinds: bool
 
@@ -249,10 +128,6 @@ class Ledger(Protocol):
         """Those of up to `batch_size` notes that are there, deleted and voided ones too."""
         ...
 
-    def read_note_page(self, page: int, *, since: datetime | None) -> Page[NoteFacts]:
-        """All notes whose number begins as ours do."""
-        ...
-
     def create_payments(self, orders: list[PaymentOrder], *, key: str) -> list[Written]: ...
 
     def find_payments(self, orders: list[PaymentOrder]) -> list[Written]: ...
@@ -267,13 +142,61 @@ class Ledger(Protocol):
 
     def find_removed_payments(self, orders: list[RemovalOrder]) -> list[Written]: ...
 
+    def allocate_credits(self, orders: list[AllocationOrder], *, key: str) -> list[Written]:
+        """Put one credit to one invoice; takes one order only. More than either side has left is refused."""
+        ...
+
+    def find_allocations(self, orders: list[AllocationOrder]) -> list[Written]:
+        """Those that stand, with the id under which they can be taken off."""
+        ...
+
+    def remove_allocations(self, orders: list[AllocationOrder], *, key: str) -> list[Written]:
+        """Take one credit off its invoice, by `id`; takes one order only. Both are open again by that much."""
+        ...
+
+    def find_removed_allocations(self, orders: list[AllocationOrder]) -> list[Written]:
+        """Those of which the `id` does not stand any more."""
+        ...
+
+    def read_invoice_pdf(self, invoice_id: str) -> bytes:
+        """An invoice as its merchant sends it. Raises Rejected for one that has no document, such as a draft."""
+        ...
+
     def read_contact_page(self, page: int, *, since: datetime | None) -> Page[ContactFacts]:
         """All contacts, archived ones too."""
+        ...
+
+    def read_contacts(self, ids: list[str]) -> Page[ContactFacts]: ...
+
+    def read_invoice_page(self, page: int, *, since: datetime | None) -> Page[InvoiceFacts]:
+        """All sales invoices, drafts, void and deleted ones too."""
+        ...
+
+    def read_invoices(self, ids: list[str]) -> Page[InvoiceFacts]:
+        """The sales invoices among these; bills are left out."""
+        ...
+
+    def read_credit_page(self, page: int, *, since: datetime | None) -> Page[CreditFacts]:
+        """All credit notes for customers, whoever made them."""
+        ...
+
+    def read_credits(self, ids: list[str]) -> Page[CreditFacts]: ...
+
+    def read_payment_page(self, page: int, *, since: datetime | None) -> Page[PaymentFacts]:
+        """All payments of sales invoices and out of their credit notes, those that were taken back too."""
         ...
 
     def read_accounts(self) -> list[Account]: ...
 
     def read_tax_codes(self) -> list[TaxCode]: ...
+
+    def read_terms(self) -> list[Term]:
+        """Everything that an invoice's `term_id` can name, in the books' order."""
+        ...
+
+    def read_warning(self) -> str:
+        """What in the books' own settings would spoil our documents, and what to do; empty when nothing does."""
+        ...
 
     def read_items(self) -> list[Item]:
         """What a line can sell; nothing unless `needs_item`."""

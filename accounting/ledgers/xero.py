@@ -1,32 +1,26 @@
 """Xero behind the ledger's door. Source: developer.xero.com, Accounting API."""
 
-from datetime import datetime
 from decimal import Decimal
 
 from xero_python.accounting import Contacts, Invoice, Invoices
 
-from accounting.ledgers.words import (
-    Account,
-    ContactFacts,
-    ContactOrder,
-    DocumentOrder,
-    Item,
-    Page,
-    Parcel,
-    TaxCode,
-    Written,
-)
+from accounting.ledgers.words import Account, ContactOrder, DocumentOrder, Item, Parcel, TaxCode, Term, Written
+from accounting.ledgers.xero_allocations import XeroAllocations
+from accounting.ledgers.xero_client import call
 from accounting.ledgers.xero_money import XeroMoney
-from accounting.ledgers.xero_notes import LARGEST_PAGE
+from accounting.ledgers.xero_payments import XeroPayments
+from accounting.ledgers.xero_reading import XeroReading
 from accounting.ledgers.xero_shapes import bare, contact, document, each, quoted, same, text
-from wisepay.errors import Rejected
+from wisepay.errors import Rejected, Unavailable
 
 
-class XeroLedger(XeroMoney):
+class XeroLedger(XeroMoney, XeroAllocations, XeroPayments, XeroReading):
     """One Xero organisation."""
 
     batch_size = 50
     supports_drafts = True
+    mirror_kinds = ("contacts", "invoices", "credits")
+    tells_gone = None
     needs_item = False
     mixes_kinds = False
 
@@ -49,26 +43,6 @@ class XeroLedger(XeroMoney):
             best = sorted(active, key=lambda r: r.contact_number != order.number)
             found += [Written(order.number, id=best[0].contact_id)] if best else []
         return found
-
-    def read_contact_page(self, page: int, *, since: datetime | None) -> Page[ContactFacts]:
-        answer = self._read(
-            self._api.get_contacts,
-            page=page,
-            page_size=LARGEST_PAGE,
-            summary_only=True,
-            include_archived=True,
-            if_modified_since=since,
-        )
-        rows = tuple(
-            ContactFacts(
-                id=row.contact_id,
-                name=text(row.name),
-                email=text(row.email_address),
-                is_active=text(row.contact_status) == "ACTIVE",
-            )
-            for row in answer.contacts or []
-        )
-        return Page(rows, answer.pagination.page_count)
 
     # ---- invoices -------------------------------------------------------------------------------
 
@@ -97,6 +71,12 @@ class XeroLedger(XeroMoney):
         rows = {i.invoice_id: i for i in self._invoices(i_ds=[o.id for o in orders])}
         return _matching([(o, rows.get(o.id)) for o in orders])
 
+    def read_invoice_pdf(self, invoice_id: str) -> bytes:
+        found: bytes = call(self._api.get_invoice_as_pdf, self._caller, invoice_id)
+        if not found.startswith(b"%PDF"):
+            raise Unavailable("Xero sent no document")
+        return found
+
     # ---- lists ----------------------------------------------------------------------------------
 
     def read_accounts(self) -> list[Account]:
@@ -121,6 +101,13 @@ class XeroLedger(XeroMoney):
             for r in rows
             if text(r.status) == "ACTIVE"
         ]
+
+    def read_terms(self) -> list[Term]:
+        rows = self._read(self._api.get_branding_themes).branding_themes or []
+        return [Term(id=text(r.branding_theme_id), name=text(r.name)) for r in rows]
+
+    def read_warning(self) -> str:
+        return ""
 
     def read_items(self) -> list[Item]:
         return []

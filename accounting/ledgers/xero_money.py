@@ -15,7 +15,9 @@ class XeroMoney(XeroNotes, XeroOrganisation):
     def create_payments(self, orders: list[PaymentOrder], *, key: str) -> list[Written]:
         asked = [
             Payment(
-                invoice=bare(Invoice(invoice_number=o.invoice_number)),
+                invoice=bare(
+                    Invoice(invoice_id=o.invoice_id) if o.invoice_id else Invoice(invoice_number=o.invoice_number)
+                ),
                 account=bare(Account(code=o.account)),
                 date=o.on,
                 amount=number(o.amount),
@@ -27,16 +29,24 @@ class XeroMoney(XeroNotes, XeroOrganisation):
         return each(orders, answer.payments, "payment_id")
 
     def find_payments(self, orders: list[PaymentOrder]) -> list[Written]:
-        rows = self._invoices(invoice_numbers=[o.invoice_number for o in orders]) if orders else []
+        ours = [o for o in orders if not o.is_foreign]
+        rows = self._invoices(invoice_numbers=[o.invoice_number for o in ours]) if ours else []
         paid = {row.invoice_number: standing(row.payments) for row in rows}
-        found = []
-        for order in orders:
+        found = self._find_on_foreign([o for o in orders if o.is_foreign])
+        for order in ours:
             meant = [p for p in paid.get(order.invoice_number, []) if same(p.amount, order.amount)]
             # A bookkeeper may have paid it by hand; a payment with another number of ours is another one.
             mine = [p for p in meant if text(p.reference) == order.number or not text(p.reference).startswith("PF-")]
             best = sorted(mine, key=lambda p: text(p.reference) != order.number)
             found += [Written(order.number, id=best[0].payment_id)] if best else []
         return found
+
+    def _find_on_foreign(self, orders: list[PaymentOrder]) -> list[Written]:
+        """Payments of invoices that are not ours: a bookkeeper's of the same amount is another one."""
+        rows = self._invoices(i_ds=sorted({o.invoice_id for o in orders})) if orders else []
+        paid = {(row.invoice_id, text(p.reference)): p for row in rows for p in standing(row.payments)}
+        met = ((o, paid.get((o.invoice_id, o.number))) for o in orders)
+        return [Written(o.number, id=p.payment_id) for o, p in met if p and same(p.amount, o.amount)]
 
     def create_refunds(self, orders: list[RefundOrder], *, key: str) -> list[Written]:
         asked = [

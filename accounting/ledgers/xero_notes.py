@@ -1,15 +1,13 @@
 """The credit notes of the Xero ledger: made, approved, removed, voided, and read back."""
 
-from datetime import datetime
 from typing import Any
 
 from xero_python.accounting import CreditNote, CreditNotes
 
-from accounting.ledgers.words import DocumentOrder, NoteFacts, NoteOrder, Page, Written
+from accounting.ledgers.words import DocumentOrder, NoteFacts, NoteOrder, Written
 from accounting.ledgers.xero_base import XeroOrganisation
 from accounting.ledgers.xero_shapes import bare, document, each, facts, quoted
 
-OURS = 'Type=="ACCRECCREDIT" AND CreditNoteNumber.StartsWith("PF_CR-")'
 LARGEST_PAGE = 1000
 
 
@@ -47,12 +45,6 @@ class XeroNotes(XeroOrganisation):
         where = " OR ".join(f'CreditNoteNumber=="{quoted(number)}"' for number in numbers)
         rows = self._read(self._api.get_credit_notes, where=where, page=1, page_size=100).credit_notes
         return [facts(row) for row in rows or []]
-
-    def read_note_page(self, page: int, *, since: datetime | None) -> Page[NoteFacts]:
-        answer = self._read(
-            self._api.get_credit_notes, where=OURS, page=page, page_size=LARGEST_PAGE, if_modified_since=since
-        )
-        return Page(tuple(facts(row) for row in answer.credit_notes or []), answer.pagination.page_count)
 
     def _create(self, orders: list[DocumentOrder], status: str, *, key: str) -> list[Written]:
         asked = [

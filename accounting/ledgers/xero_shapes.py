@@ -64,7 +64,13 @@ def facts(row: Any) -> NoteFacts:
         total=money(row.total, currency),
         remaining=money(row.remaining_credit, currency),
         allocations=tuple(
-            Allocated(text(a.invoice.invoice_number), money(a.amount, currency), day(a.date))
+            Allocated(
+                invoice=text(a.invoice.invoice_number),
+                amount=money(a.amount, currency),
+                on=day(a.date),
+                id=text(a.allocation_id),
+                invoice_id=text(a.invoice.invoice_id),
+            )
             for a in row.allocations or []
         ),
         refunds=tuple(

@@ -53,7 +53,7 @@ def test_every_call_names_the_minor_version_and_every_write_a_request_of_its_own
     whose = desk.contact()
     desk.invoice(whose)
     desk.note(contact_id=whose)
-    desk.ledger.read_note_page(1, since=timezone.now() - timedelta(days=1))
+    desk.ledger.read_credit_page(1, since=timezone.now() - timedelta(days=1))
     asked = [parse_qs(urlsplit(e["url"]).query) for e in journal(desk)]
     assert {query["minorversion"][0] for query in asked} == {"75"}
     keys = [q["requestid"][0] for q, e in zip(asked, journal(desk), strict=True) if e["path"].endswith("/batch")]
@@ -293,13 +293,13 @@ def test_what_a_bookkeeper_applied_is_told_with_its_invoice(desk: Desk) -> None:
 def test_a_memo_that_somebody_deleted_is_told_by_its_id(desk: Desk) -> None:
     note = desk.note()
     desk.ledger.void_notes([on(note)], key="v")
-    page = desk.ledger.read_note_page(1, since=timezone.now() - timedelta(days=1))
+    page = desk.ledger.read_credit_page(1, since=timezone.now() - timedelta(days=1))
     assert (page.rows, page.gone) == ((), (note.id,))
 
 
 def test_changes_older_than_a_month_are_read_by_query(desk: Desk) -> None:
     desk.note()
-    page = desk.ledger.read_note_page(1, since=timezone.now() - timedelta(days=60))
+    page = desk.ledger.read_credit_page(1, since=timezone.now() - timedelta(days=60))
     assert [n.number for n in page.rows] == ["PF_CR-1"]
 
 
