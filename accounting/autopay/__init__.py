@@ -1,0 +1,1 @@
+"""Automatic payments: terms, mappings, what is planned, what is charged, and what is shown of it."""

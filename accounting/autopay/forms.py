@@ -1,0 +1,194 @@
+"""Forms of automatic payments."""
+
+from typing import Any
+
+from django import forms
+
+from accounting.autopay.settings import Limits
+from accounting.models import AutoPaySettings, BillingTerm, LedgerTerm
+from merchants.models import Merchant
+from payments.models import SavedMethod
+from wisepay.money import BadAmount, Money
+
+ALL = "all"
+
+
+class LimitField(forms.CharField):
+    """An amount of a currency, or nothing; cleans to minor units."""
+
+    def __init__(self, currency: str, amount: int | None, **kwargs: Any) -> None:
+        self.currency = currency
+        look = forms.TextInput(attrs={"inputmode": "decimal", "autocomplete": "off", "class": "num"})
+        initial = "" if amount is None else Money(amount, currency).plain
+        super().__init__(max_length=20, widget=look, required=False, initial=initial, **kwargs)
+
+    def clean(self, value: Any) -> int | None:
+        text = str(super().clean(value)).replace(",", "").strip()
+        try:
+            return Money.parse(text, self.currency).amount if text else None
+        except BadAmount as error:
+            raise forms.ValidationError(str(error)) from None
+
+
+class SettingsForm(forms.Form):
+    """How a merchant charges by itself, and in each currency how little and how much."""
+
+    is_enabled = forms.BooleanField(
+        label="Is Enabled", required=False, help_text="When off, nothing is charged. What is scheduled waits."
+    )
+    processing_delay_hours = forms.IntegerField(
+        label="Payment Processing Delay (in hours)",
+        min_value=0,
+        max_value=240,
+        help_text="Time to correct an invoice before its card is charged in real time.",
+    )
+    maximum_retries = forms.IntegerField(
+        label="Maximum Retries",
+        min_value=0,
+        max_value=8,
+        help_text="Tries after a soft failure, some days apart. Stolen, closed or expired methods are never retried.",
+    )
+    schedules_past_due = forms.BooleanField(
+        label="Schedule past due payments",
+        required=False,
+        help_text="Invoices past their due date run after 3 pm on the following day.",
+    )
+    maximum_days_past_due = forms.IntegerField(label="Maximum Days Past Due", min_value=0, max_value=3650)
+    from_quotes = forms.ChoiceField(
+        label="Mapping from a quote that recurs",
+        choices=AutoPaySettings.FromQuotes.choices,
+        help_text="With the payment method that was saved when the quote was paid.",
+    )
+
+    def __init__(self, data: Any = None, *, chosen: AutoPaySettings, limits: Limits) -> None:
+        super().__init__(data, initial={name: getattr(chosen, name) for name in self.base_fields})
+        self.currencies = list(limits)
+        for currency, (least, most) in limits.items():
+            self.fields[f"minimum_{currency}"] = LimitField(currency, least, label=f"Minimum Amount in {currency}")
+            self.fields[f"maximum_{currency}"] = LimitField(
+                currency,
+                most,
+                label=f"Maximum Amount in {currency}",
+                help_text="Larger invoices are listed under Unmatched Auto-Payments instead of charged.",
+            )
+
+    def clean(self) -> dict[str, Any]:
+        """The settings, and as `limits` the least and the most of each currency, in an order that makes sense."""
+        found = super().clean() or {}
+        limits = {c: (found.pop(f"minimum_{c}", None), found.pop(f"maximum_{c}", None)) for c in self.currencies}
+        for currency, (least, most) in limits.items():
+            if least is not None and most is not None and least > most:
+                self.add_error(f"maximum_{currency}", "The maximum can't be below the minimum.")
+        return found | {"limits": limits}
+
+
+class TermForm(forms.Form):
+    """Add Billing Term."""
+
+    name = forms.CharField(label="Name", max_length=80)
+    description = forms.CharField(label="Description", max_length=200, required=False)
+    processing = forms.ChoiceField(label="Processing Method", choices=BillingTerm.Processing.choices)
+    mode = forms.ChoiceField(label="Scheduling Mode", choices=BillingTerm.Mode.choices)
+    days = forms.IntegerField(
+        label="Scheduling Period (In Days)",
+        min_value=0,
+        max_value=365,
+        initial=0,
+        help_text="Days after the invoice date, or the day of the month. The 31st is the last day of shorter months.",
+    )
+    keyword = forms.CharField(
+        label="Keyword in the reference",
+        max_length=40,
+        required=False,
+        help_text="Invoices that say it in their reference or a custom field are charged by this billing term, "
+        "whatever their terms in the accounting package are.",
+    )
+    takes_cards = forms.BooleanField(label="Accept Credit Card Payments", required=False, initial=True)
+    takes_debits = forms.BooleanField(label="Accept Bank Payments", required=False, initial=True)
+    covers = forms.ModelMultipleChoiceField(
+        label="Terms of the accounting package",
+        queryset=LedgerTerm.objects.none(),
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+        help_text="Invoices with one of these are charged by this billing term.",
+    )
+
+    def __init__(self, *args: Any, merchant: Merchant, term: BillingTerm | None = None, **kwargs: Any) -> None:
+        if term is not None:
+            kwargs["initial"] = {name: getattr(term, name) for name in self.base_fields if name != "covers"}
+            kwargs["initial"]["covers"] = list(term.ledger_terms.values_list("pk", flat=True))
+        super().__init__(*args, **kwargs)
+        self.merchant, self.term = merchant, term
+        free = LedgerTerm.objects.filter(merchant=merchant, billing_term=None)
+        offered = free | LedgerTerm.objects.filter(merchant=merchant, billing_term=term) if term else free
+        field = self.fields["covers"]
+        assert isinstance(field, forms.ModelMultipleChoiceField)  # noqa: S101 (declared above)
+        field.queryset = offered.order_by("name", "pk")
+
+    def clean(self) -> dict[str, Any]:
+        """A day of the month is one, and no other active term has the name or the keyword."""
+        found = super().clean() or {}
+        if found.get("mode") == BillingTerm.Mode.DAY_OF_MONTH and not 1 <= (found.get("days") or 0) <= 31:
+            self.add_error("days", "Choose a day from 1 to 31.")
+        active = BillingTerm.objects.filter(merchant=self.merchant, is_active=True)
+        others = active.exclude(pk=self.term.pk) if self.term else active
+        if others.filter(name=found.get("name", "")).exists():
+            self.add_error("name", "Another billing term has this name.")
+        keyword = found.get("keyword", "")
+        if keyword and others.filter(keyword__iexact=keyword).exists():
+            self.add_error("keyword", "Another billing term has this keyword.")
+        return found
+
+
+class MappingForm(forms.Form):
+    """Auto-Payment Mapping."""
+
+    terms = forms.MultipleChoiceField(label="Auto-Payment Terms", widget=forms.CheckboxSelectMultiple)
+    primary = forms.ModelChoiceField(label="Primary Payment Method", queryset=SavedMethod.objects.none())
+    secondary = forms.ModelChoiceField(
+        label="Secondary Payment Method",
+        queryset=SavedMethod.objects.none(),
+        required=False,
+        empty_label="None",
+        help_text="Charged when the primary one can't pay.",
+    )
+    accepted_terms = forms.IntegerField(error_messages={"required": "Please read the terms and accept them."})
+
+    def __init__(
+        self, *args: Any, methods: list[SavedMethod], terms: list[BillingTerm], only_all: bool = False, **kwargs: Any
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self.by_reference = {term.reference: term for term in terms}
+        choices = [(ALL, "All Automatic Payment Terms")]
+        choices += [] if only_all else [(term.reference, term.name) for term in terms]
+        chosen = self.fields["terms"]
+        assert isinstance(chosen, forms.MultipleChoiceField)  # noqa: S101 (declared above)
+        chosen.choices = choices
+        chosen.initial = [ALL]
+        rows = SavedMethod.objects.filter(pk__in=[method.pk for method in methods]).order_by("-is_default", "pk")
+        for name in ("primary", "secondary"):
+            field = self.fields[name]
+            assert isinstance(field, forms.ModelChoiceField)  # noqa: S101 (declared above)
+            field.queryset = rows
+        if len(methods) == 1:
+            self.fields["primary"].initial = methods[0].pk
+
+    @property
+    def chosen_terms(self) -> list[BillingTerm | None]:
+        """What was chosen; None stands for all."""
+        picked = self.cleaned_data["terms"]
+        return [None] if ALL in picked else [self.by_reference[one] for one in picked]
+
+
+class ResolveForm(forms.Form):
+    """Mark as Resolved."""
+
+    note = forms.CharField(
+        label="What was done", max_length=300, error_messages={"required": "Say in a few words what was done."}
+    )
+
+
+class AcceptForm(forms.Form):
+    """One click on a proposal; the term may be narrowed."""
+
+    term = forms.CharField(max_length=20, required=False)

@@ -1,0 +1,179 @@
+"""Orders about Auto-Pay mappings: made by a merchant, a payer or a quote, accepted, ended."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from django.db import transaction
+
+from accounting.autopay.notices import tell_proposed
+from accounting.autopay.settings import arm_planning, settings_of
+from accounting.models import AutoPayMapping, AutoPaySettings, BillingTerm
+from merchants.models import Merchant, Terms
+from merchants.terms import current_terms
+from payers.models import PayerCompany, TermsAcceptance
+from payers.terms import Whence, record_acceptance
+from payments.models import Attempt, Payment, SavedMethod, Setup
+from wisepay.models import User
+
+Origin = AutoPayMapping.Origin
+
+
+class MappingRefused(Exception):
+    """The mapping can't be made; the message says why, for whoever asked."""
+
+
+def make_mappings(
+    company: PayerCompany,
+    *,
+    terms: Sequence[BillingTerm | None],
+    primary: SavedMethod,
+    secondary: SavedMethod | None,
+    origin: str,
+    accepted_terms: int | None,
+    by: User,
+    source: Whence,
+    now: datetime,
+) -> list[AutoPayMapping]:
+    """A mapping for each of the terms (None: for all of them), in place of the active one for the same.
+
+    Payers choose all terms only, and leave the merchant's mappings alone. Raises MappingRefused.
+    """
+    with transaction.atomic(durable=True):
+        PayerCompany.objects.select_for_update().get(pk=company.pk)
+        check_methods(company, primary, secondary)
+        if origin == Origin.PAYER and list(terms) != [None]:
+            raise MappingRefused("Choose all automatic payment terms.")
+        needed = current_terms(company.merchant, Terms.Kind.AUTOMATIC_PAYMENTS)
+        if needed.pk != accepted_terms:
+            raise MappingRefused("Please read the terms and accept them.")
+        for term in terms:
+            replace_active(company, term, origin=origin, by=by, now=now)
+        acceptance = record_acceptance(company, terms=needed, user=by, email=by.email, source=source, now=now)
+        made = [
+            AutoPayMapping.objects.create(
+                **columns(company, primary, secondary, acceptance, now=now), term=term, origin=origin, made_by=by
+            )
+            for term in terms
+        ]
+        arm_planning(company.merchant, now=now)
+    return made
+
+
+def check_methods(company: PayerCompany, primary: SavedMethod, secondary: SavedMethod | None) -> None:
+    """Whether these can be charged for the company. Raises MappingRefused."""
+    for method in filter(None, [primary, secondary]):
+        if method.company_id != company.pk or method.state != "active":
+            raise MappingRefused(f"{method} can't be used any more. Choose another one.")
+    if secondary is not None and secondary.pk == primary.pk:
+        raise MappingRefused("The secondary method has to be another one than the primary.")
+
+
+def replace_active(
+    company: PayerCompany, term: BillingTerm | None, *, origin: str, by: User | None, now: datetime
+) -> None:
+    """End the active mapping for the same terms, if it may be ended. A step of a transaction. Raises MappingRefused."""
+    standing = AutoPayMapping.objects.filter(company=company, term=term, state="active").first()
+    if standing is None:
+        return
+    if origin == Origin.PAYER and standing.origin != Origin.PAYER:
+        raise MappingRefused(f"{company.merchant} has set up automatic payments for you already.")
+    standing.move_to("ended", now=now, by=by.email if by else "quote", reason="another one took its place")
+
+
+def columns(
+    company: PayerCompany,
+    primary: SavedMethod,
+    secondary: SavedMethod | None,
+    acceptance: TermsAcceptance | None,
+    *,
+    now: datetime,
+) -> dict[str, object]:
+    """What every new mapping has."""
+    return {
+        "state": "active",
+        "state_at": now,
+        "created_at": now,
+        "merchant": company.merchant,
+        "company": company,
+        "primary_method": primary,
+        "secondary_method": secondary,
+        "acceptance": acceptance,
+    }
+
+
+def end_mapping(mapping: AutoPayMapping, *, by: User, as_payer: bool, now: datetime) -> None:
+    """It charges nothing any more. Payers end only what they made. Raises MappingRefused."""
+    if as_payer and mapping.origin != Origin.PAYER:
+        raise MappingRefused(f"{mapping.merchant} set this up. Please contact them to change it.")
+    with transaction.atomic(durable=True):
+        mapping.move_to("ended", now=now, by=by.email, reason="ended by hand")
+        arm_planning(mapping.merchant, now=now)
+
+
+# ---- from quotes ------------------------------------------------------------------------------------
+
+
+def map_from_payment(payment: Payment, *, now: datetime) -> AutoPayMapping | None:
+    """Propose, or by the merchant's setting make, the mapping of a quote that recurs with the method saved for it.
+
+    Once a quote. None where nothing recurs, nothing was saved, or the merchant wants none.
+    """
+    method = payment.saved_method
+    chosen = settings_of(payment.merchant)
+    if not payment.needs_account or method is None or chosen.from_quotes == AutoPaySettings.FromQuotes.NEVER:
+        return None
+    with transaction.atomic(durable=True):
+        PayerCompany.objects.select_for_update().get(pk=payment.company_id)
+        if AutoPayMapping.objects.filter(quote_payment=payment).exists():
+            return None
+        has_one = AutoPayMapping.objects.filter(company=payment.company, term=None, state="active").exists()
+        makes = chosen.from_quotes == AutoPaySettings.FromQuotes.MAKE and not has_one
+        fresh = columns(payment.company, method, None, acceptance_of(payment), now=now)
+        mapping = AutoPayMapping.objects.create(
+            **fresh | {"state": "active" if makes else "proposed", "merchant": payment.merchant},
+            origin=Origin.QUOTE,
+            quote_payment=payment,
+            made_by=method.owner,
+        )
+        if makes:
+            arm_planning(payment.merchant, now=now)
+        elif chosen.is_enabled:
+            tell_proposed(mapping, now=now)
+    return mapping
+
+
+def acceptance_of(payment: Payment) -> TermsAcceptance | None:
+    """The text that was accepted when the method was saved with this payment."""
+    for rows in (Attempt.objects.filter(payment=payment), Setup.objects.filter(payment=payment)):
+        talk = rows.filter(state="succeeded", acceptance__isnull=False).order_by("-pk").first()
+        if talk is not None:
+            return talk.acceptance
+    return payment.saved_method.acceptance if payment.saved_method else None
+
+
+def accept_proposal(mapping: AutoPayMapping, *, term: BillingTerm | None, by: User, now: datetime) -> None:
+    """Let a proposal charge, for one term or (None) for all. Raises MappingRefused."""
+    with transaction.atomic(durable=True):
+        PayerCompany.objects.select_for_update().get(pk=mapping.company_id)
+        current = mapping.lock()
+        if current.state != "proposed":
+            raise MappingRefused("Somebody decided about it already.")
+        check_methods(mapping.company, mapping.primary_method, mapping.secondary_method)
+        replace_active(mapping.company, term, origin=Origin.MERCHANT, by=by, now=now)
+        current.advance("active", now=now, by=by.email, reason="accepted", term=term)
+        arm_planning(mapping.merchant, now=now)
+
+
+def dismiss_proposal(mapping: AutoPayMapping, *, by: User, now: datetime) -> None:
+    """Don't propose it any more. Raises MappingRefused."""
+    with transaction.atomic(durable=True):
+        current = mapping.lock()
+        if current.state != "proposed":
+            raise MappingRefused("Somebody decided about it already.")
+        current.advance("ended", now=now, by=by.email, reason="dismissed")
+
+
+def proposals_of(merchant: Merchant) -> list[AutoPayMapping]:
+    """What waits for the merchant, the oldest first."""
+    rows = AutoPayMapping.objects.filter(merchant=merchant, state="proposed")
+    return list(rows.select_related("company", "primary_method", "quote_payment").order_by("pk"))

@@ -1,0 +1,94 @@
+"""Orders about billing terms: which there are, what they cover of the books' own, and reading those."""
+
+from collections.abc import Collection
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+
+from accounting.autopay.settings import arm_planning
+from accounting.ledgers import open_ledger
+from accounting.models import AutoPayMapping, BillingTerm, LedgerTerm
+from connections.checks import heed_refusal
+from connections.health import note_accepted
+from connections.models import Connection, Tier
+from connections.services import connection_for
+from merchants.models import Merchant
+from wisepay import outbox
+from wisepay.errors import Disconnected
+from wisepay.outbox import Retry
+
+NO_TERM = ("", "Invoices without any")
+
+
+class TermInUse(Exception):
+    """Mappings stand on it, so it can't be removed."""
+
+
+def save_term(
+    merchant: Merchant, term: BillingTerm | None, *, covers: Collection[LedgerTerm], now: datetime, **columns: Any
+) -> BillingTerm:
+    """The term with these columns, covering exactly these of the books; everything is planned by it."""
+    with transaction.atomic(durable=True):
+        saved = term or BillingTerm(merchant=merchant, created_at=now)
+        for name, value in columns.items():
+            setattr(saved, name, value)
+        saved.save()
+        kept = [one.pk for one in covers]
+        LedgerTerm.objects.filter(merchant=merchant, billing_term=saved).exclude(pk__in=kept).update(billing_term=None)
+        LedgerTerm.objects.filter(merchant=merchant, pk__in=kept).update(billing_term=saved)
+        arm_planning(merchant, now=now)
+    return saved
+
+
+def remove_term(term: BillingTerm, *, now: datetime) -> None:
+    """Nothing is charged under it any more. Raises TermInUse while mappings name it."""
+    with transaction.atomic(durable=True):
+        BillingTerm.objects.select_for_update().get(pk=term.pk)
+        if AutoPayMapping.objects.filter(term=term).exclude(state="ended").exists():
+            raise TermInUse
+        LedgerTerm.objects.filter(billing_term=term).update(billing_term=None)
+        BillingTerm.objects.filter(pk=term.pk).update(is_active=False)
+        arm_planning(term.merchant, now=now)
+
+
+def request_terms(merchant: Merchant, *, now: datetime) -> None:
+    """Refresh Billing Terms: read them soon."""
+    outbox.arm(f"terms:{merchant.pk}", "accounting.read_terms", now=now, merchant_id=merchant.pk)
+
+
+def read_ledger_terms(merchant: Merchant, *, now: datetime) -> None:
+    """Read the books' terms. A merchant that is not connected has nothing to read; raises Retry or Unavailable."""
+    connection: Connection | None = None
+    try:
+        connection = connection_for(merchant, tier=Tier.WISE_PAY)
+        found = open_ledger(connection, lane="interactive", now=now).read_terms()
+        note_accepted(connection, now=now)
+    except Disconnected as error:
+        if connection is not None and heed_refusal(connection, now=now):
+            raise Retry("the access token was refused before its time", after=1) from error
+        return
+    import_terms(merchant, connection.organisation_id, [(term.id, term.name) for term in found], now=now)
+
+
+def import_terms(merchant: Merchant, organisation_id: str, found: list[tuple[str, str]], *, now: datetime) -> None:
+    """Keep what was read: new ones cover nothing yet, those that are gone are forgotten.
+
+    An invoice may be without any, so that is one of them too.
+    """
+    found = [*found, NO_TERM]
+    rows = [
+        LedgerTerm(merchant=merchant, organisation_id=organisation_id, term_id=pk, name=name[:120], read_at=now)
+        for pk, name in found
+    ]
+    with transaction.atomic(durable=True):
+        LedgerTerm.objects.bulk_create(
+            rows,
+            update_conflicts=True,
+            unique_fields=["merchant", "organisation_id", "term_id"],
+            update_fields=["name", "read_at"],
+        )
+        gone = LedgerTerm.objects.filter(merchant=merchant).exclude(
+            organisation_id=organisation_id, term_id__in=[pk for pk, _ in found]
+        )
+        gone.filter(billing_term=None).delete()

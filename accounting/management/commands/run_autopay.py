@@ -1,0 +1,61 @@
+"""`manage.py run_autopay`: charge what is due, or with --dry-run say what would be charged when, and what not."""
+
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+from django.utils import timezone
+
+from accounting.autopay.planning import preview
+from accounting.autopay.reading import is_paused
+from accounting.autopay.rows import live_payments
+from accounting.autopay.running import due_rows, run_scheduled
+from accounting.models import AutoPaySettings, LedgerInvoice
+from merchants.models import Merchant
+from wisepay.outbox import Retry
+
+
+class Command(BaseCommand):
+    """Run the automatic payments that are due now, of all merchants or of one."""
+
+    help = "Charge the automatic payments that are due; with --dry-run charge nothing and say what would be, and why."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--dry-run", action="store_true", help="Charge nothing.")
+        parser.add_argument("--merchant", metavar="REF", help="Only this merchant, by its reference.")
+
+    def handle(self, *_: Any, **options: Any) -> None:
+        merchants = Merchant.objects.filter(pk__in=AutoPaySettings.objects.values("merchant")).order_by("name")
+        if options["merchant"]:
+            merchants = merchants.filter(reference=options["merchant"])
+            if not merchants:
+                raise CommandError("No merchant with automatic payments has this reference.")
+        for merchant in merchants:
+            self.tell(merchant) if options["dry_run"] else self.run(merchant)
+
+    def run(self, merchant: Merchant) -> None:
+        """Charge what is due."""
+        now = timezone.now()
+        due = list(due_rows(now=now).filter(merchant=merchant).values_list("pk", flat=True))
+        count = sum(self.charge(pk) for pk in due)
+        self.stdout.write(f"{merchant}: {count} of {len(due)} due payments charged")
+
+    def charge(self, scheduled_id: int) -> bool:
+        """Charge one; what has to be tried again in a moment is left to the workers."""
+        try:
+            return run_scheduled(scheduled_id, now=timezone.now()) is not None
+        except Retry:
+            return False
+
+    def tell(self, merchant: Merchant) -> None:
+        """What would be charged when, and why the others would not."""
+        now = timezone.now()
+        state = " (paused)" if is_paused(merchant) else ""
+        self.stdout.write(f"{merchant}{state}")
+        for row in live_payments(merchant):
+            at = row.run_at.astimezone(merchant.zone)
+            note = f"  {row.state}: {row.reason}" if row.state != "scheduled" or row.reason else ""
+            self.stdout.write(f"  {at:%Y-%m-%d %H:%M}  {row.money}  {row.invoice}  {row.company}  {row.method}{note}")
+        gaps = dict(preview(merchant, now=now))
+        for invoice in LedgerInvoice.objects.filter(pk__in=gaps).select_related("company").order_by("pk"):
+            self.stdout.write(f"  not charged  {invoice.owed}  {invoice}  {invoice.company or '-'}: {gaps[invoice.pk]}")
