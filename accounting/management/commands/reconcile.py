@@ -1,0 +1,98 @@
+"""`manage.py reconcile MERCHANT --from DAY --to DAY`: compare Stripe, our ledger and the books."""
+
+from argparse import ArgumentParser
+from datetime import date
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django.core.management.base import BaseCommand, CommandError
+from django.utils import timezone
+
+from accounting.reconciliation.days import Period, month_of
+from accounting.reconciliation.export import lines_of
+from accounting.reconciliation.reading import read_ledger_payments
+from accounting.reconciliation.report import Report, reconcile
+from accounting.reconciliation.words import Difference
+from merchants.models import Merchant
+from payments.models import GatewayAccount
+from payments.movements import read_movements
+from wisepay.errors import Unavailable
+from wisepay.outbox import Retry
+
+
+class Command(BaseCommand):
+    """Exit code 0 when nothing is open, 1 when open differences remain, 2 when it could not be judged."""
+
+    help = "Compares Stripe, our own ledger and the books for some days; exit code 1 while differences are open."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """What to compare."""
+        parser.add_argument("merchant", help="the merchant's reference, as in its console's addresses")
+        parser.add_argument("--from", dest="first", type=date.fromisoformat, help="first day, by default this month's")
+        parser.add_argument("--to", dest="last", type=date.fromisoformat, help="last day, by default this month's")
+        parser.add_argument("--csv", action="store_true", help="every item and difference as CSV")
+        parser.add_argument("--no-read", action="store_true", help="compare what was read before, without any call")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Read, compare, say."""
+        merchant = Merchant.objects.filter(reference=options["merchant"]).first()
+        if merchant is None:
+            raise CommandError(f"There is no merchant {options['merchant']}.", returncode=2)
+        now = timezone.now()
+        if not options["no_read"]:
+            self.read(merchant)
+        month = month_of(now.astimezone(merchant.zone).date(), merchant.zone)
+        try:
+            period = Period(options["first"] or month.first, options["last"] or month.last, merchant.zone)
+        except ValueError:
+            raise CommandError("The last day is before the first.", returncode=2) from None
+        report = reconcile(merchant, period, now=now)
+        if not report.is_read:
+            raise CommandError("Stripe was not read yet. Leave --no-read out.", returncode=2)
+        self.say(report, as_csv=options["csv"])
+        if report.trouble:
+            raise CommandError(report.trouble, returncode=2)
+        if not report.is_clean:
+            raise SystemExit(1)
+
+    def read(self, merchant: Merchant) -> None:
+        """Both sides as they are now."""
+        try:
+            for account in GatewayAccount.objects.filter(merchant=merchant):
+                read_movements(account, now=timezone.now())
+            read_ledger_payments(merchant, now=timezone.now())
+        except (Unavailable, Retry) as error:
+            raise CommandError(f"It could not be read to the end: {error}", returncode=2) from error
+
+    def say(self, report: Report, *, as_csv: bool) -> None:
+        """The report for a person, or for a program."""
+        if as_csv:
+            for line in lines_of(report):
+                self.stdout.write(line, ending="")
+            return
+        self.stdout.write(f"{report.merchant}, {report.period.first} to {report.period.last}")
+        for total in report.totals:
+            said = (f"{name} {total.money(name)}" for name in ("stripe", "ours", "books", "fees"))
+            self.stdout.write(f"  {total.count} items: {', '.join(said)}" + (f" ({total.why})" if total.why else ""))
+        for row in report.open:
+            self.stdout.write(f"  {said_of(row)} {row.advice}")
+        for row in report.known:
+            self.stdout.write(f"  Known: {said_of(row)} {reason_of(row, report.period.zone)}")
+        self.stdout.write(verdict_of(report))
+
+
+def said_of(row: Difference) -> str:
+    """A difference in one line."""
+    return f"{row.day} {row.label}: {row.subject} {row.payer}. {row.sentence}"
+
+
+def reason_of(row: Difference, zone: ZoneInfo) -> str:
+    """Who knows of it, since when and why."""
+    return f"{row.known.by}, {row.known.at.astimezone(zone):%Y-%m-%d}: {row.known.because}" if row.known else ""
+
+
+def verdict_of(report: Report) -> str:
+    """How many are open, and how many known."""
+    count = len(report.open)
+    said = f"{count} open difference{'s' * (count != 1)}" if count else "Everything agrees"
+    return f"{said}; {len(report.known)} known" if report.known else said

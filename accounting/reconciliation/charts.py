@@ -1,0 +1,141 @@
+"""Charts of money in: bars a day, stacked by method or by state, drawn by the server, with the numbers behind them."""
+
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+
+from accounting.reconciliation.report import Report
+from accounting.reconciliation.words import Item
+from wisepay.money import Money
+
+WIDTH, HEIGHT, GAP = 1000, 200, 3
+Sorter = Callable[[Item], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One rectangle of the drawing, in its own units; `tone` is a class of the style sheet."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+    tone: str
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """What a colour stands for, and its sum."""
+
+    name: str
+    tone: str
+    total: Money
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """A stacked bar chart of one currency; `rows` is the same as a table: day, then one amount a series."""
+
+    id: str
+    title: str
+    currency: str
+    series: list[Series]
+    bars: list[Bar]
+    rows: list[tuple[date, list[Money]]]
+    top: Money
+    baseline: int
+    first: date
+    last: date
+
+
+def charts_of(report: Report) -> list[Chart]:
+    """By method and by state, for the currency that most money came in."""
+    taken: defaultdict[str, int] = defaultdict(int)
+    for item in report.items:
+        taken[item.currency] += item.stripe if item.kind == "charge" else 0
+    if not any(taken.values()):
+        return []
+    currency = max(taken, key=lambda code: taken[code])
+    return [
+        draw(report, currency, "method", "Money in by method", {"card": "Card", "bank": "Bank debit"}, method_of),
+        draw(
+            report,
+            currency,
+            "state",
+            "Money in by what became of it",
+            {"paid": "Paid out", "waiting": "At Stripe", "back": "Gone back"},
+            state_of,
+        ),
+    ]
+
+
+def method_of(item: Item) -> str:
+    """How a payer paid; what is no payment is not drawn."""
+    if item.kind != "charge":
+        return ""
+    return "card" if item.method_kind in ("", "card") else "bank"
+
+
+def state_of(item: Item) -> str:
+    """What became of it: paid out, still at Stripe, or gone back."""
+    if not item.is_compared or not item.stripe:
+        return ""
+    if item.kind != "charge":
+        return "back"
+    return "paid" if item.payout else "waiting"
+
+
+def draw(report: Report, currency: str, id: str, title: str, names: dict[str, str], sort: Sorter) -> Chart:  # noqa: A002
+    """One chart: sums by day and series, then rectangles from the baseline up, what went back below it."""
+    days, keys = report.period.days, list(names)
+    sums: defaultdict[tuple[date, str], int] = defaultdict(int)
+    for item in report.items:
+        key = sort(item)
+        if key and item.currency == currency:
+            sums[item.day, key] += item.stripe
+    tallest = max((up(sums, day, keys) for day in days), default=0)
+    deepest = max((down(sums, day, keys) for day in days), default=0)
+    whole = max(tallest + deepest, 1)
+    baseline = HEIGHT * tallest // whole
+    bars = [bar for n, day in enumerate(days) for bar in bars_of(day, n, len(days), sums, names, whole, baseline)]
+    series = [
+        Series(name, f"{id}-{key}", Money(sum(sums[day, key] for day in days), currency)) for key, name in names.items()
+    ]
+    rows = [(day, [Money(sums[day, key], currency) for key in keys]) for day in days if any(sums[day, k] for k in keys)]
+    named = [Bar(b.x, b.y, b.width, b.height, f"{id}-{b.tone}", b.title) for b in bars]
+    return Chart(
+        id, title, currency, series, named, rows, Money(tallest, currency), baseline, report.period.first,
+        report.period.last,
+    )  # fmt: skip
+
+
+def up(sums: dict[tuple[date, str], int], day: date, keys: list[str]) -> int:
+    """How high a day's bars are."""
+    return sum(max(sums.get((day, key), 0), 0) for key in keys)
+
+
+def down(sums: dict[tuple[date, str], int], day: date, keys: list[str]) -> int:
+    """How deep they go."""
+    return sum(max(-sums.get((day, key), 0), 0) for key in keys)
+
+
+def bars_of(
+    day: date, place: int, count: int, sums: dict[tuple[date, str], int], names: dict[str, str], whole: int, zero: int
+) -> list[Bar]:
+    """The rectangles of one day, stacked in whole units so that they touch."""
+    x, after = WIDTH * place // count, WIDTH * (place + 1) // count
+    found, above, below = [], 0, 0
+    for key, name in names.items():
+        amount = sums.get((day, key), 0)
+        if amount > 0:
+            top, bottom = zero - HEIGHT * (above + amount) // whole, zero - HEIGHT * above // whole
+            above += amount
+        else:
+            top, bottom = zero + HEIGHT * below // whole, zero + HEIGHT * (below - amount) // whole
+            below -= amount
+        title = f"{day:%d %b}: {name}"
+        if amount:
+            found.append(Bar(x, top, max(after - x - GAP, 1), max(bottom - top, 1), key, title))
+    return found

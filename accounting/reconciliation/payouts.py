@@ -1,0 +1,93 @@
+"""Payouts: each with the lines that it took along, and whether it adds up and arrived."""
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from django.db.models import Count, F, Q, Sum
+from django.db.models.functions import Coalesce
+
+from accounting.reconciliation.days import Period
+from accounting.reconciliation.words import Findings, Kind
+from payments.models import GatewayAccount, Payout
+from wisepay.money import Money
+
+PATIENCE = timedelta(days=5)  # so many days after its day a payout is overdue
+
+
+@dataclass(frozen=True, slots=True)
+class PaidOut:
+    """A payout and what its lines add up to; `gross` less `fees` is `lines_total`, all minor units of its currency."""
+
+    pk: int
+    stripe_id: str
+    day: date
+    arrives_on: date
+    status: str
+    amount: int
+    currency: str
+    gross: int
+    fees: int
+    count: int
+    has_lines: bool
+
+    @property
+    def lines_total(self) -> int:
+        """What the lines add up to."""
+        return self.gross - self.fees
+
+    @property
+    def adds_up(self) -> bool:
+        """Whether the lines are the payout; one whose lines nobody knows, or that came back, is believed."""
+        return not self.has_lines or self.status == Payout.Status.FAILED or self.lines_total == self.amount
+
+    @property
+    def money(self) -> Money:
+        """What reaches the bank."""
+        return Money(self.amount, self.currency)
+
+
+def payouts_of(account: GatewayAccount, period: Period) -> list[PaidOut]:
+    """The payouts that were made in the period, newest first. One statement."""
+    lines = ~Q(lines__kind="payout")
+    rows = (
+        Payout.objects.filter(account=account, made_at__gte=period.begin, made_at__lt=period.end)
+        .annotate(
+            gross=Coalesce(Sum("lines__amount", filter=lines), 0),
+            fees=Coalesce(Sum("lines__fee", filter=lines), 0),
+            count=Count("lines", filter=lines),
+        )
+        .order_by(F("made_at").desc(), "-pk")
+    )
+    return [
+        PaidOut(
+            pk=row.pk,
+            stripe_id=row.stripe_payout_id,
+            day=period.day_of(row.made_at),
+            arrives_on=row.arrives_on,
+            status=row.status,
+            amount=row.amount,
+            currency=row.currency,
+            gross=row.gross,
+            fees=row.fees,
+            count=row.count,
+            has_lines=row.lines_at is not None,
+        )
+        for row in rows
+    ]
+
+
+def check_payouts(payouts: list[PaidOut], found: Findings, *, today: date) -> None:
+    """Name those that do not add up, failed, or are overdue."""
+    for payout in payouts:
+        gap = Money(payout.amount - payout.lines_total, payout.currency)
+        nothing = Money(0, payout.currency)
+        if not payout.adds_up:
+            said = f"{payout.money} were paid out; its {payout.count} lines come to " + str(
+                Money(payout.lines_total, payout.currency)
+            )
+            found.add(Kind.PAYOUT_SUM, payout.day, gap, payout.stripe_id, f"{said}.")
+        if payout.status == Payout.Status.FAILED:
+            found.add(Kind.PAYOUT_FAILED, payout.day, nothing, payout.stripe_id, f"The bank sent {payout.money} back.")
+        elif payout.status == Payout.Status.ON_ITS_WAY and today > payout.arrives_on + PATIENCE:
+            said = f"{payout.money} should have arrived on {payout.arrives_on:%d %b %Y}."
+            found.add(Kind.PAYOUT_LATE, payout.day, nothing, payout.stripe_id, said)

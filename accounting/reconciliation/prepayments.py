@@ -1,0 +1,132 @@
+"""The prepayments account, line by line, and the credits that are not applied yet."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from django.db.models import BigIntegerField, Case, F, Max, OuterRef, Q, Subquery, Sum, Value, When
+from django.db.models.functions import Coalesce
+
+from accounting.models import CreditNote, Posting
+from accounting.reconciliation.books_side import K
+from accounting.reconciliation.clearing import Entry, Reason, Statement
+from accounting.reconciliation.days import Period
+from merchants.models import Merchant
+from wisepay.money import Money
+
+INVOICES = (K.INVOICE, K.INVOICE_CHANGE)
+NOTES = (K.CREDIT_NOTE, K.APPROVAL)
+SHOWN = 50
+STATES = {
+    "pending": "its PF_CR credit waits to be posted",
+    "draft": "its PF_CR credit is a draft",
+    "rejected": "its PF_CR credit was refused by the books",
+    "voided": "the money came back and its PF_CR credit is out of the books: void the PF invoice",
+    "removed": "the money came back and its PF_CR draft is out of the books: void the PF invoice",
+}
+
+
+def prepayments_statements(merchant: Merchant, period: Period) -> list[Statement]:
+    """The account in each currency that it was used in. What is credited counts above zero."""
+    rows = documents(merchant).filter(on__lte=period.last).order_by()
+    currencies = rows.values_list("payment__currency", flat=True).distinct()
+    return [statement(merchant, period, currency) for currency in sorted(currencies)]
+
+
+def statement(merchant: Merchant, period: Period, currency: str) -> Statement:
+    """The account in one currency."""
+    mine = documents(merchant).filter(payment__currency=currency)
+    opening = balance(mine.filter(on__lt=period.first))
+    entries = list(entries_of(mine.filter(on__gte=period.first, on__lte=period.last), currency))
+    reasons = list(reasons_of(mine.filter(on__lte=period.last), currency))
+    return Statement(currency, Money(opening, currency), entries, reasons)
+
+
+def documents(merchant: Merchant) -> Any:
+    """What was posted to the account."""
+    kinds = (*INVOICES, *NOTES, K.VOID)
+    return Posting.objects.filter(merchant=merchant, kind__in=kinds, state="posted")
+
+
+def balance(rows: Any) -> int:
+    """What documents come to: of a payment's PF invoice only its newest amount counts."""
+    latest = rows.filter(kind__in=INVOICES).order_by("payment", "-pk").distinct("payment")
+    invoiced = Posting.objects.filter(pk__in=latest.values("pk")).aggregate(total=Coalesce(Sum("amount"), 0))
+    noted = rows.aggregate(
+        credited=Coalesce(Sum("amount", filter=Q(kind__in=NOTES)), 0),
+        voided=Coalesce(Sum("amount", filter=Q(kind=K.VOID)), 0),
+    )
+    total: int = invoiced["total"] - noted["credited"] + noted["voided"]
+    return total
+
+
+def entries_of(rows: Any, currency: str) -> Iterable[Entry]:
+    """Every document of the period, oldest first; a change of a PF invoice counts by what it changed."""
+    before = Posting.objects.filter(
+        payment=OuterRef("payment"), kind__in=INVOICES, state="posted", pk__lt=OuterRef("pk")
+    ).order_by("-pk")
+    sized = rows.annotate(
+        before=Coalesce(Subquery(before.values("amount")[:1]), 0, output_field=BigIntegerField()),
+        value=Case(
+            When(kind__in=INVOICES, then=F("amount") - F("before")),
+            When(kind__in=NOTES, then=-F("amount")),
+            default=F("amount"),
+            output_field=BigIntegerField(),
+        ),
+    )
+    fields = ("on", "kind", "number", "value", "payment__reference")
+    for on, kind, number, value, reference in sized.order_by("on", "pk").values_list(*fields):
+        yield Entry(on, Posting.Kind(kind).label, number, Money(value, currency), reference)
+
+
+def reasons_of(rows: Any, currency: str) -> Iterable[Reason]:
+    """The payments whose documents do not cancel out, each with its reason; the rest of a long list in one line."""
+    latest = rows.filter(kind__in=INVOICES, payment=OuterRef("payment")).order_by("-pk")
+    noted = Case(
+        When(kind__in=NOTES, then=F("amount")),
+        When(kind=K.VOID, then=-F("amount")),
+        default=Value(0),
+        output_field=BigIntegerField(),
+    )
+    open_ones = (
+        rows.order_by()
+        .values("payment")
+        .annotate(
+            number=Coalesce(Subquery(latest.values("number")[:1]), Max("number")),
+            invoiced=Coalesce(Subquery(latest.values("amount")[:1]), 0, output_field=BigIntegerField()),
+            noted=Sum(noted),
+        )
+        .annotate(left=F("invoiced") - F("noted"))
+        .exclude(left=0)
+        .order_by("-payment")
+    )
+    found = list(open_ones.values_list("payment", "number", "left"))
+    shown = found[:SHOWN]
+    states = dict(
+        CreditNote.objects.filter(payment__in=[pk for pk, _, _ in shown])
+        .order_by("payment", "pk")
+        .values_list("payment", "state")
+    )
+    for pk, number, left in shown:
+        why = STATES.get(states.get(pk, ""), "its documents are not over the same amount")
+        yield Reason(f"{number}: {why}", Money(left, currency))
+    rest = sum(left for _, _, left in found[SHOWN:])
+    if rest:
+        yield Reason(f"{len(found) - SHOWN} more payments", Money(rest, currency))
+
+
+@dataclass(frozen=True, slots=True)
+class OpenCredits:
+    """PF_CR credits that wait for their invoices: the newest, how many there are, and their sum by currency."""
+
+    notes: list[CreditNote]
+    count: int
+    totals: list[Money]
+
+
+def open_credits(merchant: Merchant) -> OpenCredits:
+    """The money of payers that no invoice has used yet, as the books were last read."""
+    rows = CreditNote.objects.filter(merchant=merchant, state="approved").filter(Q(remaining=None) | Q(remaining__gt=0))
+    sums = rows.order_by().values("currency").annotate(total=Sum(Coalesce("remaining", "amount")))
+    notes = list(rows.select_related("payment__company").order_by("-pk")[:SHOWN])
+    return OpenCredits(notes, rows.count(), [Money(row["total"], row["currency"]) for row in sums.order_by("currency")])

@@ -1,0 +1,1 @@
+"""Tests of reconciliation: Stripe, our ledger and the books."""
