@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+import quotes.crediting  # noqa: F401 (it registers itself)
 from quotes.callbacks import deliver_callback as deliver
 from quotes.models import Callback, Quote
 from quotes.status import settle_quote

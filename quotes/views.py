@@ -24,6 +24,7 @@ from quotes.forms import IntegrationForm
 from quotes.models import Quote
 from quotes.services import integration_of, save_integration
 from quotes.status import checkout_status, last_attempt, settle_quote
+from quotes.timeline import timeline_of
 from wisepay.audit import record_request
 from wisepay.http import never_cached
 from wisepay.reauthentication import has_proved_again, prove_again
@@ -131,6 +132,18 @@ def quote_callbacks(request: MerchantRequest, merchant: Merchant, reference: str
 
 @require_GET
 @merchant_page()
+def quote_timeline(request: MerchantRequest, merchant: Merchant, reference: str) -> HttpResponse:
+    """The panel of a payment's quote: how far it is on its way to the books."""
+    rows = Quote.objects.select_related("payment", "merchant")
+    quote = rows.filter(merchant=merchant, payment__reference=reference).first()
+    steps = timeline_of(quote, now=timezone.now()) if quote else []
+    is_moving = any(step.state == "moving" for step in steps)
+    context = {"merchant": merchant, "reference": reference, "steps": steps, "is_moving": is_moving}
+    return render(request, "quotes/timeline.html", context)
+
+
+@require_GET
+@merchant_page()
 def setup_panel(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """The dashboard's checklist: what is left to do before quotes can be paid and booked."""
     integration = integration_of(merchant)
@@ -145,6 +158,8 @@ def setup_panel(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
         Prerequisite("integration", "ConnectWise Sell enabled", ready, "quotes:integration"),
         *list_prerequisites(merchant),
     ]
+    if chosen and chosen.warning:
+        steps.append(Prerequisite("books", "Settings of the accounting package", False, "accounting:accounts"))
     done = sum(step.is_met for step in steps)
     return render(request, "quotes/setup.html", {"merchant": merchant, "steps": steps, "done": done})
 
