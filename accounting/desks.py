@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, F, OuterRef, Q
 
 from accounting.ledgers.words import (
+    AllocationOrder,
     ContactOrder,
     DocumentOrder,
     Ledger,
@@ -20,11 +21,17 @@ from accounting.ledgers.words import (
     RemovalOrder,
     Written,
 )
-from accounting.models import AccountingSettings, CreditNote, Posting
+from accounting.models import AccountingSettings, CreditMatch, CreditNote, Posting, Share
 from payments.models import Payment
 
-Order = ContactOrder | DocumentOrder | NoteOrder | PaymentOrder | RefundOrder | RemovalOrder
+Order = AllocationOrder | ContactOrder | DocumentOrder | NoteOrder | PaymentOrder | RefundOrder | RemovalOrder
 Kind = Posting.Kind
+MADE_BY: dict[str, str] = {
+    Kind.PAYMENT_REMOVAL: Kind.PAYMENT,
+    Kind.REFUND_REMOVAL: Kind.REFUND,
+    Kind.INVOICE_PAYMENT_REMOVAL: Kind.INVOICE_PAYMENT,
+    Kind.ALLOCATION_REMOVAL: Kind.ALLOCATION,
+}
 UNFINISHED = ("pending", "sent", "rejected")
 
 
@@ -64,6 +71,12 @@ class Desk:
 def after(*kinds: str, of: str = "attempt") -> Exists:
     """One of these is in the books, of the same attempt, payment or refund."""
     return Exists(Posting.objects.filter(**{of: OuterRef(of)}, kind__in=kinds, state="posted"))
+
+
+def made_as(kind: str) -> Exists:
+    """What this one takes back, made under the same number, is in the books."""
+    rows = Posting.objects.filter(merchant=OuterRef("merchant"), number=OuterRef("number"), kind=kind)
+    return Exists(rows.filter(state="posted"))
 
 
 def unless(*kinds: str, of: str = "payment") -> Any:
@@ -130,6 +143,21 @@ def payment_order(posting: Posting, chosen: AccountingSettings) -> PaymentOrder:
     )
 
 
+def invoice_payment_order(posting: Posting, chosen: AccountingSettings) -> PaymentOrder:
+    """The money, received into the clearing account for an invoice of the books."""
+    invoice = share_of(posting).invoice
+    return PaymentOrder(
+        number=posting.number,
+        invoice_number=invoice.number,
+        on=day_of(posting),
+        amount=posting.money,
+        account=chosen.clearing_account,
+        invoice_id=invoice.ledger_id,
+        contact_id=invoice.contact_id,
+        is_foreign=True,
+    )
+
+
 def refund_order(posting: Posting, chosen: AccountingSettings) -> RefundOrder:
     """The money that went back, out of the credit note and of the clearing account."""
     note = note_of(posting)
@@ -144,10 +172,25 @@ def refund_order(posting: Posting, chosen: AccountingSettings) -> RefundOrder:
     )
 
 
+def allocation_order(posting: Posting, _: AccountingSettings) -> AllocationOrder:
+    """The attempt's credit note, put to the invoice of its match, or taken off it."""
+    note, invoice = note_of(posting), match_of(posting).invoice
+    is_removal = posting.kind == Kind.ALLOCATION_REMOVAL
+    return AllocationOrder(
+        number=posting.number,
+        note_number=note.number,
+        note_id=note.ledger_id,
+        invoice_id=invoice.ledger_id,
+        on=day_of(posting),
+        amount=posting.money,
+        contact_id=invoice.contact_id,
+        id=made_by(posting, Kind.ALLOCATION).ledger_id if is_removal else "",
+    )
+
+
 def removal_order(posting: Posting, _: AccountingSettings) -> RemovalOrder:
     """The payment or refund that is to be taken back."""
-    made = Kind.PAYMENT if posting.kind == Kind.PAYMENT_REMOVAL else Kind.REFUND
-    return RemovalOrder(posting.number, made_by(posting, made).ledger_id)
+    return RemovalOrder(posting.number, made_by(posting, MADE_BY[posting.kind]).ledger_id)
 
 
 def made_by(posting: Posting, kind: str) -> Posting:
@@ -161,6 +204,20 @@ def payment_of(posting: Posting) -> Payment:
     if posting.payment is None:
         raise ValueError(f"{posting} has no payment")
     return posting.payment
+
+
+def share_of(posting: Posting) -> Share:
+    """The part of a payment that it is about."""
+    if posting.share is None:
+        raise ValueError(f"{posting} has no share")
+    return posting.share
+
+
+def match_of(posting: Posting) -> CreditMatch:
+    """The credit and the invoice that it is about."""
+    if posting.match is None:
+        raise ValueError(f"{posting} has no match")
+    return posting.match
 
 
 def note_of(posting: Posting) -> CreditNote:
@@ -223,6 +280,32 @@ DESKS: tuple[Desk, ...] = (
         mixes=True,
     ),
     Desk(
+        Kind.INVOICE_PAYMENT_REMOVAL,
+        removal_order,
+        "remove_payments",
+        "find_removed_payments",
+        needs=(made_as(Kind.INVOICE_PAYMENT),),
+        is_single=True,
+    ),
+    Desk(
+        Kind.INVOICE_PAYMENT,
+        invoice_payment_order,
+        "create_payments",
+        "find_payments",
+        needs=(
+            Q(share__invoice__organisation_id=F("company__organisation_id")),
+            unless(Kind.INVOICE_PAYMENT_REMOVAL, of="share"),
+        ),
+    ),
+    Desk(
+        Kind.ALLOCATION_REMOVAL,
+        allocation_order,
+        "remove_allocations",
+        "find_removed_allocations",
+        needs=(made_as(Kind.ALLOCATION),),
+        is_single=True,
+    ),
+    Desk(
         Kind.REFUND_REMOVAL,
         removal_order,
         "remove_payments",
@@ -238,11 +321,23 @@ DESKS: tuple[Desk, ...] = (
         needs=(note_is("approved", "applied"),),
     ),
     Desk(
+        Kind.ALLOCATION,
+        allocation_order,
+        "allocate_credits",
+        "find_allocations",
+        needs=(
+            note_is("approved"),
+            Q(match__invoice__organisation_id=F("company__organisation_id")),
+            unless(Kind.ALLOCATION_REMOVAL, of="match"),
+        ),
+        is_single=True,
+    ),
+    Desk(
         Kind.VOID,
         note_order,
         "void_notes",
         "find_voided_notes",
-        needs=(note_is("approved", "applied", "voided"),),
+        needs=(note_is("approved", "applied", "voided"), unless(Kind.ALLOCATION_REMOVAL, of="attempt")),
         becomes="voided",
     ),
 )

@@ -40,7 +40,7 @@ log = structlog.get_logger(__name__)
 
 LEASE = timedelta(seconds=120)
 LANE: Lane = "company"  # nobody stands and waits for it, but it goes before what the service does for itself
-READ_ALONG = ("company", "payment__merchant", "attempt__credit_note", "refund")
+READ_ALONG = ("company", "payment__merchant", "attempt__credit_note", "refund", "share__invoice", "match__invoice")
 
 
 def drain_postings(merchant: Merchant, *, now: datetime) -> None:

@@ -29,7 +29,8 @@ def record_facts(merchant: Merchant, found: Iterable[NoteFacts], *, asked_at: da
     for note in notes.order_by("pk"):
         fact = by_number[note.number]
         is_newer = note.read_at is None or note.read_at <= asked_at
-        if is_newer and note.ledger_id == fact.id and fact.total == note.money:
+        is_meant = fact.total == note.money or fact.status == "voided"  # some books empty what they void
+        if is_newer and note.ledger_id == fact.id and is_meant:
             write_fact(note, fact, now=now)
 
 
@@ -42,10 +43,10 @@ def write_fact(note: CreditNote, fact: NoteFacts, *, now: datetime) -> None:
             note.advance(state, now=now, by="ledger", reason="seen in the books")
 
 
-def record_gone(merchant: Merchant, ledger_ids: Iterable[str], *, now: datetime) -> None:
-    """Somebody deleted these in the books. A step of an open transaction."""
+def record_gone(merchant: Merchant, ledger_ids: Iterable[str], *, apart_from: Iterable[str], now: datetime) -> None:
+    """Somebody deleted these in the books, but not those of the numbers `apart_from`. A step of an open transaction."""
     notes = CreditNote.objects.select_for_update(of=("self",)).filter(merchant=merchant, ledger_id__in=ledger_ids)
-    for note in notes.order_by("pk"):
+    for note in notes.exclude(number__in=apart_from).order_by("pk"):
         if note.may_become("voided"):
             note.advance("voided", now=now, by="ledger", reason="deleted in the books", remaining=0, read_at=now)
 

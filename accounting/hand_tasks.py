@@ -6,11 +6,11 @@ from datetime import datetime, timedelta
 from django.db import models, transaction
 from django.urls import reverse
 
-from accounting.desks import payment_of
+from accounting.desks import match_of, note_of, payment_of, share_of
 from accounting.ledgers import guide_for
 from accounting.ledgers.guides import Guide
 from accounting.ledgers.words import Allocated, NoteFacts
-from accounting.models import HandTask, Posting
+from accounting.models import HandTask, Posting, Share
 from merchants.models import EventNotification, Merchant
 from merchants.services import notify_merchant
 from wisepay import outbox
@@ -18,6 +18,7 @@ from wisepay.models import User
 
 Kind = Posting.Kind
 Words = tuple[str, list[str]]
+REMOVALS = (Kind.PAYMENT_REMOVAL, Kind.REFUND_REMOVAL, Kind.INVOICE_PAYMENT_REMOVAL)
 LOOK_EVERY = timedelta(minutes=15)  # a look is one call of a budget that payments need too
 AFTERWARDS = "Nothing else is needed: it is looked at again within a quarter of an hour, and then goes on by itself."
 BY_HAND = "If you book it by hand instead, press Done here afterwards, so that it is not booked twice."
@@ -71,6 +72,8 @@ def finish_by_hand(task: HandTask, *, by: User, now: datetime) -> bool:
             return False
         if posting.state in ("rejected", "pending"):
             posting.advance("cancelled", now=now, by=by.email, reason="done by hand", error="")
+        if posting.kind == Kind.INVOICE_PAYMENT:
+            Share.objects.filter(pk=share_of(posting).pk).update(outcome=Share.Outcome.BY_HAND)
     return True
 
 
@@ -94,8 +97,12 @@ def release(task: HandTask, facts: NoteFacts | None, *, now: datetime) -> bool:
 
 def needs_hand(posting: Posting, facts: NoteFacts | None, *, refusal: str = "") -> bool:
     """Whether only a person can clear what the books refused; everything else is retried as it is."""
-    if posting.kind in (Kind.PAYMENT_REMOVAL, Kind.REFUND_REMOVAL):
+    if posting.kind in (Kind.ALLOCATION, Kind.ALLOCATION_REMOVAL):
+        return True
+    if posting.kind in REMOVALS:
         return "reconciled" in refusal.lower()
+    if posting.kind == Kind.INVOICE_PAYMENT:
+        return bool(refusal) or not takes(posting)
     if posting.kind == Kind.APPROVAL:
         return facts is None or facts.status in ("removed", "voided")
     if facts is None or facts.status in ("removed", "voided"):
@@ -103,6 +110,12 @@ def needs_hand(posting: Posting, facts: NoteFacts | None, *, refusal: str = "") 
     if posting.kind == Kind.REFUND:
         return facts.status != "draft" and facts.remaining < posting.money
     return posting.kind == Kind.VOID and not facts.is_untouched
+
+
+def takes(posting: Posting) -> bool:
+    """Whether an invoice takes its payment, as it was last read."""
+    invoice = share_of(posting).invoice
+    return invoice.is_payable and invoice.due >= (posting.amount or 0)
 
 
 # ---- the steps, in the accounting package's own words -----------------------------------------------
@@ -151,6 +164,28 @@ def payment_removal_words(posting: Posting, _: NoteFacts | None, guide: Guide) -
     ]
 
 
+def invoice_payment_words(posting: Posting, _: NoteFacts | None, guide: Guide) -> Words:
+    """The invoice does not take the money: somebody paid, voided or changed it meanwhile."""
+    invoice = share_of(posting).invoice
+    return f"Decide about {posting.money} that {posting.company} paid for invoice {invoice}", [
+        f"{posting.money} was paid, but Xero did not put it to invoice {invoice}: {posting.error or 'no reason given'}",
+        "Under Unprocessed Payments put it to another invoice of this payer, or leave it as credit.",
+        f"Or make invoice {invoice} payable again in Xero, and press Retry there.",
+        f"By hand: record the payment in Xero on the clearing account, reference {posting.number}. {BY_HAND}",
+    ]
+
+
+def invoice_payment_removal_words(posting: Posting, _: NoteFacts | None, guide: Guide) -> Words:
+    """A reconciled payment cannot be deleted, and one that a person booked is for that person."""
+    invoice = share_of(posting).invoice
+    return f"Take the payment of {posting.money} off invoice {invoice}", [
+        f"Money of payment {posting.number} went back to {posting.company}. In Xero open invoice {invoice}.",
+        f"Open its payment of {posting.money} and choose Options, then Unreconcile if it is reconciled.",
+        "Choose Options again, then Remove & Redo, and record again what was not given back, if anything.",
+        BY_HAND,
+    ]
+
+
 def refund_removal_words(posting: Posting, _: NoteFacts | None, guide: Guide) -> Words:
     """A reconciled refund cannot be deleted."""
     return f"Take back the refund {posting.number}", [
@@ -171,11 +206,39 @@ def approval_words(posting: Posting, _: NoteFacts | None, guide: Guide) -> Words
     ]
 
 
+def allocation_words(posting: Posting, _: NoteFacts | None, guide: Guide) -> Words:
+    """The invoice or the credit does not take part: closed, changed, of another contact, or its month is locked."""
+    note, invoice = note_of(posting), match_of(posting).invoice
+    return f"Apply credit {note} to invoice {invoice}", [
+        f"Xero did not put {posting.money} of credit {note} to invoice {invoice}: {posting.error or 'no reason given'}",
+        f"See in Xero that invoice {invoice} is approved and not paid, is made out to {posting.company}, "
+        "and that its month is not locked. Then press Retry.",
+        f"By hand: open credit note {note} in Xero, choose Allocate credit, and enter {posting.money} at invoice "
+        f"{invoice}. That is noticed by itself.",
+        "If the credit does not belong there, choose Dismiss under Credits to apply.",
+    ]
+
+
+def allocation_removal_words(posting: Posting, _: NoteFacts | None, guide: Guide) -> Words:
+    """What was applied in a month that is locked since stays until a person opens it."""
+    note, invoice = note_of(posting), match_of(posting).invoice
+    return f"Take credit {note} off invoice {invoice}", [
+        f"Xero did not take {posting.money} of credit {note} off invoice {invoice}: "
+        f"{posting.error or 'no reason given'}",
+        f"In Xero open credit note {note}, and next to its allocation to invoice {invoice} click the cross.",
+        "That is noticed by itself. If a lock date stands in the way, move it first, and press Retry.",
+    ]
+
+
 EXPLAINED: dict[str, Callable[[Posting, NoteFacts | None, Guide], Words]] = {
     Kind.VOID: void_words,
     Kind.REFUND: refund_words,
     Kind.PAYMENT_REMOVAL: payment_removal_words,
     Kind.REFUND_REMOVAL: refund_removal_words,
     Kind.APPROVAL: approval_words,
+    Kind.INVOICE_PAYMENT: invoice_payment_words,
+    Kind.INVOICE_PAYMENT_REMOVAL: invoice_payment_removal_words,
+    Kind.ALLOCATION: allocation_words,
+    Kind.ALLOCATION_REMOVAL: allocation_removal_words,
 }
 ABOUT_NOTES = frozenset({Kind.VOID, Kind.REFUND, Kind.APPROVAL, Kind.REMOVAL})

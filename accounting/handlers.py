@@ -2,13 +2,20 @@
 
 from datetime import datetime
 
-from accounting import lists, promises
+import accounting.autopay.handlers
+import accounting.crediting_handlers  # noqa: F401 (they register themselves)
+from accounting import lists, promises, share_promises
 from accounting.downloads import run_download as read_latest
 from accounting.drain import drain_postings as drain
 from accounting.facts import look_at_tasks as look
 from accounting.hand_tasks import LOOK_EVERY
+from accounting.mirror_orders import follow_company as move_documents
+from accounting.mirror_orders import read_mirror as read_due
+from accounting.mirror_orders import read_news
 from accounting.models import Download
+from accounting.reconciliation.reading import read_ledger_payments as read_back
 from merchants.models import Merchant
+from payers.models import PayerCompany
 from payments.models import Attempt, Payment, Refund
 from wisepay.outbox import Retry, handler
 
@@ -26,14 +33,18 @@ def refund_of(refund_id: int) -> Refund:
 
 @handler("accounting.post_debit")
 def post_debit(*, attempt_id: int, now: datetime, **_: object) -> None:
-    """Promise the draft of a bank debit that was submitted."""
-    promises.post_debit(attempt_of(attempt_id), now=now)
+    """Promise the draft of a quote's bank debit that was submitted."""
+    attempt = attempt_of(attempt_id)
+    if not share_promises.has_shares(attempt.payment):
+        promises.post_debit(attempt, now=now)
 
 
 @handler("accounting.post_payment")
 def post_payment(*, payment_id: int, now: datetime, **_: object) -> None:
     """Promise a paid payment's documents."""
-    promises.post_payment(Payment.objects.select_related("merchant", "company").get(pk=payment_id), now=now)
+    payment = Payment.objects.select_related("merchant", "company").get(pk=payment_id)
+    orders = share_promises if share_promises.has_shares(payment) else promises
+    orders.post_payment(payment, now=now)
 
 
 @handler("accounting.drop_debit")
@@ -45,19 +56,26 @@ def drop_debit(*, attempt_id: int, now: datetime, **_: object) -> None:
 @handler("accounting.reverse_payment")
 def reverse_payment(*, attempt_id: int, now: datetime, **_: object) -> None:
     """Take a reversed attempt's documents back."""
-    promises.reverse_payment(attempt_of(attempt_id), now=now)
+    attempt = attempt_of(attempt_id)
+    orders = share_promises if share_promises.has_shares(attempt.payment) else promises
+    orders.reverse_payment(attempt, now=now)
 
 
 @handler("accounting.post_refund")
 def post_refund(*, refund_id: int, now: datetime, **_: object) -> None:
-    """Promise that the credit becomes smaller by a refund."""
-    promises.post_refund(refund_of(refund_id), now=now)
+    """Promise that the credit, or the payments of the invoices, become smaller by a refund."""
+    refund = refund_of(refund_id)
+    orders = share_promises if share_promises.has_shares(refund.attempt.payment) else promises
+    orders.post_refund(refund, now=now)
 
 
 @handler("accounting.undo_refund")
 def undo_refund(*, refund_id: int, now: datetime, **_: object) -> None:
     """Take a refund that failed after all back."""
-    promises.undo_refund(refund_of(refund_id), now=now)
+    refund = refund_of(refund_id)
+    promises.undo_refund(refund, now=now)
+    if share_promises.has_shares(refund.attempt.payment):
+        share_promises.post_refund(refund, now=now)
 
 
 @handler("accounting.drain_postings")
@@ -75,8 +93,32 @@ def look_at_tasks(*, merchant_id: int, now: datetime, **_: object) -> None:
 
 @handler("accounting.run_download")
 def run_download(*, download_id: int, now: datetime, **_: object) -> None:
-    """Read the latest contacts and credit notes."""
+    """Read the latest of the books, because a person wants it."""
     read_latest(Download.objects.select_related("merchant").get(pk=download_id), now=now)
+
+
+@handler("accounting.read_mirror")
+def read_mirror(*, merchant_id: int, now: datetime, **_: object) -> None:
+    """Look at what of a merchant's books is due."""
+    read_due(Merchant.objects.get(pk=merchant_id), now=now)
+
+
+@handler("accounting.read_heard")
+def read_heard(*, merchant_id: int, now: datetime, **_: object) -> None:
+    """Read again what a merchant's books said changed."""
+    read_news(Merchant.objects.get(pk=merchant_id), now=now)
+
+
+@handler("accounting.follow_company")
+def follow_company(*, company_id: int, now: datetime, **_: object) -> None:
+    """Give a company the documents of the contact that it is."""
+    move_documents(PayerCompany.objects.select_related("merchant").get(pk=company_id), now=now)
+
+
+@handler("accounting.read_ledger_payments")
+def read_ledger_payments(*, merchant_id: int, now: datetime, **_: object) -> None:
+    """Read the payments of a merchant's books back."""
+    read_back(Merchant.objects.get(pk=merchant_id), now=now)
 
 
 @handler("accounting.import_lists")

@@ -41,8 +41,9 @@ def at_the_books(merchant: Merchant, work: Callable[[Merchant, Ledger, datetime]
 
 
 def read(merchant: Merchant, ledger: Ledger, now: datetime) -> None:
-    """Read and keep the lists."""
+    """Read and keep the lists, and what of the books' own settings has to change."""
     accounts, codes, items = ledger.read_accounts(), ledger.read_tax_codes(), ledger.read_items()
+    warning = ledger.read_warning()
     of = {"merchant": merchant, "read_at": now}
     replace_lists(
         merchant,
@@ -60,6 +61,7 @@ def read(merchant: Merchant, ledger: Ledger, now: datetime) -> None:
         ],
         tax_codes=[LedgerTaxCode(code=c.code, name=c.name[:120], rate=c.rate, **of) for c in codes],
         items=[LedgerItem(code=i.code, name=i.name[:120], account=i.account, **of) for i in items],
+        warning=warning,
     )
 
 

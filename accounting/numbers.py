@@ -1,12 +1,14 @@
 """The permanent numbers of our documents, made from references; the books refuse a second document of a number.
 
 The shortest field that one of the ledgers has for them holds 21 characters: a prefix of at most six, twelve of the
-reference (60 random bits), and "-2" to "-99".
+reference (60 random bits), and "-2" to "-99"; a part of a payment for several invoices is "/1" to "/99" of it.
 """
 
+from accounting.models import CreditMatch, Share
 from payments.models import Payment, Refund
 
 STEM = 12
+PF_INVOICE = r"^PF-[0-9A-Z]{12}([0-9A-Z]{8})?$"  # the longer ones were made before there was a second ledger
 
 
 def invoice_number(payment: Payment) -> str:
@@ -24,12 +26,22 @@ def note_number(payment: Payment, *, nth: int) -> str:
     return _numbered(f"PF_CR-{_stem(payment)}", nth)
 
 
+def share_number(share: Share, *, place: int, nth: int) -> str:
+    """Of the `nth` time that a payment's part is put to its invoice; `place` counts the parts of the payment."""
+    return _numbered(f"{invoice_number(share.payment)}/{place}", nth)
+
+
 def refund_number(refund: Refund) -> str:
     """Of money that went back."""
     return f"PF_RF-{_stem(refund)}"
 
 
-def _stem(row: Payment | Refund) -> str:
+def allocation_number(match: CreditMatch, *, nth: int) -> str:
+    """Of the `nth` time that a credit is put to its invoice."""
+    return _numbered(f"PF_AL-{_stem(match)}", nth)
+
+
+def _stem(row: Payment | Refund | CreditMatch) -> str:
     return row.reference[:STEM].upper()
 
 

@@ -4,7 +4,8 @@ from datetime import datetime
 
 from django.urls import reverse
 
-from accounting.desks import DESK_OF
+from accounting.crediting_steps import hear_again, record_allocation, record_removal, wake_matching, withdraw
+from accounting.desks import DESK_OF, match_of
 from accounting.hand_tasks import close_task, needs_hand, open_task
 from accounting.ledgers.words import NoteFacts
 from accounting.models import CreditNote, Posting
@@ -21,7 +22,11 @@ UNDONE_BY = {
     Kind.APPROVAL: Kind.VOID,
     Kind.PAYMENT: Kind.PAYMENT_REMOVAL,
     Kind.REFUND: Kind.REFUND_REMOVAL,
+    Kind.INVOICE_PAYMENT: Kind.INVOICE_PAYMENT_REMOVAL,
+    Kind.ALLOCATION: Kind.ALLOCATION_REMOVAL,
 }
+TAKES = (Kind.REFUND, Kind.ALLOCATION)
+ALLOCATIONS = (Kind.ALLOCATION, Kind.ALLOCATION_REMOVAL)
 
 
 def record_posted(posting: Posting, *, ledger_id: str, connection: Connection, now: datetime) -> None:
@@ -33,8 +38,13 @@ def record_posted(posting: Posting, *, ledger_id: str, connection: Connection, n
         link_contact(posting.company, organisation_id=connection.organisation_id, contact_id=ledger_id)
     elif posting.kind in (Kind.REFUND, Kind.REFUND_REMOVAL):
         use_credit(posting, now=now)
+    elif posting.kind in ALLOCATIONS:
+        use_credit(posting, now=now)
+        record = record_allocation if posting.kind == Kind.ALLOCATION else record_removal
+        record(posting, match_of(posting), now=now)
     elif becomes := DESK_OF[posting.kind].becomes:
         move_note(posting, becomes, ledger_id=ledger_id, by=connection.provider, now=now)
+        wake_matching(posting.company_id, now=now)
 
 
 def move_note(posting: Posting, state: str, *, ledger_id: str, by: str, now: datetime) -> None:
@@ -48,16 +58,17 @@ def move_note(posting: Posting, state: str, *, ledger_id: str, by: str, now: dat
 
 
 def use_credit(posting: Posting, *, now: datetime) -> None:
-    """A refund takes of the credit, its removal gives back; a credit of which nothing is left is applied."""
+    """Refunds and allocations take of the credit, their removals give back; with nothing left it is applied."""
     note = held_note(posting)
     change = posting.amount or 0
     before = note.amount if note.remaining is None else note.remaining
-    left = before - change if posting.kind == Kind.REFUND else before + change
+    left = before - change if posting.kind in TAKES else before + change
     left = min(max(left, 0), note.amount)
     CreditNote.objects.filter(pk=note.pk).update(remaining=left, read_at=now)
     state = "approved" if left else "applied"
     if note.may_become(state):
         note.advance(state, now=now, by="books", reason=posting.number)
+    wake_matching(posting.company_id, now=now)
 
 
 def held_note(posting: Posting) -> CreditNote:
@@ -76,6 +87,8 @@ def record_refused(posting: Posting, *, refusal: str, facts: NoteFacts | None, n
     posting.move_to("rejected", now=now, by="ledger", reason=refusal, error=refusal[:500])
     if forgo_unwanted(posting, now=now) or void_instead(posting, facts, now=now):
         return
+    if posting.kind in ALLOCATIONS:
+        hear_again(match_of(posting), now=now)
     if DESK_OF[posting.kind].makes_note and (note := held_note(posting)).may_become("rejected"):
         note.advance("rejected", now=now, by="ledger", reason=refusal)
     if needs_hand(posting, facts, refusal=refusal):
@@ -100,7 +113,8 @@ def tell_refusal(posting: Posting, *, refusal: str, now: datetime) -> None:
 def forgo_unwanted(posting: Posting, *, now: datetime) -> bool:
     """Forget a posting that is not in the books and that a later one would undo, together with that one."""
     kind = UNDONE_BY.get(Kind(posting.kind))
-    rows = Posting.objects.filter(attempt=posting.attempt, refund=posting.refund, kind=kind, state__in=UNHEARD)
+    of = {name: getattr(posting, name) for name in ("attempt", "refund", "share", "match", "number")}
+    rows = Posting.objects.filter(**of, kind=kind, state__in=UNHEARD)
     undoing = rows.select_related("attempt__payment__merchant", "attempt__payment__company").first()
     if kind is None or undoing is None or undoing.attempt is None:
         return False
@@ -110,6 +124,8 @@ def forgo_unwanted(posting: Posting, *, now: datetime) -> bool:
         held_note(posting).advance("removed", now=now, by="books", reason="not wanted any more")
     elif posting.kind == Kind.APPROVAL:
         promise(Kind.REMOVAL, posting.number, undoing.attempt, now=now, on=now)
+    elif posting.kind == Kind.ALLOCATION:
+        withdraw(match_of(posting), now=now, reason="not wanted any more")
     return True
 
 

@@ -10,7 +10,7 @@ from django.db import transaction
 
 from accounting.hand_tasks import close_task
 from accounting.ledgers import has_drafts
-from accounting.models import CreditNote, Posting
+from accounting.models import CreditMatch, CreditNote, Posting, Share
 from accounting.numbers import invoice_number, note_number, payment_number, refund_number
 from accounting.services import arm_drain
 from merchants.models import Merchant
@@ -82,6 +82,7 @@ def post_refund(refund: Refund, *, now: datetime) -> None:
         note = CreditNote.objects.filter(attempt=attempt).first()
         if note is None or note.state in ("removed", "voided"):
             return
+        unmake_matches(attempt, now=now, reason="money went back")
         if Kind.REFUND not in papers(refund=current):
             promise(Kind.REFUND, refund_number(current), attempt, now=now, on=current.created_at, refund=current)
         arm_drain(payment.merchant, now=now)
@@ -140,9 +141,21 @@ def papers(**of: Attempt | Refund | Payment) -> Papers:
 
 
 def promise(
-    kind: str, number: str, attempt: Attempt, *, now: datetime, on: datetime, refund: Refund | None = None
+    kind: str,
+    number: str,
+    attempt: Attempt,
+    *,
+    now: datetime,
+    on: datetime,
+    refund: Refund | None = None,
+    share: Share | None = None,
+    match: CreditMatch | None = None,
+    amount: int | None = None,
 ) -> Posting:
-    """The posting of that kind and number, made on first sight with the amount and the merchant's day."""
+    """The posting of that kind and number, made on first sight with the amount and the merchant's day.
+
+    The amount is the refund's or the attempt's if none is given.
+    """
     payment = attempt.payment
     posting, _ = Posting.objects.get_or_create(
         merchant=payment.merchant,
@@ -153,7 +166,9 @@ def promise(
             "payment": payment,
             "attempt": attempt,
             "refund": refund,
-            "amount": refund.amount if refund else attempt.amount,
+            "share": share,
+            "match": match,
+            "amount": amount or (refund.amount if refund else attempt.amount),
             "on": on.astimezone(payment.merchant.zone).date(),
             "state": "pending",
             "state_at": now,
@@ -162,15 +177,15 @@ def promise(
     return posting
 
 
-def promise_note(payment: Payment, attempt: Attempt, *, now: datetime) -> CreditNote:
-    """The attempt's credit note, with the payment's next number."""
+def promise_note(payment: Payment, attempt: Attempt, *, now: datetime, amount: int | None = None) -> CreditNote:
+    """The attempt's credit note, with the payment's next number; over the whole attempt if no amount is given."""
     note, _ = CreditNote.objects.get_or_create(
         attempt=attempt,
         defaults={
             "merchant": payment.merchant,
             "payment": payment,
             "number": note_number(payment, nth=payment.credit_notes.count() + 1),
-            "amount": attempt.amount,
+            "amount": amount or attempt.amount,
             "currency": payment.currency,
             "state": "pending",
             "state_at": now,
@@ -229,6 +244,7 @@ def unmake_note(attempt: Attempt, *, now: datetime) -> None:
     if note is None or Kind.VOID in mine or Kind.REMOVAL in mine:
         return
     reason = f"the attempt {attempt.state}"
+    unmake_matches(attempt, now=now, reason=reason, takes_off=True)
     for kind in (Kind.APPROVAL, Kind.CREDIT_NOTE, Kind.DRAFT_NOTE):
         made = mine.get(kind)
         if made is not None and made.state in HEARD:
@@ -240,6 +256,36 @@ def unmake_note(attempt: Attempt, *, now: datetime) -> None:
     note.move_to("removed", now=now, by=BY, reason=reason)
     for refund in Posting.objects.filter(attempt=attempt, kind=Kind.REFUND, state__in=UNHEARD).order_by("pk"):
         cancel(refund, now=now, reason=reason)
+
+
+def unmake_matches(attempt: Attempt, *, now: datetime, reason: str, takes_off: bool = False) -> None:
+    """Put the attempt's credit to no invoice that nobody heard of yet; `takes_off`: nor to those that have it."""
+    matches = CreditMatch.objects.filter(note__attempt=attempt, state__in=("proposed", "wanted", "applied"))
+    for match in matches.order_by("pk"):
+        made = standing_allocation(match)
+        if made is not None and made.state in HEARD:
+            if takes_off:
+                take_off(match, made, attempt, now=now, by=BY)
+        elif match.state != "applied":
+            if made is not None:
+                cancel(made, now=now, reason=reason)
+            match.move_to("withdrawn", now=now, by=BY, reason=reason)
+
+
+def standing_allocation(match: CreditMatch) -> Posting | None:
+    """The match's allocation that nobody cancelled or took off, locked; one that a person made is none of ours."""
+    mine = Posting.objects.select_for_update(of=("self",)).filter(match=match).exclude(state="cancelled")
+    rows = list(mine.order_by("-pk"))
+    removed = {posting.number for posting in rows if posting.kind == Kind.ALLOCATION_REMOVAL}
+    return next((p for p in rows if p.kind == Kind.ALLOCATION and p.number not in removed), None)
+
+
+def take_off(match: CreditMatch, made: Posting, attempt: Attempt, *, now: datetime, by: str) -> None:
+    """Promise that the credit comes off the invoice; whether it ever got there is found out on the way."""
+    amount = made.amount
+    promise(Kind.ALLOCATION_REMOVAL, made.number, attempt, now=now, on=now, match=match, amount=amount)
+    if match.state == "applied":
+        match.move_to("undoing", now=now, by=by)
 
 
 def unmake_payment(payment: Payment, attempt: Attempt, *, now: datetime) -> None:

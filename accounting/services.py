@@ -117,9 +117,11 @@ def import_lists(
     accounts: list[LedgerAccount],
     tax_codes: list[LedgerTaxCode],
     items: list[LedgerItem],
+    warning: str,
 ) -> None:
-    """Replace what was read before of the chart of accounts, the tax codes and the items."""
+    """Replace what was read before of the chart of accounts, the tax codes, the items and the books' own settings."""
     with transaction.atomic(durable=True):
+        AccountingSettings.objects.update_or_create(merchant=merchant, defaults={"warning": warning[:400]})
         LedgerAccount.objects.filter(merchant=merchant).delete()
         LedgerTaxCode.objects.filter(merchant=merchant).delete()
         LedgerItem.objects.filter(merchant=merchant).delete()

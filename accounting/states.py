@@ -15,3 +15,24 @@ CREDIT_NOTE_TRANSITIONS = {
 }
 TASK_TRANSITIONS = {"open": frozenset({"done"})}
 DOWNLOAD_TRANSITIONS = {"running": frozenset({"finished", "failed"})}
+MATCH_TRANSITIONS = {
+    "proposed": frozenset({"wanted", "dismissed", "withdrawn", "applied"}),
+    "wanted": frozenset({"applied", "proposed", "dismissed", "withdrawn"}),
+    "applied": frozenset({"undoing", "undone"}),
+    "undoing": frozenset({"undone", "applied"}),
+    "undone": frozenset({"wanted", "dismissed", "applied"}),
+    "dismissed": frozenset({"wanted", "applied"}),
+    "withdrawn": frozenset({"proposed", "wanted", "applied"}),
+}
+SYNC_TRANSITIONS = {"running": frozenset({"finished", "failed"})}
+MAPPING_TRANSITIONS = {
+    "proposed": frozenset({"active", "ended"}),
+    "active": frozenset({"ended"}),
+}
+SCHEDULED_TRANSITIONS = {
+    "scheduled": frozenset({"pending", "held", "cancelled"}),
+    "held": frozenset({"scheduled", "cancelled"}),
+    "pending": frozenset({"settled", "failed", "scheduled"}),
+    "settled": frozenset({"failed"}),
+    "failed": frozenset({"scheduled"}),
+}

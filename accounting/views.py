@@ -9,10 +9,11 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from accounting.downloads import last_finished, latest_download, request_download
+from accounting.downloads import latest_download, request_download
 from accounting.downloads import suggest_contacts as find_contacts
 from accounting.forms import AccountsForm
 from accounting.hand_tasks import finish_by_hand, open_tasks
+from accounting.mirror_page import known_until
 from accounting.models import AccountingSettings, CreditNote, HandTask, Posting
 from accounting.services import (
     debits_before_books,
@@ -43,8 +44,14 @@ def edit_accounts(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
         messages.success(request, "Accounts saved.")
         return redirect("accounting:accounts", merchant.reference)
     connection = Connection.objects.filter(merchant=merchant, tier=Tier.WISE_PAY).first()
-    context = {"merchant": merchant, "form": form, "connection": connection}
+    context = {"merchant": merchant, "form": form, "connection": connection, "warning": warning_of(merchant)}
     return render(request, "accounting/accounts.html", context, status=422 if form.errors else 200)
+
+
+def warning_of(merchant: Merchant) -> str:
+    """What in the books' own settings has to change, as last read."""
+    found = AccountingSettings.objects.filter(merchant=merchant).first()
+    return found.warning if found else ""
 
 
 @require_POST
@@ -94,6 +101,7 @@ def payment_postings(request: MerchantRequest, merchant: Merchant, reference: st
         "payment": payment,
         "rows": rows,
         "notes": CreditNote.objects.filter(payment=payment).order_by("pk"),
+        "shares": payment.shares.select_related("invoice", "payment", "confirmed_by").order_by("pk"),
         "tasks": open_tasks(merchant).filter(payment=payment),
         "reason": "" if is_settled else why_waiting(merchant, now=timezone.now()),
         "is_settled": is_settled,
@@ -123,7 +131,7 @@ def download(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
         if not request.headers.get("HX-Request"):
             return redirect("accounting:download", merchant.reference)
     latest = latest_download(merchant)
-    context = {"merchant": merchant, "latest": latest, "finished": last_finished(merchant)}
+    context = {"merchant": merchant, "latest": latest, "as_of": known_until([merchant]).get(merchant.pk)}
     return render(request, "accounting/download.html", context)
 
 
@@ -138,7 +146,8 @@ def payer_download(request: PayerRequest) -> HttpResponse:
         if not request.headers.get("HX-Request"):
             return redirect("accounting:payer_download")
     latest = {m.pk: latest_download(m) for m in merchants}
-    rows = [{"merchant": m, "latest": latest[m.pk], "finished": last_finished(m)} for m in merchants]
+    known = known_until(merchants)
+    rows = [{"merchant": m, "latest": latest[m.pk], "as_of": known.get(m.pk)} for m in merchants]
     is_running = any(found is not None and found.state == "running" for found in latest.values())
     return render(request, "accounting/payer_download.html", {"rows": rows, "is_running": is_running})
 

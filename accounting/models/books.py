@@ -1,4 +1,4 @@
-"""Tables of the accounting floor."""
+"""The documents that payments leave in the books, what they are made with, and what was read of contacts."""
 
 from datetime import datetime, timedelta
 
@@ -24,6 +24,7 @@ class AccountingSettings(models.Model):
     tax_code = models.CharField(max_length=60, blank=True)
     item = models.CharField(max_length=60, blank=True, help_text="What our lines sell, in books that need it.")
     organisation_id = models.CharField(max_length=60, blank=True, help_text="Whose accounts these are.")
+    warning = models.CharField(max_length=400, blank=True, help_text="What in the books' own settings has to change.")
 
     def __str__(self) -> str:
         return f"Accounts of {self.merchant}"
@@ -160,18 +161,24 @@ class Posting(Stateful):
         REFUND = "refund", "Refund of the PF_CR credit"
         REFUND_REMOVAL = "refund_removal", "Refund of the PF_CR credit, removal"
         VOID = "void", "PF_CR credit note, void"
+        INVOICE_PAYMENT = "invoice_payment", "Payment of an invoice"
+        INVOICE_PAYMENT_REMOVAL = "invoice_payment_removal", "Payment of an invoice, removal"
+        ALLOCATION = "allocation", "PF_CR credit, applied to an invoice"
+        ALLOCATION_REMOVAL = "allocation_removal", "PF_CR credit, taken off an invoice"
 
     OVER = ("posted", "cancelled")
     TRANSITIONS = POSTING_TRANSITIONS
 
     merchant = models.ForeignKey(Merchant, on_delete=models.PROTECT, related_name="postings")
-    kind = models.CharField(max_length=20, choices=Kind)
+    kind = models.CharField(max_length=30, choices=Kind)
     number = models.CharField(max_length=60)
     organisation_id = models.CharField(max_length=60, blank=True, help_text="For contacts: in which organisation.")
     company = models.ForeignKey(PayerCompany, on_delete=models.PROTECT, related_name="postings")
     payment = models.ForeignKey(Payment, on_delete=models.PROTECT, null=True, related_name="postings")
     attempt = models.ForeignKey(Attempt, on_delete=models.PROTECT, null=True, related_name="postings")
     refund = models.ForeignKey(Refund, on_delete=models.PROTECT, null=True, related_name="postings")
+    share = models.ForeignKey("accounting.Share", on_delete=models.PROTECT, null=True, related_name="postings")
+    match = models.ForeignKey("accounting.CreditMatch", on_delete=models.PROTECT, null=True, related_name="postings")
     amount = models.BigIntegerField(null=True)
     on = models.DateField(null=True)
     ledger_id = models.CharField(max_length=60, blank=True)
@@ -196,6 +203,10 @@ class Posting(Stateful):
                         "refund",
                         "refund_removal",
                         "void",
+                        "invoice_payment",
+                        "invoice_payment_removal",
+                        "allocation",
+                        "allocation_removal",
                     ]
                 ),
                 name="posting_kind",
@@ -213,6 +224,16 @@ class Posting(Stateful):
                 condition=models.Q(kind__in=["refund", "refund_removal"], refund__isnull=False)
                 | ~models.Q(kind__in=["refund", "refund_removal"]) & models.Q(refund=None),
                 name="refunds_have_refund",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(kind__in=["invoice_payment", "invoice_payment_removal"], share__isnull=False)
+                | ~models.Q(kind__in=["invoice_payment", "invoice_payment_removal"]) & models.Q(share=None),
+                name="invoice_payments_have_share",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(kind__in=["allocation", "allocation_removal"], match__isnull=False)
+                | ~models.Q(kind__in=["allocation", "allocation_removal"]) & models.Q(match=None),
+                name="allocations_have_match",
             ),
             models.UniqueConstraint(
                 fields=["merchant", "kind", "number", "organisation_id"], name="one_posting_per_number"
@@ -250,7 +271,7 @@ class HandTask(Stateful):
     company = models.ForeignKey(PayerCompany, on_delete=models.PROTECT, related_name="hand_tasks")
     payment = models.ForeignKey(Payment, on_delete=models.PROTECT, related_name="hand_tasks")
     posting = models.ForeignKey(Posting, on_delete=models.PROTECT, related_name="hand_tasks")
-    kind = models.CharField(max_length=20, choices=Posting.Kind, help_text="The posting that cannot go on.")
+    kind = models.CharField(max_length=30, choices=Posting.Kind, help_text="The posting that cannot go on.")
     title = models.CharField(max_length=160)
     steps = models.JSONField(default=list, help_text="Sentences, in order.")
     done_by = models.ForeignKey(
@@ -281,6 +302,7 @@ class LedgerContact(models.Model):
     folded_name = models.CharField(max_length=255)
     email = models.CharField(max_length=255, blank=True)
     is_active = models.BooleanField()
+    changed_at = models.DateTimeField(null=True, help_text="When it last changed, as the books say.")
     read_at = models.DateTimeField()
 
     class Meta:
@@ -296,11 +318,15 @@ class LedgerContact(models.Model):
 
 
 class Download(Stateful):
-    """One reading of the latest contacts and credit notes, with its progress. `error` is in words for a person."""
+    """A person's wish for the latest of the books, with its progress. `error` is in words for a person.
+
+    The steps are the kinds of the mirror; the counts are of documents that were new or different.
+    """
 
     class Step(models.TextChoices):
         CONTACTS = "contacts", "Contacts"
-        CREDIT_NOTES = "credit_notes", "Credit notes"
+        INVOICES = "invoices", "Invoices"
+        CREDITS = "credits", "Credit notes"
 
     TRANSITIONS = DOWNLOAD_TRANSITIONS
     STALE = timedelta(minutes=15)
@@ -311,6 +337,7 @@ class Download(Stateful):
     pages_done = models.PositiveIntegerField(default=0, help_text="Of this step.")
     pages = models.PositiveIntegerField(null=True, help_text="Of this step, once the first page was read.")
     contacts = models.PositiveIntegerField(default=0)
+    invoices = models.PositiveIntegerField(default=0)
     credit_notes = models.PositiveIntegerField(default=0)
     error = models.CharField(max_length=300, blank=True)
     requested_by = models.ForeignKey(User, on_delete=models.SET_NULL, null=True, related_name="+")

@@ -1,0 +1,264 @@
+"""Automatic payments: settings, billing terms, mappings, and what is scheduled."""
+
+from datetime import datetime
+
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Lower
+from django.utils import timezone
+
+from accounting.models.mirror import LedgerInvoice
+from accounting.states import MAPPING_TRANSITIONS, SCHEDULED_TRANSITIONS
+from merchants.models import Merchant
+from payers.models import PayerCompany, TermsAcceptance
+from payments.models import Payment, SavedMethod
+from wisepay.models import User
+from wisepay.money import Money
+from wisepay.references import new_reference
+from wisepay.states import Stateful, known_state
+
+LIVE_SCHEDULED = ("scheduled", "pending", "held")
+
+
+class AutoPaySettings(models.Model):
+    """How a merchant charges by itself."""
+
+    class FromQuotes(models.TextChoices):
+        NEVER = "never", "Never"
+        PROPOSE = "propose", "Propose it to me"
+        MAKE = "make", "Make it at once"
+
+    merchant = models.OneToOneField(Merchant, on_delete=models.CASCADE, related_name="autopay_settings")
+    is_enabled = models.BooleanField(default=False)
+    processing_delay_hours = models.PositiveSmallIntegerField(default=0, help_text="Before a real-time card charge.")
+    maximum_retries = models.PositiveSmallIntegerField(default=3)
+    schedules_past_due = models.BooleanField(default=False)
+    maximum_days_past_due = models.PositiveSmallIntegerField(default=30)
+    from_quotes = models.CharField(max_length=10, choices=FromQuotes, default=FromQuotes.PROPOSE)
+
+    def __str__(self) -> str:
+        return f"Automatic payments of {self.merchant}"
+
+
+class AutoPayLimit(models.Model):
+    """The least and the most that a merchant charges by itself in one currency, in its minor units."""
+
+    merchant = models.ForeignKey(Merchant, on_delete=models.CASCADE, related_name="autopay_limits")
+    currency = models.CharField(max_length=3)
+    minimum = models.BigIntegerField(null=True)
+    maximum = models.BigIntegerField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["merchant", "currency"], name="one_autopay_limit_per_currency"),
+            models.CheckConstraint(
+                condition=Q(minimum=None) | Q(maximum=None) | Q(minimum__lte=models.F("maximum")),
+                name="autopay_minimum_below_maximum",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.currency} of {self.merchant}"
+
+
+class BillingTerm(models.Model):
+    """When and with what an invoice under these terms is charged."""
+
+    class Processing(models.TextChoices):
+        SCHEDULED = "scheduled", "Scheduled"
+        REAL_TIME = "real_time", "Real time"
+
+    class Mode(models.TextChoices):
+        DUE_DATE = "due_date", "Invoice due date"
+        DAYS_AFTER = "days_after", "Number of days after invoice date"
+        DAY_OF_MONTH = "day_of_month", "Day of the month"
+
+    reference = models.CharField(max_length=20, unique=True, default=new_reference, editable=False)
+    merchant = models.ForeignKey(Merchant, on_delete=models.CASCADE, related_name="billing_terms")
+    name = models.CharField(max_length=80)
+    description = models.CharField(max_length=200, blank=True)
+    processing = models.CharField(max_length=10, choices=Processing, default=Processing.SCHEDULED)
+    mode = models.CharField(max_length=12, choices=Mode, default=Mode.DUE_DATE)
+    days = models.PositiveSmallIntegerField(default=0, help_text="Scheduling period in days, or the day of the month.")
+    keyword = models.CharField(max_length=40, blank=True, help_text="A reference that says it is under this term.")
+    takes_cards = models.BooleanField(default=True)
+    takes_debits = models.BooleanField(default=True)
+    is_active = models.BooleanField(default=True)
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["merchant", "name"], condition=Q(is_active=True), name="one_billing_term_per_name"
+            ),
+            models.UniqueConstraint(
+                "merchant",
+                Lower("keyword"),
+                condition=Q(is_active=True) & ~Q(keyword=""),
+                name="one_billing_term_per_keyword",
+            ),
+            models.CheckConstraint(
+                condition=~Q(mode="day_of_month") | Q(days__gte=1, days__lte=31), name="day_of_month_is_a_day"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class LedgerTerm(models.Model):
+    """A branding theme or a payment term of the books, and the billing term that stands for it, if one does."""
+
+    merchant = models.ForeignKey(Merchant, on_delete=models.CASCADE, related_name="ledger_terms")
+    organisation_id = models.CharField(max_length=60)
+    term_id = models.CharField(max_length=60)
+    name = models.CharField(max_length=120)
+    billing_term = models.ForeignKey(BillingTerm, on_delete=models.SET_NULL, null=True, related_name="ledger_terms")
+    read_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["merchant", "organisation_id", "term_id"], name="one_row_per_ledger_term")
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class AutoPayMapping(Stateful):
+    """A company's invoices under a billing term (None: under all of them) are charged to a saved method.
+
+    `proposed` waits for the merchant, `active` charges, `ended` does not any more.
+    """
+
+    class Origin(models.TextChoices):
+        MERCHANT = "merchant", "Merchant"
+        PAYER = "payer", "Payer"
+        QUOTE = "quote", "Quote"
+
+    TRANSITIONS = MAPPING_TRANSITIONS
+
+    reference = models.CharField(max_length=20, unique=True, default=new_reference, editable=False)
+    merchant = models.ForeignKey(Merchant, on_delete=models.CASCADE, related_name="autopay_mappings")
+    company = models.ForeignKey(PayerCompany, on_delete=models.CASCADE, related_name="autopay_mappings")
+    term = models.ForeignKey(BillingTerm, on_delete=models.PROTECT, null=True, related_name="mappings")
+    primary_method = models.ForeignKey(SavedMethod, on_delete=models.PROTECT, related_name="+")
+    secondary_method = models.ForeignKey(SavedMethod, on_delete=models.PROTECT, null=True, related_name="+")
+    acceptance = models.ForeignKey(TermsAcceptance, on_delete=models.PROTECT, null=True, related_name="+")
+    origin = models.CharField(max_length=10, choices=Origin)
+    quote_payment = models.ForeignKey(Payment, on_delete=models.PROTECT, null=True, related_name="autopay_mappings")
+    made_by = models.ForeignKey(User, on_delete=models.PROTECT, null=True, related_name="+")
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = [
+            known_state(MAPPING_TRANSITIONS, name="autopay_mapping_state"),
+            models.UniqueConstraint(
+                fields=["company", "term"], condition=Q(state="active"), name="one_mapping_per_term"
+            ),
+            models.UniqueConstraint(
+                fields=["company"], condition=Q(state="active", term=None), name="one_mapping_for_all_terms"
+            ),
+            models.CheckConstraint(
+                condition=Q(secondary_method=None) | ~Q(secondary_method=models.F("primary_method")),
+                name="secondary_method_is_another",
+            ),
+            models.UniqueConstraint(
+                fields=["quote_payment"], condition=Q(quote_payment__isnull=False), name="one_mapping_per_quote"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.company}: {self.term or 'All Automatic Payment Terms'}"
+
+
+class ScheduledPayment(Stateful):
+    """One invoice that will be charged at `run_at`, or was.
+
+    `held` waits for a person (a possible duplicate, a method that its term does not take); `pending` is at the
+    gateway; `settled` brought its money; `failed` did not and stays on the lists until somebody resolves it.
+    `amount` is minor units of the invoice's currency, as last planned.
+    """
+
+    TRANSITIONS = SCHEDULED_TRANSITIONS
+
+    reference = models.CharField(max_length=20, unique=True, default=new_reference, editable=False)
+    merchant = models.ForeignKey(Merchant, on_delete=models.CASCADE, related_name="scheduled_payments")
+    company = models.ForeignKey(PayerCompany, on_delete=models.CASCADE, related_name="scheduled_payments")
+    invoice = models.ForeignKey(LedgerInvoice, on_delete=models.PROTECT, related_name="scheduled_payments")
+    mapping = models.ForeignKey(AutoPayMapping, on_delete=models.PROTECT, null=True, related_name="scheduled_payments")
+    method = models.ForeignKey(SavedMethod, on_delete=models.PROTECT, null=True, related_name="+")
+    payment = models.OneToOneField(Payment, on_delete=models.PROTECT, null=True, related_name="scheduled_payment")
+    amount = models.BigIntegerField()
+    run_at = models.DateTimeField()
+    tries = models.PositiveSmallIntegerField(default=0, help_text="Charges asked for with the present method.")
+    presentations = models.PositiveSmallIntegerField(default=0, help_text="Times a bank was asked for this debit.")
+    first_asked_at = models.DateTimeField(null=True, help_text="When a bank was first asked for this debit.")
+    reason = models.CharField(max_length=300, blank=True, help_text="Why it is held, failed or cancelled.")
+    confirmed_by = models.ForeignKey(
+        User, on_delete=models.PROTECT, null=True, related_name="+", help_text="Charge it, whatever else may pay it."
+    )
+    resolved_by = models.ForeignKey(
+        User, on_delete=models.PROTECT, null=True, related_name="+", help_text="Cancelled it, or settled the failure."
+    )
+    resolved_at = models.DateTimeField(null=True)
+    resolution = models.CharField(max_length=300, blank=True, help_text="How the failure was settled.")
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = [
+            known_state(SCHEDULED_TRANSITIONS, name="scheduled_payment_state"),
+            models.UniqueConstraint(
+                fields=["invoice"], condition=Q(state__in=LIVE_SCHEDULED), name="one_live_schedule_per_invoice"
+            ),
+            models.CheckConstraint(condition=Q(amount__gt=0), name="scheduled_amount_positive"),
+            models.CheckConstraint(
+                condition=~Q(state__in=["pending", "settled"]) | Q(payment__isnull=False), name="charged_has_payment"
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["run_at"], condition=Q(state="scheduled"), name="scheduled_payment_due"),
+            models.Index(fields=["merchant", "state", "-id"], name="scheduled_of_merchant"),
+            models.Index(fields=["company", "run_at"], condition=Q(state__in=LIVE_SCHEDULED), name="scheduled_live"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.money} for {self.invoice} on {self.run_at:%Y-%m-%d}"
+
+    @property
+    def money(self) -> Money:
+        """What will be charged, or was."""
+        return Money(self.amount, self.invoice.currency)
+
+    def become(self, state: str, *, now: datetime, by: str, reason: str = "", **changes: object) -> bool:
+        """Advance, and keep the reason where people read it. For a row that the caller holds locked."""
+        moved = self.advance(state, now=now, by=by, reason=reason, **changes)
+        if moved:
+            self.reason = reason[:300]
+            ScheduledPayment.objects.filter(pk=self.pk).update(reason=self.reason)
+        return moved
+
+
+class UnmatchedInvoice(models.Model):
+    """An invoice under a billing term that is not scheduled, and why; written by planning only."""
+
+    class Code(models.TextChoices):
+        UNMATCHED = "unmatched", "No mapping"
+        METHOD = "method", "No method can pay it"
+        CURRENCY = "currency", "Currency"
+        BELOW_MINIMUM = "below_minimum", "Below the minimum"
+        ABOVE_MAXIMUM = "above_maximum", "Above the maximum"
+        PAST_DUE = "past_due", "Past due"
+        NO_DATE = "no_date", "No date"
+
+    merchant = models.ForeignKey(Merchant, on_delete=models.CASCADE, related_name="unmatched_invoices")
+    invoice = models.OneToOneField(LedgerInvoice, on_delete=models.CASCADE, related_name="unmatched")
+    code = models.CharField(max_length=20, choices=Code)
+    reason = models.CharField(max_length=300)
+    noted_at = models.DateTimeField()
+
+    class Meta:
+        indexes = [models.Index(fields=["merchant", "-noted_at"], name="unmatched_of_merchant")]
+
+    def __str__(self) -> str:
+        return f"{self.invoice}: {self.reason}"

@@ -1,0 +1,41 @@
+// Batch Pay Now: select all or none, and the sum of what is allocated. Without it the server adds up and checks.
+
+const form = document.getElementById("batch");
+const boxes = [...form.querySelectorAll("input[data-pick]")];
+const amountOf = (box) => form.querySelector(`[data-allocated="${box.dataset.pick}"]`);
+const format = new Intl.NumberFormat("en", { style: "currency", currency: form.dataset.currency });
+const digits = format.resolvedOptions().maximumFractionDigits;
+
+function minorUnits(text) {
+  const plain = text.replaceAll(",", "").trim();
+  return /^\d+(\.\d+)?$/.test(plain) ? Math.round(Number(plain) * 10 ** digits) : 0;
+}
+
+function addUp() {
+  let sum = 0;
+  let count = 0;
+  for (const box of boxes) {
+    const amount = amountOf(box);
+    amount.closest("tr").classList.toggle("is-picked", box.checked);
+    if (!box.checked) continue;
+    count += 1;
+    sum += minorUnits(amount.value);
+  }
+  form.querySelector("[data-count]").textContent = `${count} invoice${count === 1 ? "" : "s"} selected.`;
+  form.querySelector("[data-sum]").textContent = format.format(sum / 10 ** digits);
+}
+
+function pickEvery(isPicked) {
+  for (const box of boxes) box.checked = isPicked;
+  addUp();
+}
+
+form.addEventListener("input", (event) => {
+  const { allocated } = event.target.dataset;
+  if (allocated) boxes.find((box) => box.dataset.pick === allocated).checked = event.target.value.trim() !== "";
+  addUp();
+});
+form.querySelector("[data-pick-all]").addEventListener("click", () => pickEvery(true));
+form.querySelector("[data-pick-none]").addEventListener("click", () => pickEvery(false));
+for (const node of form.querySelectorAll("[data-picks], [data-total]")) node.hidden = false;
+addUp();
