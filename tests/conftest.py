@@ -67,9 +67,9 @@ def any_house(request: pytest.FixtureRequest, db: None, world: Running) -> House
 
 
 @pytest.fixture
-def stranger(house: House) -> House:
-    """Another merchant, set up in full, who must never see anything of `house`."""
-    return build_house(house.world, name="Other IT", email="admin@other-it.example", organisation="nz")
+def stranger(db: None, world: Running) -> House:
+    """Another merchant, set up in full, who must never see anything of the first one."""
+    return build_house(world, name="Other IT", email="admin@other-it.example", organisation="nz")
 
 
 @pytest.fixture

@@ -13,11 +13,12 @@ import requests
 from django.test import Client
 from django.utils import timezone
 
-from accounting.models import CreditNote, Posting
+from accounting.mirror_orders import arm_due as arm_books
+from accounting.models import CreditNote, MirrorCursor, Posting
 from connections.models import Connection
 from quotes.models import Callback
 from tests import quickbooks_rows
-from tests.interruptions import Stopped, Stopper
+from tests.interruptions import PARTS, Stopped, Stopper
 from tests.people import BODY, WEBHOOK_SECRET, Checkout, House, drain_outbox, merged
 from tests.sandbox.receiver import Receiver
 from wisepay.models import OutboxMessage, RateWindow
@@ -67,69 +68,58 @@ def rows_of(house: House, kind: str, *, where: str) -> list[dict[str, Any]]:
 
 
 class Journey:
-    """One quote on its way from CPQ to the books, by several processes of ours and people around them."""
+    """A way through the product by several processes of ours, and by people and vendors around them.
+
+    `set_up` is what was there before, `steps` the way, `go_on` what people do when they see how it stands after a
+    stop, `verify` what has to be so at its end.
+    """
 
     card = CARD
     # The step before which, and the one from which on, another journey stops everywhere already.
     stops_from: ClassVar[str] = ""
     stops_until: ClassVar[str] = ""
-    changes: ClassVar[dict[str, Any]] = {}
+    parts: ClassVar[int] = 1  # tests that share its stops
+    # Pages of the vendors' lists as small as these make a long list out of a short one.
+    pages: ClassVar[dict[str, int]] = {}
+    # What the clock wakes besides the outbox.
+    beat: ClassVar[tuple[Callable[..., object], ...]] = ()
 
     def __init__(self, house: House, cpq: Receiver, stopper: Stopper) -> None:
-        self.house, self.stopper = house, stopper
-        number = next(numbers)
-        self.start = timezone.now()
-        own = {
-            "quote": {"id": f"guid-{number}", "number": number},
-            "customer": {"account_name": f"Harbour Dental {number}"},
-            "callback_url": f"{cpq.url}/callback",
-        }
-        self.body = merged(merged(BODY, self.changes), own)
-        self.checkout: Checkout | None = None
+        self.house, self.cpq, self.stopper = house, cpq, stopper
+        self.number = next(numbers)
         self.length = 0
         self.begun: dict[str, int] = {}
         self.before = {i["id"] for i in house.intents()}
         self.heard = {e["id"] for e in self.events()}
         RateWindow.objects.all().delete()
         # An hour has passed since the journey before: its token is old, and no worker of then is at work.
-        Connection.objects.update(access_expires_at=self.start, draining_until=None)
+        Connection.objects.update(access_expires_at=timezone.now(), draining_until=None)
+        self.set_up()
+
+    def set_up(self) -> None:
+        """What was there before. Nothing of it is stopped."""
 
     @property
     def steps(self) -> list[Callable[[], None]]:
         """The whole way, in order."""
-        return [self.open, self.pay, self.authenticate, self.check, self.hear, self.work, self.come_back]
+        raise AssertionError("each kind has its own")
 
-    def open(self) -> None:
-        """CPQ opens the checkout; it repeats the call when it gets no answer."""
-        with self.stopper.process():
-            answer = self.house.call(self.body)
-        assert answer.status_code in (200, 201), answer.content
-        self.checkout = Checkout(self.house, json.loads(answer.content))
-
-    @property
-    def opened(self) -> Checkout:
-        assert self.checkout is not None
-        return self.checkout
-
-    def pay(self) -> None:
-        """The payer presses Pay."""
-        token = self.house.confirmation_token(self.card)
-        with self.stopper.process():
-            self.opened.pay(confirmation_token=token)
+    def taken(self) -> list[dict[str, Any]]:
+        """The payment intents of this journey."""
+        return [i for i in self.house.intents() if i["id"] not in self.before]
 
     def authenticate(self) -> None:
         """The payer answers their bank, if it asks. Nothing of ours runs."""
-        for intent in self.house.intents():
-            if intent["id"] not in self.before and intent["status"] == "requires_action":
+        for intent in self.taken():
+            if intent["status"] == "requires_action":
                 url = intent["next_action"]["use_stripe_sdk"]["stripe_js"]
                 requests.post(url, data={"outcome": "complete"}, timeout=10)
 
-    def check(self) -> None:
-        """The payer's browser asks how it went."""
-        for attempt in self.opened.attempts:
-            if attempt.state == "requires_action":
-                with self.stopper.process():
-                    Client().post(f"{self.opened.path}/attempts/{attempt.reference}/check")
+    def settle(self, outcome: str = "settle", **said: Any) -> None:
+        """Days pass, and the bank answers the debits that are on their way. Nothing of ours runs."""
+        for intent in self.taken():
+            if intent["status"] == "processing":
+                self.house.by_hand(outcome, intent["id"], **said)
 
     def hear(self) -> None:
         """Stripe sends its events, and sends them again when they were not answered."""
@@ -155,13 +145,11 @@ class Journey:
 
     def work(self, *, after: float = 3.0) -> None:
         """A worker delivers what is due in `after` seconds: more than it takes itself, less than a pause."""
+        at = timezone.now() + timedelta(seconds=after)
         with self.stopper.process():
-            drain_outbox(at=timezone.now() + timedelta(seconds=after))
-
-    def come_back(self) -> None:
-        """The browser goes back to the quote."""
-        with self.stopper.process():
-            assert Client().get(f"/quotes/{self.opened.quote.reference}/return").status_code == 303
+            for wake in self.beat:
+                wake(now=at)
+            drain_outbox(at=at)
 
     def run(self) -> bool:
         """Go the way until the end or the stop; True when it was stopped."""
@@ -173,6 +161,83 @@ class Journey:
             return True
         self.length = len(self.stopper.points)
         return False
+
+    def recover(self) -> None:
+        """What happens by itself after the stop, which is sweeps, and what people do."""
+        for after in (30, 400):
+            self.work(after=after)
+        self.go_on()
+        self.hear()
+        for after in (500, 900, 1500, 4000, 8000):
+            self.work(after=after)
+
+    def go_on(self) -> None:
+        """People look where it stands, and do what they would."""
+
+    def verify(self) -> None:
+        """The world as it has to be in the end. Whatever the journey, nothing is dead and nothing waits."""
+        waiting = OutboxMessage.objects.exclude(state="done")
+        assert not waiting.exists(), list(waiting.values_list("key", "state", "last_error"))
+        assert not Posting.objects.exclude(state__in=Posting.OVER).exists()
+
+    def read_books(self, *, after: float = 3.0) -> None:
+        """The books are looked at because it is time to, and what follows from that is done."""
+        at = timezone.now() + timedelta(seconds=after)
+        MirrorCursor.objects.update(due_at=at)
+        with self.stopper.process():
+            arm_books(now=at)
+            drain_outbox(at=at)
+
+
+class QuoteJourney(Journey):
+    """One quote on its way from CPQ to the books."""
+
+    parts = PARTS
+    changes: ClassVar[dict[str, Any]] = {}
+
+    def set_up(self) -> None:
+        own = {
+            "quote": {"id": f"guid-{self.number}", "number": self.number},
+            "customer": {"account_name": f"Harbour Dental {self.number}"},
+            "callback_url": f"{self.cpq.url}/callback",
+        }
+        self.body = merged(merged(BODY, self.changes), own)
+        self.checkout: Checkout | None = None
+
+    @property
+    def steps(self) -> list[Callable[[], None]]:
+        """The whole way, in order."""
+        return [self.open, self.pay, self.authenticate, self.check, self.hear, self.work, self.come_back]
+
+    def open(self) -> None:
+        """CPQ opens the checkout; it repeats the call when it gets no answer."""
+        with self.stopper.process():
+            answer = self.house.call(self.body)
+        assert answer.status_code in (200, 201), answer.content
+        self.checkout = Checkout(self.house, json.loads(answer.content))
+
+    @property
+    def opened(self) -> Checkout:
+        assert self.checkout is not None
+        return self.checkout
+
+    def pay(self) -> None:
+        """The payer presses Pay."""
+        token = self.house.confirmation_token(self.card)
+        with self.stopper.process():
+            self.opened.pay(confirmation_token=token)
+
+    def check(self) -> None:
+        """The payer's browser asks how it went."""
+        for attempt in self.opened.attempts:
+            if attempt.state == "requires_action":
+                with self.stopper.process():
+                    Client().post(f"{self.opened.path}/attempts/{attempt.reference}/check")
+
+    def come_back(self) -> None:
+        """The browser goes back to the quote."""
+        with self.stopper.process():
+            assert Client().get(f"/quotes/{self.opened.quote.reference}/return").status_code == 303
 
     def recover(self) -> None:
         """What happens by itself after the stop: sweeps; and what people do: look again, and pay if it's not paid."""
@@ -197,7 +262,7 @@ class Journey:
 
     def verify(self) -> None:
         """Charged once, posted once, everybody told, nothing dead."""
-        taken = [i for i in self.house.intents() if i["id"] not in self.before]
+        taken = self.taken()
         assert sum(i["amount_received"] for i in taken) == 62500
         assert len([i for i in taken if i["status"] == "succeeded"]) == 1
         assert (self.opened.payment.state, self.opened.quote.state) == ("succeeded", "paid")
@@ -214,7 +279,7 @@ class Journey:
         assert not OutboxMessage.objects.exclude(state="done").exists()
 
 
-class SecureJourney(Journey):
+class SecureJourney(QuoteJourney):
     """The same with a card whose bank asks."""
 
     card = SECURE_CARD

@@ -11,11 +11,9 @@ from payers.models import PayerAccess
 from payments.models import Dispute, SavedMethod
 from payments.refunds import order_refund, run_refund
 from payments.states import LIVE
-from tests.interruptions import Stopper
-from tests.journeys import Journey, documents, notes_of, payments_of, remaining_notes
+from tests.journeys import Journey, QuoteJourney, documents, notes_of, payments_of, remaining_notes
 from tests.payments.shopper import ONLY_RECURRING, RECURRING, Shopper, bank_token, terms_of
 from tests.people import House, merged
-from tests.sandbox.receiver import Receiver
 from wisepay.models import OutboxMessage
 
 DEBIT = {"allowed_methods": ["card", "bank_debit"]}
@@ -26,12 +24,12 @@ def voided(house: House) -> list[tuple[str, float]]:
     return [("VOIDED", 625.0)] if house.connection.provider == "xero" else []
 
 
-class PersonJourney(Journey):
+class PersonJourney(QuoteJourney):
     """A payer with an account."""
 
-    def __init__(self, house: House, cpq: Receiver, stopper: Stopper) -> None:
-        super().__init__(house, cpq, stopper)
-        self.shopper = Shopper(house)
+    def set_up(self) -> None:
+        super().set_up()
+        self.shopper = Shopper(self.house)
 
 
 class SavingJourney(PersonJourney):
@@ -56,17 +54,17 @@ class SavingJourney(PersonJourney):
         assert (method.state, self.opened.payment.saved_method) == ("active", method)
 
 
-class RegisterJourney(Journey):
+class RegisterJourney(QuoteJourney):
     """Somebody registers, pays at once and saves the card; the Welcome mail follows."""
 
     stops_from: ClassVar[str] = "register"
     stops_until: ClassVar[str] = "hear"
     changes: ClassVar[dict[str, Any]] = RECURRING
 
-    def __init__(self, house: House, cpq: Receiver, stopper: Stopper) -> None:
-        super().__init__(house, cpq, stopper)
+    def set_up(self) -> None:
+        super().set_up()
         self.browser = Client()
-        self.email = f"riley{self.body['quote']['number']}@example.com"
+        self.email = f"riley{self.number}@example.com"
 
     @property
     def steps(self) -> list[Callable[[], None]]:
@@ -125,7 +123,7 @@ class SetupJourney(PersonJourney):
         self.work(after=8000)
 
     def verify(self) -> None:
-        assert [i for i in self.house.intents() if i["id"] not in self.before] == []
+        assert self.taken() == []
         assert (self.opened.payment.state, self.opened.quote.state) == ("saved", "saved")
         assert [m.state for m in self.shopper.methods] == ["active"]
         assert self.opened.payment.saved_method == self.shopper.methods[0]
@@ -153,15 +151,9 @@ class DebitJourney(PersonJourney):
         with self.stopper.process():
             self.shopper.pay(self.opened, **form)
 
-    def on_its_way(self) -> list[dict[str, Any]]:
-        """Debits of this journey that the bank has not answered."""
-        mine = [i for i in self.house.intents() if i["id"] not in self.before]
-        return [i for i in mine if i["status"] == "processing"]
-
     def bank_answers(self) -> None:
         """Days pass. Nothing of ours runs."""
-        for intent in self.on_its_way():
-            self.house.by_hand("settle", intent["id"])
+        self.settle()
 
     def recover(self) -> None:
         self.open_again()
@@ -189,8 +181,7 @@ class RejectedJourney(DebitJourney):
     stops_from: ClassVar[str] = "bank_answers"
 
     def bank_answers(self) -> None:
-        for intent in self.on_its_way():
-            self.house.by_hand("bounce", intent["id"], code="insufficient_funds")
+        self.settle("bounce", code="insufficient_funds")
 
     @property
     def steps(self) -> list[Callable[[], None]]:
@@ -215,7 +206,7 @@ class RejectedJourney(DebitJourney):
             self.work(after=after)
 
     def verify(self) -> None:
-        assert sum(i["amount_received"] for i in self.house.intents() if i["id"] not in self.before) == 62500
+        assert sum(i["amount_received"] for i in self.taken()) == 62500
         assert (self.opened.payment.state, self.opened.quote.state) == ("succeeded", "paid")
         stem = self.opened.payment.reference[:12].upper()
         assert documents(self.house, "Invoices", "InvoiceNumber", f"PF-{stem}") == [("PAID", 625.0)]
@@ -237,8 +228,8 @@ class ReversedJourney(DebitJourney):
 
     def dispute(self) -> None:
         """The payer's bank takes it back. Nothing of ours runs."""
-        for intent in self.house.intents():
-            if intent["id"] not in self.before and intent["status"] == "succeeded" and not self.is_disputed(intent):
+        for intent in self.taken():
+            if intent["status"] == "succeeded" and not self.is_disputed(intent):
                 self.house.by_hand("dispute", intent["id"])
 
     def is_disputed(self, intent: dict[str, Any]) -> bool:
@@ -288,7 +279,7 @@ class ReinstatedJourney(ReversedJourney):
         assert not OutboxMessage.objects.exclude(state="done").exists()
 
 
-class RefundJourney(Journey):
+class RefundJourney(QuoteJourney):
     """A paid quote is given back in part by the merchant."""
 
     stops_from: ClassVar[str] = "give_back"
@@ -304,9 +295,13 @@ class RefundJourney(Journey):
             refund = order_refund(self.opened.payment, amount=20000, reason="", by=self.house.user, now=now)
             run_refund(refund, now=now)
 
+    def is_ordered(self) -> bool:
+        """Whether nobody need press it again."""
+        return self.opened.payment.refunds.exclude(state="failed").exists()
+
     def recover(self) -> None:
         super().recover()
-        if not self.opened.payment.refunds.exclude(state="failed").exists():
+        if not self.is_ordered():
             self.give_back()
         self.hear()
         for after in (13000, 17000, 22000):
@@ -319,3 +314,34 @@ class RefundJourney(Journey):
         [note] = remaining_notes(self.house, self.opened.payment.reference[:12].upper())
         assert note == ("AUTHORISED", 425.0)
         assert not OutboxMessage.objects.exclude(state="done").exists()
+
+
+class RefundFailedJourney(RefundJourney):
+    """The gateway takes the refund back, for the payer's account is closed: the credit is whole again."""
+
+    stops_from: ClassVar[str] = "fail"
+
+    @property
+    def steps(self) -> list[Callable[[], None]]:
+        return [*super().steps, self.fail, self.hear, self.work]
+
+    def is_ordered(self) -> bool:
+        return self.opened.payment.refunds.exclude(stripe_refund_id="").exists()
+
+    def fail(self) -> None:
+        """Days pass. Nothing of ours runs."""
+        for refund in self.opened.payment.refunds.filter(state="succeeded"):
+            self.house.by_hand("fail_refund", refund.stripe_refund_id)
+
+    def recover(self) -> None:
+        super().recover()
+        self.fail()
+        self.hear()
+        for after in (23000, 27000, 32000):
+            self.work(after=after)
+
+    def verify(self) -> None:
+        assert [refund.state for refund in self.opened.payment.refunds.all()] == ["failed"]
+        assert (self.opened.payment.state, self.opened.payment.refunded_amount) == ("succeeded", 0)
+        assert remaining_notes(self.house, self.opened.payment.reference[:12].upper()) == [("AUTHORISED", 625.0)]
+        Journey.verify(self)

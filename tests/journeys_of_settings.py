@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 import requests
 
 from merchants.models import Terms
-from tests.journeys import SECURE_CARD
+from tests.journeys import SECURE_CARD, Journey
 from tests.journeys_of_people import PersonJourney
 from tests.payments.shopper import USD, bank_token, terms_of
 from wisepay.models import OutboxMessage
@@ -72,7 +72,7 @@ class AdditionJourney(PersonJourney):
         self.look()
 
     def verify(self) -> None:
-        assert [i for i in self.house.intents() if i["id"] not in self.before] == []
+        assert self.taken() == []
         [method] = self.shopper.methods
         assert (method.kind, method.last4, method.state, method.is_default) == (*self.kept_as, "active", True)
         assert method.acceptance is not None
@@ -115,3 +115,32 @@ class BankAdditionJourney(AdditionJourney):
         super().verify()
         [method] = self.shopper.methods
         assert [i["mandate"] for i in self.at_stripe("setup_intents")] == [method.stripe_mandate_id]
+
+
+class RemovalJourney(AdditionJourney):
+    """They remove the card again: nobody can charge it, and the gateway forgets it."""
+
+    parts: ClassVar[int] = 1
+    stops_from: ClassVar[str] = "remove"
+
+    @property
+    def steps(self) -> list[Callable[[], None]]:
+        return [*super().steps, self.remove, self.work]
+
+    def remove(self) -> None:
+        """The payer presses Remove."""
+        [method] = self.shopper.methods
+        with self.stopper.process():
+            self.shopper.client.post(f"/my/methods/{method.reference}/remove")
+
+    def recover(self) -> None:
+        for after in (30, 400):
+            self.work(after=after)
+        if self.shopper.methods[0].state == "active":
+            self.remove()
+        self.work(after=500)
+
+    def verify(self) -> None:
+        assert [method.state for method in self.shopper.methods] == ["removed"]
+        assert self.at_stripe("payment_methods") == []
+        Journey.verify(self)

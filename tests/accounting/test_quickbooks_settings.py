@@ -116,3 +116,20 @@ def test_weather_at_any_call_ends_with_every_document_once(house: House, drain: 
     held = house.world.state()["sections"]["intuit"]["companies"][house.connection.organisation_id]
     assert [len(held[name]) for name in ("Customer", "Invoice", "CreditMemo", "Payment")] == [1, 1, 1, 1]
     assert why_waiting(house.merchant, now=later(90)) == ""
+
+
+def test_a_company_that_applies_credits_by_itself_is_warned_of_before_anything_is_refused(
+    house: House, drain: Drain
+) -> None:
+    words = "Switch off “Automatically apply credits”"
+    assert words not in house.admin.get(house.url(ACCOUNTS)).content.decode()
+    house.world.post("/intuit/_control", {"preferences": {"company": "au", "AutoApplyCredit": True}})
+    house.admin.post(house.url(f"{ACCOUNTS}/lists"))
+    drain()
+    assert words in house.admin.get(house.url(ACCOUNTS)).content.decode()
+    assert "Settings of the accounting package" in house.admin.get(house.url("quotes/setup")).content.decode()
+    house.world.post("/intuit/_control", {"preferences": {"company": "au", "AutoApplyCredit": False}})
+    house.admin.post(house.url(f"{ACCOUNTS}/lists"))
+    drain()
+    assert words not in house.admin.get(house.url(ACCOUNTS)).content.decode()
+    assert chosen(house).is_complete, "what was chosen stays"

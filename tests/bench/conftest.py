@@ -51,7 +51,7 @@ def await_answer(address: str, log: Path) -> None:
         try:
             if requests.get(address, timeout=5).ok:
                 return
-        except requests.ConnectionError:
+        except (requests.ConnectionError, requests.Timeout):
             time.sleep(0.05)
     raise AssertionError(f"the web server does not answer\n{log.read_text()[-4000:]}")
 

@@ -2,6 +2,7 @@
 
 import itertools
 import time
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,10 @@ import pytest
 from django.contrib.staticfiles import finders
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
+from accounting.models import LedgerInvoice, ScheduledPayment
+from payers.models import PayerCompany
 from tests.bench.portal import big_payer
 from tests.bench.rows import p99, row
 from tests.bench.test_counts import OURS, statements
@@ -92,7 +96,7 @@ def test_dashboard_bytes(house: House) -> None:
 
 
 def stage(house: House, rows: int) -> Person:
-    """A payer with so many payments, half of them paid."""
+    """A payer with so many payments, half of them paid, and as many invoices that will be charged by themselves."""
     ada = person("ada@example.com")
     companies = [company(house, f"Company {number}") for number in range(min(rows, 5))]
     for where in companies:
@@ -101,7 +105,36 @@ def stage(house: House, rows: int) -> Person:
         found = payment(where)
         if number % 2:
             paid(found)
+        owe(house, where, number)
     return ada
+
+
+def owe(house: House, where: PayerCompany, number: int) -> None:
+    """An invoice of the books that will be charged."""
+    now = timezone.now()
+    invoice = LedgerInvoice.objects.create(
+        merchant=where.merchant,
+        organisation_id=house.connection.organisation_id,
+        ledger_id=f"ledger-{number}",
+        number=f"INV-{number}",
+        contact_id="contact",
+        company=where,
+        currency="AUD",
+        total=5000,
+        due=5000,
+        status="open",
+        due_on=now.date(),
+        changed_at=now,
+    )
+    ScheduledPayment.objects.create(
+        merchant=where.merchant,
+        company=where,
+        invoice=invoice,
+        amount=5000,
+        run_at=now + timedelta(days=3),
+        state="scheduled",
+        state_at=now,
+    )
 
 
 def counted(ada: Person, path: str, **headers: Any) -> int:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from playwright.sync_api import Page, expect
 
@@ -58,6 +58,7 @@ class Books:
     when_disconnected: ClassVar[str]
     is_asked_often: ClassVar[bool]
     patience: ClassVar[float]  # seconds until everything that waits must be booked
+    term: ClassVar[str]  # what the package lets an invoice say about its payment: a branding theme, a payment term
     second_note: ClassVar[str]  # what stands behind the number of a credit whose first bank debit came back
     au: ClassVar[Company]
     nz: ClassVar[Company]
@@ -130,6 +131,10 @@ class Books:
 
     # ---- what others do there -----------------------------------------------------------------
 
+    def write_invoice(self, contact: str, number: str, amount: Decimal, *, about: str = "", **more: Any) -> None:
+        """A bookkeeper writes and approves an invoice, due in two weeks; `term` and `currency` if they matter."""
+        raise AssertionError("each package has its own")
+
     def disconnect(self) -> None:
         """Somebody takes our app off every company."""
         self.demo.steer(f"{self.root}/_control", {"disconnect": "*"})
@@ -154,6 +159,7 @@ class XeroBooks(Books):
     companies_at, consent_at, allow = "/xero/organisations", "/xero/identity/", "Allow access"
     statuses = {"DRAFT": "draft", "AUTHORISED": "open", "PAID": "paid", "DELETED": "removed", "VOIDED": "voided"}
     when_disconnected = "was disconnected from Wise-Pay inside Xero"
+    term = "Wise-Pay"
     is_asked_often, second_note, patience = True, "-2", SOON
     au = Company("au", "Harbour IT Practice (AU)", "615", "815", ("BASEXCLUDED", "BAS Excluded"))
     nz = Company("nz", "Kauri Networks Practice (NZ)", "615", "815", ("NONE", "No GST"))
@@ -162,6 +168,12 @@ class XeroBooks(Books):
         self.wait(page, pf_cr(reference), "draft")
         assert self.document(page, pf(reference)) is None
         return pf_cr(reference)
+
+    def write_invoice(self, contact: str, number: str, amount: Decimal, *, about: str = "", **more: Any) -> None:
+        said = {"contact": contact, "number": number, "amount": str(amount), "reference": about}
+        words = {"branding_theme": more.get("term"), "currency": more.get("currency")}
+        order = {"organisation": self.au.slug, **said, **words}
+        self.demo.steer("/xero/_control", {"make_invoice": order})
 
     def get_in_the_way(self, reference: str) -> str:
         order = {"organisation": self.au.slug, "invoice": pf(reference)}
@@ -177,6 +189,7 @@ class QuickBooksBooks(Books):
     statuses = {"Open": "open", "Partly open": "open", "Closed": "paid", "Voided": "voided"}
     forgets = frozenset({"removed", "voided"})
     when_disconnected = "took Wise-Pay's access to QuickBooks back"
+    term = "Net 30"
     is_asked_often, second_note = False, ""  # asking costs a call there
     patience = 90.0  # of forty batches a minute a row of quick tests uses more, and then the next minute is waited for
     au = Company("au", "Harbour IT Practice (AU)", "10", "13", ("3", "Out of Scope"), "3")
@@ -186,6 +199,14 @@ class QuickBooksBooks(Books):
         assert self.document(page, pf(reference)) is None
         assert self.document(page, pf_cr(reference)) is None
         return "It will be booked when the debit settles"
+
+    def write_invoice(self, contact: str, number: str, amount: Decimal, *, about: str = "", **more: Any) -> None:
+        orders = {}
+        if more.get("currency"):  # a customer's own there, for ever
+            orders["make_contact"] = {"company": self.au.slug, "name": contact, "currency": more["currency"]}
+        said = {"contact": contact, "number": number, "amount": str(amount), "reference": about}
+        orders["make_invoice"] = {"company": self.au.slug, **said, "term": more.get("term")}
+        self.demo.steer("/intuit/_control", orders)
 
     def get_in_the_way(self, reference: str) -> str:
         # A memo of which something was refunded is used, and QuickBooks would delete it together with its uses.

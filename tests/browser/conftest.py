@@ -6,15 +6,17 @@ from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, StorageState, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, StorageState, expect, sync_playwright
 
 from sandbox.browser_tests import find_chromium
 from tests.browser.books import BOOKS, Books
 from tests.browser.stage import Demo, Payer
 
+PATIENCE = 15_000  # milliseconds; a busy machine needs some
 WIDE = {"width": 1280, "height": 860}
 # Chromium reports every answer that is not 2xx; the product means these.
 MEANT = ("status of 400", "status of 402", "status of 404", "status of 409", "status of 410", "status of 422")
+expect.set_options(timeout=PATIENCE)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -63,7 +65,7 @@ def opened(chromium: Browser) -> Iterator[Callable[..., Page]]:
 
     def open_page(state: StorageState | None = None) -> Page:
         context = chromium.new_context(viewport=WIDE, storage_state=state)  # type: ignore[arg-type]
-        context.set_default_timeout(15_000)
+        context.set_default_timeout(PATIENCE)
         context.on("weberror", lambda found: problems.append(str(found.error)))
         context.on("console", lambda line: problems.append(line.text) if line.type == "error" else None)
         contexts.append(context)

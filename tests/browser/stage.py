@@ -128,10 +128,14 @@ class Demo:
 
     def intents(self, quote: dict[str, Any]) -> list[dict[str, Any]]:
         """What Stripe was asked to charge for this quote."""
+        return [row for row in self.newest_intents() if f"Quote {quote['number']} " in row["description"]]
+
+    def newest_intents(self) -> list[dict[str, Any]]:
+        """What Stripe was asked to charge lately, the newest first."""
         auth = {"Authorization": f"Bearer {STRIPE_KEY}"}
         url = f"{self.sandbox}/stripe/v1/payment_intents?limit=100"
-        rows = requests.get(url, headers=auth, timeout=10).json()["data"]
-        return [row for row in rows if f"Quote {quote['number']} " in row["description"]]
+        found: list[dict[str, Any]] = requests.get(url, headers=auth, timeout=10).json()["data"]
+        return found
 
     def mails_to(self, address: str, about: str) -> list[dict[str, Any]]:
         """Mails to `address` whose text mentions `about`."""

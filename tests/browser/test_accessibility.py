@@ -1,14 +1,27 @@
 """Every page, wide and narrow, light and dark: no violation that axe can find, and nothing to scroll sideways."""
 
 import re
+from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from tests.browser.books import Books, pf
+from tests.browser.autopay import AutoPay
+from tests.browser.books import Books, pf, pf_cr
 from tests.browser.stage import ASKING_CARD, CARD_FRAME, POOR_CARD, SECURE_FRAME, Demo, Payer, eventually
+from tests.browser.test_invoices import (
+    EMPTY_ACCOUNT,
+    SETTLES,
+    Customer,
+    has,
+    map_company,
+    pay_and_sign_in,
+    row,
+    save_bank_account,
+)
 from tests.browser.test_people import (
     GOOD_ACCOUNT,
     accept_terms,
@@ -52,6 +65,19 @@ CONSOLE_PAGES = (
     "payers/",
     "payers/add",
     "payers/unmapped",
+    "automatic-payments/",
+    "automatic-payments/calendar",
+    "automatic-payments/failures",
+    "automatic-payments/unmatched",
+    "automatic-payments/proposals",
+    "configure/automatic-payments/",
+    "configure/automatic-payments/terms/add",
+    "books/mirror",
+    "books/sync",
+    "credits",
+    "unprocessed",
+    "reconciliation/",
+    "reconciliation/accounts",
 )
 PERSON_PAGES = ("accounts/password/change/", "accounts/reauthenticate/", "accounts/2fa/", "accounts/email/")
 PORTAL_PAGES = (
@@ -64,6 +90,8 @@ PORTAL_PAGES = (
     "notifications",
     "cards",
     "bank-accounts",
+    "autopay",
+    "invoices/batch",
 )
 
 
@@ -286,4 +314,81 @@ def test_registering_and_the_portal_are_accessible(demo: Demo, payer: Payer, con
     page.get_by_role("link", name=re.compile("^Continue as")).click()
     page.get_by_role("button", name=PAY).click()
     expect(page.get_by_role("dialog")).to_be_visible()
+    assert_accessible(page)
+
+
+@pytest.mark.books
+def test_automatic_payments_are_accessible_on_their_way_to_a_failure(
+    demo: Demo, payer: Payer, console: Page, books: Books
+) -> None:
+    autopay, page = AutoPay(demo, console, books), payer.page
+    customer = Customer("Marigold Nurseries Inc.", "finance@marigoldnurseries.example")
+    autopay.switch_on()
+    console.get_by_role("link", name="Managed services").click()
+    assert_accessible(console)
+    quote = customer.buys(demo, "recurring", currency="USD", tax_rate=0)
+    save_bank_account(payer, quote, customer, EMPTY_ACCOUNT)
+    eventually(partial(autopay.lists, "proposals", customer.name))
+    assert_accessible(console)
+    autopay.accept_proposal(customer.name)
+    number = f"INV-{quote['number']}"
+    books.write_invoice(customer.name, number, Decimal("349.00"), term=books.term, currency="USD")
+    eventually(partial(autopay.lists, "unmatched", number), within=books.patience)
+    assert_accessible(console)
+    map_company(autopay, customer.name)
+    eventually(partial(autopay.is_in, "scheduled", number), within=books.patience)
+    for path in ("?show=all", "calendar"):
+        console.goto(f"{autopay.payments}{path}")
+        assert_accessible(console)
+    for path in ("scheduled", "outstanding", "autopay"):
+        page.goto(f"{demo.web}/my/{path}")
+        assert_accessible(page)
+    demo.manage("run_autopay")
+    eventually(partial(autopay.is_in, "in_flight", number))
+    demo.steer("/_control/clock", {"advance": SETTLES})
+    eventually(partial(autopay.has_on_dashboard, "autopay-failures", number))
+    failure = autopay.failure(number)
+    failure.get_by_text("Mark as Resolved").first.click()
+    assert_accessible(console)
+    for name in ("Fix", "Show Details"):
+        autopay.failure(number).get_by_role("link", name=name).click()
+        assert_accessible(console)
+
+
+@pytest.mark.books
+def test_invoices_and_their_warnings_are_accessible(demo: Demo, payer: Payer, console: Page, books: Books) -> None:
+    page, home = payer.page, console.url
+    customer = Customer("Tidewater Rowing Club", "treasurer@tidewaterrowing.example")
+    quote, reference = pay_and_sign_in(payer, customer.buys(demo, "one-time"), customer)
+    books.wait(page, pf_cr(reference), "open")
+    number = f"INV-{quote['number']}"
+    books.write_invoice(customer.name, number, Decimal("1250.00"), about="Boat house network")
+    eventually(partial(has, page, f"{demo.web}/my/outstanding", number), within=books.patience)
+    row(page, number).get_by_role("link", name=number).click()
+    warn_and_judge(page)
+    page.goto(f"{demo.web}/my/invoices/batch")
+    page.get_by_role("button", name="Select All", exact=True).click()
+    warn_and_judge(page)
+    page.get_by_label("Pay anyway").check()
+    page.get_by_role("button", name="Continue").click()
+    page.wait_for_url("**/checkout")
+    page.frame_locator(CARD_FRAME).get_by_label("Card number").wait_for()
+    assert_accessible(page)
+    eventually(lambda: console.goto(f"{home}credits") and console.get_by_role("article").count())
+    assert_accessible(console)
+    console.get_by_role("article").filter(has_text=customer.name).get_by_role("button", name="Apply").click()
+    books.wait(page, number, "paid")
+    console.goto(f"{home}payments/{reference}")
+    expect(console.locator("section#quote-timeline .timeline-step").first).to_be_visible()
+    assert_accessible(console)
+    console.goto(f"{home}books/sync")
+    console.get_by_role("button", name="Sync Payments").click()
+    expect(console.get_by_role("heading", name="Last sync")).to_be_visible(timeout=60_000)
+    assert_accessible(console)
+
+
+def warn_and_judge(page: Page) -> None:
+    """Go on without a tick, and judge the page that says why not."""
+    page.get_by_role("button", name="Continue").click()
+    expect(page.get_by_text("Please read what may pay this already")).to_be_visible()
     assert_accessible(page)
