@@ -52,7 +52,7 @@ def examine(connection: Connection, *, now: datetime, lane: Lane = "company") ->
 
 def examine_again(connection: Connection, error: RefusedGrant, *, now: datetime) -> Verdict:
     """The front door refused a token before its time: once more with a fresh one."""
-    if not doubt_token(connection):
+    if not doubt_token(connection, now=now):
         return Verdict(Cause.REVOKED, str(error))
     verdict = examine(connection, now=now)
     if verdict.cause is None:
@@ -85,13 +85,13 @@ def was_just_accepted(connection: Connection, *, now: datetime) -> bool:
 
 
 def heed_verdict(connection: Connection, verdict: Verdict, *, now: datetime) -> None:
-    """Break what the provider no longer accepts; otherwise note that it does."""
+    """Break what is no longer accepted, unless it was connected anew meanwhile; otherwise note that it is accepted."""
     if verdict.cause is None:
         note_accepted(connection, now=now, is_work=False)
         return
     with transaction.atomic(durable=True):
         row = connection.lock()
-        if row.state == "connected":
+        if row.state == "connected" and row.connected_at == connection.connected_at:
             break_connection(row, cause=verdict.cause, reason=verdict.reason, now=now)
 
 
@@ -100,7 +100,7 @@ def heed_refusal(connection: Connection, *, now: datetime) -> bool:
 
     False: the connection is broken now, its cause told apart. Raises Unavailable while nobody can say.
     """
-    if doubt_token(connection):
+    if doubt_token(connection, now=now):
         return True
     verdict = examine(connection, now=now)
     if verdict.cause is None:

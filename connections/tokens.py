@@ -14,6 +14,7 @@ from wisepay.errors import Disconnected, Unavailable
 
 MARGIN = timedelta(seconds=90)  # a token that ends sooner than this is refreshed before it is used
 EARLY = timedelta(minutes=5)  # and one that ends sooner than this by a background task, so that nobody waits for it
+NEW = timedelta(minutes=10)  # a token so young that was refused like the one before it says that both were good
 LOCK_WAIT = "8s"
 SOON = timedelta(days=14)  # how long before its end a permission is warned of
 
@@ -109,13 +110,14 @@ def has_ended(connection: Connection, *, now: datetime) -> bool:
 
 
 @transaction.atomic(durable=True)
-def doubt_token(connection: Connection) -> bool:
+def doubt_token(connection: Connection, *, now: datetime) -> bool:
     """A token was refused before its time, so the next caller refreshes it first.
 
-    False when the one before was refused too: then it is the connection itself that is refused.
+    False when the one before was refused just now, too: then it is the connection itself that is refused.
     """
     row = connection.lock()
-    if row.state != "connected" or row.is_doubted:
+    is_new = row.refreshed_at is not None and now - row.refreshed_at < NEW
+    if row.state != "connected" or (row.is_doubted and is_new):
         return False
     Connection.objects.filter(pk=row.pk).update(access_expires_at=None, is_doubted=True)
     connection.access_expires_at = None

@@ -3,15 +3,19 @@
 import smtplib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 
 import requests
 from django.core import mail
 from django.core.cache import cache
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
+from django.utils import timezone
 
 from wisepay.models import OutboxMessage
 from wisepay.secrets import Secret
+
+LATE = timedelta(seconds=30)  # the sweeper comes by every five
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +84,14 @@ def email() -> Iterator[Finding]:
 
 @question
 def waiting_work() -> Iterator[Finding]:
-    """Nothing in the outbox is dead."""
+    """Nothing in the outbox is dead, and what is due is delivered."""
     dead = OutboxMessage.objects.filter(state="dead").count()
     pending = OutboxMessage.objects.filter(state="pending").count()
     yield Finding("outbox", not dead, f"{pending} waiting, {dead} dead" + (": manage.py outbox dead" if dead else ""))
+    now = timezone.now()
+    late = OutboxMessage.objects.filter(state="pending", run_after__lt=now - LATE).order_by("run_after").first()
+    if late is None:
+        yield Finding("workers", True, "nothing that is due waits for one")
+    else:
+        waits = f"{late.key} is due for {(now - late.run_after).total_seconds():.0f} s"
+        yield Finding("workers", False, f"{waits}: does a worker run, and beat?")

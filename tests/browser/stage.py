@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
@@ -24,7 +25,7 @@ STRIPE_KEY = "sk_test_northwind0demo"
 CARD_FRAME = "iframe[title='Secure payment input frame']"
 SECURE_FRAME = "iframe[title='3D Secure']"
 GOOD_CARD, ASKING_CARD, POOR_CARD = "4242424242424242", "4000002760003184", "4000000000009995"
-PATIENCE, PAUSE = 120.0, 0.1
+PATIENCE, PAUSE, LONGEST_LOOK = 120.0, 0.1, 2.0
 # Celery and the ledger need a moment; a slow machine needs some more.
 SOON = 30.0
 WIDE_LIMITS = {
@@ -43,11 +44,16 @@ for row in Session.objects.all():
 
 
 def eventually[T](look: Callable[[], T], *, within: float = SOON) -> T:
-    """The first answer of `look` that is true; its last one fails the test."""
-    limit = time.monotonic() + within
+    """The first answer of `look` that is true; its last one fails the test.
+
+    Of one look and its pause no more than `LONGEST_LOOK` counts: while a machine stands still nobody works on it.
+    """
+    waited, before = 0.0, time.monotonic()
     while not (found := look()):
-        assert time.monotonic() < limit, f"still {found!r} after {within:.0f} s"
+        assert waited < within, f"still {found!r} after {within:.0f} s"
         time.sleep(PAUSE)
+        waited += min(time.monotonic() - before, LONGEST_LOOK)
+        before = time.monotonic()
     return found
 
 
@@ -107,8 +113,11 @@ class Demo:
         requests.delete(f"{self.sandbox}/_control/faults", timeout=10).raise_for_status()
 
     def last_words(self) -> list[tuple[str, str]]:
-        """The end of every process's log."""
-        return [(log.name, last_lines(log)) for log in sorted((self.home / "home" / "log").glob("*.log"))]
+        """What the operator's commands say, and the end of every process's log."""
+        said = [
+            (" ".join(words), self.try_to_manage(*words)) for words in (("doctor",), ("outbox",), ("outbox", "dead"))
+        ]
+        return said + [(log.name, last_lines(log)) for log in sorted((self.home / "home" / "log").glob("*.log"))]
 
     def save_journal(self, to: Path) -> None:
         """Every exchange with the practice vendors so far, one JSON object a line."""
@@ -158,12 +167,25 @@ class Demo:
         self.manage("shell", "--no-imports", "-c", AGE_SIGN_INS)
 
     def manage(self, *words: str) -> str:
-        """An operator's command beside the running demo; answers what it said."""
+        """An operator's command beside the running demo, which has to end well; answers what it said."""
+        return self.run_command(*words, check=True).stdout
+
+    def try_to_manage(self, *words: str) -> str:
+        """The same, however it ends, with the moment at which it was asked."""
+        try:
+            done = self.run_command(*words, check=False)
+        except (OSError, ValueError, subprocess.SubprocessError, psutil.Error) as error:
+            return f"{type(error).__name__}: {error}"
+        return f"at {datetime.now(UTC):%H:%M:%S}\n{done.stdout}{done.stderr}"
+
+    def run_command(self, *words: str, check: bool) -> subprocess.CompletedProcess[str]:
+        """With the environment of the demo's web server."""
         ours = psutil.Process(self.process.pid).children()
         [web] = [child for child in ours if child.status() != psutil.STATUS_ZOMBIE and "gunicorn" in child.cmdline()]
         command = [sys.executable, "manage.py", *words]
-        environment = web.environ()
-        return subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True, text=True).stdout
+        return subprocess.run(
+            command, cwd=ROOT, env=web.environ(), check=check, capture_output=True, text=True, timeout=60
+        )
 
 
 class Payer:

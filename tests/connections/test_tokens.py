@@ -8,6 +8,7 @@ import pytest
 import requests
 from django.utils import timezone
 
+from connections.checks import examine, heed_verdict
 from connections.models import Connection
 from connections.tokens import fresh_access_token
 from merchants.models import Notification
@@ -235,3 +236,29 @@ def test_a_token_that_is_refused_twice_in_a_row_breaks_the_connection(
             drain(at=timezone.now() + timedelta(minutes=minutes))
     assert house.connection.state == "broken"
     assert Notification.objects.filter(event="connection_broken").count() == 1
+
+
+def test_a_refusal_long_after_another_is_the_first_of_its_row(
+    house: House, checkout: Checkout, drain: Callable[..., int]
+) -> None:
+    """Between the two work was cut short, so that nothing noted what was accepted."""
+    long_ago = timezone.now() - timedelta(minutes=11)
+    Connection.objects.filter(merchant=house.merchant).update(is_doubted=True, refreshed_at=long_ago)
+    checkout.pay()
+    house.world.advance(2 * 3600)
+    for minutes in (1, 2, 3):
+        drain(at=timezone.now() + timedelta(minutes=minutes))
+    assert (house.connection.state, house.connection.is_doubted) == ("connected", False)
+    assert checkout.payment.postings.exclude(state="posted").count() == 0
+
+
+def test_a_verdict_about_an_old_permission_does_not_break_a_new_one(house: House) -> None:
+    asked_about = house.connection
+    house.world.post("/xero/_control", {"disconnect": "*"})
+    verdict = examine(asked_about, now=timezone.now())
+    assert verdict.cause is not None
+    come_back(house.admin, consent(set_out(house), "au"))
+    heed_verdict(asked_about, verdict, now=timezone.now())
+    assert house.connection.state == "connected"
+    heed_verdict(house.connection, verdict, now=timezone.now())
+    assert house.connection.state == "broken"

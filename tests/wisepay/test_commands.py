@@ -1,6 +1,7 @@
 """What an operator types: outbox, doctor, create_merchant."""
 
 import io
+import re
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -86,7 +87,7 @@ def test_the_doctor_finds_a_house_in_order(house: House, drain: Callable[..., in
     drain()
     found = said("doctor")
     assert "BAD" not in found
-    for subject in ("database", "migrations", "valkey", "secret keys", "e-mail", "outbox", "xero identity"):
+    for subject in ("database", "migrations", "valkey", "secret keys", "e-mail", "outbox", "workers", "xero identity"):
         assert f"ok    {subject}" in found, subject
     assert "Northwind IT: accepted" in found
     assert "Northwind IT: connected" in found
@@ -115,6 +116,15 @@ def test_the_doctor_names_everything_that_is_broken(
     bad = [line for line in out.getvalue().splitlines() if line.startswith("BAD")]
     for subject in ("valkey", "e-mail", "outbox", "stripe key", "xero identity"):
         assert any(subject in line for line in bad), subject
+
+
+def test_the_doctor_says_when_nobody_does_what_is_due(house: House, drain: Callable[..., int]) -> None:
+    drain()
+    outbox.put("forgotten", NAME, run_after=timezone.now() - timedelta(minutes=5))
+    out = io.StringIO()
+    with pytest.raises(CommandError, match="1 broken"):
+        call_command("doctor", stdout=out)
+    assert re.search(r"BAD   workers +forgotten is due for 30\d s: does a worker run, and beat\?", out.getvalue())
 
 
 def test_an_operator_lets_a_merchant_in_who_can_sign_in(db: None, world: Running) -> None:
