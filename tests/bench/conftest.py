@@ -32,7 +32,7 @@ def web(django_db_setup: None, sandbox_process: Running, tmp_path_factory: pytes
     command = [sys.executable, "-m", "gunicorn", "wisepay.wsgi", "-b", f"127.0.0.1:{port}", "--workers", "2"]
     command += ["--threads", "4", "--worker-class", "gthread", "--no-control-socket", "--graceful-timeout", "5"]
     database = urlsplit(os.environ["DATABASE_URL"])._replace(path=f"/{connection.settings_dict['NAME']}").geturl()
-    ours = {"DATABASE_URL": database, "PUBLIC_URL": f"http://127.0.0.1:{port}"}
+    ours = {"DATABASE_URL": database, "PUBLIC_URL": f"http://127.0.0.1:{port}", "GUEST_ATTEMPTS_PER_IP_HOUR": "100000"}
     environment = {**os.environ, **vendor_addresses(sandbox_process.url), **ours}
     log = tmp_path_factory.mktemp("web") / "web.log"
     with log.open("wb") as output:
@@ -76,6 +76,18 @@ def load(web: str) -> Load:
         return [milliseconds for _, milliseconds in seen]
 
     return run
+
+
+@pytest.fixture
+def worker(web: str, world: Running, tmp_path: Path) -> Iterator[None]:
+    """A Celery worker as in the demo, on the tests' database."""
+    command = [sys.executable, "-m", "celery", "-A", "wisepay", "worker", "--concurrency", "2", "--loglevel", "info"]
+    database = urlsplit(os.environ["DATABASE_URL"])._replace(path=f"/{connection.settings_dict['NAME']}").geturl()
+    environment = {**os.environ, **vendor_addresses(world.url), "DATABASE_URL": database, "PUBLIC_URL": web}
+    with (tmp_path / "worker.log").open("wb") as output:
+        process = spawn(command, log=output, env=environment, cwd=ROOT)
+    yield
+    stop(process)
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

@@ -1,15 +1,11 @@
 """Rows about the mirror of the books: calls of a full reading and of a quiet day, memory, how soon a change is seen."""
 
 import math
-import os
-import sys
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from pathlib import Path
-from urllib.parse import urlsplit
 
 import psutil  # type: ignore[import-untyped]
 import pytest
@@ -19,11 +15,8 @@ from django.utils import timezone
 
 from accounting.mirror_orders import arm_due
 from accounting.models import LedgerInvoice, MirrorCursor
-from sandbox.environment import vendor_addresses
 from sandbox.launch import Running
-from sandbox.processes import spawn, stop
 from tests.accounting.mirror_stage import by_hand, event, fill, make, next_index, package, reads, tell
-from tests.bench.conftest import ROOT
 from tests.bench.rows import p99, row
 from tests.people import House, build_house, drain_outbox
 
@@ -150,18 +143,6 @@ def test_a_quiet_day(house: House, told: int) -> None:
             drain_outbox(at=at)
     name = f"{name_of(house)}: 24 quiet hours (told of changes: {told})"
     assert row(name, len(reads(house, mark)), "calls", bound=24).holds
-
-
-@pytest.fixture
-def worker(web: str, world: Running, tmp_path: Path) -> Iterator[None]:
-    """A Celery worker as in the demo, on the tests' database."""
-    command = [sys.executable, "-m", "celery", "-A", "wisepay", "worker", "--concurrency", "2", "--loglevel", "info"]
-    database = urlsplit(os.environ["DATABASE_URL"])._replace(path=f"/{connection.settings_dict['NAME']}").geturl()
-    environment = {**os.environ, **vendor_addresses(world.url), "DATABASE_URL": database, "PUBLIC_URL": web}
-    with (tmp_path / "worker.log").open("wb") as output:
-        process = spawn(command, log=output, env=environment, cwd=ROOT)
-    yield
-    stop(process)
 
 
 def seen_after(house: House, words: str, *, patience: float) -> float:

@@ -1,0 +1,57 @@
+"""Rows about how soon a payment stands in the books: web server, outbox, worker and books, each its own process."""
+
+import re
+import time
+
+import pytest
+import requests
+from django.utils import timezone
+
+from accounting.models import Posting
+from sandbox.launch import Running
+from tests.bench.rows import p99, row
+from tests.bench.workload import open_quote
+from tests.people import House, build_house, drain_outbox
+
+PAYMENTS = {"xero": 40, "quickbooks": 15}  # QuickBooks takes forty batches a minute, and each payment is two
+PATIENCE = 20.0
+UNHURRIED = {"minute": 10**6, "day": 10**7, "appminute": 10**6, "concurrent": 50, "second": 10**6, "batch": 10**6}
+CSRF = re.compile(r'name="csrfmiddlewaretoken" value="(\w+)"')
+
+
+def booked_after(house: House, web: str) -> float:
+    """Seconds from the answer that a guest's card was charged until every document of it is in the books."""
+    payment = open_quote(house).payment
+    browser = requests.Session()
+    page = browser.get(f"{web}/pay/{payment.reference}/guest", timeout=PATIENCE)
+    found = CSRF.search(page.text)
+    assert found is not None
+    form = {
+        "name": "Accounts Payable",
+        "email": "accounts@example.com",
+        "amount": payment.amount,
+        "confirmation_token": house.confirmation_token("4242424242424242"),
+        "csrfmiddlewaretoken": found[1],
+    }
+    said = browser.post(f"{web}/pay/{payment.reference}/attempts", form, timeout=PATIENCE)
+    begin = time.perf_counter()
+    assert said.json()["status"] == "succeeded", said.text
+    while time.perf_counter() - begin < PATIENCE:
+        states = list(Posting.objects.filter(payment=payment).values_list("state", flat=True))
+        if states and set(states) == {"posted"}:
+            return time.perf_counter() - begin
+        time.sleep(0.01)
+    raise AssertionError("it was never booked")
+
+
+@pytest.mark.parametrize("provider", PAYMENTS)
+def test_a_payment_is_booked_soon(
+    transactional_db: None, world: Running, web: str, worker: None, provider: str
+) -> None:
+    """One payment after the other, each of them alone: what waits for limits is measured elsewhere."""
+    world.config(xero_limits=UNHURRIED, intuit_limits=UNHURRIED)
+    house = build_house(world, provider=provider)
+    drain_outbox(at=timezone.now())
+    booked_after(house, web)
+    waits = [booked_after(house, web) for _ in range(PAYMENTS[provider])]
+    assert row(f"{provider}: payment succeeded until all is in the books: p99", p99(waits), "s", bound=3).holds
