@@ -110,9 +110,12 @@ class Demo:
             "--threads", 4, "--worker-class", "gthread", "--no-control-socket", "--graceful-timeout", 5,
         )  # fmt: skip
         family.start(
-            "worker", "-m", "celery", "-A", "wisepay", "worker", "-B", "--concurrency", 2,
-            "-s", self.home / "celerybeat-schedule", "--loglevel", "info",
+            "worker", "-m", "celery", "-A", "wisepay", "worker", "--concurrency", 2, "--loglevel", "info",
             env={"PYTHONWARNINGS": "ignore:You're running the worker"},
+        )  # fmt: skip
+        family.start(
+            "beat", "-m", "celery", "-A", "wisepay", "beat", "--pidfile=",
+            "--schedule", self.home / "celerybeat-schedule", "--loglevel", "info",
         )  # fmt: skip
         family.wait("sandbox", lambda: answers(f"{ports.sandbox_url}/_control/health"), PATIENCE)
         chosen = ("--accounting", self.accounting) if self.accounting else ()

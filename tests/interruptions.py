@@ -14,7 +14,7 @@ import urllib3
 from django.db import connection
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-# All stops take many minutes: STOPS=1 makes them. CI makes every third, a run at a desk every 41st. Where they begin
+# All stops take many minutes: STOPS=1 makes them. CI makes every seventh, a run at a desk every 41st. Where they begin
 # follows the run's random seed, so run after run makes others.
 SPARSE = 11  # with the second ledger
 STRIDE = int(os.environ.get("STOPS", 41))
