@@ -33,8 +33,10 @@ def create_merchant(*, name: str, admin_email: str, admin_name: str, password: s
     if user is None:
         user = User.objects.create_user(admin_email, password, name=admin_name)
     Membership.objects.create(merchant=merchant, user=user, role=Membership.Role.ADMIN)
-    for event in Event:
-        EventNotification.objects.create(merchant=merchant, event=event, is_enabled=event != Event.PREPAYMENT_PROCESSED)
+    EventNotification.objects.bulk_create(
+        EventNotification(merchant=merchant, event=event, is_enabled=event != Event.PREPAYMENT_PROCESSED)
+        for event in Event
+    )
     return merchant
 
 
@@ -47,11 +49,12 @@ def generate_paynow_link(merchant: Merchant, *, kind: str, acts_as: User) -> Pay
 
 def enable_events(merchant: Merchant, *, events: set[str]) -> None:
     """Exactly `events` are told from now on."""
-    with transaction.atomic(durable=True):
-        for event in Event:
-            EventNotification.objects.update_or_create(
-                merchant=merchant, event=event, defaults={"is_enabled": event.value in events}
-            )
+    EventNotification.objects.bulk_create(
+        [EventNotification(merchant=merchant, event=e, is_enabled=e.value in events) for e in Event],
+        update_conflicts=True,
+        unique_fields=["merchant", "event"],
+        update_fields=["is_enabled"],
+    )
 
 
 STANDING_SQL = """
