@@ -3,7 +3,7 @@
 With `--accounting quickbooks` their merchant keeps its books in QuickBooks; those marked `books` are about them.
 
 BROWSER=required makes their absence an error instead: whoever must not miss them says so. Those that share
-a demo run on one worker, so that one demo is started.
+a demo run on one worker, so that one demo is started; where nothing else runs, every worker has one.
 """
 
 import os
@@ -24,14 +24,18 @@ DOWNLOADED = (
 )
 ABSENT = "no Chromium was found (install one, or name it in CHROMIUM)"
 
-TOGETHER = "tests/browser/"
+TOGETHER = "tests/browser"
+FILES = (TOGETHER, "tests/test_compose_runs.py")  # what a module of these prepares takes long
 
 
 class OneDemo(LoadScopeScheduling):  # type: ignore[misc]
-    """Spreads tests over the workers one by one, but keeps together what shares a demo."""
+    """Spreads tests over the workers one by one, but keeps together what shares a demo, or a module's long start."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return TOGETHER if nodeid.startswith(TOGETHER) else nodeid
+        path = nodeid.partition("::")[0]
+        if path.startswith(TOGETHER) and not all(chosen.startswith(TOGETHER) for chosen in self.config.args):
+            return TOGETHER
+        return path if path.startswith(FILES) else nodeid
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -33,7 +33,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 def demo(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Iterator[Demo]:
     """A demo for all of them, whose books are kept in what `--accounting` says.
 
-    With JOURNAL set, what was said to the practice vendors is kept in that file.
+    With JOURNAL set, what was said to the practice vendors is added to that file.
     """
     running = Demo.start(tmp_path_factory.mktemp("demo"), pytestconfig.getoption("--accounting", "xero"))
     yield running

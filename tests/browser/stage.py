@@ -120,11 +120,12 @@ class Demo:
         return said + [(log.name, last_lines(log)) for log in sorted((self.home / "home" / "log").glob("*.log"))]
 
     def save_journal(self, to: Path) -> None:
-        """Every exchange with the practice vendors so far, one JSON object a line."""
+        """Add every exchange with the practice vendors so far to a file, one JSON object a line."""
         answer = requests.get(f"{self.sandbox}/_control/journal", timeout=60)
         answer.raise_for_status()
         to.parent.mkdir(parents=True, exist_ok=True)
-        to.write_text(answer.text)
+        with to.open("a") as kept:
+            kept.write(answer.text)
 
     def new_quote(self, like: str = "one-time", **changes: Any) -> dict[str, Any]:
         """A fresh quote; its page is at `url`."""
