@@ -16,7 +16,8 @@ SETTINGS := SECRET_KEY=lint WISEPAY_SECRET_KEYS=k1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAA
 help:
 	@echo "make demo   Wise-Pay with a practice world; ARGS=\"--port 9000\" is passed on,"
 	@echo "            as is ARGS=\"--accounting quickbooks\""
-	@echo "make test   every test; ARGS=\"tests/quotes -k expired\" chooses some"
+	@echo "make test   the tests; ARGS=\"tests/quotes -k expired\" chooses some,"
+	@echo "            THOROUGH=1 runs every case of long tables as well"
 	@echo "make bench  calls used against the lower bound"
 	@echo "make lint   style, types, layers"
 	@echo "make deps   only install what all of these need"

@@ -55,7 +55,7 @@ class Postgres:
     @property
     def url(self) -> str:
         """A `postgresql://` URL over the Unix socket, read alike by libpq and by django-environ."""
-        return self._url(DATABASE)
+        return self.url_of(DATABASE)
 
     def start(self) -> None:
         """Return once the database `wisepay` answers; raises `PostgresFailed`."""
@@ -83,7 +83,8 @@ class Postgres:
         if self.sockets != self.home:
             shutil.rmtree(self.sockets, ignore_errors=True)
 
-    def _url(self, database: str) -> str:
+    def url_of(self, database: str) -> str:
+        """The URL of one of its databases."""
         return f"postgresql://{ROLE}@/{database}?host={quote(str(self.sockets))}"
 
     def _own(self, directory: Path) -> None:
@@ -149,7 +150,7 @@ class Postgres:
         raise PostgresFailed(f"PostgreSQL did not start:\n{last_lines(self.log_path)}")
 
     def _create_database(self) -> None:
-        with psycopg.connect(self._url("postgres"), autocommit=True) as connection:
+        with psycopg.connect(self.url_of("postgres"), autocommit=True) as connection:
             known = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE]).fetchone()
             if known is None:
                 connection.execute(f'CREATE DATABASE "{DATABASE}"')

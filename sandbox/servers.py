@@ -26,7 +26,7 @@ class Servers:
 
     `database_url` and `redis_url` are set while it runs. A server named by `DATABASE_URL` or `REDIS_URL` in
     `environ` is used as it is and neither started nor stopped. Raises `HomeInUse` when another process has
-    the same home.
+    the same home. `postgres` is the one that was started, if one was.
     """
 
     def __init__(self, home: Path, *, durable: bool = True, environ: Mapping[str, str] | None = None) -> None:
@@ -35,6 +35,7 @@ class Servers:
         named = os.environ if environ is None else environ
         self.database_url = named.get("DATABASE_URL", "")
         self.redis_url = named.get("REDIS_URL", "")
+        self.postgres: Postgres | None = None
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
@@ -51,7 +52,7 @@ class Servers:
                 postgres = Postgres(self.home, durable=self.durable)
                 stack.callback(postgres.stop)
                 postgres.start()
-                self.database_url = postgres.url
+                self.database_url, self.postgres = postgres.url, postgres
             self._stack = stack.pop_all()
         return self
 

@@ -4,25 +4,32 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
 from sandbox.environment import Ports, process_environment, product_environment
+from sandbox.migrated import ensure_template
 from sandbox.servers import HomeInUse, Servers, default_home
 
 ROOT = Path(__file__).resolve().parent.parent
 SLOTS = 20
 WORKERS = ("-n", "2")
+DRAWN = ("--draw", "1")
+PLUGINS = ("-p", "sandbox.browser_tests", "-p", "sandbox.drawing")
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run pytest once and answer its exit status; without `-n` it runs on two workers."""
+    """Run pytest once and answer its exit status; without `-n` it runs on two workers.
+
+    Of long tables of cases a few are drawn, unless tests are chosen or THOROUGH is set.
+    """
     chosen = sys.argv[1:] if arguments is None else arguments
     chosen = chosen[1:] if chosen[:1] == ["--"] else chosen
     parallel = [] if any(argument.startswith(("-n", "--numprocesses")) for argument in chosen) else WORKERS
-    command = [sys.executable, "-m", "pytest", "-p", "sandbox.browser_tests", *parallel, *chosen]
+    drawn = [] if os.environ.get("THOROUGH") or names_tests(chosen) else DRAWN
+    command = [sys.executable, "-m", "pytest", *PLUGINS, *parallel, *drawn, *chosen]
     signal.signal(signal.SIGTERM, _terminate)
     # A shell starts background jobs deaf to SIGINT, and pytest would inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -31,7 +38,16 @@ def main(arguments: list[str] | None = None) -> int:
             servers.home, Ports(), database_url=servers.database_url, redis_url=servers.redis_url
         )
         given = {name: os.environ[name] for name in environment if name in os.environ}
-        return _run(command, process_environment(environment | given))
+        shell = process_environment(environment | given)
+        if servers.postgres is not None:
+            shell["TEST_TEMPLATE"] = ensure_template(servers.postgres, shell)
+        return _run(command, shell)
+
+
+def names_tests(arguments: Sequence[str]) -> bool:
+    """Whether somebody chose files, tests, or words that stand in their names."""
+    is_path = any((ROOT / argument.partition("::")[0]).exists() for argument in arguments if argument[:1] != "-")
+    return is_path or any(argument.startswith("-k") for argument in arguments)
 
 
 class Terminated(BaseException):

@@ -1,10 +1,12 @@
 """What every test can ask for: the practice world, the merchant, the payer, the stranger, and `drain`."""
 
+import os
 import uuid
 from collections.abc import Callable, Iterator
 
 import pytest
 from django.core.cache import caches
+from django.db import connection
 from django.test import Client
 from pytest_django import Settings
 
@@ -13,6 +15,13 @@ from connections import governor
 from sandbox.environment import vendor_addresses
 from sandbox.launch import Running
 from tests.people import Checkout, House, build_house, drain_outbox
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(django_db_modify_db_settings: None) -> None:
+    """The tests' database is a copy of a migrated one, where the launcher has made one."""
+    template = os.environ.get("TEST_TEMPLATE")
+    connection.settings_dict["TEST"] |= {"TEMPLATE": template, "MIGRATE": not template}
 
 
 @pytest.fixture(scope="session")

@@ -22,6 +22,9 @@ PATIENCE = 40.0
 Environment = dict[str, str]
 
 
+pytestmark = pytest.mark.thorough
+
+
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Environment]:
     """What the containers are given, with an empty database and a broker database that nobody else uses."""

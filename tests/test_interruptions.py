@@ -123,6 +123,7 @@ def stop_everywhere(
     return count
 
 
+@pytest.mark.thorough
 def test_every_handler_and_every_foreign_call_is_passed_by_a_journey(
     busy_house: House, cpq: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -269,6 +269,7 @@ def permuted(seed: int) -> Iterator[list[int]]:
         yield ways
 
 
+@pytest.mark.thorough
 def test_two_thousand_permutations_of_readings_end_as_the_books_are(house: House) -> None:
     """Each permutation has an invoice of its own, so that one page brings a step of a thousand of them."""
     ways = [next(way) for way in [permuted(7)] for _ in range(PERMUTATIONS)]
@@ -307,6 +308,7 @@ def test_after_every_reading_the_mirror_is_the_newest_that_was_read(house: House
         }
 
 
+@pytest.mark.thorough
 def test_two_thousand_permutations_of_events_are_each_read_as_of_the_newest(house: House) -> None:
     ways = [next(way) for way in [permuted(13)] for _ in range(PERMUTATIONS)]
     books = house.connection

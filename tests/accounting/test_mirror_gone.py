@@ -155,6 +155,7 @@ def test_an_older_reading_does_not_bring_a_deleted_invoice_back(house: House) ->
     assert invoice("D").status == "deleted"
 
 
+@pytest.mark.thorough
 def test_two_thousand_permutations_of_readings_and_a_deletion_end_deleted(house: House) -> None:
     """The deletion comes once or twice, before, between and after readings of the time before it; a third has none."""
     chance, gone_at, now = random.Random(17), BEGIN + timedelta(minutes=30), timezone.now()

@@ -58,6 +58,7 @@ def test_a_storm_uses_nearly_every_call_and_never_one_too_many(ask: Any, phase: 
     assert max(windows) <= 60
 
 
+@pytest.mark.thorough
 @how(max_examples=40, deadline=None, suppress_health_check=QUIETLY, derandomize=True)
 @given(
     seed=some.integers(0, 10**6),
@@ -135,6 +136,7 @@ def test_calls_that_others_make_with_the_same_app_are_left_to_them(ask: Any) -> 
     assert max(full_windows(storm.xero.windows["minute"])) <= 60
 
 
+@pytest.mark.thorough
 def test_people_do_not_wait_in_a_storm(ask: Any) -> None:
     storm = Storm(ask, world(day=50_000), Limits(minute=60, day=50_000, in_flight=5), seed=5)
     saturate(storm)
@@ -159,6 +161,7 @@ def test_company_work_goes_before_service_work_which_still_gets_its_share(ask: A
     assert service >= 5 * 9
 
 
+@pytest.mark.thorough
 def test_a_day_is_used_up_and_not_overdrawn(ask: Any) -> None:
     xero = world(day=400)
     storm = Storm(ask, xero, Limits(minute=60, day=400, in_flight=5, day_margin=30), seed=7)

@@ -62,7 +62,7 @@ def test_an_open_payment_has_nothing_to_give_back(checkout: Checkout) -> None:
         order(checkout, 100)
 
 
-@pytest.mark.parametrize("fault", ["drop_after", "drop_before", "timeout"])
+@pytest.mark.parametrize("fault", ["drop_after", "drop_before", pytest.param("timeout", marks=pytest.mark.thorough)])
 def test_a_lost_answer_gives_back_once(paid: Checkout, drain: Callable[..., int], fault: str, settings: object) -> None:
     settings.HTTP_TIMEOUT = (1, 0.5)  # type: ignore[attr-defined]
     with paid.house.world.faulty("stripe", fault, method="POST", path="/v1/refunds"):

@@ -141,6 +141,7 @@ def test_the_home_page_leads_everywhere(sandbox: Running) -> None:
     assert "default-src 'none'" in page.headers["Content-Security-Policy"]
 
 
+@pytest.mark.thorough
 def test_a_world_with_a_state_file_survives_a_restart(tmp_path: Path) -> None:
     state = tmp_path / "world.json"
     with Running.start(state=state) as running:

@@ -16,6 +16,8 @@ import redis
 
 from sandbox.servers import HomeInUse, Servers
 
+pytestmark = pytest.mark.thorough
+
 ROOT = Path(__file__).resolve().parents[2]
 HOLDER = """
 import sys, time

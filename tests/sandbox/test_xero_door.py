@@ -174,6 +174,7 @@ def further(app: App) -> None:
     app.connections(authEventId=app.connections()[0]["authEventId"])
 
 
+@pytest.mark.thorough
 def test_the_books_outlive_the_process(tmp_path: Path) -> None:
     state = tmp_path / "world.json"
     with Running.start(state=state) as sandbox:

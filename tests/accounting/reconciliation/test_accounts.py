@@ -51,6 +51,7 @@ def test_what_was_left_before_a_period_is_its_opening(trade: Trade) -> None:
     assert part.is_explained
 
 
+@pytest.mark.thorough
 def test_with_two_hundred_differences_the_reasons_still_come_to_what_is_left(any_house: House) -> None:
     trade, _ = seeded(any_house, 4, timezone.now())
     trade.read()

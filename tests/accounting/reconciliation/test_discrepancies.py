@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
+import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
@@ -145,6 +146,7 @@ def test_a_clean_month_raises_no_alarm(any_house: House) -> None:
     assert all(payout.adds_up for payout in report.payouts)
 
 
+@pytest.mark.thorough
 def test_the_sum_of_what_is_named_is_what_the_sides_are_apart(house: House) -> None:
     trade, _ = seeded(house, 3, timezone.now())
     trade.read()
