@@ -150,9 +150,16 @@ class Reader:
                     return False
 
     def read_page(self, desk: Desk, cursor: MirrorCursor) -> bool:
-        """One page, committed with the cursor; True when it was the last one."""
+        """One page, committed with the cursor; True when it was the last one.
+
+        Where more changed than the books tell of at once, everything is read anew instead.
+        """
         since = cursor.since - OVERLAP if cursor.since else None
         found = desk.read_page(self.ledger, cursor.page + 1, since=since)
+        if found.is_cut:
+            self.begin_anew()
+            cursor.refresh_from_db()
+            return False
         with transaction.atomic(durable=True):
             row = MirrorCursor.objects.select_for_update(of=("self",)).get(pk=cursor.pk)
             if (row.since, row.asked_at, row.page) != (cursor.since, cursor.asked_at, cursor.page):
@@ -185,6 +192,11 @@ class Reader:
         cursor.asked_at, cursor.page, cursor.pages, cursor.changed = None, 0, None, 0
         return True
 
+    def begin_anew(self) -> None:
+        """Let all kinds be read from their first page; rows that did not change are not written."""
+        rows = MirrorCursor.objects.filter(**self.books.mine, kind__in=self.ledger.mirror_kinds)
+        rows.update(since=None, asked_at=None, page=0, pages=None, due_at=self.now)
+
     def together(self, kinds: Sequence[str]) -> list[str]:
         """What to read instead of these kinds: all of them from the same instant on, where one call tells of all.
 
@@ -201,7 +213,7 @@ class Reader:
             if len(known) < len(all_kinds):
                 return wanted
             if min(known) < self.now - reach:
-                mine.update(since=None, asked_at=None, due_at=self.now)
+                self.begin_anew()
             else:
                 mine.exclude(since=min(known)).update(since=min(known))
         return all_kinds

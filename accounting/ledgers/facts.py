@@ -129,13 +129,15 @@ class Page[T]:
 
     The list is in an order that a change of a row does not change, so that nothing is missed by who reads page after
     page while people work in the books. Where rows can leave the books, `gone` are the ids of those that did, as far
-    as is told: what is asked for by its id and not answered is not there.
+    as is told: what is asked for by its id and not answered is not there. `is_cut`: more changed than the books tell of
+    at once, so something may have left them without a word.
     """
 
     rows: tuple[T, ...]
     pages: int
     as_of: datetime | None = None
     gone: tuple[str, ...] = ()
+    is_cut: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,6 +59,7 @@ class Listed:
     pages: int = 1
     as_of: datetime | None = None
     gone: tuple[str, ...] = ()
+    is_cut: bool = False
     beside: dict[str, dict[str, Row]] = field(default_factory=dict)
 
 

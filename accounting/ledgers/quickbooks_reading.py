@@ -69,7 +69,7 @@ class QuickBooksReading(QuickBooksCompany):
 
     def read_contact_page(self, page: int, *, since: datetime | None) -> Page[ContactFacts]:
         found = self._listed("Customer", ALL, page, since)
-        return Page(tuple(readable(found.rows, contact_facts)), found.pages, found.as_of, found.gone)
+        return Page(tuple(readable(found.rows, contact_facts)), found.pages, found.as_of, found.gone, found.is_cut)
 
     def read_contacts(self, ids: list[str]) -> Page[ContactFacts]:
         found = self._named("Customer", ids, ALL)
@@ -77,7 +77,7 @@ class QuickBooksReading(QuickBooksCompany):
 
     def read_invoice_page(self, page: int, *, since: datetime | None) -> Page[InvoiceFacts]:
         found = self._listed("Invoice", "", page, since)
-        return Page(tuple(self._invoices(found)), found.pages, found.as_of, found.gone)
+        return Page(tuple(self._invoices(found)), found.pages, found.as_of, found.gone, found.is_cut)
 
     def read_invoices(self, ids: list[str]) -> Page[InvoiceFacts]:
         found = self._named("Invoice", ids)
@@ -85,7 +85,7 @@ class QuickBooksReading(QuickBooksCompany):
 
     def read_credit_page(self, page: int, *, since: datetime | None) -> Page[CreditFacts]:
         found = self._listed("CreditMemo", "", page, since)
-        return Page(tuple(self._credits(found)), found.pages, found.as_of, found.gone)
+        return Page(tuple(self._credits(found)), found.pages, found.as_of, found.gone, found.is_cut)
 
     def read_credits(self, ids: list[str]) -> Page[CreditFacts]:
         found = self._named("CreditMemo", ids)
@@ -94,7 +94,7 @@ class QuickBooksReading(QuickBooksCompany):
     def read_payment_page(self, page: int, *, since: datetime | None) -> Page[PaymentFacts]:
         found = self._listed("Payment", "", page, since)
         bare = (str(row["Id"]) for row in found.rows if is_voided(row) or not brings_money(row))
-        return Page(tuple(self._payments(found)), found.pages, found.as_of, (*found.gone, *bare))
+        return Page(tuple(self._payments(found)), found.pages, found.as_of, (*found.gone, *bare), found.is_cut)
 
     # ---- rows by id, pages and changes ----------------------------------------------------------
 
@@ -116,7 +116,8 @@ class QuickBooksReading(QuickBooksCompany):
             rows = [row for row in beside.get(entity, {}).values() if is_since(row, since)]
             return Listed(rows, as_of=told.as_of, gone=gone, beside=beside)
         when = f"MetaData.LastUpdatedTime >= '{since.isoformat()}'"
-        return replace(self._page(entity, f"{where} AND {when}" if where else when, page), gone=gone)
+        found = self._page(entity, f"{where} AND {when}" if where else when, page)
+        return replace(found, gone=gone, is_cut=told is not None)
 
     def _capture(self, entity: str, since: datetime) -> Captured | None:
         """What changed of all kinds, asked for when this one was not read from the last answer; None when too old."""

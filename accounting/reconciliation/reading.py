@@ -79,7 +79,7 @@ def cursor_of(merchant: Merchant, connection: Connection, *, now: datetime) -> M
 
 
 def read_pages(merchant: Merchant, cursor: MoneyCursor, ledger: Ledger, *, now: datetime) -> None:
-    """Page by page, from where the last reading stopped."""
+    """Page by page, from where the last reading stopped. After changes that were not all told the next one is whole."""
     began, page, pages = cursor.asked_at or now, cursor.page, cursor.page + 1
     is_whole = is_due_whole(cursor, ledger, at=began)
     since = cursor.known_until - OVERLAP if cursor.known_until else cursor.begins_at
@@ -90,11 +90,11 @@ def read_pages(merchant: Merchant, cursor: MoneyCursor, ledger: Ledger, *, now: 
         with transaction.atomic(durable=True):
             drop_payments(cursor, found.gone, now=now)
             keep_payments(merchant, cursor.organisation_id, found.rows, now=now)
-            mine.update(asked_at=began, page=page)
+            mine.update(asked_at=began, page=page, **({"whole_at": None} if found.is_cut else {}))
     link_papers(merchant, cursor.organisation_id)
     settled = ledger.tells_gone is None or settle_unmet(cursor, ledger, began=began, is_whole=is_whole, now=now)
-    whole_at = began if is_whole and settled else cursor.whole_at
-    mine.update(known_until=began, asked_at=None, page=0, whole_at=whole_at, error="")
+    whole = {"whole_at": began} if is_whole and settled else {}
+    mine.update(known_until=began, asked_at=None, page=0, error="", **whole)
 
 
 def is_due_whole(cursor: MoneyCursor, ledger: Ledger, *, at: datetime) -> bool:

@@ -257,6 +257,26 @@ def test_after_a_month_of_silence_everything_is_read_anew_and_what_is_not_met_is
     assert MirrorCursor.objects.exclude(heard_at=None).count() == 0
 
 
+def test_more_changes_than_are_told_at_once_are_read_anew_so_that_no_deletion_is_lost(house: House) -> None:
+    for number in ("GONE", "STAYS"):
+        make(house, number)
+    look_again()
+    by_hand(house, "delete", invoice="GONE")
+    house.world.advance(6 * 86_400)
+    fill(house, invoices=1_000, contacts=2)  # all of them changed since, so that the deletion is not told of any more
+    look_again()
+    mark = next_index(house)
+    look_again(at=later(5))  # the token was over by then
+    assert reads(house, mark)[0] == "changes"
+    assert LedgerInvoice.objects.filter(number__startswith="OLD-").count() == 1_000
+    arm_due(now=later(60))
+    drain_outbox(at=later(60))
+    assert (invoice("GONE").status, invoice("STAYS").status) == ("deleted", "open")
+    mark = next_index(house)
+    look_again(at=later(120))
+    assert reads(house, mark) == ["changes"]
+
+
 def test_reading_everything_anew_doubts_nothing_that_it_meets(house: House) -> None:
     fill(house, invoices=9, contacts=2)
     begin_anew(house.merchant, house.connection.organisation_id, now=timezone.now())

@@ -10,6 +10,7 @@ from accounting.models import LedgerPayment, MoneyCursor, Posting
 from accounting.reconciliation.reading import WHOLE_EVERY, link_papers, read_ledger_payments
 from accounting.reconciliation.words import Kind
 from sandbox.launch import Running
+from tests.accounting.mirror_stage import fill
 from tests.accounting.reconciliation.test_with_the_books import compared, keep_books, kinds, read
 from tests.people import Checkout, House, build_house
 
@@ -93,6 +94,19 @@ def test_a_deletion_that_nobody_told_of_is_met_by_the_next_whole_reading(quick: 
     read_ledger_payments(quick.merchant, now=later)
     assert not paper().is_standing
     assert MoneyCursor.objects.get().whole_at == later
+
+
+def test_after_more_changes_than_are_told_at_once_the_next_reading_is_whole(quick: House, paid: Checkout) -> None:
+    read(quick)
+    keep_books(quick, "delete", payment=payment().number)
+    quick.world.advance(6 * 86_400)
+    fill(quick, invoices=1_000, contacts=2)
+    now = timezone.now() + timedelta(hours=3)
+    read_ledger_payments(quick.merchant, now=now)
+    assert paper().is_standing
+    assert MoneyCursor.objects.get().whole_at is None
+    read_ledger_payments(quick.merchant, now=now + timedelta(hours=1))
+    assert not paper().is_standing
 
 
 def test_what_a_whole_reading_missed_and_is_there_stands(quick: House, paid: Checkout) -> None:
