@@ -143,7 +143,7 @@ def test_wrong_fields_are_explained_in_words(page: Page, shop: str) -> None:
     frame = page.frame_locator(CARD_FRAME)
     frame.get_by_label("Card number").fill("4242 4242 4242 4241")
     frame.get_by_label("Expiration date").fill("01/20")
-    page.get_by_role("button", name="Pay", exact=True).click()
+    press_pay(page)
     expect(page.locator("#result")).to_contain_text("invalid_number")
     expect(frame.get_by_text("Your card number is invalid.")).to_be_visible()
     expect(frame.get_by_text("Your card's expiration year is in the past.")).to_be_visible()
