@@ -77,6 +77,12 @@ def cursor_of(merchant: Merchant, organisation_id: str, kind: str) -> MirrorCurs
     return found
 
 
+def begin_anew(merchant: Merchant, organisation_id: str, *, now: datetime) -> None:
+    """Let everything be read again from the first page; rows that did not change are not written."""
+    keys = [cursor_of(merchant, organisation_id, kind).pk for kind in DESKS]
+    MirrorCursor.objects.filter(pk__in=keys).update(since=None, asked_at=None, page=0, pages=None, due_at=now)
+
+
 @contextmanager
 def speaking(connection: Connection, *, lane: Lane, now: datetime) -> Iterator[Ledger]:
     """The connection's ledger; what goes wrong in the block is written on the connection.
@@ -157,7 +163,7 @@ class Reader:
         since = cursor.since - OVERLAP if cursor.since else None
         found = desk.read_page(self.ledger, cursor.page + 1, since=since)
         if found.is_cut:
-            self.begin_anew()
+            begin_anew(self.merchant, self.organisation_id, now=self.now)
             cursor.refresh_from_db()
             return False
         with transaction.atomic(durable=True):
@@ -192,11 +198,6 @@ class Reader:
         cursor.asked_at, cursor.page, cursor.pages, cursor.changed = None, 0, None, 0
         return True
 
-    def begin_anew(self) -> None:
-        """Let all kinds be read from their first page; rows that did not change are not written."""
-        rows = MirrorCursor.objects.filter(**self.books.mine, kind__in=self.ledger.mirror_kinds)
-        rows.update(since=None, asked_at=None, page=0, pages=None, due_at=self.now)
-
     def together(self, kinds: Sequence[str]) -> list[str]:
         """What to read instead of these kinds: all of them from the same instant on, where one call tells of all.
 
@@ -213,7 +214,7 @@ class Reader:
             if len(known) < len(all_kinds):
                 return wanted
             if min(known) < self.now - reach:
-                self.begin_anew()
+                begin_anew(self.merchant, self.organisation_id, now=self.now)
             else:
                 mine.exclude(since=min(known)).update(since=min(known))
         return all_kinds

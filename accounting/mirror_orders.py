@@ -1,4 +1,4 @@
-"""Orders about the mirror: look at what is due, heed what was heard, begin anew, follow a company to its contact."""
+"""Orders about the mirror: look at what is due, heed what was heard, follow a company to its contact."""
 
 from collections.abc import Iterable
 from contextlib import suppress
@@ -8,7 +8,7 @@ from django.db import models, transaction
 from django.db.models import Q
 
 from accounting.ledgers import LEDGERS
-from accounting.mirror import DESKS, cursor_of, read_due, read_heard
+from accounting.mirror import DESKS, read_due, read_heard
 from accounting.mirror_events import mirror_changed
 from accounting.mirror_heard import DOUBT
 from accounting.models import HeardChange, LedgerCredit, LedgerInvoice, MirrorCursor
@@ -106,13 +106,6 @@ def open_connection(merchant: Merchant, *, tier: Tier) -> Connection | None:
     except Disconnected:
         return None
     return connection if connection.state == "connected" else None
-
-
-def begin_anew(merchant: Merchant, organisation_id: str, *, now: datetime) -> None:
-    """Read everything again from the first page; rows that did not change are not written."""
-    for kind in DESKS:
-        cursor = cursor_of(merchant, organisation_id, kind)
-        MirrorCursor.objects.filter(pk=cursor.pk).update(since=None, asked_at=None, page=0, pages=None, due_at=now)
 
 
 def follow_company(company: PayerCompany, *, now: datetime) -> None:

@@ -10,7 +10,8 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from accounting.mirror_orders import begin_anew, read_mirror
+from accounting.mirror import begin_anew
+from accounting.mirror_orders import read_mirror
 from accounting.models import LedgerInvoice, Posting, Share
 from payers.companies import Contact, map_company
 from payers.models import PayerAccess, PayerCompany

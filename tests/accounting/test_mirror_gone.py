@@ -11,10 +11,10 @@ from django.utils import timezone
 
 from accounting.ledgers import quickbooks_base
 from accounting.ledgers.words import Page
-from accounting.mirror import DESKS
+from accounting.mirror import DESKS, begin_anew
 from accounting.mirror_gone import drop_credits
 from accounting.mirror_keeping import Books, keep_invoices
-from accounting.mirror_orders import arm_due, begin_anew
+from accounting.mirror_orders import arm_due
 from accounting.models import HeardChange, LedgerApplication, LedgerContact, LedgerCredit, LedgerInvoice, MirrorCursor
 from connections.services import disconnect_all
 from sandbox.launch import Running

@@ -8,8 +8,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db.models import Q
 from django.utils import timezone
 
-from accounting.mirror import DESKS, Reader, speaking
-from accounting.mirror_orders import begin_anew
+from accounting.mirror import DESKS, Reader, begin_anew, speaking
 from accounting.mirror_page import shelves
 from accounting.models import MirrorCursor
 from connections.models import Connection, Tier
