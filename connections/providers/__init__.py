@@ -33,7 +33,7 @@ class About:
     identity: str
     life: Life
     hosts: str
-    quiet: timedelta = timedelta(seconds=35)  # with the task's 15 s a break is seen within a minute
+    quiet: timedelta = timedelta(seconds=20)  # with 15 s of the task and 10 of the page a break shows within a minute
     costs: bool = False
 
 

@@ -261,19 +261,19 @@ def test_a_check_costs_nothing_where_a_call_just_succeeded(
     checkout.pay()
     drain()
     since = mark(house)
-    assert due_checks(now=timezone.now() + timedelta(seconds=30)) == []
+    assert due_checks(now=timezone.now() + timedelta(seconds=15)) == []
     look_after(house.connection, now=timezone.now())
     assert house.world.journal("xero-identity", since=since) == []
     assert token_calls(house, since) == 0
 
 
-def test_a_quiet_connection_is_due_within_a_minute_and_for_one_worker_only(house: House) -> None:
-    later = timezone.now() + timedelta(seconds=45)
+def test_a_quiet_connection_is_due_within_half_a_minute_and_for_one_worker_only(house: House) -> None:
+    later = timezone.now() + timedelta(seconds=25)
     assert due_checks(now=later) == [house.connection.pk]
     assert due_checks(now=later) == []
     steer(house, disconnect="*")
-    assert due_checks(now=later + timedelta(seconds=20)) == []
-    assert due_checks(now=later + timedelta(seconds=40)) == [house.connection.pk]
+    assert due_checks(now=later + timedelta(seconds=15)) == []
+    assert due_checks(now=later + timedelta(seconds=25)) == [house.connection.pk]
 
 
 def test_a_token_is_refreshed_in_the_background_before_anybody_waits_for_it(house: House) -> None:
