@@ -9,6 +9,7 @@ import signal
 import subprocess
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import quote
 
@@ -191,9 +192,19 @@ def within_reach(wanted: Path, user: str | None) -> Path:
     if not wanted.is_symlink():
         # The home was cleaned: what lies elsewhere belonged to it and goes too.
         shutil.rmtree(place, ignore_errors=True)
+        forget_homeless(place.parent.parent)
         wanted.parent.mkdir(parents=True, exist_ok=True)
         wanted.symlink_to(place)
+        (place.parent / "home").write_text(str(wanted))
     return place
+
+
+def forget_homeless(shelf: Path) -> None:
+    """Remove what lies on the shelf for homes that are gone themselves; nobody else's."""
+    for told in shelf.glob("wisepay-*/home"):
+        with suppress(OSError):
+            if told.lstat().st_uid == os.geteuid() and not Path(told.read_text()).is_symlink():
+                shutil.rmtree(told.parent)
 
 
 def private_directory(path: Path) -> Path:

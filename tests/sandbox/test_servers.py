@@ -14,6 +14,7 @@ import psycopg
 import pytest
 import redis
 
+from sandbox.postgres import forget_homeless
 from sandbox.servers import HomeInUse, Servers
 
 pytestmark = pytest.mark.thorough
@@ -22,6 +23,7 @@ ROOT = Path(__file__).resolve().parents[2]
 HOLDER = """
 import sys, time
 from pathlib import Path
+from sandbox.postgres import forget_homeless
 from sandbox.servers import Servers
 with Servers(Path(sys.argv[1]), durable=False, environ={}) as servers:
     print(servers.database_url, flush=True)
@@ -165,3 +167,15 @@ def test_a_long_home_still_gets_a_socket(home: Path) -> None:
     deep = home / ("a-long-directory-name-" * 5)
     with fresh(deep) as servers, psycopg.connect(servers.database_url) as connection:
         assert connection.execute("SELECT 1").fetchone() == (1,)
+
+
+def test_what_lies_elsewhere_goes_with_its_home(tmp_path: Path) -> None:
+    kept, left = tmp_path / "kept", tmp_path / "left"
+    for name, home in (("wisepay-kept", kept), ("wisepay-left", left)):
+        (tmp_path / name / "postgres").mkdir(parents=True)
+        (tmp_path / name / "home").write_text(str(home))
+        home.symlink_to(tmp_path / name / "postgres")
+    left.unlink()
+    forget_homeless(tmp_path)
+    assert (kept / ".").is_dir()
+    assert not (tmp_path / "wisepay-left").exists()
