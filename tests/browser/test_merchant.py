@@ -94,9 +94,9 @@ def test_postings_wait_with_a_reason_while_the_books_fail_and_a_retry_sends_them
         reference = payer.pay_quote(demo.new_quote())
         payer.expect_paid()
         postings = f"{console.url}postings/"
+        eventually(lambda: shows(console, postings, pf_cr(reference)), within=books.patience)
         eventually(lambda: shows(console, postings, f"{books.label} answered 503"), within=books.patience)
         expect(console.get_by_text("The next try is at")).to_be_visible()
-        expect(console.get_by_role("row", name=re.compile(pf_cr(reference)))).to_be_visible()
     finally:
         demo.clear_faults()
     console.get_by_role("button", name="Retry").click()
