@@ -6,8 +6,9 @@ from datetime import datetime, timedelta
 from django.db import models, transaction
 
 from accounting.ledgers.words import Ledger
-from accounting.mirror import DESKS, SLICE, Reader, speaking
+from accounting.mirror import DESKS, SLICE, Reader
 from accounting.models import Download, LedgerContact, MirrorCursor
+from accounting.speaking import speaking
 from connections.models import Connection, Tier
 from connections.services import connection_for
 from merchants.models import Merchant

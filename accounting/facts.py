@@ -4,19 +4,17 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from django.db import transaction
+from django.db.models import QuerySet
 
 from accounting.hand_tasks import ABOUT_NOTES, open_tasks, release
-from accounting.ledgers import open_ledger
 from accounting.ledgers.words import NoteFacts
 from accounting.models import CreditNote, HandTask
 from accounting.services import arm_drain
-from connections.checks import heed_refusal
-from connections.health import note_accepted
+from accounting.speaking import speaking
 from connections.models import Tier
 from connections.services import connection_for
 from merchants.models import Merchant
 from wisepay.errors import Disconnected
-from wisepay.outbox import Retry
 
 
 def record_facts(merchant: Merchant, found: Iterable[NoteFacts], *, asked_at: datetime, now: datetime) -> None:
@@ -43,10 +41,10 @@ def write_fact(note: CreditNote, fact: NoteFacts, *, now: datetime) -> None:
             note.advance(state, now=now, by="ledger", reason="seen in the books")
 
 
-def record_gone(merchant: Merchant, ledger_ids: Iterable[str], *, apart_from: Iterable[str], now: datetime) -> None:
-    """Somebody deleted these in the books, but not those of the numbers `apart_from`. A step of an open transaction."""
+def record_gone(merchant: Merchant, organisation_id: str, ledger_ids: Iterable[str], *, now: datetime) -> None:
+    """Somebody deleted these in that organisation's books. A step of an open transaction."""
     notes = CreditNote.objects.select_for_update(of=("self",)).filter(merchant=merchant, ledger_id__in=ledger_ids)
-    for note in notes.exclude(number__in=apart_from).order_by("pk"):
+    for note in notes.filter(organisation_id=organisation_id).order_by("pk"):
         if note.may_become("voided"):
             note.advance("voided", now=now, by="ledger", reason="deleted in the books", remaining=0, read_at=now)
 
@@ -61,31 +59,32 @@ def look_at_tasks(merchant: Merchant, *, now: datetime) -> int:
 
     Raises Unavailable or Retry. A broken connection is waited out.
     """
-    tasks = list(open_tasks(merchant).select_related("posting__attempt__credit_note", "posting__payment"))
+    tasks = list(refused_tasks(merchant).select_related("posting__attempt__credit_note", "posting__payment"))
     if not tasks:
         return 0
     numbers = sorted({number for task in tasks if (number := note_number_of(task))})
-    connection = None
     try:
         connection = connection_for(merchant, tier=Tier.COMPANY)
-        ledger = open_ledger(connection, lane="company", now=now)
-        size = ledger.batch_size
-        found = [f for i in range(0, len(numbers), size) for f in ledger.read_credit_notes(numbers[i : i + size])]
-        note_accepted(connection, now=now)
-    except Disconnected as error:
-        if connection is not None and heed_refusal(connection, now=now):
-            raise Retry("the access token was refused before its time", after=1) from error
+        with speaking(connection, lane="company", now=now) as ledger:
+            size = ledger.batch_size
+            found = [f for i in range(0, len(numbers), size) for f in ledger.read_credit_notes(numbers[i : i + size])]
+    except Disconnected:
         return len(tasks)
     with transaction.atomic(durable=True):
         record_facts(merchant, found, asked_at=now, now=now)
         take_up(merchant, {f.number: f for f in found}, now=now)
-    return open_tasks(merchant).count()
+    return refused_tasks(merchant).count()
+
+
+def refused_tasks(merchant: Merchant) -> QuerySet[HandTask]:
+    """Open tasks about what these books refused; one in other books is not seen here."""
+    return open_tasks(merchant).filter(posting__state="rejected")
 
 
 def take_up(merchant: Merchant, found: dict[str, NoteFacts], *, now: datetime) -> None:
     """Try again what nothing stands in the way of any more. A step of an open transaction."""
     released = 0
-    for task in open_tasks(merchant).select_related("posting__attempt__credit_note"):
+    for task in refused_tasks(merchant).select_related("posting__attempt__credit_note"):
         number = note_number_of(task)
         if not number or number in found:
             released += release(task, found.get(number), now=now)

@@ -1,15 +1,13 @@
 """An invoice's document from the books, asked for while somebody waits."""
 
-from contextlib import suppress
 from datetime import datetime
 
-from accounting.ledgers import open_ledger
 from accounting.models import LedgerInvoice
-from connections.checks import heed_refusal
-from connections.health import note_accepted, note_unavailable
-from connections.models import Connection, Tier
+from accounting.speaking import speaking
+from connections.models import Tier
 from connections.services import connection_for
 from wisepay.errors import Disconnected, Rejected, Unavailable
+from wisepay.outbox import Retry
 
 PRINTED = (LedgerInvoice.Status.OPEN, LedgerInvoice.Status.PAID)
 
@@ -27,21 +25,15 @@ def read_document(invoice: LedgerInvoice, *, now: datetime) -> bytes:
     """The invoice as a PDF. Raises NoDocument."""
     if not has_document(invoice):
         raise NoDocument("A draft or voided invoice can't be downloaded.")
-    connection: Connection | None = None
     try:
         connection = connection_for(invoice.merchant, tier=Tier.WISE_PAY)
         if connection.organisation_id != invoice.organisation_id:
             raise NoDocument(f"This invoice is in books that {invoice.merchant} does not use here any more.")
-        document = open_ledger(connection, lane="interactive", now=now).read_invoice_pdf(invoice.ledger_id)
-        note_accepted(connection, now=now)
+        with speaking(connection, lane="interactive", now=now) as ledger:
+            document = ledger.read_invoice_pdf(invoice.ledger_id)
     except Unavailable as error:
-        if connection is not None:
-            note_unavailable(connection, error, now=now)
         raise NoDocument("The accounting package does not answer at the moment. Please try again.") from error
-    except Disconnected as error:
-        if connection is not None:
-            with suppress(Unavailable):
-                heed_refusal(connection, now=now)
+    except (Disconnected, Retry) as error:
         raise NoDocument(f"{invoice.merchant}'s accounting package can't be reached at the moment.") from error
     except Rejected as error:
         raise NoDocument("The accounting package has no document of this invoice.") from error

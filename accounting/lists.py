@@ -1,22 +1,21 @@
 """What people choose from in the settings, read from the books: accounts, tax codes and items."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 
 from django.urls import reverse
 
-from accounting.ledgers import open_ledger
 from accounting.ledgers.words import Ledger
 from accounting.models import AccountingSettings, LedgerAccount, LedgerItem, LedgerTaxCode
 from accounting.services import ITEM_NAME, use_item
 from accounting.services import import_lists as replace_lists
-from connections.checks import heed_refusal
+from accounting.speaking import speaking
 from connections.models import Tier
 from connections.services import connection_for
 from merchants.models import EventNotification, Merchant
 from merchants.services import notify_merchant
 from wisepay.errors import Disconnected, Rejected
-from wisepay.outbox import Retry
 
 
 def import_lists(merchant: Merchant, *, now: datetime) -> None:
@@ -31,13 +30,10 @@ def make_item(merchant: Merchant, *, now: datetime) -> None:
 
 def at_the_books(merchant: Merchant, work: Callable[[Merchant, Ledger, datetime], None], *, now: datetime) -> None:
     """Do what a person waits for. A broken connection does nothing; raises Retry for a token that has to be renewed."""
-    connection = None
-    try:
+    with suppress(Disconnected):
         connection = connection_for(merchant, tier=Tier.WISE_PAY)
-        work(merchant, open_ledger(connection, lane="interactive", now=now), now)
-    except Disconnected as error:
-        if connection is not None and heed_refusal(connection, now=now):
-            raise Retry("the access token was refused before its time", after=1) from error
+        with speaking(connection, lane="interactive", now=now) as ledger:
+            work(merchant, ledger, now)
 
 
 def read(merchant: Merchant, ledger: Ledger, now: datetime) -> None:

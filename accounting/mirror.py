@@ -14,19 +14,17 @@ from typing import Any
 from django.db import transaction
 from django.db.models import Q
 
-from accounting.ledgers import open_ledger
 from accounting.ledgers.words import Ledger, Page
 from accounting.mirror_gone import drop_contacts, drop_credits, drop_invoices
 from accounting.mirror_heard import DOUBT, PAYMENTS, answer, doubt_held, settle, unread_of
 from accounting.mirror_keeping import Books, keep_contacts, keep_credits, keep_invoices
 from accounting.mirror_pace import REFUSED, next_look
 from accounting.models import HeardChange, MirrorCursor
+from accounting.speaking import speaking
 from connections.budget import Lane
-from connections.checks import heed_refusal
-from connections.health import note_accepted, note_unavailable
 from connections.models import Connection
 from merchants.models import Merchant
-from wisepay.errors import Disconnected, Rejected, Unavailable
+from wisepay.errors import Rejected
 from wisepay.outbox import Retry
 
 LEASE = timedelta(seconds=100)  # more than one call may take, less than the outbox's own
@@ -81,24 +79,6 @@ def begin_anew(merchant: Merchant, organisation_id: str, *, now: datetime) -> No
     """Let everything be read again from the first page; rows that did not change are not written."""
     keys = [cursor_of(merchant, organisation_id, kind).pk for kind in DESKS]
     MirrorCursor.objects.filter(pk__in=keys).update(since=None, asked_at=None, page=0, pages=None, due_at=now)
-
-
-@contextmanager
-def speaking(connection: Connection, *, lane: Lane, now: datetime) -> Iterator[Ledger]:
-    """The connection's ledger; what goes wrong in the block is written on the connection.
-
-    Raises Unavailable, Rejected, Disconnected (for a person), or Retry after a token was refused before its time.
-    """
-    try:
-        yield open_ledger(connection, lane=lane, now=now)
-        note_accepted(connection, now=now)
-    except Unavailable as error:
-        note_unavailable(connection, error, now=now)
-        raise
-    except Disconnected as error:
-        if heed_refusal(connection, now=now):
-            raise Retry("the access token was refused before its time", after=1) from error
-        raise
 
 
 @contextmanager

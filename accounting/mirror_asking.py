@@ -5,9 +5,10 @@ from datetime import datetime
 
 from django.db import transaction
 
-from accounting.mirror import DESKS, cursor_of, speaking
+from accounting.mirror import DESKS, cursor_of
 from accounting.mirror_keeping import Books
 from accounting.models import LedgerInvoice, MirrorCursor
+from accounting.speaking import speaking
 from connections.models import Tier
 from connections.services import connection_for
 from merchants.models import Merchant

@@ -5,7 +5,7 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 
 from django.db import models, transaction
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 
 from accounting.ledgers import LEDGERS
 from accounting.mirror import DESKS, read_due, read_heard
@@ -29,7 +29,8 @@ def arm_due(*, now: datetime) -> int:
     held = Connection.objects.filter(state="connected", provider__in=LEDGERS)
     begin_cursors(held, now=now)
     connected = held.values("merchant")
-    due = MirrorCursor.objects.filter(due_at__lte=now, merchant__in=connected, kind__in=DESKS)
+    mine = held.filter(merchant=OuterRef("merchant"), organisation_id=OuterRef("organisation_id"))
+    due = MirrorCursor.objects.filter(Exists(mine), due_at__lte=now, kind__in=DESKS)
     merchants = set(due.values_list("merchant", flat=True))
     for merchant_id in merchants:
         outbox.arm(f"mirror:{merchant_id}", "accounting.read_mirror", now=now, merchant_id=merchant_id)

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, Self
 
 from django.conf import settings
 
@@ -35,13 +35,19 @@ class Budgeted(Protocol):
     def organisation_id(self) -> str: ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Account:
-    """A Budgeted without a database: what an adapter may hold."""
+    """A Budgeted without a database: what an adapter may hold. `was_accepted` once a call was answered to it."""
 
     provider: str
     client_id: str
     organisation_id: str
+    was_accepted: bool = False
+
+    @classmethod
+    def of(cls, budgeted: Budgeted) -> Self:
+        """The account that a connection's calls are counted on."""
+        return cls(budgeted.provider, budgeted.client_id, budgeted.organisation_id)
 
 
 @dataclass(frozen=True, slots=True)

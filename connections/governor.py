@@ -20,6 +20,7 @@ from redis.retry import Retry
 
 from connections.budget import (
     REASONS,
+    Account,
     Budgeted,
     Lane,
     OutOfBudget,
@@ -59,13 +60,18 @@ class Slot:
         """The answer's headers and status; a 429 is heeded by everybody."""
         self.outcome, self.status, self.left = "answered", status, remaining_of(headers)
 
+    @property
+    def was_accepted(self) -> bool:
+        """Whether the provider took the call for ours, whatever it said to what was asked."""
+        return self.outcome == "answered" and self.status < 500 and self.status not in (401, 403, 429)
+
     def unsent(self) -> None:
         """The provider certainly never heard of this call, so it did not count it."""
         self.outcome = "unsent"
 
 
 @contextmanager
-def take_call(account: Budgeted, *, lane: Lane, patience: float = 0.0) -> Iterator[Slot]:
+def take_call(account: Account, *, lane: Lane, patience: float = 0.0) -> Iterator[Slot]:
     """Hold one place around one call. Raises OutOfBudget when there is none for `lane`.
 
     `patience` seconds may be waited for one, by web requests only: a worker is told at once when to come back.
@@ -76,11 +82,13 @@ def take_call(account: Budgeted, *, lane: Lane, patience: float = 0.0) -> Iterat
         try:
             yield slot  # counted by PostgreSQL: nobody shares a count at the moment
         finally:
+            account.was_accepted |= slot.was_accepted
             outage.learn(account, slot.left)
         return
     try:
         yield slot
     finally:
+        account.was_accepted |= slot.was_accepted
         give_back(account, place, slot)
 
 

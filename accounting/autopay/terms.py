@@ -7,16 +7,13 @@ from typing import Any
 from django.db import transaction
 
 from accounting.autopay.settings import arm_planning
-from accounting.ledgers import open_ledger
 from accounting.models import AutoPayMapping, BillingTerm, LedgerTerm
-from connections.checks import heed_refusal
-from connections.health import note_accepted
-from connections.models import Connection, Tier
+from accounting.speaking import speaking
+from connections.models import Tier
 from connections.services import connection_for
 from merchants.models import Merchant
 from wisepay import outbox
 from wisepay.errors import Disconnected
-from wisepay.outbox import Retry
 
 NO_TERM = ("", "Invoices without any")
 
@@ -59,14 +56,11 @@ def request_terms(merchant: Merchant, *, now: datetime) -> None:
 
 def read_ledger_terms(merchant: Merchant, *, now: datetime) -> None:
     """Read the books' terms. A merchant that is not connected has nothing to read; raises Retry or Unavailable."""
-    connection: Connection | None = None
     try:
         connection = connection_for(merchant, tier=Tier.WISE_PAY)
-        found = open_ledger(connection, lane="interactive", now=now).read_terms()
-        note_accepted(connection, now=now)
-    except Disconnected as error:
-        if connection is not None and heed_refusal(connection, now=now):
-            raise Retry("the access token was refused before its time", after=1) from error
+        with speaking(connection, lane="interactive", now=now) as ledger:
+            found = ledger.read_terms()
+    except Disconnected:
         return
     import_terms(merchant, connection.organisation_id, [(term.id, term.name) for term in found], now=now)
 

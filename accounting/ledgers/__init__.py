@@ -34,8 +34,7 @@ LEDGERS = {
 def open_ledger(connection: Connection, *, lane: Lane, now: datetime) -> Ledger:
     """The ledger behind `connection`, whose calls go in `lane`. Raises Disconnected or Unavailable."""
     token = fresh_access_token(connection, now=now)
-    account = Account(connection.provider, connection.client_id, connection.organisation_id)
-    ledger: Ledger = import_string(LEDGERS[connection.provider].path)(token, account, lane=lane)
+    ledger: Ledger = import_string(LEDGERS[connection.provider].path)(token, Account.of(connection), lane=lane)
     return ledger
 
 

@@ -14,7 +14,7 @@ from accounting.ledgers.quickbooks_client import THROTTLED, Client, part
 from accounting.ledgers.quickbooks_shapes import Row, one_of
 from accounting.ledgers.quickbooks_words import APPLIES_BY_ITSELF, explained
 from accounting.ledgers.words import Written
-from connections.budget import Budgeted, Lane
+from connections.budget import Account, Lane
 from wisepay.errors import Disconnected, Rejected, Unavailable
 
 LARGEST_PAGE = 1000  # rows that one query answers
@@ -66,9 +66,13 @@ class Listed:
 class QuickBooksCompany:
     """One company's API."""
 
-    def __init__(self, access_token: str, account: Budgeted, *, lane: Lane) -> None:
+    def __init__(self, access_token: str, account: Account, *, lane: Lane) -> None:
         self._client = Client(access_token, account, lane=lane)
         self.batch_size = settings.QUICKBOOKS_BATCH
+
+    @property
+    def was_accepted(self) -> bool:
+        return self._client.account.was_accepted
 
     def _do(self, acts: list[Act], *, key: str) -> list[Said]:
         """The acts in one batch; their answers, in order."""

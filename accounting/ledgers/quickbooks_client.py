@@ -15,7 +15,7 @@ from quickbooks.client import QuickBooks
 from quickbooks.exceptions import AuthorizationException, QuickbooksException
 
 from accounting.ledgers.quickbooks_words import explained
-from connections.budget import Account, Budgeted, Lane, OutOfBudget
+from connections.budget import Account, Lane, OutOfBudget
 from connections.governor import Slot, take_call
 from connections.providers.quickbooks import MINOR_VERSION
 from wisepay.errors import Disconnected, Rejected, Unavailable
@@ -52,7 +52,7 @@ class Client:
 
     told_at: datetime | None = None
 
-    def __init__(self, access_token: str, account: Budgeted, *, lane: Lane) -> None:
+    def __init__(self, access_token: str, account: Account, *, lane: Lane) -> None:
         self.account, self.lane = account, lane
         self.session = Session(access_token)
         # Amounts that it reads are Decimal so; what we write is our own JSON, because it writes them as text.

@@ -78,6 +78,11 @@ class Ledger(Protocol):
     needs_item: bool
     mixes_kinds: bool
 
+    @property
+    def was_accepted(self) -> bool:
+        """Whether the books answered a call since this was opened, with whatever."""
+        ...
+
     def create_together(self, parcels: list[Parcel], *, key: str) -> list[Written]:
         """Contacts, invoices, credit notes and payments in one call, if none needs another. Where `mixes_kinds`."""
         ...

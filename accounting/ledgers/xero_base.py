@@ -4,15 +4,19 @@ from collections.abc import Callable
 from typing import Any
 
 from accounting.ledgers.xero_client import Caller, accounting_api, call
-from connections.budget import Budgeted, Lane
+from connections.budget import Account, Lane
 
 
 class XeroOrganisation:
     """One organisation's API."""
 
-    def __init__(self, access_token: str, account: Budgeted, *, lane: Lane) -> None:
+    def __init__(self, access_token: str, account: Account, *, lane: Lane) -> None:
         self._api = accounting_api(access_token)
         self._caller = Caller(account, lane)
+
+    @property
+    def was_accepted(self) -> bool:
+        return self._caller.account.was_accepted
 
     def _write(self, operation: Callable[..., Any], body: Any, *, key: str, **more: Any) -> Any:
         """A batch whose elements are judged one by one."""

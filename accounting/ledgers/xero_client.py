@@ -16,7 +16,7 @@ from xero_python.api_client.configuration import Configuration
 from xero_python.api_client.oauth2 import OAuth2Token
 from xero_python.exceptions import ApiException, HTTPStatusException
 
-from connections.budget import Budgeted, Lane
+from connections.budget import Account, Lane
 from connections.governor import Slot, take_call
 from wisepay.errors import Disconnected, Rejected, Unavailable
 
@@ -61,7 +61,7 @@ def _refuse_refresh(token: object) -> None:
 class Caller:
     """Who calls: the app at one organisation whose budget pays, and what for."""
 
-    account: Budgeted
+    account: Account
     lane: Lane
 
 

@@ -6,17 +6,14 @@ from datetime import datetime, timedelta
 from django.db import transaction
 from django.db.models import CharField, Exists, Func, OuterRef, Q, QuerySet, Subquery, Value
 
-from accounting.ledgers import open_ledger
 from accounting.ledgers.words import Ledger, PaymentFacts, RemovalOrder
 from accounting.models import AccountingSettings, LedgerPayment, MoneyCursor, Posting
-from connections.checks import heed_refusal
-from connections.health import note_accepted
+from accounting.speaking import speaking
 from connections.models import Connection, Tier
 from connections.services import connection_for
 from merchants.models import Merchant
 from wisepay import outbox
 from wisepay.errors import Disconnected, Rejected
-from wisepay.outbox import Retry
 
 Kind = Posting.Kind
 MAKERS = (Kind.PAYMENT, Kind.INVOICE_PAYMENT, Kind.REFUND)
@@ -52,15 +49,12 @@ def read_ledger_payments(merchant: Merchant, *, now: datetime) -> None:
 
     Each page is committed with the place where the next begins. What goes wrong for longer is on the cursor, in words.
     """
-    connection = None
     try:
         connection = connection_for(merchant, tier=Tier.SERVICE)
         cursor = cursor_of(merchant, connection, now=now)
-        read_pages(merchant, cursor, open_ledger(connection, lane="service", now=now), now=now)
-        note_accepted(connection, now=now)
+        with speaking(connection, lane="service", now=now) as ledger:
+            read_pages(merchant, cursor, ledger, now=now)
     except Disconnected as error:
-        if connection is not None and heed_refusal(connection, now=now):
-            raise Retry("the access token was refused before its time", after=1) from error
         MoneyCursor.objects.filter(merchant=merchant).update(error=str(error)[:300])
     except Rejected as error:
         MoneyCursor.objects.filter(merchant=merchant).update(error=error.message[:300])
@@ -139,7 +133,12 @@ def settle_unmet(cursor: MoneyCursor, ledger: Ledger, *, began: datetime, is_who
 def unread_postings(cursor: MoneyCursor, *, until: datetime) -> "QuerySet[Posting]":
     """What we put into these books before then and no reading met."""
     rows = Posting.objects.filter(
-        merchant_id=cursor.merchant_id, kind__in=MAKERS, state="posted", paper=None, state_at__lt=until - OVERLAP
+        merchant_id=cursor.merchant_id,
+        sent_to=cursor.organisation_id,
+        kind__in=MAKERS,
+        state="posted",
+        paper=None,
+        state_at__lt=until - OVERLAP,
     )
     return rows.filter(created_at__gte=cursor.begins_at).exclude(ledger_id="").select_related("payment").order_by("-pk")
 
@@ -165,11 +164,9 @@ def keep_payments(merchant: Merchant, organisation_id: str, rows: Sequence[Payme
     """Write down those that concern us, each once by its id. A step of an open transaction."""
     clearing = AccountingSettings.objects.filter(merchant=merchant).values_list("clearing_account", flat=True).first()
     ids = [row.id for row in rows]
-    known = set(
-        Posting.objects.filter(merchant=merchant, ledger_id__in=ids, kind__in=MAKERS).values_list(
-            "ledger_id", flat=True
-        )
-    ) | set(LedgerPayment.objects.filter(merchant=merchant, ledger_id__in=ids).values_list("ledger_id", flat=True))
+    made = Posting.objects.filter(merchant=merchant, sent_to=organisation_id, ledger_id__in=ids, kind__in=MAKERS)
+    read = LedgerPayment.objects.filter(merchant=merchant, organisation_id=organisation_id, ledger_id__in=ids)
+    known = {*made.values_list("ledger_id", flat=True), *read.values_list("ledger_id", flat=True)}
     fresh = [
         LedgerPayment(
             merchant=merchant,
@@ -201,12 +198,11 @@ def keep_payments(merchant: Merchant, organisation_id: str, rows: Sequence[Payme
 def link_papers(merchant: Merchant, organisation_id: str) -> None:
     """Say of every payment of the books which posting made it: by its id, else by our number where a person did it.
 
-    Ids are the books' own: what was posted before these books were connected has ids of others.
+    Ids are the books' own: what was posted into others may have the same.
     """
     loose = LedgerPayment.objects.filter(merchant=merchant, organisation_id=organisation_id, posting=None)
-    begins = MoneyCursor.objects.filter(merchant=merchant, organisation_id=organisation_id).values("begins_at")[:1]
     made = Posting.objects.filter(merchant=merchant, kind__in=MAKERS, paper=None)
-    by_id = made.filter(ledger_id=OuterRef("ledger_id"), state="posted", state_at__gte=Subquery(begins)).order_by("pk")
+    by_id = made.filter(ledger_id=OuterRef("ledger_id"), state="posted", sent_to=organisation_id).order_by("pk")
     loose.filter(Exists(by_id)).update(posting=Subquery(by_id.values("pk")[:1]))
     by_hand = made.filter(hand_tasks__done_by__isnull=False, state="cancelled")
     numbers = dict(by_hand.values_list("number", "pk"))

@@ -79,6 +79,7 @@ def test_a_failed_debit_removes_its_draft(house: House, drain: Drain) -> None:
 
 
 def test_a_debit_that_settles_before_its_draft_was_sent_needs_no_draft(house: House, drain: Drain) -> None:
+    drain()
     Connection.objects.update(blocked_until=later(20))
     debit = submit(house)
     drain()
@@ -91,6 +92,7 @@ def test_a_debit_that_settles_before_its_draft_was_sent_needs_no_draft(house: Ho
 
 
 def test_a_debit_that_fails_before_its_draft_was_sent_is_never_posted(house: House, drain: Drain) -> None:
+    drain()
     Connection.objects.update(blocked_until=later(20))
     debit = submit(house)
     drain()

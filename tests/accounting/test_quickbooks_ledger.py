@@ -14,6 +14,7 @@ from accounting.ledgers.quickbooks import QuickBooksLedger
 from accounting.ledgers.quickbooks_client import as_json
 from accounting.ledgers.quickbooks_shapes import display_name, quoted
 from accounting.ledgers.words import Written
+from connections.budget import Account
 from sandbox.launch import Running
 from tests.accounting.test_ledger_contract import Desk, desk, on, whom
 from tests.people import House, build_house
@@ -70,7 +71,7 @@ def test_a_repeat_with_the_same_key_makes_nothing_more(desk: Desk) -> None:
 
 def test_nothing_is_called_when_a_ledger_is_opened(desk: Desk) -> None:
     before = desk.house.world.journal()
-    QuickBooksLedger("token", desk.house.connection, lane="company")
+    QuickBooksLedger("token", Account.of(desk.house.connection), lane="company")
     assert desk.house.world.journal() == before
 
 
@@ -91,18 +92,14 @@ def test_throttling_that_comes_as_a_fault_of_validation_is_weather(desk: Desk) -
             pytest.raises(Unavailable) as caught,
         ):
             QuickBooksLedger(
-                desk.house.connection.access_token.reveal(), Elsewhere(desk.house, str(status)), lane="company"
+                desk.house.connection.access_token.reveal(), elsewhere(desk.house, str(status)), lane="company"
             ).create_invoices([order], key="i")
         assert (caught.value.retry_after, caught.value.maybe_done) == (60, False)
 
 
-class Elsewhere:
+def elsewhere(house: House, client_id: str) -> Account:
     """The same company under another app, whose budget nobody has stopped."""
-
-    provider = "quickbooks"
-
-    def __init__(self, house: House, client_id: str) -> None:
-        self.client_id, self.organisation_id = client_id, house.connection.organisation_id
+    return Account("quickbooks", client_id, house.connection.organisation_id)
 
 
 def test_throttling_of_one_element_leaves_the_whole_batch_to_be_looked_for(desk: Desk) -> None:
@@ -129,7 +126,7 @@ def test_an_answer_of_another_shape_is_no_answer(desk: Desk, body: Any) -> None:
 def test_a_refused_connection_certainly_did_nothing(desk: Desk, settings: Any) -> None:
     settings.INTUIT_API_URL = "http://127.0.0.1:1/v3"
     with pytest.raises(Unavailable) as caught:
-        QuickBooksLedger("token", desk.house.connection, lane="company").read_accounts()
+        QuickBooksLedger("token", Account.of(desk.house.connection), lane="company").read_accounts()
     assert not caught.value.maybe_done
 
 
@@ -137,10 +134,12 @@ def test_two_clients_in_one_process_keep_their_own_tokens(desk: Desk) -> None:
     other = build_house(
         desk.house.world, name="Other IT", email="admin@other-it.example", organisation="nz", provider="quickbooks"
     )
-    theirs = QuickBooksLedger(other.connection.access_token.reveal(), other.connection, lane="company")
+    theirs = QuickBooksLedger(other.connection.access_token.reveal(), Account.of(other.connection), lane="company")
     assert theirs.read_accounts()
     assert desk.ledger.read_accounts()
-    crossed = QuickBooksLedger(other.connection.access_token.reveal(), desk.house.connection, lane="company")
+    crossed = QuickBooksLedger(
+        other.connection.access_token.reveal(), Account.of(desk.house.connection), lane="company"
+    )
     with pytest.raises(Disconnected):
         crossed.read_accounts()
 
@@ -308,7 +307,8 @@ def test_changes_older_than_a_month_are_read_by_query(desk: Desk) -> None:
 
 def test_all_lists_are_one_call(desk: Desk) -> None:
     before = desk.calls()
-    ledger = QuickBooksLedger(desk.house.connection.access_token.reveal(), desk.house.connection, lane="company")
+    held = desk.house.connection
+    ledger = QuickBooksLedger(held.access_token.reveal(), Account.of(held), lane="company")
     assert ledger.read_accounts()
     assert ledger.read_tax_codes()
     assert ledger.read_items()

@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from accounting.ledgers.quickbooks import QuickBooksLedger
 from accounting.ledgers.words import AllocationOrder, Applied, RemovalOrder, Written
+from connections.budget import Account
 from sandbox.launch import Running
 from tests.accounting.test_ledger_contract import TODAY, Desk, aud, desk
 from tests.people import House, build_house
@@ -37,7 +38,8 @@ def calls_of(desk: Desk, verb: str, **asked: Any) -> int:
 
 def opened(desk: Desk) -> QuickBooksLedger:
     """The same books, as another worker opens them."""
-    return QuickBooksLedger(desk.house.connection.access_token.reveal(), desk.house.connection, lane="service")
+    held = desk.house.connection
+    return QuickBooksLedger(held.access_token.reveal(), Account.of(held), lane="service")
 
 
 def create(desk: Desk, **rows: list[dict[str, Any]]) -> None:

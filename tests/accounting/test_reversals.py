@@ -88,6 +88,7 @@ def test_weather_at_the_reversal_ends_with_one_void_and_one_removal(
 
 
 def test_a_reversal_before_anything_was_posted_posts_nothing(house: House, drain: Drain) -> None:
+    drain()
     Connection.objects.update(blocked_until=later(20))
     debit = submit(house)
     debit.settle()

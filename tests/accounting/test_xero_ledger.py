@@ -6,6 +6,7 @@ import pytest
 
 from accounting.ledgers.words import NoteFacts, Written
 from accounting.ledgers.xero import XeroLedger
+from connections.budget import Account
 from tests.accounting.test_ledger_contract import Desk, aud, desk, on
 from tests.people import House
 from wisepay.errors import Disconnected, Rejected, Unavailable
@@ -31,7 +32,7 @@ def draft(desk: Desk, number: str = "PF_CR-1") -> Written:
 
 def test_a_refused_connection_certainly_did_nothing(house: House, settings: Any) -> None:
     settings.XERO_API_URL = "http://127.0.0.1:1/api.xro/2.0"
-    ledger = XeroLedger("token", house.connection, lane="company")
+    ledger = XeroLedger("token", Account.of(house.connection), lane="company")
     with pytest.raises(Unavailable) as caught:
         ledger.read_accounts()
     assert not caught.value.maybe_done
@@ -44,10 +45,10 @@ def test_a_revoked_token_is_disconnected(desk: Desk) -> None:
 
 
 def test_two_clients_in_one_process_keep_their_own_tokens(desk: Desk, stranger: House) -> None:
-    theirs = XeroLedger(stranger.connection.access_token.reveal(), stranger.connection, lane="company")
+    theirs = XeroLedger(stranger.connection.access_token.reveal(), Account.of(stranger.connection), lane="company")
     assert desk.ledger.read_accounts()
     assert theirs.read_accounts()
-    crossed = XeroLedger(stranger.connection.access_token.reveal(), desk.house.connection, lane="company")
+    crossed = XeroLedger(stranger.connection.access_token.reveal(), Account.of(desk.house.connection), lane="company")
     with pytest.raises(Disconnected):
         crossed.read_accounts()
 
@@ -55,7 +56,7 @@ def test_two_clients_in_one_process_keep_their_own_tokens(desk: Desk, stranger: 
 def test_the_sdk_never_refreshes(house: House) -> None:
     house.world.post("/xero/_control", {"expire": "access"})
     before = len(house.world.journal("xero-oauth"))
-    ledger = XeroLedger(house.connection.access_token.reveal(), house.connection, lane="company")
+    ledger = XeroLedger(house.connection.access_token.reveal(), Account.of(house.connection), lane="company")
     with pytest.raises(Disconnected):
         ledger.read_accounts()
     assert len(house.world.journal("xero-oauth")) == before

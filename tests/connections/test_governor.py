@@ -175,7 +175,7 @@ def test_documents_wait_for_the_next_minute_without_a_call(house: House, checkou
     drain()
     checkout.pay()
     house.world.config(xero_limits={"minute": 2})
-    with take_call(house.connection, lane="interactive") as slot:
+    with take_call(Account.of(house.connection), lane="interactive") as slot:
         slot.learn({"X-MinLimit-Remaining": "0", "X-DayLimit-Remaining": "4990"})
     asked = len(house.world.journal("xero"))
     drain()

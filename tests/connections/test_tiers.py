@@ -55,15 +55,16 @@ def test_no_connection_is_taken_without_naming_a_tier_and_no_ledger_opened_witho
     assert [words(call)["tier"] for _, call in handed_on] == ["tier"]
     places = {where for where, _ in handed_on}
     taken = [c for name in ("connection_for", "open_connection") for c in calls_of(name) if c[0] not in places]
-    opened = list(calls_of("open_ledger"))
+    opened = [*calls_of("open_ledger"), *calls_of("speaking")]
     assert len(taken) >= 4
-    assert len(opened) >= 4
+    assert len(opened) >= 9
     assert [where for where, call in taken if not words(call).get("tier", "").startswith("Tier.")] == []
     assert [where for where, call in opened if "lane" not in words(call)] == []
 
 
 def test_ledgers_are_opened_for_connections_of_a_tier_only() -> None:
-    loose = [w for w, call in calls_of("open_ledger") if ast.unparse(call.args[0]) not in ("connection",)]
+    opened = [*calls_of("open_ledger"), *calls_of("speaking")]
+    loose = [w for w, call in opened if ast.unparse(call.args[0]) not in ("connection",)]
     assert loose == []
 
 

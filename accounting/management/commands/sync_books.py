@@ -8,9 +8,10 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db.models import Q
 from django.utils import timezone
 
-from accounting.mirror import DESKS, Reader, begin_anew, speaking
+from accounting.mirror import DESKS, Reader, begin_anew
 from accounting.mirror_page import shelves
 from accounting.models import MirrorCursor
+from accounting.speaking import speaking
 from connections.models import Connection, Tier
 from connections.services import connection_for
 from merchants.models import Merchant
