@@ -18,8 +18,9 @@ Invoices = dict[int, LedgerInvoice]
 
 
 def notes_of(company: PayerCompany) -> QuerySet[CreditNote]:
-    """Every credit of the company that the books hold, whatever became of it."""
-    rows = CreditNote.objects.filter(payment__company=company).exclude(ledger_id="")
+    """Every credit of the company that the connected books hold, whatever became of it."""
+    rows = CreditNote.objects.filter(payment__company=company, organisation_id=company.organisation_id)
+    rows = rows.exclude(ledger_id="")
     return rows.select_related("payment", "merchant").order_by("pk")
 
 
@@ -97,10 +98,13 @@ def is_read_since(match: CreditMatch, invoice: LedgerInvoice) -> bool:
 
 
 def shown_in_books(notes: Sequence[CreditNote]) -> dict[tuple[int, int], tuple[int, datetime]]:
-    """What the mirror shows of these notes: minor units and when that was read, by note and invoice."""
+    """What the mirror shows of these notes of one organisation: minor units and when read, by note and invoice."""
     by_id = {note.ledger_id: note for note in notes}
     rows = LedgerApplication.objects.filter(
-        merchant__in={note.merchant_id for note in notes}, kind=LedgerApplication.Kind.CREDIT, source_id__in=by_id
+        merchant__in={note.merchant_id for note in notes},
+        invoice__organisation_id__in={note.organisation_id for note in notes},
+        kind=LedgerApplication.Kind.CREDIT,
+        source_id__in=by_id,
     )
     found: dict[tuple[int, int], tuple[int, datetime]] = {}
     for row in rows.order_by("pk"):

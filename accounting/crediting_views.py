@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from django import forms
 from django.contrib import messages
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
@@ -131,4 +131,5 @@ def notes_without_match(merchant: Merchant) -> QuerySet[CreditNote]:
     """Credits with something left and no invoice that they could belong to, the oldest first."""
     busy = CreditMatch.objects.filter(note=OuterRef("pk"), state__in=["proposed", "wanted", "undoing"])
     rows = CreditNote.objects.filter(Q(remaining=None) | Q(remaining__gt=0), merchant=merchant, state="approved")
+    rows = rows.filter(organisation_id=F("payment__company__organisation_id"))
     return rows.exclude(Exists(busy)).select_related("payment__company").order_by("created_at", "pk")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from django.db.models import Exists, F, OuterRef, Q
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from accounting.ledgers.words import (
     AllocationOrder,
@@ -33,24 +33,44 @@ MADE_BY: dict[str, str] = {
     Kind.ALLOCATION_REMOVAL: Kind.ALLOCATION,
 }
 UNFINISHED = ("pending", "sent", "rejected")
+LEFT = "It belongs to the books of a company that was connected before."  # the error of what waits for those
 
 
 @dataclass(frozen=True, slots=True)
 class Desk:
     """A kind of posting; `verb` and `question` name the ledger's verbs, `becomes` the note's state once it is posted.
 
-    `needs` are conditions on the posting's row. `is_single`: the ledger takes them one at a time. `mixes`: they may
-    travel with other kinds in one call, where the ledger can do that; nothing but `needs` orders such kinds.
+    `stands_on` are postings of which one has to be in these books before; `about` leads to the organisation of a
+    document that is not ours. `needs` are more conditions on the posting's row. `is_single`: the ledger takes them one
+    at a time. `mixes`: they may travel with other kinds in one call, where the ledger can do that; nothing but these
+    conditions orders such kinds.
     """
 
     kind: str
     order: Callable[[Posting, AccountingSettings], Order]
     verb: str
     question: str
+    stands_on: QuerySet[Posting] | None = None
+    about: str = ""
     needs: tuple[Any, ...] = ()
     becomes: str = ""
     is_single: bool = False
     mixes: bool = False
+
+    def is_at(self, organisation_id: str) -> Q:
+        """What it changes is in this organisation's books."""
+        theirs = Q(**{self.about: organisation_id}) if self.about else Q()
+        if self.stands_on is None:
+            return theirs
+        return theirs & Q(Exists(self.stands_on.filter(sent_to=organisation_id)))
+
+    def is_elsewhere(self, organisation_id: str) -> Q | None:
+        """What it changes is in other books, and not in these; None for what changes nothing."""
+        theirs = ~Q(**{self.about: organisation_id}) if self.about else None
+        if self.stands_on is None:
+            return theirs
+        left = Q(Exists(self.stands_on)) & ~Q(Exists(self.stands_on.filter(sent_to=organisation_id)))
+        return left if theirs is None else left | theirs
 
     @property
     def makes_note(self) -> bool:
@@ -68,15 +88,19 @@ class Desk:
         return found
 
 
-def after(*kinds: str, of: str = "attempt") -> Exists:
-    """One of these is in the books, of the same attempt, payment or refund."""
-    return Exists(Posting.objects.filter(**{of: OuterRef(of)}, kind__in=kinds, state="posted"))
+def made(*kinds: str, of: str = "attempt") -> QuerySet[Posting]:
+    """Those of these kinds that are in some books, of the same attempt, payment or refund."""
+    return Posting.objects.filter(**{of: OuterRef(of)}, kind__in=kinds, state="posted")
 
 
-def made_as(kind: str) -> Exists:
-    """What this one takes back, made under the same number, is in the books."""
+def made_as(kind: str) -> QuerySet[Posting]:
+    """What this one takes back, made under the same number."""
     rows = Posting.objects.filter(merchant=OuterRef("merchant"), number=OuterRef("number"), kind=kind)
-    return Exists(rows.filter(state="posted"))
+    return rows.filter(state="posted")
+
+
+NOTE = made(Kind.DRAFT_NOTE, Kind.CREDIT_NOTE)
+INVOICE = made(Kind.INVOICE, of="payment")
 
 
 def unless(*kinds: str, of: str = "payment") -> Any:
@@ -92,7 +116,8 @@ def note_is(*states: str) -> Q:
 def contact_order(posting: Posting, _: AccountingSettings) -> ContactOrder:
     """A company as a contact, in the currency of what waits for it."""
     company = posting.company
-    first = company.postings.filter(state__in=UNFINISHED, payment__isnull=False).select_related("payment").first()
+    rows = company.postings.filter(state__in=UNFINISHED, payment__isnull=False).exclude(error=LEFT)
+    first = rows.select_related("payment").order_by("pk").first()
     return ContactOrder(
         number=company.reference,
         name=company.name,
@@ -243,7 +268,7 @@ DESKS: tuple[Desk, ...] = (
         removal_order,
         "remove_payments",
         "find_removed_payments",
-        needs=(after(Kind.PAYMENT),),
+        stands_on=made(Kind.PAYMENT),
         is_single=True,
     ),
     Desk(
@@ -251,7 +276,8 @@ DESKS: tuple[Desk, ...] = (
         document_order,
         "change_invoices",
         "find_changed_invoices",
-        needs=(after(Kind.INVOICE, of="payment"), unless(Kind.PAYMENT_REMOVAL)),
+        stands_on=INVOICE,
+        needs=(unless(Kind.PAYMENT_REMOVAL),),
     ),
     Desk(Kind.DRAFT_NOTE, document_order, "create_draft_notes", "find_credit_notes", becomes="draft"),
     Desk(Kind.CREDIT_NOTE, document_order, "create_credit_notes", "find_credit_notes", becomes="approved", mixes=True),
@@ -260,7 +286,7 @@ DESKS: tuple[Desk, ...] = (
         note_order,
         "approve_notes",
         "find_approved_notes",
-        needs=(after(Kind.DRAFT_NOTE),),
+        stands_on=made(Kind.DRAFT_NOTE),
         becomes="approved",
     ),
     Desk(
@@ -268,7 +294,7 @@ DESKS: tuple[Desk, ...] = (
         note_order,
         "remove_drafts",
         "find_removed_drafts",
-        needs=(after(Kind.DRAFT_NOTE),),
+        stands_on=made(Kind.DRAFT_NOTE),
         becomes="removed",
     ),
     Desk(
@@ -276,7 +302,8 @@ DESKS: tuple[Desk, ...] = (
         payment_order,
         "create_payments",
         "find_payments",
-        needs=(after(Kind.INVOICE, of="payment"), unless(Kind.PAYMENT_REMOVAL, Kind.INVOICE_CHANGE)),
+        stands_on=INVOICE,
+        needs=(unless(Kind.PAYMENT_REMOVAL, Kind.INVOICE_CHANGE),),
         mixes=True,
     ),
     Desk(
@@ -284,7 +311,7 @@ DESKS: tuple[Desk, ...] = (
         removal_order,
         "remove_payments",
         "find_removed_payments",
-        needs=(made_as(Kind.INVOICE_PAYMENT),),
+        stands_on=made_as(Kind.INVOICE_PAYMENT),
         is_single=True,
     ),
     Desk(
@@ -292,17 +319,15 @@ DESKS: tuple[Desk, ...] = (
         invoice_payment_order,
         "create_payments",
         "find_payments",
-        needs=(
-            Q(share__invoice__organisation_id=F("company__organisation_id")),
-            unless(Kind.INVOICE_PAYMENT_REMOVAL, of="share"),
-        ),
+        about="share__invoice__organisation_id",
+        needs=(unless(Kind.INVOICE_PAYMENT_REMOVAL, of="share"),),
     ),
     Desk(
         Kind.ALLOCATION_REMOVAL,
         allocation_order,
         "remove_allocations",
         "find_removed_allocations",
-        needs=(made_as(Kind.ALLOCATION),),
+        stands_on=made_as(Kind.ALLOCATION),
         is_single=True,
     ),
     Desk(
@@ -310,7 +335,7 @@ DESKS: tuple[Desk, ...] = (
         removal_order,
         "remove_payments",
         "find_removed_payments",
-        needs=(after(Kind.REFUND, of="refund"),),
+        stands_on=made(Kind.REFUND, of="refund"),
         is_single=True,
     ),
     Desk(
@@ -318,6 +343,7 @@ DESKS: tuple[Desk, ...] = (
         refund_order,
         "create_refunds",
         "find_refunds",
+        stands_on=NOTE,
         needs=(note_is("approved", "applied"),),
     ),
     Desk(
@@ -325,11 +351,9 @@ DESKS: tuple[Desk, ...] = (
         allocation_order,
         "allocate_credits",
         "find_allocations",
-        needs=(
-            note_is("approved"),
-            Q(match__invoice__organisation_id=F("company__organisation_id")),
-            unless(Kind.ALLOCATION_REMOVAL, of="match"),
-        ),
+        stands_on=NOTE,
+        about="match__invoice__organisation_id",
+        needs=(note_is("approved"), unless(Kind.ALLOCATION_REMOVAL, of="match")),
         is_single=True,
     ),
     Desk(
@@ -337,6 +361,7 @@ DESKS: tuple[Desk, ...] = (
         note_order,
         "void_notes",
         "find_voided_notes",
+        stands_on=NOTE,
         needs=(note_is("approved", "applied", "voided"), unless(Kind.ALLOCATION_REMOVAL, of="attempt")),
         becomes="voided",
     ),

@@ -3,12 +3,14 @@
 Kind after kind in the order of the desks, each in batches, or several kinds in one where the books can do that.
 Before every call the batch is marked `sent`;
 whatever is still `sent` when a worker comes back is looked for by its number before anything is done again,
-so a document is made once, and undone once, whatever breaks.
+so a document is made once, and undone once, whatever breaks. What is in other books, or went there, is not looked for
+in these.
 """
 
 import time
 import uuid
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from itertools import groupby
 
@@ -16,22 +18,23 @@ import structlog
 from django.db import transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
-from accounting.desks import DESK_OF, DESKS, PLACE_OF, Desk, Order
+from accounting.desks import DESK_OF, DESKS, LEFT, PLACE_OF, Desk, Order
 from accounting.facts import record_facts
 from accounting.hand_tasks import ABOUT_NOTES
-from accounting.ledgers import open_ledger
 from accounting.ledgers.words import Ledger, NoteFacts, Parcel, Written
 from accounting.models import AccountingSettings, Posting
-from accounting.outcomes import record_not_there, record_posted, record_refused
-from accounting.promises import forgo_drafts
+from accounting.other_books import leave_behind
+from accounting.outcomes import MAP_IT, record_not_there, record_posted, record_refused
+from accounting.promises import forgo_contacts, forgo_drafts
 from accounting.services import is_ready
+from accounting.speaking import speaking
 from connections.budget import Lane, OutOfBudget
-from connections.checks import heed_refusal
 from connections.governor import require_room
-from connections.health import note_accepted, note_silence
+from connections.health import note_silence
 from connections.models import Connection, Tier
 from connections.services import connection_for
 from merchants.models import Merchant
+from payers.companies import CompanyTaken, recall_contact
 from payers.models import PayerCompany
 from wisepay.errors import Disconnected, Rejected, Unavailable
 from wisepay.outbox import Retry
@@ -39,6 +42,8 @@ from wisepay.outbox import Retry
 log = structlog.get_logger(__name__)
 
 LEASE = timedelta(seconds=120)
+UNCLEAR = "It was sent, no answer came, and the accounting package refused to tell whether it is there:"
+DRAFTS = (Posting.Kind.DRAFT_NOTE, Posting.Kind.REMOVAL)
 LANE: Lane = "company"  # nobody stands and waits for it, but it goes before what the service does for itself
 READ_ALONG = ("company", "payment__merchant", "attempt__credit_note", "refund", "share__invoice", "match__invoice")
 
@@ -73,13 +78,10 @@ def drain_through(connection: Connection, merchant: Merchant, chosen: Accounting
     """One pass; what the ledger says of itself is written on the connection. Raises Retry."""
     began = time.monotonic()
     try:
-        Drain(merchant, connection, chosen, open_ledger(connection, lane=LANE, now=now), now=now).run()
-        note_accepted(connection, now=now)
+        with suppress(Disconnected), speaking(connection, lane=LANE, now=now) as ledger:
+            Drain(merchant, connection, chosen, ledger, now=now).run()
     except Unavailable as error:
         raise Retry(str(error), after=pause_after(connection, error, now=now, began=began)) from error
-    except Disconnected as error:
-        if heed_refusal(connection, now=now):
-            raise Retry("the access token was refused before its time", after=1) from error
 
 
 def pause_after(connection: Connection, error: Unavailable, *, now: datetime, began: float) -> float:
@@ -112,13 +114,14 @@ class Drain:
         self.chosen = chosen
         self.ledger = ledger
         self.now = now
+        self.organisation = connection.organisation_id
+        self.unclear: set[int] = set()
 
     def run(self) -> None:
         """Settle what was left `sent`, then send every kind until nothing more can go."""
+        self.mind_other_books()
         self.promise_contacts()
         self.at_every_desk("sent", self.settle_sent)
-        if not self.ledger.supports_drafts:
-            forgo_drafts(self.merchant, now=self.now)
         if self.ledger.mixes_kinds:
             self.send_mixed()
         self.at_every_desk("pending", self.send_all)
@@ -136,6 +139,24 @@ class Drain:
         """Look for everything of this kind whose answer was lost."""
         while left := self.ready(desk, state="sent"):
             self.look_first(desk, left)
+
+    def mind_other_books(self) -> None:
+        """What went to other books and was not answered, or changes what stands there, is for a person.
+
+        Drafts are no money: whether one arrived there matters to nobody.
+        """
+        gone = Posting.objects.filter(merchant=self.merchant, state="sent", payment__isnull=False)
+        found = list(gone.exclude(sent_to=self.organisation).select_related(*READ_ALONG).order_by("pk"))
+        self.take_back([posting for posting in found if posting.kind in DRAFTS])
+        leave_behind([posting for posting in found if posting.kind not in DRAFTS], now=self.now)
+        forgo_drafts(self.merchant, organisation_id=self.organisation, drafts=self.ledger.supports_drafts, now=self.now)
+        self.at_every_desk("pending", self.leave_behind)
+
+    def leave_behind(self, desk: Desk) -> None:
+        """Of this kind, what changes documents of other books."""
+        if elsewhere := desk.is_elsewhere(self.organisation):
+            rows = Posting.objects.filter(elsewhere, merchant=self.merchant, kind=desk.kind, state="pending")
+            leave_behind(rows.order_by("pk"), now=self.now)
 
     def send_all(self, desk: Desk) -> None:
         """Send everything of this kind that can go."""
@@ -156,32 +177,45 @@ class Drain:
         return found
 
     def promise_contacts(self) -> None:
-        """A posting for every company that is not a contact of this organisation yet."""
-        organisation = self.connection.organisation_id
+        """A posting for every company that was no contact of this organisation yet."""
+        forgo_contacts(self.merchant, organisation_id=self.organisation, now=self.now)
         waiting = Posting.objects.filter(company=OuterRef("pk"), state__in=["pending", "sent"])
         unknown = (
             PayerCompany.objects.filter(Exists(waiting), merchant=self.merchant)
-            .exclude(organisation_id=organisation, contact_id__gt="")
+            .exclude(organisation_id=self.organisation, contact_id__gt="")
+            .annotate(is_wanted=Exists(waiting.exclude(error=LEFT)))
             .order_by("pk")
         )
         fresh = {"state": "pending", "state_at": self.now, "merchant": self.merchant}
         Posting.objects.bulk_create(
             [
-                Posting(kind="contact", number=c.reference, organisation_id=organisation, company=c, **fresh)
+                Posting(kind="contact", number=c.reference, organisation_id=self.organisation, company=c, **fresh)
                 for c in unknown
+                if not self.is_recalled(c) and c.is_wanted
             ],
             ignore_conflicts=True,
         )
 
+    def is_recalled(self, company: PayerCompany) -> bool:
+        """Whether the company was a contact here before; if another one took that since, a person decides."""
+        try:
+            return recall_contact(company, organisation_id=self.organisation)
+        except CompanyTaken as error:
+            Posting.objects.filter(company=company, state="pending").update(error=f"{error} {MAP_IT}")
+            return True
+
     def ready(self, desk: Desk, *, state: str) -> list[Posting]:
         """Postings of one kind as many as go in one call: all that were sent, or those whose prerequisites stand."""
-        organisation = self.connection.organisation_id
+        here = self.organisation
         rows: QuerySet[Posting] = Posting.objects.filter(merchant=self.merchant, kind=desk.kind, state=state)
         if desk.kind == "contact":
-            rows = rows.filter(organisation_id=organisation)
+            rows = rows.filter(organisation_id=here)
         else:
-            rows = rows.filter(company__organisation_id=organisation, company__contact_id__gt="")
-        rows = rows.filter(*desk.needs) if state == "pending" else rows
+            rows = rows.filter(company__organisation_id=here, company__contact_id__gt="")
+        if state == "pending":
+            rows = rows.filter(desk.is_at(here), *desk.needs)
+        else:
+            rows = rows.filter(sent_to=here).exclude(pk__in=self.unclear)
         most = 1 if desk.is_single else self.ledger.batch_size
         return list(rows.select_related(*READ_ALONG).order_by("pk")[:most])
 
@@ -193,7 +227,7 @@ class Drain:
             rows = Posting.objects.select_for_update(of=("self",)).select_related(*READ_ALONG).filter(pk__in=keys)
             batch = list(rows.filter(state="pending").order_by("pk"))
             for posting in batch:
-                posting.advance("sent", now=self.now, by="drain")
+                posting.advance("sent", now=self.now, by="drain", sent_to=self.organisation)
         return sorted(batch, key=lambda posting: PLACE_OF[posting.kind])
 
     def send(self, batch: Sequence[Posting]) -> None:
@@ -229,23 +263,39 @@ class Drain:
     def judge(self, batch: Sequence[Posting], answers: Sequence[Written]) -> None:
         """Look before calling anything refused: what is taken or gone already is perhaps our own work."""
         refused = [p for p, a in zip(batch, answers, strict=True) if not a.id]
-        there = {(d.kind, w.number): w for d, rows in by_desk(refused) for w in d.find(self.ledger, self.orders(rows))}
+        there = {(d.kind, w.number): w for d, rows in by_desk(refused) for w in self.find(d, rows)}
         final = [a if a.id else there.get((p.kind, a.number), a) for p, a in zip(batch, answers, strict=True)]
         self.record(batch, final, self.facts_about([p for p, a in zip(batch, final, strict=True) if not a.id]))
 
     def facts_about(self, refused: Sequence[Posting]) -> dict[str, NoteFacts]:
         """The credit notes of refused postings by number: they say what a person has to do."""
         numbers = [p.attempt.credit_note.number for p in refused if p.attempt and p.kind in ABOUT_NOTES]
-        return {f.number: f for f in self.ledger.read_credit_notes(sorted(set(numbers)))} if numbers else {}
+        with suppress(Rejected):
+            return {f.number: f for f in self.ledger.read_credit_notes(sorted(set(numbers)))} if numbers else {}
+        return {}
+
+    def find(self, desk: Desk, rows: list[Posting]) -> list[Written]:
+        """Those of one kind that are done. Of which the books refuse to tell is `unclear` for the rest of this pass."""
+        try:
+            return desk.find(self.ledger, self.orders(rows))
+        except Rejected as error:
+            if len(rows) == 1:
+                self.unclear.add(rows[0].pk)
+                Posting.objects.filter(pk=rows[0].pk).update(error=f"{UNCLEAR} {error.message}"[:500])
+                return []
+            middle = len(rows) // 2
+            return self.find(desk, rows[:middle]) + self.find(desk, rows[middle:])
 
     def look_first(self, desk: Desk, left: list[Posting]) -> None:
         """Settle postings whose answer was lost: there, or to be done again."""
-        there = {w.number: w for w in desk.find(self.ledger, self.orders(left))}
+        there = {w.number: w for w in self.find(desk, left)}
         self.record([p for p in left if p.number in there], [there[p.number] for p in left if p.number in there], {})
-        self.take_back([p for p in left if p.number not in there])
+        self.take_back([p for p in left if p.number not in there and p.pk not in self.unclear])
 
     def take_back(self, batch: Sequence[Posting]) -> None:
         """These are certainly not in the books."""
+        if not batch:
+            return
         with transaction.atomic(durable=True):
             for posting in batch:
                 record_not_there(posting, now=self.now)

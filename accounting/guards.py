@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, F, OuterRef, Q
 
 from accounting.invoice_room import holding_shares, in_use
 from accounting.models import LIVE_SCHEDULED, CreditMatch, CreditNote, LedgerCredit, LedgerInvoice, ScheduledPayment
@@ -72,7 +72,8 @@ def open_notes(companies: set[int]) -> list[Credit]:
     used = LedgerCredit.objects.filter(merchant=OuterRef("merchant"), number=OuterRef("number")).filter(
         ~Q(status__in=["draft", "open"]) | Q(remaining=0, status="open")
     )
-    rows = CreditNote.objects.filter(payment__company__in=companies, state__in=UNUSED)
+    here = Q(organisation_id="") | Q(organisation_id=F("payment__company__organisation_id"))
+    rows = CreditNote.objects.filter(here, payment__company__in=companies, state__in=UNUSED)
     rows = rows.filter(Q(remaining=None) | Q(remaining__gt=0)).exclude(Exists(used)).select_related("payment")
     return [
         (note.payment.company_id, note.number, left := note.left or note.money, credit_sentence(note, left))

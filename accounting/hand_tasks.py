@@ -25,11 +25,15 @@ BY_HAND = "If you book it by hand instead, press Done here afterwards, so that i
 
 
 def open_task(posting: Posting, *, facts: NoteFacts | None, now: datetime) -> HandTask:
-    """The open task about a refused posting, with steps from what the books say now. A step of an open transaction.
+    """The open task about a refused posting, with steps from what the books say now. A step of an open transaction."""
+    task = explain_task(posting, EXPLAINED[posting.kind](posting, facts, guide_for(posting.merchant)), now=now)
+    arm_look(posting.merchant, now=now + LOOK_EVERY)
+    return task
 
-    The merchant's people are told once a task.
-    """
-    title, steps = EXPLAINED[posting.kind](posting, facts, guide_for(posting.merchant))
+
+def explain_task(posting: Posting, words: Words, *, now: datetime) -> HandTask:
+    """The open task about a posting, in these words; the merchant's people are told once. A step of a transaction."""
+    title, steps = words
     task, is_new = HandTask.objects.update_or_create(
         posting=posting,
         state="open",
@@ -54,7 +58,6 @@ def open_task(posting: Posting, *, facts: NoteFacts | None, now: datetime) -> Ha
             path=reverse("accounting:postings", args=[posting.merchant.reference]),
             now=now,
         )
-    arm_look(posting.merchant, now=now + LOOK_EVERY)
     return task
 
 
@@ -70,6 +73,8 @@ def finish_by_hand(task: HandTask, *, by: User, now: datetime) -> bool:
         posting = task.posting.lock()
         if not task.move_to("done", now=now, by=by.email, reason="by hand", done_by=by):
             return False
+        if posting.state == "sent":  # only in books that were left
+            posting.advance("rejected", now=now, by=by.email, reason="seen to by hand")
         if posting.state in ("rejected", "pending"):
             posting.advance("cancelled", now=now, by=by.email, reason="done by hand", error="")
         if posting.kind == Kind.INVOICE_PAYMENT:

@@ -14,7 +14,9 @@ from accounting.mirror_orders import read_mirror as read_due
 from accounting.mirror_orders import read_news
 from accounting.models import Download
 from accounting.reconciliation.reading import read_ledger_payments as read_back
+from connections.models import Connection
 from merchants.models import Merchant
+from payers.companies import recall_contacts as recall
 from payers.models import PayerCompany
 from payments.models import Attempt, Payment, Refund
 from wisepay.outbox import Retry, handler
@@ -119,6 +121,14 @@ def follow_company(*, company_id: int, now: datetime, **_: object) -> None:
 def read_ledger_payments(*, merchant_id: int, now: datetime, **_: object) -> None:
     """Read the payments of a merchant's books back."""
     read_back(Merchant.objects.get(pk=merchant_id), now=now)
+
+
+@handler("accounting.recall_contacts")
+def recall_contacts(*, merchant_id: int, now: datetime, **_: object) -> None:
+    """Know again which contact each company was, in an organisation that was connected before."""
+    connection = Connection.objects.filter(merchant=merchant_id, state="connected").select_related("merchant").first()
+    if connection is not None:
+        recall(connection.merchant, organisation_id=connection.organisation_id)
 
 
 @handler("accounting.import_lists")

@@ -9,7 +9,7 @@ from django.db.models.functions import Greatest
 from accounting.facts import record_gone
 from accounting.ledgers.words import Page
 from accounting.mirror_events import mirror_changed
-from accounting.mirror_keeping import OURS, Books
+from accounting.mirror_keeping import Books
 from accounting.models import LedgerApplication, LedgerContact, LedgerCredit, LedgerInvoice
 
 
@@ -35,10 +35,7 @@ def drop_credits(books: Books, page: Page[Any]) -> int:
     given = LedgerApplication.objects.filter(**books.mine, kind="credit", source_id__in=page.gone)
     invoices = set(given.values_list("invoice", flat=True))
     given.delete()
-    # An id is the books' own: in a company that was connected before it is another document's.
-    others = LedgerCredit.objects.filter(merchant=books.merchant, ledger_id__in=page.gone, number__startswith=OURS)
-    elsewhere = others.exclude(organisation_id=books.organisation_id).values_list("number", flat=True)
-    record_gone(books.merchant, page.gone, apart_from=set(elsewhere), now=books.asked_at)
+    record_gone(books.merchant, books.organisation_id, page.gone, now=books.asked_at)
     mirror_changed(books.merchant, invoice_ids=sorted(invoices), credit_ids=keys, now=books.asked_at)
     return len(keys)
 

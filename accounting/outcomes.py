@@ -13,7 +13,7 @@ from accounting.promises import UNHEARD, cancel, promise
 from connections.models import Connection
 from merchants.models import EventNotification
 from merchants.services import notify_merchant
-from payers.services import link_contact
+from payers.companies import CompanyTaken, Contact, map_company
 
 Kind = Posting.Kind
 UNDONE_BY = {
@@ -26,35 +26,41 @@ UNDONE_BY = {
     Kind.ALLOCATION: Kind.ALLOCATION_REMOVAL,
 }
 TAKES = (Kind.REFUND, Kind.ALLOCATION)
+MAP_IT = "Choose a contact for this company under Payer Admin, Unmapped."
 ALLOCATIONS = (Kind.ALLOCATION, Kind.ALLOCATION_REMOVAL)
 
 
 def record_posted(posting: Posting, *, ledger_id: str, connection: Connection, now: datetime) -> None:
     """The books hold it under `ledger_id`, or hold no more what it undoes."""
+    if posting.kind == Kind.CONTACT:
+        try:
+            map_company(posting.company, contact=Contact(connection.organisation_id, ledger_id))
+        except CompanyTaken as error:
+            record_refused(posting, refusal=f"{error} {MAP_IT}", facts=None, now=now)
+            return
     if not posting.move_to("posted", now=now, by=connection.provider, ledger_id=ledger_id, error=""):
         return
     close_task(posting, now=now)
-    if posting.kind == Kind.CONTACT:
-        link_contact(posting.company, organisation_id=connection.organisation_id, contact_id=ledger_id)
-    elif posting.kind in (Kind.REFUND, Kind.REFUND_REMOVAL):
+    if posting.kind in (Kind.REFUND, Kind.REFUND_REMOVAL):
         use_credit(posting, now=now)
     elif posting.kind in ALLOCATIONS:
         use_credit(posting, now=now)
         record = record_allocation if posting.kind == Kind.ALLOCATION else record_removal
         record(posting, match_of(posting), now=now)
     elif becomes := DESK_OF[posting.kind].becomes:
-        move_note(posting, becomes, ledger_id=ledger_id, by=connection.provider, now=now)
+        move_note(posting, becomes, ledger_id=ledger_id, connection=connection, now=now)
         wake_matching(posting.company_id, now=now)
 
 
-def move_note(posting: Posting, state: str, *, ledger_id: str, by: str, now: datetime) -> None:
+def move_note(posting: Posting, state: str, *, ledger_id: str, connection: Connection, now: datetime) -> None:
     """The credit note is now in that state, unless a look at the books was quicker."""
     note = held_note(posting)
     left = {"draft": None, "approved": note.amount}.get(state, 0)
+    found = {"ledger_id": ledger_id, "organisation_id": connection.organisation_id}
     if note.may_become(state):
-        note.advance(state, now=now, by=by, ledger_id=ledger_id, remaining=left, read_at=now)
+        note.advance(state, now=now, by=connection.provider, remaining=left, read_at=now, **found)
     elif not note.ledger_id:
-        CreditNote.objects.filter(pk=note.pk).update(ledger_id=ledger_id)
+        CreditNote.objects.filter(pk=note.pk).update(**found)
 
 
 def use_credit(posting: Posting, *, now: datetime) -> None:

@@ -170,11 +170,13 @@ def lines_of(sync: PaymentSync, rows: Iterable[LedgerApplication]) -> list[Line]
     keys = {row.invoice_id for row in found}
     invoices = LedgerInvoice.objects.select_related("company", "merchant").in_bulk(list(keys))
     sources = {row.source_id for row in found}
-    mine = Posting.objects.filter(merchant=sync.merchant, kind=Posting.Kind.INVOICE_PAYMENT, ledger_id__in=sources)
+    books = {invoice.organisation_id for invoice in invoices.values()}
+    made = Posting.objects.filter(merchant=sync.merchant, kind=Posting.Kind.INVOICE_PAYMENT, sent_to__in=books)
+    mine = made.filter(ledger_id__in=sources)
     paid = {posting.ledger_id: posting for posting in mine.select_related("payment")}
     matches = CreditMatch.objects.filter(invoice__in=keys, state="applied").select_related("note__payment")
     credited = {(match.note.ledger_id, match.invoice_id): match for match in matches}
-    used = LedgerCredit.objects.filter(merchant=sync.merchant, ledger_id__in=sources)
+    used = LedgerCredit.objects.filter(merchant=sync.merchant, organisation_id__in=books, ledger_id__in=sources)
     numbers = dict(used.values_list("ledger_id", "number"))
     ended: dict[int, list[ScheduledPayment]] = {}
     for scheduled in cancelled_of(keys, sync.since).select_related("merchant", "invoice"):

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from django.db import transaction
 
+from accounting.desks import DESK_OF
 from accounting.hand_tasks import close_task
 from accounting.ledgers import has_drafts
 from accounting.models import CreditMatch, CreditNote, Posting, Share
@@ -20,7 +21,8 @@ Kind = Posting.Kind
 Papers = dict[str, Posting]
 UNHEARD = ("pending", "rejected")
 HEARD = ("sent", "posted")
-DRAFTING = (Kind.DRAFT_NOTE, Kind.APPROVAL, Kind.REMOVAL)
+FROM_DRAFTS = (Kind.APPROVAL, Kind.REMOVAL)
+DRAFTING = (Kind.DRAFT_NOTE, *FROM_DRAFTS)
 BY = "books"
 
 
@@ -103,12 +105,29 @@ def undo_refund(refund: Refund, *, now: datetime) -> None:
         arm_drain(payment.merchant, now=now)
 
 
-def forgo_drafts(merchant: Merchant, *, now: datetime) -> None:
-    """The books have no drafts: one that was promised, or made in books that were left since, is not pursued.
+def forgo_contacts(merchant: Merchant, *, organisation_id: str, now: datetime) -> None:
+    """A company that somebody mapped meanwhile needs no contact of ours."""
+    needless = Posting.objects.filter(
+        merchant=merchant,
+        kind=Kind.CONTACT,
+        organisation_id=organisation_id,
+        state__in=UNHEARD,
+        company__organisation_id=organisation_id,
+        company__contact_id__gt="",
+    )
+    with transaction.atomic(durable=True):
+        for posting in needless.order_by("pk"):
+            cancel(posting, now=now, reason="mapped by hand")
+
+
+def forgo_drafts(merchant: Merchant, *, organisation_id: str, drafts: bool, now: datetime) -> None:
+    """A draft in books that were left since is not pursued; where the books have no `drafts`, neither is a new one.
 
     A credit whose money has arrived is made anew, one whose debit failed is none.
     """
     waiting = Posting.objects.filter(merchant=merchant, kind__in=DRAFTING, state__in=UNHEARD)
+    if drafts:
+        waiting = waiting.filter(DESK_OF[Kind.APPROVAL].is_elsewhere(organisation_id), kind__in=FROM_DRAFTS)
     with transaction.atomic(durable=True):
         for posting in waiting.select_related("attempt__payment__merchant", "attempt__payment__company").order_by("pk"):
             if posting.attempt is None:

@@ -37,6 +37,7 @@ KEEP = timedelta(days=30)  # a walk stays so long, for the record
 RESUMED = {
     "drain": "accounting.drain_postings",
     "lists": "accounting.import_lists",
+    "contacts": "accounting.recall_contacts",
     "look": "accounting.look_at_tasks",
 }
 

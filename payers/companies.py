@@ -1,5 +1,6 @@
 """Orders about payer companies: find or make one, name it, say which accounting contact it is."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 from django.db import IntegrityError, transaction
@@ -46,14 +47,33 @@ def map_company(company: PayerCompany, *, contact: Contact) -> PayerCompany:
     """The company is this contact from now on. Raises CompanyTaken when another one is."""
     try:
         with transaction.atomic():
-            PayerCompany.objects.filter(pk=company.pk).update(
-                organisation_id=contact.organisation_id, contact_id=contact.contact_id
-            )
-            follow_contact(company)
+            held = PayerCompany.objects.select_for_update().get(pk=company.pk)
+            held.organisation_id, held.contact_id = contact.organisation_id, contact.contact_id
+            held.contacts[contact.organisation_id] = contact.contact_id
+            held.save(update_fields=["organisation_id", "contact_id", "contacts"])
+            follow_contact(held)
     except IntegrityError:
         raise CompanyTaken("Another company is this contact already.") from None
-    company.organisation_id, company.contact_id = contact.organisation_id, contact.contact_id
+    company.organisation_id, company.contact_id, company.contacts = held.organisation_id, held.contact_id, held.contacts
     return company
+
+
+def recall_contact(company: PayerCompany, *, organisation_id: str) -> bool:
+    """The company is again the contact that it was in this organisation; False when it was none there.
+
+    Raises CompanyTaken when another company is that contact by now.
+    """
+    if known := company.contacts.get(organisation_id):
+        map_company(company, contact=Contact(organisation_id, known))
+    return bool(known)
+
+
+def recall_contacts(merchant: Merchant, *, organisation_id: str) -> None:
+    """The same for every company of a merchant that came back to this organisation."""
+    known = merchant.payer_companies.filter(contacts__has_key=organisation_id)
+    for company in known.exclude(organisation_id=organisation_id).order_by("pk"):
+        with suppress(CompanyTaken):
+            recall_contact(company, organisation_id=organisation_id)
 
 
 def follow_contact(company: PayerCompany) -> None:

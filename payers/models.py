@@ -29,6 +29,7 @@ class PayerCompany(models.Model):
     phone = models.CharField(max_length=40, blank=True)
     organisation_id = models.CharField(max_length=60, blank=True)
     contact_id = models.CharField(max_length=60, blank=True)
+    contacts = models.JSONField(default=dict, help_text="Which contact it was last, by organisation.")
     created_at = models.DateTimeField(default=timezone.now)
 
     class Meta:

@@ -1,9 +1,6 @@
 """Orders about payer companies."""
 
-from django.db import transaction
-
 from merchants.models import Merchant
-from payers.companies import follow_contact
 from payers.models import PayerCompany, folded
 
 
@@ -18,11 +15,3 @@ def record_payer_company(merchant: Merchant, *, name: str, email: str, phone: st
         company.email, company.phone = email, phone or company.phone
         company.save(update_fields=["email", "phone"])
     return company
-
-
-def link_contact(company: PayerCompany, *, organisation_id: str, contact_id: str) -> None:
-    """Remember which contact the company is in that organisation."""
-    with transaction.atomic():
-        PayerCompany.objects.filter(pk=company.pk).update(organisation_id=organisation_id, contact_id=contact_id)
-        follow_contact(company)
-    company.organisation_id, company.contact_id = organisation_id, contact_id

@@ -23,7 +23,7 @@ from accounting.models import LedgerAccount, LedgerItem, LedgerTaxCode
 from accounting.services import save_accounting_settings
 from connections import governor
 from connections.models import Connection
-from connections.services import finish_authorisation, start_authorisation
+from connections.services import disconnect_all, finish_authorisation, start_authorisation
 from merchants.models import EventNotification, Merchant, PayNowLink
 from merchants.services import create_merchant, enable_events, generate_paynow_link
 from payers.models import Payer, PayerAccess, PayerCompany, folded
@@ -316,6 +316,14 @@ def connect(merchant: Merchant, user: User, *, provider: str, organisation: str)
         company=back.get("realmId", [""])[0],
         now=timezone.now(),
     )
+
+
+def change_company(house: House, *, provider: str, organisation: str) -> None:
+    """Disconnect, connect another company (or the former one again), and choose its accounts."""
+    disconnect_all(house.merchant, by=house.user.email, now=timezone.now())
+    connect(house.merchant, house.user, provider=provider, organisation=organisation)
+    import_lists(merchant_id=house.merchant.pk, now=timezone.now())
+    save_accounting_settings(house.merchant, **usual_accounts(house.merchant), now=timezone.now())
 
 
 def drain_outbox(*, at: datetime | None = None, rounds: int = 50) -> int:

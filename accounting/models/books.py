@@ -108,6 +108,7 @@ class CreditNote(Stateful):
     remaining = models.BigIntegerField(null=True)
     allocations = models.JSONField(default=list, help_text="Each with invoice, amount and on.")
     ledger_id = models.CharField(max_length=60, blank=True)
+    organisation_id = models.CharField(max_length=60, blank=True, help_text="In whose books it is, once it is.")
     read_at = models.DateTimeField(null=True)
     created_at = models.DateTimeField(default=timezone.now)
 
@@ -182,6 +183,7 @@ class Posting(Stateful):
     amount = models.BigIntegerField(null=True)
     on = models.DateField(null=True)
     ledger_id = models.CharField(max_length=60, blank=True)
+    sent_to = models.CharField(max_length=60, blank=True, help_text="The organisation that it last went to.")
     error = models.CharField(max_length=500, blank=True)
     created_at = models.DateTimeField(default=timezone.now)
 

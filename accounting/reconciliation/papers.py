@@ -54,6 +54,7 @@ class Papers:
         if cursor is None or cursor.known_until is None:
             return
         unread = rows.filter(paper=None, created_at__gte=cursor.begins_at, state_at__lte=cursor.known_until - SLACK)
+        unread = unread.filter(sent_to=cursor.organisation_id)
         for posting in unread.exclude(ledger_id="").order_by("pk"):
             gone = -SIGNS[K(posting.kind)] * (posting.amount or 0)
             self.add(Kind.DOCUMENT_MISSING, posting, gone, f"It was posted over {posting.money}.")
@@ -115,7 +116,8 @@ class Papers:
         """PF invoices."""
         mirrored = self.mine(LedgerInvoice)
         changes = self.postings((K.INVOICE_CHANGE,)).filter(payment=OuterRef("payment")).exclude(state="cancelled")
-        rows = self.dated((K.INVOICE,)).filter(payment__state="succeeded").select_related("payment")
+        rows = self.dated((K.INVOICE,)).filter(payment__state="succeeded", sent_to=self.side.organisation)
+        rows = rows.select_related("payment")
         same = mirrored.filter(ledger_id=OuterRef("ledger_id")).exclude(ledger_id="")
         rows = rows.annotate(
             wanted=Coalesce(Subquery(changes.order_by("-pk").values("amount")[:1]), F("amount")),
@@ -224,6 +226,7 @@ class Papers:
         period = self.side.period
         rows = CreditNote.objects.filter(
             merchant=self.side.merchant,
+            organisation_id=self.side.organisation,
             state__in=["draft", "approved", "applied"],
             created_at__gte=period.begin,
             created_at__lt=period.end,

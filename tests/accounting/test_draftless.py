@@ -5,14 +5,11 @@ from collections.abc import Callable
 import pytest
 from django.utils import timezone
 
-from accounting.handlers import import_lists
 from accounting.models import AccountingSettings, CreditNote, Posting
 from accounting.promises import post_debit
-from accounting.services import save_accounting_settings
-from connections.services import disconnect_all
 from sandbox.launch import Running
 from tests.accounting.debits import come_again, submit
-from tests.people import House, build_house, connect, usual_accounts
+from tests.people import House, build_house, change_company
 
 Drain = Callable[..., int]
 SAYS = b"will be booked when the debit settles"
@@ -23,14 +20,6 @@ DOCUMENTS = {"invoice": "posted", "credit_note": "posted", "payment": "posted"}
 def house(db: None, world: Running) -> House:
     """A merchant whose books are QuickBooks'."""
     return build_house(world, provider="quickbooks")
-
-
-def change_to_quickbooks(house: House) -> None:
-    """Disconnect Xero, connect QuickBooks, choose its accounts."""
-    disconnect_all(house.merchant, by="admin", now=timezone.now())
-    connect(house.merchant, house.user, provider="quickbooks", organisation="au")
-    import_lists(merchant_id=house.merchant.pk, now=timezone.now())
-    save_accounting_settings(house.merchant, **usual_accounts(house.merchant), now=timezone.now())
 
 
 def test_a_submitted_debit_is_not_booked_and_the_pages_say_when_it_will_be(house: House, drain: Drain) -> None:
@@ -128,7 +117,7 @@ def test_a_draft_under_way_when_the_merchant_changes_to_quickbooks_ends_well(
     if is_in_xero:
         drain()
     assert debit.note.state == ("draft" if is_in_xero else "pending")
-    change_to_quickbooks(house)
+    change_company(house, provider="quickbooks", organisation="au")
     drain()
     getattr(debit, end)()
     drain()

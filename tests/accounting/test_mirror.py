@@ -19,7 +19,6 @@ from accounting.ledgers import quickbooks_base, xero_reading
 from accounting.models import Download, LedgerApplication, LedgerContact, LedgerCredit, LedgerInvoice, MirrorCursor
 from payers.companies import Contact, map_company
 from payers.models import PayerCompany
-from payers.services import link_contact
 from sandbox.launch import ROOT
 from tests.accounting.mirror_stage import (
     by_hand,
@@ -204,7 +203,7 @@ def test_documents_follow_the_company_that_is_their_contact(house: House) -> Non
     bayside = invoice("B").contact_id
     assert invoice("B").company is None
     company, where = house.company("Bayside Dental"), house.connection.organisation_id
-    link_contact(company, organisation_id=where, contact_id=bayside)
+    map_company(company, contact=Contact(where, bayside))
     drain_outbox()
     assert (invoice("B").company, credit("CN-B").company) == (company, company)
     make(house, "B2")

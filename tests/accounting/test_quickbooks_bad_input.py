@@ -9,7 +9,7 @@ import pytest
 from django.utils import timezone
 
 from accounting.models import AccountingSettings, Posting
-from payers.services import link_contact
+from payers.companies import Contact, map_company
 from sandbox.launch import Running
 from tests.accounting.debits import CARD, try_to_pay
 from tests.people import Checkout, House, build_house
@@ -52,7 +52,7 @@ class Stage:
     def link(self, name: str = "Harbour Dental Pty Ltd") -> None:
         """The payer's company is that customer."""
         company = self.checkout.payment.company
-        link_contact(company, organisation_id=self.house.connection.organisation_id, contact_id=self.know(name))
+        map_company(company, contact=Contact(self.house.connection.organisation_id, self.know(name)))
 
     def fault(self, kind: str, **words: Any) -> None:
         """QuickBooks' next batch goes wrong."""

@@ -16,8 +16,8 @@ from accounting.downloads import request_download
 from accounting.models import Posting
 from connections.budget import Limits
 from connections.governor import SCRIPT
+from payers.companies import Contact, map_company
 from payers.models import PayerCompany
-from payers.services import link_contact
 from payments.models import GatewayAccount
 from sandbox.launch import Running
 from tests.bench.rows import row
@@ -58,7 +58,7 @@ def pay_many(house: House, *, quotes: int, contacts: int) -> None:
         pay_quietly(open_quote(house, company=f"Payer {number}").payment, account, now=timezone.now())
     known = PayerCompany.objects.filter(merchant=house.merchant).order_by("pk")[contacts:]
     for company, contact_id in zip(known, known_customers(house, len(known)), strict=True):
-        link_contact(company, organisation_id=house.connection.organisation_id, contact_id=contact_id)
+        map_company(company, contact=Contact(house.connection.organisation_id, contact_id))
 
 
 def calls_of(house: House, drain: Callable[..., int]) -> int:

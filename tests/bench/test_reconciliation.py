@@ -61,7 +61,9 @@ def build(house: House, deals: list[Deal], account: GatewayAccount, company: Pay
     attempts = Attempt.objects.bulk_create(attempt_row(deal, one, account) for deal, one in pairs)
     for deal, payment, attempt in zip(deals, payments, attempts, strict=True):
         deal.payment, deal.attempt = payment.pk, attempt.pk
-    postings = Posting.objects.bulk_create(one for deal in deals for one in postings_of(deal, company))
+    postings = Posting.objects.bulk_create(
+        one for deal in deals for one in postings_of(deal, company, house.connection.organisation_id)
+    )
     papers = [one for one in postings if one.kind == "payment"]
     LedgerPayment.objects.bulk_create(paper_of(one, house) for one in papers)
     payout = Payout.objects.create(
@@ -166,7 +168,9 @@ def test_the_payments_of_the_books_are_read_back(any_house: House) -> None:
     attempts = Attempt.objects.bulk_create(attempt_row(d, p, account) for d, p in zip(deals, payments, strict=True))
     for deal, payment, attempt in zip(deals, payments, attempts, strict=True):
         deal.payment, deal.attempt = payment.pk, attempt.pk
-    Posting.objects.bulk_create(one for deal in deals for one in postings_of(deal, company))
+    Posting.objects.bulk_create(
+        one for deal in deals for one in postings_of(deal, company, any_house.connection.organisation_id)
+    )
     calls = read_back(any_house)
     assert LedgerPayment.objects.exclude(posting=None).count() == PAID
     name = f"Payments of the books, {provider}"

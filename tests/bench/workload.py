@@ -13,8 +13,8 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
+from payers.companies import Contact, map_company
 from payers.models import PayerCompany
-from payers.services import link_contact
 from payments.gateways import Method, Outcome
 from payments.models import Attempt, GatewayAccount, Payment
 from payments.outcomes import settle_attempt
@@ -87,7 +87,7 @@ def know_contacts(house: House, *, but: int = 0) -> None:
     unlinked = PayerCompany.objects.filter(merchant=house.merchant).order_by("pk")[but:]
     ids = contact_ids(house, len(unlinked))
     for company, contact_id in zip(unlinked, ids, strict=True):
-        link_contact(company, organisation_id=house.connection.organisation_id, contact_id=contact_id)
+        map_company(company, contact=Contact(house.connection.organisation_id, contact_id))
 
 
 def contact_ids(house: House, count: int) -> list[str]:

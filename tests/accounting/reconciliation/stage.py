@@ -73,8 +73,11 @@ class Trade:
         """The books' side: what was posted, what became of it there, and all of it read back."""
         Shelf(self.house, self.deals).fill()
         company = self.company
-        Posting.objects.bulk_create(row for deal in self.deals for row in postings_of(deal, company))
-        CreditNote.objects.bulk_create(note_row(deal, company) for deal in self.deals if deal.state == "succeeded")
+        books = self.house.connection.organisation_id
+        Posting.objects.bulk_create(row for deal in self.deals for row in postings_of(deal, company, books))
+        CreditNote.objects.bulk_create(
+            note_row(deal, company, books) for deal in self.deals if deal.state == "succeeded"
+        )
         self.read_books()
 
     def read_books(self) -> None:
@@ -195,7 +198,7 @@ def refund_row(deal: Deal) -> Refund:
     )
 
 
-def postings_of(deal: Deal, company: PayerCompany) -> list[Posting]:
+def postings_of(deal: Deal, company: PayerCompany, organisation_id: str) -> list[Posting]:
     """What we put into the books."""
     if deal.state != "succeeded":
         return []
@@ -206,6 +209,7 @@ def postings_of(deal: Deal, company: PayerCompany) -> list[Posting]:
         "attempt_id": deal.attempt,
         "amount": deal.amount,
         "on": deal.day,
+        "sent_to": organisation_id,
         "state": "posted",
         "state_at": deal.at,
         "created_at": deal.at,
@@ -225,7 +229,7 @@ def postings_of(deal: Deal, company: PayerCompany) -> list[Posting]:
     return rows
 
 
-def note_row(deal: Deal, company: PayerCompany) -> CreditNote:
+def note_row(deal: Deal, company: PayerCompany, organisation_id: str) -> CreditNote:
     """The credit that it left."""
     return CreditNote(
         merchant=company.merchant,
@@ -236,6 +240,7 @@ def note_row(deal: Deal, company: PayerCompany) -> CreditNote:
         currency="AUD",
         remaining=deal.amount - deal.refunded,
         ledger_id=deal.ids["credit_note"],
+        organisation_id=organisation_id,
         state="approved",
         state_at=deal.at,
         created_at=deal.at,
