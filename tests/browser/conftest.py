@@ -14,6 +14,7 @@ from tests.browser.stage import Demo, Payer
 
 PATIENCE = 15_000  # milliseconds; a busy machine needs some
 WIDE = {"width": 1280, "height": 860}
+AROUND = re.compile(r"(Aria snapshot:\n).*?(?=^E?\W*main:)", re.DOTALL | re.MULTILINE)
 # Chromium reports every answer that is not 2xx; the product means these.
 MEANT = ("status of 400", "status of 402", "status of 404", "status of 409", "status of 410", "status of 422")
 expect.set_options(timeout=PATIENCE)
@@ -21,10 +22,11 @@ expect.set_options(timeout=PATIENCE)
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """A test that failed shows what the demo's processes said last."""
+    """A test that failed shows what stood on the page, without what surrounds it, and what the demo said last."""
     report = yield
     running = getattr(item, "funcargs", {}).get("demo")
     if report.failed and running is not None:
+        report.longrepr = AROUND.sub(r"\1", str(report.longrepr))
         report.sections += [(f"end of {name}", text) for name, text in running.last_words()]
     return report
 
