@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from django.db import models, transaction
 from django.urls import reverse
 
-from accounting.desks import match_of, note_of, payment_of, share_of
+from accounting.desks import LEFT, match_of, note_of, payment_of, share_of
 from accounting.ledgers import guide_for
 from accounting.ledgers.guides import Guide
 from accounting.ledgers.words import Allocated, NoteFacts
@@ -73,7 +73,7 @@ def finish_by_hand(task: HandTask, *, by: User, now: datetime) -> bool:
         posting = task.posting.lock()
         if not task.move_to("done", now=now, by=by.email, reason="by hand", done_by=by):
             return False
-        if posting.state == "sent":  # only in books that were left
+        if posting.state == "sent" and posting.error == LEFT:
             posting.advance("rejected", now=now, by=by.email, reason="seen to by hand")
         if posting.state in ("rejected", "pending"):
             posting.advance("cancelled", now=now, by=by.email, reason="done by hand", error="")
