@@ -129,6 +129,7 @@ UNSTOPPED = {
     "Ledger.make_item": "only where books need an item, which is looked for by its name first",
     "accounting.look_at_tasks": "it looks whether people did what they were asked for, again and again",
     "accounting.make_item": "only where books need an item, which is looked for by its name first",
+    "accounting.recall_contacts": "nothing is written elsewhere, a drain does the same for those whom it books",
     "payers.email_access": "one mail about an access, like the one that a registration sends",
     "payments.read_mandate": "it looks at one method as another event does, which a journey passes",
 }
