@@ -192,10 +192,10 @@ def within_reach(wanted: Path, user: str | None) -> Path:
     if not wanted.is_symlink():
         # The home was cleaned: what lies elsewhere belonged to it and goes too.
         shutil.rmtree(place, ignore_errors=True)
-        forget_homeless(place.parent.parent)
         wanted.parent.mkdir(parents=True, exist_ok=True)
         wanted.symlink_to(place)
         (place.parent / "home").write_text(str(wanted))
+        forget_homeless(place.parent.parent)
     return place
 
 
