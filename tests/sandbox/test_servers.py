@@ -1,6 +1,7 @@
 """The embedded servers: they start, stop, survive kill -9, and leave no process behind."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,7 +15,7 @@ import psycopg
 import pytest
 import redis
 
-from sandbox.postgres import forget_homeless
+from sandbox.postgres import forget_homeless, within_reach
 from sandbox.servers import HomeInUse, Servers
 
 pytestmark = pytest.mark.thorough
@@ -23,7 +24,6 @@ ROOT = Path(__file__).resolve().parents[2]
 HOLDER = """
 import sys, time
 from pathlib import Path
-from sandbox.postgres import forget_homeless
 from sandbox.servers import Servers
 with Servers(Path(sys.argv[1]), durable=False, environ={}) as servers:
     print(servers.database_url, flush=True)
@@ -179,3 +179,16 @@ def test_what_lies_elsewhere_goes_with_its_home(tmp_path: Path) -> None:
     forget_homeless(tmp_path)
     assert (kept / ".").is_dir()
     assert not (tmp_path / "wisepay-left").exists()
+
+
+def test_a_home_that_was_cleaned_gets_its_place_elsewhere_again(tmp_path: Path) -> None:
+    tmp_path.chmod(0o700)
+    wanted = tmp_path / "home" / "postgres"
+    place = within_reach(wanted, "anybody")
+    wanted.unlink()
+    try:
+        assert within_reach(wanted, "anybody") == place
+        assert wanted.readlink() == place
+        assert (place.parent / "home").read_text() == str(wanted)
+    finally:
+        shutil.rmtree(place.parent)
