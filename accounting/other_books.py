@@ -8,6 +8,7 @@ from django.db import transaction
 from accounting.desks import LEFT
 from accounting.hand_tasks import explain_task
 from accounting.models import Posting
+from connections.models import Connection, Tier
 
 
 def leave_behind(rows: Iterable[Posting], *, now: datetime) -> None:
@@ -24,8 +25,10 @@ def leave_behind(rows: Iterable[Posting], *, now: datetime) -> None:
 
 def words_of(posting: Posting) -> tuple[str, list[str]]:
     """What is to be done there, and how it ends here."""
-    what = posting.get_kind_display()
+    what, name = posting.get_kind_display(), former_company(posting)
     steps = [f"{LEFT} Nothing of it goes into the books that are connected now."]
+    if name:
+        steps.append(f"The former books are those of {name}.")
     if posting.payment is not None:
         steps.append(f"It is about {posting.money} of {posting.company}.")
     if posting.state == "sent":
@@ -35,3 +38,13 @@ def words_of(posting: Posting) -> tuple[str, list[str]]:
         "If you connect the former company again instead, it goes on by itself.",
     ]
     return f"See to “{what}” {posting.number} in the former books", steps
+
+
+def former_company(posting: Posting) -> str:
+    """Whose books the payment's first document went to, as the company was called when it was connected."""
+    connection = Connection.objects.filter(merchant=posting.merchant_id, tier=Tier.WISE_PAY).first()
+    first = Posting.objects.filter(payment=posting.payment_id).exclude(sent_to="").order_by("state_at").first()
+    if connection is None or first is None:
+        return ""
+    made = connection.history().filter(to_state="connected", at__lte=first.state_at).last()
+    return made.reason if made is not None else ""

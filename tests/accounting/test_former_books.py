@@ -67,7 +67,7 @@ def calls(house: House) -> int:
 
 
 def test_what_undoes_documents_of_the_former_books_waits_for_them(house: House, drain: Drain) -> None:
-    paid = pay(house)
+    paid, name = pay(house), house.connection.organisation_name
     drain()
     move(house, "nz")
     drain()
@@ -79,6 +79,7 @@ def test_what_undoes_documents_of_the_former_books_waits_for_them(house: House, 
     titles = list(HandTask.objects.filter(state="open").values_list("title", flat=True))
     assert len(titles) == 2
     assert all("former books" in title for title in titles)
+    assert all(any(name in step for step in task.steps) for task in HandTask.objects.all())
     assert titles[0].encode() in house.admin.get(house.url("postings/")).content.replace(b"&quot;", b'"')
     other = pay(house, "NZD")
     drain()
