@@ -6,6 +6,8 @@ The table is in the order in which a drain works, so that what one desk does ope
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
+from functools import reduce
+from operator import or_
 from typing import Any
 
 from django.db.models import Exists, OuterRef, Q, QuerySet
@@ -40,10 +42,10 @@ LEFT = "It belongs to the books of a company that was connected before."  # the 
 class Desk:
     """A kind of posting; `verb` and `question` name the ledger's verbs, `becomes` the note's state once it is posted.
 
-    `stands_on` are postings of which one has to be in these books before; `about` leads to the organisation of a
-    document that is not ours. `needs` are more conditions on the posting's row. `is_single`: the ledger takes them one
-    at a time. `mixes`: they may travel with other kinds in one call, where the ledger can do that; nothing but these
-    conditions orders such kinds.
+    `stands_on` are postings of which one has to be in these books before; those that it `belongs_to` have to be in
+    these if they are in any; `about` leads to the organisation of a document that is not ours. `needs` are more
+    conditions on the posting's row. `is_single`: the ledger takes them one at a time. `mixes`: they may travel with
+    other kinds in one call, where the ledger can do that; nothing but these conditions orders such kinds.
     """
 
     kind: str
@@ -51,6 +53,7 @@ class Desk:
     verb: str
     question: str
     stands_on: QuerySet[Posting] | None = None
+    belongs_to: QuerySet[Posting] | None = None
     about: str = ""
     needs: tuple[Any, ...] = ()
     becomes: str = ""
@@ -58,19 +61,20 @@ class Desk:
     mixes: bool = False
 
     def is_at(self, organisation_id: str) -> Q:
-        """What it changes is in this organisation's books."""
-        theirs = Q(**{self.about: organisation_id}) if self.about else Q()
-        if self.stands_on is None:
-            return theirs
-        return theirs & Q(Exists(self.stands_on.filter(sent_to=organisation_id)))
+        """What it changes or belongs to is in this organisation's books."""
+        found = Q(**{self.about: organisation_id}) if self.about else Q()
+        if self.stands_on is not None:
+            found &= Q(Exists(self.stands_on.filter(sent_to=organisation_id)))
+        if self.belongs_to is not None:
+            found &= ~left_of(self.belongs_to, organisation_id)
+        return found
 
-    def is_elsewhere(self, organisation_id: str) -> Q | None:
-        """What it changes is in other books, and not in these; None for what changes nothing."""
-        theirs = ~Q(**{self.about: organisation_id}) if self.about else None
-        if self.stands_on is None:
-            return theirs
-        left = Q(Exists(self.stands_on)) & ~Q(Exists(self.stands_on.filter(sent_to=organisation_id)))
-        return left if theirs is None else left | theirs
+    def is_elsewhere(self, organisation_id: str) -> Q:
+        """What it changes or belongs to is in other books, and not in these."""
+        found = [left_of(rows, organisation_id) for rows in (self.stands_on, self.belongs_to) if rows is not None]
+        if self.about:
+            found.append(~Q(**{self.about: organisation_id}))
+        return reduce(or_, found, Q(pk__in=()))
 
     @property
     def makes_note(self) -> bool:
@@ -97,6 +101,11 @@ def made_as(kind: str) -> QuerySet[Posting]:
     """What this one takes back, made under the same number."""
     rows = Posting.objects.filter(merchant=OuterRef("merchant"), number=OuterRef("number"), kind=kind)
     return rows.filter(state="posted")
+
+
+def left_of(rows: QuerySet[Posting], organisation_id: str) -> Q:
+    """One of these is in other books, and none in this organisation's."""
+    return Q(Exists(rows)) & ~Q(Exists(rows.filter(sent_to=organisation_id)))
 
 
 NOTE = made(Kind.DRAFT_NOTE, Kind.CREDIT_NOTE)
@@ -279,8 +288,18 @@ DESKS: tuple[Desk, ...] = (
         stands_on=INVOICE,
         needs=(unless(Kind.PAYMENT_REMOVAL),),
     ),
-    Desk(Kind.DRAFT_NOTE, document_order, "create_draft_notes", "find_credit_notes", becomes="draft"),
-    Desk(Kind.CREDIT_NOTE, document_order, "create_credit_notes", "find_credit_notes", becomes="approved", mixes=True),
+    Desk(
+        Kind.DRAFT_NOTE, document_order, "create_draft_notes", "find_credit_notes", belongs_to=INVOICE, becomes="draft"
+    ),
+    Desk(
+        Kind.CREDIT_NOTE,
+        document_order,
+        "create_credit_notes",
+        "find_credit_notes",
+        belongs_to=INVOICE,
+        becomes="approved",
+        mixes=True,
+    ),
     Desk(
         Kind.APPROVAL,
         note_order,

@@ -153,10 +153,9 @@ class Drain:
         self.at_every_desk("pending", self.leave_behind)
 
     def leave_behind(self, desk: Desk) -> None:
-        """Of this kind, what changes documents of other books."""
-        if elsewhere := desk.is_elsewhere(self.organisation):
-            rows = Posting.objects.filter(elsewhere, merchant=self.merchant, kind=desk.kind, state="pending")
-            leave_behind(rows.order_by("pk"), now=self.now)
+        """Of this kind, what changes documents of other books or belongs to them."""
+        rows = Posting.objects.filter(merchant=self.merchant, kind=desk.kind, state="pending")
+        leave_behind(rows.filter(desk.is_elsewhere(self.organisation)).order_by("pk"), now=self.now)
 
     def send_all(self, desk: Desk) -> None:
         """Send everything of this kind that can go."""

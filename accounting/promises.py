@@ -5,8 +5,11 @@ now. A posting that nobody heard of yet is cancelled; one that may have arrived 
 """
 
 from datetime import datetime
+from functools import reduce
+from operator import or_
 
 from django.db import transaction
+from django.db.models import Q
 
 from accounting.desks import DESK_OF
 from accounting.hand_tasks import close_task
@@ -21,8 +24,7 @@ Kind = Posting.Kind
 Papers = dict[str, Posting]
 UNHEARD = ("pending", "rejected")
 HEARD = ("sent", "posted")
-FROM_DRAFTS = (Kind.APPROVAL, Kind.REMOVAL)
-DRAFTING = (Kind.DRAFT_NOTE, *FROM_DRAFTS)
+DRAFTING = (Kind.DRAFT_NOTE, Kind.APPROVAL, Kind.REMOVAL)
 BY = "books"
 
 
@@ -127,7 +129,7 @@ def forgo_drafts(merchant: Merchant, *, organisation_id: str, drafts: bool, now:
     """
     waiting = Posting.objects.filter(merchant=merchant, kind__in=DRAFTING, state__in=UNHEARD)
     if drafts:
-        waiting = waiting.filter(DESK_OF[Kind.APPROVAL].is_elsewhere(organisation_id), kind__in=FROM_DRAFTS)
+        waiting = waiting.filter(reduce(or_, (Q(DESK_OF[k].is_elsewhere(organisation_id), kind=k) for k in DRAFTING)))
     with transaction.atomic(durable=True):
         for posting in waiting.select_related("attempt__payment__merchant", "attempt__payment__company").order_by("pk"):
             if posting.attempt is None:

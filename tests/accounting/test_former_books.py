@@ -16,6 +16,7 @@ from accounting.ledgers import open_ledger
 from accounting.mirror_orders import arm_due
 from accounting.models import HandTask, MirrorCursor, Posting
 from accounting.outcomes import MAP_IT
+from accounting.promises import post_debit
 from accounting.tasks import sweep_postings
 from connections.checks import due_checks
 from connections.models import Connection
@@ -266,3 +267,35 @@ def test_credit_in_the_former_books_is_put_to_no_invoice_of_these(house: House, 
     drain()
     company.refresh_from_db()
     assert [credit.amount.currency for credit in open_credits(company)[1]] == ["AUD"]
+
+
+def test_documents_of_one_payment_stay_together(house: House, drain: Drain) -> None:
+    pay(house)
+    drain()
+    second = pay(house)
+    drain()
+    Posting.objects.filter(attempt=second.attempt, kind__in=["credit_note", "payment"]).update(state="pending")
+    move(house, "nz")
+    drain()
+    assert waiting(house) == {"credit_note": LEFT, "payment": LEFT}, "the PF invoice is in the former books"
+    before = calls(house)
+    drain()
+    assert calls(house) == before
+
+
+def test_a_debit_that_pays_again_what_stands_in_the_former_books_leaves_no_draft(
+    db: None, world: Running, drain: Drain
+) -> None:
+    house = build_house(world)
+    paid = pay(house)
+    drain()
+    move(house, "nz")
+    paid.reverse()
+    again = try_to_pay(house, paid.payment)
+    again.say("processing")
+    post_debit(again.attempt, now=timezone.now())
+    drain()
+    assert again.states == {"draft_note": "cancelled"}
+    again.settle()
+    drain()
+    assert {kind for kind, error in waiting(house).items() if error == LEFT} == set(waiting(house)) >= {"credit_note"}
