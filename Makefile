@@ -28,13 +28,13 @@ help:
 deps: .venv/dev.stamp
 
 demo: .venv/demo.stamp
-	@$(BIN)/python -m sandbox.demo $(ARGS)
+	@$(BIN)/python -m sandbox.harness.demo $(ARGS)
 
 test: .venv/dev.stamp
-	@$(BIN)/python -m sandbox.testing $(ARGS)
+	@$(BIN)/python -m sandbox.harness.testing $(ARGS)
 
 bench: .venv/dev.stamp
-	@$(BIN)/python -m sandbox.testing -n 0 -p no:randomly -s tests/bench $(ARGS)
+	@$(BIN)/python -m sandbox.harness.testing -n 0 -p no:randomly -s tests/bench $(ARGS)
 
 lint: .venv/dev.stamp
 	$(BIN)/ruff check .

@@ -13,7 +13,7 @@ CREDIT_NOTE_TRANSITIONS = {
     "applied": frozenset({"approved", "voided"}),
     "rejected": frozenset({"pending", "removed"}),
 }
-TASK_TRANSITIONS = {"open": frozenset({"done"})}
+MANUAL_TASK_TRANSITIONS = {"open": frozenset({"done"})}
 DOWNLOAD_TRANSITIONS = {"running": frozenset({"finished", "failed"})}
 MATCH_TRANSITIONS = {
     "proposed": frozenset({"wanted", "dismissed", "withdrawn", "applied"}),

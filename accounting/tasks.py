@@ -3,14 +3,12 @@
 from celery import shared_task
 from django.utils import timezone
 
-from accounting.autopay.running import arm_due
-from accounting.autopay.settings import arm_planning
-from accounting.mirror_orders import arm_due as arm_books
-from accounting.mirror_orders import forget_heard
+from accounting.autopay.charging import schedule_due_payments
+from accounting.autopay.settings import schedule_planning
+from accounting.mirror.services import delete_read_changes, schedule_mirror_syncs
 from accounting.models import AutoPaySettings, Posting
-from accounting.reconciliation.reading import arm_books as arm_money
-from accounting.reconciliation.reading import due_merchants
-from accounting.services import arm_drain
+from accounting.posting.services import schedule_sending
+from accounting.reconciliation.ledger_payments import list_due_merchants, schedule_ledger_payments_sync
 from merchants.models import Merchant
 
 
@@ -19,36 +17,36 @@ def sweep_postings(**_: object) -> None:
     """Arm a drain for every merchant with postings that wait and no call to come."""
     waiting = Posting.objects.filter(state__in=["pending", "sent"]).values("merchant")
     for merchant in Merchant.objects.filter(pk__in=waiting):
-        arm_drain(merchant, now=timezone.now())
+        schedule_sending(merchant, now=timezone.now())
 
 
 @shared_task
 def run_autopay(**_: object) -> None:
     """Hand every automatic payment that is due to a worker."""
-    arm_due(now=timezone.now())
+    schedule_due_payments(now=timezone.now())
 
 
 @shared_task
 def plan_autopay(**_: object) -> None:
     """Compare every merchant's scheduled payments with the invoices."""
     for chosen in AutoPaySettings.objects.select_related("merchant"):
-        arm_planning(chosen.merchant, now=timezone.now())
+        schedule_planning(chosen.merchant, now=timezone.now())
 
 
 @shared_task
-def poll_books(**_: object) -> None:
+def poll_ledgers(**_: object) -> None:
     """Let workers read what of the mirrored books is due."""
-    arm_books(now=timezone.now())
+    schedule_mirror_syncs(now=timezone.now())
 
 
 @shared_task
-def forget_heard_changes(**_: object) -> None:
+def delete_old_pending_changes(**_: object) -> None:
     """Forget what the books told us long ago."""
-    forget_heard(now=timezone.now())
+    delete_read_changes(now=timezone.now())
 
 
 @shared_task
-def read_ledger_payments(**_: object) -> None:
+def schedule_ledger_payment_syncs(**_: object) -> None:
     """Let workers read the payments of the books back where money was booked, once a day."""
-    for merchant in due_merchants(now=timezone.now()):
-        arm_money(merchant, now=timezone.now())
+    for merchant in list_due_merchants(now=timezone.now()):
+        schedule_ledger_payments_sync(merchant, now=timezone.now())

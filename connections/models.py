@@ -10,7 +10,7 @@ from merchants.models import Merchant
 from wisepay.models import User
 from wisepay.references import new_reference
 from wisepay.secrets import SecretField
-from wisepay.states import Stateful, known_state
+from wisepay.states import Stateful, build_state_constraint
 
 
 class Tier(models.TextChoices):
@@ -21,7 +21,7 @@ class Tier(models.TextChoices):
     SERVICE = "service", "Service"
 
 
-class Cause(models.TextChoices):
+class DisconnectCause(models.TextChoices):
     """Why a connection is broken. A provider that is away is none of these: that ends by itself."""
 
     REVOKED = "revoked", "Access was revoked"
@@ -59,7 +59,7 @@ class Connection(Stateful):
     access_token = SecretField(blank=True, default="")
     refresh_token = SecretField(blank=True, default="")
     access_expires_at = models.DateTimeField(null=True)
-    is_doubted = models.BooleanField(default=False, help_text="A token was refused and none was accepted since.")
+    token_was_refused = models.BooleanField(default=False, help_text="A token was refused and none was accepted since.")
     refreshed_at = models.DateTimeField(null=True, help_text="When the refresh token was issued.")
     connected_at = models.DateTimeField(null=True)
     connected_by = models.CharField(max_length=254, blank=True, help_text="Who allowed access.")
@@ -69,14 +69,14 @@ class Connection(Stateful):
     test_passed = models.BooleanField(null=True)
     blocked_until = models.DateTimeField(null=True, help_text="No call before this instant.")
     last_error = models.CharField(max_length=300, blank=True)
-    cause = models.CharField(max_length=20, choices=Cause, blank=True, help_text="Why it is broken.")
+    cause = models.CharField(max_length=20, choices=DisconnectCause, blank=True, help_text="Why it is broken.")
     unavailable_since = models.DateTimeField(null=True, help_text="The provider does not answer since then.")
     failures = models.PositiveIntegerField(default=0, help_text="Calls without an answer since the last good one.")
-    draining_until = models.DateTimeField(null=True, help_text="A worker is posting documents until then.")
+    lease_until = models.DateTimeField(null=True, help_text="A worker is posting documents until then.")
 
     class Meta:
         constraints = [
-            known_state(CONNECTION_TRANSITIONS, name="connection_state"),
+            build_state_constraint(CONNECTION_TRANSITIONS, name="connection_state"),
             models.UniqueConstraint(fields=["merchant", "tier"], name="one_connection_per_tier"),
             models.CheckConstraint(condition=models.Q(tier__in=Tier.values), name="known_tier"),
             models.CheckConstraint(

@@ -14,48 +14,60 @@ from django.views.decorators.csp import csp_override
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from connections import services
-from connections.checks import verify_connection
 from connections.models import Authorisation, Connection
+from connections.oauth_flow import (
+    AuthorisationRefused,
+    cancel_authorisation,
+    connect_organisation,
+    receive_authorisation,
+    start_authorisation,
+)
 from connections.providers import PROVIDERS
-from connections.screen import cards_of, history_of, notice_for, offered_to
+from connections.verification import verify_connection
+from connections.view_models import (
+    get_connection_alert,
+    list_available_providers,
+    list_connection_cards,
+    list_connection_history,
+)
 from merchants.access import MerchantRequest, merchant_page
 from merchants.models import Merchant
-from wisepay.audit import record_request
+from wisepay.audit import record_request_audit
 from wisepay.errors import Unavailable
-from wisepay.http import SignedIn, never_cached
+from wisepay.http import SignedInRequest, never_cached
 
-CONSENT = [urlsplit(getattr(settings, f"{about.prefix}_AUTHORIZE_URL")) for about in PROVIDERS.values()]
+CONSENT_PAGES = [urlsplit(getattr(settings, f"{info.settings_prefix}_AUTHORIZE_URL")) for info in PROVIDERS.values()]
 # Browsers hold a form's redirects to form-action as well, and a consent walks over several of its provider's hosts.
 CONNECT_CSP: dict[str, list[str]] = {
     **cast("dict[str, list[str]]", settings.SECURE_CSP),
     "form-action": [
         CSP.SELF,
-        *dict.fromkeys(f"{page.scheme}://{page.netloc}" for page in CONSENT),
-        *(about.hosts for about in PROVIDERS.values()),
+        *dict.fromkeys(f"{page.scheme}://{page.netloc}" for page in CONSENT_PAGES),
+        *(info.consent_hosts for info in PROVIDERS.values()),
     ],
 }
 
 
 # What a provider may answer instead of a code, and what to do about it.
-DENIALS = {
+DENIAL_MESSAGES = {
     "access_denied": "Access was not allowed, so nothing was connected. You can try again.",
     "temporarily_unavailable": "The accounting package does not answer at the moment. Please try again soon.",
     "server_error": "The accounting package had trouble of its own. Please try again soon.",
     "invalid_scope": "The accounting package does not allow all that Wise-Pay needs. Please tell our support.",
     "unauthorized_client": "The accounting package does not accept our app. Please tell our support.",
 }
-DENIED = "The accounting package did not allow access, so nothing was connected. You can try again."
+DEFAULT_DENIAL_MESSAGE = "The accounting package did not allow access, so nothing was connected. You can try again."
 
 
-def screen(request: MerchantRequest, merchant: Merchant, template: str) -> HttpResponse:
+def render_connections(request: MerchantRequest, merchant: Merchant, template: str) -> HttpResponse:
     """The cards of all tiers, in the template or a part of it."""
     now = timezone.now()
-    cards = cards_of(merchant, now=now)
+    cards = list_connection_cards(merchant, now=now)
     context = {
         "merchant": merchant,
         "cards": cards,
-        "providers": offered_to(merchant),
-        "history": history_of(merchant, now=now),
+        "providers": list_available_providers(merchant),
+        "history": list_connection_history(merchant, now=now),
         "is_live": any(card.is_live for card in cards),
         "is_divided": len(cards) > 1,
     }
@@ -67,7 +79,7 @@ def screen(request: MerchantRequest, merchant: Merchant, template: str) -> HttpR
 @merchant_page(admin=True)
 def list_connections(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """Configure > Accounting Connections."""
-    return screen(request, merchant, "connections/list.html")
+    return render_connections(request, merchant, "connections/list.html")
 
 
 @require_GET
@@ -76,24 +88,24 @@ def panel(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """What of it moves; without htmx the whole page."""
     if not request.headers.get("HX-Request"):
         return redirect("connections:list", merchant.reference)
-    return screen(request, merchant, "connections/list.html#panel")
+    return render_connections(request, merchant, "connections/list.html#panel")
 
 
 @require_POST
 @merchant_page(admin=True)
 def connect(request: MerchantRequest, merchant: Merchant, tier: str) -> HttpResponse:
     """Send the browser to the accounting package's consent page."""
-    if tier not in services.tiers_of(merchant):
+    if tier not in services.list_tiers(merchant):
         raise Http404
     try:
-        url = services.start_authorisation(
+        url = start_authorisation(
             merchant,
             user=request.user,
             tier=tier,
             provider=request.POST.get("provider", ""),
             now=timezone.now(),
         )
-    except services.AuthorisationRefused as error:
+    except AuthorisationRefused as error:
         messages.error(request, str(error))
         return redirect("connections:list", merchant.reference)
     return redirect(url)
@@ -104,12 +116,12 @@ def connect(request: MerchantRequest, merchant: Merchant, tier: str) -> HttpResp
 @require_GET
 def callback(request: HttpRequest, provider: str) -> HttpResponse:
     """Where the provider sends the browser back to."""
-    member = cast(SignedIn, request)
+    member = cast(SignedInRequest, request)
     if error := request.GET.get("error"):
-        services.close_authorisation(member.user, provider, state=request.GET.get("state", ""), now=timezone.now())
-        return _refused(request, DENIALS.get(error, DENIED))
+        cancel_authorisation(member.user, provider, state=request.GET.get("state", ""), now=timezone.now())
+        return _render_refusal(request, DENIAL_MESSAGES.get(error, DEFAULT_DENIAL_MESSAGE))
     try:
-        walk = services.finish_authorisation(
+        walk = receive_authorisation(
             user=member.user,
             provider=provider,
             state=request.GET.get("state", ""),
@@ -117,20 +129,20 @@ def callback(request: HttpRequest, provider: str) -> HttpResponse:
             company=request.GET.get("realmId", ""),
             now=timezone.now(),
         )
-    except services.AuthorisationRefused as error:
-        return _refused(request, str(error))
+    except AuthorisationRefused as error:
+        return _render_refusal(request, str(error))
     except Unavailable:
-        return _refused(request, "The accounting package does not answer at the moment. Please try again soon.")
-    record_request(member, "connection.authorised", merchant_id=walk.merchant_id, subject=walk.tier)
+        return _render_refusal(request, "The accounting package does not answer at the moment. Please try again soon.")
+    record_request_audit(member, "connection.authorised", merchant_id=walk.merchant_id, subject=walk.tier)
     if len(walk.organisations) > 1:
         return redirect("connections:choose", walk.merchant.reference, walk.reference)
     messages.success(request, f"Connected to {walk.organisations[0]['name']}.")
     return redirect("connections:list", walk.merchant.reference)
 
 
-def _refused(request: HttpRequest, sentence: str) -> HttpResponse:
+def _render_refusal(request: HttpRequest, sentence: str) -> HttpResponse:
     """The page after a walk that connected nothing: why, and where to start again."""
-    mine = cast(SignedIn, request).user.memberships.filter(role="admin").select_related("merchant")
+    mine = cast(SignedInRequest, request).user.memberships.filter(role="admin").select_related("merchant")
     context = {"sentence": sentence, "memberships": mine.order_by("merchant__name")[:5]}
     return render(request, "connections/refused.html", context, status=400)
 
@@ -144,8 +156,8 @@ def choose(request: MerchantRequest, merchant: Merchant, reference: str) -> Http
     if request.method == "POST":
         try:
             chosen = request.POST.get("organisation", "")
-            connection = services.choose_organisation(walk, organisation_id=chosen, now=timezone.now())
-        except services.AuthorisationRefused as refusal:
+            connection = connect_organisation(walk, organisation_id=chosen, now=timezone.now())
+        except AuthorisationRefused as refusal:
             error = str(refusal)
         else:
             messages.success(request, f"Connected to {connection.organisation_name}.")
@@ -178,7 +190,7 @@ def disconnect(request: MerchantRequest, merchant: Merchant, tier: str) -> HttpR
     """Give the access back."""
     connection = get_object_or_404(Connection.objects.select_related("merchant"), merchant=merchant, tier=tier)
     services.disconnect(connection, by=request.user.email, now=timezone.now())
-    record_request(request, "connection.disconnected", merchant_id=merchant.pk, subject=tier)
+    record_request_audit(request, "connection.disconnected", merchant_id=merchant.pk, subject=tier)
     messages.success(request, "Disconnected. Payments go on; what has to be booked waits.")
     return redirect("connections:list", merchant.reference)
 
@@ -188,10 +200,10 @@ def disconnect(request: MerchantRequest, merchant: Merchant, tier: str) -> HttpR
 @merchant_page(admin=True)
 def change_company(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """Leads from one company in the accounting package to another: disconnect all, connect, choose accounts."""
-    cards = cards_of(merchant, now=timezone.now())
+    cards = list_connection_cards(merchant, now=timezone.now())
     live = [card for card in cards if card.is_live]
     context = {"merchant": merchant, "cards": cards, "live": live, "is_divided": len(cards) > 1}
-    context["providers"] = offered_to(merchant)
+    context["providers"] = list_available_providers(merchant)
     return render(request, "connections/change_company.html", context)
 
 
@@ -200,14 +212,14 @@ def change_company(request: MerchantRequest, merchant: Merchant) -> HttpResponse
 def disconnect_all(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """Its first step."""
     count = services.disconnect_all(merchant, by=request.user.email, now=timezone.now())
-    record_request(request, "connection.all_disconnected", merchant_id=merchant.pk, detail=f"{count} connections")
+    record_request_audit(request, "connection.all_disconnected", merchant_id=merchant.pk, detail=f"{count} connections")
     messages.success(request, "Everything is disconnected. Payments go on; what has to be booked waits.")
     return redirect("connections:change_company", merchant.reference)
 
 
 @require_GET
 @merchant_page()
-def notice(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
+def connection_alert(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """The dashboard's notice while a connection does not work; empty otherwise."""
-    context = {"merchant": merchant, "found": notice_for(merchant)}
-    return render(request, "connections/notice.html", context)
+    context = {"merchant": merchant, "found": get_connection_alert(merchant)}
+    return render(request, "connections/alert.html", context)

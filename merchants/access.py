@@ -9,10 +9,10 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponseBase
 
 from merchants.models import Membership, Merchant
-from wisepay.http import SignedIn, never_cached
+from wisepay.http import SignedInRequest, never_cached
 
 
-class MerchantRequest(SignedIn):
+class MerchantRequest(SignedInRequest):
     """A request of a member; `membership` says of which merchant and in which role."""
 
     membership: Membership
@@ -41,7 +41,7 @@ def merchant_page[**P](
     return decorate
 
 
-def find_membership(request: SignedIn, merchant_ref: str) -> Membership:
+def find_membership(request: SignedInRequest, merchant_ref: str) -> Membership:
     """The signed-in person's membership of that merchant. Raises Http404 for everybody else."""
     found = (
         Membership.objects.select_related("merchant")

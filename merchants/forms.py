@@ -13,7 +13,7 @@ else:
     ModelForm = forms.ModelForm
 
 
-class DetailsForm(ModelForm):
+class MerchantDetailsForm(ModelForm):
     """Name, time zone, how payers reach the merchant, and whether payments are taken at all."""
 
     time_zone = forms.ChoiceField(choices=[(z, z) for z in sorted(available_timezones()) if "/" in z or z == "UTC"])

@@ -12,7 +12,7 @@ from wisepay.references import new_reference
 from wisepay.secrets import SecretField
 
 
-def known_zone(value: str) -> None:
+def validate_time_zone(value: str) -> None:
     """Refuse a time zone that nobody has."""
     try:
         ZoneInfo(value)
@@ -29,7 +29,7 @@ class Merchant(models.Model):
 
     reference = models.CharField(max_length=20, unique=True, default=new_reference, editable=False)
     name = models.CharField(max_length=120)
-    time_zone = models.CharField(max_length=60, default="UTC", validators=[known_zone])
+    time_zone = models.CharField(max_length=60, default="UTC", validators=[validate_time_zone])
     contact_email = models.EmailField(blank=True, help_text="Payers are given this address when they need help.")
     contact_phone = models.CharField(max_length=40, blank=True)
     takes_payments = models.BooleanField(default=True, help_text="Account Merchant Payment Status")
@@ -138,7 +138,7 @@ class EventNotification(models.Model):
         POSTING_REFUSED = "posting_refused", "Accounting Posting Refused"
         CONNECTION_BROKEN = "connection_broken", "Accounting Connection Broken"
 
-    WHY: ClassVar[dict[str, str]] = {
+    EXPLANATIONS: ClassVar[dict[str, str]] = {
         "prepayment_processed": "A quote was paid. Needed before quotes can be paid.",
         "bank_debit_submitted": "A bank debit for a quote is on its way. It takes days to settle.",
         "bank_debit_rejected": "A bank debit came back, days later or after it had settled.",
@@ -165,9 +165,9 @@ class EventNotification(models.Model):
         return self.get_event_display()
 
     @property
-    def why(self) -> str:
+    def explanation(self) -> str:
         """What the event means, in a sentence."""
-        return self.WHY[self.event]
+        return self.EXPLANATIONS[self.event]
 
 
 class Notification(models.Model):

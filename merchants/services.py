@@ -10,7 +10,7 @@ from wisepay import outbox
 from wisepay.models import User
 from wisepay.references import new_reference
 
-Event = EventNotification.Event
+MerchantEvent = EventNotification.Event
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,30 +34,30 @@ def create_merchant(*, name: str, admin_email: str, admin_name: str, password: s
         user = User.objects.create_user(admin_email, password, name=admin_name)
     Membership.objects.create(merchant=merchant, user=user, role=Membership.Role.ADMIN)
     EventNotification.objects.bulk_create(
-        EventNotification(merchant=merchant, event=event, is_enabled=event != Event.PREPAYMENT_PROCESSED)
-        for event in Event
+        EventNotification(merchant=merchant, event=event, is_enabled=event != MerchantEvent.PREPAYMENT_PROCESSED)
+        for event in MerchantEvent
     )
     return merchant
 
 
-def generate_paynow_link(merchant: Merchant, *, kind: str, acts_as: User) -> PayNowLink:
+def create_paynow_link(merchant: Merchant, *, kind: str, acts_as: User) -> PayNowLink:
     """A new active link of `kind`; the one before it stops working."""
     with transaction.atomic(durable=True):
         merchant.paynow_links.select_for_update().filter(kind=kind, is_active=True).update(is_active=False)
         return PayNowLink.objects.create(merchant=merchant, kind=kind, acts_as=acts_as, api_key=new_reference(32))
 
 
-def enable_events(merchant: Merchant, *, events: set[str]) -> None:
+def update_event_notifications(merchant: Merchant, *, events: set[str]) -> None:
     """Exactly `events` are told from now on."""
     EventNotification.objects.bulk_create(
-        [EventNotification(merchant=merchant, event=e, is_enabled=e.value in events) for e in Event],
+        [EventNotification(merchant=merchant, event=e, is_enabled=e.value in events) for e in MerchantEvent],
         update_conflicts=True,
         unique_fields=["merchant", "event"],
         update_fields=["is_enabled"],
     )
 
 
-STANDING_SQL = """
+PREREQUISITES_SQL = """
 SELECT l.kind FROM merchants_paynowlink l JOIN wisepay_user u ON u.id = l.acts_as_id
 WHERE l.merchant_id = %s AND l.is_active AND u.is_active
 UNION ALL
@@ -72,14 +72,14 @@ def list_prerequisites(merchant: Merchant) -> list[Prerequisite]:
     One statement of plain SQL: every Pay Now page asks it, and building it anew costs more than running it.
     """
     with connection.cursor() as cursor:
-        cursor.execute(STANDING_SQL, [merchant.pk, merchant.pk, Event.PREPAYMENT_PROCESSED.value])
+        cursor.execute(PREREQUISITES_SQL, [merchant.pk, merchant.pk, MerchantEvent.PREPAYMENT_PROCESSED.value])
         standing = {row[0] for row in cursor.fetchall()}
     links = "merchants:paynow_links"
     return [
         Prerequisite(
             "prepayment_notification",
             "‘Prepayment Processed Successfully’ notification enabled",
-            Event.PREPAYMENT_PROCESSED.value in standing,
+            MerchantEvent.PREPAYMENT_PROCESSED.value in standing,
             "merchants:events",
         ),
         Prerequisite(
@@ -117,4 +117,4 @@ def notify_merchant(
         if user.pk not in told
     ]
     for one in Notification.objects.bulk_create(fresh):
-        outbox.put(f"notification:{one.pk}", "merchants.email_notification", notification_id=one.pk)
+        outbox.enqueue(f"notification:{one.pk}", "merchants.email_notification", notification_id=one.pk)

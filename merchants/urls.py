@@ -2,7 +2,8 @@
 
 from django.urls import path
 
-from merchants import terms_page, views
+from merchants import views
+from merchants.terms import console_views
 
 app_name = "merchants"
 urlpatterns = [
@@ -12,8 +13,8 @@ urlpatterns = [
     path("m/<slug:merchant_ref>/configure/merchants/details", views.edit_details, name="details"),
     path("m/<slug:merchant_ref>/configure/merchants/paynow-links", views.paynow_links, name="paynow_links"),
     path("m/<slug:merchant_ref>/configure/event-notifications", views.edit_events, name="events"),
-    path("m/<slug:merchant_ref>/configure/terms/", terms_page.list_terms, name="terms"),
-    path("m/<slug:merchant_ref>/configure/terms/<slug:kind>", terms_page.edit_terms, name="terms_kind"),
+    path("m/<slug:merchant_ref>/configure/terms/", console_views.list_terms, name="terms"),
+    path("m/<slug:merchant_ref>/configure/terms/<slug:kind>", console_views.edit_terms, name="terms_kind"),
     path("m/<slug:merchant_ref>/notifications/", views.notifications, name="notifications"),
     path("m/<slug:merchant_ref>/notifications/bell", views.bell, name="bell"),
     path("m/<slug:merchant_ref>/notifications/<int:pk>/read", views.read_notification, name="read_notification"),

@@ -9,13 +9,13 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from merchants import services
 from merchants.access import MerchantRequest, merchant_page
-from merchants.forms import DetailsForm, EventsForm
+from merchants.forms import EventsForm, MerchantDetailsForm
 from merchants.models import Merchant, Notification, PayNowLink
-from wisepay.audit import record_request
+from wisepay.audit import record_request_audit
 from wisepay.http import never_cached
 from wisepay.models import AuditEntry
 
-PAGE = 50
+PAGE_SIZE = 50
 
 
 @never_cached
@@ -51,10 +51,10 @@ def list_merchants(request: MerchantRequest, merchant: Merchant) -> HttpResponse
 @merchant_page(admin=True)
 def edit_details(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """The Details tab."""
-    form = DetailsForm(request.POST or None, instance=merchant)
+    form = MerchantDetailsForm(request.POST or None, instance=merchant)
     if request.method == "POST" and form.is_valid():
         form.save()
-        record_request(request, "merchant.details_saved", merchant_id=merchant.pk)
+        record_request_audit(request, "merchant.details_saved", merchant_id=merchant.pk)
         messages.success(request, "Details saved.")
         return redirect("merchants:details", merchant.reference)
     status = 422 if form.errors else 200
@@ -67,8 +67,8 @@ def paynow_links(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """The PayNow Links tab: generate, and see which are active."""
     kinds = PayNowLink.Kind
     if request.method == "POST" and request.POST.get("kind") in kinds.values:
-        link = services.generate_paynow_link(merchant, kind=request.POST["kind"], acts_as=request.user)
-        record_request(request, "paynow_link.generated", merchant_id=merchant.pk, subject=link.kind)
+        link = services.create_paynow_link(merchant, kind=request.POST["kind"], acts_as=request.user)
+        record_request_audit(request, "paynow_link.generated", merchant_id=merchant.pk, subject=link.kind)
         messages.success(request, f"PayNow Link for {link} generated.")
         return redirect("merchants:paynow_links", merchant.reference)
     active = {link.kind: link for link in merchant.paynow_links.filter(is_active=True).select_related("acts_as")}
@@ -83,8 +83,8 @@ def edit_events(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     # No box ticked is an answer as well, so an empty POST binds the form.
     form = EventsForm(request.POST if request.method == "POST" else None)
     if request.method == "POST" and form.is_valid():
-        services.enable_events(merchant, events=set(form.cleaned_data["events"]))
-        record_request(request, "events.saved", merchant_id=merchant.pk)
+        services.update_event_notifications(merchant, events=set(form.cleaned_data["events"]))
+        record_request_audit(request, "events.saved", merchant_id=merchant.pk)
         messages.success(request, "Event notifications saved.")
         return redirect("merchants:events", merchant.reference)
     rows = merchant.event_notifications.order_by("pk")
@@ -96,7 +96,7 @@ def edit_events(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
 @merchant_page()
 def notifications(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """What this person was told, newest first."""
-    rows = Notification.objects.filter(user=request.user, merchant=merchant).order_by("-created_at")[:PAGE]
+    rows = Notification.objects.filter(user=request.user, merchant=merchant).order_by("-created_at")[:PAGE_SIZE]
     return render(request, "merchants/notifications.html", {"merchant": merchant, "rows": rows})
 
 

@@ -14,16 +14,16 @@ from django.utils.http import url_has_allowed_host_and_scheme, urlencode
 
 from merchants.models import Membership, Merchant
 from payers.models import Payer, PayerAccess, PayerCompany
-from wisepay.http import SignedIn, never_cached
+from wisepay.http import SignedInRequest, never_cached
 from wisepay.models import User
 
-SEEING = "seeing_as"  # the session's key: the reference of the access whose view an admin looks at
-PORTAL = "/my/"
+IMPERSONATION_KEY = "seeing_as"  # the session's key: the reference of the access whose view an admin looks at
+PORTAL_PATH = "/my/"
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 
 
 @dataclass(frozen=True, slots=True)
-class Seeing:
+class Impersonation:
     """A merchant admin looks at a payer's view of this merchant's companies, and can change nothing."""
 
     access: PayerAccess
@@ -31,7 +31,7 @@ class Seeing:
     merchant: Merchant
 
 
-class PayerRequest(SignedIn):
+class PayerRequest(SignedInRequest):
     """A request that `payer_page` let through.
 
     `person` and `payer` are whose view it is, which while an admin sees as a payer is not `user`.
@@ -41,7 +41,7 @@ class PayerRequest(SignedIn):
     person: User
     payer: Payer
     accesses: list[PayerAccess]
-    seeing: Seeing | None
+    impersonation: Impersonation | None
 
 
 def payer_page[**P](
@@ -57,29 +57,33 @@ def payer_page[**P](
     @wraps(view)
     def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         asked = cast(PayerRequest, request)
-        asked.seeing = seeing_of(asked)
-        if asked.seeing is not None:
-            _look_through(asked, asked.seeing)
+        asked.impersonation = get_impersonation(asked)
+        if asked.impersonation is not None:
+            _apply_impersonation(asked, asked.impersonation)
         else:
-            asked.payer, asked.person = payer_of(asked.user), asked.user
-            unfinished = completion_path(asked.payer, request.get_full_path() if request.method == "GET" else PORTAL)
+            asked.payer, asked.person = get_payer(asked.user), asked.user
+            unfinished = get_completion_path(
+                asked.payer, request.get_full_path() if request.method == "GET" else PORTAL_PATH
+            )
             if unfinished:
                 return redirect(unfinished)
-            asked.accesses = accesses_of(asked.user)
+            asked.accesses = list_active_accesses(asked.user)
         return view(asked, *args, **kwargs)
 
     return wrapped
 
 
-def _look_through(request: PayerRequest, seeing: Seeing) -> None:
+def _apply_impersonation(request: PayerRequest, impersonation: Impersonation) -> None:
     """Make the request one of the payer's, for reading. Raises PermissionDenied."""
     if request.method not in SAFE_METHODS:
         raise PermissionDenied("Nothing can be changed while you see as a payer.")
-    request.payer, request.person = seeing.payer, seeing.payer.user
-    request.accesses = [a for a in accesses_of(request.person) if a.company.merchant_id == seeing.merchant.pk]
+    request.payer, request.person = impersonation.payer, impersonation.payer.user
+    request.accesses = [
+        a for a in list_active_accesses(request.person) if a.company.merchant_id == impersonation.merchant.pk
+    ]
 
 
-def payer_of(user: User) -> Payer:
+def get_payer(user: User) -> Payer:
     """The payer that the person is. Raises Http404 for everybody else."""
     found = Payer.objects.select_related("user").filter(user=user).first()
     if found is None:
@@ -87,18 +91,18 @@ def payer_of(user: User) -> Payer:
     return found
 
 
-def accesses_of(user: User) -> list[PayerAccess]:
+def list_active_accesses(user: User) -> list[PayerAccess]:
     """The person's active accesses by merchant and company, with both."""
     rows = PayerAccess.objects.filter(user=user, state="active").select_related("company__merchant", "user")
     return list(rows.order_by("company__merchant__name", "company__name", "pk"))
 
 
-def access_to(user: User, company: PayerCompany) -> PayerAccess | None:
+def find_access(user: User, company: PayerCompany) -> PayerAccess | None:
     """The person's active access to the company, if there is one."""
     return PayerAccess.objects.filter(user=user, company=company, state="active").first()
 
 
-def company_of(user: User, reference: str) -> PayerCompany:
+def get_accessible_company(user: User, reference: str) -> PayerCompany:
     """A company that the person has active access to, whatever its scope. Raises Http404."""
     rows = PayerCompany.objects.select_related("merchant")
     found = rows.filter(reference=reference, accesses__user=user, accesses__state="active").first()
@@ -107,7 +111,7 @@ def company_of(user: User, reference: str) -> PayerCompany:
     return found
 
 
-def access_of(request: PayerRequest, reference: str) -> PayerAccess:
+def get_company_access(request: PayerRequest, reference: str) -> PayerAccess:
     """The access to that company among those that this view is made of. Raises Http404."""
     for access in request.accesses:
         if access.company.reference == reference:
@@ -115,7 +119,7 @@ def access_of(request: PayerRequest, reference: str) -> PayerAccess:
     raise Http404
 
 
-def completion_path(payer: Payer | None, next_path: str = "") -> str:
+def get_completion_path(payer: Payer | None, next_path: str = "") -> str:
     """Where an invited payer has to go before anything else, and from there to `next_path`; empty for all others."""
     if payer is None or payer.state != "invited":
         return ""
@@ -123,15 +127,15 @@ def completion_path(payer: Payer | None, next_path: str = "") -> str:
     return reverse("payers:welcome_details") + (f"?{query}" if query else "")
 
 
-def local_path(path: str) -> str:
+def get_local_path(path: str) -> str:
     """`path` if it is one of this site's, else nothing."""
     is_ours = path.startswith("/") and url_has_allowed_host_and_scheme(path, allowed_hosts=None)
     return path if is_ours else ""
 
 
-def seeing_of(request: HttpRequest) -> Seeing | None:
+def get_impersonation(request: HttpRequest) -> Impersonation | None:
     """Whose view the signed-in admin looks at; what no longer may be seen is forgotten."""
-    reference = request.session.get(SEEING)
+    reference = request.session.get(IMPERSONATION_KEY)
     if not reference:
         return None
     access = (
@@ -145,6 +149,6 @@ def seeing_of(request: HttpRequest) -> Seeing | None:
         .first()
     )
     if access is None:
-        del request.session[SEEING]
+        del request.session[IMPERSONATION_KEY]
         return None
-    return Seeing(access, access.user.payer, access.company.merchant)
+    return Impersonation(access, access.user.payer, access.company.merchant)

@@ -7,7 +7,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from merchants.models import Merchant
-from payers.models import PayerCompany, folded
+from payers.models import PayerCompany, fold_name
 from wisepay import outbox
 
 
@@ -23,7 +23,7 @@ class Contact:
     contact_id: str
 
 
-def ensure_company(merchant: Merchant, *, name: str, contact: Contact | None) -> PayerCompany:
+def get_or_create_company(merchant: Merchant, *, name: str, contact: Contact | None) -> PayerCompany:
     """The company that is this contact, or else the one of this name, made on first sight and mapped if it can be.
 
     Raises CompanyTaken when the name belongs to a company that is another contact.
@@ -34,7 +34,7 @@ def ensure_company(merchant: Merchant, *, name: str, contact: Contact | None) ->
         if mapped is not None:
             return mapped
     company, _ = companies.get_or_create(
-        folded_name=folded(name), defaults={"name": " ".join(name.split()), "merchant": merchant}
+        folded_name=fold_name(name), defaults={"name": " ".join(name.split()), "merchant": merchant}
     )
     if contact is None:
         return company
@@ -51,14 +51,14 @@ def map_company(company: PayerCompany, *, contact: Contact) -> PayerCompany:
             held.organisation_id, held.contact_id = contact.organisation_id, contact.contact_id
             held.contacts[contact.organisation_id] = contact.contact_id
             held.save(update_fields=["organisation_id", "contact_id", "contacts"])
-            follow_contact(held)
+            schedule_contact_change(held)
     except IntegrityError:
         raise CompanyTaken("Another company is this contact already.") from None
     company.organisation_id, company.contact_id, company.contacts = held.organisation_id, held.contact_id, held.contacts
     return company
 
 
-def recall_contact(company: PayerCompany, *, organisation_id: str) -> bool:
+def restore_contact(company: PayerCompany, *, organisation_id: str) -> bool:
     """The company is again the contact that it was in this organisation; False when it was none there.
 
     Raises CompanyTaken when another company is that contact by now.
@@ -68,17 +68,17 @@ def recall_contact(company: PayerCompany, *, organisation_id: str) -> bool:
     return bool(known)
 
 
-def recall_contacts(merchant: Merchant, *, organisation_id: str) -> None:
+def restore_contacts(merchant: Merchant, *, organisation_id: str) -> None:
     """The same for every company of a merchant that came back to this organisation."""
     known = merchant.payer_companies.filter(contacts__has_key=organisation_id)
     for company in known.exclude(organisation_id=organisation_id).order_by("pk"):
         with suppress(CompanyTaken):
-            recall_contact(company, organisation_id=organisation_id)
+            restore_contact(company, organisation_id=organisation_id)
 
 
-def follow_contact(company: PayerCompany) -> None:
+def schedule_contact_change(company: PayerCompany) -> None:
     """The company is another contact now: its documents follow. A step of an open transaction."""
-    outbox.arm(f"follow:{company.pk}", "accounting.follow_company", now=timezone.now(), company_id=company.pk)
+    outbox.schedule(f"follow:{company.pk}", "accounting.follow_company", now=timezone.now(), company_id=company.pk)
 
 
 def rename_company(company: PayerCompany, *, name: str) -> None:
@@ -86,7 +86,20 @@ def rename_company(company: PayerCompany, *, name: str) -> None:
     cleaned = " ".join(name.split())
     try:
         with transaction.atomic():
-            PayerCompany.objects.filter(pk=company.pk).update(name=cleaned, folded_name=folded(cleaned))
+            PayerCompany.objects.filter(pk=company.pk).update(name=cleaned, folded_name=fold_name(cleaned))
     except IntegrityError:
         raise CompanyTaken(f"Another company is called “{cleaned}” already.") from None
-    company.name, company.folded_name = cleaned, folded(cleaned)
+    company.name, company.folded_name = cleaned, fold_name(cleaned)
+
+
+def record_payer_company(merchant: Merchant, *, name: str, email: str, phone: str = "") -> PayerCompany:
+    """The company of that name, made on first sight; its newest e-mail and phone are kept."""
+    company, is_new = PayerCompany.objects.get_or_create(
+        merchant=merchant,
+        folded_name=fold_name(name),
+        defaults={"name": " ".join(name.split()), "email": email, "phone": phone},
+    )
+    if not is_new and (company.email, company.phone) != (email, phone or company.phone):
+        company.email, company.phone = email, phone or company.phone
+        company.save(update_fields=["email", "phone"])
+    return company

@@ -8,12 +8,12 @@ from django.urls import reverse
 
 from merchants.models import EventNotification, Merchant, Terms
 from merchants.services import notify_merchant
-from merchants.terms import current_terms
+from merchants.terms.services import get_current_terms
 from payers.invitations import close_invitations
 from payers.models import Invitation, Payer, PayerAccess
-from payers.terms import Whence, record_acceptance
+from payers.terms import RequestSource, record_acceptance
 from wisepay import outbox
-from wisepay.accounts import ensure_address
+from wisepay.accounts import sync_email_address
 from wisepay.models import User
 
 
@@ -30,7 +30,7 @@ class TermsChanged(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Details:
+class PayerDetails:
     """What a payer says of themselves; `address` holds line1, line2, city, state, postal_code, country."""
 
     name: str
@@ -39,7 +39,7 @@ class Details:
     address: dict[str, str]
 
 
-def set_first_password(invitation: Invitation, *, password: str, now: datetime) -> None:
+def create_password(invitation: Invitation, *, password: str, now: datetime) -> None:
     """The invited person's first password. Raises PasswordAlreadySet, NothingToComplete."""
     with transaction.atomic(durable=True):
         user = User.objects.select_for_update().get(pk=invitation.access.user_id)
@@ -51,7 +51,7 @@ def set_first_password(invitation: Invitation, *, password: str, now: datetime) 
         user.save(update_fields=["password"])
 
 
-def accesses_to_confirm(user: User, invitation: Invitation | None) -> list[PayerAccess]:
+def list_accesses_to_confirm(user: User, invitation: Invitation | None) -> list[PayerAccess]:
     """What the person is about to confirm: the invitation's access, or without one everything that they were offered.
 
     For a payer who is not registered also what is active already, because its terms were not accepted yet.
@@ -65,10 +65,10 @@ def accesses_to_confirm(user: User, invitation: Invitation | None) -> list[Payer
     return sorted({*pending, *active}, key=lambda access: access.pk)
 
 
-def terms_of(accesses: list[PayerAccess]) -> list[Terms]:
+def list_user_account_terms(accesses: list[PayerAccess]) -> list[Terms]:
     """The User Account terms of each merchant among the accesses, the newest of each."""
     merchants = {access.company.merchant_id: access.company.merchant for access in accesses}
-    return [current_terms(merchant, Terms.Kind.USER_ACCOUNT) for merchant in merchants.values()]
+    return [get_current_terms(merchant, Terms.Kind.USER_ACCOUNT) for merchant in merchants.values()]
 
 
 def complete_registration(
@@ -76,8 +76,8 @@ def complete_registration(
     *,
     accesses: list[PayerAccess],
     seen_terms: set[int],
-    details: Details | None,
-    source: Whence,
+    details: PayerDetails | None,
+    source: RequestSource,
     now: datetime,
 ) -> list[PayerAccess]:
     """The payer is registered, the accesses are active, and the acceptance of their terms is on record.
@@ -86,14 +86,14 @@ def complete_registration(
     Raises TermsChanged unless `seen_terms` (ids) are the ones that stand.
     """
     with transaction.atomic(durable=True):
-        terms = terms_of(accesses)
+        terms = list_user_account_terms(accesses)
         if {one.pk for one in terms} != seen_terms:
             raise TermsChanged
         payer = Payer.objects.get(user=user).lock()
         if details is not None:
             save_details(payer, user, details)
-        payer.advance("registered", now=now, by=str(user))
-        ensure_address(user, verified=True)
+        payer.move_locked_to("registered", now=now, by=str(user))
+        sync_email_address(user, verified=True)
         by_merchant = {one.merchant_id: one for one in terms}
         return [
             access
@@ -102,22 +102,22 @@ def complete_registration(
         ]
 
 
-def _confirm(access: PayerAccess, user: User, terms: Terms, source: Whence, *, now: datetime) -> bool:
+def _confirm(access: PayerAccess, user: User, terms: Terms, source: RequestSource, *, now: datetime) -> bool:
     """One access with its proof; True when it became active now. A step of an open transaction."""
     held = access.lock()
     if held.state == "removed":
         return False
     record_acceptance(access.company, terms=terms, user=user, email=user.email, source=source, now=now)
     close_invitations(held, now=now, used=True)
-    moved = held.advance("active", now=now, by=str(user), reason="confirmed by mail")
+    moved = held.move_locked_to("active", now=now, by=str(user), reason="confirmed by mail")
     if moved:
-        outbox.put(f"access:{access.pk}:{now.timestamp():.0f}", "payers.email_access", access_id=access.pk)
-        tell_merchant(access.company.merchant, access, user, now=now)
+        outbox.enqueue(f"access:{access.pk}:{now.timestamp():.0f}", "payers.email_access", access_id=access.pk)
+        notify_registration(access.company.merchant, access, user, now=now)
     access.state = held.state
     return moved
 
 
-def tell_merchant(merchant: Merchant, access: PayerAccess, user: User, *, now: datetime) -> None:
+def notify_registration(merchant: Merchant, access: PayerAccess, user: User, *, now: datetime) -> None:
     """Tell the merchant that the payer registered, once an access. A step of an open transaction."""
     notify_merchant(
         merchant,
@@ -130,7 +130,7 @@ def tell_merchant(merchant: Merchant, access: PayerAccess, user: User, *, now: d
     )
 
 
-def save_details(payer: Payer, user: User, details: Details) -> None:
+def save_details(payer: Payer, user: User, details: PayerDetails) -> None:
     """Write what the payer says of themselves. A step of an open transaction, or alone."""
     with transaction.atomic():
         User.objects.filter(pk=user.pk).update(name=details.name)

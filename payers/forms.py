@@ -6,7 +6,7 @@ from babel import Locale
 from django import forms
 from django.contrib.auth.password_validation import validate_password
 
-from payers.completion import Details
+from payers.completion import PayerDetails
 from payers.models import Payer
 from wisepay.models import User
 
@@ -59,7 +59,7 @@ def _text(label: str, most: int, autocomplete: str, *, required: bool = False) -
     )
 
 
-class DetailsForm(forms.Form):
+class PayerDetailsForm(forms.Form):
     """Who the payer is and where they live."""
 
     name = _text("Full name", 120, "name", required=True)
@@ -79,16 +79,16 @@ class DetailsForm(forms.Form):
     ADDRESS = ("line1", "line2", "city", "state", "postal_code", "country")
 
     @classmethod
-    def of(cls, payer: Payer, data: Any = None) -> "DetailsForm":
+    def for_payer(cls, payer: Payer, data: Any = None) -> "PayerDetailsForm":
         """The form filled with what is on record."""
         address = {name: str(payer.address.get(name, "")) for name in cls.ADDRESS}
         known = {"name": payer.user.name, "phone": payer.phone, "job_title": payer.job_title}
         return cls(data, initial=known | address)
 
-    def details(self) -> Details:
+    def get_details(self) -> PayerDetails:
         """What a valid form says."""
         found = self.cleaned_data
-        return Details(
+        return PayerDetails(
             name=" ".join(found["name"].split()),
             phone=found["phone"],
             job_title=found["job_title"],
@@ -104,6 +104,6 @@ class AgreementForm(forms.Form):
         label="I agree to the terms", error_messages={"required": "Please read the terms and tick the box."}
     )
 
-    def seen_terms(self) -> set[int]:
+    def get_seen_terms(self) -> set[int]:
         """The ids of the texts, of a valid form."""
         return {int(one) for one in self.cleaned_data["terms"].split(",")}

@@ -7,8 +7,8 @@ from django.conf import settings
 from django.urls import reverse
 
 from merchants.models import Merchant
-from payers.access import PORTAL
-from payers.invitations import link_of
+from payers.access import PORTAL_PATH
+from payers.invitations import build_invitation_link
 from payers.models import Invitation, Payer, PayerAccess
 from wisepay.mail import send_mail
 from wisepay.models import User
@@ -31,7 +31,7 @@ def email_welcome(*, invitation_id: int, now: datetime, **_: object) -> None:
         subject="Welcome to Wise-Pay" if is_new else f"You already have an account to pay {merchant.name}",
         message_id=f"welcome-{found.reference}",
         access=access,
-        link=link_of(found),
+        link=build_invitation_link(found),
         expires_at=found.expires_at,
     )
     Invitation.objects.filter(pk=found.pk).update(sent_at=now)
@@ -50,7 +50,7 @@ def email_access(*, access_id: int, **_: object) -> None:
         subject=f"Your access to {access.company.name} is open",
         message_id=f"access-{access.reference}-{access.state_at.timestamp():.0f}",
         access=access,
-        link=f"{settings.PUBLIC_URL}{reverse('account_login')}?{urlencode({'next': PORTAL})}",
+        link=f"{settings.PUBLIC_URL}{reverse('account_login')}?{urlencode({'next': PORTAL_PATH})}",
     )
 
 

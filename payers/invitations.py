@@ -9,11 +9,11 @@ from django.urls import reverse
 
 from payers.models import Invitation, PayerAccess
 from wisepay import outbox
-from wisepay.http import seconds_over_limit
+from wisepay.http import record_rate_limited_use
 
 LIFETIME = timedelta(days=14)
-QUIET = timedelta(minutes=5)  # a repeat within this time needs no second mail
-MAILS, PER = 6, timedelta(hours=1)  # to one person, whoever asks for them
+RESEND_INTERVAL = timedelta(minutes=5)  # a repeat within this time needs no second mail
+MAX_MAILS, MAILS_PERIOD = 6, timedelta(hours=1)  # to one person, whoever asks for them
 
 # The reference alone opens nothing: what makes it a key is our signature, which only the mail holds.
 signer = TimestampSigner(sep="~", salt="payers.invitation")
@@ -27,12 +27,12 @@ class TooManyMails(Exception):
         self.wait = wait
 
 
-def link_of(invitation: Invitation) -> str:
+def build_invitation_link(invitation: Invitation) -> str:
     """The address that the mail carries."""
     return f"{settings.PUBLIC_URL}{reverse('payers:welcome_link', args=[signer.sign(invitation.reference)])}"
 
 
-def reference_in(token: str) -> str:
+def parse_token(token: str) -> str:
     """The reference of a link of ours; empty for every other text. Whether it still opens is the row's matter."""
     try:
         return str(signer.unsign(token))
@@ -46,18 +46,18 @@ def find_invitation(reference: str) -> Invitation | None:
     return rows.filter(reference=reference).first() if reference else None
 
 
-def issue_invitation(access: PayerAccess, *, now: datetime, next_path: str = "", renew: bool = False) -> Invitation:
+def send_invitation(access: PayerAccess, *, now: datetime, next_path: str = "", renew: bool = False) -> Invitation:
     """The open invitation of an access, mailed. A step of an open transaction that holds the access.
 
     One that was just mailed serves again, with its new destination, unless `renew`; an older one stops working.
     Raises TooManyMails.
     """
     standing = access.invitations.filter(used_at=None, replaced_at=None).first()
-    if standing is not None and not renew and standing.is_open(now) and now - standing.created_at < QUIET:
+    if standing is not None and not renew and standing.is_open(now) and now - standing.created_at < RESEND_INTERVAL:
         standing.next_path = next_path or standing.next_path
         standing.save(update_fields=["next_path"])
         return standing
-    wait = seconds_over_limit(f"welcome:{access.user_id}", limit=MAILS, per=PER, now=now)
+    wait = record_rate_limited_use(f"welcome:{access.user_id}", limit=MAX_MAILS, per=MAILS_PERIOD, now=now)
     if wait:
         raise TooManyMails(wait)
     if standing is not None:
@@ -66,7 +66,7 @@ def issue_invitation(access: PayerAccess, *, now: datetime, next_path: str = "",
     fresh = Invitation.objects.create(
         access=access, next_path=next_path[:200], created_at=now, expires_at=now + LIFETIME
     )
-    outbox.put(f"welcome:{fresh.pk}", "payers.email_welcome", invitation_id=fresh.pk)
+    outbox.enqueue(f"welcome:{fresh.pk}", "payers.email_welcome", invitation_id=fresh.pk)
     return fresh
 
 
@@ -76,7 +76,7 @@ def close_invitations(access: PayerAccess, *, now: datetime, used: bool = False)
     standing.update(**{"used_at" if used else "replaced_at": now})
 
 
-def use_up(invitation: Invitation, *, now: datetime) -> None:
+def close_used_invitation(invitation: Invitation, *, now: datetime) -> None:
     """The link opens nothing from now on, because its person has what it would give."""
     Invitation.objects.filter(pk=invitation.pk, used_at=None, replaced_at=None).update(used_at=now)
 
@@ -88,4 +88,4 @@ def renew_invitation(access: PayerAccess, *, now: datetime) -> Invitation:
         if held.state == "removed":
             raise PayerAccess.DoesNotExist("this access was removed")
         last = held.invitations.order_by("-pk").values_list("next_path", flat=True).first()
-        return issue_invitation(held, now=now, next_path=last or "", renew=True)
+        return send_invitation(held, now=now, next_path=last or "", renew=True)

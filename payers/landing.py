@@ -6,21 +6,21 @@ A floor above knows what its own pages are about, and says so by registering a v
 from collections.abc import Callable
 from datetime import datetime
 
-from payers.access import PORTAL, local_path
+from payers.access import PORTAL_PATH, get_local_path
 
-Voter = Callable[[str, datetime], bool | None]
-VOTERS: list[Voter] = []
+LandingPolicy = Callable[[str, datetime], bool | None]
+LANDING_POLICIES: list[LandingPolicy] = []
 
 
-def landing_voter(function: Voter) -> Voter:
+def register_landing_policy(function: LandingPolicy) -> LandingPolicy:
     """Register a function that says whether a path still makes sense; None when it is not its page."""
-    if function not in VOTERS:
-        VOTERS.append(function)
+    if function not in LANDING_POLICIES:
+        LANDING_POLICIES.append(function)
     return function
 
 
-def landing_path(wanted: str, *, now: datetime) -> str:
+def get_landing_path(wanted: str, *, now: datetime) -> str:
     """`wanted` if it is a page of ours that nobody advises against, else the portal."""
-    path = local_path(wanted)
-    votes = [voter(path, now) for voter in VOTERS] if path else [False]
-    return PORTAL if False in votes else path
+    path = get_local_path(wanted)
+    votes = [voter(path, now) for voter in LANDING_POLICIES] if path else [False]
+    return PORTAL_PATH if False in votes else path

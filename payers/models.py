@@ -8,7 +8,7 @@ from django.utils import timezone
 from merchants.models import Merchant, Terms
 from wisepay.models import User
 from wisepay.references import new_reference
-from wisepay.states import Stateful, known_state
+from wisepay.states import Stateful, build_state_constraint
 
 PAYER_TRANSITIONS = {"invited": frozenset({"registered"})}
 ACCESS_TRANSITIONS = {
@@ -47,7 +47,7 @@ class PayerCompany(models.Model):
         return self.name
 
 
-def folded(name: str) -> str:
+def fold_name(name: str) -> str:
     """`name` as the accounting packages compare it: without regard to case and spacing."""
     return " ".join(name.split()).casefold()[:200]
 
@@ -64,7 +64,7 @@ class Payer(Stateful):
     created_at = models.DateTimeField(default=timezone.now)
 
     class Meta:
-        constraints = [known_state(PAYER_TRANSITIONS, name="payer_state")]
+        constraints = [build_state_constraint(PAYER_TRANSITIONS, name="payer_state")]
 
     def __str__(self) -> str:
         return str(self.user)
@@ -98,7 +98,7 @@ class PayerAccess(Stateful):
     class Meta:
         verbose_name_plural = "payer accesses"
         constraints = [
-            known_state(ACCESS_TRANSITIONS, name="payer_access_state"),
+            build_state_constraint(ACCESS_TRANSITIONS, name="payer_access_state"),
             models.UniqueConstraint(fields=["user", "company"], name="one_access_per_company"),
         ]
 

@@ -7,16 +7,16 @@ from django.db import transaction
 from payers.models import PayerNotification
 from wisepay.models import User
 
-Event = PayerNotification.Event
-WHY = {
-    Event.BANK_DEBIT_SUBMITTED: "Your bank has been asked for the money. It takes some days to settle.",
-    Event.BANK_DEBIT_SETTLED: "The money of a bank debit arrived.",
-    Event.BANK_DEBIT_FAILED: "Your bank returned a debit, and what you paid for is open again.",
-    Event.METHOD_EXPIRING: "A card that you saved expires soon.",
+PayerEvent = PayerNotification.Event
+EVENT_DESCRIPTIONS = {
+    PayerEvent.BANK_DEBIT_SUBMITTED: "Your bank has been asked for the money. It takes some days to settle.",
+    PayerEvent.BANK_DEBIT_SETTLED: "The money of a bank debit arrived.",
+    PayerEvent.BANK_DEBIT_FAILED: "Your bank returned a debit, and what you paid for is open again.",
+    PayerEvent.METHOD_EXPIRING: "A card that you saved expires soon.",
 }
 
 
-def wants(user: User | None, event: str) -> bool:
+def is_subscribed(user: User | None, event: str) -> bool:
     """Whether to mail them about `event`. People without an account can't say no."""
     if user is None:
         return True
@@ -24,17 +24,17 @@ def wants(user: User | None, event: str) -> bool:
     return True if found is None else found
 
 
-def wishes_of(user: User) -> dict[str, bool]:
+def get_preferences(user: User) -> dict[str, bool]:
     """Every event with whether they want its mail."""
     said = dict(PayerNotification.objects.filter(user=user).values_list("event", "is_enabled"))
-    return {event.value: said.get(event.value, True) for event in Event}
+    return {event.value: said.get(event.value, True) for event in PayerEvent}
 
 
-def save_wishes(user: User, *, events: Iterable[str]) -> None:
+def save_preferences(user: User, *, events: Iterable[str]) -> None:
     """Exactly the mails about `events` are wanted from now on."""
     wanted = set(events)
     with transaction.atomic(durable=True):
-        for event in Event:
+        for event in PayerEvent:
             PayerNotification.objects.update_or_create(
                 user=user, event=event, defaults={"is_enabled": event.value in wanted}
             )

@@ -7,29 +7,29 @@ from django.db import IntegrityError, transaction
 from django.db.models.functions import Lower
 
 from merchants.models import Merchant, Terms
-from payers.invitations import TooManyMails, close_invitations, issue_invitation
+from payers.invitations import TooManyMails, close_invitations, send_invitation
 from payers.models import Payer, PayerAccess, PayerCompany
-from payers.terms import Whence, record_acceptance
+from payers.terms import RequestSource, record_acceptance
 from wisepay.models import User
 
-Origin, Scope = PayerAccess.Origin, PayerAccess.Scope
+AccessOrigin, AccessScope = PayerAccess.Origin, PayerAccess.Scope
 
 
 @dataclass(frozen=True, slots=True)
-class Acceptance:
+class CheckoutAcceptance:
     """A tick at "I agree to the terms" in the checkout: of which text, and from where."""
 
     terms: Terms
-    source: Whence
+    source: RequestSource
 
 
-def register_in_checkout(
+def create_checkout_access(
     company: PayerCompany,
     *,
     email: str,
     name: str,
     phone: str = "",
-    acceptance: Acceptance,
+    acceptance: CheckoutAcceptance,
     next_path: str,
     now: datetime,
 ) -> PayerAccess:
@@ -42,13 +42,18 @@ def register_in_checkout(
         user = _person(email, name=name)
         _payer(user, phone=phone, now=now)
         access = _access(
-            user, company, scope=scope_for(email, company), origin=Origin.REGISTERED, now=now, by="checkout"
+            user,
+            company,
+            scope=get_initial_scope(email, company),
+            origin=AccessOrigin.REGISTERED,
+            now=now,
+            by="checkout",
         )
         record_acceptance(
             company, terms=acceptance.terms, user=None, email=user.email, source=acceptance.source, now=now
         )
         try:
-            issue_invitation(access, now=now, next_path=next_path)
+            send_invitation(access, now=now, next_path=next_path)
         except TooManyMails:
             # The page must not tell how often this address was written to; the links mailed before still work.
             return access
@@ -68,16 +73,18 @@ def invite_payer(
     with transaction.atomic(durable=True):
         user = _person(email, name=name)
         _payer(user, phone="", now=now)
-        access = _access(user, company, scope=Scope.COMPANY, origin=Origin.INVITED, now=now, by=str(by), invited_by=by)
-        if access.scope != Scope.COMPANY:
-            PayerAccess.objects.filter(pk=access.pk).update(scope=Scope.COMPANY)
-            access.scope = Scope.COMPANY
+        access = _access(
+            user, company, scope=AccessScope.COMPANY, origin=AccessOrigin.INVITED, now=now, by=str(by), invited_by=by
+        )
+        if access.scope != AccessScope.COMPANY:
+            PayerAccess.objects.filter(pk=access.pk).update(scope=AccessScope.COMPANY)
+            access.scope = AccessScope.COMPANY
         if access.state == "pending":
-            issue_invitation(access, now=now)
+            send_invitation(access, now=now)
     return access
 
 
-def enter_signed_in(user: User, company: PayerCompany, *, now: datetime) -> PayerAccess:
+def create_signed_in_access(user: User, company: PayerCompany, *, now: datetime) -> PayerAccess:
     """A signed-in person pays something of this company: they have access from now on, without a mail.
 
     Their own payments only, unless the company's e-mail address is theirs. An access that stands stays as it is.
@@ -85,9 +92,14 @@ def enter_signed_in(user: User, company: PayerCompany, *, now: datetime) -> Paye
     with transaction.atomic(durable=True):
         _payer(user, phone="", now=now)
         access = _access(
-            user, company, scope=scope_for(user.email, company), origin=Origin.SIGNED_IN, now=now, by=str(user)
+            user,
+            company,
+            scope=get_initial_scope(user.email, company),
+            origin=AccessOrigin.SIGNED_IN,
+            now=now,
+            by=str(user),
         )
-        if access.advance("active", now=now, by=str(user), reason="paid while signed in"):
+        if access.move_locked_to("active", now=now, by=str(user), reason="paid while signed in"):
             close_invitations(access, now=now, used=True)
     return access
 
@@ -98,24 +110,24 @@ def remove_access(access: PayerAccess, *, by: User, now: datetime) -> bool:
     A step of an open transaction, so that whoever orders it can look first at what stands in the way.
     """
     held = access.lock()
-    moved = held.advance("removed", now=now, by=str(by))
+    moved = held.move_locked_to("removed", now=now, by=str(by))
     close_invitations(held, now=now)
     return moved
 
 
-def change_scope(access: PayerAccess, *, scope: str, by: User, now: datetime) -> None:
+def update_access_scope(access: PayerAccess, *, scope: str, by: User, now: datetime) -> None:
     """See the whole company, or own payments only, from now on. Raises ValueError for a scope nobody knows."""
-    if scope not in Scope.values:
+    if scope not in AccessScope.values:
         raise ValueError(f"no scope {scope!r}")
     with transaction.atomic(durable=True):
         PayerAccess.objects.filter(pk=access.lock().pk).update(scope=scope)
     access.scope = scope
 
 
-def scope_for(email: str, company: PayerCompany) -> str:
+def get_initial_scope(email: str, company: PayerCompany) -> str:
     """The whole company for the one whose address it gave; own payments for everybody else."""
     is_theirs = bool(company.email) and company.email.strip().lower() == email.strip().lower()
-    return Scope.COMPANY if is_theirs else Scope.OWN
+    return AccessScope.COMPANY if is_theirs else AccessScope.OWN
 
 
 def _person(email: str, *, name: str) -> User:
@@ -155,6 +167,6 @@ def _access(
     )
     held = found.lock()
     if not is_new and held.state == "removed":
-        held.advance("pending", now=now, by=by, scope=scope, origin=origin, invited_by=invited_by)
+        held.move_locked_to("pending", now=now, by=by, scope=scope, origin=origin, invited_by=invited_by)
     held.user, held.company = user, company
     return held

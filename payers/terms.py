@@ -7,25 +7,25 @@ from django.http import HttpRequest
 
 from merchants.models import Terms
 from payers.models import PayerCompany, TermsAcceptance
-from wisepay.http import client_ip
+from wisepay.http import get_client_ip
 from wisepay.models import User
 
 
 @dataclass(frozen=True, slots=True)
-class Whence:
+class RequestSource:
     """Where somebody ticked the box: the address and the browser of their request."""
 
     ip: str
     user_agent: str
 
 
-def whence(request: HttpRequest) -> Whence:
+def get_request_source(request: HttpRequest) -> RequestSource:
     """Where this request came from."""
-    return Whence(ip=client_ip(request), user_agent=request.headers.get("User-Agent", "")[:300])
+    return RequestSource(ip=get_client_ip(request), user_agent=request.headers.get("User-Agent", "")[:300])
 
 
 def record_acceptance(
-    company: PayerCompany, *, terms: Terms, user: User | None, email: str, source: Whence, now: datetime
+    company: PayerCompany, *, terms: Terms, user: User | None, email: str, source: RequestSource, now: datetime
 ) -> TermsAcceptance:
     """Write down that the person behind `email` accepted `terms` for `company`.
 

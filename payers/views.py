@@ -8,12 +8,12 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from merchants.access import MerchantRequest, merchant_page
 from merchants.models import Merchant
-from payers.access import PORTAL, SEEING, PayerRequest, payer_page
+from payers.access import IMPERSONATION_KEY, PORTAL_PATH, PayerRequest, payer_page
 from payers.completion import save_details
-from payers.forms import DetailsForm
+from payers.forms import PayerDetailsForm
 from payers.models import PayerAccess
-from payers.notifications import WHY, Event, save_wishes, wishes_of
-from wisepay.audit import record_request
+from payers.notifications import EVENT_DESCRIPTIONS, PayerEvent, get_preferences, save_preferences
+from wisepay.audit import record_request_audit
 from wisepay.http import never_cached
 
 
@@ -21,9 +21,9 @@ from wisepay.http import never_cached
 @payer_page
 def my_details(request: PayerRequest) -> HttpResponse:
     """Settings > My Details."""
-    form = DetailsForm.of(request.payer, request.POST if request.method == "POST" else None)
+    form = PayerDetailsForm.for_payer(request.payer, request.POST if request.method == "POST" else None)
     if request.method == "POST" and form.is_valid():
-        save_details(request.payer, request.person, form.details())
+        save_details(request.payer, request.person, form.get_details())
         messages.success(request, "Details saved.")
         return redirect("payers:my_details")
     return render(request, "payers/my_details.html", {"form": form}, status=422 if form.errors else 200)
@@ -34,43 +34,46 @@ def my_details(request: PayerRequest) -> HttpResponse:
 def my_notifications(request: PayerRequest) -> HttpResponse:
     """Settings > Notifications."""
     if request.method == "POST":
-        save_wishes(request.person, events=request.POST.getlist("events"))
+        save_preferences(request.person, events=request.POST.getlist("events"))
         messages.success(request, "Notifications saved.")
         return redirect("payers:my_notifications")
-    wishes = wishes_of(request.person)
-    rows = [{"event": e.value, "label": e.label, "why": WHY[e], "is_enabled": wishes[e.value]} for e in Event]
+    wishes = get_preferences(request.person)
+    rows = [
+        {"event": e.value, "label": e.label, "why": EVENT_DESCRIPTIONS[e], "is_enabled": wishes[e.value]}
+        for e in PayerEvent
+    ]
     return render(request, "payers/my_notifications.html", {"rows": rows})
 
 
 @require_POST
 @merchant_page(admin=True)
-def start_seeing(request: MerchantRequest, merchant: Merchant, access_ref: str) -> HttpResponse:
+def start_impersonation(request: MerchantRequest, merchant: Merchant, access_ref: str) -> HttpResponse:
     """See as this payer: their view of this merchant's companies, to look at and nothing else."""
     rows = PayerAccess.objects.select_related("user__payer", "company").filter(company__merchant=merchant)
     access = rows.filter(reference=access_ref, state="active").first()
     if access is None:
         raise Http404
-    request.session[SEEING] = access.reference
-    record_request(
+    request.session[IMPERSONATION_KEY] = access.reference
+    record_request_audit(
         request,
         "payer.seen_as",
         merchant_id=merchant.pk,
         subject=access.user.email,
         detail=" ".join(request.POST.get("reason", "").replace("\0", "").split()),
     )
-    return redirect(PORTAL)
+    return redirect(PORTAL_PATH)
 
 
 @never_cached
 @login_required
 @require_POST
-def stop_seeing(request: HttpRequest) -> HttpResponse:
+def stop_impersonation(request: HttpRequest) -> HttpResponse:
     """Back to the console."""
-    reference = request.session.pop(SEEING, None)
+    reference = request.session.pop(IMPERSONATION_KEY, None)
     rows = PayerAccess.objects.select_related("user", "company__merchant")
     access = rows.filter(reference=reference).first() if reference else None
     if access is None:
         return redirect("merchants:home")
     merchant = access.company.merchant
-    record_request(request, "payer.seen_as_ended", merchant_id=merchant.pk, subject=access.user.email)
+    record_request_audit(request, "payer.seen_as_ended", merchant_id=merchant.pk, subject=access.user.email)
     return redirect("payer_admin:payer", merchant.reference, access.user.reference)

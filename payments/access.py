@@ -1,5 +1,6 @@
 """Who may see which payment: the payer by its reference, the merchant's people by theirs."""
 
+from django.db.models import Exists, OuterRef, Q
 from django.http import Http404
 
 from merchants.models import Merchant
@@ -13,12 +14,12 @@ BY_REFERENCE = Statement(
 ATTEMPTS = Statement(lambda mark: Attempt.objects.filter(payment_id=mark).order_by("-pk"), mark=-404)
 
 
-def payment_by_reference(reference: str) -> Payment:
+def get_payment_by_reference(reference: str) -> Payment:
     """The payment of a Pay Now link; the reference is the key to it. Raises Http404."""
     return _only(BY_REFERENCE(reference))
 
 
-def attempt_of(payment: Payment, reference: str) -> Attempt:
+def get_payment_attempt(payment: Payment, reference: str) -> Attempt:
     """An attempt of this payment and of no other. Raises Http404."""
     found = payment.attempts.select_related("payment__merchant", "account").filter(reference=reference).first()
     if found is None:
@@ -26,7 +27,7 @@ def attempt_of(payment: Payment, reference: str) -> Attempt:
     return found
 
 
-def setup_of(payment: Payment, reference: str) -> Setup:
+def get_payment_setup(payment: Payment, reference: str) -> Setup:
     """A setup of this payment and of no other. Raises Http404."""
     found = payment.setups.select_related("payment__merchant", "company__merchant", "account")
     setup = found.filter(reference=reference).first()
@@ -35,13 +36,13 @@ def setup_of(payment: Payment, reference: str) -> Setup:
     return setup
 
 
-def payment_of(merchant: Merchant, reference: str) -> Payment:
+def get_merchant_payment(merchant: Merchant, reference: str) -> Payment:
     """A payment of this merchant. Raises Http404."""
     rows = Payment.objects.select_related("merchant", "company", "saved_method")
     return _only(list(rows.filter(merchant=merchant, reference=reference)))
 
 
-def attempts_of(payment: Payment) -> list[Attempt]:
+def list_attempts(payment: Payment) -> list[Attempt]:
     """Every attempt, the newest first."""
     attempts = ATTEMPTS(payment.pk)
     for attempt in attempts:
@@ -53,3 +54,9 @@ def _only(rows: list[Payment]) -> Payment:
     if not rows:
         raise Http404
     return rows[0]
+
+
+def build_abandoned_filter() -> Q:
+    """Invoices that somebody chose to pay and then did not: nothing happened, so there is nothing to tell."""
+    tried = Exists(Attempt.objects.filter(payment=OuterRef("pk")))
+    return Q(origin=Payment.Origin.INVOICES, state="open") & ~Q(tried)

@@ -5,12 +5,11 @@ from datetime import datetime
 import structlog
 from django.db import transaction
 
-from payments import following
+from payments import consequences
 from payments.errors import NothingToRefund
-from payments.gateways import RefundOutcome, open_gateway
+from payments.gateways import RefundResult, open_gateway
 from payments.models import Attempt, Payment, Refund
-from payments.outcomes import held
-from payments.services import ASK_AFTER
+from payments.operations.services import FIRST_CHECK_AFTER, lock_payment
 from wisepay import outbox
 from wisepay.errors import Rejected, Unavailable
 from wisepay.models import User
@@ -19,13 +18,13 @@ from wisepay.references import new_reference
 log = structlog.get_logger(__name__)
 
 
-def order_refund(payment: Payment, *, amount: int, reason: str, by: User, now: datetime) -> Refund:
+def start_refund(payment: Payment, *, amount: int, reason: str, by: User, now: datetime) -> Refund:
     """Commit the intention to give back `amount` minor units. Raises NothingToRefund, and then nothing is stored.
 
     The amount counts as given back from now on, so two orders together never exceed what was paid.
     """
     with transaction.atomic(durable=True):
-        locked = held(payment)
+        locked = lock_payment(payment)
         check_refundable(locked, amount=amount)
         reference = new_reference()
         refund = Refund.objects.create(
@@ -41,7 +40,9 @@ def order_refund(payment: Payment, *, amount: int, reason: str, by: User, now: d
             created_at=now,
         )
         Payment.objects.filter(pk=locked.pk).update(refunded_amount=locked.refunded_amount + amount)
-        outbox.put(f"refund:{refund.pk}", "payments.resolve_refund", run_after=now + ASK_AFTER, refund_id=refund.pk)
+        outbox.enqueue(
+            f"refund:{refund.pk}", "payments.resolve_refund", run_after=now + FIRST_CHECK_AFTER, refund_id=refund.pk
+        )
     return refund
 
 
@@ -54,10 +55,10 @@ def check_refundable(payment: Payment, *, amount: int) -> None:
         raise NothingToRefund("No more than what is left of the payment can be refunded.")
 
 
-def run_refund(refund: Refund, *, now: datetime) -> None:
+def send_refund(refund: Refund, *, now: datetime) -> None:
     """Say the order to the gateway and write down the answer. Saying it again is harmless."""
     attempt = refund.attempt
-    gateway = open_gateway(attempt.account.secret_key.reveal())
+    gateway = open_gateway(attempt.account.secret_key.decrypt())
     try:
         outcome = gateway.refund(
             attempt.stripe_payment_intent_id, refund.money, key=refund.idempotency_key, reference=refund.reference
@@ -69,47 +70,47 @@ def run_refund(refund: Refund, *, now: datetime) -> None:
         if error.code in ("idempotency", "gateway_key"):
             log.warning("refund.answer_unknown", refund=refund.reference, reason=str(error))
             return
-        outcome = RefundOutcome("failed", "", refund.money, failure_code=error.code, reference=refund.reference)
-    settle_refund(refund, outcome, now=now)
+        outcome = RefundResult("failed", "", refund.money, failure_code=error.code, reference=refund.reference)
+    apply_refund_result(refund, outcome, now=now)
 
 
-def look_up_refund(refund: Refund, *, now: datetime) -> None:
+def refresh_refund(refund: Refund, *, now: datetime) -> None:
     """Ask how a refund stands; give the order again only if the gateway has never heard of it. Raises Unavailable."""
-    reread_refunds(refund.attempt, now=now)
+    sync_refunds(refund.attempt, now=now)
     refund.refresh_from_db()
     if refund.state == "processing" and not refund.stripe_refund_id:
-        run_refund(refund, now=now)
+        send_refund(refund, now=now)
 
 
-def reread_refunds(attempt: Attempt, *, now: datetime) -> None:
+def sync_refunds(attempt: Attempt, *, now: datetime) -> None:
     """Write down every refund that the gateway knows of this attempt, whoever ordered it. Raises Unavailable."""
     try:
-        found = open_gateway(attempt.account.secret_key.reveal()).list_refunds(attempt.stripe_payment_intent_id)
+        found = open_gateway(attempt.account.secret_key.decrypt()).list_refunds(attempt.stripe_payment_intent_id)
     except Rejected as error:
         raise Unavailable(str(error)) from error
     for outcome in sorted(found, key=lambda one: one.refund_id):
-        refund = refund_row(attempt, outcome, now=now)
+        refund = find_or_create_refund(attempt, outcome, now=now)
         if refund is not None:
-            settle_refund(refund, outcome, now=now)
+            apply_refund_result(refund, outcome, now=now)
 
 
-def refund_row(attempt: Attempt, outcome: RefundOutcome, *, now: datetime) -> Refund | None:
+def find_or_create_refund(attempt: Attempt, result: RefundResult, *, now: datetime) -> Refund | None:
     """Our row of a refund, made for one that was started at the gateway and did not fail."""
     rows = attempt.refunds.select_related("payment__merchant", "attempt__account")
-    known = rows.filter(stripe_refund_id=outcome.refund_id).first() or rows.filter(reference=outcome.reference).first()
-    if known is not None or outcome.status == "failed":
+    known = rows.filter(stripe_refund_id=result.refund_id).first() or rows.filter(reference=result.reference).first()
+    if known is not None or result.status == "failed":
         return known
     with transaction.atomic(durable=True):
-        payment = held(attempt.payment)
+        payment = lock_payment(attempt.payment)
         refund, is_new = Refund.objects.get_or_create(
             attempt=attempt,
-            stripe_refund_id=outcome.refund_id,
+            stripe_refund_id=result.refund_id,
             defaults={
                 "payment": payment,
-                "amount": outcome.amount.amount,
+                "amount": result.amount.amount,
                 "reason": "Started at Stripe",
                 "origin": Refund.Origin.GATEWAY,
-                "idempotency_key": f"gateway-{outcome.refund_id}"[:80],
+                "idempotency_key": f"gateway-{result.refund_id}"[:80],
                 "state": "processing",
                 "state_at": now,
                 "created_at": now,
@@ -121,42 +122,42 @@ def refund_row(attempt: Attempt, outcome: RefundOutcome, *, now: datetime) -> Re
     return refund
 
 
-def settle_refund(refund: Refund, outcome: RefundOutcome, *, now: datetime) -> None:
+def apply_refund_result(refund: Refund, result: RefundResult, *, now: datetime) -> None:
     """Write the gateway's word on the refund, with all that follows. The same word again changes nothing."""
     with transaction.atomic(durable=True):
-        payment = held(refund.payment)
+        payment = lock_payment(refund.payment)
         current = refund.lock()
         learned = {
-            "stripe_refund_id": outcome.refund_id or current.stripe_refund_id,
-            "failure_code": outcome.failure_code[:60],
+            "stripe_refund_id": result.refund_id or current.stripe_refund_id,
+            "failure_code": result.failure_code[:60],
         }
         was = current.state
-        if outcome.status in (was, "processing") or was == "failed":
+        if result.status in (was, "processing") or was == "failed":
             Refund.objects.filter(pk=refund.pk).update(**learned)
-        elif current.advance(outcome.status, now=now, by="gateway", reason=outcome.failure_code, **learned):
-            follow_refund(payment, current, was=was, now=now)
+        elif current.move_locked_to(result.status, now=now, by="gateway", reason=result.failure_code, **learned):
+            schedule_refund_consequences(payment, current, was=was, now=now)
     refund.refresh_from_db()
 
 
-def follow_refund(payment: Payment, refund: Refund, *, was: str, now: datetime) -> None:
+def schedule_refund_consequences(payment: Payment, refund: Refund, *, was: str, now: datetime) -> None:
     """What has to happen next, as messages. A step of an open transaction."""
     money, mark = refund.money, f"refund:{refund.pk}"
     if refund.state == "succeeded":
-        outbox.put(f"{mark}:post", "accounting.post_refund", refund_id=refund.pk)
-        outbox.put(f"{mark}:mail", "payments.email_refund", refund_id=refund.pk)
+        outbox.enqueue(f"{mark}:post", "accounting.post_refund", refund_id=refund.pk)
+        outbox.enqueue(f"{mark}:mail", "payments.email_refund", refund_id=refund.pk)
         title, body = "Payment refunded", f"{money} of {payment.purpose} went back to {payment.company}."
     else:
         if refund.attempt.lock().state == "succeeded":
             left = max(payment.refunded_amount - refund.amount, 0)
             Payment.objects.filter(pk=payment.pk).update(refunded_amount=left)
         if was == "succeeded":
-            outbox.put(f"{mark}:undo", "accounting.undo_refund", refund_id=refund.pk)
+            outbox.enqueue(f"{mark}:undo", "accounting.undo_refund", refund_id=refund.pk)
         title = "Refund failed"
         body = f"{money} of {payment.purpose} could not be given back to {payment.company}, and is still yours."
-    following.notify_of(
+    consequences.notify_merchant_of_payment(
         payment.merchant,
         payment,
-        event=following.Event.PAYMENT_REFUNDED,
+        event=consequences.NotificationEvent.PAYMENT_REFUNDED,
         key=f"refund:{refund.pk}:{refund.state}",
         title=title,
         body=body,

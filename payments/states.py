@@ -1,6 +1,6 @@
 """Which states of the payments floor follow which."""
 
-LIVE = ("processing", "requires_action")
+LIVE_STATES = ("processing", "requires_action")
 PAYMENT_TRANSITIONS = {
     "open": frozenset({"succeeded", "saved", "cancelled"}),
     "succeeded": frozenset({"reversed"}),

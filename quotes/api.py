@@ -17,16 +17,16 @@ from ninja.openapi.schema import OpenAPISchema
 from ninja.security import APIKeyHeader
 
 from quotes.intake import receive_checkout
-from quotes.models import REMEMBER, CpqIntegration, IdempotentAnswer, Quote, digest
-from quotes.problems import MEDIA_TYPE, ProblemError, from_validation, respond
+from quotes.models import IDEMPOTENCY_KEY_LIFETIME, CpqIntegration, IdempotentAnswer, Quote, hash_api_key
+from quotes.problems import MEDIA_TYPE, ProblemError, convert_validation_error, render_problem
 from quotes.schemas import CheckoutIn, CheckoutOut, Problem
-from quotes.status import describe_checkout
-from wisepay.http import seconds_over_limit
+from quotes.status import render_checkout
+from wisepay.http import record_rate_limited_use
 
 log = structlog.get_logger(__name__)
 
-LARGEST_BODY = 64 * 1024
-REQUESTS_A_MINUTE = 60
+MAX_BODY_BYTES = 64 * 1024
+REQUESTS_PER_MINUTE = 60
 
 
 class CpqApi(NinjaAPI):
@@ -64,22 +64,22 @@ class ApiKey(APIKeyHeader):
     param_name = "X-API-Key"
 
     def authenticate(self, request: HttpRequest, key: str | None) -> CpqIntegration:
-        wanted = digest(key or "")
+        wanted = hash_api_key(key or "")
         found = CpqIntegration.objects.select_related("merchant").filter(api_key_digest=wanted).first()
-        held = found.api_key_digest if found and found.api_key_digest else digest("nobody's")
+        held = found.api_key_digest if found and found.api_key_digest else hash_api_key("nobody's")
         if not hmac.compare_digest(held, wanted) or found is None:
             raise ProblemError(401, "unauthorized", "Send the API key of Integrations › ConnectWise Sell in X-API-Key.")
         if not found.is_enabled:
             raise ProblemError(403, "integration_disabled", "ConnectWise Sell is not enabled for this merchant.")
         check_size(request)
-        wait = seconds_over_limit(
-            f"cpq:{found.pk}", limit=REQUESTS_A_MINUTE, per=timedelta(minutes=1), now=timezone.now()
+        wait = record_rate_limited_use(
+            f"cpq:{found.pk}", limit=REQUESTS_PER_MINUTE, per=timedelta(minutes=1), now=timezone.now()
         )
         if wait:
             raise ProblemError(
                 429,
                 "too_many_requests",
-                f"Send at most {REQUESTS_A_MINUTE} requests a minute.",
+                f"Send at most {REQUESTS_PER_MINUTE} requests a minute.",
                 headers={"Retry-After": str(wait)},
             )
         return found
@@ -89,7 +89,7 @@ def check_size(request: HttpRequest) -> None:
     """Refuse a body that no checkout needs, before it is read; Django reads no further than the length told."""
     told = request.headers.get("Content-Length") or "0"
     is_length = told.isascii() and told.isdigit() and len(told) < 18
-    if not is_length or int(told) > LARGEST_BODY:
+    if not is_length or int(told) > MAX_BODY_BYTES:
         raise ProblemError(413, "too_large", "A checkout fits into 64 KiB.")
 
 
@@ -115,11 +115,11 @@ def open_checkout(
     asked = hashlib.sha256(request.body).hexdigest()
     try:
         with transaction.atomic(durable=True):
-            known = recall(integration, idempotency_key, asked, now=now)
+            known = find_idempotent_answer(integration, idempotency_key, asked, now=now)
             if known is not None:
                 return Status(*known)
             quote, is_new = receive_checkout(integration, checkout, now=now)
-            status, body = (201 if is_new else 200), describe_checkout(quote, now=now)
+            status, body = (201 if is_new else 200), render_checkout(quote, now=now)
             if idempotency_key:
                 IdempotentAnswer.objects.create(
                     merchant=integration.merchant,
@@ -134,16 +134,18 @@ def open_checkout(
         raise ProblemError(409, "concurrent", "The same request is being handled. Send it again.") from error
 
 
-def recall(integration: CpqIntegration, key: str, asked: str, *, now: Any) -> tuple[int, dict[str, Any]] | None:
+def find_idempotent_answer(
+    integration: CpqIntegration, key: str, request_digest: str, *, now: Any
+) -> tuple[int, dict[str, Any]] | None:
     """The answer that this Idempotency-Key got within a day. Raises ProblemError for another request."""
     if not key:
         return None
     mine = IdempotentAnswer.objects.filter(merchant=integration.merchant, key=key)
-    mine.filter(created_at__lte=now - REMEMBER).delete()
+    mine.filter(created_at__lte=now - IDEMPOTENCY_KEY_LIFETIME).delete()
     known = mine.first()
     if known is None:
         return None
-    if known.request_digest != asked:
+    if known.request_digest != request_digest:
         raise ProblemError(
             422,
             "idempotency_key_reused",
@@ -167,53 +169,53 @@ def read_checkout(request: HttpRequest, checkout_id: str) -> Any:
     quote = mine.filter(reference=checkout_id).first() if checkout_id.isprintable() else None
     if quote is None:
         raise ProblemError(404, "not_found", "There is no checkout with this id.")
-    return Status(200, describe_checkout(quote, now=timezone.now()))
+    return Status(200, render_checkout(quote, now=timezone.now()))
 
 
 @api.api_operation(["GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS"], "/checkouts", include_in_schema=False)
-def refuse_but_post(request: HttpRequest) -> Any:
-    raise wrong_method("POST")
+def allow_only_post(request: HttpRequest) -> Any:
+    raise build_wrong_method_problem("POST")
 
 
 @api.api_operation(
     ["POST", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS"], "/checkouts/{checkout_id}", include_in_schema=False
 )
-def refuse_but_get(request: HttpRequest, checkout_id: str) -> Any:
-    raise wrong_method("GET")
+def allow_only_get(request: HttpRequest, checkout_id: str) -> Any:
+    raise build_wrong_method_problem("GET")
 
 
-def wrong_method(allowed: str) -> ProblemError:
+def build_wrong_method_problem(allowed: str) -> ProblemError:
     """A 405 that says what is right."""
     return ProblemError(405, "method_not_allowed", f"Only {allowed} works here.", headers={"Allow": allowed})
 
 
 @csrf_exempt
-def nothing_here(request: HttpRequest) -> HttpResponse:
+def path_not_found(request: HttpRequest) -> HttpResponse:
     """The answer to every other path below /api: programs read no HTML."""
-    return respond(ProblemError(404, "not_found", "There is nothing at this address."))
+    return render_problem(ProblemError(404, "not_found", "There is nothing at this address."))
 
 
 @api.exception_handler(ProblemError)
 def on_problem(request: HttpRequest, error: ProblemError) -> HttpResponse:
-    return respond(error)
+    return render_problem(error)
 
 
 @api.exception_handler(ValidationError)
 def on_invalid(request: HttpRequest, error: ValidationError) -> HttpResponse:
-    return respond(from_validation(error))
+    return render_problem(convert_validation_error(error))
 
 
 @api.exception_handler(HttpError)
 def on_http_error(request: HttpRequest, error: HttpError) -> HttpResponse:
-    return respond(ProblemError(error.status_code, "bad_request", "The body is not JSON that can be read."))
+    return render_problem(ProblemError(error.status_code, "bad_request", "The body is not JSON that can be read."))
 
 
 @api.exception_handler(Http404)
 def on_missing(request: HttpRequest, error: Http404) -> HttpResponse:
-    return respond(ProblemError(404, "not_found", "There is nothing at this address."))
+    return render_problem(ProblemError(404, "not_found", "There is nothing at this address."))
 
 
 @api.exception_handler(Exception)
 def on_failure(request: HttpRequest, error: Exception) -> HttpResponse:
     log.exception("api.failed", path=request.path)
-    return respond(ProblemError(500, "internal", "We failed, and we know of it. Send the request again later."))
+    return render_problem(ProblemError(500, "internal", "We failed, and we know of it. Send the request again later."))

@@ -11,16 +11,16 @@ from django.conf import settings
 from quotes.models import Callback, CpqIntegration, Quote
 from wisepay.outbox import Retry
 
-GIVE_UP = timedelta(days=3)
+GIVE_UP_AFTER = timedelta(days=3)
 
 
-def sign(message: str | bytes, *, api_key: str) -> str:
+def sign_message(message: str | bytes, *, api_key: str) -> str:
     """Lower-case hex HMAC-SHA256, keyed with the API key."""
     raw = message.encode() if isinstance(message, str) else message
     return hmac.new(api_key.encode(), raw, hashlib.sha256).hexdigest()
 
 
-def signed_return_url(quote: Quote, *, status: str, amount: str, currency: str, now: datetime) -> str:
+def create_signed_return_url(quote: Quote, *, status: str, amount: str, currency: str, now: datetime) -> str:
     """`return_url` with our parameters and their signature added to its query."""
     ours = {
         "wisepay_checkout": quote.reference,
@@ -31,36 +31,36 @@ def signed_return_url(quote: Quote, *, status: str, amount: str, currency: str, 
         "wisepay_time": str(int(now.timestamp())),
     }
     text = "\n".join(f"{name}={ours[name]}" for name in sorted(ours))
-    ours["wisepay_signature"] = sign(text, api_key=api_key_of(quote))
+    ours["wisepay_signature"] = sign_message(text, api_key=get_api_key(quote))
     parts = urlsplit(quote.return_url)
     # The quote's own parameters stay as they were written: its page may read them in a way of its own.
     kept = [p for p in parts.query.split("&") if p and not unquote_plus(p).startswith("wisepay_")]
     return urlunsplit(parts._replace(query="&".join([*kept, urlencode(ours)])))
 
 
-def api_key_of(quote: Quote) -> str:
+def get_api_key(quote: Quote) -> str:
     """The merchant's present API key."""
-    return str(CpqIntegration.objects.get(merchant=quote.merchant_id).api_key.reveal())
+    return str(CpqIntegration.objects.get(merchant=quote.merchant_id).api_key.decrypt())
 
 
-def deliver_callback(callback: Callback, *, now: datetime) -> None:
+def send_callback(callback: Callback, *, now: datetime) -> None:
     """POST it once. Raises Retry until a 2xx; after three days it is given up, visibly."""
     if callback.delivered_at or callback.gave_up_at:
         return
-    if now - callback.created_at > GIVE_UP:
+    if now - callback.created_at > GIVE_UP_AFTER:
         Callback.objects.filter(pk=callback.pk).update(gave_up_at=now)
         return
-    error = post(callback, now=now)
+    error = post_callback(callback, now=now)
     changes = {"last_error": error[:200], "delivered_at": None if error else now}
     Callback.objects.filter(pk=callback.pk).update(tries=callback.tries + 1, **changes)
     if error:
         raise Retry(error)
 
 
-def post(callback: Callback, *, now: datetime) -> str:
+def post_callback(callback: Callback, *, now: datetime) -> str:
     """One delivery; answers why it failed, or nothing."""
     stamp = int(now.timestamp())
-    signature = sign(f"{stamp}.{callback.body}", api_key=api_key_of(callback.quote))
+    signature = sign_message(f"{stamp}.{callback.body}", api_key=get_api_key(callback.quote))
     headers = {
         "Content-Type": "application/json",
         "Wisepay-Event": callback.event,

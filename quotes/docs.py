@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-Node = dict[str, Any]
+JsonNode = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class FieldRow:
+class FieldDoc:
     """One field; `path` is dotted, `type` and `limits` are words, `default` is "" where there is none."""
 
     path: str
@@ -20,16 +20,16 @@ class FieldRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ResponseDoc:
     """One status an operation may answer; `fields` is empty for errors, which all share one shape."""
 
     status: str
     description: str
-    fields: list[FieldRow] = field(default_factory=list)
+    fields: list[FieldDoc] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
-class Operation:
+class OperationDoc:
     """One method of one path."""
 
     method: str
@@ -37,22 +37,22 @@ class Operation:
     anchor: str
     summary: str
     description: str
-    headers: list[FieldRow]
-    body: list[FieldRow]
-    answers: list[Answer]
+    headers: list[FieldDoc]
+    body: list[FieldDoc]
+    responses: list[ResponseDoc]
 
     @property
-    def successes(self) -> list[Answer]:
+    def successes(self) -> list[ResponseDoc]:
         """The answers of the 2xx kind; several statuses with the same fields share one table."""
-        return [a for a in self.answers if a.fields]
+        return [a for a in self.responses if a.fields]
 
     @property
-    def refusals(self) -> list[Answer]:
+    def error_responses(self) -> list[ResponseDoc]:
         """The answers that are problems."""
-        return [a for a in self.answers if not a.fields]
+        return [a for a in self.responses if not a.fields]
 
 
-def read_operations(schema: Node) -> list[Operation]:
+def parse_operations(schema: JsonNode) -> list[OperationDoc]:
     """Every operation of an OpenAPI 3.1 document, in its order."""
     return [
         _operation(schema, method, path, found)
@@ -61,14 +61,14 @@ def read_operations(schema: Node) -> list[Operation]:
     ]
 
 
-def problem_fields(schema: Node) -> list[FieldRow]:
+def list_problem_fields(schema: JsonNode) -> list[FieldDoc]:
     """The fields of the one shape that every error has."""
     return list(_fields(schema, {"$ref": "#/components/schemas/Problem"}))
 
 
-def _operation(schema: Node, method: str, path: str, found: Node) -> Operation:
+def _operation(schema: JsonNode, method: str, path: str, found: JsonNode) -> OperationDoc:
     body = found.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema")
-    return Operation(
+    return OperationDoc(
         method=method.upper(),
         path=path,
         anchor=found["operationId"].replace("_", "-"),
@@ -76,31 +76,31 @@ def _operation(schema: Node, method: str, path: str, found: Node) -> Operation:
         description=found.get("description", ""),
         headers=[_parameter(schema, p) for p in found.get("parameters", [])],
         body=list(_fields(schema, body)) if body else [],
-        answers=_answers(schema, found["responses"]),
+        responses=_answers(schema, found["responses"]),
     )
 
 
-def _answers(schema: Node, responses: Node) -> list[Answer]:
+def _answers(schema: JsonNode, responses: JsonNode) -> list[ResponseDoc]:
     """Statuses below 300 with the same shape become one answer, for example "200, 201"."""
-    found: list[Answer] = []
+    found: list[ResponseDoc] = []
     shapes: dict[str, list[str]] = {}
     for status, answer in responses.items():
         shape = answer.get("content", {}).get("application/json", {}).get("schema", {})
         if int(status) >= 300:
-            found.append(Answer(str(status), answer["description"]))
+            found.append(ResponseDoc(str(status), answer["description"]))
         else:
             shapes.setdefault(shape.get("$ref", ""), []).append(str(status))
-    good = [Answer(", ".join(s), "", list(_fields(schema, {"$ref": ref}))) for ref, s in shapes.items() if ref]
+    good = [ResponseDoc(", ".join(s), "", list(_fields(schema, {"$ref": ref}))) for ref, s in shapes.items() if ref]
     return good + found
 
 
-def _parameter(schema: Node, parameter: Node) -> FieldRow:
+def _parameter(schema: JsonNode, parameter: JsonNode) -> FieldDoc:
     name = parameter["name"]
     shown = name.replace("_", "-").title() if parameter["in"] == "header" else name
     return _row(schema, shown, parameter["schema"], is_required=parameter.get("required", False))
 
 
-def _fields(schema: Node, node: Node, prefix: str = "") -> Iterator[FieldRow]:
+def _fields(schema: JsonNode, node: JsonNode, prefix: str = "") -> Iterator[FieldDoc]:
     """The fields of an object, each followed by the fields inside it."""
     node = _resolve(schema, node)
     required = node.get("required", [])
@@ -115,28 +115,28 @@ def _fields(schema: Node, node: Node, prefix: str = "") -> Iterator[FieldRow]:
             yield from _fields(schema, inner, f"{path}.")
 
 
-def _row(schema: Node, path: str, raw: Node, *, is_required: bool) -> FieldRow:
+def _row(schema: JsonNode, path: str, raw: JsonNode, *, is_required: bool) -> FieldDoc:
     node, may_be_null = _without_null(raw)
     node = _resolve(schema, node)
     type_ = _type(schema, node) + (" or null" if may_be_null else "")
     default = "" if raw.get("default") in (None, "") else str(raw["default"]).lower()
-    return FieldRow(path, type_, is_required, "; ".join(_limits(node)), default, raw.get("description", ""))
+    return FieldDoc(path, type_, is_required, "; ".join(_limits(node)), default, raw.get("description", ""))
 
 
-def _resolve(schema: Node, node: Node) -> Node:
+def _resolve(schema: JsonNode, node: JsonNode) -> JsonNode:
     """What a `$ref` points at; the node itself where there is none."""
     while "$ref" in node:
         node = schema["components"]["schemas"][node["$ref"].rpartition("/")[2]]
     return node
 
 
-def _without_null(node: Node) -> tuple[Node, bool]:
+def _without_null(node: JsonNode) -> tuple[JsonNode, bool]:
     """The other half of "this or null", and whether there was a null."""
     choices = [c for c in node.get("anyOf", []) if c.get("type") != "null"]
     return (choices[0], True) if len(choices) == 1 else (node, False)
 
 
-def _type(schema: Node, node: Node) -> str:
+def _type(schema: JsonNode, node: JsonNode) -> str:
     if node.get("type") == "array":
         return f"list of {_type(schema, _resolve(schema, node['items']))}s"
     if node.get("format") == "date-time":
@@ -144,7 +144,7 @@ def _type(schema: Node, node: Node) -> str:
     return str(node.get("type", "any"))
 
 
-def _limits(node: Node) -> Iterator[str]:
+def _limits(node: JsonNode) -> Iterator[str]:
     """What a value must keep to, in words."""
     choices = node.get("enum") or node.get("items", {}).get("enum")
     if choices:

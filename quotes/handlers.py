@@ -2,10 +2,10 @@
 
 from datetime import datetime
 
-import quotes.crediting  # noqa: F401 (it registers itself)
-from quotes.callbacks import deliver_callback as deliver
+import quotes.credit_references  # noqa: F401 (it registers itself)
+from quotes.callbacks import send_callback
 from quotes.models import Callback, Quote
-from quotes.status import settle_quote
+from quotes.status import sync_quote_state
 from wisepay.outbox import handler
 
 
@@ -13,10 +13,10 @@ from wisepay.outbox import handler
 def record_outcome(*, payment_id: int, now: datetime, **_: object) -> None:
     """Let a quote follow its payment."""
     for quote in Quote.objects.filter(payment_id=payment_id):
-        settle_quote(quote, now=now)
+        sync_quote_state(quote, now=now)
 
 
 @handler("quotes.deliver_callback")
 def deliver_callback(*, callback_id: int, now: datetime, **_: object) -> None:
     """Tell CPQ."""
-    deliver(Callback.objects.select_related("quote__payment").get(pk=callback_id), now=now)
+    send_callback(Callback.objects.select_related("quote__payment").get(pk=callback_id), now=now)

@@ -9,22 +9,22 @@ from django.urls import reverse
 
 from merchants.models import Merchant
 from merchants.services import list_prerequisites
-from payers.services import record_payer_company
-from payments.choices import allowed_methods
+from payers.companies import record_payer_company
+from payments.method_choices import list_allowed_methods
 from payments.models import GatewayAccount, Payment
-from payments.states import LIVE
-from quotes.addresses import refuse_address
-from quotes.models import CpqIntegration, Quote, checkout_reference
-from quotes.problems import ProblemError, invalid
+from payments.states import LIVE_STATES
+from quotes.allowed_urls import find_url_problem
+from quotes.models import CpqIntegration, Quote, create_checkout_reference
+from quotes.problems import ProblemError, build_invalid_problem
 from quotes.schemas import CheckoutIn
-from quotes.status import tell_status
-from wisepay.money import BadAmount, Money
+from quotes.status import schedule_status_callback
+from wisepay.money import InvalidAmount, Money
 
-LIFE = timedelta(days=30)  # of a checkout whose quote names no end
+CHECKOUT_LIFETIME = timedelta(days=30)  # of a checkout whose quote names no end
 
 
 @dataclass(frozen=True, slots=True)
-class Amounts:
+class CheckoutAmounts:
     """The amounts of a checkout, once they are known to make sense."""
 
     total: Money
@@ -40,22 +40,22 @@ def receive_checkout(integration: CpqIntegration, checkout: CheckoutIn, *, now: 
     A step of an open transaction. Raises ProblemError, and then nothing is stored.
     """
     merchant = integration.merchant
-    amounts = read_amounts(checkout)
-    check_rest(checkout, hosts=integration.hosts, now=now)
-    check_ready(merchant)
+    amounts = parse_amounts(checkout)
+    check_urls_and_times(checkout, hosts=integration.hosts, now=now)
+    check_merchant_ready(merchant)
     check_methods(merchant, checkout)
     # One checkout of a merchant at a time: versions meet by id and by number, and neither is a row yet.
     CpqIntegration.objects.select_for_update().get(pk=integration.pk)
     same = Quote.objects.filter(merchant=merchant, cpq_id=checkout.quote.id, version=checkout.quote.version)
     known = same.select_for_update().first()
     if known is not None:
-        refresh_quote(known, checkout, amounts, now=now)
+        update_quote(known, checkout, amounts, now=now)
         return known, False
-    withdraw_older(merchant, checkout, now=now)
-    return open_quote(merchant, checkout, amounts, now=now), True
+    withdraw_older_versions(merchant, checkout, now=now)
+    return create_quote(merchant, checkout, amounts, now=now), True
 
 
-def read_amounts(checkout: CheckoutIn) -> Amounts:
+def parse_amounts(checkout: CheckoutIn) -> CheckoutAmounts:
     """The amounts, or a ProblemError that names every field that is wrong."""
     currency = checkout.quote.currency
     texts = {
@@ -70,35 +70,37 @@ def read_amounts(checkout: CheckoutIn) -> Amounts:
     for field, text in texts.items():
         try:
             found[field] = Money.parse(text, currency)
-        except BadAmount as error:
+        except InvalidAmount as error:
             errors.append((field, str(error)))
     if errors:
-        raise invalid(*errors)
+        raise build_invalid_problem(*errors)
     total, tax, due = (found[f"amounts.{n}"] for n in ("one_time_total", "tax", "due_now"))
     recurring = found.get("recurring.total")
     check_amounts(total, tax, due, recurring)
     full = total if checkout.amounts.full_payment_allowed and total > due and due else None
-    return Amounts(total, tax, due, full, recurring)
+    return CheckoutAmounts(total, tax, due, full, recurring)
 
 
 def check_amounts(total: Money, tax: Money, due: Money, recurring: Money | None) -> None:
     """Raises ProblemError where amounts contradict each other."""
     if due > total:
-        raise invalid(("amounts.due_now", "No more than the one-time total can be due now."))
+        raise build_invalid_problem(("amounts.due_now", "No more than the one-time total can be due now."))
     if tax > total:
-        raise invalid(("amounts.tax", "The tax is part of the one-time total and can't be more than it."))
+        raise build_invalid_problem(("amounts.tax", "The tax is part of the one-time total and can't be more than it."))
     if not due and recurring is None:
-        raise invalid(("amounts.due_now", "Nothing is due and nothing recurs, so there is nothing to pay."))
+        raise build_invalid_problem(
+            ("amounts.due_now", "Nothing is due and nothing recurs, so there is nothing to pay.")
+        )
     if recurring is not None and not recurring:
-        raise invalid(("recurring.total", "Use an amount above zero, or leave `recurring` out."))
+        raise build_invalid_problem(("recurring.total", "Use an amount above zero, or leave `recurring` out."))
 
 
-def check_rest(checkout: CheckoutIn, *, hosts: list[str], now: datetime) -> None:
+def check_urls_and_times(checkout: CheckoutIn, *, hosts: list[str], now: datetime) -> None:
     """Raises ProblemError for addresses and times that can't be used."""
     errors = []
     for field in ("return_url", "callback_url"):
         url = getattr(checkout, field)
-        refusal = refuse_address(url, hosts=hosts) if url else ""
+        refusal = find_url_problem(url, hosts=hosts) if url else ""
         if refusal:
             errors.append((field, refusal))
     expires_at = checkout.quote.expires_at
@@ -107,10 +109,10 @@ def check_rest(checkout: CheckoutIn, *, hosts: list[str], now: datetime) -> None
     if len(set(checkout.allowed_methods)) != len(checkout.allowed_methods):
         errors.append(("allowed_methods", "Name every method once."))
     if errors:
-        raise invalid(*errors)
+        raise build_invalid_problem(*errors)
 
 
-def check_ready(merchant: Merchant) -> None:
+def check_merchant_ready(merchant: Merchant) -> None:
     """Raises ProblemError that names what the merchant has not set up yet."""
     missing = [p for p in list_prerequisites(merchant) if not p.is_met]
     codes, titles = [p.code for p in missing], [p.title for p in missing]
@@ -128,23 +130,23 @@ def check_ready(merchant: Merchant) -> None:
 def check_methods(merchant: Merchant, checkout: CheckoutIn) -> None:
     """Raises ProblemError when the merchant takes none of the methods that CPQ allows, in this currency."""
     account = GatewayAccount.objects.get(merchant=merchant)
-    if not allowed_methods(checkout.allowed_methods, account, checkout.quote.currency):
+    if not list_allowed_methods(checkout.allowed_methods, account, checkout.quote.currency):
         sentence = f"{merchant.name} takes none of these methods in {checkout.quote.currency}. Allow another one."
-        raise invalid(("allowed_methods", sentence))
+        raise build_invalid_problem(("allowed_methods", sentence))
 
 
-def refresh_quote(quote: Quote, checkout: CheckoutIn, amounts: Amounts, *, now: datetime) -> None:
+def update_quote(quote: Quote, checkout: CheckoutIn, amounts: CheckoutAmounts, *, now: datetime) -> None:
     """Bring a known checkout up to date, unless it is too late for that."""
     payment = quote.payment.lock()
     if payment.state in ("succeeded", "reversed", "saved") or quote.state in ("paid", "saved"):
         raise ProblemError(409, "already_paid", "This version of the quote is already paid.")
     if quote.state == "withdrawn":
         raise ProblemError(409, "superseded", "A newer version of this quote was opened. Pay that one.")
-    refuse_live(payment)
-    for name, value in quote_columns(checkout, amounts).items():
+    check_no_live_attempt(payment)
+    for name, value in build_quote_fields(checkout, amounts).items():
         setattr(quote, name, value)
     quote.save()
-    for name, value in payment_columns(quote, checkout, amounts, now=now).items():
+    for name, value in build_payment_fields(quote, checkout, amounts, now=now).items():
         setattr(payment, name, value)
     payment.save()
     quote.payment = payment
@@ -152,16 +154,16 @@ def refresh_quote(quote: Quote, checkout: CheckoutIn, amounts: Amounts, *, now: 
         quote.move_to("open", now=now, by="cpq", reason="published again")
         if payment.state == "cancelled":
             payment.move_to("open", now=now, by="cpq", reason="published again")
-    tell_status(quote, now=now)
+    schedule_status_callback(quote, now=now)
 
 
-def refuse_live(payment: Payment) -> None:
+def check_no_live_attempt(payment: Payment) -> None:
     """Raises ProblemError while an attempt has not ended."""
-    if payment.attempts.filter(state__in=LIVE).exists():
+    if payment.attempts.filter(state__in=LIVE_STATES).exists():
         raise ProblemError(409, "attempt_in_progress", "A payment for this quote is being processed. Ask again soon.")
 
 
-def withdraw_older(merchant: Merchant, checkout: CheckoutIn, *, now: datetime) -> None:
+def withdraw_older_versions(merchant: Merchant, checkout: CheckoutIn, *, now: datetime) -> None:
     """Withdraw open checkouts of older versions; refuse when a newer one exists."""
     version = checkout.quote.version
     of_quote = Q(number=checkout.quote.number) | Q(cpq_id=checkout.quote.id)
@@ -172,34 +174,34 @@ def withdraw_older(merchant: Merchant, checkout: CheckoutIn, *, now: datetime) -
         if sibling.state not in ("open", "expired"):
             continue
         payment = sibling.payment.lock()
-        refuse_live(payment)
+        check_no_live_attempt(payment)
         if payment.state == "open":
             payment.move_to("cancelled", now=now, by="cpq", reason=f"version {version} came")
         if payment.state == "cancelled":
             sibling.move_to("withdrawn", now=now, by="cpq", reason=f"version {version} came")
-            tell_status(sibling, now=now)
+            schedule_status_callback(sibling, now=now)
 
 
-def open_quote(merchant: Merchant, checkout: CheckoutIn, amounts: Amounts, *, now: datetime) -> Quote:
+def create_quote(merchant: Merchant, checkout: CheckoutIn, amounts: CheckoutAmounts, *, now: datetime) -> Quote:
     """A new checkout with its payment."""
     quote = Quote(
         merchant=merchant,
-        reference=checkout_reference(),
+        reference=create_checkout_reference(),
         cpq_id=checkout.quote.id,
         version=checkout.quote.version,
         state="open",
         state_at=now,
-        told_status="open",
+        notified_status="open",
         created_at=now,
-        **quote_columns(checkout, amounts),
+        **build_quote_fields(checkout, amounts),
     )
-    columns = payment_columns(quote, checkout, amounts, now=now)
+    columns = build_payment_fields(quote, checkout, amounts, now=now)
     quote.payment = Payment.objects.create(merchant=merchant, state="open", state_at=now, created_at=now, **columns)
     quote.save()
     return quote
 
 
-def quote_columns(checkout: CheckoutIn, amounts: Amounts) -> dict[str, Any]:
+def build_quote_fields(checkout: CheckoutIn, amounts: CheckoutAmounts) -> dict[str, Any]:
     """What CPQ says of the quote, as our columns."""
     recurring = checkout.recurring
     return {
@@ -217,7 +219,9 @@ def quote_columns(checkout: CheckoutIn, amounts: Amounts) -> dict[str, Any]:
     }
 
 
-def payment_columns(quote: Quote, checkout: CheckoutIn, amounts: Amounts, *, now: datetime) -> dict[str, Any]:
+def build_payment_fields(
+    quote: Quote, checkout: CheckoutIn, amounts: CheckoutAmounts, *, now: datetime
+) -> dict[str, Any]:
     """What is to be paid, as the payment's columns."""
     customer = checkout.customer
     company = record_payer_company(
@@ -229,15 +233,15 @@ def payment_columns(quote: Quote, checkout: CheckoutIn, amounts: Amounts, *, now
         "amount": amounts.due.amount,
         "full_amount": amounts.full.amount if amounts.full else None,
         "purpose": f"{quote}: {quote.name}"[:120],
-        "details": invoice_details(quote, amounts),
+        "details": build_invoice_details(quote, amounts),
         "methods": list(checkout.allowed_methods),
         "needs_account": checkout.recurring is not None,
         "done_path": reverse("quotes:return", args=[quote.reference]),
-        "expires_at": checkout.quote.expires_at or now + LIFE,
+        "expires_at": checkout.quote.expires_at or now + CHECKOUT_LIFETIME,
     }
 
 
-def invoice_details(quote: Quote, amounts: Amounts) -> dict[str, Any]:
+def build_invoice_details(quote: Quote, amounts: CheckoutAmounts) -> dict[str, Any]:
     """Invoice Details: the words and amounts that the payer is shown before paying."""
     rows = [["One-time total", str(amounts.total)]]
     if amounts.tax:

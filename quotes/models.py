@@ -11,18 +11,18 @@ from merchants.models import Merchant
 from payments.models import Payment
 from wisepay.references import new_reference
 from wisepay.secrets import SecretField
-from wisepay.states import Stateful, known_state
+from wisepay.states import Stateful, build_state_constraint
 
 QUOTE_TRANSITIONS = {
     "open": frozenset({"paid", "saved", "expired", "withdrawn"}),
     "paid": frozenset({"open"}),
     "expired": frozenset({"open", "paid", "saved", "withdrawn"}),
 }
-REMEMBER = timedelta(hours=24)  # how long an Idempotency-Key is honoured
+IDEMPOTENCY_KEY_LIFETIME = timedelta(hours=24)  # how long an Idempotency-Key is honoured
 DEFAULT_HOSTS = ["*.orderporter.com"]
 
 
-def digest(api_key: str) -> str:
+def hash_api_key(api_key: str) -> str:
     """What a key is found by: its SHA-256, so that neither the index nor the comparison leaks the key."""
     return hashlib.sha256(api_key.encode()).hexdigest()
 
@@ -34,7 +34,7 @@ class CpqIntegration(models.Model):
     is_enabled = models.BooleanField(default=False)
     api_key = SecretField(blank=True, default="")
     api_key_digest = models.CharField(max_length=64, unique=True, null=True)  # noqa: DJ001 (no key is not a key)
-    key_made_at = models.DateTimeField(null=True)
+    key_created_at = models.DateTimeField(null=True)
     hosts = models.JSONField(default=partial(list, DEFAULT_HOSTS))
 
     def __str__(self) -> str:
@@ -62,12 +62,12 @@ class Quote(Stateful):
     recurring = models.JSONField(null=True)
     return_url = models.URLField(max_length=2000)
     callback_url = models.URLField(max_length=2000, blank=True)
-    told_status = models.CharField(max_length=20, blank=True, help_text="The status last given to the callback.")
+    notified_status = models.CharField(max_length=20, blank=True, help_text="The status last given to the callback.")
     created_at = models.DateTimeField(default=timezone.now)
 
     class Meta:
         constraints = [
-            known_state(QUOTE_TRANSITIONS, name="quote_state"),
+            build_state_constraint(QUOTE_TRANSITIONS, name="quote_state"),
             models.UniqueConstraint(fields=["merchant", "cpq_id", "version"], name="one_checkout_per_version"),
         ]
         indexes = [models.Index(fields=["merchant", "number", "version"], name="quote_of_merchant")]
@@ -76,7 +76,7 @@ class Quote(Stateful):
         return f"Quote {self.number} v{self.version}"
 
 
-def checkout_reference() -> str:
+def create_checkout_reference() -> str:
     """A new public id of a checkout."""
     return f"chk_{new_reference()}"
 

@@ -20,7 +20,7 @@ TITLES = {
     429: "Too many requests",
     500: "Something went wrong on our side",
 }
-SENTENCES = {
+FIELD_MESSAGES = {
     "missing": "This field is required.",
     "extra_forbidden": "This field is not known here. Remove it.",
     "string_type": "Write a string.",
@@ -62,12 +62,12 @@ class ProblemError(Exception):
         self.errors, self.missing, self.headers = errors, missing, headers or {}
 
 
-def invalid(*errors: tuple[str, str]) -> ProblemError:
+def build_invalid_problem(*errors: tuple[str, str]) -> ProblemError:
     """A 422 that names the fields."""
     return ProblemError(422, "invalid", "Correct the fields that are named and send it again.", errors=list(errors))
 
 
-def body_of(error: ProblemError) -> dict[str, Any]:
+def build_problem_body(error: ProblemError) -> dict[str, Any]:
     """The problem's JSON."""
     body: dict[str, Any] = {
         "type": f"urn:wisepay:problem:{error.code}",
@@ -83,14 +83,16 @@ def body_of(error: ProblemError) -> dict[str, Any]:
     return body
 
 
-def respond(error: ProblemError) -> HttpResponse:
+def render_problem(error: ProblemError) -> HttpResponse:
     """The problem as an HTTP response."""
-    return HttpResponse(json.dumps(body_of(error)), status=error.status, content_type=MEDIA_TYPE, headers=error.headers)
+    return HttpResponse(
+        json.dumps(build_problem_body(error)), status=error.status, content_type=MEDIA_TYPE, headers=error.headers
+    )
 
 
-def from_validation(error: ValidationError) -> ProblemError:
+def convert_validation_error(error: ValidationError) -> ProblemError:
     """What the schema refused, in our words."""
-    return invalid(*[(_field(e["loc"]), _sentence(e)) for e in error.errors])
+    return build_invalid_problem(*[(_field(e["loc"]), _sentence(e)) for e in error.errors])
 
 
 def _field(location: tuple[str | int, ...]) -> str:
@@ -101,8 +103,8 @@ def _field(location: tuple[str | int, ...]) -> str:
 
 def _sentence(error: dict[str, Any]) -> str:
     kind, context = error["type"], error.get("ctx", {})
-    if kind in SENTENCES:
-        return SENTENCES[kind].format(**context)
+    if kind in FIELD_MESSAGES:
+        return FIELD_MESSAGES[kind].format(**context)
     if kind.startswith("datetime"):
         return "Write a time such as 2027-01-31T00:00:00Z."
     message = str(error.get("msg", "This is not right."))

@@ -10,7 +10,7 @@ from ninja import Schema
 from pydantic import AfterValidator, AwareDatetime, BeforeValidator, ConfigDict, Field, StrictBool, StrictInt
 from pydantic_core import PydanticCustomError
 
-from wisepay.money import currencies
+from wisepay.money import list_currencies
 
 MAX_URL = 2000
 LAST_YEAR = 2100  # of a time that a database, a calendar and a person can all deal with
@@ -41,7 +41,7 @@ def _utc(value: datetime) -> datetime:
 
 
 def _currency(value: str) -> str:
-    if value not in currencies():
+    if value not in list_currencies():
         raise PydanticCustomError("currency", "This is not a currency we know. Use an ISO 4217 code such as AUD.")
     return value
 
@@ -54,81 +54,83 @@ def _email(value: str) -> str:
     return value
 
 
-Exact = Annotated[str, BeforeValidator(_printable), Field(strict=True)]
-Text = Annotated[str, BeforeValidator(_clean), Field(strict=True)]
-Currency = Annotated[Exact, Field(min_length=3, max_length=3), AfterValidator(_currency)]
-Amount = Annotated[Exact, Field(min_length=1, max_length=20, description="A decimal string, for example 625.00")]
-Time = Annotated[AwareDatetime, BeforeValidator(_time), AfterValidator(_utc)]
-Method = Literal["card", "bank_debit"]
+ExactText = Annotated[str, BeforeValidator(_printable), Field(strict=True)]
+TrimmedText = Annotated[str, BeforeValidator(_clean), Field(strict=True)]
+CurrencyCode = Annotated[ExactText, Field(min_length=3, max_length=3), AfterValidator(_currency)]
+AmountText = Annotated[
+    ExactText, Field(min_length=1, max_length=20, description="A decimal string, for example 625.00")
+]
+UtcTime = Annotated[AwareDatetime, BeforeValidator(_time), AfterValidator(_utc)]
+PaymentMethodName = Literal["card", "bank_debit"]
 
 
-class Strict(Schema):
+class StrictSchema(Schema):
     """Unknown fields are refused, so that a typo is never a silent no-op."""
 
     model_config = ConfigDict(extra="forbid")
 
 
-class QuoteIn(Strict):
+class QuoteIn(StrictSchema):
     """One version of a quote."""
 
-    id: Annotated[Text, Field(min_length=1, max_length=64)]
+    id: Annotated[TrimmedText, Field(min_length=1, max_length=64)]
     number: Annotated[StrictInt, Field(ge=1, le=10**15)]
     version: Annotated[StrictInt, Field(ge=1, le=10**6)]
-    name: Annotated[Text, Field(min_length=1, max_length=200)]
-    currency: Currency
-    opportunity_id: Annotated[Text, Field(max_length=64)] = ""
-    purchase_order_number: Annotated[Text, Field(max_length=64)] = ""
-    expires_at: Time | None = None
+    name: Annotated[TrimmedText, Field(min_length=1, max_length=200)]
+    currency: CurrencyCode
+    opportunity_id: Annotated[TrimmedText, Field(max_length=64)] = ""
+    purchase_order_number: Annotated[TrimmedText, Field(max_length=64)] = ""
+    expires_at: UtcTime | None = None
 
 
-class AddressIn(Strict):
+class AddressIn(StrictSchema):
     """A postal address."""
 
-    line1: Annotated[Text, Field(max_length=200)] = ""
-    line2: Annotated[Text, Field(max_length=200)] = ""
-    city: Annotated[Text, Field(max_length=100)] = ""
-    state: Annotated[Text, Field(max_length=100)] = ""
-    postal_code: Annotated[Text, Field(max_length=20)] = ""
-    country: Annotated[Text, Field(pattern=r"^[A-Z]{2}$|^$")] = ""
+    line1: Annotated[TrimmedText, Field(max_length=200)] = ""
+    line2: Annotated[TrimmedText, Field(max_length=200)] = ""
+    city: Annotated[TrimmedText, Field(max_length=100)] = ""
+    state: Annotated[TrimmedText, Field(max_length=100)] = ""
+    postal_code: Annotated[TrimmedText, Field(max_length=20)] = ""
+    country: Annotated[TrimmedText, Field(pattern=r"^[A-Z]{2}$|^$")] = ""
 
 
-class CustomerIn(Strict):
+class CustomerIn(StrictSchema):
     """Who the quote is for."""
 
-    account_name: Annotated[Text, Field(min_length=1, max_length=200)]
-    email: Annotated[Text, Field(max_length=254), AfterValidator(_email)]
-    contact_name: Annotated[Text, Field(max_length=120)] = ""
-    phone: Annotated[Text, Field(max_length=40)] = ""
+    account_name: Annotated[TrimmedText, Field(min_length=1, max_length=200)]
+    email: Annotated[TrimmedText, Field(max_length=254), AfterValidator(_email)]
+    contact_name: Annotated[TrimmedText, Field(max_length=120)] = ""
+    phone: Annotated[TrimmedText, Field(max_length=40)] = ""
     address: AddressIn | None = None
 
 
-class AmountsIn(Strict):
+class AmountsIn(StrictSchema):
     """What the quote costs once, and how much of it is due now."""
 
-    one_time_total: Amount
-    due_now: Amount
-    tax: Amount = "0"
+    one_time_total: AmountText
+    due_now: AmountText
+    tax: AmountText = "0"
     full_payment_allowed: StrictBool = False
 
 
-class RecurringIn(Strict):
+class RecurringIn(StrictSchema):
     """What the quote costs every interval."""
 
-    total: Amount
+    total: AmountText
     interval: Literal["week", "month", "quarter", "year"]
     periods: Annotated[StrictInt, Field(ge=1, le=1200)] | None = None
 
 
-class CheckoutIn(Strict):
+class CheckoutIn(StrictSchema):
     """A quote that was accepted and is to be paid."""
 
     quote: QuoteIn
     customer: CustomerIn
     amounts: AmountsIn
     recurring: RecurringIn | None = None
-    allowed_methods: Annotated[list[Method], Field(min_length=1, max_length=2)]
-    return_url: Annotated[Exact, Field(min_length=1, max_length=MAX_URL)]
-    callback_url: Annotated[Exact, Field(max_length=MAX_URL)] | None = None
+    allowed_methods: Annotated[list[PaymentMethodName], Field(min_length=1, max_length=2)]
+    return_url: Annotated[ExactText, Field(min_length=1, max_length=MAX_URL)]
+    callback_url: Annotated[ExactText, Field(max_length=MAX_URL)] | None = None
 
 
 class MoneyOut(Schema):
@@ -160,14 +162,14 @@ class PaymentOut(Schema):
     error: str | None
 
 
-Status = Literal["open", "processing", "paid", "saved", "failed", "expired", "withdrawn"]
+CheckoutStatus = Literal["open", "processing", "paid", "saved", "failed", "expired", "withdrawn"]
 
 
 class CheckoutOut(Schema):
     """A checkout."""
 
     id: str
-    status: Status
+    status: CheckoutStatus
     url: str
     quote: QuoteOut
     amount_due: MoneyOut

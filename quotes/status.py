@@ -9,43 +9,43 @@ from django.conf import settings
 from django.db import transaction
 from django.urls import reverse
 
+from payments.failure_messages import get_operation_failure
 from payments.models import Attempt, Payment
-from payments.sentences import failure_of
-from payments.setups import live_setup
+from payments.saved_methods.setups import find_live_setup
 from quotes.models import Callback, Quote
 from wisepay import outbox
 from wisepay.money import Money
 
-PAID = {"succeeded": "paid", "saved": "saved"}
-FINAL = {"withdrawn": "withdrawn"}
+PAID_STATES = {"succeeded": "paid", "saved": "saved"}
+FINAL_STATES = {"withdrawn": "withdrawn"}
 
 
-def last_attempt(payment: Payment) -> Attempt | None:
+def get_last_attempt(payment: Payment) -> Attempt | None:
     """The newest attempt; the succeeded one, if there is one."""
     attempts = list(payment.attempts.order_by("-pk"))
     return next((a for a in attempts if a.state == "succeeded"), attempts[0] if attempts else None)
 
 
-def checkout_status(quote: Quote, attempt: Attempt | None, *, now: datetime) -> str:
+def get_checkout_status(quote: Quote, attempt: Attempt | None, *, now: datetime) -> str:
     """open | processing | paid | saved | failed | expired | withdrawn."""
-    if quote.payment.state in PAID:
-        return PAID[quote.payment.state]
-    if quote.state in FINAL:
-        return FINAL[quote.state]
-    if (attempt is not None and attempt.is_live) or live_setup(quote.payment):
+    if quote.payment.state in PAID_STATES:
+        return PAID_STATES[quote.payment.state]
+    if quote.state in FINAL_STATES:
+        return FINAL_STATES[quote.state]
+    if (attempt is not None and attempt.is_live) or find_live_setup(quote.payment):
         return "processing"
-    if quote.state == "expired" or quote.payment.is_over(now):
+    if quote.state == "expired" or quote.payment.is_expired(now):
         return "expired"
     return "failed" if attempt is not None and attempt.state in ("failed", "reversed") else "open"
 
 
-def describe_checkout(quote: Quote, *, now: datetime) -> dict[str, Any]:
+def render_checkout(quote: Quote, *, now: datetime) -> dict[str, Any]:
     """The checkout as `GET /checkouts/{id}` answers it."""
     payment = quote.payment
-    attempt = last_attempt(payment)
+    attempt = get_last_attempt(payment)
     return {
         "id": quote.reference,
-        "status": checkout_status(quote, attempt, now=now),
+        "status": get_checkout_status(quote, attempt, now=now),
         "url": f"{settings.PUBLIC_URL}{reverse('payments:pay', args=[payment.reference])}",
         "quote": {"id": quote.cpq_id, "number": quote.number, "version": quote.version, "name": quote.name},
         "amount_due": _money(payment.due),
@@ -63,7 +63,7 @@ def _payment(payment: Payment, attempt: Attempt) -> dict[str, Any]:
         "last4": attempt.last4 or None,
         "reference": payment.reference,
         "paid_at": _time(payment.paid_at) if payment.paid_at else None,
-        "error": failure_of(attempt) or None,
+        "error": get_operation_failure(attempt) or None,
     }
 
 
@@ -75,30 +75,30 @@ def _time(value: datetime) -> str:
     return value.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def settle_quote(quote: Quote, *, now: datetime) -> None:
+def sync_quote_state(quote: Quote, *, now: datetime) -> None:
     """Let the quote follow its payment, and tell CPQ if its status changed. The same again is nothing."""
     with transaction.atomic(durable=True):
         locked = quote.lock()
         locked.payment = Payment.objects.select_related("merchant").get(pk=locked.payment_id)
-        state = PAID.get(locked.payment.state)
+        state = PAID_STATES.get(locked.payment.state)
         if state and locked.state in ("open", "expired"):
             locked.move_to(state, now=now, by="gateway")
         elif locked.payment.state == "reversed" and locked.state == "paid":
             locked.move_to("open", now=now, by="gateway", reason="payment reversed")
-        tell_status(locked, now=now)
+        schedule_status_callback(locked, now=now)
     quote.refresh_from_db()
 
 
-def tell_status(quote: Quote, *, now: datetime) -> None:
+def schedule_status_callback(quote: Quote, *, now: datetime) -> None:
     """Put a callback into the outbox if the status is not the one told last. A step of an open transaction."""
-    body = describe_checkout(quote, now=now)
-    if body["status"] == quote.told_status:
+    body = render_checkout(quote, now=now)
+    if body["status"] == quote.notified_status:
         return
-    quote.told_status = body["status"]
-    Quote.objects.filter(pk=quote.pk).update(told_status=quote.told_status)
+    quote.notified_status = body["status"]
+    Quote.objects.filter(pk=quote.pk).update(notified_status=quote.notified_status)
     if quote.callback_url:
-        event = f"checkout.{quote.told_status}"
+        event = f"checkout.{quote.notified_status}"
         callback = Callback.objects.create(
             quote=quote, delivery=uuid.uuid4(), event=event, body=json.dumps(body), created_at=now
         )
-        outbox.put(f"callback:{callback.delivery}", "quotes.deliver_callback", callback_id=callback.pk)
+        outbox.enqueue(f"callback:{callback.delivery}", "quotes.deliver_callback", callback_id=callback.pk)

@@ -13,6 +13,6 @@ def expire_quotes(**_: object) -> None:
 
 
 @shared_task
-def forget_answers(**_: object) -> None:
+def delete_expired_answers(**_: object) -> None:
     """Forget yesterday's idempotency keys."""
-    services.forget_answers(now=timezone.now())
+    services.delete_expired_answers(now=timezone.now())

@@ -3,14 +3,14 @@
 from django.urls import path, re_path
 
 from quotes import views
-from quotes.api import api, nothing_here
+from quotes.api import api, path_not_found
 
 app_name = "quotes"
 urlpatterns = [
     path("api/cpq/v1/docs", views.api_docs, name="api_docs"),
-    path("api/cpq/v1/", nothing_here),
+    path("api/cpq/v1/", path_not_found),
     path("api/cpq/v1/", api.urls),
-    re_path(r"^api(?:/|$)", nothing_here),
+    re_path(r"^api(?:/|$)", path_not_found),
     path("quotes/<slug:reference>/return", views.return_to_quote, name="return"),
     path("m/<slug:merchant_ref>/configure/merchants/integrations", views.edit_integration, name="integration"),
     path("m/<slug:merchant_ref>/configure/merchants/integrations/key", views.display_key, name="display_key"),

@@ -18,19 +18,19 @@ from merchants.models import Merchant
 from merchants.services import Prerequisite, list_prerequisites
 from payments.models import GatewayAccount
 from quotes.api import api
-from quotes.callbacks import signed_return_url
-from quotes.docs import problem_fields, read_operations
+from quotes.callbacks import create_signed_return_url
+from quotes.docs import list_problem_fields, parse_operations
 from quotes.forms import IntegrationForm
 from quotes.models import Quote
-from quotes.services import integration_of, save_integration
-from quotes.status import checkout_status, last_attempt, settle_quote
-from quotes.timeline import timeline_of
-from wisepay.audit import record_request
+from quotes.services import get_integration, save_integration
+from quotes.status import get_checkout_status, get_last_attempt, sync_quote_state
+from quotes.timeline import get_timeline
+from wisepay.audit import record_request_audit
 from wisepay.http import never_cached
-from wisepay.reauthentication import has_proved_again, prove_again
+from wisepay.reauthentication import has_reauthenticated, redirect_to_reauthentication
 
-PAGE = 50
-RETURNED = {"paid": "paid", "saved": "saved", "processing": "processing", "failed": "failed"}
+PAGE_SIZE = 50
+RETURN_STATUSES = {"paid": "paid", "saved": "saved", "processing": "processing", "failed": "failed"}
 
 
 @never_cached
@@ -39,15 +39,15 @@ def return_to_quote(request: HttpRequest, reference: str) -> HttpResponse:
     """Send the payer back to the quote with a signed result."""
     quote = get_object_or_404(Quote.objects.select_related("payment__merchant"), reference=reference)
     now = timezone.now()
-    settle_quote(quote, now=now)
+    sync_quote_state(quote, now=now)
     quote.payment.refresh_from_db()
-    attempt = last_attempt(quote.payment)
-    status = checkout_status(quote, attempt, now=now)
+    attempt = get_last_attempt(quote.payment)
+    status = get_checkout_status(quote, attempt, now=now)
     asked = attempt.money if attempt and attempt.is_live else quote.payment.due
     amount = quote.payment.paid or asked
-    url = signed_return_url(
+    url = create_signed_return_url(
         quote,
-        status=RETURNED.get(status, "cancelled"),
+        status=RETURN_STATUSES.get(status, "cancelled"),
         amount=amount.plain,
         currency=amount.currency,
         now=now,
@@ -61,7 +61,7 @@ def return_to_quote(request: HttpRequest, reference: str) -> HttpResponse:
 @merchant_page(admin=True)
 def edit_integration(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """Integrations › ConnectWise Sell: Is Enabled, Generate, Save, Display."""
-    integration = integration_of(merchant)
+    integration = get_integration(merchant)
     initial = {"is_enabled": integration.is_enabled, "hosts": "\n".join(integration.hosts)}
     form = IntegrationForm(request.POST or None, initial=initial)
     staged = request.POST.get("new_key") == "1" or request.POST.get("act") == "generate"
@@ -75,10 +75,10 @@ def edit_integration(request: MerchantRequest, merchant: Merchant) -> HttpRespon
             now=timezone.now(),
         )
         detail = "new key" if staged else ""
-        record_request(request, "cpq_integration.saved", merchant_id=merchant.pk, detail=detail)
+        record_request_audit(request, "cpq_integration.saved", merchant_id=merchant.pk, detail=detail)
         messages.success(request, "Saved. Display the key to copy it." if staged else "Saved.")
         return redirect("quotes:integration", merchant.reference)
-    context = integration_context(merchant, form) | {"staged": staged}
+    context = build_integration_context(merchant, form) | {"staged": staged}
     return render(request, "quotes/integration.html", context, status=422 if form.errors else 200)
 
 
@@ -86,22 +86,22 @@ def edit_integration(request: MerchantRequest, merchant: Merchant) -> HttpRespon
 @merchant_page(admin=True)
 def display_key(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """Show the API key, to somebody who has just proved again who they are."""
-    if not has_proved_again(request):
-        return prove_again(request)
-    integration = integration_of(merchant)
+    if not has_reauthenticated(request):
+        return redirect_to_reauthentication(request)
+    integration = get_integration(merchant)
     if not integration.api_key:
         return redirect("quotes:integration", merchant.reference)
-    record_request(request, "cpq_integration.key_displayed", merchant_id=merchant.pk)
+    record_request_audit(request, "cpq_integration.key_displayed", merchant_id=merchant.pk)
     initial = {"is_enabled": integration.is_enabled, "hosts": "\n".join(integration.hosts)}
-    context = integration_context(merchant, IntegrationForm(initial=initial))
-    return render(request, "quotes/integration.html", context | {"api_key": integration.api_key.reveal()})
+    context = build_integration_context(merchant, IntegrationForm(initial=initial))
+    return render(request, "quotes/integration.html", context | {"api_key": integration.api_key.decrypt()})
 
 
-def integration_context(merchant: Merchant, form: IntegrationForm) -> dict[str, Any]:
+def build_integration_context(merchant: Merchant, form: IntegrationForm) -> dict[str, Any]:
     """What the tab shows."""
     return {
         "merchant": merchant,
-        "integration": integration_of(merchant),
+        "integration": get_integration(merchant),
         "form": form,
         "prerequisites": list_prerequisites(merchant),
         "api_url": f"{settings.PUBLIC_URL}{reverse('quotes:cpq_v1:api-root').rstrip('/')}",
@@ -117,7 +117,7 @@ def list_quotes(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     if wanted:
         by_name = rows.filter(name__icontains=wanted) | rows.filter(payment__company__name__icontains=wanted)
         rows = rows.filter(number=int(wanted)) if wanted.isdecimal() and len(wanted) < 16 else by_name
-    page = Paginator(rows, PAGE).get_page(request.GET.get("page"))
+    page = Paginator(rows, PAGE_SIZE).get_page(request.GET.get("page"))
     return render(request, "quotes/list.html", {"merchant": merchant, "page": page, "q": wanted})
 
 
@@ -136,7 +136,7 @@ def quote_timeline(request: MerchantRequest, merchant: Merchant, reference: str)
     """The panel of a payment's quote: how far it is on its way to the books."""
     rows = Quote.objects.select_related("payment", "merchant")
     quote = rows.filter(merchant=merchant, payment__reference=reference).first()
-    steps = timeline_of(quote, now=timezone.now()) if quote else []
+    steps = get_timeline(quote, now=timezone.now()) if quote else []
     is_moving = any(step.state == "moving" for step in steps)
     context = {"merchant": merchant, "reference": reference, "steps": steps, "is_moving": is_moving}
     return render(request, "quotes/timeline.html", context)
@@ -146,7 +146,7 @@ def quote_timeline(request: MerchantRequest, merchant: Merchant, reference: str)
 @merchant_page()
 def setup_panel(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """The dashboard's checklist: what is left to do before quotes can be paid and booked."""
-    integration = integration_of(merchant)
+    integration = get_integration(merchant)
     chosen = AccountingSettings.objects.filter(merchant=merchant).first()
     has_gateway = GatewayAccount.objects.filter(merchant=merchant).exists()
     is_connected = Connection.objects.filter(merchant=merchant, state="connected").exists()
@@ -171,8 +171,8 @@ def api_docs(request: HttpRequest) -> HttpResponse:
     schema = api.get_openapi_schema(path_prefix=root)
     context = {
         "schema": schema,
-        "operations": read_operations(schema),
-        "problem": problem_fields(schema),
+        "operations": parse_operations(schema),
+        "problem": list_problem_fields(schema),
         "api_url": f"{settings.PUBLIC_URL}{root.rstrip('/')}",
     }
     return render(request, "quotes/api_docs.html", context)

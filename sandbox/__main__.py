@@ -9,7 +9,7 @@ from pathlib import Path
 import uvicorn
 
 from sandbox.app import build_app
-from sandbox.world import World
+from sandbox.core.world import World
 
 
 def main() -> None:

@@ -14,20 +14,24 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import Receive, Scope, Send
 
-from sandbox.control import control_routes
+from sandbox.core.control import control_routes
+from sandbox.core.pages import STATIC, render_page
+from sandbox.core.recorder import Recorder
+from sandbox.core.service import Service
+from sandbox.core.world import World
 from sandbox.intuit import service as intuit
 from sandbox.mailbox import service as mailbox
 from sandbox.oidc import service as oidc
 from sandbox.orderporter import service as orderporter
-from sandbox.pages import STATIC, page
-from sandbox.recorder import Recorder
-from sandbox.service import Service
 from sandbox.stripe import service as stripe
-from sandbox.world import World
 from sandbox.xero import service as xero
 
 TICK = 0.2
-SKIPS = {"hour": ("One hour later", 3_600), "day": ("One day later", 86_400), "week": ("Five days later", 5 * 86_400)}
+CLOCK_STEPS = {
+    "hour": ("One hour later", 3_600),
+    "day": ("One day later", 86_400),
+    "week": ("Five days later", 5 * 86_400),
+}
 SERVICES: list[Service] = [mailbox, orderporter, xero, intuit, stripe, oidc]
 
 
@@ -46,12 +50,14 @@ def build_app(world: World, services: Sequence[Service] | None = None) -> Starle
     async def home(request: Request) -> Response:
         links = [(service.name, service.links(world)) for service in used]
         moved = round(world.offset.total_seconds() / 3_600)
-        return page("home.html", groups=[group for group in links if group[1]], world=world, skips=SKIPS, moved=moved)
+        return render_page(
+            "home.html", groups=[group for group in links if group[1]], world=world, skips=CLOCK_STEPS, moved=moved
+        )
 
     async def skip(request: Request) -> Response:
-        chosen = SKIPS.get(str((await request.form()).get("by")))
+        chosen = CLOCK_STEPS.get(str((await request.form()).get("by")))
         if chosen is None:
-            return JSONResponse({"error": f"by is one of {', '.join(SKIPS)}"}, status_code=400)
+            return JSONResponse({"error": f"by is one of {', '.join(CLOCK_STEPS)}"}, status_code=400)
         world.advance(chosen[1])
         return RedirectResponse("/", 303)
 
@@ -61,7 +67,7 @@ def build_app(world: World, services: Sequence[Service] | None = None) -> Starle
             for service in used:
                 if service.lifespan:
                     await stack.enter_async_context(service.lifespan(world))
-            world.spawn(ticking(world))
+            world.run_in_background(run_timers(world))
             yield
             world.stop()
 
@@ -76,19 +82,19 @@ def build_app(world: World, services: Sequence[Service] | None = None) -> Starle
         routes=routes,
         lifespan=lifespan,
         middleware=[Middleware(Recorder, world=world, services=used)],
-        exception_handlers={Exception: broken},
+        exception_handlers={Exception: render_error},
     )
     app.state.world = world
     return app
 
 
-async def ticking(world: World) -> None:
+async def run_timers(world: World) -> None:
     """Let the timers look at the clock, for as long as the process lives."""
     while True:
         await asyncio.sleep(TICK)
         world.tick()
 
 
-async def broken(request: Request, error: Exception) -> Response:
+async def render_error(request: Request, error: Exception) -> Response:
     """What a client sees of a mistake in the sandbox itself."""
     return JSONResponse({"error": {"type": "sandbox_error", "message": repr(error)}}, status_code=500)

@@ -11,10 +11,10 @@ from django.test import Client
 from pytest_django import Settings
 
 from accounting.ledgers import LEDGERS
-from connections import governor
-from sandbox.environment import vendor_addresses
-from sandbox.launch import Running
-from tests.people import Checkout, House, build_house, drain_outbox
+from connections.rate_limiter import limiter
+from sandbox.harness.environment import vendor_addresses
+from sandbox.harness.sandbox_process import SandboxProcess
+from tests.tenants import Checkout, Tenant, create_tenant, deliver_outbox
 
 
 @pytest.fixture(scope="session")
@@ -25,33 +25,33 @@ def django_db_modify_db_settings(django_db_modify_db_settings: None) -> None:
 
 
 @pytest.fixture(scope="session")
-def sandbox_process() -> Iterator[Running]:
-    with Running.start() as running:
+def sandbox_process() -> Iterator[SandboxProcess]:
+    with SandboxProcess.start() as running:
         yield running
 
 
 @pytest.fixture(autouse=True)
-def _in_a_hurry(settings: Settings) -> None:
+def _fast_settings(settings: Settings) -> None:
     """Nobody here tests how slow a hash is, and a new client need not read every static file again."""
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     settings.WHITENOISE_AUTOREFRESH = True
 
 
 @pytest.fixture(autouse=True)
-def _own_counts() -> None:
+def _separate_cache_keys() -> None:
     """Failed sign-ins and calls are counted in Valkey, which all tests share: each has keys of its own."""
-    caches["default"].key_prefix = governor.keyspace = uuid.uuid4().hex
+    caches["default"].key_prefix = limiter.keyspace = uuid.uuid4().hex
 
 
 @pytest.fixture
-def sandbox(sandbox_process: Running) -> Running:
+def sandbox(sandbox_process: SandboxProcess) -> SandboxProcess:
     """The practice world, emptied."""
     sandbox_process.reset(config=True)
     return sandbox_process
 
 
 @pytest.fixture
-def world(sandbox: Running, settings: Settings) -> Running:
+def world(sandbox: SandboxProcess, settings: Settings) -> SandboxProcess:
     """The practice world, with the settings pointed at it."""
     for name, value in vendor_addresses(sandbox.url).items():
         setattr(settings, name, value)
@@ -64,34 +64,34 @@ def world(sandbox: Running, settings: Settings) -> Running:
 
 
 @pytest.fixture
-def house(db: None, world: Running) -> House:
+def tenant(db: None, world: SandboxProcess) -> Tenant:
     """A merchant who is set up in full, with its admin signed in at `house.admin`."""
-    return build_house(world)
+    return create_tenant(world)
 
 
 @pytest.fixture(params=sorted(LEDGERS))
-def any_house(request: pytest.FixtureRequest, db: None, world: Running) -> House:
+def any_tenant(request: pytest.FixtureRequest, db: None, world: SandboxProcess) -> Tenant:
     """The same, over every accounting package."""
-    return build_house(world, provider=request.param)
+    return create_tenant(world, provider=request.param)
 
 
 @pytest.fixture
-def stranger(db: None, world: Running) -> House:
+def stranger(db: None, world: SandboxProcess) -> Tenant:
     """Another merchant, set up in full, who must never see anything of the first one."""
-    return build_house(world, name="Other IT", email="admin@other-it.example", organisation="nz")
+    return create_tenant(world, name="Other IT", email="admin@other-it.example", organisation="nz")
 
 
 @pytest.fixture
-def checkout(house: House) -> Checkout:
+def checkout(tenant: Tenant) -> Checkout:
     """An open checkout of 625.00 of 1,250.00 AUD, which may be paid in full."""
-    return house.open_checkout()
+    return tenant.open_checkout()
 
 
 @pytest.fixture
-def drain() -> Callable[..., int]:
+def deliver() -> Callable[..., int]:
     """`drain()` delivers what is due now, and what becomes due by that; `drain(at=…)` as of later."""
 
-    return drain_outbox
+    return deliver_outbox
 
 
 @pytest.fixture

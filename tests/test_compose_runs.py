@@ -13,7 +13,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from sandbox.launch import free_port
+from sandbox.harness.sandbox_process import find_free_port
 from tests.test_compose import ROOT, SERVICES, command_of
 
 BIN = Path(sys.executable).parent
@@ -90,7 +90,7 @@ def test_migrate_and_collectstatic_leave_nothing_to_do(migrated: Environment) ->
 
 
 def test_web_answers_its_health_check(migrated: Environment) -> None:
-    port = free_port()
+    port = find_free_port()
     command = [f"127.0.0.1:{port}" if part == "0.0.0.0:8000" else part for part in command_of("web")]
     *_, check = SERVICES["web"]["healthcheck"]["test"]
 

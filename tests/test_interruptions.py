@@ -8,106 +8,106 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from accounting.ledgers.words import Ledger
-from accounting.ledgers.xero import XeroLedger
-from connections import governor
+from accounting.ledgers.protocol import Ledger
+from accounting.ledgers.xero.ledger import XeroLedger
+from connections.rate_limiter import limiter
 from payments.gateways import Gateway
-from payments.gateways.stripe import StripeGateway
-from sandbox.launch import Running
-from tests.flows import JOURNEYS, JOURNEYS_OF_BOOKS, UNSTOPPED
-from tests.interruptions import SPARSE, STRIDE, Stopper, stops
-from tests.journeys import Journey
-from tests.people import House, build_house, drain_outbox
-from tests.sandbox.receiver import Receiver
+from payments.gateways.stripe.gateway import StripeGateway
+from sandbox.harness.sandbox_process import SandboxProcess
+from tests.sandbox.webhook_receiver import WebhookReceiver
+from tests.scenarios.base import Scenario
+from tests.scenarios.interruptions import SPARSE, STRIDE, ProcessStopper, list_interruption_points
+from tests.scenarios.registry import LEDGER_SCENARIOS, SCENARIOS, UNINTERRUPTED
+from tests.tenants import Tenant, create_tenant, deliver_outbox
 from wisepay.outbox import HANDLERS
 
 pytestmark = pytest.mark.django_db(transaction=True)
-CASES = [(kind, part) for kind in JOURNEYS for part in range(kind.parts)]
+CASES = [(kind, part) for kind in SCENARIOS for part in range(kind.parts)]
 
 
 @pytest.fixture
-def cpq() -> Iterator[Receiver]:
+def cpq() -> Iterator[WebhookReceiver]:
     """CPQ's callback address."""
-    with Receiver() as receiver:
+    with WebhookReceiver() as receiver:
         yield receiver
 
 
 @pytest.fixture
-def busy_house(db: None, world: Running, settings: Any) -> House:
+def busy_tenant(db: None, world: SandboxProcess, settings: Any) -> Tenant:
     """A merchant whose practice world has no limits on calls, since hundreds of journeys go through it."""
-    return unlimited_house(world, settings)
+    return create_unlimited_tenant(world, settings)
 
 
-def unlimited_house(world: Running, settings: Any, provider: str = "xero") -> House:
+def create_unlimited_tenant(world: SandboxProcess, settings: Any, provider: str = "xero") -> Tenant:
     """The same, with either accounting package."""
     none = {"minute": 10**6, "day": 10**7, "appminute": 10**6, "concurrent": 50, "second": 10**6, "batch": 10**6}
     world.config(xero_limits=none, intuit_limits=none, stripe_rate_limit=10**6)
     settings.GUEST_ATTEMPTS_PER_IP_HOUR = 10**6
-    house = build_house(world, provider=provider)
-    drain_outbox(at=timezone.now())
-    return house
+    tenant = create_tenant(world, provider=provider)
+    deliver_outbox(at=timezone.now())
+    return tenant
 
 
 def journeys(
-    kind: type[Journey], house: House, cpq: Receiver, patch: pytest.MonkeyPatch, *, part: int, stride: int
-) -> Iterator[tuple[int | None, Journey]]:
+    kind: type[Scenario], tenant: Tenant, cpq: WebhookReceiver, patch: pytest.MonkeyPatch, *, part: int, stride: int
+) -> Iterator[tuple[int | None, Scenario]]:
     """Two undisturbed journeys, then one for every point that the second passed and that no other kind shares.
 
     The first of all makes what is made once, such as the first version of the terms.
     """
-    for name, size in kind.pages.items():
+    for name, size in kind.page_sizes.items():
         module, constant = name.rsplit(".", 1)
         patch.setattr(import_module(module), constant, size)
     for _ in range(2):
-        clean = Stopper()
+        clean = ProcessStopper()
         with patch.context() as scope:
             clean.install(scope)
-            undisturbed = kind(house, cpq, clean)
+            undisturbed = kind(tenant, cpq, clean)
             yield None, undisturbed
-    begin = undisturbed.begun.get(kind.stops_from, 0)
-    end = undisturbed.begun.get(kind.stops_until, undisturbed.length)
-    for stop_at in stops(clean.points, begin, end, stride=stride, part=part, parts=kind.parts):
-        stopper = Stopper(stop_at)
+    begin = undisturbed.started_steps.get(kind.interrupt_from, 0)
+    end = undisturbed.started_steps.get(kind.interrupt_until, undisturbed.length)
+    for stop_at in list_interruption_points(clean.points, begin, end, stride=stride, part=part, parts=kind.parts):
+        stopper = ProcessStopper(stop_at)
         with patch.context() as scope:
             stopper.install(scope)
-            yield stop_at, kind(house, cpq, stopper)
+            yield stop_at, kind(tenant, cpq, stopper)
 
 
 @pytest.mark.parametrize(("kind", "part"), CASES, ids=lambda value: getattr(value, "__name__", None))
 def test_interruptions(
-    busy_house: House, cpq: Receiver, monkeypatch: pytest.MonkeyPatch, kind: type[Journey], part: int
+    busy_tenant: Tenant, cpq: WebhookReceiver, monkeypatch: pytest.MonkeyPatch, kind: type[Scenario], part: int
 ) -> None:
-    assert stop_everywhere(busy_house, cpq, monkeypatch, kind, part, stride=STRIDE) > 0
+    assert stop_everywhere(busy_tenant, cpq, monkeypatch, kind, part, stride=STRIDE) > 0
 
 
-@pytest.mark.parametrize("kind", JOURNEYS_OF_BOOKS, ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("kind", LEDGER_SCENARIOS, ids=lambda kind: kind.__name__)
 def test_interruptions_with_quickbooks(
-    world: Running,
+    world: SandboxProcess,
     settings: Any,
-    cpq: Receiver,
+    cpq: WebhookReceiver,
     monkeypatch: pytest.MonkeyPatch,
-    kind: type[Journey],
+    kind: type[Scenario],
 ) -> None:
     """A debit is booked when it settles there, and deleted when it comes back. Few of the stops are enough: the
     payment's are those of Xero's journeys, and the books' own ways are stopped everywhere in tests/accounting.
     """
-    house = unlimited_house(world, settings, "quickbooks")
-    assert stop_everywhere(house, cpq, monkeypatch, kind, 0, stride=1 if STRIDE == 1 else SPARSE) > 0
+    tenant = create_unlimited_tenant(world, settings, "quickbooks")
+    assert stop_everywhere(tenant, cpq, monkeypatch, kind, 0, stride=1 if STRIDE == 1 else SPARSE) > 0
 
 
 def stop_everywhere(
-    house: House,
-    cpq: Receiver,
+    tenant: Tenant,
+    cpq: WebhookReceiver,
     monkeypatch: pytest.MonkeyPatch,
-    kind: type[Journey],
+    kind: type[Scenario],
     part: int,
     *,
     stride: int,
 ) -> int:
     """Every stop of this part ends as if nothing had happened; answers how many there were."""
     count = missed = 0
-    for stop_at, journey in journeys(kind, house, cpq, monkeypatch, part=part, stride=stride):
-        governor.keyspace = uuid.uuid4().hex  # where answers do not say what is left, our own count would stop hundreds
+    for stop_at, journey in journeys(kind, tenant, cpq, monkeypatch, part=part, stride=stride):
+        limiter.keyspace = uuid.uuid4().hex  # where answers do not say what is left, our own count would stop hundreds
         was_stopped = journey.run()
         journey.stopper.stop_at = None
         journey.recover()
@@ -125,20 +125,22 @@ def stop_everywhere(
 
 @pytest.mark.thorough
 def test_every_handler_and_every_foreign_call_is_passed_by_a_journey(
-    busy_house: House, cpq: Receiver, monkeypatch: pytest.MonkeyPatch
+    busy_tenant: Tenant, cpq: WebhookReceiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     passed: set[str] = set()
-    for kind in sorted(JOURNEYS, key=lambda kind: not kind.pages):  # first those that want empty books
-        stopper = Stopper()
+    for kind in sorted(SCENARIOS, key=lambda kind: not kind.page_sizes):  # first those that want empty books
+        stopper = ProcessStopper()
         with monkeypatch.context() as scope:
             stopper.install(scope)
             for owner, name, label in crossings():
                 note_passing(scope, owner, name, label, stopper, passed)
-            journey = kind(busy_house, cpq, stopper)
+            journey = kind(busy_tenant, cpq, stopper)
             assert not journey.run()
     missed = {label for _, _, label in crossings()} - passed
-    assert missed - UNSTOPPED.keys() == set(), "let a journey pass there, or say in tests/flows.py why none needs to"
-    assert UNSTOPPED.keys() - missed == set(), "a journey passes there by now"
+    assert missed - UNINTERRUPTED.keys() == set(), (
+        "let a journey pass there, or say in tests/flows.py why none needs to"
+    )
+    assert UNINTERRUPTED.keys() - missed == set(), "a journey passes there by now"
 
 
 def crossings() -> Iterator[tuple[Any, str, str]]:
@@ -152,7 +154,7 @@ def crossings() -> Iterator[tuple[Any, str, str]]:
 
 
 def note_passing(
-    patch: pytest.MonkeyPatch, owner: Any, name: str, label: str, stopper: Stopper, passed: set[str]
+    patch: pytest.MonkeyPatch, owner: Any, name: str, label: str, stopper: ProcessStopper, passed: set[str]
 ) -> None:
     """Write down that a process which can be stopped came by."""
     real = owner[name] if isinstance(owner, dict) else getattr(owner, name)

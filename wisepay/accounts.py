@@ -21,22 +21,22 @@ from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils.http import urlencode
 
-from wisepay.limits import forget_codes, is_one_code_too_many
-from wisepay.mail import linked
+from wisepay.login_code_limits import is_mailed_code_limit_exceeded, reset_code_limits
+from wisepay.mail import render_text_as_html
 from wisepay.models import User
 from wisepay.secrets import Secret
-from wisepay.social.proof import proved_twice
+from wisepay.social.claims import has_multi_factor_claim
 from wisepay.two_factor import has_second_factor, needs_second_factor
 
 logger = structlog.get_logger(__name__)
 LOGIN_CODE = "account/email/login_code"
-OFFERED = "app_offered"
-OFFER_AGAIN = 30 * 24 * 3600  # seconds
-PURPOSE = "mfa_authenticator.data"
+OFFER_COOKIE = "app_offered"
+OFFER_COOKIE_AGE = 30 * 24 * 3600  # seconds
+MFA_PURPOSE = "mfa_authenticator.data"
 PARAGRAPH = re.compile(r"\n{2,}")
 
 
-def ensure_address(user: User, *, verified: bool = False) -> None:
+def sync_email_address(user: User, *, verified: bool = False) -> None:
     """Let allauth know the address that `user` signs in with; `verified` when they came by a link mailed to it."""
     email = user.email.lower()
     row = EmailAddress.objects.filter(user=user, email=email).first()
@@ -62,12 +62,12 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
     def pre_login(self, request: HttpRequest, user: User, **kwargs: Any) -> HttpResponse | None:
         answer: HttpResponse | None = super().pre_login(request, user, **kwargs)
         if answer is None:
-            ensure_address(user)
+            sync_email_address(user)
         return answer
 
     def is_login_by_code_required(self, login: Login) -> bool:
         """Whether a mailed code is asked for: never beside an app or a key, nor after a provider's own proof."""
-        if login.user is None or has_second_factor(login.user) or proved_twice(login):
+        if login.user is None or has_second_factor(login.user) or has_multi_factor_claim(login):
             return False
         return needs_second_factor(login.user)
 
@@ -76,11 +76,11 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         answer: HttpResponse = super().post_login(request, user, **kwargs)
         if self._last_method(user) != "code":
             return answer
-        forget_codes(user)
-        if OFFERED in request.COOKIES:
+        reset_code_limits(user)
+        if OFFER_COOKIE in request.COOKIES:
             return answer
         offer = redirect(f"{reverse('two_factor_offer')}?{urlencode({'next': answer['Location']})}")
-        offer.set_cookie(OFFERED, "1", OFFER_AGAIN, secure=settings.SECURE, httponly=True, samesite="Lax")
+        offer.set_cookie(OFFER_COOKIE, "1", OFFER_COOKIE_AGE, secure=settings.SECURE, httponly=True, samesite="Lax")
         return offer
 
     def _last_method(self, user: User) -> str:
@@ -105,14 +105,14 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         """The mail in words, and the same words in the frame of all our mails."""
         message: EmailMultiAlternatives = super().render_mail(template_prefix, email, context, headers)
         *paragraphs, _signature = PARAGRAPH.split(str(message.body))
-        words = {"paragraphs": [linked(one) for one in paragraphs], "code": context.get("code")}
+        words = {"paragraphs": [render_text_as_html(one) for one in paragraphs], "code": context.get("code")}
         message.attach_alternative(render_to_string("emails/account.html", words), "text/html")
         return message
 
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
         """Send one mail now. Answers the request with 429 after too many codes, with 503 without a mail server."""
-        if template_prefix == LOGIN_CODE and is_one_code_too_many(email):
-            raise ImmediateHttpResponse(too_many(self.request))
+        if template_prefix == LOGIN_CODE and is_mailed_code_limit_exceeded(email):
+            raise ImmediateHttpResponse(too_many_requests(self.request))
         try:
             super().send_mail(template_prefix, email, {**context, "public_url": settings.PUBLIC_URL})
         except smtplib.SMTPRecipientsRefused:
@@ -134,10 +134,10 @@ class MfaAdapter(DefaultMFAAdapter):  # type: ignore[misc]
     """Keeps the secrets of apps and recovery codes encrypted, and calls keys after people's words."""
 
     def encrypt(self, text: str) -> str:
-        return Secret.of(text, purpose=PURPOSE).stored
+        return Secret.encrypt(text, purpose=MFA_PURPOSE).stored
 
     def decrypt(self, encrypted_text: str) -> str:
-        return Secret(encrypted_text, PURPOSE).reveal()
+        return Secret(encrypted_text, MFA_PURPOSE).decrypt()
 
     def get_public_key_credential_rp_entity(self) -> dict[str, str]:
         return {**super().get_public_key_credential_rp_entity(), "name": "Wise-Pay"}
@@ -147,6 +147,6 @@ class MfaAdapter(DefaultMFAAdapter):  # type: ignore[misc]
         return f"Passkey {Authenticator.objects.filter(user=user, type=type).count() + 1}"
 
 
-def too_many(request: HttpRequest) -> HttpResponse:
+def too_many_requests(request: HttpRequest) -> HttpResponse:
     """The page after too many attempts."""
     return render(request, "error.html", {"title": "Too many attempts. Wait a while, then try again"}, status=429)

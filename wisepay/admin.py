@@ -22,7 +22,7 @@ admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-a
 admin.site.site_header = admin.site.site_title = "Wise-Pay operators"
 
 
-class ReadOnly(Anything):
+class ReadOnlyAdmin(Anything):
     """Rows that are looked at, never edited."""
 
     def has_add_permission(self, request: HttpRequest) -> bool:
@@ -54,7 +54,7 @@ class OutboxAdmin(Outbox):
     @admin.action(description="Deliver again now")
     def retry(self, request: HttpRequest, queryset: QuerySet[OutboxMessage]) -> None:
         for message in queryset.exclude(state="done"):
-            outbox.revive(message, now=timezone.now())
+            outbox.retry_message(message, now=timezone.now())
 
 
 @admin.register(User)
@@ -67,15 +67,15 @@ class UserAdmin(People):
 
 
 @admin.register(AuditEntry)
-class AuditAdmin(ReadOnly):
+class AuditAdmin(ReadOnlyAdmin):
     """The audit log of all merchants."""
 
-    list_display = ["at", "act", "user", "merchant_id", "subject", "detail", "ip"]
-    list_filter = ["act"]
+    list_display = ["at", "action", "user", "merchant_id", "subject", "detail", "ip"]
+    list_filter = ["action"]
 
 
 @admin.register(StateChange)
-class StateChangeAdmin(ReadOnly):
+class StateChangeAdmin(ReadOnlyAdmin):
     """Every step of every stateful row."""
 
     list_display = ["at", "subject", "subject_id", "from_state", "to_state", "reason", "by"]

@@ -5,10 +5,10 @@ from django.utils.module_loading import autodiscover_modules
 
 
 class WisepayConfig(AppConfig):
-    """Finds every floor's outbox handlers, doctor's questions and voters once Django is ready."""
+    """Finds every floor's outbox handlers, health checks and policies once Django is ready."""
 
     name = "wisepay"
     verbose_name = "Wise-Pay ground"
 
     def ready(self) -> None:
-        autodiscover_modules("handlers", "checkup", "voters")
+        autodiscover_modules("handlers", "health_checks", "policies")

@@ -3,12 +3,12 @@
 from django.http import HttpRequest
 from django.utils import timezone
 
-from wisepay.http import client_ip
+from wisepay.http import get_client_ip
 from wisepay.models import AuditEntry, User
 
 
-def record(
-    act: str,
+def record_audit_entry(
+    action: str,
     *,
     merchant_id: int | None,
     user: User | None,
@@ -18,7 +18,7 @@ def record(
 ) -> None:
     """Write one entry; goes with the open transaction if there is one."""
     AuditEntry.objects.create(
-        act=act,
+        action=action,
         merchant_id=merchant_id,
         user=user,
         ip=ip,
@@ -28,7 +28,11 @@ def record(
     )
 
 
-def record_request(request: HttpRequest, act: str, *, merchant_id: int, subject: str = "", detail: str = "") -> None:
+def record_request_audit(
+    request: HttpRequest, action: str, *, merchant_id: int, subject: str = "", detail: str = ""
+) -> None:
     """The same for the signed-in person behind `request`."""
     user = request.user if isinstance(request.user, User) else None
-    record(act, merchant_id=merchant_id, user=user, ip=client_ip(request), subject=subject, detail=detail)
+    record_audit_entry(
+        action, merchant_id=merchant_id, user=user, ip=get_client_ip(request), subject=subject, detail=detail
+    )

@@ -13,13 +13,13 @@ from django.utils.cache import add_never_cache_headers
 from wisepay.models import User
 
 
-class SignedIn(HttpRequest):
+class SignedInRequest(HttpRequest):
     """A request of somebody who signed in (what `login_required` lets through)."""
 
     user: User
 
 
-def client_ip(request: HttpRequest) -> str:
+def get_client_ip(request: HttpRequest) -> str:
     """The caller's address; forwarded addresses are believed only from TRUSTED_PROXY_COUNT proxies."""
     hops = [h.strip() for h in request.headers.get("X-Forwarded-For", "").split(",") if h.strip()]
     count = settings.TRUSTED_PROXY_COUNT
@@ -49,7 +49,7 @@ RETURNING count, started_at
 """
 
 
-def seconds_over_limit(key: str, *, limit: int, per: timedelta, now: datetime) -> int:
+def record_rate_limited_use(key: str, *, limit: int, per: timedelta, now: datetime) -> int:
     """Count one use of `key`; 0 while within `limit` uses a window, else the seconds until the next window."""
     with connection.cursor() as cursor:
         cursor.execute(COUNT_SQL, {"key": key, "now": now, "begin": now - per})

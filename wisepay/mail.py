@@ -34,7 +34,7 @@ def send_mail(
     message = EmailMultiAlternatives(
         subject=" ".join(subject.split()),
         body=render_to_string(f"{template}.txt", context),
-        from_email=f"{quoted(sender_name)} <{address}>" if sender_name else settings.DEFAULT_FROM_EMAIL,
+        from_email=f"{quote_display_name(sender_name)} <{address}>" if sender_name else settings.DEFAULT_FROM_EMAIL,
         to=[to],
         reply_to=[reply_to] if reply_to else [],
         headers={
@@ -51,7 +51,7 @@ def send_mail(
         raise Unavailable(f"the mail server does not take mail now ({type(error).__name__})") from error
 
 
-def linked(text: str) -> SafeString:
+def render_text_as_html(text: str) -> SafeString:
     """Plain text as HTML, with links to our own pages and nowhere else: what strangers say may stand in it."""
     pieces = re.split(rf"({re.escape(settings.PUBLIC_URL)}/\S*)", text)
     return format_html_join(
@@ -64,6 +64,6 @@ def linked(text: str) -> SafeString:
     )
 
 
-def quoted(name: str) -> str:
+def quote_display_name(name: str) -> str:
     """A display name that is safe in a From header."""
     return '"' + " ".join(name.replace("\\", "").replace('"', "").split()) + '"'

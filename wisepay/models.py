@@ -96,7 +96,7 @@ class AuditEntry(models.Model):
 
     merchant_id = models.BigIntegerField(null=True)
     user = models.ForeignKey(User, on_delete=models.SET_NULL, null=True, related_name="+")
-    act = models.CharField(max_length=80)
+    action = models.CharField(max_length=80)
     subject = models.CharField(max_length=120, blank=True)
     detail = models.CharField(max_length=300, blank=True)
     ip = models.GenericIPAddressField(null=True)
@@ -106,7 +106,7 @@ class AuditEntry(models.Model):
         indexes = [models.Index(fields=["merchant_id", "-at"], name="audit_merchant")]
 
     def __str__(self) -> str:
-        return self.act
+        return self.action
 
 
 class RateWindow(models.Model):

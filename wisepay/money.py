@@ -12,19 +12,19 @@ from babel.numbers import format_currency
 CODE_BEFORE_DIGIT = re.compile(r"(?<=[A-Z])(?=\d)")
 
 
-class BadAmount(ValueError):
+class InvalidAmount(ValueError):
     """The text is not an amount in this currency; the message says why, in words for a person."""
 
 
 @cache
-def currencies() -> frozenset[str]:
+def list_currencies() -> frozenset[str]:
     """Codes of the currencies that are legal tender somewhere today (Unicode CLDR)."""
     rows = get_global("territory_currencies").values()
     return frozenset(code for row in rows for code, _start, end, tender in row if tender and end is None)
 
 
 @cache
-def digits_of(currency: str) -> int:
+def get_currency_digits(currency: str) -> int:
     """How many decimals `currency` has: 2 for AUD, 0 for JPY, 3 for KWD."""
     fractions = get_global("currency_fractions")
     return int(fractions.get(currency, fractions["DEFAULT"])[0])
@@ -44,26 +44,26 @@ class Money:
     @classmethod
     def parse(cls, text: str, currency: str) -> "Money":
         """Read a plain decimal string such as "625.00". Raises BadAmount."""
-        if currency not in currencies():
-            raise BadAmount("This is not a currency we know.")
+        if currency not in list_currencies():
+            raise InvalidAmount("This is not a currency we know.")
         if not isinstance(text, str) or not text.isascii() or not text.replace(".", "", 1).isdigit():
-            raise BadAmount('Write the amount as digits with a point, for example "625.00".')
+            raise InvalidAmount('Write the amount as digits with a point, for example "625.00".')
         try:
             value = Decimal(text)
         except InvalidOperation:
-            raise BadAmount('Write the amount as digits with a point, for example "625.00".') from None
-        digits = digits_of(currency)
+            raise InvalidAmount('Write the amount as digits with a point, for example "625.00".') from None
+        digits = get_currency_digits(currency)
         if len(text.partition(".")[2]) > digits:
-            raise BadAmount(f"{currency} has {digits or 'no'} decimals; this amount has more.")
+            raise InvalidAmount(f"{currency} has {digits or 'no'} decimals; this amount has more.")
         minor = int(value.scaleb(digits))
         if minor >= 10**12:
-            raise BadAmount("This amount is too large.")
+            raise InvalidAmount("This amount is too large.")
         return cls(minor, currency)
 
     @property
     def decimal(self) -> Decimal:
         """The amount in major units, with exactly the currency's decimals."""
-        digits = digits_of(self.currency)
+        digits = get_currency_digits(self.currency)
         return Decimal(self.amount).scaleb(-digits).quantize(Decimal(1).scaleb(-digits))
 
     @property

@@ -14,9 +14,9 @@ from django.db import InterfaceError, OperationalError, transaction
 from django.utils import timezone
 
 from wisepay.errors import Unavailable
-from wisepay.hints import hint, hint_on_commit
 from wisepay.logs import redact_text
 from wisepay.models import OutboxMessage
+from wisepay.wakeups import wake, wake_on_commit
 
 log = structlog.get_logger(__name__)
 
@@ -24,8 +24,8 @@ Handler = Callable[..., None]
 HANDLERS: dict[str, Handler] = {}
 LEASE = timedelta(seconds=150)  # longer than a worker may live on one task
 FIRST_PAUSE, LONGEST_PAUSE = 5.0, 3600.0
-SWEEP = timedelta(seconds=5)  # whatever is due sooner than the sweeper comes by is hinted at
-KEEP_DONE = timedelta(days=30)
+SWEEP_INTERVAL = timedelta(seconds=5)  # whatever is due sooner than the sweeper comes by is hinted at
+DONE_RETENTION = timedelta(days=30)
 
 
 class Retry(Exception):
@@ -47,15 +47,15 @@ def handler(name: str) -> Callable[[Handler], Handler]:
     return register
 
 
-def put(key: str, name: str, *, run_after: datetime | None = None, **kwargs: int | str) -> None:
+def enqueue(key: str, name: str, *, run_after: datetime | None = None, **kwargs: int | str) -> None:
     """Promise that handler `name` runs with `kwargs` (ids only). The same key again changes nothing."""
     message = OutboxMessage(key=key, handler=name, kwargs=kwargs, run_after=run_after or timezone.now())
     OutboxMessage.objects.bulk_create([message], ignore_conflicts=True)
     if run_after is None or run_after <= timezone.now():
-        hint_on_commit(key)
+        wake_on_commit(key)
 
 
-def arm(key: str, name: str, *, now: datetime, **kwargs: int | str) -> None:
+def schedule(key: str, name: str, *, now: datetime, **kwargs: int | str) -> None:
     """Make the standing message `key` due now, whether it is new, waiting, running or done.
 
     One that is running is run once more, perhaps at the same time, so nothing that came meanwhile is missed;
@@ -63,10 +63,10 @@ def arm(key: str, name: str, *, now: datetime, **kwargs: int | str) -> None:
     """
     fresh = {"handler": name, "kwargs": kwargs, "state": "pending", "run_after": now, "claim": None}
     OutboxMessage.objects.update_or_create(key=key, defaults={**fresh, "finished_at": None, "attempts": 0})
-    hint_on_commit(key)
+    wake_on_commit(key)
 
 
-def deliver(key: str, *, now: datetime) -> bool:
+def deliver_message(key: str, *, now: datetime) -> bool:
     """Run the handler of `key` if it is due and nobody else is at it. True when it was run."""
     claim = uuid.uuid4()
     due = OutboxMessage.objects.filter(key=key, state="pending", run_after__lte=now)
@@ -80,8 +80,8 @@ def deliver(key: str, *, now: datetime) -> bool:
             claim=None, attempts=message.attempts + 1, **outcome
         )
         again = outcome.get("run_after")
-        if isinstance(again, datetime) and again - now < SWEEP:
-            hint(key, after=(again - now).total_seconds())
+        if isinstance(again, datetime) and again - now < SWEEP_INTERVAL:
+            wake(key, after=(again - now).total_seconds())
     return True
 
 
@@ -90,11 +90,11 @@ def _run(message: OutboxMessage, *, now: datetime) -> dict[str, object]:
     try:
         HANDLERS[message.handler](now=now, **message.kwargs)
     except Retry as error:
-        return _again(message, str(error), after=error.after, now=now)
+        return _retry_later(message, str(error), after=error.after, now=now)
     except Unavailable as error:
-        return _again(message, str(error), after=error.retry_after, now=now)
+        return _retry_later(message, str(error), after=error.retry_after, now=now)
     except (OperationalError, InterfaceError) as error:
-        return _again(message, f"database: {error}", after=None, now=now)
+        return _retry_later(message, f"database: {error}", after=None, now=now)
     except Exception as error:
         log.exception("outbox.dead")
         text = redact_text(f"{type(error).__name__}: {error}")
@@ -102,27 +102,27 @@ def _run(message: OutboxMessage, *, now: datetime) -> dict[str, object]:
     return {"state": "done", "last_error": "", "finished_at": now}
 
 
-def _again(message: OutboxMessage, reason: str, *, after: float | None, now: datetime) -> dict[str, object]:
+def _retry_later(message: OutboxMessage, reason: str, *, after: float | None, now: datetime) -> dict[str, object]:
     pause = after if after is not None else min(FIRST_PAUSE * 2 ** min(message.attempts, 12), LONGEST_PAUSE)
     log.info("outbox.retry", reason=reason, after=round(pause, 1))
     return {"run_after": now + timedelta(seconds=pause), "last_error": redact_text(reason)[:2000]}
 
 
-def due_keys(*, now: datetime, limit: int = 500) -> list[str]:
+def list_due_keys(*, now: datetime, limit: int = 500) -> list[str]:
     """Keys of the messages that are due, oldest first."""
     due = OutboxMessage.objects.filter(state="pending", run_after__lte=now)
     return list(due.order_by("run_after", "id").values_list("key", flat=True)[:limit])
 
 
-def revive(message: OutboxMessage, *, now: datetime) -> None:
+def retry_message(message: OutboxMessage, *, now: datetime) -> None:
     """Make a waiting or dead message due at once."""
     with transaction.atomic():
         OutboxMessage.objects.filter(pk=message.pk).exclude(state="done").update(
             state="pending", run_after=now, claim=None, finished_at=None
         )
-        hint_on_commit(message.key)
+        wake_on_commit(message.key)
 
 
-def prune(*, now: datetime) -> int:
+def delete_done_messages(*, now: datetime) -> int:
     """Delete messages done longer ago than KEEP_DONE; answers how many."""
-    return OutboxMessage.objects.filter(state="done", finished_at__lt=now - KEEP_DONE).delete()[0]
+    return OutboxMessage.objects.filter(state="done", finished_at__lt=now - DONE_RETENTION).delete()[0]

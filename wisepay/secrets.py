@@ -16,7 +16,7 @@ from django.db.models.query_utils import DeferredAttribute
 NONCE_BYTES = 12
 
 
-class Undecipherable(Exception):
+class UndecipherableSecret(Exception):
     """The stored text was not made with a key we hold, or not for this purpose."""
 
 
@@ -48,7 +48,7 @@ class Secret:
     purpose: str
 
     @classmethod
-    def of(cls, plain: str, *, purpose: str) -> "Secret":
+    def encrypt(cls, plain: str, *, purpose: str) -> "Secret":
         """Encrypt `plain` with the current key, bound to `purpose`."""
         key_id = current_key_id()
         nonce = os.urandom(NONCE_BYTES)
@@ -60,17 +60,17 @@ class Secret:
         """The id of the key that this text was encrypted with."""
         return self.stored.partition(":")[0]
 
-    def reveal(self) -> str:
+    def decrypt(self) -> str:
         """The plain text. Raises Undecipherable."""
         key_id, _, encoded = self.stored.partition(":")
         key = _keyring(settings.SECRET_KEYS).get(key_id)
         if key is None:
-            raise Undecipherable(f"no key with id {key_id!r}")
+            raise UndecipherableSecret(f"no key with id {key_id!r}")
         raw = base64.b64decode(encoded)
         try:
             return key.decrypt(raw[:NONCE_BYTES], raw[NONCE_BYTES:], self.purpose.encode()).decode()
         except InvalidTag:
-            raise Undecipherable("this secret was not made for this purpose") from None
+            raise UndecipherableSecret("this secret was not made for this purpose") from None
 
     def __str__(self) -> str:
         return "[secret]"
@@ -88,7 +88,7 @@ class SecretAttribute(DeferredAttribute):
     def __set__(self, instance: models.Model, value: "Secret | str | None") -> None:
         if isinstance(value, str):
             field = cast("SecretField", self.field)
-            value = Secret.of(value, purpose=field.purpose) if value else Secret("", field.purpose)
+            value = Secret.encrypt(value, purpose=field.purpose) if value else Secret("", field.purpose)
         instance.__dict__[self.field.attname] = value
 
 
@@ -114,4 +114,4 @@ class SecretField(TextField):
     def get_prep_value(self, value: Any) -> Any:
         if isinstance(value, Secret):
             return value.stored
-        return Secret.of(str(value), purpose=self.purpose).stored if value else ""
+        return Secret.encrypt(str(value), purpose=self.purpose).stored if value else ""

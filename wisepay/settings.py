@@ -100,7 +100,10 @@ AUTH_PASSWORD_VALIDATORS = [
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "/"
 ACCOUNT_ADAPTER = "wisepay.accounts.AccountAdapter"
-ACCOUNT_FORMS = {"confirm_login_code": "wisepay.sign_in.CodeForm", "reset_password": "wisepay.sign_in.ResetForm"}
+ACCOUNT_FORMS = {
+    "confirm_login_code": "wisepay.sign_in.LoginCodeForm",
+    "reset_password": "wisepay.sign_in.PasswordResetForm",
+}
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
 ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
@@ -261,7 +264,11 @@ CELERY_TASK_TIME_LIMIT = 120
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE = {
     "sweep_outbox": {"task": "wisepay.tasks.sweep_outbox", "schedule": 5, "options": {"expires": 5}},
-    "prune_outbox": {"task": "wisepay.tasks.prune_outbox", "schedule": 3600, "options": {"expires": 60}},
+    "delete_done_messages": {
+        "task": "wisepay.tasks.delete_done_messages",
+        "schedule": 3600,
+        "options": {"expires": 60},
+    },
     "sweep_postings": {
         "task": "accounting.tasks.sweep_postings",
         "schedule": 60,
@@ -269,15 +276,15 @@ CELERY_BEAT_SCHEDULE = {
     },
     "run_autopay": {"task": "accounting.tasks.run_autopay", "schedule": 60, "options": {"expires": 60}},
     "plan_autopay": {"task": "accounting.tasks.plan_autopay", "schedule": 1800, "options": {"expires": 600}},
-    "read_movements": {"task": "payments.tasks.read_movements", "schedule": 300, "options": {"expires": 300}},
-    "read_ledger_payments": {
-        "task": "accounting.tasks.read_ledger_payments",
+    "sync_balances": {"task": "payments.tasks.sync_balances", "schedule": 300, "options": {"expires": 300}},
+    "schedule_ledger_payment_syncs": {
+        "task": "accounting.tasks.schedule_ledger_payment_syncs",
         "schedule": 3600,
         "options": {"expires": 600},
     },
-    "poll_books": {"task": "accounting.tasks.poll_books", "schedule": 20, "options": {"expires": 20}},
-    "forget_heard_changes": {
-        "task": "accounting.tasks.forget_heard_changes",
+    "poll_ledgers": {"task": "accounting.tasks.poll_ledgers", "schedule": 20, "options": {"expires": 20}},
+    "delete_old_pending_changes": {
+        "task": "accounting.tasks.delete_old_pending_changes",
         "schedule": 86_400,
         "options": {"expires": 3600},
     },
@@ -287,12 +294,16 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 15,
         "options": {"expires": 15},
     },
-    "forget_authorisations": {
-        "task": "connections.tasks.forget_authorisations",
+    "delete_old_records": {
+        "task": "connections.tasks.delete_old_records",
         "schedule": 600,
         "options": {"expires": 60},
     },
-    "forget_answers": {"task": "quotes.tasks.forget_answers", "schedule": 3600, "options": {"expires": 60}},
+    "delete_expired_answers": {
+        "task": "quotes.tasks.delete_expired_answers",
+        "schedule": 3600,
+        "options": {"expires": 60},
+    },
     "expire_quotes": {"task": "quotes.tasks.expire_quotes", "schedule": 60, "options": {"expires": 60}},
 }
 

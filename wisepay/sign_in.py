@@ -12,11 +12,11 @@ from django.urls import reverse
 from django.views.decorators.http import require_GET
 
 from wisepay.http import never_cached
-from wisepay.limits import is_one_guess_too_many
+from wisepay.login_code_limits import is_code_guess_limit_exceeded
 from wisepay.models import User
 
 
-class CodeForm(ConfirmLoginCodeForm):  # type: ignore[misc]
+class LoginCodeForm(ConfirmLoginCodeForm):  # type: ignore[misc]
     """Takes the mailed code; guesses are counted for the person, not only for the browser."""
 
     code = forms.CharField(
@@ -27,12 +27,12 @@ class CodeForm(ConfirmLoginCodeForm):  # type: ignore[misc]
 
     def clean_code(self) -> str:
         stage = LoginStageController.enter(context.request, LoginByCodeStage.key)
-        if stage and stage.login.user and is_one_guess_too_many(stage.login.user):
+        if stage and stage.login.user and is_code_guess_limit_exceeded(stage.login.user):
             raise get_adapter().validation_error("too_many_login_attempts")
         return str(super().clean_code())
 
 
-class ResetForm(ResetPasswordForm):  # type: ignore[misc]
+class PasswordResetForm(ResetPasswordForm):  # type: ignore[misc]
     """Mails a link only to the address that somebody signs in with, not to one that waits to be verified."""
 
     def clean_email(self) -> str:
@@ -45,9 +45,9 @@ class ResetForm(ResetPasswordForm):  # type: ignore[misc]
 @never_cached
 @login_required
 @require_GET
-def offer(request: HttpRequest) -> HttpResponse:
+def offer_second_factor(request: HttpRequest) -> HttpResponse:
     """After a mailed code: an app could give the next one. What the person came for is remembered meanwhile."""
     wanted = request.GET.get("next", "")
     wanted = wanted if wanted and get_adapter().is_safe_url(wanted) else reverse("merchants:home")
     request.session["after_setup"] = wanted
-    return render(request, "account/offer.html", {"wanted": wanted})
+    return render(request, "account/two_factor_offer.html", {"wanted": wanted})

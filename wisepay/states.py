@@ -42,7 +42,7 @@ class Stateful(models.Model):
         abstract = True
 
     @classmethod
-    def states(cls) -> list[str]:
+    def list_states(cls) -> list[str]:
         """Every state of this class, in the order of its table."""
         found = dict.fromkeys(cls.TRANSITIONS)
         for targets in cls.TRANSITIONS.values():
@@ -56,14 +56,14 @@ class Stateful(models.Model):
         Needs an open transaction; the caller's copy of the row is brought up to date.
         """
         locked = self.lock()
-        moved = locked.advance(state, now=now, by=by, reason=reason, **changes)
+        moved = locked.move_locked_to(state, now=now, by=by, reason=reason, **changes)
         for name in ("state", "state_at", *changes) if moved else ():
             setattr(self, name, getattr(locked, name))
         if not moved:
             self.refresh_from_db()
         return moved
 
-    def advance(self, state: str, *, now: datetime, by: str, reason: str = "", **changes: Any) -> bool:
+    def move_locked_to(self, state: str, *, now: datetime, by: str, reason: str = "", **changes: Any) -> bool:
         """The same for a row that the caller holds: one that `lock` answered in the open transaction."""
         if self.state == state:
             return False
@@ -87,23 +87,23 @@ class Stateful(models.Model):
         """The row as the database has it, locked until the open transaction ends."""
         if not transaction.get_connection().in_atomic_block:
             raise transaction.TransactionManagementError("a state moves only inside a transaction")
-        rows: list[Self] = _locking(type(self))(self.pk)
+        rows: list[Self] = _build_locking_query(type(self))(self.pk)
         if not rows:
             raise type(self).DoesNotExist(f"{self._meta.label_lower} {self.pk} is gone")
         return rows[0]
 
-    def history(self) -> "models.QuerySet[StateChange]":
+    def list_state_changes(self) -> "models.QuerySet[StateChange]":
         """The row's steps, oldest first."""
         return StateChange.objects.filter(subject=self._meta.label_lower, subject_id=self.pk).order_by("at", "pk")
 
 
 @cache
-def _locking[S: Stateful](model: type[S]) -> Statement[S]:
+def _build_locking_query[S: Stateful](model: type[S]) -> Statement[S]:
     """The query that locks one row of `model`, its SQL built once."""
     return Statement(lambda mark: model._base_manager.select_for_update(of=("self",)).filter(pk=mark), mark=-404)
 
 
-def known_state(cls_transitions: Mapping[str, frozenset[str]], *, name: str) -> models.CheckConstraint:
+def build_state_constraint(transitions: Mapping[str, frozenset[str]], *, name: str) -> models.CheckConstraint:
     """The CHECK constraint that lets only states of the table into the column."""
-    known = set(cls_transitions) | {s for targets in cls_transitions.values() for s in targets}
+    known = set(transitions) | {s for targets in transitions.values() for s in targets}
     return models.CheckConstraint(condition=models.Q(state__in=sorted(known)), name=name)

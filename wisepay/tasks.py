@@ -4,25 +4,25 @@ from celery import shared_task
 from django.utils import timezone
 
 from wisepay import outbox
-from wisepay.hints import hint
+from wisepay.wakeups import wake
 
 
 @shared_task
-def deliver(*, keys: list[str], **_: object) -> None:
+def deliver_messages(*, keys: list[str], **_: object) -> None:
     """Deliver the first message, if it is still due; the others are hinted at again, for whoever is free."""
     for key in keys[1:]:
-        hint(key)
-    outbox.deliver(keys[0], now=timezone.now())
+        wake(key)
+    outbox.deliver_message(keys[0], now=timezone.now())
 
 
 @shared_task
 def sweep_outbox(**_: object) -> None:
     """Hint again at everything that is due."""
-    for key in outbox.due_keys(now=timezone.now()):
-        hint(key)
+    for key in outbox.list_due_keys(now=timezone.now()):
+        wake(key)
 
 
 @shared_task
-def prune_outbox(**_: object) -> None:
+def delete_done_messages(**_: object) -> None:
     """Forget what was done long ago."""
-    outbox.prune(now=timezone.now())
+    outbox.delete_done_messages(now=timezone.now())

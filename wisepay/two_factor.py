@@ -7,23 +7,23 @@ from allauth.mfa.utils import is_mfa_enabled
 
 from wisepay.models import User
 
-Voter = Callable[[User], bool | None]
-ENROLLED = [Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN]
-_voters: list[Voter] = []
+SecondFactorPolicy = Callable[[User], bool | None]
+SECOND_FACTOR_TYPES = [Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN]
+_policies: list[SecondFactorPolicy] = []
 
 
-def two_factor_voter(voter: Voter) -> Voter:
+def register_second_factor_policy(policy: SecondFactorPolicy) -> SecondFactorPolicy:
     """Let `voter(user)` vote: True for needed, False for not needed, None for no opinion."""
-    _voters.append(voter)
-    return voter
+    _policies.append(policy)
+    return policy
 
 
 def needs_second_factor(user: User) -> bool:
     """One True wins; without any, one False frees the person; where nobody has an opinion it is needed."""
-    opinions = {voter(user) for voter in _voters}
+    opinions = {voter(user) for voter in _policies}
     return True in opinions or False not in opinions
 
 
 def has_second_factor(user: User) -> bool:
     """Whether an authenticator app or a key of theirs is enrolled, which then asks instead of a mailed code."""
-    return bool(is_mfa_enabled(user, ENROLLED))
+    return bool(is_mfa_enabled(user, SECOND_FACTOR_TYPES))

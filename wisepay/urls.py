@@ -13,10 +13,10 @@ urlpatterns = [
     path("", include("merchants.urls")),
     path("", include("connections.urls")),
     path("", include("payers.urls")),
-    path("", include("payments.payer_admin_urls")),
+    path("", include("payments.payer_admin.urls")),
     path("", include("payments.urls")),
     path("", include("accounting.urls")),
-    path("", include("accounting.portal_urls")),
+    path("", include("accounting.invoices.portal_urls")),
     path("", include("accounting.reconciliation.urls")),
     path("", include("accounting.autopay.urls")),
     path("", include("quotes.urls")),
@@ -27,5 +27,5 @@ urlpatterns = [
 ]
 handler404 = "wisepay.views.not_found"
 handler500 = "wisepay.views.server_error"
-handler429 = "wisepay.accounts.too_many"
+handler429 = "wisepay.accounts.too_many_requests"
 handler403 = "wisepay.views.forbidden"

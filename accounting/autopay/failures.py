@@ -4,14 +4,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
-Verdict = Literal["hard", "soft", "person", "ours"]
+FailureKind = Literal["hard", "soft", "person", "ours"]
 # Days before the next try with the same method, growing; the last one repeats.
-PAUSES = (1, 3, 5, 7)
+RETRY_DELAYS = (1, 3, 5, 7)
 # Nacha's rules: a debit returned for want of funds may be presented twice more within 180 days, any other never.
-RE_PRESENTMENTS, RE_PRESENT_WITHIN = 2, timedelta(days=180)
+MAX_RE_PRESENTMENTS, RE_PRESENTMENT_WINDOW = 2, timedelta(days=180)
 
 # The payer has to be there (docs.stripe.com/declines/codes).
-PERSON = frozenset(
+PAYER_ACTION_CODES = frozenset(
     {
         "authentication_required",
         "authentication_not_handled",
@@ -21,9 +21,9 @@ PERSON = frozenset(
     }
 )
 # Something about the order or the merchant's account is wrong; another method would not help.
-OURS = frozenset({"amount_too_large", "amount_too_small", "gateway_key", "invalid_amount"})
+MERCHANT_CODES = frozenset({"amount_too_large", "amount_too_small", "gateway_key", "invalid_amount"})
 # A card that its bank will not charge again: never tried again (docs.stripe.com/declines/codes, the networks' rules).
-HARD = frozenset(
+HARD_DECLINES = frozenset(
     {
         "account_closed",
         "card_not_supported",
@@ -61,65 +61,65 @@ HARD = frozenset(
     }
 )
 # Why a debit may be presented again: R01 and R09, and what the other networks call the same.
-SOFT_DEBITS = frozenset({"insufficient_funds", "refer_to_customer"})
+SOFT_DEBIT_RETURNS = frozenset({"insufficient_funds", "refer_to_customer"})
 # Nothing reached the payer's bank, so this was no presentment.
-NEVER_ASKED = frozenset({"never_arrived", "processing_error", "try_again_later", "rate_limit"})
+NOT_PRESENTED = frozenset({"never_arrived", "processing_error", "try_again_later", "rate_limit"})
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
+class FailedCharge:
     """A charge that failed. `tries` and `presentations` are those with this method, the failed one counted."""
 
     code: str
     is_debit: bool
     tries: int
     presentations: int
-    first_asked_at: datetime | None
+    first_presented_at: datetime | None
     maximum_retries: int
     has_secondary: bool
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class NextStep:
     """What happens next: `again` in `days`, the `secondary` at once, `ask` the payer, or `stop`."""
 
     kind: Literal["again", "secondary", "ask", "stop"]
     days: int = 0
-    verdict: Verdict = "hard"
+    failure_kind: FailureKind = "hard"
 
 
-def verdict_of(code: str, *, is_debit: bool) -> Verdict:
+def get_failure_kind(code: str, *, is_debit: bool) -> FailureKind:
     """What a failure's code means for the method. A debit's unknown code counts as final, a card's as passing."""
-    if code in PERSON:
+    if code in PAYER_ACTION_CODES:
         return "person"
-    if code in OURS:
+    if code in MERCHANT_CODES:
         return "ours"
     if is_debit:
-        return "soft" if code in SOFT_DEBITS | NEVER_ASKED else "hard"
-    return "hard" if code in HARD else "soft"
+        return "soft" if code in SOFT_DEBIT_RETURNS | NOT_PRESENTED else "hard"
+    return "hard" if code in HARD_DECLINES else "soft"
 
 
-def next_step(case: Case, *, now: datetime) -> Step:
+def plan_next_step(charge: FailedCharge, *, now: datetime) -> NextStep:
     """What follows."""
-    verdict = verdict_of(case.code, is_debit=case.is_debit)
+    verdict = get_failure_kind(charge.code, is_debit=charge.is_debit)
     if verdict == "person":
-        return Step("ask", verdict=verdict)
+        return NextStep("ask", failure_kind=verdict)
     if verdict == "ours":
-        return Step("stop", verdict=verdict)
-    if verdict == "soft" and case.tries <= case.maximum_retries and may_present(case, now=now):
-        return Step("again", days=PAUSES[min(case.tries, len(PAUSES)) - 1], verdict=verdict)
-    return Step("secondary" if case.has_secondary else "stop", verdict=verdict)
+        return NextStep("stop", failure_kind=verdict)
+    if verdict == "soft" and charge.tries <= charge.maximum_retries and can_present(charge, now=now):
+        return NextStep("again", days=RETRY_DELAYS[min(charge.tries, len(RETRY_DELAYS)) - 1], failure_kind=verdict)
+    return NextStep("secondary" if charge.has_secondary else "stop", failure_kind=verdict)
 
 
-def may_present(case: Case, *, now: datetime) -> bool:
+def can_present(charge: FailedCharge, *, now: datetime) -> bool:
     """Whether the bank may be asked for this debit once more; cards have no such rule here."""
-    if not case.is_debit or case.code in NEVER_ASKED:
+    if not charge.is_debit or charge.code in NOT_PRESENTED:
         return True
-    return not is_exhausted(case.presentations, case.first_asked_at, now=now)
+    return not is_presentment_limit_reached(charge.presentations, charge.first_presented_at, now=now)
 
 
-def is_exhausted(presentations: int, first_asked_at: datetime | None, *, now: datetime) -> bool:
+def is_presentment_limit_reached(presentations: int, first_presented_at: datetime | None, *, now: datetime) -> bool:
     """Whether a debit was presented as often, or as long ago, as the rules allow."""
-    if presentations > RE_PRESENTMENTS:
+    if presentations > MAX_RE_PRESENTMENTS:
         return True
-    return first_asked_at is not None and now + timedelta(days=1) > first_asked_at + RE_PRESENT_WITHIN
+    return first_presented_at is not None and now + timedelta(days=1) > first_presented_at + RE_PRESENTMENT_WINDOW

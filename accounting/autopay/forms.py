@@ -4,13 +4,13 @@ from typing import Any
 
 from django import forms
 
-from accounting.autopay.settings import Limits
+from accounting.autopay.settings import AutoPayLimits
 from accounting.models import AutoPaySettings, BillingTerm, LedgerTerm
 from merchants.models import Merchant
 from payments.models import SavedMethod
-from wisepay.money import BadAmount, Money
+from wisepay.money import InvalidAmount, Money
 
-ALL = "all"
+ALL_TERMS_CHOICE = "all"
 
 
 class LimitField(forms.CharField):
@@ -26,11 +26,11 @@ class LimitField(forms.CharField):
         text = str(super().clean(value)).replace(",", "").strip()
         try:
             return Money.parse(text, self.currency).amount if text else None
-        except BadAmount as error:
+        except InvalidAmount as error:
             raise forms.ValidationError(str(error)) from None
 
 
-class SettingsForm(forms.Form):
+class AutoPaySettingsForm(forms.Form):
     """How a merchant charges by itself, and in each currency how little and how much."""
 
     is_enabled = forms.BooleanField(
@@ -60,7 +60,7 @@ class SettingsForm(forms.Form):
         help_text="With the payment method that was saved when the quote was paid.",
     )
 
-    def __init__(self, data: Any = None, *, chosen: AutoPaySettings, limits: Limits) -> None:
+    def __init__(self, data: Any = None, *, chosen: AutoPaySettings, limits: AutoPayLimits) -> None:
         super().__init__(data, initial={name: getattr(chosen, name) for name in self.base_fields})
         self.currencies = list(limits)
         for currency, (least, most) in limits.items():
@@ -82,7 +82,7 @@ class SettingsForm(forms.Form):
         return found | {"limits": limits}
 
 
-class TermForm(forms.Form):
+class BillingTermForm(forms.Form):
     """Add Billing Term."""
 
     name = forms.CharField(label="Name", max_length=80)
@@ -159,12 +159,12 @@ class MappingForm(forms.Form):
     ) -> None:
         super().__init__(*args, **kwargs)
         self.by_reference = {term.reference: term for term in terms}
-        choices = [(ALL, "All Automatic Payment Terms")]
+        choices = [(ALL_TERMS_CHOICE, "All Automatic Payment Terms")]
         choices += [] if only_all else [(term.reference, term.name) for term in terms]
         chosen = self.fields["terms"]
         assert isinstance(chosen, forms.MultipleChoiceField)  # noqa: S101 (declared above)
         chosen.choices = choices
-        chosen.initial = [ALL]
+        chosen.initial = [ALL_TERMS_CHOICE]
         rows = SavedMethod.objects.filter(pk__in=[method.pk for method in methods]).order_by("-is_default", "pk")
         for name in ("primary", "secondary"):
             field = self.fields[name]
@@ -177,7 +177,7 @@ class MappingForm(forms.Form):
     def chosen_terms(self) -> list[BillingTerm | None]:
         """What was chosen; None stands for all."""
         picked = self.cleaned_data["terms"]
-        return [None] if ALL in picked else [self.by_reference[one] for one in picked]
+        return [None] if ALL_TERMS_CHOICE in picked else [self.by_reference[one] for one in picked]
 
 
 class ResolveForm(forms.Form):
@@ -188,7 +188,7 @@ class ResolveForm(forms.Form):
     )
 
 
-class AcceptForm(forms.Form):
+class AcceptProposalForm(forms.Form):
     """One click on a proposal; the term may be narrowed."""
 
     term = forms.CharField(max_length=20, required=False)

@@ -4,66 +4,66 @@ import hashlib
 from collections.abc import Sequence
 from datetime import datetime
 
-from accounting.autopay import following, letters
-from accounting.autopay.mappings import map_from_payment as map_payment
-from accounting.autopay.planning import PlanningUnderWay, plan_merchant
-from accounting.autopay.running import run_scheduled as run
-from accounting.autopay.terms import read_ledger_terms
-from accounting.mirror_events import mirror_listener
+from accounting.autopay import consequences, emails
+from accounting.autopay.charging import charge_scheduled_payment
+from accounting.autopay.mappings import create_mapping_from_payment
+from accounting.autopay.planning import PlanningInProgress, plan_merchant_payments
+from accounting.autopay.terms import import_ledger_terms
+from accounting.mirror.listeners import mirror_listener
 from accounting.models import AutoPaySettings, ScheduledPayment
 from merchants.models import Merchant
 from payments.models import Attempt, Payment
 from wisepay import outbox
 from wisepay.outbox import Retry, handler
 
-AT_ONCE = 1000  # invoices that one message names
+INVOICES_PER_MESSAGE = 1000  # invoices that one message names
 
 
 @mirror_listener
-def invoices_changed(
+def plan_changed_invoices(
     merchant: Merchant, *, invoice_ids: Sequence[int], credit_ids: Sequence[int] = (), now: datetime
 ) -> None:
     """Plan these invoices anew, if the merchant ever set automatic payments up. A step of an open transaction."""
     if not invoice_ids or not AutoPaySettings.objects.filter(merchant=merchant).exists():
         return
     ids = sorted(set(invoice_ids))
-    for begin in range(0, len(ids), AT_ONCE):
-        named = ",".join(map(str, ids[begin : begin + AT_ONCE]))
+    for begin in range(0, len(ids), INVOICES_PER_MESSAGE):
+        named = ",".join(map(str, ids[begin : begin + INVOICES_PER_MESSAGE]))
         mark = hashlib.sha256(named.encode()).hexdigest()[:16]  # the same invoices again are one message
         key = f"autopay:{merchant.pk}:{mark}"
-        outbox.arm(key, "accounting.plan_invoices", now=now, merchant_id=merchant.pk, invoice_ids=named)
+        outbox.schedule(key, "accounting.plan_invoices", now=now, merchant_id=merchant.pk, invoice_ids=named)
 
 
 @handler("accounting.plan_autopay")
 def plan_autopay(*, merchant_id: int, now: datetime, **_: object) -> None:
     """Compare everything that is scheduled with everything that is due."""
-    plan(merchant_id, None, now=now)
+    plan_merchant_or_retry(merchant_id, None, now=now)
 
 
 @handler("accounting.plan_invoices")
 def plan_invoices(*, merchant_id: int, invoice_ids: str, now: datetime, **_: object) -> None:
     """The same for invoices that changed in the books."""
-    plan(merchant_id, [int(one) for one in invoice_ids.split(",")], now=now)
+    plan_merchant_or_retry(merchant_id, [int(one) for one in invoice_ids.split(",")], now=now)
 
 
-def plan(merchant_id: int, ids: Sequence[int] | None, *, now: datetime) -> None:
+def plan_merchant_or_retry(merchant_id: int, ids: Sequence[int] | None, *, now: datetime) -> None:
     """Plan one merchant. Raises Retry while somebody else does."""
     try:
-        plan_merchant(Merchant.objects.get(pk=merchant_id), ids=ids, now=now)
-    except PlanningUnderWay:
+        plan_merchant_payments(Merchant.objects.get(pk=merchant_id), ids=ids, now=now)
+    except PlanningInProgress:
         raise Retry("another worker is planning for this merchant", after=2) from None
 
 
 @handler("accounting.run_scheduled")
 def run_scheduled(*, scheduled_id: int, now: datetime, **_: object) -> None:
     """Charge one that is due."""
-    run(scheduled_id, now=now)
+    charge_scheduled_payment(scheduled_id, now=now)
 
 
 @handler("accounting.follow_charge")
 def follow_charge(*, attempt_id: int, now: datetime, **_: object) -> None:
     """Let a scheduled payment follow an attempt to charge it that ended."""
-    following.follow_charge(Attempt.objects.select_related("payment").get(pk=attempt_id), now=now)
+    consequences.apply_charge_result(Attempt.objects.select_related("payment").get(pk=attempt_id), now=now)
 
 
 @handler("accounting.email_autopay")
@@ -71,17 +71,17 @@ def email_autopay(*, scheduled_id: int, attempt_id: int, **_: object) -> None:
     """Tell the payer why their automatic payment failed."""
     rows = ScheduledPayment.objects.select_related("merchant", "company", "invoice", "method")
     attempt = Attempt.objects.select_related("payment__merchant", "payment__company").get(pk=attempt_id)
-    letters.send_failure(rows.get(pk=scheduled_id), attempt)
+    emails.send_failure_email(rows.get(pk=scheduled_id), attempt)
 
 
 @handler("accounting.map_from_payment")
 def map_from_payment(*, payment_id: int, now: datetime, **_: object) -> None:
     """Propose or make the mapping of a quote whose recurring part has a saved method."""
     rows = Payment.objects.select_related("merchant", "company", "saved_method")
-    map_payment(rows.get(pk=payment_id), now=now)
+    create_mapping_from_payment(rows.get(pk=payment_id), now=now)
 
 
 @handler("accounting.read_terms")
 def read_terms(*, merchant_id: int, now: datetime, **_: object) -> None:
     """Read the branding themes or payment terms of the books."""
-    read_ledger_terms(Merchant.objects.get(pk=merchant_id), now=now)
+    import_ledger_terms(Merchant.objects.get(pk=merchant_id), now=now)

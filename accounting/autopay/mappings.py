@@ -5,13 +5,13 @@ from datetime import datetime
 
 from django.db import transaction
 
-from accounting.autopay.notices import tell_proposed
-from accounting.autopay.settings import arm_planning, settings_of
+from accounting.autopay.notifications import notify_proposed
+from accounting.autopay.settings import get_autopay_settings, schedule_planning
 from accounting.models import AutoPayMapping, AutoPaySettings, BillingTerm
 from merchants.models import Merchant, Terms
-from merchants.terms import current_terms
+from merchants.terms.services import get_current_terms
 from payers.models import PayerCompany, TermsAcceptance
-from payers.terms import Whence, record_acceptance
+from payers.terms import RequestSource, record_acceptance
 from payments.models import Attempt, Payment, SavedMethod, Setup
 from wisepay.models import User
 
@@ -22,7 +22,7 @@ class MappingRefused(Exception):
     """The mapping can't be made; the message says why, for whoever asked."""
 
 
-def make_mappings(
+def create_mappings(
     company: PayerCompany,
     *,
     terms: Sequence[BillingTerm | None],
@@ -31,7 +31,7 @@ def make_mappings(
     origin: str,
     accepted_terms: int | None,
     by: User,
-    source: Whence,
+    source: RequestSource,
     now: datetime,
 ) -> list[AutoPayMapping]:
     """A mapping for each of the terms (None: for all of them), in place of the active one for the same.
@@ -43,19 +43,22 @@ def make_mappings(
         check_methods(company, primary, secondary)
         if origin == Origin.PAYER and list(terms) != [None]:
             raise MappingRefused("Choose all automatic payment terms.")
-        needed = current_terms(company.merchant, Terms.Kind.AUTOMATIC_PAYMENTS)
+        needed = get_current_terms(company.merchant, Terms.Kind.AUTOMATIC_PAYMENTS)
         if needed.pk != accepted_terms:
             raise MappingRefused("Please read the terms and accept them.")
         for term in terms:
-            replace_active(company, term, origin=origin, by=by, now=now)
+            end_active_mapping(company, term, origin=origin, by=by, now=now)
         acceptance = record_acceptance(company, terms=needed, user=by, email=by.email, source=source, now=now)
         made = [
             AutoPayMapping.objects.create(
-                **columns(company, primary, secondary, acceptance, now=now), term=term, origin=origin, made_by=by
+                **build_mapping_fields(company, primary, secondary, acceptance, now=now),
+                term=term,
+                origin=origin,
+                created_by=by,
             )
             for term in terms
         ]
-        arm_planning(company.merchant, now=now)
+        schedule_planning(company.merchant, now=now)
     return made
 
 
@@ -68,7 +71,7 @@ def check_methods(company: PayerCompany, primary: SavedMethod, secondary: SavedM
         raise MappingRefused("The secondary method has to be another one than the primary.")
 
 
-def replace_active(
+def end_active_mapping(
     company: PayerCompany, term: BillingTerm | None, *, origin: str, by: User | None, now: datetime
 ) -> None:
     """End the active mapping for the same terms, if it may be ended. A step of a transaction. Raises MappingRefused."""
@@ -80,7 +83,7 @@ def replace_active(
     standing.move_to("ended", now=now, by=by.email if by else "quote", reason="another one took its place")
 
 
-def columns(
+def build_mapping_fields(
     company: PayerCompany,
     primary: SavedMethod,
     secondary: SavedMethod | None,
@@ -107,19 +110,19 @@ def end_mapping(mapping: AutoPayMapping, *, by: User, as_payer: bool, now: datet
         raise MappingRefused(f"{mapping.merchant} set this up. Please contact them to change it.")
     with transaction.atomic(durable=True):
         mapping.move_to("ended", now=now, by=by.email, reason="ended by hand")
-        arm_planning(mapping.merchant, now=now)
+        schedule_planning(mapping.merchant, now=now)
 
 
 # ---- from quotes ------------------------------------------------------------------------------------
 
 
-def map_from_payment(payment: Payment, *, now: datetime) -> AutoPayMapping | None:
+def create_mapping_from_payment(payment: Payment, *, now: datetime) -> AutoPayMapping | None:
     """Propose, or by the merchant's setting make, the mapping of a quote that recurs with the method saved for it.
 
     Once a quote. None where nothing recurs, nothing was saved, or the merchant wants none.
     """
     method = payment.saved_method
-    chosen = settings_of(payment.merchant)
+    chosen = get_autopay_settings(payment.merchant)
     if not payment.needs_account or method is None or chosen.from_quotes == AutoPaySettings.FromQuotes.NEVER:
         return None
     with transaction.atomic(durable=True):
@@ -128,21 +131,21 @@ def map_from_payment(payment: Payment, *, now: datetime) -> AutoPayMapping | Non
             return None
         has_one = AutoPayMapping.objects.filter(company=payment.company, term=None, state="active").exists()
         makes = chosen.from_quotes == AutoPaySettings.FromQuotes.MAKE and not has_one
-        fresh = columns(payment.company, method, None, acceptance_of(payment), now=now)
+        fresh = build_mapping_fields(payment.company, method, None, find_acceptance(payment), now=now)
         mapping = AutoPayMapping.objects.create(
             **fresh | {"state": "active" if makes else "proposed", "merchant": payment.merchant},
             origin=Origin.QUOTE,
             quote_payment=payment,
-            made_by=method.owner,
+            created_by=method.owner,
         )
         if makes:
-            arm_planning(payment.merchant, now=now)
+            schedule_planning(payment.merchant, now=now)
         elif chosen.is_enabled:
-            tell_proposed(mapping, now=now)
+            notify_proposed(mapping, now=now)
     return mapping
 
 
-def acceptance_of(payment: Payment) -> TermsAcceptance | None:
+def find_acceptance(payment: Payment) -> TermsAcceptance | None:
     """The text that was accepted when the method was saved with this payment."""
     for rows in (Attempt.objects.filter(payment=payment), Setup.objects.filter(payment=payment)):
         talk = rows.filter(state="succeeded", acceptance__isnull=False).order_by("-pk").first()
@@ -159,9 +162,9 @@ def accept_proposal(mapping: AutoPayMapping, *, term: BillingTerm | None, by: Us
         if current.state != "proposed":
             raise MappingRefused("Somebody decided about it already.")
         check_methods(mapping.company, mapping.primary_method, mapping.secondary_method)
-        replace_active(mapping.company, term, origin=Origin.MERCHANT, by=by, now=now)
-        current.advance("active", now=now, by=by.email, reason="accepted", term=term)
-        arm_planning(mapping.merchant, now=now)
+        end_active_mapping(mapping.company, term, origin=Origin.MERCHANT, by=by, now=now)
+        current.move_locked_to("active", now=now, by=by.email, reason="accepted", term=term)
+        schedule_planning(mapping.merchant, now=now)
 
 
 def dismiss_proposal(mapping: AutoPayMapping, *, by: User, now: datetime) -> None:
@@ -170,10 +173,10 @@ def dismiss_proposal(mapping: AutoPayMapping, *, by: User, now: datetime) -> Non
         current = mapping.lock()
         if current.state != "proposed":
             raise MappingRefused("Somebody decided about it already.")
-        current.advance("ended", now=now, by=by.email, reason="dismissed")
+        current.move_locked_to("ended", now=now, by=by.email, reason="dismissed")
 
 
-def proposals_of(merchant: Merchant) -> list[AutoPayMapping]:
+def list_proposals(merchant: Merchant) -> list[AutoPayMapping]:
     """What waits for the merchant, the oldest first."""
     rows = AutoPayMapping.objects.filter(merchant=merchant, state="proposed")
     return list(rows.select_related("company", "primary_method", "quote_payment").order_by("pk"))

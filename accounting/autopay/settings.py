@@ -10,30 +10,32 @@ from merchants.models import Merchant
 from payments.models import Payment
 from wisepay import outbox
 
-Limits = dict[str, tuple[int | None, int | None]]
+AutoPayLimits = dict[str, tuple[int | None, int | None]]
 
 
-def settings_of(merchant: Merchant) -> AutoPaySettings:
+def get_autopay_settings(merchant: Merchant) -> AutoPaySettings:
     """The merchant's settings; those of a merchant who never chose any are all off."""
     found = AutoPaySettings.objects.filter(merchant=merchant).first()
     return found or AutoPaySettings(merchant=merchant)
 
 
-def limits_of(merchant: Merchant) -> Limits:
+def get_limits(merchant: Merchant) -> AutoPayLimits:
     """The least and the most of each currency that has any, in its minor units."""
     rows = AutoPayLimit.objects.filter(merchant=merchant).order_by("currency")
     return {currency: (least, most) for currency, least, most in rows.values_list("currency", "minimum", "maximum")}
 
 
-def offered_limits(merchant: Merchant) -> Limits:
+def get_offered_limits(merchant: Merchant) -> AutoPayLimits:
     """The limits of every currency that the merchant is paid in, those that were not chosen too."""
     used = {*LedgerInvoice.objects.filter(merchant=merchant).order_by().values_list("currency", flat=True).distinct()}
     used |= {*Payment.objects.filter(merchant=merchant).order_by().values_list("currency", flat=True).distinct()}
-    chosen = limits_of(merchant)
+    chosen = get_limits(merchant)
     return {currency: chosen.get(currency, (None, None)) for currency in sorted(used | chosen.keys())}
 
 
-def save_settings(merchant: Merchant, *, limits: Limits, now: datetime, **chosen: Any) -> AutoPaySettings:
+def save_autopay_settings(
+    merchant: Merchant, *, limits: AutoPayLimits, now: datetime, **chosen: Any
+) -> AutoPaySettings:
     """Charge like this from now on, within the limits of these currencies, and plan by it."""
     rows = [
         AutoPayLimit(merchant=merchant, currency=currency, minimum=least, maximum=most)
@@ -44,10 +46,10 @@ def save_settings(merchant: Merchant, *, limits: Limits, now: datetime, **chosen
         saved, _ = AutoPaySettings.objects.update_or_create(merchant=merchant, defaults=chosen)
         AutoPayLimit.objects.filter(merchant=merchant, currency__in=limits).delete()
         AutoPayLimit.objects.bulk_create(rows)
-        arm_planning(merchant, now=now)
+        schedule_planning(merchant, now=now)
     return saved
 
 
-def arm_planning(merchant: Merchant, *, now: datetime) -> None:
+def schedule_planning(merchant: Merchant, *, now: datetime) -> None:
     """Let a worker compare everything that is scheduled with everything that is due."""
-    outbox.arm(f"autopay:{merchant.pk}", "accounting.plan_autopay", now=now, merchant_id=merchant.pk)
+    outbox.schedule(f"autopay:{merchant.pk}", "accounting.plan_autopay", now=now, merchant_id=merchant.pk)

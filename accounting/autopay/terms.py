@@ -6,16 +6,16 @@ from typing import Any
 
 from django.db import transaction
 
-from accounting.autopay.settings import arm_planning
+from accounting.autopay.settings import schedule_planning
+from accounting.ledger_session import ledger_session
 from accounting.models import AutoPayMapping, BillingTerm, LedgerTerm
-from accounting.speaking import speaking
 from connections.models import Tier
-from connections.services import connection_for
+from connections.services import get_connection
 from merchants.models import Merchant
 from wisepay import outbox
 from wisepay.errors import Disconnected
 
-NO_TERM = ("", "Invoices without any")
+WITHOUT_TERM = ("", "Invoices without any")
 
 
 class TermInUse(Exception):
@@ -34,7 +34,7 @@ def save_term(
         kept = [one.pk for one in covers]
         LedgerTerm.objects.filter(merchant=merchant, billing_term=saved).exclude(pk__in=kept).update(billing_term=None)
         LedgerTerm.objects.filter(merchant=merchant, pk__in=kept).update(billing_term=saved)
-        arm_planning(merchant, now=now)
+        schedule_planning(merchant, now=now)
     return saved
 
 
@@ -46,31 +46,31 @@ def remove_term(term: BillingTerm, *, now: datetime) -> None:
             raise TermInUse
         LedgerTerm.objects.filter(billing_term=term).update(billing_term=None)
         BillingTerm.objects.filter(pk=term.pk).update(is_active=False)
-        arm_planning(term.merchant, now=now)
+        schedule_planning(term.merchant, now=now)
 
 
-def request_terms(merchant: Merchant, *, now: datetime) -> None:
+def schedule_terms_import(merchant: Merchant, *, now: datetime) -> None:
     """Refresh Billing Terms: read them soon."""
-    outbox.arm(f"terms:{merchant.pk}", "accounting.read_terms", now=now, merchant_id=merchant.pk)
+    outbox.schedule(f"terms:{merchant.pk}", "accounting.read_terms", now=now, merchant_id=merchant.pk)
 
 
-def read_ledger_terms(merchant: Merchant, *, now: datetime) -> None:
+def import_ledger_terms(merchant: Merchant, *, now: datetime) -> None:
     """Read the books' terms. A merchant that is not connected has nothing to read; raises Retry or Unavailable."""
     try:
-        connection = connection_for(merchant, tier=Tier.WISE_PAY)
-        with speaking(connection, lane="interactive", now=now) as ledger:
+        connection = get_connection(merchant, tier=Tier.WISE_PAY)
+        with ledger_session(connection, priority="interactive", now=now) as ledger:
             found = ledger.read_terms()
     except Disconnected:
         return
-    import_terms(merchant, connection.organisation_id, [(term.id, term.name) for term in found], now=now)
+    save_ledger_terms(merchant, connection.organisation_id, [(term.id, term.name) for term in found], now=now)
 
 
-def import_terms(merchant: Merchant, organisation_id: str, found: list[tuple[str, str]], *, now: datetime) -> None:
+def save_ledger_terms(merchant: Merchant, organisation_id: str, found: list[tuple[str, str]], *, now: datetime) -> None:
     """Keep what was read: new ones cover nothing yet, those that are gone are forgotten.
 
     An invoice may be without any, so that is one of them too.
     """
-    found = [*found, NO_TERM]
+    found = [*found, WITHOUT_TERM]
     rows = [
         LedgerTerm(merchant=merchant, organisation_id=organisation_id, term_id=pk, name=name[:120], read_at=now)
         for pk, name in found

@@ -38,7 +38,7 @@ class DocumentOrder:
 
 
 @dataclass(frozen=True, slots=True)
-class NoteOrder:
+class CreditNoteOrder:
     """A credit note that is there under `id`, to be approved as of `on`, removed or voided."""
 
     number: str
@@ -79,7 +79,7 @@ class RefundOrder:
 
 
 @dataclass(frozen=True, slots=True)
-class RemovalOrder:
+class PaymentRemovalOrder:
     """A payment or refund that is there under `id`, to be taken back; `number` is what we call the act."""
 
     number: str
@@ -104,15 +104,15 @@ class AllocationOrder:
 
 
 @dataclass(frozen=True, slots=True)
-class Parcel:
+class OrderGroup:
     """Orders that travel with others of other kinds; `verb` is the one of the ledger's that takes them alone."""
 
-    verb: str
+    method: str
     orders: list[Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class WriteResult:
     """What the ledger said of one element: `id` when it holds it, else `refusal` in its words."""
 
     number: str

@@ -10,28 +10,22 @@ from accounting.models.autopay import (
     ScheduledPayment,
     UnmatchedInvoice,
 )
-from accounting.models.books import (
-    AccountingSettings,
-    CreditNote,
-    Download,
-    HandTask,
-    LedgerAccount,
-    LedgerContact,
-    LedgerItem,
-    LedgerTaxCode,
-    Posting,
-)
-from accounting.models.crediting import CreditMatch, CreditSettings, PaymentSync
+from accounting.models.configuration import AccountingSettings, LedgerAccount, LedgerItem, LedgerTaxCode
+from accounting.models.credits import CreditMatch, CreditSettings
 from accounting.models.mirror import (
-    HeardChange,
+    Download,
     LedgerApplication,
+    LedgerContact,
     LedgerCredit,
     LedgerInvoice,
     MirrorCursor,
     MirroredDocument,
+    PendingChange,
 )
-from accounting.models.money import Acknowledgement, LedgerPayment, MoneyCursor
-from accounting.models.shares import Share
+from accounting.models.payment_allocations import PaymentAllocation
+from accounting.models.payment_sync import PaymentSync
+from accounting.models.posting import CreditNote, ManualTask, Posting
+from accounting.models.reconciliation import Acknowledgement, LedgerPayment, LedgerPaymentCursor
 
 __all__ = [
     "LIVE_SCHEDULED",
@@ -45,8 +39,6 @@ __all__ = [
     "CreditNote",
     "CreditSettings",
     "Download",
-    "HandTask",
-    "HeardChange",
     "LedgerAccount",
     "LedgerApplication",
     "LedgerContact",
@@ -54,14 +46,16 @@ __all__ = [
     "LedgerInvoice",
     "LedgerItem",
     "LedgerPayment",
+    "LedgerPaymentCursor",
     "LedgerTaxCode",
     "LedgerTerm",
+    "ManualTask",
     "MirrorCursor",
     "MirroredDocument",
-    "MoneyCursor",
+    "PaymentAllocation",
     "PaymentSync",
+    "PendingChange",
     "Posting",
     "ScheduledPayment",
-    "Share",
     "UnmatchedInvoice",
 ]

@@ -15,7 +15,7 @@ from payments.models import Payment, SavedMethod
 from wisepay.models import User
 from wisepay.money import Money
 from wisepay.references import new_reference
-from wisepay.states import Stateful, known_state
+from wisepay.states import Stateful, build_state_constraint
 
 LIVE_SCHEDULED = ("scheduled", "pending", "held")
 
@@ -147,12 +147,12 @@ class AutoPayMapping(Stateful):
     acceptance = models.ForeignKey(TermsAcceptance, on_delete=models.PROTECT, null=True, related_name="+")
     origin = models.CharField(max_length=10, choices=Origin)
     quote_payment = models.ForeignKey(Payment, on_delete=models.PROTECT, null=True, related_name="autopay_mappings")
-    made_by = models.ForeignKey(User, on_delete=models.PROTECT, null=True, related_name="+")
+    created_by = models.ForeignKey(User, on_delete=models.PROTECT, null=True, related_name="+")
     created_at = models.DateTimeField(default=timezone.now)
 
     class Meta:
         constraints = [
-            known_state(MAPPING_TRANSITIONS, name="autopay_mapping_state"),
+            build_state_constraint(MAPPING_TRANSITIONS, name="autopay_mapping_state"),
             models.UniqueConstraint(
                 fields=["company", "term"], condition=Q(state="active"), name="one_mapping_per_term"
             ),
@@ -193,7 +193,7 @@ class ScheduledPayment(Stateful):
     run_at = models.DateTimeField()
     tries = models.PositiveSmallIntegerField(default=0, help_text="Charges asked for with the present method.")
     presentations = models.PositiveSmallIntegerField(default=0, help_text="Times a bank was asked for this debit.")
-    first_asked_at = models.DateTimeField(null=True, help_text="When a bank was first asked for this debit.")
+    first_presented_at = models.DateTimeField(null=True, help_text="When a bank was first asked for this debit.")
     reason = models.CharField(max_length=300, blank=True, help_text="Why it is held, failed or cancelled.")
     confirmed_by = models.ForeignKey(
         User, on_delete=models.PROTECT, null=True, related_name="+", help_text="Charge it, whatever else may pay it."
@@ -207,7 +207,7 @@ class ScheduledPayment(Stateful):
 
     class Meta:
         constraints = [
-            known_state(SCHEDULED_TRANSITIONS, name="scheduled_payment_state"),
+            build_state_constraint(SCHEDULED_TRANSITIONS, name="scheduled_payment_state"),
             models.UniqueConstraint(
                 fields=["invoice"], condition=Q(state__in=LIVE_SCHEDULED), name="one_live_schedule_per_invoice"
             ),
@@ -230,9 +230,9 @@ class ScheduledPayment(Stateful):
         """What will be charged, or was."""
         return Money(self.amount, self.invoice.currency)
 
-    def become(self, state: str, *, now: datetime, by: str, reason: str = "", **changes: object) -> bool:
+    def update_state(self, state: str, *, now: datetime, by: str, reason: str = "", **changes: object) -> bool:
         """Advance, and keep the reason where people read it. For a row that the caller holds locked."""
-        moved = self.advance(state, now=now, by=by, reason=reason, **changes)
+        moved = self.move_locked_to(state, now=now, by=by, reason=reason, **changes)
         if moved:
             self.reason = reason[:300]
             ScheduledPayment.objects.filter(pk=self.pk).update(reason=self.reason)

@@ -5,12 +5,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 
-from accounting.reconciliation.report import Report
-from accounting.reconciliation.words import Item
+from accounting.reconciliation.differences import ReconciliationItem
+from accounting.reconciliation.report import ReconciliationReport
 from wisepay.money import Money
 
 WIDTH, HEIGHT, GAP = 1000, 200, 3
-Sorter = Callable[[Item], str]
+SeriesKey = Callable[[ReconciliationItem], str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class Chart:
     last: date
 
 
-def charts_of(report: Report) -> list[Chart]:
+def build_charts(report: ReconciliationReport) -> list[Chart]:
     """By method and by state, for the currency that most money came in."""
     taken: defaultdict[str, int] = defaultdict(int)
     for item in report.items:
@@ -59,26 +59,28 @@ def charts_of(report: Report) -> list[Chart]:
         return []
     currency = max(taken, key=lambda code: taken[code])
     return [
-        draw(report, currency, "method", "Money in by method", {"card": "Card", "bank": "Bank debit"}, method_of),
-        draw(
+        build_chart(
+            report, currency, "method", "Money in by method", {"card": "Card", "bank": "Bank debit"}, get_method_series
+        ),
+        build_chart(
             report,
             currency,
             "state",
             "Money in by what became of it",
             {"paid": "Paid out", "waiting": "At Stripe", "back": "Gone back"},
-            state_of,
+            get_state_series,
         ),
     ]
 
 
-def method_of(item: Item) -> str:
+def get_method_series(item: ReconciliationItem) -> str:
     """How a payer paid; what is no payment is not drawn."""
     if item.kind != "charge":
         return ""
     return "card" if item.method_kind in ("", "card") else "bank"
 
 
-def state_of(item: Item) -> str:
+def get_state_series(item: ReconciliationItem) -> str:
     """What became of it: paid out, still at Stripe, or gone back."""
     if not item.is_compared or not item.stripe:
         return ""
@@ -87,41 +89,44 @@ def state_of(item: Item) -> str:
     return "paid" if item.payout else "waiting"
 
 
-def draw(report: Report, currency: str, id: str, title: str, names: dict[str, str], sort: Sorter) -> Chart:  # noqa: A002
+def build_chart(
+    report: ReconciliationReport, currency: str, chart_id: str, title: str, names: dict[str, str], get_series: SeriesKey
+) -> Chart:
     """One chart: sums by day and series, then rectangles from the baseline up, what went back below it."""
     days, keys = report.period.days, list(names)
     sums: defaultdict[tuple[date, str], int] = defaultdict(int)
     for item in report.items:
-        key = sort(item)
+        key = get_series(item)
         if key and item.currency == currency:
             sums[item.day, key] += item.stripe
-    tallest = max((up(sums, day, keys) for day in days), default=0)
-    deepest = max((down(sums, day, keys) for day in days), default=0)
+    tallest = max((get_height_above(sums, day, keys) for day in days), default=0)
+    deepest = max((get_depth_below(sums, day, keys) for day in days), default=0)
     whole = max(tallest + deepest, 1)
     baseline = HEIGHT * tallest // whole
-    bars = [bar for n, day in enumerate(days) for bar in bars_of(day, n, len(days), sums, names, whole, baseline)]
+    bars = [bar for n, day in enumerate(days) for bar in build_bars(day, n, len(days), sums, names, whole, baseline)]
     series = [
-        Series(name, f"{id}-{key}", Money(sum(sums[day, key] for day in days), currency)) for key, name in names.items()
+        Series(name, f"{chart_id}-{key}", Money(sum(sums[day, key] for day in days), currency))
+        for key, name in names.items()
     ]
     rows = [(day, [Money(sums[day, key], currency) for key in keys]) for day in days if any(sums[day, k] for k in keys)]
-    named = [Bar(b.x, b.y, b.width, b.height, f"{id}-{b.tone}", b.title) for b in bars]
+    named = [Bar(b.x, b.y, b.width, b.height, f"{chart_id}-{b.tone}", b.title) for b in bars]
     return Chart(
-        id, title, currency, series, named, rows, Money(tallest, currency), baseline, report.period.first,
+        chart_id, title, currency, series, named, rows, Money(tallest, currency), baseline, report.period.first,
         report.period.last,
     )  # fmt: skip
 
 
-def up(sums: dict[tuple[date, str], int], day: date, keys: list[str]) -> int:
+def get_height_above(sums: dict[tuple[date, str], int], day: date, keys: list[str]) -> int:
     """How high a day's bars are."""
     return sum(max(sums.get((day, key), 0), 0) for key in keys)
 
 
-def down(sums: dict[tuple[date, str], int], day: date, keys: list[str]) -> int:
+def get_depth_below(sums: dict[tuple[date, str], int], day: date, keys: list[str]) -> int:
     """How deep they go."""
     return sum(max(-sums.get((day, key), 0), 0) for key in keys)
 
 
-def bars_of(
+def build_bars(
     day: date, place: int, count: int, sums: dict[tuple[date, str], int], names: dict[str, str], whole: int, zero: int
 ) -> list[Bar]:
     """The rectangles of one day, stacked in whole units so that they touch."""

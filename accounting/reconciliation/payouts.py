@@ -6,16 +6,16 @@ from datetime import date, timedelta
 from django.db.models import Count, F, Q, Sum
 from django.db.models.functions import Coalesce
 
-from accounting.reconciliation.days import Period
-from accounting.reconciliation.words import Findings, Kind
+from accounting.reconciliation.differences import DifferenceKind, Findings
+from accounting.reconciliation.periods import Period
 from payments.models import GatewayAccount, Payout
 from wisepay.money import Money
 
-PATIENCE = timedelta(days=5)  # so many days after its day a payout is overdue
+OVERDUE_AFTER = timedelta(days=5)  # so many days after its day a payout is overdue
 
 
 @dataclass(frozen=True, slots=True)
-class PaidOut:
+class PayoutSummary:
     """A payout and what its lines add up to; `gross` less `fees` is `lines_total`, all minor units of its currency."""
 
     pk: int
@@ -46,23 +46,23 @@ class PaidOut:
         return Money(self.amount, self.currency)
 
 
-def payouts_of(account: GatewayAccount, period: Period) -> list[PaidOut]:
+def list_payouts(account: GatewayAccount, period: Period) -> list[PayoutSummary]:
     """The payouts that were made in the period, newest first. One statement."""
-    lines = ~Q(lines__kind="payout")
+    moved = ~Q(balance_transactions__kind="payout")
     rows = (
-        Payout.objects.filter(account=account, made_at__gte=period.begin, made_at__lt=period.end)
+        Payout.objects.filter(account=account, created_at__gte=period.begin, created_at__lt=period.end)
         .annotate(
-            gross=Coalesce(Sum("lines__amount", filter=lines), 0),
-            fees=Coalesce(Sum("lines__fee", filter=lines), 0),
-            count=Count("lines", filter=lines),
+            gross=Coalesce(Sum("balance_transactions__amount", filter=moved), 0),
+            fees=Coalesce(Sum("balance_transactions__fee", filter=moved), 0),
+            count=Count("balance_transactions", filter=moved),
         )
-        .order_by(F("made_at").desc(), "-pk")
+        .order_by(F("created_at").desc(), "-pk")
     )
     return [
-        PaidOut(
+        PayoutSummary(
             pk=row.pk,
             stripe_id=row.stripe_payout_id,
-            day=period.day_of(row.made_at),
+            day=period.get_day(row.created_at),
             arrives_on=row.arrives_on,
             status=row.status,
             amount=row.amount,
@@ -70,13 +70,13 @@ def payouts_of(account: GatewayAccount, period: Period) -> list[PaidOut]:
             gross=row.gross,
             fees=row.fees,
             count=row.count,
-            has_lines=row.lines_at is not None,
+            has_lines=row.transactions_read_at is not None,
         )
         for row in rows
     ]
 
 
-def check_payouts(payouts: list[PaidOut], found: Findings, *, today: date) -> None:
+def add_payout_differences(payouts: list[PayoutSummary], findings: Findings, *, today: date) -> None:
     """Name those that do not add up, failed, or are overdue."""
     for payout in payouts:
         gap = Money(payout.amount - payout.lines_total, payout.currency)
@@ -85,9 +85,15 @@ def check_payouts(payouts: list[PaidOut], found: Findings, *, today: date) -> No
             said = f"{payout.money} were paid out; its {payout.count} lines come to " + str(
                 Money(payout.lines_total, payout.currency)
             )
-            found.add(Kind.PAYOUT_SUM, payout.day, gap, payout.stripe_id, f"{said}.")
+            findings.add(DifferenceKind.PAYOUT_SUM, payout.day, gap, payout.stripe_id, f"{said}.")
         if payout.status == Payout.Status.FAILED:
-            found.add(Kind.PAYOUT_FAILED, payout.day, nothing, payout.stripe_id, f"The bank sent {payout.money} back.")
-        elif payout.status == Payout.Status.ON_ITS_WAY and today > payout.arrives_on + PATIENCE:
+            findings.add(
+                DifferenceKind.PAYOUT_FAILED,
+                payout.day,
+                nothing,
+                payout.stripe_id,
+                f"The bank sent {payout.money} back.",
+            )
+        elif payout.status == Payout.Status.ON_ITS_WAY and today > payout.arrives_on + OVERDUE_AFTER:
             said = f"{payout.money} should have arrived on {payout.arrives_on:%d %b %Y}."
-            found.add(Kind.PAYOUT_LATE, payout.day, nothing, payout.stripe_id, said)
+            findings.add(DifferenceKind.PAYOUT_LATE, payout.day, nothing, payout.stripe_id, said)

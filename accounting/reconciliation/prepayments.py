@@ -8,16 +8,16 @@ from django.db.models import BigIntegerField, Case, F, Max, OuterRef, Q, Subquer
 from django.db.models.functions import Coalesce
 
 from accounting.models import CreditNote, Posting
-from accounting.reconciliation.books_side import K
-from accounting.reconciliation.clearing import Entry, Reason, Statement
-from accounting.reconciliation.days import Period
+from accounting.reconciliation.clearing import AccountEntry, AccountStatement, BalanceReason
+from accounting.reconciliation.ledger_vs_books import DocumentKind
+from accounting.reconciliation.periods import Period
 from merchants.models import Merchant
 from wisepay.money import Money
 
-INVOICES = (K.INVOICE, K.INVOICE_CHANGE)
-NOTES = (K.CREDIT_NOTE, K.APPROVAL)
-SHOWN = 50
-STATES = {
+INVOICE_KINDS = (DocumentKind.INVOICE, DocumentKind.INVOICE_CHANGE)
+CREDIT_NOTE_KINDS = (DocumentKind.CREDIT_NOTE, DocumentKind.APPROVAL)
+MAX_PAYMENTS = 50
+STATE_REASONS = {
     "pending": "its PF_CR credit waits to be posted",
     "draft": "its PF_CR credit is a draft",
     "rejected": "its PF_CR credit was refused by the books",
@@ -26,65 +26,65 @@ STATES = {
 }
 
 
-def prepayments_statements(merchant: Merchant, period: Period) -> list[Statement]:
+def build_prepayments_statements(merchant: Merchant, period: Period) -> list[AccountStatement]:
     """The account in each currency that it was used in. What is credited counts above zero."""
-    rows = documents(merchant).filter(on__lte=period.last).order_by()
+    rows = get_documents(merchant).filter(on__lte=period.last).order_by()
     currencies = rows.values_list("payment__currency", flat=True).distinct()
-    return [statement(merchant, period, currency) for currency in sorted(currencies)]
+    return [build_prepayments_statement(merchant, period, currency) for currency in sorted(currencies)]
 
 
-def statement(merchant: Merchant, period: Period, currency: str) -> Statement:
+def build_prepayments_statement(merchant: Merchant, period: Period, currency: str) -> AccountStatement:
     """The account in one currency."""
-    mine = documents(merchant).filter(payment__currency=currency)
-    opening = balance(mine.filter(on__lt=period.first))
-    entries = list(entries_of(mine.filter(on__gte=period.first, on__lte=period.last), currency))
-    reasons = list(reasons_of(mine.filter(on__lte=period.last), currency))
-    return Statement(currency, Money(opening, currency), entries, reasons)
+    mine = get_documents(merchant).filter(payment__currency=currency)
+    opening = sum_documents(mine.filter(on__lt=period.first))
+    entries = list(list_entries(mine.filter(on__gte=period.first, on__lte=period.last), currency))
+    reasons = list(list_reasons(mine.filter(on__lte=period.last), currency))
+    return AccountStatement(currency, Money(opening, currency), entries, reasons)
 
 
-def documents(merchant: Merchant) -> Any:
+def get_documents(merchant: Merchant) -> Any:
     """What was posted to the account."""
-    kinds = (*INVOICES, *NOTES, K.VOID)
+    kinds = (*INVOICE_KINDS, *CREDIT_NOTE_KINDS, DocumentKind.VOID)
     return Posting.objects.filter(merchant=merchant, kind__in=kinds, state="posted")
 
 
-def balance(rows: Any) -> int:
+def sum_documents(rows: Any) -> int:
     """What documents come to: of a payment's PF invoice only its newest amount counts."""
-    latest = rows.filter(kind__in=INVOICES).order_by("payment", "-pk").distinct("payment")
+    latest = rows.filter(kind__in=INVOICE_KINDS).order_by("payment", "-pk").distinct("payment")
     invoiced = Posting.objects.filter(pk__in=latest.values("pk")).aggregate(total=Coalesce(Sum("amount"), 0))
     noted = rows.aggregate(
-        credited=Coalesce(Sum("amount", filter=Q(kind__in=NOTES)), 0),
-        voided=Coalesce(Sum("amount", filter=Q(kind=K.VOID)), 0),
+        credited=Coalesce(Sum("amount", filter=Q(kind__in=CREDIT_NOTE_KINDS)), 0),
+        voided=Coalesce(Sum("amount", filter=Q(kind=DocumentKind.VOID)), 0),
     )
     total: int = invoiced["total"] - noted["credited"] + noted["voided"]
     return total
 
 
-def entries_of(rows: Any, currency: str) -> Iterable[Entry]:
+def list_entries(rows: Any, currency: str) -> Iterable[AccountEntry]:
     """Every document of the period, oldest first; a change of a PF invoice counts by what it changed."""
     before = Posting.objects.filter(
-        payment=OuterRef("payment"), kind__in=INVOICES, state="posted", pk__lt=OuterRef("pk")
+        payment=OuterRef("payment"), kind__in=INVOICE_KINDS, state="posted", pk__lt=OuterRef("pk")
     ).order_by("-pk")
     sized = rows.annotate(
         before=Coalesce(Subquery(before.values("amount")[:1]), 0, output_field=BigIntegerField()),
         value=Case(
-            When(kind__in=INVOICES, then=F("amount") - F("before")),
-            When(kind__in=NOTES, then=-F("amount")),
+            When(kind__in=INVOICE_KINDS, then=F("amount") - F("before")),
+            When(kind__in=CREDIT_NOTE_KINDS, then=-F("amount")),
             default=F("amount"),
             output_field=BigIntegerField(),
         ),
     )
     fields = ("on", "kind", "number", "value", "payment__reference")
     for on, kind, number, value, reference in sized.order_by("on", "pk").values_list(*fields):
-        yield Entry(on, Posting.Kind(kind).label, number, Money(value, currency), reference)
+        yield AccountEntry(on, Posting.Kind(kind).label, number, Money(value, currency), reference)
 
 
-def reasons_of(rows: Any, currency: str) -> Iterable[Reason]:
+def list_reasons(rows: Any, currency: str) -> Iterable[BalanceReason]:
     """The payments whose documents do not cancel out, each with its reason; the rest of a long list in one line."""
-    latest = rows.filter(kind__in=INVOICES, payment=OuterRef("payment")).order_by("-pk")
+    latest = rows.filter(kind__in=INVOICE_KINDS, payment=OuterRef("payment")).order_by("-pk")
     noted = Case(
-        When(kind__in=NOTES, then=F("amount")),
-        When(kind=K.VOID, then=-F("amount")),
+        When(kind__in=CREDIT_NOTE_KINDS, then=F("amount")),
+        When(kind=DocumentKind.VOID, then=-F("amount")),
         default=Value(0),
         output_field=BigIntegerField(),
     )
@@ -101,18 +101,18 @@ def reasons_of(rows: Any, currency: str) -> Iterable[Reason]:
         .order_by("-payment")
     )
     found = list(open_ones.values_list("payment", "number", "left"))
-    shown = found[:SHOWN]
+    shown = found[:MAX_PAYMENTS]
     states = dict(
         CreditNote.objects.filter(payment__in=[pk for pk, _, _ in shown])
         .order_by("payment", "pk")
         .values_list("payment", "state")
     )
     for pk, number, left in shown:
-        why = STATES.get(states.get(pk, ""), "its documents are not over the same amount")
-        yield Reason(f"{number}: {why}", Money(left, currency))
-    rest = sum(left for _, _, left in found[SHOWN:])
+        why = STATE_REASONS.get(states.get(pk, ""), "its documents are not over the same amount")
+        yield BalanceReason(f"{number}: {why}", Money(left, currency))
+    rest = sum(left for _, _, left in found[MAX_PAYMENTS:])
     if rest:
-        yield Reason(f"{len(found) - SHOWN} more payments", Money(rest, currency))
+        yield BalanceReason(f"{len(found) - MAX_PAYMENTS} more payments", Money(rest, currency))
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,9 +124,9 @@ class OpenCredits:
     totals: list[Money]
 
 
-def open_credits(merchant: Merchant) -> OpenCredits:
+def get_open_credits(merchant: Merchant) -> OpenCredits:
     """The money of payers that no invoice has used yet, as the books were last read."""
     rows = CreditNote.objects.filter(merchant=merchant, state="approved").filter(Q(remaining=None) | Q(remaining__gt=0))
     sums = rows.order_by().values("currency").annotate(total=Sum(Coalesce("remaining", "amount")))
-    notes = list(rows.select_related("payment__company").order_by("-pk")[:SHOWN])
+    notes = list(rows.select_related("payment__company").order_by("-pk")[:MAX_PAYMENTS])
     return OpenCredits(notes, rows.count(), [Money(row["total"], row["currency"]) for row in sums.order_by("currency")])

@@ -8,22 +8,22 @@ from datetime import date, datetime
 from django.db.models import F
 from django.urls import reverse
 
-from accounting.models import AccountingSettings, MoneyCursor
-from accounting.reconciliation.acknowledging import with_words
-from accounting.reconciliation.books_side import BooksSide
-from accounting.reconciliation.days import Period
-from accounting.reconciliation.gateway_side import GatewaySide
-from accounting.reconciliation.papers import Papers
-from accounting.reconciliation.payouts import PaidOut, check_payouts, payouts_of
-from accounting.reconciliation.words import REASONS, Difference, Findings, Item
+from accounting.models import AccountingSettings, LedgerPaymentCursor
+from accounting.reconciliation.acknowledgements import add_acknowledgements
+from accounting.reconciliation.differences import REASON_LABELS, Difference, Findings, ReconciliationItem
+from accounting.reconciliation.document_checks import DocumentChecks
+from accounting.reconciliation.ledger_vs_books import LedgerVsBooks
+from accounting.reconciliation.payouts import PayoutSummary, add_payout_differences, list_payouts
+from accounting.reconciliation.periods import Period
+from accounting.reconciliation.stripe_vs_ledger import StripeVsLedger
 from connections.models import Connection, Tier
 from merchants.models import Merchant
-from payments.models import Attempt, GatewayAccount, MovementCursor
+from payments.models import Attempt, BalanceTransactionCursor, GatewayAccount
 from wisepay.money import Money
 
 
 @dataclass(slots=True)
-class Sums:
+class PeriodTotals:
     """One day, or all of them, in one currency: minor units. `explained` is what the reasons account for."""
 
     day: date | None
@@ -44,18 +44,18 @@ class Sums:
     @property
     def why(self) -> str:
         """The reasons in words."""
-        return ", ".join(sorted(REASONS[reason] for reason in self.reasons))
+        return ", ".join(sorted(REASON_LABELS[reason] for reason in self.reasons))
 
-    def money(self, name: str) -> Money:
+    def get_money(self, name: str) -> Money:
         """One of the sums as money."""
         return Money(getattr(self, name), self.currency)
 
     @property
-    def said(self) -> tuple[Money, Money, Money, Money]:
+    def amounts(self) -> tuple[Money, Money, Money, Money]:
         """Stripe, our ledger, the books, and Stripe's fees."""
-        return self.money("stripe"), self.money("ours"), self.money("books"), self.money("fees")
+        return self.get_money("stripe"), self.get_money("ours"), self.get_money("books"), self.get_money("fees")
 
-    def take(self, item: Item) -> None:
+    def add_item(self, item: ReconciliationItem) -> None:
         """Add an item."""
         self.fees += item.fee
         if not item.is_compared:
@@ -70,28 +70,28 @@ class Sums:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class ReconciliationReport:
     """What came of reconciling a period."""
 
     merchant: Merchant
     period: Period
-    items: list[Item]
+    items: list[ReconciliationItem]
     differences: list[Difference]
-    payouts: list[PaidOut]
+    payouts: list[PayoutSummary]
     stripe_known_until: datetime | None
     books_known_until: datetime | None
     stripe_error: str = ""
     books_error: str = ""
-    organisation: str = ""
+    organisation_id: str = ""
     stripe_begins_at: datetime | None = None
 
     @property
-    def trouble(self) -> str:
+    def incomplete_reason(self) -> str:
         """Why it was not judged by all that there is, in words; empty when it was."""
         said = []
         if self.stripe_known_until is None:
             said.append("Stripe was not read yet.")
-        if self.is_before:
+        if self.is_before_account:
             said.append("Another Stripe account was connected then, of which nothing is known.")
         if self.items and self.books_known_until is None:
             said.append("The payments of the books were not read yet.")
@@ -100,29 +100,29 @@ class Report:
         return " ".join(said)
 
     @property
-    def is_before(self) -> bool:
+    def is_before_account(self) -> bool:
         """Whether the period was over before Stripe's lines begin."""
         return self.stripe_begins_at is not None and self.period.end <= self.stripe_begins_at
 
     @property
-    def open(self) -> list[Difference]:
+    def open_differences(self) -> list[Difference]:
         """The differences that nobody said a word about."""
         return [row for row in self.differences if row.known is None]
 
     @property
-    def known(self) -> list[Difference]:
+    def known_differences(self) -> list[Difference]:
         """Those that somebody knows of."""
         return [row for row in self.differences if row.known is not None]
 
     @property
     def open_days(self) -> set[date]:
         """The days with an open difference."""
-        return {row.day for row in self.open}
+        return {row.day for row in self.open_differences}
 
     @property
     def is_clean(self) -> bool:
         """Whether nothing is left to look at: nothing differs, or only what somebody knows of."""
-        return not self.open
+        return not self.open_differences
 
     @property
     def is_read(self) -> bool:
@@ -130,67 +130,69 @@ class Report:
         return self.stripe_known_until is not None
 
     @property
-    def totals(self) -> list[Sums]:
+    def totals(self) -> list[PeriodTotals]:
         """The period in each currency."""
-        return sums_of(self.items, lambda item: None)
+        return sum_items(self.items, lambda item: None)
 
     @property
-    def days(self) -> list[Sums]:
+    def days(self) -> list[PeriodTotals]:
         """Each day with something, newest first, in each currency."""
-        found = sums_of(self.items, lambda item: item.day)
+        found = sum_items(self.items, lambda item: item.day)
         return sorted(found, key=lambda row: (row.day or date.min, row.currency), reverse=True)
 
 
-def sums_of(items: Iterable[Item], day_of: Callable[[Item], date | None]) -> list[Sums]:
+def sum_items(
+    items: Iterable[ReconciliationItem], day_of: Callable[[ReconciliationItem], date | None]
+) -> list[PeriodTotals]:
     """Items summed by day and currency."""
-    found: defaultdict[tuple[date | None, str], Sums] = defaultdict(lambda: Sums(None, ""))
+    found: defaultdict[tuple[date | None, str], PeriodTotals] = defaultdict(lambda: PeriodTotals(None, ""))
     for item in items:
         key = (day_of(item), item.currency)
         row = found[key]
         row.day, row.currency = key
-        row.take(item)
+        row.add_item(item)
     return sorted(found.values(), key=lambda row: row.currency)
 
 
-def reconcile(merchant: Merchant, period: Period, *, now: datetime) -> Report:
+def reconcile(merchant: Merchant, period: Period, *, now: datetime) -> ReconciliationReport:
     """Compare Stripe, our own ledger and the books for a period. Reads only; a fixed number of statements."""
     account = GatewayAccount.objects.filter(merchant=merchant).first()
-    stripe = MovementCursor.objects.filter(account=account).first() if account else None
-    books = books_cursor(merchant)
+    stripe = BalanceTransactionCursor.objects.filter(account=account).first() if account else None
+    books = get_ledger_payment_cursor(merchant)
     found = Findings()
-    items: list[Item] = []
-    payouts: list[PaidOut] = []
+    items: list[ReconciliationItem] = []
+    payouts: list[PayoutSummary] = []
     if account is not None and stripe is not None and stripe.known_until is not None:
-        items = list(GatewaySide(account, stripe, period, found, now).items())
+        items = list(StripeVsLedger(account, stripe, period, found, now).list_items())
         clearing = AccountingSettings.objects.filter(merchant=merchant).values_list("clearing_account", flat=True)
-        side = BooksSide(merchant, clearing.first() or "", books, period, found, now)
-        side.fill(items)
-        items += Papers(side).check()
-        payouts = payouts_of(account, period)
-        check_payouts(payouts, found, today=period.day_of(now))
-    return Report(
+        side = LedgerVsBooks(merchant, clearing.first() or "", books, period, found, now)
+        side.compare_items(items)
+        items += DocumentChecks(side).run()
+        payouts = list_payouts(account, period)
+        add_payout_differences(payouts, found, today=period.get_day(now))
+    return ReconciliationReport(
         merchant=merchant,
         period=period,
         items=items,
-        differences=led(merchant, found.rows),
+        differences=add_details(merchant, found.rows),
         payouts=payouts,
         stripe_known_until=stripe.known_until if stripe else None,
         books_known_until=books.known_until if books else None,
         stripe_error=stripe.error if stripe else "",
         books_error=books.error if books else "",
-        organisation=books.organisation_id if books else "",
+        organisation_id=books.organisation_id if books else "",
         stripe_begins_at=stripe.begins_at if stripe else None,
     )
 
 
-def books_cursor(merchant: Merchant) -> MoneyCursor | None:
+def get_ledger_payment_cursor(merchant: Merchant) -> LedgerPaymentCursor | None:
     """How far the payments of the connected organisation were read, or of the last one."""
     connection = Connection.objects.filter(merchant=merchant, tier=Tier.WISE_PAY).first()
-    rows = MoneyCursor.objects.filter(merchant=merchant).order_by(F("known_until").desc(nulls_last=True))
+    rows = LedgerPaymentCursor.objects.filter(merchant=merchant).order_by(F("known_until").desc(nulls_last=True))
     return (rows.filter(organisation_id=connection.organisation_id) if connection else rows).first()
 
 
-def led(merchant: Merchant, rows: list[Difference]) -> list[Difference]:
+def add_details(merchant: Merchant, rows: list[Difference]) -> list[Difference]:
     """Differences with who they are about, the way there and what was said of them, newest first. Two statements."""
     attempts = {row.attempt for row in rows if row.attempt}
     known = {
@@ -205,4 +207,4 @@ def led(merchant: Merchant, rows: list[Difference]) -> list[Difference]:
         path = reverse("payments:detail", args=[merchant.reference, reference]) if reference else ""
         subject = row.subject or reference
         found.append(replace(row, payment=payment, payer=company, path=path, subject=subject))
-    return with_words(merchant, found)
+    return add_acknowledgements(merchant, found)

@@ -19,14 +19,18 @@ class DayConverter:
 
 register_converter(DayConverter, "day")
 app_name = "reconciliation"
-HERE = "m/<slug:merchant_ref>/reconciliation/"
+RECONCILIATION = "m/<slug:merchant_ref>/reconciliation/"
 urlpatterns = [
-    path(HERE, views.overview, name="overview"),
-    path(f"{HERE}days/<day:day>", views.one_day, name="day"),
-    path(f"{HERE}payouts/<slug:payout_id>", views.one_payout, name="payout"),
-    path(f"{HERE}accounts", views.accounts, name="accounts"),
-    path(f"{HERE}export.csv", views.export, name="export"),
-    path(f"{HERE}readings", views.read_again, name="read"),
-    path(f"{HERE}acknowledgements", views.acknowledge_difference, name="acknowledge"),
-    path(f"{HERE}acknowledgements/<slug:word_ref>/removals", views.take_word_back, name="take_back"),
+    path(RECONCILIATION, views.overview, name="overview"),
+    path(f"{RECONCILIATION}days/<day:day>", views.day_detail, name="day"),
+    path(f"{RECONCILIATION}payouts/<slug:payout_id>", views.payout_detail, name="payout"),
+    path(f"{RECONCILIATION}accounts", views.accounts, name="accounts"),
+    path(f"{RECONCILIATION}export.csv", views.export, name="export"),
+    path(f"{RECONCILIATION}readings", views.refresh, name="read"),
+    path(f"{RECONCILIATION}acknowledgements", views.acknowledge_difference, name="acknowledge"),
+    path(
+        f"{RECONCILIATION}acknowledgements/<slug:acknowledgement_ref>/removals",
+        views.reopen_difference,
+        name="take_back",
+    ),
 ]

@@ -12,70 +12,79 @@ from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 
 from accounting.models import AccountingSettings, Acknowledgement
-from accounting.reconciliation.acknowledging import ReasonForm, acknowledge, shown_as, take_back
-from accounting.reconciliation.charts import charts_of
-from accounting.reconciliation.clearing import clearing_statements
-from accounting.reconciliation.days import Period, month_of
-from accounting.reconciliation.export import lines_of
-from accounting.reconciliation.prepayments import open_credits, prepayments_statements
-from accounting.reconciliation.reading import arm_books
-from accounting.reconciliation.report import Report, reconcile
+from accounting.reconciliation.acknowledgements import (
+    AcknowledgementForm,
+    record_acknowledgement,
+    retract_acknowledgement,
+    sign_difference,
+)
+from accounting.reconciliation.charts import build_charts
+from accounting.reconciliation.clearing import build_clearing_statements
+from accounting.reconciliation.export import render_csv_lines
+from accounting.reconciliation.ledger_payments import schedule_ledger_payments_sync
+from accounting.reconciliation.periods import Period, get_month
+from accounting.reconciliation.prepayments import build_prepayments_statements, get_open_credits
+from accounting.reconciliation.report import ReconciliationReport, reconcile
 from merchants.access import MerchantRequest, merchant_page
 from merchants.models import Merchant
+from payments.balance.services import schedule_balance_sync
 from payments.models import GatewayAccount, Payout
-from payments.movements import arm_movements
-from wisepay.audit import record_request
+from wisepay.audit import record_request_audit
 from wisepay.money import Money
 
-SHOWN = 200
-A_DAY = timedelta(days=1)
+MAX_ROWS = 200
+ONE_DAY = timedelta(days=1)
 
 
 @require_GET
 @merchant_page(admin=True)
 def overview(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """One month: whether everything agrees, what does not, every day, every payout, and charts of money in."""
-    period = asked_month(request, merchant)
+    period = parse_month(request, merchant)
     report = reconcile(merchant, period, now=timezone.now())
-    context = frame(merchant, period) | {
+    context = build_month_context(merchant, period) | {
         "report": report,
-        **differences(report),
-        "charts": charts_of(report),
+        **build_differences_context(report),
+        "charts": build_charts(report),
     }
     return render(request, "reconciliation/overview.html", context)
 
 
 @require_GET
 @merchant_page(admin=True)
-def one_day(request: MerchantRequest, merchant: Merchant, day: str) -> HttpResponse:
+def day_detail(request: MerchantRequest, merchant: Merchant, day: str) -> HttpResponse:
     """One day, item by item."""
-    wanted = parsed(day)
+    wanted = parse_date(day)
     report = reconcile(merchant, Period(wanted, wanted, merchant.zone), now=timezone.now())
     context = {
         "merchant": merchant,
         "day": wanted,
-        "before": wanted - A_DAY,
-        "after": wanted + A_DAY if wanted < today_of(merchant) else None,
+        "before": wanted - ONE_DAY,
+        "after": wanted + ONE_DAY if wanted < get_today(merchant) else None,
         "month": f"{wanted:%Y-%m}",
         "report": report,
-        **differences(report),
-        "items": report.items[:SHOWN],
+        **build_differences_context(report),
+        "items": report.items[:MAX_ROWS],
     }
     return render(request, "reconciliation/day.html", context)
 
 
 @require_GET
 @merchant_page(admin=True)
-def one_payout(request: MerchantRequest, merchant: Merchant, payout_id: str) -> HttpResponse:
+def payout_detail(request: MerchantRequest, merchant: Merchant, payout_id: str) -> HttpResponse:
     """One payout with the lines that it took along."""
     payout = get_object_or_404(Payout, account__merchant=merchant, stripe_payout_id=payout_id)
-    lines = payout.lines.exclude(kind="payout").select_related("attempt__payment__company").order_by("happened_at")
+    lines = (
+        payout.balance_transactions.exclude(kind="payout")
+        .select_related("attempt__payment__company")
+        .order_by("happened_at")
+    )
     context = {
         "merchant": merchant,
         "payout": payout,
-        "day": payout.made_at.astimezone(merchant.zone).date(),
-        "lines": lines[:SHOWN],
-        "sums": sums_of(payout),
+        "day": payout.created_at.astimezone(merchant.zone).date(),
+        "lines": lines[:MAX_ROWS],
+        "sums": sum_payout_lines(payout),
         "count": lines.count(),
     }
     return render(request, "reconciliation/payout.html", context)
@@ -85,15 +94,15 @@ def one_payout(request: MerchantRequest, merchant: Merchant, payout_id: str) -> 
 @merchant_page(admin=True)
 def accounts(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """The clearing account and the prepayments account of one month, and why they are not zero."""
-    period = asked_month(request, merchant)
+    period = parse_month(request, merchant)
     chosen = AccountingSettings.objects.filter(merchant=merchant).first()
     report = reconcile(merchant, period, now=timezone.now())
-    context = frame(merchant, period) | {
+    context = build_month_context(merchant, period) | {
         "report": report,
         "chosen": chosen,
-        "clearing": clearing_statements(report, clearing=chosen.clearing_account if chosen else ""),
-        "prepayments": prepayments_statements(merchant, period),
-        "credits": open_credits(merchant),
+        "clearing": build_clearing_statements(report, clearing=chosen.clearing_account if chosen else ""),
+        "prepayments": build_prepayments_statements(merchant, period),
+        "credits": get_open_credits(merchant),
     }
     return render(request, "reconciliation/accounts.html", context)
 
@@ -102,23 +111,23 @@ def accounts(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
 @merchant_page(admin=True)
 def export(request: MerchantRequest, merchant: Merchant) -> HttpResponseBase:
     """A month as CSV."""
-    period = asked_month(request, merchant)
+    period = parse_month(request, merchant)
     report = reconcile(merchant, period, now=timezone.now())
-    record_request(request, "reconciliation.exported", merchant_id=merchant.pk, detail=f"{period.first:%Y-%m}")
-    answer = StreamingHttpResponse(lines_of(report), content_type="text/csv; charset=utf-8")
+    record_request_audit(request, "reconciliation.exported", merchant_id=merchant.pk, detail=f"{period.first:%Y-%m}")
+    answer = StreamingHttpResponse(render_csv_lines(report), content_type="text/csv; charset=utf-8")
     answer["Content-Disposition"] = f'attachment; filename="reconciliation-{period.first:%Y-%m}.csv"'
     return answer
 
 
 @require_POST
 @merchant_page(admin=True)
-def read_again(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
+def refresh(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """Read Stripe and the payments of the books now."""
     account = GatewayAccount.objects.filter(merchant=merchant).first()
     if account is not None:
-        arm_movements(account, now=timezone.now())
-    arm_books(merchant, now=timezone.now())
-    record_request(request, "reconciliation.read", merchant_id=merchant.pk)
+        schedule_balance_sync(account, now=timezone.now())
+    schedule_ledger_payments_sync(merchant, now=timezone.now())
+    record_request_audit(request, "reconciliation.read", merchant_id=merchant.pk)
     messages.success(request, "Reading Stripe and the books. Reload in a moment.")
     return redirect("reconciliation:overview", merchant.reference)
 
@@ -127,64 +136,64 @@ def read_again(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
 @merchant_page(admin=True)
 def acknowledge_difference(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """Somebody knows of a difference, and says why."""
-    form = ReasonForm(request.POST)
+    form = AcknowledgementForm(request.POST)
     if not form.is_valid():
         messages.error(request, "Say why it is known.")
         return redirect("reconciliation:overview", merchant.reference)
-    shown, because = form.cleaned_data["shown"], form.cleaned_data["because"]
+    shown, reason = form.cleaned_data["shown"], form.cleaned_data["reason"]
     try:
-        word = acknowledge(merchant, shown=shown, because=because, by=request.user, now=timezone.now())
+        word = record_acknowledgement(merchant, shown=shown, reason=reason, by=request.user, now=timezone.now())
     except BadSignature:
         raise Http404 from None
-    record_request(request, "reconciliation.known", merchant_id=merchant.pk, subject=str(word), detail=because)
+    record_request_audit(request, "reconciliation.known", merchant_id=merchant.pk, subject=str(word), detail=reason)
     messages.success(request, "It is known now, and no longer counted as open.")
-    return redirect(page_of(request, word))
+    return redirect(get_return_url(request, word))
 
 
 @require_POST
 @merchant_page(admin=True)
-def take_word_back(request: MerchantRequest, merchant: Merchant, word_ref: str) -> HttpResponse:
+def reopen_difference(request: MerchantRequest, merchant: Merchant, acknowledgement_ref: str) -> HttpResponse:
     """The difference is open again."""
-    word = get_object_or_404(Acknowledgement, merchant=merchant, reference=word_ref)
-    if take_back(word, by=request.user, now=timezone.now()):
-        record_request(request, "reconciliation.open_again", merchant_id=merchant.pk, subject=str(word))
+    word = get_object_or_404(Acknowledgement, merchant=merchant, reference=acknowledgement_ref)
+    if retract_acknowledgement(word, by=request.user, now=timezone.now()):
+        record_request_audit(request, "reconciliation.open_again", merchant_id=merchant.pk, subject=str(word))
         messages.success(request, "It counts as open again.")
-    return redirect(page_of(request, word))
+    return redirect(get_return_url(request, word))
 
 
-def page_of(request: MerchantRequest, word: Acknowledgement) -> str:
+def get_return_url(request: MerchantRequest, acknowledgement: Acknowledgement) -> str:
     """Where a difference was shown: its day, or its month."""
-    ref = word.merchant.reference
+    ref = acknowledgement.merchant.reference
     if request.POST.get("back") == "day":
-        return reverse("reconciliation:day", args=[ref, word.on])
-    return f"{reverse('reconciliation:overview', args=[ref])}?month={word.on:%Y-%m}"
+        return reverse("reconciliation:day", args=[ref, acknowledgement.on])
+    return f"{reverse('reconciliation:overview', args=[ref])}?month={acknowledgement.on:%Y-%m}"
 
 
-def differences(report: Report) -> dict[str, Any]:
+def build_differences_context(report: ReconciliationReport) -> dict[str, Any]:
     """The open ones with what their forms send back, and those that somebody knows of."""
-    shown = [(row, shown_as(report.merchant, row)) for row in report.open[:SHOWN]]
-    return {"open": shown, "known": report.known[:SHOWN]}
+    shown = [(row, sign_difference(report.merchant, row)) for row in report.open_differences[:MAX_ROWS]]
+    return {"open": shown, "known": report.known_differences[:MAX_ROWS]}
 
 
-def frame(merchant: Merchant, period: Period) -> dict[str, Any]:
+def build_month_context(merchant: Merchant, period: Period) -> dict[str, Any]:
     """What every page of a month shows around it."""
-    following = period.last + A_DAY
+    following = period.last + ONE_DAY
     return {
         "merchant": merchant,
         "period": period,
         "month": f"{period.first:%Y-%m}",
-        "before": f"{period.first - A_DAY:%Y-%m}",
-        "after": f"{following:%Y-%m}" if following <= today_of(merchant) else "",
+        "before": f"{period.first - ONE_DAY:%Y-%m}",
+        "after": f"{following:%Y-%m}" if following <= get_today(merchant) else "",
     }
 
 
-def asked_month(request: MerchantRequest, merchant: Merchant) -> Period:
+def parse_month(request: MerchantRequest, merchant: Merchant) -> Period:
     """The month that was asked for, this one by default. Raises Http404 for what is no month."""
     asked = request.GET.get("month", "")
-    return month_of(parsed(f"{asked}-01") if asked else today_of(merchant), merchant.zone)
+    return get_month(parse_date(f"{asked}-01") if asked else get_today(merchant), merchant.zone)
 
 
-def parsed(text: str) -> date:
+def parse_date(text: str) -> date:
     """A day of years that people trade in. Raises Http404."""
     try:
         found = date.fromisoformat(text)
@@ -195,14 +204,14 @@ def parsed(text: str) -> date:
     return found
 
 
-def today_of(merchant: Merchant) -> date:
+def get_today(merchant: Merchant) -> date:
     """The merchant's day."""
     return timezone.now().astimezone(merchant.zone).date()
 
 
-def sums_of(payout: Payout) -> dict[str, Any]:
+def sum_payout_lines(payout: Payout) -> dict[str, Any]:
     """What the lines of a payout come to."""
-    rows = list(payout.lines.exclude(kind="payout").values_list("amount", "fee"))
+    rows = list(payout.balance_transactions.exclude(kind="payout").values_list("amount", "fee"))
     gross, fees = sum(amount for amount, _ in rows), sum(fee for _, fee in rows)
     sums = {"gross": gross, "fees": -fees, "net": gross - fees, "off": payout.amount - gross + fees}
     return {name: Money(amount, payout.currency) for name, amount in sums.items()}

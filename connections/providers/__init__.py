@@ -8,11 +8,11 @@ from typing import Protocol
 from django.conf import settings
 from django.utils.module_loading import import_string
 
-from connections.budget import Lane
+from connections.rate_limiter.budget import Priority
 
 
 @dataclass(frozen=True, slots=True)
-class Life:
+class RefreshTokenLifetime:
     """How long a refresh token lives unused, and how long consent lasts however much it is used (None: for ever)."""
 
     idle: timedelta
@@ -20,48 +20,50 @@ class Life:
 
 
 @dataclass(frozen=True, slots=True)
-class About:
+class ProviderInfo:
     """A provider: its module, its name for people, the prefix of its settings, the setting of its identity server.
 
     Its consent walks over `hosts`. After `quiet` of silence it is asked whether we are still welcome; where that
     `costs` a call of the organisation's budget, an answer to work serves as well.
     """
 
-    module: str
+    client_path: str
     label: str
-    prefix: str
-    identity: str
-    life: Life
-    hosts: str
-    quiet: timedelta = timedelta(seconds=20)  # with 15 s of the task and 10 of the page a break shows within a minute
-    costs: bool = False
+    settings_prefix: str
+    identity_setting: str
+    lifetime: RefreshTokenLifetime
+    consent_hosts: str
+    verify_after: timedelta = timedelta(
+        seconds=20
+    )  # with 15 s of the task and 10 of the page a break shows within a minute
+    verification_costs_call: bool = False
 
 
 PROVIDERS = {
-    "xero": About(
-        "connections.providers.xero",
+    "xero": ProviderInfo(
+        "connections.providers.xero.XeroOAuthClient",
         "Xero",
         "XERO",
         "XERO_IDENTITY_URL",
-        Life(timedelta(days=60)),
+        RefreshTokenLifetime(timedelta(days=60)),
         "https://*.xero.com",
     ),
-    "quickbooks": About(
-        "connections.providers.quickbooks",
+    "quickbooks": ProviderInfo(
+        "connections.providers.quickbooks.QuickBooksOAuthClient",
         "QuickBooks",
         "INTUIT",
         "INTUIT_TOKEN_URL",
-        Life(timedelta(days=100), timedelta(days=5 * 365)),
+        RefreshTokenLifetime(timedelta(days=100), timedelta(days=5 * 365)),
         "https://*.intuit.com",
-        quiet=timedelta(minutes=5),
-        costs=True,
+        verify_after=timedelta(minutes=5),
+        verification_costs_call=True,
     ),
 }
-LABELS = {name: about.label for name, about in PROVIDERS.items()}
+PROVIDER_LABELS = {name: about.label for name, about in PROVIDERS.items()}
 
 
 @dataclass(frozen=True, slots=True)
-class App:
+class OAuthApp:
     """What an operator registered with the provider."""
 
     client_id: str
@@ -69,7 +71,7 @@ class App:
 
 
 @dataclass(frozen=True, slots=True)
-class Tokens:
+class OAuthTokens:
     """A pair of tokens; `expires_at` is the access token's end."""
 
     access: str
@@ -79,7 +81,7 @@ class Tokens:
 
 
 @dataclass(frozen=True, slots=True)
-class Organisation:
+class ProviderOrganisation:
     """A company in the accounting package that the person gave us access to."""
 
     id: str
@@ -87,7 +89,7 @@ class Organisation:
     remote_id: str
 
 
-class RefusedGrant(Exception):
+class InvalidGrant(Exception):
     """The code or the refresh token is no longer good; only a person can make a new one."""
 
 
@@ -95,35 +97,35 @@ class MissingScopes(Exception):
     """Access was given to less than the work needs; the message names what is missing."""
 
 
-class AppGone(Exception):
+class AppNotConfigured(Exception):
     """The app that tokens were made with is no longer configured here, so nobody can use them."""
 
 
-class Provider(Protocol):
+class OAuthClient(Protocol):
     """OAuth 2 with one accounting package, as one app. Every call may raise Unavailable."""
 
     client_id: str
 
-    def authorize_url(self, *, state: str, challenge: str, redirect_uri: str) -> str:
+    def get_authorize_url(self, *, state: str, challenge: str, redirect_uri: str) -> str:
         """Where the person's browser goes to consent."""
         ...
 
-    def exchange(self, code: str, *, verifier: str, redirect_uri: str, company: str, now: datetime) -> Tokens:
+    def exchange_code(self, code: str, *, verifier: str, redirect_uri: str, company: str, now: datetime) -> OAuthTokens:
         """Tokens for a code. Raises RefusedGrant or MissingScopes.
 
         `company` is the one that the browser brought along, where the provider tells it there.
         """
         ...
 
-    def refresh(self, refresh_token: str, *, now: datetime) -> Tokens:
+    def refresh(self, refresh_token: str, *, now: datetime) -> OAuthTokens:
         """The next pair. Raises RefusedGrant."""
         ...
 
-    def organisations(self, tokens: Tokens) -> list[Organisation]:
+    def list_organisations(self, tokens: OAuthTokens) -> list[ProviderOrganisation]:
         """What this authorisation gave access to. Raises RefusedGrant."""
         ...
 
-    def allows(self, access_token: str, *, organisation_id: str, lane: Lane) -> bool:
+    def has_access(self, access_token: str, *, organisation_id: str, priority: Priority) -> bool:
         """Whether we may still open the organisation. Raises RefusedGrant when the token itself is refused."""
         ...
 
@@ -132,14 +134,14 @@ class Provider(Protocol):
         ...
 
 
-class Registered:
+class RegisteredApps:
     """The apps that an operator configured for one provider, under the `prefix` of its settings."""
 
     def __init__(self, prefix: str) -> None:
         self.prefix = prefix
 
     @property
-    def by_tier(self) -> dict[str, App]:
+    def by_tier(self) -> dict[str, OAuthApp]:
         """The app with which each tier makes new connections; a client id of "" where none is set."""
         first, company, service = (self._app(kind) for kind in ("", "COMPANY_", "SERVICE_"))
         return {
@@ -149,37 +151,39 @@ class Registered:
         }
 
     @property
-    def retired(self) -> list[App]:
+    def retired(self) -> list[OAuthApp]:
         """Apps that only serve the connections that they made."""
         found: dict[str, str] = getattr(settings, f"{self.prefix}_RETIRED_CLIENTS")
-        return [App(client_id, secret) for client_id, secret in found.items()]
+        return [OAuthApp(client_id, secret) for client_id, secret in found.items()]
 
-    def _app(self, kind: str) -> App:
+    def _app(self, kind: str) -> OAuthApp:
         names = (f"{self.prefix}_{kind}CLIENT_ID", f"{self.prefix}_{kind}CLIENT_SECRET")
-        return App(*(getattr(settings, name) for name in names))
+        return OAuthApp(*(getattr(settings, name) for name in names))
 
 
-def registered(name: str) -> Registered:
+def get_registered_apps(name: str) -> RegisteredApps:
     """The apps of the provider called `name`. Raises KeyError."""
-    return Registered(PROVIDERS[name].prefix)
+    return RegisteredApps(PROVIDERS[name].settings_prefix)
 
 
-def open_provider(name: str, *, tier: str) -> Provider:
+def open_oauth_client(name: str, *, tier: str) -> OAuthClient:
     """The provider called `name`, for a new connection of `tier`. Raises KeyError."""
-    return provider_as(name, registered(name).by_tier[tier])
+    return build_oauth_client(name, get_registered_apps(name).by_tier[tier])
 
 
-def reopen_provider(name: str, *, client_id: str) -> Provider:
+def open_oauth_client_of_app(name: str, *, client_id: str) -> OAuthClient:
     """The provider, as the app that a connection was made with, whatever is configured since. Raises AppGone."""
-    found = registered(name) if name in PROVIDERS else None
+    found = get_registered_apps(name) if name in PROVIDERS else None
     apps = [*found.by_tier.values(), *found.retired] if found else []
     app = next((a for a in apps if a.client_id == client_id and a.secret), None)
     if app is None:
-        raise AppGone(f"The app {client_id} that this connection was made with is no longer set up on this server.")
-    return provider_as(name, app)
+        raise AppNotConfigured(
+            f"The app {client_id} that this connection was made with is no longer set up on this server."
+        )
+    return build_oauth_client(name, app)
 
 
-def provider_as(name: str, app: App) -> Provider:
+def build_oauth_client(name: str, app: OAuthApp) -> OAuthClient:
     """The provider, as that app."""
-    make: Callable[[App], Provider] = import_string(f"{PROVIDERS[name].module}.Door")
+    make: Callable[[OAuthApp], OAuthClient] = import_string(PROVIDERS[name].client_path)
     return make(app)

@@ -11,95 +11,95 @@ from urllib.parse import urlencode
 import requests
 from django.conf import settings
 
-from connections.budget import Account, Lane
-from connections.governor import take_call
-from connections.providers import App, MissingScopes, Organisation, RefusedGrant, Tokens
-from connections.providers.calls import ask, ask_for_tokens, json_of
+from connections.providers import InvalidGrant, MissingScopes, OAuthApp, OAuthTokens, ProviderOrganisation
+from connections.providers.oauth_http import parse_json, request_tokens, send_request
+from connections.rate_limiter.budget import BudgetAccount, Priority
+from connections.rate_limiter.limiter import acquire
 from wisepay.errors import Unavailable
 
 LABEL = "QuickBooks"
-NEEDED = "com.intuit.quickbooks.accounting"
+REQUIRED_SCOPE = "com.intuit.quickbooks.accounting"
 MINOR_VERSION = "75"
-PATIENCE = 1.2  # seconds: a page may wait until the calls of one second are over
+MAX_WAIT = 1.2  # seconds: a page may wait until the calls of one second are over
 
 
-class Door:
+class QuickBooksOAuthClient:
     """The provider "quickbooks", as one app."""
 
-    def __init__(self, app: App) -> None:
+    def __init__(self, app: OAuthApp) -> None:
         self.app = app
         self.client_id = app.client_id
 
-    def authorize_url(self, *, state: str, challenge: str, redirect_uri: str) -> str:
+    def get_authorize_url(self, *, state: str, challenge: str, redirect_uri: str) -> str:
         # Intuit knows no PKCE; the code is good for our client secret only.
         query = {
             "client_id": self.client_id,
             "response_type": "code",
-            "scope": NEEDED,
+            "scope": REQUIRED_SCOPE,
             "redirect_uri": redirect_uri,
             "state": state,
         }
         return f"{settings.INTUIT_AUTHORIZE_URL}?{urlencode(query)}"
 
-    def exchange(self, code: str, *, verifier: str, redirect_uri: str, company: str, now: datetime) -> Tokens:
+    def exchange_code(self, code: str, *, verifier: str, redirect_uri: str, company: str, now: datetime) -> OAuthTokens:
         body = self._tokens({"grant_type": "authorization_code", "code": code, "redirect_uri": redirect_uri})
         # An answer that does not say what was granted granted all.
-        if NEEDED not in str(body.get("scope", NEEDED)).split():
-            raise MissingScopes(NEEDED)
-        return tokens_of(body, company=company if is_realm(company) else "", now=now)
+        if REQUIRED_SCOPE not in str(body.get("scope", REQUIRED_SCOPE)).split():
+            raise MissingScopes(REQUIRED_SCOPE)
+        return parse_quickbooks_tokens(body, company=company if is_realm_id(company) else "", now=now)
 
-    def refresh(self, refresh_token: str, *, now: datetime) -> Tokens:
+    def refresh(self, refresh_token: str, *, now: datetime) -> OAuthTokens:
         body = self._tokens({"grant_type": "refresh_token", "refresh_token": refresh_token})
-        return tokens_of(body, company="", now=now)
+        return parse_quickbooks_tokens(body, company="", now=now)
 
-    def organisations(self, tokens: Tokens) -> list[Organisation]:
+    def list_organisations(self, tokens: OAuthTokens) -> list[ProviderOrganisation]:
         realm = tokens.authorisation_id
         if not realm:
             return []
-        answer = self._company_info(tokens.access, realm, lane="interactive")
+        answer = self._company_info(tokens.access, realm, priority="interactive")
         if answer.status_code in (401, 403):
-            raise RefusedGrant("QuickBooks does not open this company for the new token")
+            raise InvalidGrant("QuickBooks does not open this company for the new token")
         try:
-            name = json_of(LABEL, answer)["CompanyInfo"]["CompanyName"]
+            name = parse_json(LABEL, answer)["CompanyInfo"]["CompanyName"]
         except (KeyError, TypeError) as error:
             raise Unavailable("QuickBooks' company could not be read") from error
         # A grant is what one consent gave: no two connections share one.
-        return [Organisation(id=realm, name=str(name), remote_id="")]
+        return [ProviderOrganisation(id=realm, name=str(name), remote_id="")]
 
-    def allows(self, access_token: str, *, organisation_id: str, lane: Lane) -> bool:
-        answer = self._company_info(access_token, organisation_id, lane=lane)
+    def has_access(self, access_token: str, *, organisation_id: str, priority: Priority) -> bool:
+        answer = self._company_info(access_token, organisation_id, priority=priority)
         if answer.status_code == 401:
-            raise RefusedGrant("QuickBooks does not accept the token")
+            raise InvalidGrant("QuickBooks does not accept the token")
         if answer.status_code == 403:
             return False
-        json_of(LABEL, answer)
+        parse_json(LABEL, answer)
         return True
 
     def disconnect(self, access_token: str, *, remote_id: str) -> None:
         held = (self.app.client_id, self.app.secret)
-        answer = ask(LABEL, "POST", settings.INTUIT_REVOKE_URL, json={"token": access_token}, auth=held)
+        answer = send_request(LABEL, "POST", settings.INTUIT_REVOKE_URL, json={"token": access_token}, auth=held)
         if answer.status_code not in (200, 204, 400, 401):
             raise Unavailable(f"QuickBooks answered {answer.status_code} to the disconnection")
 
-    def _company_info(self, access_token: str, realm: str, *, lane: Lane) -> requests.Response:
+    def _company_info(self, access_token: str, realm: str, *, priority: Priority) -> requests.Response:
         """One call of the company's budget; in the lane `interactive` a page waits for it."""
         url = f"{settings.INTUIT_API_URL}/company/{realm}/companyinfo/{realm}"
-        patience = PATIENCE if lane == "interactive" else 0.0
-        with take_call(Account("quickbooks", self.client_id, realm), lane=lane, patience=patience) as slot:
-            answer = ask(LABEL, "GET", url, token=access_token, params={"minorversion": MINOR_VERSION})
-            slot.learn(answer.headers, status=answer.status_code)
+        patience = MAX_WAIT if priority == "interactive" else 0.0
+        with acquire(BudgetAccount("quickbooks", self.client_id, realm), priority=priority, max_wait=patience) as slot:
+            answer = send_request(LABEL, "GET", url, token=access_token, params={"minorversion": MINOR_VERSION})
+            slot.record_response(answer.headers, status=answer.status_code)
         return answer
 
     def _tokens(self, form: dict[str, str]) -> dict[str, Any]:
         """One call of the token endpoint. Raises RefusedGrant."""
         url = settings.INTUIT_TOKEN_URL
-        return ask_for_tokens(LABEL, url, form, client_id=self.app.client_id, secret=self.app.secret)
+        return request_tokens(LABEL, url, form, client_id=self.app.client_id, secret=self.app.secret)
 
 
-def tokens_of(body: dict[str, Any], *, company: str, now: datetime) -> Tokens:
+def parse_quickbooks_tokens(body: dict[str, Any], *, company: str, now: datetime) -> OAuthTokens:
     """The pair in an answer of the token endpoint. Raises Unavailable when there is none."""
     try:
-        return Tokens(
+        return OAuthTokens(
             access=str(body["access_token"]),
             refresh=str(body["refresh_token"]),
             expires_at=now + timedelta(seconds=int(body["expires_in"])),
@@ -109,6 +109,6 @@ def tokens_of(body: dict[str, Any], *, company: str, now: datetime) -> Tokens:
         raise Unavailable("QuickBooks' tokens could not be read") from error
 
 
-def is_realm(text: str) -> bool:
+def is_realm_id(text: str) -> bool:
     """Whether it can be a company's id: it becomes part of addresses, and a browser brought it."""
     return text.isascii() and text.isdigit() and len(text) <= 30

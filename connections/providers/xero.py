@@ -12,9 +12,9 @@ from urllib.parse import urlencode
 
 from django.conf import settings
 
-from connections.budget import Lane
-from connections.providers import App, MissingScopes, Organisation, RefusedGrant, Tokens
-from connections.providers.calls import ask, ask_for_tokens, json_of
+from connections.providers import InvalidGrant, MissingScopes, OAuthApp, OAuthTokens, ProviderOrganisation
+from connections.providers.oauth_http import parse_json, request_tokens, send_request
+from connections.rate_limiter.budget import Priority
 from wisepay.errors import Unavailable
 
 LABEL = "Xero"
@@ -22,17 +22,17 @@ SCOPES = (
     "openid profile email offline_access accounting.invoices accounting.payments accounting.contacts "
     "accounting.settings.read"
 )
-NEEDED = [scope for scope in SCOPES.split() if scope.startswith(("accounting.", "offline_"))]
+REQUIRED_SCOPES = [scope for scope in SCOPES.split() if scope.startswith(("accounting.", "offline_"))]
 
 
-class Door:
+class XeroOAuthClient:
     """The provider "xero", as one app."""
 
-    def __init__(self, app: App) -> None:
+    def __init__(self, app: OAuthApp) -> None:
         self.app = app
         self.client_id = app.client_id
 
-    def authorize_url(self, *, state: str, challenge: str, redirect_uri: str) -> str:
+    def get_authorize_url(self, *, state: str, challenge: str, redirect_uri: str) -> str:
         query = {
             "response_type": "code",
             "client_id": self.client_id,
@@ -44,61 +44,63 @@ class Door:
         }
         return f"{settings.XERO_AUTHORIZE_URL}?{urlencode(query)}"
 
-    def exchange(self, code: str, *, verifier: str, redirect_uri: str, company: str, now: datetime) -> Tokens:
+    def exchange_code(self, code: str, *, verifier: str, redirect_uri: str, company: str, now: datetime) -> OAuthTokens:
         form = {"grant_type": "authorization_code", "code": code, "redirect_uri": redirect_uri}
         body = self._tokens({**form, "code_verifier": verifier})
         # An answer that does not say what was granted granted all.
         granted = str(body.get("scope", SCOPES)).split()
-        if missing := [scope for scope in NEEDED if scope not in granted]:
+        if missing := [scope for scope in REQUIRED_SCOPES if scope not in granted]:
             raise MissingScopes(" ".join(missing))
-        return tokens_of(body, now=now)
+        return parse_xero_tokens(body, now=now)
 
-    def refresh(self, refresh_token: str, *, now: datetime) -> Tokens:
-        return tokens_of(self._tokens({"grant_type": "refresh_token", "refresh_token": refresh_token}), now=now)
+    def refresh(self, refresh_token: str, *, now: datetime) -> OAuthTokens:
+        return parse_xero_tokens(self._tokens({"grant_type": "refresh_token", "refresh_token": refresh_token}), now=now)
 
-    def organisations(self, tokens: Tokens) -> list[Organisation]:
+    def list_organisations(self, tokens: OAuthTokens) -> list[ProviderOrganisation]:
         query = {"authEventId": tokens.authorisation_id} if tokens.authorisation_id else {}
-        answer = ask(LABEL, "GET", settings.XERO_CONNECTIONS_URL, token=tokens.access, params=query)
+        answer = send_request(LABEL, "GET", settings.XERO_CONNECTIONS_URL, token=tokens.access, params=query)
         if answer.status_code == 401:
-            raise RefusedGrant("Xero does not accept the new token")
+            raise InvalidGrant("Xero does not accept the new token")
         try:
             return [
-                Organisation(id=str(r["tenantId"]), name=str(r["tenantName"]), remote_id=str(r["id"]))
-                for r in json_of(LABEL, answer)
+                ProviderOrganisation(id=str(r["tenantId"]), name=str(r["tenantName"]), remote_id=str(r["id"]))
+                for r in parse_json(LABEL, answer)
                 if r.get("tenantType") == "ORGANISATION"
             ]
         except (KeyError, TypeError, AttributeError) as error:
             raise Unavailable("Xero's list of organisations could not be read") from error
 
-    def allows(self, access_token: str, *, organisation_id: str, lane: Lane) -> bool:
-        found = self.organisations(Tokens(access=access_token, refresh="", expires_at=datetime.max.replace(tzinfo=UTC)))
+    def has_access(self, access_token: str, *, organisation_id: str, priority: Priority) -> bool:
+        found = self.list_organisations(
+            OAuthTokens(access=access_token, refresh="", expires_at=datetime.max.replace(tzinfo=UTC))
+        )
         return any(organisation.id == organisation_id for organisation in found)
 
     def disconnect(self, access_token: str, *, remote_id: str) -> None:
-        answer = ask(LABEL, "DELETE", f"{settings.XERO_CONNECTIONS_URL}/{remote_id}", token=access_token)
+        answer = send_request(LABEL, "DELETE", f"{settings.XERO_CONNECTIONS_URL}/{remote_id}", token=access_token)
         if answer.status_code not in (204, 401, 403, 404):
             raise Unavailable(f"Xero answered {answer.status_code} to the disconnection")
 
     def _tokens(self, form: dict[str, str]) -> dict[str, Any]:
         """One call of the token endpoint. Raises RefusedGrant."""
         url = f"{settings.XERO_IDENTITY_URL}/connect/token"
-        return ask_for_tokens(LABEL, url, form, client_id=self.app.client_id, secret=self.app.secret)
+        return request_tokens(LABEL, url, form, client_id=self.app.client_id, secret=self.app.secret)
 
 
-def tokens_of(body: dict[str, Any], *, now: datetime) -> Tokens:
+def parse_xero_tokens(body: dict[str, Any], *, now: datetime) -> OAuthTokens:
     """The pair in an answer of the token endpoint. Raises Unavailable when there is none."""
     try:
-        return Tokens(
+        return OAuthTokens(
             access=str(body["access_token"]),
             refresh=str(body["refresh_token"]),
             expires_at=now + timedelta(seconds=int(body["expires_in"])),
-            authorisation_id=str(_claims(str(body["access_token"])).get("authentication_event_id", "")),
+            authorisation_id=str(_parse_claims(str(body["access_token"])).get("authentication_event_id", "")),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise Unavailable("Xero's tokens could not be read") from error
 
 
-def _claims(token: str) -> dict[str, Any]:
+def _parse_claims(token: str) -> dict[str, Any]:
     """The claims of an access token, unverified: only an id is read, and it came over TLS from the issuer."""
     part = token.split(".")[1] if token.count(".") == 2 else ""
     try:

@@ -32,7 +32,7 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('reference', models.CharField(default=wisepay.references.new_reference, editable=False, max_length=20, unique=True)),
                 ('name', models.CharField(max_length=120)),
-                ('time_zone', models.CharField(default='UTC', max_length=60, validators=[merchants.models.known_zone])),
+                ('time_zone', models.CharField(default='UTC', max_length=60, validators=[merchants.models.validate_time_zone])),
                 ('contact_email', models.EmailField(blank=True, help_text='Payers are given this address when they need help.', max_length=254)),
                 ('contact_phone', models.CharField(blank=True, max_length=40)),
                 ('takes_payments', models.BooleanField(default=True, help_text='Account Merchant Payment Status')),

@@ -1,37 +1,37 @@
 """The door to the payment gateway. A gateway is one file and one line here."""
 
-from payments.gateways.stripe import StripeGateway
-from payments.gateways.stripe_webhooks import read_webhook
-from payments.gateways.words import (
+from payments.gateways.protocol import (
     BadSignature,
-    DisputeFacts,
-    Event,
+    ChargeRequest,
     Gateway,
-    Method,
-    MovementFacts,
-    Outcome,
-    PayoutFacts,
-    RefundOutcome,
-    Rows,
-    Save,
-    Start,
+    GatewayEvent,
+    GatewayPage,
+    OperationResult,
+    RefundResult,
+    RemoteBalanceTransaction,
+    RemoteDispute,
+    RemoteMethod,
+    RemotePayout,
+    SetupRequest,
 )
+from payments.gateways.stripe.gateway import StripeGateway
+from payments.gateways.stripe.webhooks import verify_webhook
 
 __all__ = [
     "BadSignature",
-    "DisputeFacts",
-    "Event",
+    "ChargeRequest",
     "Gateway",
-    "Method",
-    "MovementFacts",
-    "Outcome",
-    "PayoutFacts",
-    "RefundOutcome",
-    "Rows",
-    "Save",
-    "Start",
+    "GatewayEvent",
+    "GatewayPage",
+    "OperationResult",
+    "RefundResult",
+    "RemoteBalanceTransaction",
+    "RemoteDispute",
+    "RemoteMethod",
+    "RemotePayout",
+    "SetupRequest",
     "open_gateway",
-    "read_webhook",
+    "verify_webhook",
 ]
 
 

@@ -83,7 +83,7 @@ class Migration(migrations.Migration):
                 ('reference', models.CharField(default=wisepay.references.new_reference, editable=False, max_length=20, unique=True)),
                 ('idempotency_key', models.CharField(max_length=80, unique=True)),
                 ('confirmation_token', models.CharField(blank=True, max_length=255)),
-                ('method_types', models.JSONField(default=payments.models.card_only, help_text='Kinds that the gateway may take, in its words.')),
+                ('method_types', models.JSONField(default=payments.models.get_default_method_types, help_text='Kinds that the gateway may take, in its words.')),
                 ('stripe_customer_id', models.CharField(blank=True, max_length=255)),
                 ('payer_name', models.CharField(max_length=120)),
                 ('payer_email', models.EmailField(max_length=254)),
@@ -113,7 +113,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='attempt',
             name='method_types',
-            field=models.JSONField(default=payments.models.card_only, help_text='Kinds that the gateway may take, in its words.'),
+            field=models.JSONField(default=payments.models.get_default_method_types, help_text='Kinds that the gateway may take, in its words.'),
         ),
         migrations.AddField(
             model_name='attempt',

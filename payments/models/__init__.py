@@ -1,24 +1,27 @@
 """Tables of the payments floor."""
 
-from payments.models.methods import GatewayAccount, GatewayCustomer, SavedMethod, described_method
-from payments.models.movements import Movement, MovementCursor, Payout
+from payments.models.balance_transactions import BalanceTransaction, BalanceTransactionCursor
+from payments.models.disputes import Dispute
+from payments.models.gateway_accounts import GatewayAccount, GatewayCustomer
+from payments.models.operations import Attempt, GatewayOperation, Setup, get_default_method_types
 from payments.models.payment import Payment
-from payments.models.returns import Dispute, Refund
-from payments.models.talks import Attempt, Conversation, Setup, card_only
+from payments.models.payouts import Payout
+from payments.models.refunds import Refund
+from payments.models.saved_methods import SavedMethod, describe_method
 
 __all__ = [
     "Attempt",
-    "Conversation",
+    "BalanceTransaction",
+    "BalanceTransactionCursor",
     "Dispute",
     "GatewayAccount",
     "GatewayCustomer",
-    "Movement",
-    "MovementCursor",
+    "GatewayOperation",
     "Payment",
     "Payout",
     "Refund",
     "SavedMethod",
     "Setup",
-    "card_only",
-    "described_method",
+    "describe_method",
+    "get_default_method_types",
 ]

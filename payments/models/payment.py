@@ -9,11 +9,11 @@ from django.utils import timezone
 
 from merchants.models import Merchant
 from payers.models import PayerCompany
-from payments.models.methods import SavedMethod
+from payments.models.saved_methods import SavedMethod
 from payments.states import PAYMENT_TRANSITIONS
 from wisepay.money import Money
 from wisepay.references import new_reference
-from wisepay.states import Stateful, known_state
+from wisepay.states import Stateful, build_state_constraint
 
 
 class Payment(Stateful):
@@ -53,7 +53,7 @@ class Payment(Stateful):
 
     class Meta:
         constraints = [
-            known_state(PAYMENT_TRANSITIONS, name="payment_state"),
+            build_state_constraint(PAYMENT_TRANSITIONS, name="payment_state"),
             models.CheckConstraint(
                 condition=models.Q(origin__in=["quote", "invoices", "automatic"]), name="payment_origin"
             ),
@@ -117,27 +117,27 @@ class Payment(Stateful):
         return self.origin == self.Origin.QUOTE
 
     @property
-    def thing(self) -> str:
+    def subject(self) -> str:
         """What is paid, in a word for a sentence: quote, invoice, or batch of invoices."""
         if self.is_quote:
             return "quote"
         return "batch of invoices" if self.details.get("count", 1) > 1 else "invoice"
 
     @property
-    def instead(self) -> str:
+    def replacement_hint(self) -> str:
         """What the payer does when it can no longer be paid, as the end of a sentence."""
         return ". Please ask for a new one" if self.is_quote else " with this link. Please choose it again"
 
     @property
-    def back_words(self) -> str:
+    def back_label(self) -> str:
         """What the link to `done_path` says."""
         return "Back to the quote" if self.is_quote else "Back to your payments"
 
     @property
-    def again_path(self) -> str:
+    def restart_path(self) -> str:
         """Where the payer chooses anew when it cannot be paid as it is."""
-        return str(self.details.get("again_path") or self.done_path)
+        return str(self.details.get("restart_path") or self.done_path)
 
-    def is_over(self, now: datetime) -> bool:
+    def is_expired(self, now: datetime) -> bool:
         """Whether the deadline has passed."""
         return now >= self.expires_at

@@ -8,28 +8,38 @@ from functools import partial
 
 from starlette.routing import BaseRoute, Mount
 
+from sandbox.core.service import ErrorBody, JournalledPath, Link, Service
+from sandbox.core.world import World
 from sandbox.intuit import webhooks
-from sandbox.intuit.api import Api
-from sandbox.intuit.books import every
-from sandbox.intuit.errors import forbidden, system_trouble, throttled, unauthenticated
-from sandbox.intuit.identity import Identity
-from sandbox.intuit.oauth import OAuth
-from sandbox.intuit.pages import Books
-from sandbox.intuit.steering import Steering
-from sandbox.service import Base, Link, Refusal, Service
-from sandbox.world import World
+from sandbox.intuit.admin_api import IntuitAdminApi
+from sandbox.intuit.api import IntuitApi
+from sandbox.intuit.company import list_companies
+from sandbox.intuit.errors import (
+    build_forbidden_error,
+    build_system_error,
+    build_throttled_error,
+    build_unauthenticated_error,
+)
+from sandbox.intuit.identity import IntuitIdentity
+from sandbox.intuit.oauth import IntuitOAuthServer
+from sandbox.intuit.pages import IntuitPages
 
 
 def routes(world: World) -> Sequence[BaseRoute]:
     """Everything below `/intuit`."""
-    api = Mount("/v3", routes=Api(world).routes())
-    return [api, *OAuth(Identity(world)).routes(), *Steering(world).routes(), *Books(world).routes()]
+    api = Mount("/v3", routes=IntuitApi(world).routes())
+    return [
+        api,
+        *IntuitOAuthServer(IntuitIdentity(world)).routes(),
+        *IntuitAdminApi(world).routes(),
+        *IntuitPages(world).routes(),
+    ]
 
 
 @asynccontextmanager
 async def lifespan(world: World) -> AsyncIterator[None]:
     """Webhooks are sent as long as the process lives."""
-    webhooks.resume(world)
+    webhooks.reset_interrupted(world)
     world.on_tick(partial(webhooks.send_due, world))
     yield
 
@@ -37,32 +47,36 @@ async def lifespan(world: World) -> AsyncIterator[None]:
 def links(world: World) -> list[Link]:
     """The home page's lines: every company with the size of its books."""
     found = [Link("Companies", "/intuit/", "and their books")]
-    for company in every(world):
+    for company in list_companies(world):
         about = f"{len(company.table('Invoice'))} invoices, {len(company.table('CreditMemo'))} credit memos"
         found.append(Link(company.name, f"/intuit/companies/{company.data['slug']}", about))
     return found
 
 
-def refusal(journal: str, status: int) -> Refusal:
+def build_error(journal: str, status: int) -> ErrorBody:
     """How Intuit words an answer that is broken on purpose."""
     if journal == "quickbooks-oauth":
-        return Refusal({}, {"error": "invalid_grant" if status == 400 else "server_error"})
-    known = {401: unauthenticated("Token expired"), 403: forbidden(), 429: throttled("The request limit was reached.")}
+        return ErrorBody({}, {"error": "invalid_grant" if status == 400 else "server_error"})
+    known = {
+        401: build_unauthenticated_error("Token expired"),
+        403: build_forbidden_error(),
+        429: build_throttled_error("The request limit was reached."),
+    }
     if status in known:
-        return Refusal(known[status].headers, known[status].body)
-    return Refusal({}, system_trouble())
+        return ErrorBody(known[status].headers, known[status].body)
+    return ErrorBody({}, build_system_error())
 
 
 service = Service(
     name="QuickBooks",
     prefix="/intuit",
     routes=routes,
-    journals=[
-        Base("quickbooks", "/intuit/v3"),
-        Base("quickbooks-oauth", "/intuit/oauth2"),
-        Base("quickbooks-oauth", "/intuit/v2"),
+    journalled_paths=[
+        JournalledPath("quickbooks", "/intuit/v3"),
+        JournalledPath("quickbooks-oauth", "/intuit/oauth2"),
+        JournalledPath("quickbooks-oauth", "/intuit/v2"),
     ],
     links=links,
-    refusal=refusal,
+    build_error=build_error,
     lifespan=lifespan,
 )

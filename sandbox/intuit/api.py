@@ -10,37 +10,37 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from sandbox.intuit import resources as r
-from sandbox.intuit.books import Company, find
-from sandbox.intuit.errors import InvalidError, forbidden
-from sandbox.intuit.identity import Identity
-from sandbox.intuit.limits import Limits
-from sandbox.intuit.memory import Memory
-from sandbox.intuit.resources import Call, Handler
-from sandbox.intuit.wire import dumped, now_text
-from sandbox.service import RefusedError
-from sandbox.world import World
+from sandbox.core.service import RefusedError
+from sandbox.core.world import World
+from sandbox.intuit import resources
+from sandbox.intuit.company import Company, find_company
+from sandbox.intuit.errors import IntuitValidationError, build_forbidden_error
+from sandbox.intuit.formats import format_envelope_time, render_json
+from sandbox.intuit.idempotency import RememberedRequest
+from sandbox.intuit.identity import IntuitIdentity
+from sandbox.intuit.limits import IntuitRateLimits
+from sandbox.intuit.resources import IntuitCall, ResourceHandler
 
-WRITES = (r.write_one, r.run_batch)
-TABLE: list[tuple[str, str, Handler]] = [
-    ("GET", "/query", r.run_query),
-    ("POST", "/query", r.run_query),
-    ("POST", "/batch", r.run_batch),
-    ("GET", "/cdc", r.capture),
-    ("GET", "/preferences", r.read_preferences),
-    ("GET", "/{entity}/{key}/pdf", r.read_pdf),
-    ("GET", "/{entity}/{key}", r.read_one),
-    ("POST", "/{entity}", r.write_one),
+WRITE_HANDLERS = (resources.write_one, resources.run_batch)
+TABLE: list[tuple[str, str, ResourceHandler]] = [
+    ("GET", "/query", resources.run_query),
+    ("POST", "/query", resources.run_query),
+    ("POST", "/batch", resources.run_batch),
+    ("GET", "/cdc", resources.read_changes),
+    ("GET", "/preferences", resources.read_preferences),
+    ("GET", "/{entity}/{key}/pdf", resources.read_pdf),
+    ("GET", "/{entity}/{key}", resources.read_one),
+    ("POST", "/{entity}", resources.write_one),
 ]
 
 
-class Api:
+class IntuitApi:
     """The door, bound to one world."""
 
     def __init__(self, world: World) -> None:
         self.world = world
-        self.identity = Identity(world)
-        self.limits = Limits(world)
+        self.identity = IntuitIdentity(world)
+        self.limits = IntuitRateLimits(world)
 
     def routes(self) -> list[BaseRoute]:
         """Every path of the accounting API that is practised here."""
@@ -49,54 +49,56 @@ class Api:
             for method, path, handler in TABLE
         ]
 
-    def endpoint(self, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
+    def endpoint(self, handler: ResourceHandler) -> Callable[[Request], Awaitable[Response]]:
         """One route's work."""
 
         async def serve(request: Request) -> Response:
             try:
-                client, company = self.admitted(request)
-                with self.limits.slot(client, company.realm, batch=handler is r.run_batch):
+                client, company = self.authorize(request)
+                with self.limits.acquire(client, company.realm, batch=handler is resources.run_batch):
                     await asyncio.sleep(float(self.world.config.get("intuit_latency", 0)))
-                    response = self.answer(request, await request.body(), handler, client, company)
+                    response = self.answer_idempotently(request, await request.body(), handler, client, company)
             except RefusedError as refusal:
-                response = refused(refusal, now_text(self.world.now()))
+                response = render_refusal(refusal, format_envelope_time(self.world.now()))
             response.headers["intuit_tid"] = f"1-{uuid.uuid4().hex[:8]}-{uuid.uuid4().hex[:24]}"
             return response
 
         return serve
 
-    def admitted(self, request: Request) -> tuple[str, Company]:
+    def authorize(self, request: Request) -> tuple[str, Company]:
         """Whose app calls and whose books it may open; raises RefusedError (401, 403)."""
         realm = request.path_params["realm"]
-        grant = self.identity.opens(request.headers.get("authorization", ""), realm)
-        company = find(self.world, realm)
+        grant = self.identity.get_grant_for_company(request.headers.get("authorization", ""), realm)
+        company = find_company(self.world, realm)
         if company is None or company.realm != realm:
-            raise forbidden()
+            raise build_forbidden_error()
         request.scope.get("journal", {}).update({"app": grant["client"], "authorisation": grant["id"]})
         return str(grant["client"]), company
 
-    def answer(self, request: Request, body: bytes, handler: Handler, client: str, company: Company) -> Response:
+    def answer_idempotently(
+        self, request: Request, body: bytes, handler: ResourceHandler, client: str, company: Company
+    ) -> Response:
         """The remembered answer to this request id, or a fresh one, remembered when it is good."""
         params = request.query_params
-        key = params.get("requestid") if handler in WRITES else None
-        now = now_text(self.world.now())
+        key = params.get("requestid") if handler in WRITE_HANDLERS else None
+        now = format_envelope_time(self.world.now())
         try:
-            memory = Memory(self.world, f"{client} {company.realm}", key)
-            known = memory.answer()
+            memory = RememberedRequest(self.world, f"{client} {company.realm}", key)
+            known = memory.get_answer()
             if known is not None:
                 return Response(known, media_type="application/json")
-            found = handler(Call(company=company, params=params, path=request.path_params, body=body))
-        except InvalidError as refusal:
-            return Response(dumped({"Fault": refusal.fault, "time": now}), 400, media_type="application/json")
+            found = handler(IntuitCall(company=company, params=params, path=request.path_params, body=body))
+        except IntuitValidationError as refusal:
+            return Response(render_json({"Fault": refusal.fault, "time": now}), 400, media_type="application/json")
         if isinstance(found, bytes):
             request.scope.get("journal", {})["response_body"] = ""
             return Response(found, media_type="application/pdf")
-        text = dumped({**found, "time": now})
-        memory.keep(text)
+        text = render_json({**found, "time": now})
+        memory.save_answer(text)
         return Response(text, media_type="application/json")
 
 
-def refused(refusal: RefusedError, now: str) -> Response:
+def render_refusal(refusal: RefusedError, now: str) -> Response:
     """The refusal as an answer."""
-    body = refusal.body if isinstance(refusal.body, str) else dumped({**refusal.body, "time": now})
+    body = refusal.body if isinstance(refusal.body, str) else render_json({**refusal.body, "time": now})
     return Response(body, refusal.status, refusal.headers, media_type="application/json")

@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from decimal import Decimal
 
-from sandbox.intuit.books import Company, Record
-from sandbox.intuit.errors import InvalidError, business
-from sandbox.intuit.fields import limited
-from sandbox.intuit.wire import NOTHING, id_of, is_sparse, kept
+from sandbox.intuit.company import Company, Record
+from sandbox.intuit.errors import IntuitValidationError, build_business_error
+from sandbox.intuit.fields import check_length
+from sandbox.intuit.formats import ZERO, get_reference_id, is_sparse, to_stored
 
-GONE = " (deleted)"
-PARTS = ("Title", "GivenName", "MiddleName", "FamilyName", "Suffix")
-LONGEST = {
+DELETED_SUFFIX = " (deleted)"
+NAME_PARTS = ("Title", "GivenName", "MiddleName", "FamilyName", "Suffix")
+MAX_LENGTHS = {
     "DisplayName": 100,
     "CompanyName": 100,
     "GivenName": 100,
@@ -20,111 +20,124 @@ LONGEST = {
     "FamilyName": 100,
     "Notes": 2000,
 }
-LONGEST |= {"Title": 16, "Suffix": 16, "PrintOnCheckName": 110}
+MAX_LENGTHS |= {"Title": 16, "Suffix": 16, "PrintOnCheckName": 110}
 EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s,]+(\s*,\s*[^@\s]+@[^@\s]+\.[^@\s,]+)*$")
-TAKEN = "The name supplied already exists. : Another customer is already using this name. Please use a different name."
+NAME_TAKEN = (
+    "The name supplied already exists. : Another customer is already using this name. Please use a different name."
+)
 
 
-def write(company: Company, sent: Record, include: set[str]) -> Record:
+def write_customer(company: Company, sent: Record, include: set[str]) -> Record:
     """A new customer, or a known one changed; raises InvalidError."""
-    known = company.current("Customer", sent) if sent.get("Id") else None
-    fresh = laid_over(known, sent)
-    for name, most in LONGEST.items():
+    known = company.get_current("Customer", sent) if sent.get("Id") else None
+    fresh = merge_update(known, sent)
+    for name, most in MAX_LENGTHS.items():
         if fresh.get(name):
-            fresh[name] = limited(name, fresh[name], most).strip()
-    fresh["DisplayName"] = name_of(fresh)
+            fresh[name] = check_length(name, fresh[name], most).strip()
+    fresh["DisplayName"] = get_display_name(fresh)
     if known and not fresh["Active"] and known["Active"]:
-        retire(company, fresh)
-    refuse_characters(fresh["DisplayName"])
-    refuse_taken(company, fresh)
-    refuse_address(fresh)
-    settle_currency(company, fresh, known)
+        deactivate(company, fresh)
+    check_characters(fresh["DisplayName"])
+    check_name_free(company, fresh)
+    check_email(fresh)
+    set_currency(company, fresh, known)
     fresh |= {"FullyQualifiedName": fresh["DisplayName"]}
     fresh.setdefault("PrintOnCheckName", str(fresh.get("CompanyName") or fresh["DisplayName"]))
-    return company.put("Customer", fresh)
+    return company.save("Customer", fresh)
 
 
-def laid_over(known: Record | None, sent: Record) -> Record:
+def merge_update(known: Record | None, sent: Record) -> Record:
     """The customer as it shall be: a sparse update keeps what it does not name, a full one does not."""
     ours = ("Id", "SyncToken", "MetaData", "domain", "CurrencyRef")
     blank: Record = {"Active": True, "Taxable": True, "Job": False, "BillWithParent": False, "IsProject": False}
     blank |= {"PreferredDeliveryMethod": "Print"}
     held = {name: known[name] for name in ours} if known else {}
     under = known if known and is_sparse(sent) else blank | held
-    fresh = {**under, **kept({name: value for name, value in sent.items() if name not in ("SyncToken", "MetaData")})}
+    fresh = {
+        **under,
+        **to_stored({name: value for name, value in sent.items() if name not in ("SyncToken", "MetaData")}),
+    }
     for name in ("Balance", "BalanceWithJobs", "Level"):
         fresh.pop(name, None)
     return {**fresh, "sparse": False}
 
 
-def name_of(customer: Record) -> str:
+def get_display_name(customer: Record) -> str:
     """The display name, made of the other names when there is none; raises InvalidError (6080)."""
     given = str(customer.get("DisplayName") or "").strip()
-    made = given or " ".join(str(customer[part]) for part in PARTS if customer.get(part)) or customer.get("CompanyName")
+    made = (
+        given
+        or " ".join(str(customer[part]) for part in NAME_PARTS if customer.get(part))
+        or customer.get("CompanyName")
+    )
     if not made:
         told = "At least one of Title, GivenName, MiddleName, FamilyName, DisplayName, Suffix must be supplied."
-        raise InvalidError("6080", "No name provided", told)
+        raise IntuitValidationError("6080", "No name provided", told)
     return str(made)
 
 
-def refuse_characters(name: str) -> None:
+def check_characters(name: str) -> None:
     """Raises InvalidError for a name that QuickBooks would not keep."""
     if any(char in name for char in ":\t\n\r"):
-        raise business("A customer name can't contain a colon (:), a tab or a new line.")
+        raise build_business_error("A customer name can't contain a colon (:), a tab or a new line.")
     if any(ord(char) > 0xFFFF or 0xD800 <= ord(char) <= 0xDFFF for char in name):
-        raise InvalidError("2040", "Invalid String", "Element contains invalid characters: DisplayName")
+        raise IntuitValidationError("2040", "Invalid String", "Element contains invalid characters: DisplayName")
 
 
-def refuse_taken(company: Company, customer: Record) -> None:
+def check_name_free(company: Company, customer: Record) -> None:
     """Raises InvalidError (6240) when somebody else has the name: a customer, vendor or employee."""
-    rivals = company.by("Customer", "DisplayName", customer["DisplayName"])
+    rivals = company.find_by("Customer", "DisplayName", customer["DisplayName"])
     other = next((row for row in rivals if row["Id"] != customer.get("Id")), None)
     if other:
-        raise InvalidError("6240", "Duplicate Name Exists Error", f"{TAKEN} Id={other['Id']}")
+        raise IntuitValidationError("6240", "Duplicate Name Exists Error", f"{NAME_TAKEN} Id={other['Id']}")
     if customer["DisplayName"].casefold() in [name.casefold() for name in company.data["others"]]:
-        raise InvalidError("6240", "Duplicate Name Exists Error", TAKEN.replace("customer", "vendor or employee"))
+        raise IntuitValidationError(
+            "6240", "Duplicate Name Exists Error", NAME_TAKEN.replace("customer", "vendor or employee")
+        )
 
 
-def refuse_address(customer: Record) -> None:
+def check_email(customer: Record) -> None:
     """Raises InvalidError (2210) for an e-mail address that cannot be one."""
     told = customer.get("PrimaryEmailAddr") or {}
     address = str(told.get("Address") or "") if isinstance(told, dict) else ""
     if address:
-        limited("PrimaryEmailAddr", address, 100)
+        check_length("PrimaryEmailAddr", address, 100)
         if not EMAIL.match(address):
             detail = f"Email Address does not conform to the RFC 822 standard. Supplied value: {address}"
-            raise InvalidError("2210", "Invalid Email Address format", detail, element="PrimaryEmailAddr")
+            raise IntuitValidationError("2210", "Invalid Email Address format", detail, element="PrimaryEmailAddr")
 
 
-def retire(company: Company, customer: Record) -> None:
+def deactivate(company: Company, customer: Record) -> None:
     """Free the name of a customer that is made inactive; raises InvalidError (6220) while money is open."""
-    if balance(company, str(customer["Id"])):
-        raise InvalidError("6220", "Delete Entity Has Balance Error", "The customer has an open balance.")
-    if not customer["DisplayName"].endswith(GONE):
-        customer["DisplayName"] = customer["DisplayName"][: 100 - len(GONE)] + GONE
+    if calculate_balance(company, str(customer["Id"])):
+        raise IntuitValidationError("6220", "Delete Entity Has Balance Error", "The customer has an open balance.")
+    if not customer["DisplayName"].endswith(DELETED_SUFFIX):
+        customer["DisplayName"] = customer["DisplayName"][: 100 - len(DELETED_SUFFIX)] + DELETED_SUFFIX
 
 
-def settle_currency(company: Company, customer: Record, known: Record | None) -> None:
+def set_currency(company: Company, customer: Record, known: Record | None) -> None:
     """Give the customer its one currency; raises InvalidError for one not in use, or for another one."""
-    wanted = id_of(customer.get("CurrencyRef")) or company.currency
+    wanted = get_reference_id(customer.get("CurrencyRef")) or company.currency
     if wanted not in company.currencies:
         if len(company.currencies) == 1:
-            raise business("Multi Currency should be enabled to perform this operation.")
-        raise InvalidError("2220", "Invalid Currency Type", f"Invalid Currency Type : {wanted}", element="CurrencyRef")
-    if known and id_of(known["CurrencyRef"]) != wanted:
-        raise business("The currency of a customer can't be changed.")
+            raise build_business_error("Multi Currency should be enabled to perform this operation.")
+        raise IntuitValidationError(
+            "2220", "Invalid Currency Type", f"Invalid Currency Type : {wanted}", element="CurrencyRef"
+        )
+    if known and get_reference_id(known["CurrencyRef"]) != wanted:
+        raise build_business_error("The currency of a customer can't be changed.")
     customer["CurrencyRef"] = {"value": wanted, "name": wanted}
 
 
-def balance(company: Company, key: str) -> Decimal:
+def calculate_balance(company: Company, key: str) -> Decimal:
     """What a customer owes: open invoices less open credits and money not yet applied."""
-    owed = sum((Decimal(row["Balance"]) for row in company.by("Invoice", "Customer", key)), NOTHING)
-    credit = sum((Decimal(row["Balance"]) for row in company.by("CreditMemo", "Customer", key)), NOTHING)
-    loose = sum((Decimal(row["UnappliedAmt"]) for row in company.by("Payment", "Customer", key)), NOTHING)
+    owed = sum((Decimal(row["Balance"]) for row in company.find_by("Invoice", "Customer", key)), ZERO)
+    credit = sum((Decimal(row["Balance"]) for row in company.find_by("CreditMemo", "Customer", key)), ZERO)
+    loose = sum((Decimal(row["UnappliedAmt"]) for row in company.find_by("Payment", "Customer", key)), ZERO)
     return owed - credit - loose
 
 
-def view(company: Company, customer: Record) -> Record:
+def render_customer(company: Company, customer: Record) -> Record:
     """A customer with its balance."""
-    owed = balance(company, customer["Id"])
+    owed = calculate_balance(company, customer["Id"])
     return {**customer, "Balance": str(owed), "BalanceWithJobs": str(owed)}

@@ -7,112 +7,114 @@ from dataclasses import dataclass
 from typing import Any
 
 from sandbox.intuit import customers, items, payments, purchases, sales
-from sandbox.intuit.books import Company, Record
-from sandbox.intuit.credits import apply_by_itself
-from sandbox.intuit.errors import required, unsupported
-from sandbox.intuit.fields import checked
-from sandbox.intuit.wire import shown
+from sandbox.intuit.automatic_credits import apply_credit_automatically
+from sandbox.intuit.company import Company, Record
+from sandbox.intuit.errors import build_required_error, build_unsupported_error
+from sandbox.intuit.fields import check_fields
+from sandbox.intuit.formats import render_record
 
-Write = Callable[[Company, Record, set[str]], Record]
-Remove = Callable[[Company, Record], Any]
-View = Callable[[Company, Record], Record]
+EntityWrite = Callable[[Company, Record, set[str]], Record]
+EntityRemove = Callable[[Company, Record], Any]
+EntityView = Callable[[Company, Record], Record]
 
 
-def as_kept(company: Company, row: Record) -> Record:
+def get_unchanged(company: Company, row: Record) -> Record:
     """The object as the books have it."""
     return row
 
 
 @dataclass(frozen=True, kw_only=True)
-class Entity:
+class EntityType:
     """One kind of object: its name and the operations that it knows."""
 
     name: str
-    write: Write | None = None
-    delete: Remove | None = None
-    void: Remove | None = None
-    view: View = as_kept
+    write: EntityWrite | None = None
+    delete: EntityRemove | None = None
+    void: EntityRemove | None = None
+    view: EntityView = get_unchanged
 
 
-def sale(kind: sales.Kind) -> Entity:
+def build_sale_entity(kind: sales.SalesDocumentKind) -> EntityType:
     """A kind of sales document."""
 
     def write(company: Company, sent: Record, include: set[str]) -> Record:
-        made = sales.write(company, kind, sent, include)
-        return made if sent.get("Id") else apply_by_itself(company, kind.entity, made)
+        made = sales.write_document(company, kind, sent, include)
+        return made if sent.get("Id") else apply_credit_automatically(company, kind.entity, made)
 
     def delete(company: Company, known: Record) -> None:
-        sales.delete(company, kind, known)
+        sales.delete_document(company, kind, known)
 
     def void(company: Company, known: Record) -> Record:
-        return sales.void(company, kind, known)
+        return sales.void_document(company, kind, known)
 
-    return Entity(name=kind.entity, write=write, delete=delete, void=void if kind.voidable else None)
+    return EntityType(name=kind.entity, write=write, delete=delete, void=void if kind.voidable else None)
 
 
-KNOWN = [
-    Entity(name="CompanyInfo"),
-    Entity(name="Account"),
-    Entity(name="Item", write=items.write),
-    Entity(name="TaxCode"),
-    Entity(name="TaxRate"),
-    Entity(name="Term"),
-    Entity(name="Customer", write=customers.write, view=customers.view),
-    sale(sales.INVOICE),
-    sale(sales.MEMO),
-    sale(sales.REFUND),
-    Entity(name="Payment", write=payments.write, delete=payments.delete, void=payments.void),
-    Entity(name="Purchase", write=purchases.write, delete=purchases.delete),
+ENTITIES = [
+    EntityType(name="CompanyInfo"),
+    EntityType(name="Account"),
+    EntityType(name="Item", write=items.write_item),
+    EntityType(name="TaxCode"),
+    EntityType(name="TaxRate"),
+    EntityType(name="Term"),
+    EntityType(name="Customer", write=customers.write_customer, view=customers.render_customer),
+    build_sale_entity(sales.INVOICE),
+    build_sale_entity(sales.CREDIT_MEMO),
+    build_sale_entity(sales.REFUND_RECEIPT),
+    EntityType(
+        name="Payment", write=payments.write_payment, delete=payments.delete_payment, void=payments.void_payment
+    ),
+    EntityType(name="Purchase", write=purchases.write_purchase, delete=purchases.delete_purchase),
 ]
-BY_NAME = {entity.name: entity for entity in KNOWN}
-BY_PATH = {entity.name.lower(): entity for entity in KNOWN}
+BY_NAME = {entity.name: entity for entity in ENTITIES}
+BY_PATH = {entity.name.lower(): entity for entity in ENTITIES}
 
 
-def view(company: Company, entity: Entity, row: Record) -> Record:
+def render_entity(company: Company, entity: EntityType, row: Record) -> Record:
     """An object as the API shows it."""
-    found: Record = shown(entity.view(company, row))
+    found: Record = render_record(entity.view(company, row))
     return found
 
 
-def operate(company: Company, entity: Entity, operation: str, sent: Any, include: set[str]) -> Record:
+def run_operation(company: Company, entity: EntityType, operation: str, sent: Any, include: set[str]) -> Record:
     """Create, update, void or delete one object and show what became of it; raises InvalidError."""
-    acts: dict[str, Callable[[Company, Entity, Any, set[str]], Record]] = {
-        "create": save,
-        "update": save,
-        "delete": remove,
-        "void": annul,
+    acts: dict[str, Callable[[Company, EntityType, Any, set[str]], Record]] = {
+        "create": save_entity,
+        "update": save_entity,
+        "delete": remove_entity,
+        "void": void_entity,
     }
     if operation not in acts:
-        raise unsupported(operation)
+        raise build_unsupported_error(operation)
     return acts[operation](company, entity, sent, include)
 
 
-def save(company: Company, entity: Entity, sent: Any, include: set[str]) -> Record:
+def save_entity(company: Company, entity: EntityType, sent: Any, include: set[str]) -> Record:
     """A new object, or a known one changed."""
     if entity.write is None:
-        raise unsupported(f"create or update of {entity.name}")
-    return view(company, entity, entity.write(company, checked(entity.name, sent), include))
+        raise build_unsupported_error(f"create or update of {entity.name}")
+    return render_entity(company, entity, entity.write(company, check_fields(entity.name, sent), include))
 
 
-def remove(company: Company, entity: Entity, sent: Any, include: set[str]) -> Record:
+def remove_entity(company: Company, entity: EntityType, sent: Any, include: set[str]) -> Record:
     """The object deleted."""
     if entity.delete is None:
-        raise unsupported(f"delete of {entity.name}")
-    known = named(company, entity, sent)
+        raise build_unsupported_error(f"delete of {entity.name}")
+    known = get_current(company, entity, sent)
     entity.delete(company, known)
     return {"status": "Deleted", "domain": "QBO", "Id": known["Id"]}
 
 
-def annul(company: Company, entity: Entity, sent: Any, include: set[str]) -> Record:
+def void_entity(company: Company, entity: EntityType, sent: Any, include: set[str]) -> Record:
     """The object voided."""
     if entity.void is None:
-        raise unsupported(f"void of {entity.name}")
-    return view(company, entity, entity.void(company, named(company, entity, sent)))
+        raise build_unsupported_error(f"void of {entity.name}")
+    return render_entity(company, entity, entity.void(company, get_current(company, entity, sent)))
 
 
-def named(company: Company, entity: Entity, sent: Any) -> Record:
+def get_current(company: Company, entity: EntityType, sent: Any) -> Record:
     """A copy of the object that is to be deleted or voided, with the latest SyncToken; raises InvalidError."""
-    told = checked(entity.name, sent)
+    told = check_fields(entity.name, sent)
     if not told.get("Id"):
-        raise required("Id")
-    return company.current(entity.name, told)
+        raise build_required_error("Id")
+    return company.get_current(entity.name, told)

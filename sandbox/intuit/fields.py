@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from sandbox.intuit.errors import InvalidError, too_long, unknown_property, unreadable
+from sandbox.intuit.errors import (
+    IntuitValidationError,
+    build_too_long_error,
+    build_unknown_property_error,
+    build_unreadable_error,
+)
 
 SHARED = {"Id", "SyncToken", "MetaData", "sparse", "domain", "status", "CustomField", "CurrencyRef", "ClientEntityId"}
 ADDRESSED = {"BillAddr", "ShipAddr", "FreeFormAddress", "ShipFromAddr"}
@@ -45,15 +50,16 @@ PROPERTIES: dict[str, set[str]] = {
 }
 
 TIMES = {"Id", "MetaData.CreateTime", "MetaData.LastUpdatedTime"}
-NAMED = TIMES | {"Name", "Active", "FullyQualifiedName"}
+NAMED_FIELDS = TIMES | {"Name", "Active", "FullyQualifiedName"}
 DOCUMENT = TIMES | {"DocNumber", "TxnDate", "CustomerRef", "Balance", "TotalAmt"}
 QUERYABLE: dict[str, set[str]] = {
     "CompanyInfo": TIMES | {"CompanyName"},
-    "Account": NAMED | {"AccountType", "AccountSubType", "Classification", "CurrentBalance", "SubAccount", "AcctNum"},
-    "Item": NAMED | {"Type", "Sku", "UnitPrice", "Taxable", "Description"},
-    "TaxCode": NAMED | {"Description", "Taxable"},
-    "TaxRate": NAMED | {"Description"},
-    "Term": NAMED | {"DueDays", "Type"},
+    "Account": NAMED_FIELDS
+    | {"AccountType", "AccountSubType", "Classification", "CurrentBalance", "SubAccount", "AcctNum"},
+    "Item": NAMED_FIELDS | {"Type", "Sku", "UnitPrice", "Taxable", "Description"},
+    "TaxCode": NAMED_FIELDS | {"Description", "Taxable"},
+    "TaxRate": NAMED_FIELDS | {"Description"},
+    "Term": NAMED_FIELDS | {"DueDays", "Type"},
     "Customer": TIMES
     | {"DisplayName", "CompanyName", "GivenName", "MiddleName", "FamilyName", "Suffix", "PrintOnCheckName", "Active"}
     | {"Balance", "FullyQualifiedName", "PrimaryEmailAddr", "PrimaryPhone", "BillWithParent", "Taxable", "Job"},
@@ -63,7 +69,7 @@ QUERYABLE: dict[str, set[str]] = {
     "Payment": TIMES | {"TxnDate", "CustomerRef", "TotalAmt", "PaymentRefNum", "UnappliedAmt", "DepositToAccountRef"},
     "Purchase": TIMES | {"TxnDate", "DocNumber", "TotalAmt", "PaymentType"},
 }
-LONGEST = {"DocNumber": 21, "PaymentRefNum": 21, "PrivateNote": 4000}
+MAX_LENGTHS = {"DocNumber": 21, "PaymentRefNum": 21, "PrivateNote": 4000}
 LISTS = ("Line", "CustomField", "LinkedTxn")
 REFERENCES = (
     "CustomerRef",
@@ -76,36 +82,38 @@ REFERENCES = (
 )
 
 
-def checked(entity: str, sent: Any) -> dict[str, Any]:
+def check_fields(entity: str, sent: Any) -> dict[str, Any]:
     """What was sent, its own fields known and of the right shape, empty ones left out; raises InvalidError."""
     if not isinstance(sent, dict):
-        raise unreadable("Can not instantiate value of this type from the JSON given")
+        raise build_unreadable_error("Can not instantiate value of this type from the JSON given")
     for name, value in sent.items():
         if name not in PROPERTIES[entity]:
-            raise unknown_property(name)
-        well_formed(name, value)
+            raise build_unknown_property_error(name)
+        check_form(name, value)
     return {name: value for name, value in sent.items() if value not in (None, "")}
 
 
-def well_formed(name: str, value: Any) -> None:
+def check_form(name: str, value: Any) -> None:
     """Raises InvalidError for a field of the wrong shape or length."""
     if value in (None, ""):
         return
     if name in LISTS and not (isinstance(value, list) and all(isinstance(each, dict) for each in value)):
-        raise unreadable(f"{name} must be an array of objects")
+        raise build_unreadable_error(f"{name} must be an array of objects")
     if name in REFERENCES and not isinstance(value, dict):
-        raise unreadable(f"{name} must be an object")
-    if name in LONGEST:
-        limited(name, value, LONGEST[name])
+        raise build_unreadable_error(f"{name} must be an object")
+    if name in MAX_LENGTHS:
+        check_length(name, value, MAX_LENGTHS[name])
 
 
-def limited(name: str, value: Any, most: int) -> str:
+def check_length(name: str, value: Any, most: int) -> str:
     """The text, not longer than `most`; raises InvalidError (2040, 2050)."""
     if not isinstance(value, str | int):
-        raise unreadable(f"{name} must be a text")
+        raise build_unreadable_error(f"{name} must be a text")
     text = str(value)
     if len(text) > most:
-        raise too_long(name, text, most)
+        raise build_too_long_error(name, text, most)
     if any(ord(char) < 32 and char not in "\t\r\n" for char in text):
-        raise InvalidError("2040", "Invalid String", f"Element contains invalid characters: {name}", element=name)
+        raise IntuitValidationError(
+            "2040", "Invalid String", f"Element contains invalid characters: {name}", element=name
+        )
     return text

@@ -10,24 +10,24 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from sandbox import oauth
-from sandbox.identity import OAuthError
-from sandbox.intuit.books import every, find
-from sandbox.intuit.identity import ACCOUNTING, Identity
-from sandbox.oauth import PERSON, Choice, back, guarded, texts
+from sandbox.core import oauth
+from sandbox.core.identity import OAuthError
+from sandbox.core.oauth import OPENID_SCOPES, ConsentChoice, answer_oauth_errors, get_text_fields, redirect_to_app
+from sandbox.intuit.company import find_company, list_companies
+from sandbox.intuit.identity import ACCOUNTING, IntuitIdentity
 
 
-class OAuth(oauth.OAuth[Identity]):
+class IntuitOAuthServer(oauth.OAuthServer[IntuitIdentity]):
     """Intuit's side of the code flow."""
 
     frame = "intuit_base.html"
-    refused = "Sorry, but this app didn't connect"
+    refusal_heading = "Sorry, but this app didn't connect"
     heading = "Connect an app to your practice company"
     legend = "Company"
     allow = "Connect"
     choice = "company"
     needs_pkce = False
-    scopes = PERSON | {
+    scopes = OPENID_SCOPES | {
         ACCOUNTING: "Read and write the books of your company",
         "com.intuit.quickbooks.payment": "Take payments",
         "phone": "See your phone number",
@@ -40,9 +40,9 @@ class OAuth(oauth.OAuth[Identity]):
         return [
             *(Route(f"/.well-known/{name}{end}", self.discovery) for name in names for end in ("", "/")),
             Route("/connect/oauth2", self.authorize, methods=["GET", "POST"]),
-            Route("/oauth2/v1/tokens/bearer", guarded(self.token), methods=["POST"]),
-            Route("/v2/oauth2/tokens/revoke", guarded(self.revocation), methods=["POST"]),
-            Route("/v1/openid_connect/userinfo", guarded(self.user)),
+            Route("/oauth2/v1/tokens/bearer", answer_oauth_errors(self.token), methods=["POST"]),
+            Route("/v2/oauth2/tokens/revoke", answer_oauth_errors(self.revoke), methods=["POST"]),
+            Route("/v1/openid_connect/userinfo", answer_oauth_errors(self.user)),
             Route("/op/v1/jwks", self.keys),
         ]
 
@@ -75,44 +75,48 @@ class OAuth(oauth.OAuth[Identity]):
         is_registered = registered is None or asked.get("redirect_uri") in registered
         return [*super().checks(asked), (is_registered, "The redirect_uri query parameter value is invalid.")]
 
-    def choices(self) -> list[Choice]:
+    def choices(self) -> list[ConsentChoice]:
         """Every company, of which one is chosen."""
-        return [Choice(self.choice, company.realm, company.name, "radio") for company in every(self.world)]
+        return [
+            ConsentChoice(self.choice, company.realm, company.name, "radio") for company in list_companies(self.world)
+        ]
 
-    def decided(self, asked: QueryParams, told: FormData) -> Response:
+    def complete_consent(self, asked: QueryParams, form: FormData) -> Response:
         """Back to the app with a code, and with the company when its books are opened."""
         scopes = asked["scope"].split()
-        company = find(self.world, str(told.get(self.choice) or ""))
+        company = find_company(self.world, str(form.get(self.choice) or ""))
         if company is None:
-            return self.consent(asked, "Choose a company.")
-        code = self.identity.code(
+            return self.render_consent(asked, "Choose a company.")
+        code = self.identity.create_code(
             client=asked["client_id"],
             redirect_uri=asked["redirect_uri"],
             scopes=scopes,
-            email=self.email(asked, told),
+            email=self.get_email(asked, form),
             realm=company.realm,
         )
         opened = {"realmId": company.realm} if ACCOUNTING in scopes else {}
-        return back(asked, code=code, **opened)
+        return redirect_to_app(asked, code=code, **opened)
 
-    async def revocation(self, request: Request) -> Response:
+    async def revoke(self, request: Request) -> Response:
         """End a token's whole grant; the token comes as JSON or as a form."""
         is_json = "json" in request.headers.get("content-type", "")
-        return self.revoked(request, read_json(await request.body()) if is_json else texts(await request.form()))
+        return self.revoke_token(
+            request, parse_json_form(await request.body()) if is_json else get_text_fields(await request.form())
+        )
 
     async def user(self, request: Request) -> Response:
         """Who consented, for tokens that may know it."""
-        grant = self.identity.bearer(request.headers.get("authorization", ""))
+        grant = self.identity.get_grant(request.headers.get("authorization", ""))
         if "openid" not in grant["scopes"]:
             raise OAuthError("insufficient_scope", 403)
         told = {"email": grant["email"], "emailVerified": True} if "email" in grant["scopes"] else {}
         return JSONResponse({"sub": grant["email"].partition("@")[0], **told})
 
 
-def read_json(body: bytes) -> dict[str, str]:
+def parse_json_form(body: bytes) -> dict[str, str]:
     """The JSON object of a body; raises OAuthError."""
     try:
         found = json.loads(body)
     except ValueError as error:
         raise OAuthError("invalid_request") from error
-    return texts(found) if isinstance(found, dict) else {}
+    return get_text_fields(found) if isinstance(found, dict) else {}

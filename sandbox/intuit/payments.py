@@ -5,119 +5,121 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from sandbox.intuit import links
-from sandbox.intuit.books import Company, Record
-from sandbox.intuit.errors import InvalidError, business, required
-from sandbox.intuit.links import TARGETS, Share
-from sandbox.intuit.rules import currency_of, date_of, refuse_closed, refuse_suspended
+from sandbox.intuit import linked_transactions
+from sandbox.intuit.company import Company, Record
+from sandbox.intuit.errors import IntuitValidationError, build_business_error, build_required_error
+from sandbox.intuit.formats import ZERO, get_reference_id, is_sparse, parse_amount, to_stored
+from sandbox.intuit.linked_transactions import TARGETS, LinkedAmount
+from sandbox.intuit.rules import check_not_closed, check_not_suspended, get_currency, get_transaction_date
 from sandbox.intuit.seed import UNDEPOSITED
-from sandbox.intuit.wire import NOTHING, id_of, is_sparse, kept, money
 
-KEPT = ("Id", "SyncToken", "MetaData", "domain", "sparse")
+SERVER_FIELDS = ("Id", "SyncToken", "MetaData", "domain", "sparse")
 TEXTS = ("PrivateNote", "PaymentRefNum", "PaymentMethodRef", "ARAccountRef", "CustomField", "ProcessPayment")
-RECEIVING = ("Bank", "Other Current Asset")
+DEPOSIT_ACCOUNT_TYPES = ("Bank", "Other Current Asset")
 VOIDED = "Voided"
 
 
-def write(company: Company, sent: Record, include: set[str]) -> Record:
+def write_payment(company: Company, sent: Record, include: set[str]) -> Record:
     """A new payment, or a known one changed or voided; raises InvalidError."""
-    known = company.current("Payment", sent) if sent.get("Id") else None
-    refuse_suspended(company)
+    known = company.get_current("Payment", sent) if sent.get("Id") else None
+    check_not_suspended(company)
     if known and "void" in include:
-        return void(company, known)
+        return void_payment(company, known)
     if known:
         sent = {**known, **sent} if is_sparse(sent) else sent
-        refuse_closed(company, known["TxnDate"])
-        links.unlink(company, known)
-    fresh = {**({name: known[name] for name in KEPT} if known else {}), **facts(company, sent)}
-    check(company, fresh)
-    made = company.put("Payment", fresh)
-    links.link(company, made)
+        check_not_closed(company, known["TxnDate"])
+        linked_transactions.unlink_payment(company, known)
+    fresh = {**({name: known[name] for name in SERVER_FIELDS} if known else {}), **build_payment(company, sent)}
+    check_unapplied(company, fresh)
+    made = company.save("Payment", fresh)
+    linked_transactions.link_payment(company, made)
     return company.table("Payment")[made["Id"]]
 
 
-def facts(company: Company, sent: Record) -> Record:
+def build_payment(company: Company, sent: Record) -> Record:
     """The payment as the books keep it; raises InvalidError."""
-    if not id_of(sent.get("CustomerRef")):
-        raise required("CustomerRef")
+    if not get_reference_id(sent.get("CustomerRef")):
+        raise build_required_error("CustomerRef")
     if sent.get("TotalAmt") in (None, ""):
-        raise required("TotalAmt")
-    customer = company.pointed("Customer", sent["CustomerRef"], "Names")
-    total = money("TotalAmt", sent["TotalAmt"])
+        raise build_required_error("TotalAmt")
+    customer = company.get_referenced("Customer", sent["CustomerRef"], "Names")
+    total = parse_amount("TotalAmt", sent["TotalAmt"])
     if total < 0:
-        raise InvalidError("2290", "Negative Amount", "Negative amounts aren't supported", element="TotalAmt")
+        raise IntuitValidationError("2290", "Negative Amount", "Negative amounts aren't supported", element="TotalAmt")
     return {
-        **kept({name: sent[name] for name in TEXTS if sent.get(name) not in (None, "")}),
+        **to_stored({name: sent[name] for name in TEXTS if sent.get(name) not in (None, "")}),
         "CustomerRef": {"value": customer["Id"], "name": customer["DisplayName"]},
-        "DepositToAccountRef": {"value": account_for(company, sent)},
-        "TxnDate": date_of(company, sent),
+        "DepositToAccountRef": {"value": get_deposit_account(company, sent)},
+        "TxnDate": get_transaction_date(company, sent),
         "TotalAmt": str(total),
-        **currency_of(company, sent, customer),
+        **get_currency(company, sent, customer),
         "ProcessPayment": False,
-        "Line": [line_of(each) for each in sent.get("Line") or []],
+        "Line": [parse_payment_line(each) for each in sent.get("Line") or []],
     }
 
 
-def account_for(company: Company, sent: Record) -> str:
+def get_deposit_account(company: Company, sent: Record) -> str:
     """Where the money goes; raises InvalidError (6430) for an account that takes none."""
     if not sent.get("DepositToAccountRef"):
         return UNDEPOSITED
-    account = company.pointed("Account", sent["DepositToAccountRef"], "Accounts")
-    if account["AccountType"] not in RECEIVING:
+    account = company.get_referenced("Account", sent["DepositToAccountRef"], "Accounts")
+    if account["AccountType"] not in DEPOSIT_ACCOUNT_TYPES:
         told = "Invalid account type: You need to select a different type of account for this transaction."
-        raise InvalidError("6430", "Invalid account type used", told, element="DepositToAccountRef")
+        raise IntuitValidationError("6430", "Invalid account type used", told, element="DepositToAccountRef")
     return str(account["Id"])
 
 
-def line_of(sent: Record) -> Record:
+def parse_payment_line(sent: Record) -> Record:
     """One line: an amount and the one document that it is for; raises InvalidError."""
     linked = sent.get("LinkedTxn")
     if not isinstance(linked, list) or len(linked) != 1 or not isinstance(linked[0], dict):
-        raise business("Every line of a payment must be linked to one transaction.")
+        raise build_business_error("Every line of a payment must be linked to one transaction.")
     kind = str(linked[0].get("TxnType"))
     if kind not in TARGETS:
         told = f"Invalid Enumeration : {kind}"
-        raise InvalidError("2170", "Invalid Enumeration", told, element="LinkedTxn.TxnType")
-    amount = money("Amount", sent.get("Amount"))
+        raise IntuitValidationError("2170", "Invalid Enumeration", told, element="LinkedTxn.TxnType")
+    amount = parse_amount("Amount", sent.get("Amount"))
     if amount <= 0:
-        raise business("The amount of a linked transaction must be more than 0.")
+        raise build_business_error("The amount of a linked transaction must be more than 0.")
     return {"Amount": str(amount), "LinkedTxn": [{"TxnId": str(linked[0].get("TxnId")), "TxnType": kind}]}
 
 
-def check(company: Company, payment: Record) -> None:
+def check_unapplied(company: Company, payment: Record) -> None:
     """Set what is left unapplied; raises InvalidError when the lines want more than there is."""
-    given, taken = Decimal(payment["TotalAmt"]), NOTHING
+    given, taken = Decimal(payment["TotalAmt"]), ZERO
     wanted: dict[tuple[str, str], Decimal] = {}
-    for share in links.shares_of(payment):
-        refuse_foreign(company, share, payment)
+    for share in linked_transactions.list_linked_amounts(payment):
+        check_document(company, share, payment)
         given, taken = (given + share.amount, taken) if share.is_credit else (given, taken + share.amount)
-        wanted[share.entity, share.key] = wanted.get((share.entity, share.key), NOTHING) + share.amount
+        wanted[share.entity, share.key] = wanted.get((share.entity, share.key), ZERO) + share.amount
     for (entity, key), amount in wanted.items():
-        if amount > links.open_amount(entity, company.table(entity)[key]):
-            raise business("The amount you are trying to apply is more than the open balance of the transaction.")
+        if amount > linked_transactions.get_open_amount(entity, company.table(entity)[key]):
+            raise build_business_error(
+                "The amount you are trying to apply is more than the open balance of the transaction."
+            )
     if taken > given:
-        raise business("You can't apply more than the amount received and the credits selected.")
+        raise build_business_error("You can't apply more than the amount received and the credits selected.")
     payment["UnappliedAmt"] = str(given - taken)
 
 
-def refuse_foreign(company: Company, share: Share, payment: Record) -> None:
+def check_document(company: Company, share: LinkedAmount, payment: Record) -> None:
     """Raises InvalidError for a document of another customer or currency."""
-    document = links.target_of(company, share, id_of(payment["CustomerRef"]))
-    if id_of(document.get("CurrencyRef")) != id_of(payment["CurrencyRef"]):
-        raise business("The currency of the payment must be the currency of the linked transactions.")
+    document = linked_transactions.get_target(company, share, get_reference_id(payment["CustomerRef"]))
+    if get_reference_id(document.get("CurrencyRef")) != get_reference_id(payment["CurrencyRef"]):
+        raise build_business_error("The currency of the payment must be the currency of the linked transactions.")
 
 
-def void(company: Company, payment: Record) -> Record:
+def void_payment(company: Company, payment: Record) -> Record:
     """The payment set to nought, with its documents open again."""
-    refuse_closed(company, payment["TxnDate"])
-    links.unlink(company, payment)
+    check_not_closed(company, payment["TxnDate"])
+    linked_transactions.unlink_payment(company, payment)
     note = " ".join(filter(None, (VOIDED, payment.get("PrivateNote"))))
     empty: dict[str, Any] = {"TotalAmt": "0.00", "UnappliedAmt": "0.00", "Line": [], "PrivateNote": note}
-    return company.put("Payment", {**payment, **empty}, act="voided")
+    return company.save("Payment", {**payment, **empty}, act="voided")
 
 
-def delete(company: Company, payment: Record) -> None:
+def delete_payment(company: Company, payment: Record) -> None:
     """The payment gone, with its documents open again; raises InvalidError."""
-    refuse_closed(company, payment["TxnDate"])
-    links.unlink(company, payment)
-    company.drop("Payment", payment["Id"])
+    check_not_closed(company, payment["TxnDate"])
+    linked_transactions.unlink_payment(company, payment)
+    company.delete("Payment", payment["Id"])

@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-from sandbox.intuit.wire import Record
+from sandbox.intuit.formats import Record
 
 LABELS = {"CreditMemo": "Credit memo", "RefundReceipt": "Refund receipt"}
 
 
-def document(company: str, entity: str, row: Record) -> bytes:
+def render_pdf(company: str, entity: str, row: Record) -> bytes:
     """One page with what matters."""
     number = row.get("DocNumber") or row.get("PaymentRefNum") or row["Id"]
     currency = row["CurrencyRef"]["value"]
     lines = [company, f"{LABELS.get(entity, entity)} {number}", f"Date {row['TxnDate']}"]
     lines += [f"For {row['CustomerRef']['name']}", f"Total {row['TotalAmt']} {currency}"]
-    return written(lines)
+    return build_pdf_file(lines)
 
 
-def escaped(text: str) -> bytes:
+def escape_text(text: str) -> bytes:
     """A text as PDF wants it in brackets."""
     raw = text.encode("latin-1", "replace")
     return raw.replace(b"\\", b"\\\\").replace(b"(", b"\\(").replace(b")", b"\\)")
 
 
-def written(lines: list[str]) -> bytes:
+def build_pdf_file(lines: list[str]) -> bytes:
     """A file of one page."""
-    shown = b" ".join(b"(" + escaped(line) + b") Tj T*" for line in lines)
+    shown = b" ".join(b"(" + escape_text(line) + b") Tj T*" for line in lines)
     content = b"BT /F1 12 Tf 18 TL 60 780 Td " + shown + b" ET"
     objects = [
         b"<< /Type /Catalog /Pages 2 0 R >>",

@@ -4,92 +4,96 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from sandbox.intuit import links
-from sandbox.intuit.books import Company, Record
-from sandbox.intuit.errors import InvalidError, business, required
-from sandbox.intuit.rules import currency_of, date_of, refuse_closed, refuse_suspended
-from sandbox.intuit.wire import NOTHING, id_of, is_sparse, kept, money
+from sandbox.intuit import linked_transactions
+from sandbox.intuit.company import Company, Record
+from sandbox.intuit.errors import IntuitValidationError, build_business_error, build_required_error
+from sandbox.intuit.formats import ZERO, get_reference_id, is_sparse, parse_amount, to_stored
+from sandbox.intuit.rules import check_not_closed, check_not_suspended, get_currency, get_transaction_date
 
-HELD = ("Id", "SyncToken", "MetaData", "domain", "sparse", "LinkedTxn")
+SERVER_FIELDS = ("Id", "SyncToken", "MetaData", "domain", "sparse", "LinkedTxn")
 TEXTS = ("DocNumber", "PrivateNote", "PaymentMethodRef", "PrintStatus", "GlobalTaxCalculation")
 TYPES = ("Cash", "Check", "CreditCard")
-PAYING = ("Bank", "Credit Card", "Other Current Asset")
+PAYING_ACCOUNT_TYPES = ("Bank", "Credit Card", "Other Current Asset")
 DETAIL = "AccountBasedExpenseLineDetail"
 
 
-def write(company: Company, sent: Record, include: set[str]) -> Record:
+def write_purchase(company: Company, sent: Record, include: set[str]) -> Record:
     """New money paid out, or known money changed; raises InvalidError."""
-    known = company.current("Purchase", sent) if sent.get("Id") else None
-    refuse_suspended(company)
+    known = company.get_current("Purchase", sent) if sent.get("Id") else None
+    check_not_suspended(company)
     if known:
-        refuse_closed(company, known["TxnDate"])
+        check_not_closed(company, known["TxnDate"])
         sent = {**known, **sent} if is_sparse(sent) else sent
-    held = {name: known[name] for name in HELD if name in known} if known else {"Id": "", "LinkedTxn": []}
-    return company.put("Purchase", links.settle(company, "Purchase", {**held, **facts(company, sent)}))
+    held = {name: known[name] for name in SERVER_FIELDS if name in known} if known else {"Id": "", "LinkedTxn": []}
+    return company.save(
+        "Purchase", linked_transactions.set_open_balance(company, "Purchase", {**held, **build_purchase(company, sent)})
+    )
 
 
-def facts(company: Company, sent: Record) -> Record:
+def build_purchase(company: Company, sent: Record) -> Record:
     """The purchase as the books keep it; raises InvalidError."""
     if sent.get("PaymentType") not in TYPES:
-        raise InvalidError("2170", "Invalid Enumeration", f"Invalid Enumeration : {sent.get('PaymentType')}")
-    if not id_of(sent.get("AccountRef")):
-        raise required("AccountRef")
-    account = company.pointed("Account", sent["AccountRef"], "Accounts")
-    if account["AccountType"] not in PAYING:
+        raise IntuitValidationError("2170", "Invalid Enumeration", f"Invalid Enumeration : {sent.get('PaymentType')}")
+    if not get_reference_id(sent.get("AccountRef")):
+        raise build_required_error("AccountRef")
+    account = company.get_referenced("Account", sent["AccountRef"], "Accounts")
+    if account["AccountType"] not in PAYING_ACCOUNT_TYPES:
         told = "Invalid account type: You need to select a different type of account for this transaction."
-        raise InvalidError("6430", "Invalid account type used", told, element="AccountRef")
-    lines = [line(company, place, each) for place, each in enumerate(sent.get("Line") or [], 1)]
+        raise IntuitValidationError("6430", "Invalid account type used", told, element="AccountRef")
+    lines = [parse_purchase_line(company, place, each) for place, each in enumerate(sent.get("Line") or [], 1)]
     if not lines:
-        raise required("Line")
+        raise build_required_error("Line")
     entity = sent.get("EntityRef") or {}
-    payee = company.pointed("Customer", entity, "Names") if id_of(entity) else None
+    payee = company.get_referenced("Customer", entity, "Names") if get_reference_id(entity) else None
     home = {"CurrencyRef": {"value": company.currency}}
-    money_of = currency_of(company, sent, payee or home)
-    refuse_foreign(company, lines, id_of(money_of["CurrencyRef"]))
+    money_of = get_currency(company, sent, payee or home)
+    check_currency(company, lines, get_reference_id(money_of["CurrencyRef"]))
     return {
-        **kept({name: sent[name] for name in TEXTS if sent.get(name) not in (None, "")}),
+        **to_stored({name: sent[name] for name in TEXTS if sent.get(name) not in (None, "")}),
         "PaymentType": sent["PaymentType"],
         "AccountRef": {"value": account["Id"], "name": account["Name"]},
         **({"EntityRef": {"value": payee["Id"], "name": payee["DisplayName"], "type": "Customer"}} if payee else {}),
-        "TxnDate": date_of(company, sent),
+        "TxnDate": get_transaction_date(company, sent),
         **money_of,
         "Line": lines,
-        "TotalAmt": str(sum((Decimal(each["Amount"]) for each in lines), NOTHING)),
-        "_receivable": str(receivable(company, lines, payee)),
+        "TotalAmt": str(sum((Decimal(each["Amount"]) for each in lines), ZERO)),
+        "_receivable": str(sum_receivable(company, lines, payee)),
     }
 
 
-def line(company: Company, place: int, sent: Record) -> Record:
+def parse_purchase_line(company: Company, place: int, sent: Record) -> Record:
     """One line against an account; raises InvalidError."""
     detail = sent.get(DETAIL)
     if sent.get("DetailType") != DETAIL or not isinstance(detail, dict):
-        raise required(DETAIL)
-    if not id_of(detail.get("AccountRef")):
-        raise required("AccountRef")
-    account = company.pointed("Account", detail["AccountRef"], "Accounts")
+        raise build_required_error(DETAIL)
+    if not get_reference_id(detail.get("AccountRef")):
+        raise build_required_error("AccountRef")
+    account = company.get_referenced("Account", detail["AccountRef"], "Accounts")
     made = {"AccountRef": {"value": account["Id"], "name": account["Name"]}}
-    made |= kept({name: detail[name] for name in ("CustomerRef", "TaxCodeRef", "BillableStatus") if detail.get(name)})
+    made |= to_stored(
+        {name: detail[name] for name in ("CustomerRef", "TaxCodeRef", "BillableStatus") if detail.get(name)}
+    )
     told = {"Description": str(sent["Description"])} if sent.get("Description") else {}
-    amount = money("Amount", sent.get("Amount"))
+    amount = parse_amount("Amount", sent.get("Amount"))
     return {"Id": str(place), **told, "Amount": str(amount), "DetailType": DETAIL, DETAIL: made}
 
 
-def receivable(company: Company, lines: list[Record], payee: Record | None) -> Decimal:
+def sum_receivable(company: Company, lines: list[Record], payee: Record | None) -> Decimal:
     """How much of it is against what customers owe; raises InvalidError (6000) when nobody is named for it."""
     table = company.table("Account")
     ours = [each for each in lines if is_receivable(table[each[DETAIL]["AccountRef"]["value"]])]
     if ours and payee is None:
-        raise business("When you use Accounts Receivable, you must choose a customer in the Name field.")
-    return sum((Decimal(each["Amount"]) for each in ours), NOTHING)
+        raise build_business_error("When you use Accounts Receivable, you must choose a customer in the Name field.")
+    return sum((Decimal(each["Amount"]) for each in ours), ZERO)
 
 
-def refuse_foreign(company: Company, lines: list[Record], currency: str) -> None:
+def check_currency(company: Company, lines: list[Record], currency: str) -> None:
     """Raises InvalidError for a line against what customers owe in another currency."""
     table = company.table("Account")
     for each in lines:
         account = table[each[DETAIL]["AccountRef"]["value"]]
-        if is_receivable(account) and id_of(account["CurrencyRef"]) != currency:
-            raise business("The currency of the account must be the currency of the transaction.")
+        if is_receivable(account) and get_reference_id(account["CurrencyRef"]) != currency:
+            raise build_business_error("The currency of the account must be the currency of the transaction.")
 
 
 def is_receivable(account: Record) -> bool:
@@ -97,9 +101,9 @@ def is_receivable(account: Record) -> bool:
     return bool(account["AccountType"] == "Accounts Receivable")
 
 
-def delete(company: Company, known: Record) -> None:
+def delete_purchase(company: Company, known: Record) -> None:
     """The money back in the bank; what it was joined with is open again. Raises InvalidError."""
-    refuse_closed(company, known["TxnDate"])
-    for payment in links.payments_of(company, known):
-        links.leave(company, payment, "Purchase", known["Id"])
-    company.drop("Purchase", known["Id"])
+    check_not_closed(company, known["TxnDate"])
+    for payment in linked_transactions.list_payments(company, known):
+        linked_transactions.remove_document_from_payment(company, payment, "Purchase", known["Id"])
+    company.delete("Purchase", known["Id"])

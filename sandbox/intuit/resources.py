@@ -7,19 +7,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from sandbox.intuit import query
-from sandbox.intuit.books import Company, Record
-from sandbox.intuit.changes import captured
-from sandbox.intuit.entities import BY_NAME, BY_PATH, Entity, operate, view
-from sandbox.intuit.errors import InvalidError, required, unreadable
-from sandbox.intuit.pdf import document
-from sandbox.intuit.wire import parsed
+from sandbox.intuit.change_data_capture import list_captured_changes
+from sandbox.intuit.company import Company, Record
+from sandbox.intuit.entities import BY_NAME, BY_PATH, EntityType, render_entity, run_operation
+from sandbox.intuit.errors import IntuitValidationError, build_required_error, build_unreadable_error
+from sandbox.intuit.formats import parse_json
+from sandbox.intuit.pdf import render_pdf
 
-MOST = 30
-PRINTED = ("Invoice", "CreditMemo", "RefundReceipt", "Payment")
+MAX_BATCH_SIZE = 30
+PRINTABLE = ("Invoice", "CreditMemo", "RefundReceipt", "Payment")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Call:
+class IntuitCall:
     """What a resource may know of a call; `body` is raw."""
 
     company: Company
@@ -36,53 +36,53 @@ class Call:
     def sent(self) -> Any:
         """The JSON that was sent; raises InvalidError."""
         try:
-            return parsed(self.body)
+            return parse_json(self.body)
         except (ValueError, RecursionError) as error:
-            raise unreadable("the body is not JSON") from error
+            raise build_unreadable_error("the body is not JSON") from error
 
 
-Handler = Callable[[Call], Record | bytes]
+ResourceHandler = Callable[[IntuitCall], Record | bytes]
 
 
-def entity_of(call: Call) -> Entity:
+def get_entity_type(call: IntuitCall) -> EntityType:
     """The kind of object that the path names; raises InvalidError (2000)."""
     found = BY_PATH.get(call.path["entity"])
     if found is None:
         told = f"Object Name: {call.path['entity']}"
-        raise InvalidError("2000", "Invalid or unsupported object name", told)
+        raise IntuitValidationError("2000", "Invalid or unsupported object name", told)
     return found
 
 
-def read_one(call: Call) -> Record:
+def read_one(call: IntuitCall) -> Record:
     """One object by id."""
-    entity = entity_of(call)
+    entity = get_entity_type(call)
     key = "1" if entity.name == "CompanyInfo" and call.path["key"] == call.company.realm else call.path["key"]
-    return {entity.name: view(call.company, entity, call.company.get(entity.name, key))}
+    return {entity.name: render_entity(call.company, entity, call.company.get(entity.name, key))}
 
 
-def read_pdf(call: Call) -> bytes:
+def read_pdf(call: IntuitCall) -> bytes:
     """A document as a PDF file."""
-    entity = entity_of(call)
+    entity = get_entity_type(call)
     row = call.company.get(entity.name, call.path["key"])
-    if entity.name not in PRINTED:
-        raise InvalidError("500", "Unsupported Operation", "Operation pdf is not supported.")
-    return document(call.company.name, entity.name, row)
+    if entity.name not in PRINTABLE:
+        raise IntuitValidationError("500", "Unsupported Operation", "Operation pdf is not supported.")
+    return render_pdf(call.company.name, entity.name, row)
 
 
-def write_one(call: Call) -> Record:
+def write_one(call: IntuitCall) -> Record:
     """Create, update, void or delete one object, as the parameter `operation` says."""
-    entity = entity_of(call)
-    operation = operation_of(call.params.get("operation", "update").lower(), call.include)
+    entity = get_entity_type(call)
+    operation = get_operation(call.params.get("operation", "update").lower(), call.include)
     with call.company.transaction():
-        return {entity.name: operate(call.company, entity, operation, call.sent, call.include)}
+        return {entity.name: run_operation(call.company, entity, operation, call.sent, call.include)}
 
 
-def operation_of(told: str, include: set[str]) -> str:
+def get_operation(value: str, include: set[str]) -> str:
     """What is asked for: an update that includes `void` is one."""
-    return "void" if told == "update" and "void" in include else told
+    return "void" if value == "update" and "void" in include else value
 
 
-def read_preferences(call: Call) -> Record:
+def read_preferences(call: IntuitCall) -> Record:
     """What the company's people set."""
     company = call.company
     kept = company.preferences
@@ -107,51 +107,55 @@ def read_preferences(call: Call) -> Record:
     return {"Preferences": found}
 
 
-def run_query(call: Call) -> Record:
+def run_query(call: IntuitCall) -> Record:
     """The answer to a statement, sent as a parameter or as the body."""
     statement = call.params.get("query") or call.body.decode("utf-8", "replace")
     if not statement.strip():
-        raise required("query")
-    return {"QueryResponse": query.run(call.company, statement)}
+        raise build_required_error("query")
+    return {"QueryResponse": query.run_query(call.company, statement)}
 
 
-def run_batch(call: Call) -> Record:
+def run_batch(call: IntuitCall) -> Record:
     """Up to 30 operations, each done or refused by itself."""
     sent = call.sent
     items = sent.get("BatchItemRequest") if isinstance(sent, dict) else None
     if not isinstance(items, list) or not items or not all(isinstance(item, dict) for item in items):
-        raise required("BatchItemRequest")
-    if len(items) > MOST:
-        told = f"Batch size exceeds allowed limit : The maximum number of items in a batch is {MOST}"
-        raise InvalidError("1040", "Batch size exceeds allowed limit", told)
-    return {"BatchItemResponse": [batch_item(call.company, item) for item in items]}
+        raise build_required_error("BatchItemRequest")
+    if len(items) > MAX_BATCH_SIZE:
+        told = f"Batch size exceeds allowed limit : The maximum number of items in a batch is {MAX_BATCH_SIZE}"
+        raise IntuitValidationError("1040", "Batch size exceeds allowed limit", told)
+    return {"BatchItemResponse": [run_batch_item(call.company, item) for item in items]}
 
 
-def batch_item(company: Company, item: Record) -> Record:
+def run_batch_item(company: Company, item: Record) -> Record:
     """One operation's outcome."""
     key = {"bId": str(item["bId"])} if item.get("bId") is not None else {}
     try:
         if not key:
-            raise required("bId")
+            raise build_required_error("bId")
         with company.transaction():
-            return {**key, **batch_work(company, item)}
-    except InvalidError as refusal:
+            return {**key, **run_batch_operation(company, item)}
+    except IntuitValidationError as refusal:
         return {**key, "Fault": refusal.fault}
 
 
-def batch_work(company: Company, item: Record) -> Record:
+def run_batch_operation(company: Company, item: Record) -> Record:
     """Do one operation; raises InvalidError."""
     if item.get("Query"):
-        return {"QueryResponse": query.run(company, str(item["Query"]))}
+        return {"QueryResponse": query.run_query(company, str(item["Query"]))}
     name = next((name for name in BY_NAME if name in item), None)
     if name is None:
-        raise InvalidError("2000", "Invalid or unsupported object name", "Object Name: none")
+        raise IntuitValidationError("2000", "Invalid or unsupported object name", "Object Name: none")
     include = {part.strip().lower() for part in str(item.get("optionsData") or "").split(",")}
-    operation = operation_of(str(item.get("operation") or "").lower(), include)
-    return {name: operate(company, BY_NAME[name], operation, item[name], include)}
+    operation = get_operation(str(item.get("operation") or "").lower(), include)
+    return {name: run_operation(company, BY_NAME[name], operation, item[name], include)}
 
 
-def capture(call: Call) -> Record:
+def read_changes(call: IntuitCall) -> Record:
     """What changed since an instant, deletions too."""
     wanted = [name.strip() for name in call.params.get("entities", "").split(",") if name.strip()]
-    return {"CDCResponse": [{"QueryResponse": captured(call.company, wanted, call.params.get("changedSince", ""))}]}
+    return {
+        "CDCResponse": [
+            {"QueryResponse": list_captured_changes(call.company, wanted, call.params.get("changedSince", ""))}
+        ]
+    }

@@ -4,47 +4,47 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from sandbox.intuit.books import Company, Record
-from sandbox.intuit.errors import InvalidError, business
-from sandbox.intuit.wire import day, id_of, optional
+from sandbox.intuit.company import Company, Record
+from sandbox.intuit.errors import IntuitValidationError, build_business_error
+from sandbox.intuit.formats import get_reference_id, parse_day, parse_optional_number
 
-CLOSED = "Account Period Closed, Cannot Update Through Services Error"
+CLOSED_MESSAGE = "Account Period Closed, Cannot Update Through Services Error"
 CLOSED_DETAIL = (
     "The account period has closed and the account books cannot be updated through the QBO Services API. "
     "Please use the QBO website to make these changes."
 )
 
 
-def date_of(company: Company, sent: Record) -> str:
+def get_transaction_date(company: Company, sent: Record) -> str:
     """The day of a transaction, today when none is told; raises InvalidError for one in closed books."""
-    on = day("TxnDate", sent["TxnDate"]) if sent.get("TxnDate") else company.today
-    refuse_closed(company, on)
+    on = parse_day("TxnDate", sent["TxnDate"]) if sent.get("TxnDate") else company.today
+    check_not_closed(company, on)
     return on
 
 
-def refuse_closed(company: Company, on: str) -> None:
+def check_not_closed(company: Company, on: str) -> None:
     """Raises InvalidError (6210) for a day up to and with the one that the books are closed on."""
     closed = company.preferences["BookCloseDate"]
     if closed and on <= closed:
-        raise InvalidError("6210", CLOSED, f"{CLOSED} : {CLOSED_DETAIL}")
+        raise IntuitValidationError("6210", CLOSED_MESSAGE, f"{CLOSED_MESSAGE} : {CLOSED_DETAIL}")
 
 
-def refuse_suspended(company: Company) -> None:
+def check_not_suspended(company: Company) -> None:
     """Raises InvalidError (6190) when the company's own subscription ended."""
     if company.preferences["suspended"]:
         told = "Subscription period has ended or canceled or there was a billing problem"
-        raise InvalidError("6190", "Invalid Company Status", f"Invalid Company Status : {told}")
+        raise IntuitValidationError("6190", "Invalid Company Status", f"Invalid Company Status : {told}")
 
 
-def currency_of(company: Company, sent: Record, customer: Record) -> Record:
+def get_currency(company: Company, sent: Record, customer: Record) -> Record:
     """The currency, which is the customer's, and the rate to the home currency; raises InvalidError."""
-    theirs = id_of(customer["CurrencyRef"])
-    wanted = id_of(sent.get("CurrencyRef")) or theirs
+    theirs = get_reference_id(customer["CurrencyRef"])
+    wanted = get_reference_id(sent.get("CurrencyRef")) or theirs
     if len(company.currencies) == 1 and wanted != company.currency:
-        raise business("Multi Currency should be enabled to perform this operation.")
+        raise build_business_error("Multi Currency should be enabled to perform this operation.")
     if wanted != theirs:
-        raise business("The currency of the transaction must be the currency of the customer.")
-    rate = optional(sent, "ExchangeRate") if wanted != company.currency else Decimal(1)
+        raise build_business_error("The currency of the transaction must be the currency of the customer.")
+    rate = parse_optional_number(sent, "ExchangeRate") if wanted != company.currency else Decimal(1)
     return {
         "CurrencyRef": {"value": wanted, "name": wanted},
         "ExchangeRate": str(rate or company.currencies[wanted]),

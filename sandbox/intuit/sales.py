@@ -7,18 +7,18 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
 
-from sandbox.intuit import links
-from sandbox.intuit.books import Company, Record
-from sandbox.intuit.errors import InvalidError, business, required
-from sandbox.intuit.fields import limited
-from sandbox.intuit.lines import Lines, tax_detail
-from sandbox.intuit.payments import account_for
-from sandbox.intuit.rules import currency_of, date_of, refuse_closed, refuse_suspended
-from sandbox.intuit.taxes import Taxes
-from sandbox.intuit.wire import cents, day, id_of, is_sparse, kept, optional
+from sandbox.intuit import linked_transactions
+from sandbox.intuit.company import Company, Record
+from sandbox.intuit.errors import IntuitValidationError, build_business_error, build_required_error
+from sandbox.intuit.fields import check_length
+from sandbox.intuit.formats import get_reference_id, is_sparse, parse_day, parse_optional_number, round_cents, to_stored
+from sandbox.intuit.lines import IntuitLines, build_tax_detail
+from sandbox.intuit.payments import get_deposit_account
+from sandbox.intuit.rules import check_not_closed, check_not_suspended, get_currency, get_transaction_date
+from sandbox.intuit.taxes import DocumentTaxes
 
 DUPLICATES = "allowduplicatedocnum"
-HELD = ("Id", "SyncToken", "MetaData", "domain", "sparse", "LinkedTxn")
+SERVER_FIELDS = ("Id", "SyncToken", "MetaData", "domain", "sparse", "LinkedTxn")
 TEXTS: tuple[str, ...] = (
     "DocNumber",
     "PrivateNote",
@@ -30,11 +30,11 @@ TEXTS: tuple[str, ...] = (
     "EmailStatus",
 )
 TEXTS += ("SalesTermRef", "PaymentRefNum", "PaymentMethodRef", "ClassRef", "DepartmentRef")
-TAKEN = "You must specify a different number. This number has already been used."
+NUMBER_TAKEN = "You must specify a different number. This number has already been used."
 
 
 @dataclass(frozen=True, kw_only=True)
-class Kind:
+class SalesDocumentKind:
     """What sets the kinds of sales document apart."""
 
     entity: str
@@ -43,54 +43,54 @@ class Kind:
     pays_out: bool = False
 
 
-INVOICE = Kind(entity="Invoice", due_date=True, voidable=True)
-MEMO = Kind(entity="CreditMemo")
-REFUND = Kind(entity="RefundReceipt", pays_out=True)
+INVOICE = SalesDocumentKind(entity="Invoice", due_date=True, voidable=True)
+CREDIT_MEMO = SalesDocumentKind(entity="CreditMemo")
+REFUND_RECEIPT = SalesDocumentKind(entity="RefundReceipt", pays_out=True)
 
 
-def write(company: Company, kind: Kind, sent: Record, include: Iterable[str]) -> Record:
+def write_document(company: Company, kind: SalesDocumentKind, sent: Record, include: Iterable[str]) -> Record:
     """A new document, or a known one changed; raises InvalidError."""
-    known = company.current(kind.entity, sent) if sent.get("Id") else None
-    refuse_suspended(company)
+    known = company.get_current(kind.entity, sent) if sent.get("Id") else None
+    check_not_suspended(company)
     if known:
-        refuse_closed(company, known["TxnDate"])
-        sent = merged(known, sent) if is_sparse(sent) else sent
-    fresh = {**held(known), **document(company, kind, sent)}
-    number(company, kind, fresh, DUPLICATES in include)
-    return company.put(kind.entity, opened(company, kind, fresh))
+        check_not_closed(company, known["TxnDate"])
+        sent = merge_update(known, sent) if is_sparse(sent) else sent
+    fresh = {**get_server_fields(known), **build_document(company, kind, sent)}
+    assign_number(company, kind, fresh, DUPLICATES in include)
+    return company.save(kind.entity, set_initial_balance(company, kind, fresh))
 
 
-def held(known: Record | None) -> Record:
+def get_server_fields(known: Record | None) -> Record:
     """What an update cannot change."""
-    return {name: known[name] for name in HELD if name in known} if known else {"LinkedTxn": []}
+    return {name: known[name] for name in SERVER_FIELDS if name in known} if known else {"LinkedTxn": []}
 
 
-def merged(known: Record, sent: Record) -> Record:
+def merge_update(known: Record, sent: Record) -> Record:
     """What a sparse update means: the document as it is, with what was sent; new lines are taxed anew."""
     stale = ("TxnTaxDetail",) if "Line" in sent else ()
     return {**{name: value for name, value in known.items() if name not in stale}, **sent}
 
 
-def document(company: Company, kind: Kind, sent: Record) -> Record:
+def build_document(company: Company, kind: SalesDocumentKind, sent: Record) -> Record:
     """The document as the books keep it; raises InvalidError."""
-    if not id_of(sent.get("CustomerRef")):
-        raise required("CustomerRef")
+    if not get_reference_id(sent.get("CustomerRef")):
+        raise build_required_error("CustomerRef")
     if not sent.get("Line"):
-        raise required("Line")
-    if optional(sent, "Deposit"):
-        raise business("Deposits are not switched on for this company.")
-    customer = company.pointed("Customer", sent["CustomerRef"], "Names")
-    taxes = Taxes(company, sent.get("GlobalTaxCalculation"), customer)
-    lines = Lines(company, taxes)
-    read = lines.read(sent["Line"])
-    detail, tax = tax_detail(taxes, sent.get("TxnTaxDetail"))
+        raise build_required_error("Line")
+    if parse_optional_number(sent, "Deposit"):
+        raise build_business_error("Deposits are not switched on for this company.")
+    customer = company.get_referenced("Customer", sent["CustomerRef"], "Names")
+    taxes = DocumentTaxes(company, sent.get("GlobalTaxCalculation"), customer)
+    lines = IntuitLines(company, taxes)
+    read = lines.parse_lines(sent["Line"])
+    detail, tax = build_tax_detail(taxes, sent.get("TxnTaxDetail"))
     total = lines.net + tax
     if total < 0:
-        raise business("The transaction total must be 0 or greater.")
-    on = date_of(company, sent)
-    money = currency_of(company, sent, customer)
+        raise build_business_error("The transaction total must be 0 or greater.")
+    on = get_transaction_date(company, sent)
+    money = get_currency(company, sent, customer)
     return {
-        **texts(sent),
+        **copy_text_fields(sent),
         "CustomerRef": {"value": customer["Id"], "name": customer["DisplayName"]},
         "TxnDate": on,
         **money,
@@ -98,41 +98,45 @@ def document(company: Company, kind: Kind, sent: Record) -> Record:
         "Line": read,
         "TxnTaxDetail": detail,
         "TotalAmt": str(total),
-        "HomeTotalAmt": str(cents(total * Decimal(money["ExchangeRate"]))),
+        "HomeTotalAmt": str(round_cents(total * Decimal(money["ExchangeRate"]))),
         "ApplyTaxAfterDiscount": False,
-        **particulars(company, kind, sent, on),
+        **build_kind_fields(company, kind, sent, on),
     }
 
 
-def texts(sent: Record) -> Record:
+def copy_text_fields(sent: Record) -> Record:
     """The fields that are taken over as they are."""
-    found = kept({name: sent[name] for name in TEXTS if sent.get(name) not in (None, "")})
+    found = to_stored({name: sent[name] for name in TEXTS if sent.get(name) not in (None, "")})
     memo = sent.get("CustomerMemo")
     if isinstance(memo, dict) and memo.get("value"):
-        found["CustomerMemo"] = {"value": limited("CustomerMemo", memo["value"], 1000)}
+        found["CustomerMemo"] = {"value": check_length("CustomerMemo", memo["value"], 1000)}
     return {"PrintStatus": "NotSet", "EmailStatus": "NotSet", **found}
 
 
-def particulars(company: Company, kind: Kind, sent: Record, on: str) -> Record:
+def build_kind_fields(company: Company, kind: SalesDocumentKind, sent: Record, on: str) -> Record:
     """What only this kind of document has."""
     if kind.due_date:
-        return {"DueDate": due_date(company, sent, on)}
+        return {"DueDate": get_due_date(company, sent, on)}
     if kind.pays_out:
-        if not id_of(sent.get("DepositToAccountRef")):
-            raise required("DepositToAccountRef")
-        return {"DepositToAccountRef": {"value": account_for(company, sent)}}
+        if not get_reference_id(sent.get("DepositToAccountRef")):
+            raise build_required_error("DepositToAccountRef")
+        return {"DepositToAccountRef": {"value": get_deposit_account(company, sent)}}
     return {}
 
 
-def due_date(company: Company, sent: Record, on: str) -> str:
+def get_due_date(company: Company, sent: Record, on: str) -> str:
     """The day that an invoice is due: as told, or as its terms have it."""
     if sent.get("DueDate"):
-        return day("DueDate", sent["DueDate"])
-    term = company.pointed("Term", sent["SalesTermRef"], "Terms") if id_of(sent.get("SalesTermRef")) else None
+        return parse_day("DueDate", sent["DueDate"])
+    term = (
+        company.get_referenced("Term", sent["SalesTermRef"], "Terms")
+        if get_reference_id(sent.get("SalesTermRef"))
+        else None
+    )
     return (date.fromisoformat(on) + timedelta(days=int(term["DueDays"]) if term else 30)).isoformat()
 
 
-def number(company: Company, kind: Kind, fresh: Record, duplicates: bool) -> None:
+def assign_number(company: Company, kind: SalesDocumentKind, fresh: Record, duplicates: bool) -> None:
     """Number a document that has no number, where QuickBooks numbers them; raises InvalidError (6140)."""
     told = str(fresh.get("DocNumber") or "")
     if not told and not company.preferences["CustomTxnNumbers"]:
@@ -140,34 +144,34 @@ def number(company: Company, kind: Kind, fresh: Record, duplicates: bool) -> Non
     if not told or duplicates:
         return
     fresh["DocNumber"] = told
-    rivals = company.by(kind.entity, "DocNumber", told)
+    rivals = company.find_by(kind.entity, "DocNumber", told)
     other = next((row for row in rivals if row["Id"] != fresh.get("Id")), None)
     if other:
         message = "Duplicate Document Number Error"
         where = f"DocNumber={told} is assigned to TxnType={kind.entity} with TxnId={other['Id']}"
-        raise InvalidError("6140", message, f"{message} : {TAKEN} {where}")
+        raise IntuitValidationError("6140", message, f"{message} : {NUMBER_TAKEN} {where}")
 
 
-def opened(company: Company, kind: Kind, fresh: Record) -> Record:
+def set_initial_balance(company: Company, kind: SalesDocumentKind, fresh: Record) -> Record:
     """The document with its open balance; money paid out leaves nothing open."""
     if kind.pays_out:
         return {**fresh, "Balance": "0.00"}
-    return links.settle(company, kind.entity, {"Id": "", **fresh})
+    return linked_transactions.set_open_balance(company, kind.entity, {"Id": "", **fresh})
 
 
-def void(company: Company, kind: Kind, known: Record) -> Record:
+def void_document(company: Company, kind: SalesDocumentKind, known: Record) -> Record:
     """The document set to nought; what was paid on it is unapplied again. Raises InvalidError."""
-    refuse_closed(company, known["TxnDate"])
-    release(company, kind, known)
+    check_not_closed(company, known["TxnDate"])
+    remove_from_payments(company, kind, known)
     known = company.get(kind.entity, known["Id"])
-    lines = [{**line, "Amount": "0.00"} | without_price(line) for line in known["Line"]]
+    lines = [{**line, "Amount": "0.00"} | clear_price(line) for line in known["Line"]]
     note = " ".join(filter(None, ("Voided", known.get("PrivateNote"))))
     nought: Record = {"TotalAmt": "0.00", "HomeTotalAmt": "0.00", "Balance": "0.00", "HomeBalance": "0.00"}
     nought |= {"TxnTaxDetail": {"TotalTax": "0.00", "TaxLine": []}, "Line": lines, "PrivateNote": note}
-    return company.put(kind.entity, {**known, **nought}, act="voided")
+    return company.save(kind.entity, {**known, **nought}, act="voided")
 
 
-def without_price(line: Record) -> Record:
+def clear_price(line: Record) -> Record:
     """A line's detail with nothing in it to pay for."""
     detail = line.get("SalesItemLineDetail")
     if not detail:
@@ -176,14 +180,14 @@ def without_price(line: Record) -> Record:
     return {"SalesItemLineDetail": cut}
 
 
-def delete(company: Company, kind: Kind, known: Record) -> None:
+def delete_document(company: Company, kind: SalesDocumentKind, known: Record) -> None:
     """The document gone; what was paid on it is unapplied again. Raises InvalidError."""
-    refuse_closed(company, known["TxnDate"])
-    release(company, kind, known)
-    company.drop(kind.entity, known["Id"])
+    check_not_closed(company, known["TxnDate"])
+    remove_from_payments(company, kind, known)
+    company.delete(kind.entity, known["Id"])
 
 
-def release(company: Company, kind: Kind, known: Record) -> None:
+def remove_from_payments(company: Company, kind: SalesDocumentKind, known: Record) -> None:
     """Take the document out of every payment; what a credit no longer pays for is open again."""
-    for payment in links.payments_of(company, known):
-        links.leave(company, payment, kind.entity, known["Id"])
+    for payment in linked_transactions.list_payments(company, known):
+        linked_transactions.remove_document_from_payment(company, payment, kind.entity, known["Id"])

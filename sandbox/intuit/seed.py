@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sandbox.companies import AU, NZ, US
+from sandbox.core.fixtures import AU, NZ, US
 
 Record = dict[str, Any]
 CREATED = "2024-07-01T00:00:00+00:00"
@@ -74,16 +74,16 @@ ITEMS = [
 TERMS = [("Due on receipt", 0), ("Net 15", 15), ("Net 30", 30), ("Net 60", 60)]
 
 
-def companies() -> Record:
+def build_companies() -> Record:
     """The section of a new world."""
-    return {"companies": {row["realm"]: company(row) for row in COMPANIES}}
+    return {"companies": {row["realm"]: build_company(row) for row in COMPANIES}}
 
 
-def company(facts: Record) -> Record:
+def build_company(facts: Record) -> Record:
     """One company's books without documents. Ids are the same in every world."""
-    accounts = [account(facts, str(place), *row) for place, row in enumerate(ACCOUNTS, 1)]
-    accounts += foreign_receivables(facts)
-    rates = [rate(str(place), *row) for place, row in enumerate(facts["taxes"], 1)]
+    accounts = [build_account(facts, str(place), *row) for place, row in enumerate(ACCOUNTS, 1)]
+    accounts += build_foreign_receivables(facts)
+    rates = [build_tax_rate(str(place), *row) for place, row in enumerate(facts["taxes"], 1)]
     tables: Record = {
         name: {} for name in ("Customer", "Invoice", "CreditMemo", "RefundReceipt", "Payment", "Purchase")
     }
@@ -95,33 +95,33 @@ def company(facts: Record) -> Record:
         "deleted": [],
         "others": [],
         "index": {},
-        "CompanyInfo": {"1": profile(facts)},
-        "Account": table(accounts),
-        "Item": table([item(facts, accounts, str(place), *row) for place, row in enumerate(ITEMS, 1)]),
-        "TaxRate": table(rates),
-        "TaxCode": table(codes(facts, rates)),
-        "Term": table([term(str(place), *row) for place, row in enumerate(TERMS, 1)]),
+        "CompanyInfo": {"1": build_profile(facts)},
+        "Account": build_table(accounts),
+        "Item": build_table([build_item(facts, accounts, str(place), *row) for place, row in enumerate(ITEMS, 1)]),
+        "TaxRate": build_table(rates),
+        "TaxCode": build_table(build_tax_codes(facts, rates)),
+        "Term": build_table([build_term(str(place), *row) for place, row in enumerate(TERMS, 1)]),
         **tables,
     }
 
 
-def table(rows: list[Record]) -> Record:
+def build_table(rows: list[Record]) -> Record:
     """Rows by id."""
     return {row["Id"]: row for row in rows}
 
 
-def base(key: str, name: str = "") -> Record:
+def build_base(key: str, name: str = "") -> Record:
     """What every object of the API has."""
     made = {"CreateTime": CREATED, "LastUpdatedTime": CREATED}
     found = {"Id": key, "SyncToken": "0", "sparse": False, "domain": "QBO", "MetaData": made}
     return {**found, "Name": name, "Active": True} if name else found
 
 
-def profile(facts: Record) -> Record:
+def build_profile(facts: Record) -> Record:
     """What `CompanyInfo` tells."""
     address = {"Id": "1", "Line1": "1 Practice Street", "Country": facts["country"]}
     return {
-        **base("1"),
+        **build_base("1"),
         "CompanyName": facts["name"],
         "LegalName": facts["name"],
         "CompanyAddr": address,
@@ -134,11 +134,11 @@ def profile(facts: Record) -> Record:
     }
 
 
-def account(facts: Record, key: str, number: str, name: str, kind: str, subtype: str, side: str) -> Record:
+def build_account(facts: Record, key: str, number: str, name: str, kind: str, subtype: str, side: str) -> Record:
     """One line of the chart of accounts; not every company numbers them."""
     label = name or facts["payable"]
     return {
-        **base(key, label),
+        **build_base(key, label),
         "FullyQualifiedName": label,
         "SubAccount": False,
         "Classification": side,
@@ -152,25 +152,27 @@ def account(facts: Record, key: str, number: str, name: str, kind: str, subtype:
     }
 
 
-def foreign_receivables(facts: Record) -> list[Record]:
+def build_foreign_receivables(facts: Record) -> list[Record]:
     """What customers owe in other currencies has accounts of its own."""
     codes = [code for code in facts["currencies"] if code != facts["currency"]]
     place = int(RECEIVABLE) - 1
     return [
         {
-            **account(facts, str(key), "", f"{ACCOUNTS[place][1]} - {code}", *ACCOUNTS[place][2:]),
+            **build_account(facts, str(key), "", f"{ACCOUNTS[place][1]} - {code}", *ACCOUNTS[place][2:]),
             "CurrencyRef": {"value": code},
         }
         for key, code in enumerate(codes, len(ACCOUNTS) + 1)
     ]
 
 
-def item(facts: Record, accounts: list[Record], key: str, name: str, kind: str, number: str, active: bool) -> Record:
+def build_item(
+    facts: Record, accounts: list[Record], key: str, name: str, kind: str, number: str, active: bool
+) -> Record:
     """Something to sell."""
     place = next((place for place, row in enumerate(ACCOUNTS) if number and row[0] == number), None)
     income = {} if place is None else {"value": accounts[place]["Id"], "name": accounts[place]["Name"]}
     return {
-        **base(key, name),
+        **build_base(key, name),
         "FullyQualifiedName": name,
         "Description": "" if kind == "Category" else name,
         "Type": kind,
@@ -182,28 +184,34 @@ def item(facts: Record, accounts: list[Record], key: str, name: str, kind: str, 
     }
 
 
-def rate(key: str, name: str, percent: str, side: str) -> Record:
+def build_tax_rate(key: str, name: str, percent: str, side: str) -> Record:
     """One tax rate; the percentage is kept as text."""
-    return {**base(key, name), "Description": name, "RateValue": percent, "DisplayType": "ReadOnly", "_side": side}
+    return {
+        **build_base(key, name),
+        "Description": name,
+        "RateValue": percent,
+        "DisplayType": "ReadOnly",
+        "_side": side,
+    }
 
 
-def codes(facts: Record, rates: list[Record]) -> list[Record]:
+def build_tax_codes(facts: Record, rates: list[Record]) -> list[Record]:
     """The tax codes: one for each rate, and in the United States the two that lines may carry."""
-    found = [code(row["Id"], row["Name"], row, row["_side"]) for row in rates]
+    found = [build_tax_code(row["Id"], row["Name"], row, row["_side"]) for row in rates]
     if facts["country"] != "US":
         return found
     # Automated sales tax decides the rate; a line only says whether it is taxable.
-    return [code("TAX", "TAX", rates[0], "sale"), code("NON", "NON", None, "sale"), *found]
+    return [build_tax_code("TAX", "TAX", rates[0], "sale"), build_tax_code("NON", "NON", None, "sale"), *found]
 
 
-def code(key: str, name: str, rate_row: Record | None, side: str) -> Record:
+def build_tax_code(key: str, name: str, rate_row: Record | None, side: str) -> Record:
     """One tax code with its rate."""
     held = {"value": rate_row["Id"], "name": rate_row["Name"]} if rate_row else {}
     detail: list[Record] = [{"TaxRateRef": held, "TaxTypeApplicable": "TaxOnAmount", "TaxOrder": 0}]
     rates = {"TaxRateDetail": detail if rate_row else []}
     nothing: Record = {"TaxRateDetail": []}
     return {
-        **base(key, name),
+        **build_base(key, name),
         "Description": name,
         "Taxable": rate_row is not None,
         "TaxGroup": rate_row is not None,
@@ -212,6 +220,6 @@ def code(key: str, name: str, rate_row: Record | None, side: str) -> Record:
     }
 
 
-def term(key: str, name: str, days: int) -> Record:
+def build_term(key: str, name: str, days: int) -> Record:
     """Terms of payment."""
-    return {**base(key, name), "Type": "STANDARD", "DueDays": days, "DiscountDays": 0}
+    return {**build_base(key, name), "Type": "STANDARD", "DueDays": days, "DiscountDays": 0}

@@ -4,22 +4,22 @@ from email import message_from_bytes, policy
 from email.message import EmailMessage
 from typing import Any, cast
 
-from sandbox.world import World
+from sandbox.core.world import World
 
-KEPT = 500
+MAX_MESSAGES = 500
 Message = dict[str, Any]
 
 
-def messages(world: World, *, to: str = "") -> list[Message]:
+def list_messages(world: World, *, to: str = "") -> list[Message]:
     """Every kept message, newest first; with `to` only those sent to this address, whatever its case."""
-    kept: list[Message] = world.section("mailbox", lambda: {"messages": []})["messages"]
+    kept: list[Message] = world.get_section("mailbox", lambda: {"messages": []})["messages"]
     wanted = to.strip().lower()
     return [message for message in kept if not wanted or wanted in map(str.lower, message["to"])]
 
 
 def find_message(world: World, message_id: str) -> Message | None:
     """The message with this id, or None."""
-    return next((message for message in messages(world) if message["id"] == message_id), None)
+    return next((message for message in list_messages(world) if message["id"] == message_id), None)
 
 
 def store_message(world: World, *, sender: str, recipients: list[str], raw: bytes) -> Message:
@@ -36,17 +36,17 @@ def store_message(world: World, *, sender: str, recipients: list[str], raw: byte
         "html": _part(parsed, "html"),
         "attachments": [part.get_filename() or "unnamed" for part in parsed.iter_attachments()],
     }
-    kept = world.section("mailbox", lambda: {"messages": []})["messages"]
+    kept = world.get_section("mailbox", lambda: {"messages": []})["messages"]
     kept.insert(0, message)
-    del kept[KEPT:]
-    world.changed()
+    del kept[MAX_MESSAGES:]
+    world.mark_changed()
     return message
 
 
-def empty(world: World) -> None:
+def delete_messages(world: World) -> None:
     """Throw every message away."""
-    world.section("mailbox", lambda: {"messages": []})["messages"].clear()
-    world.changed()
+    world.get_section("mailbox", lambda: {"messages": []})["messages"].clear()
+    world.mark_changed()
 
 
 def _part(parsed: EmailMessage, subtype: str) -> str:

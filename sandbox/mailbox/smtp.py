@@ -7,17 +7,17 @@ from contextlib import asynccontextmanager
 
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
+from sandbox.core.world import World
 from sandbox.mailbox.messages import store_message
-from sandbox.world import World
 
-LARGEST = 10 * 1024 * 1024
+MAX_MESSAGE_SIZE = 10 * 1024 * 1024
 
 
 class SmtpPortTaken(RuntimeError):
     """Another program listens on the SMTP port."""
 
 
-class Handler:
+class SmtpHandler:
     """Takes every message for whomever it is, and sends it nowhere."""
 
     def __init__(self, world: World) -> None:
@@ -32,16 +32,16 @@ class Handler:
 
 
 @asynccontextmanager
-async def receiving(world: World) -> AsyncIterator[None]:
+async def run_smtp_server(world: World) -> AsyncIterator[None]:
     """Listen on the world's SMTP port inside the block; raises `SmtpPortTaken`."""
     loop = asyncio.get_running_loop()
-    handler = Handler(world)
+    handler = SmtpHandler(world)
 
     def connection() -> SMTP:
         return SMTP(
             handler,
             hostname="mailbox.localhost",
-            data_size_limit=LARGEST,
+            data_size_limit=MAX_MESSAGE_SIZE,
             enable_SMTPUTF8=True,
             ident="Practice mailbox",
             loop=loop,

@@ -10,10 +10,10 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from sandbox.mailbox.messages import Message, empty, find_message, messages
-from sandbox.pages import POLICY, page
-from sandbox.service import Link
-from sandbox.world import World
+from sandbox.core.pages import CONTENT_SECURITY_POLICY, render_page
+from sandbox.core.service import Link
+from sandbox.core.world import World
+from sandbox.mailbox.messages import Message, delete_messages, find_message, list_messages
 
 # The mail may style itself and show pictures of this computer; it may run nothing and reach nothing else.
 MAIL_POLICY = (
@@ -34,23 +34,23 @@ def routes(world: World) -> Sequence[BaseRoute]:
 
     async def index(request: Request) -> Response:
         to = request.query_params.get("to", "")
-        return page("mailbox_list.html", messages=messages(world, to=to), to=to, when=when)
+        return render_page("mailbox_list.html", messages=list_messages(world, to=to), to=to, when=format_time)
 
     async def listing(request: Request) -> Response:
-        return JSONResponse({"messages": messages(world, to=request.query_params.get("to", ""))})
+        return JSONResponse({"messages": list_messages(world, to=request.query_params.get("to", ""))})
 
     async def clear(request: Request) -> Response:
-        empty(world)
+        delete_messages(world)
         return RedirectResponse("/mailbox/", 303)
 
     async def show(request: Request) -> Response:
         message = found(request)
-        return page(
+        return render_page(
             "mailbox_message.html",
-            policy=f"{POLICY}; frame-src 'self'",
+            policy=f"{CONTENT_SECURITY_POLICY}; frame-src 'self'",
             message=message,
-            text=linked(message["text"]),
-            when=when,
+            text=link_addresses(message["text"]),
+            when=format_time,
         )
 
     async def html(request: Request) -> Response:
@@ -69,15 +69,15 @@ def routes(world: World) -> Sequence[BaseRoute]:
 
 def links(world: World) -> Sequence[Link]:
     """What the home page says of the mailbox."""
-    return [Link("Mailbox", "/mailbox/", f"{len(messages(world))} messages; SMTP on port {world.smtp_port}")]
+    return [Link("Mailbox", "/mailbox/", f"{len(list_messages(world))} messages; SMTP on port {world.smtp_port}")]
 
 
-def when(iso: str) -> str:
+def format_time(iso: str) -> str:
     """An instant for people, in UTC."""
     return datetime.fromisoformat(iso).strftime("%Y-%m-%d %H:%M:%S")
 
 
-def linked(text: str) -> Markup:
+def link_addresses(text: str) -> Markup:
     """The text with its web addresses made into links and all else escaped."""
     pieces, end = [], 0
     for match in ADDRESS.finditer(text):

@@ -6,32 +6,32 @@ from collections.abc import Sequence
 
 from starlette.routing import BaseRoute, Mount
 
-from sandbox.oidc.provider import NAMES, Identity
-from sandbox.oidc.views import Provider
-from sandbox.service import Base, Link, Refusal, Service
-from sandbox.world import World
+from sandbox.core.service import ErrorBody, JournalledPath, Link, Service
+from sandbox.core.world import World
+from sandbox.oidc.provider import PROVIDER_NAMES, OidcIdentity
+from sandbox.oidc.views import OidcProvider
 
 
 def routes(world: World) -> Sequence[BaseRoute]:
     """Everything below `/oidc`."""
-    return [Mount(f"/{key}", routes=Provider(Identity(world, key)).routes()) for key in NAMES]
+    return [Mount(f"/{key}", routes=OidcProvider(OidcIdentity(world, key)).routes()) for key in PROVIDER_NAMES]
 
 
 def links(world: World) -> list[Link]:
     """The home page's lines."""
-    return [Link(name, f"/oidc/{key}/", "signs people on at Wise-Pay") for key, name in NAMES.items()]
+    return [Link(name, f"/oidc/{key}/", "signs people on at Wise-Pay") for key, name in PROVIDER_NAMES.items()]
 
 
-def refusal(journal: str, status: int) -> Refusal:
+def build_error(journal: str, status: int) -> ErrorBody:
     """How a provider words an answer that is broken on purpose."""
-    return Refusal({}, {"error": "invalid_grant" if status == 400 else "temporarily_unavailable"})
+    return ErrorBody({}, {"error": "invalid_grant" if status == 400 else "temporarily_unavailable"})
 
 
 service = Service(
     name="OpenID providers",
     prefix="/oidc",
     routes=routes,
-    journals=[Base("oidc", "/oidc")],
+    journalled_paths=[JournalledPath("oidc", "/oidc")],
     links=links,
-    refusal=refusal,
+    build_error=build_error,
 )

@@ -9,20 +9,20 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from sandbox.oauth import PERSON, Choice, OAuth, back, guarded
-from sandbox.oidc.provider import NAMES, Identity, listed_keys
+from sandbox.core.oauth import OPENID_SCOPES, ConsentChoice, OAuthServer, answer_oauth_errors, redirect_to_app
+from sandbox.oidc.provider import PROVIDER_NAMES, OidcIdentity, build_jwks
 
 
-class Provider(OAuth[Identity]):
+class OidcProvider(OAuthServer[OidcIdentity]):
     """One provider's side of the code flow."""
 
     frame = "oidc_base.html"
-    refused = "Nobody can sign in"
+    refusal_heading = "Nobody can sign in"
     heading = "Sign in as"
     legend = "The provider"
     allow = "Continue"
-    scopes = PERSON
-    somebody = "admin@northwind-it.example"
+    scopes = OPENID_SCOPES
+    default_email = "admin@northwind-it.example"
 
     def routes(self) -> list[BaseRoute]:
         """Everything of the provider."""
@@ -31,18 +31,18 @@ class Provider(OAuth[Identity]):
             Route("/.well-known/openid-configuration", self.discovery),
             Route("/keys", self.keys),
             Route("/authorize", self.authorize, methods=["GET", "POST"]),
-            Route("/token", guarded(self.token), methods=["POST"]),
-            Route("/userinfo", guarded(self.userinfo)),
+            Route("/token", answer_oauth_errors(self.token), methods=["POST"]),
+            Route("/userinfo", answer_oauth_errors(self.userinfo)),
         ]
 
     @property
     def title(self) -> str:
         """What people call the provider."""
-        return NAMES[self.identity.key]
+        return PROVIDER_NAMES[self.identity.key]
 
     async def home(self, request: Request) -> Response:
         """A page that says what this is."""
-        return self.page(self.frame)
+        return self.render_page(self.frame)
 
     async def discovery(self, request: Request) -> Response:
         """Where everything is."""
@@ -64,7 +64,7 @@ class Provider(OAuth[Identity]):
 
     async def keys(self, request: Request) -> Response:
         """The public keys."""
-        return JSONResponse(listed_keys(self.identity.key))
+        return JSONResponse(build_jwks(self.identity.key))
 
     def checks(self, asked: Mapping[str, str]) -> list[tuple[bool, str]]:
         """Signing in also needs the scope that says so, and a nonce."""
@@ -74,26 +74,26 @@ class Provider(OAuth[Identity]):
             (bool(asked.get("nonce")), "The nonce is missing."),
         ]
 
-    def choices(self) -> list[Choice]:
+    def choices(self) -> list[ConsentChoice]:
         """How sure the provider is of the person."""
         return [
-            Choice("verified", "on", "The provider has verified this address", is_ticked=True),
-            Choice("mfa", "on", "The provider has asked for a second factor"),
+            ConsentChoice("verified", "on", "The provider has verified this address", is_ticked=True),
+            ConsentChoice("mfa", "on", "The provider has asked for a second factor"),
         ]
 
-    def decided(self, asked: QueryParams, told: FormData) -> Response:
+    def complete_consent(self, asked: QueryParams, form: FormData) -> Response:
         """Back to the app with a code."""
-        code = self.identity.code(
+        code = self.identity.create_code(
             client=asked["client_id"],
             redirect_uri=asked["redirect_uri"],
             challenge=asked["code_challenge"],
             nonce=asked["nonce"],
-            email=self.email(asked, told),
-            verified=told.get("verified") == "on",
-            mfa=told.get("mfa") == "on",
+            email=self.get_email(asked, form),
+            verified=form.get("verified") == "on",
+            mfa=form.get("mfa") == "on",
         )
-        return back(asked, code=code)
+        return redirect_to_app(asked, code=code)
 
     async def userinfo(self, request: Request) -> Response:
         """Who the bearer is."""
-        return JSONResponse(self.identity.person(request.headers.get("authorization", "")))
+        return JSONResponse(self.identity.get_userinfo(request.headers.get("authorization", "")))

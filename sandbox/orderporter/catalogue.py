@@ -52,13 +52,13 @@ CUSTOMERS: dict[str, dict[str, Any]] = {
 }
 
 
-def line(description: str, quantity: int, price: int, *, recurring: bool = False) -> dict[str, Any]:
+def build_line(description: str, quantity: int, price: int, *, recurring: bool = False) -> dict[str, Any]:
     """One line; `price` is per piece in minor units, tax included."""
     return {"description": description, "quantity": quantity, "price": price, "recurring": recurring}
 
 
 # `deposit`: per cent of the one-time total due on acceptance. `tax_rate`: per cent, contained in the prices.
-MODELS: dict[str, dict[str, Any]] = {
+QUOTE_TEMPLATES: dict[str, dict[str, Any]] = {
     "one-time": {
         "name": "Managed services onboarding",
         "summary": "Paid once, in full, on acceptance.",
@@ -66,9 +66,9 @@ MODELS: dict[str, dict[str, Any]] = {
         "currency": "AUD",
         "tax_rate": 10,
         "lines": [
-            line("Discovery and documentation of the network", 1, 550_00),
-            line("Monitoring agent installed and tuned, per workstation", 20, 22_00),
-            line("Backup of the file server set up and proven", 1, 260_00),
+            build_line("Discovery and documentation of the network", 1, 550_00),
+            build_line("Monitoring agent installed and tuned, per workstation", 20, 22_00),
+            build_line("Backup of the file server set up and proven", 1, 260_00),
         ],
     },
     "deposit": {
@@ -80,9 +80,9 @@ MODELS: dict[str, dict[str, Any]] = {
         "deposit": 50,
         "full_payment_allowed": True,
         "lines": [
-            line("Next-generation firewall, rack mounted", 1, 2_640_00),
-            line("Licence for threat protection, three years", 1, 1_155_00),
-            line("Configuration and cut-over out of hours", 6, 198_00),
+            build_line("Next-generation firewall, rack mounted", 1, 2_640_00),
+            build_line("Licence for threat protection, three years", 1, 1_155_00),
+            build_line("Configuration and cut-over out of hours", 6, 198_00),
         ],
     },
     "mixed": {
@@ -93,9 +93,9 @@ MODELS: dict[str, dict[str, Any]] = {
         "tax_rate": 10,
         "recurring": {"interval": "month", "periods": 12},
         "lines": [
-            line("Business laptop, 16 GB, dock included", 4, 1_870_00),
-            line("Set-up, data moved, old machines wiped", 4, 165_00),
-            line("Managed support per workstation", 4, 87_25, recurring=True),
+            build_line("Business laptop, 16 GB, dock included", 4, 1_870_00),
+            build_line("Set-up, data moved, old machines wiped", 4, 165_00),
+            build_line("Managed support per workstation", 4, 87_25, recurring=True),
         ],
     },
     "recurring": {
@@ -106,8 +106,8 @@ MODELS: dict[str, dict[str, Any]] = {
         "tax_rate": 10,
         "recurring": {"interval": "month", "periods": 36},
         "lines": [
-            line("Cloud backup, 2 TB, daily restore check", 1, 249_00, recurring=True),
-            line("Mailbox backup per user", 25, 4_00, recurring=True),
+            build_line("Cloud backup, 2 TB, daily restore check", 1, 249_00, recurring=True),
+            build_line("Mailbox backup per user", 25, 4_00, recurring=True),
         ],
     },
     "usd": {
@@ -116,8 +116,8 @@ MODELS: dict[str, dict[str, Any]] = {
         "customer": "freight",
         "currency": "USD",
         "lines": [
-            line("On-site assessment of two warehouses", 2, 900_00),
-            line("Report with a costed plan", 1, 750_00),
+            build_line("On-site assessment of two warehouses", 2, 900_00),
+            build_line("Report with a costed plan", 1, 750_00),
         ],
     },
     "jpy": {
@@ -128,8 +128,8 @@ MODELS: dict[str, dict[str, Any]] = {
         "tax_rate": 10,
         "allowed_methods": ["card"],
         "lines": [
-            line("Survey of one office floor", 3, 44_000),
-            line("Heat map and list of access points", 1, 33_000),
+            build_line("Survey of one office floor", 3, 44_000),
+            build_line("Heat map and list of access points", 1, 33_000),
         ],
     },
 }

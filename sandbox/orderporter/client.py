@@ -8,11 +8,11 @@ from urllib.parse import quote
 import requests
 
 TIMEOUT = (5, 25)
-TRIES = 2
+MAX_ATTEMPTS = 2
 
 
 @dataclass(frozen=True)
-class Opened:
+class OpenedCheckout:
     """A checkout that Wise-Pay opened, or had opened before."""
 
     id: str
@@ -20,7 +20,7 @@ class Opened:
     url: str
 
 
-class Refused(Exception):
+class CheckoutRefused(Exception):
     """Wise-Pay said no, or nothing that can be used; carries what the page shows of it."""
 
     def __init__(self, title: str, detail: str = "", errors: list[dict[str, str]] | None = None) -> None:
@@ -30,7 +30,7 @@ class Refused(Exception):
         self.errors = errors or []
 
 
-def open_checkout(wisepay_url: str, api_key: str, body: dict[str, Any]) -> Opened:
+def open_checkout(wisepay_url: str, api_key: str, body: dict[str, Any]) -> OpenedCheckout:
     """Open the checkout for one quote; raises `Refused`. Blocks: call it in a thread.
 
     A broken connection is tried once more with the same idempotency key.
@@ -39,13 +39,15 @@ def open_checkout(wisepay_url: str, api_key: str, body: dict[str, Any]) -> Opene
     url = f"{wisepay_url.rstrip('/')}/api/cpq/v1/checkouts"
     with requests.Session() as session:
         session.trust_env = False
-        for tries_left in reversed(range(TRIES)):
+        for tries_left in reversed(range(MAX_ATTEMPTS)):
             try:
                 answer = session.post(url, json=body, headers=headers, timeout=TIMEOUT, allow_redirects=False)
                 break
             except requests.RequestException as error:
                 if not tries_left:
-                    raise Refused("Wise-Pay could not be reached", f"{type(error).__name__} at {url}") from error
+                    raise CheckoutRefused(
+                        "Wise-Pay could not be reached", f"{type(error).__name__} at {url}"
+                    ) from error
     return _read(answer)
 
 
@@ -63,7 +65,7 @@ def read_checkout(wisepay_url: str, api_key: str, checkout_id: str) -> dict[str,
     return content if described else None
 
 
-def _read(answer: requests.Response) -> Opened:
+def _read(answer: requests.Response) -> OpenedCheckout:
     try:
         content = answer.json()
     except requests.JSONDecodeError:
@@ -72,13 +74,13 @@ def _read(answer: requests.Response) -> Opened:
         content = {}
     if answer.status_code not in (200, 201):
         raise _refusal(answer, content)
-    opened = Opened(str(content.get("id")), str(content.get("status")), str(content.get("url")))
+    opened = OpenedCheckout(str(content.get("id")), str(content.get("status")), str(content.get("url")))
     if not opened.url.startswith(("https://", "http://")):
-        raise Refused("Wise-Pay gave no address to pay at", f"Status {answer.status_code}")
+        raise CheckoutRefused("Wise-Pay gave no address to pay at", f"Status {answer.status_code}")
     return opened
 
 
-def _refusal(answer: requests.Response, problem: dict[str, Any]) -> Refused:
+def _refusal(answer: requests.Response, problem: dict[str, Any]) -> CheckoutRefused:
     detail = str(problem.get("detail") or f"Status {answer.status_code} {answer.reason}")
     if "Retry-After" in answer.headers:
         detail += f" Try again in {answer.headers['Retry-After']} seconds."
@@ -87,4 +89,4 @@ def _refusal(answer: requests.Response, problem: dict[str, Any]) -> Refused:
         for error in problem.get("errors") or []
         if isinstance(error, dict)
     ]
-    return Refused(str(problem.get("title") or "Wise-Pay refused the payment"), detail, errors)
+    return CheckoutRefused(str(problem.get("title") or "Wise-Pay refused the payment"), detail, errors)

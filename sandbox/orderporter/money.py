@@ -6,13 +6,13 @@ DECIMALS = {"AUD": 2, "USD": 2, "NZD": 2, "GBP": 2, "EUR": 2, "CAD": 2, "JPY": 0
 SYMBOLS = {"GBP": "£", "EUR": "€", "JPY": "¥"}
 
 
-def decimal_string(minor: int, currency: str) -> str:
+def format_decimal(minor: int, currency: str) -> str:
     """`125000`, `AUD` → `1250.00`; a currency without decimals gets none."""
     places = DECIMALS[currency]
     return f"{Decimal(minor).scaleb(-places):.{places}f}"
 
 
-def minor_units(amount: str, currency: str) -> int:
+def parse_minor_units(amount: str, currency: str) -> int:
     """The reverse of `decimal_string`; raises ValueError for anything that is no such amount."""
     try:
         minor = Decimal(amount).scaleb(DECIMALS[currency])
@@ -23,6 +23,6 @@ def minor_units(amount: str, currency: str) -> int:
     return int(minor)
 
 
-def for_people(minor: int, currency: str) -> str:
+def format_amount(minor: int, currency: str) -> str:
     """`$1,250.00 AUD`, `¥120,000 JPY`."""
-    return f"{SYMBOLS.get(currency, '$')}{Decimal(decimal_string(minor, currency)):,} {currency}"
+    return f"{SYMBOLS.get(currency, '$')}{Decimal(format_decimal(minor, currency)):,} {currency}"

@@ -6,16 +6,16 @@ from copy import deepcopy
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sandbox.orderporter.catalogue import CUSTOMERS, MODELS
-from sandbox.orderporter.money import decimal_string
-from sandbox.world import World
+from sandbox.core.world import World
+from sandbox.orderporter.catalogue import CUSTOMERS, QUOTE_TEMPLATES
+from sandbox.orderporter.money import format_decimal
 
 Quote = dict[str, Any]
 FIRST_NUMBER = 1042
 VALID_FOR = timedelta(days=30)
-KEPT_EVENTS = 30
-NOTHING_PAID = {"amount": "", "reference": "", "error": ""}
-PUBLISHED = (
+MAX_EVENTS = 30
+UNPAID = {"amount": "", "reference": "", "error": ""}
+VERSIONED_FIELDS = (
     "id",
     "number",
     "version",
@@ -26,30 +26,30 @@ PUBLISHED = (
     "expires_at",
 )
 # Of two reports made within the same second the weightier counts.
-WEIGHT = {"open": 0, "cancelled": 1, "failed": 2, "processing": 3, "saved": 4, "paid": 5}
+STATUS_ORDER = {"open": 0, "cancelled": 1, "failed": 2, "processing": 3, "saved": 4, "paid": 5}
 
 
 def _first_state() -> dict[str, Any]:
     return {"quotes": {}, "number": FIRST_NUMBER, "deliveries": []}
 
 
-def state(world: World) -> dict[str, Any]:
+def get_state(world: World) -> dict[str, Any]:
     """The section of the world that is Order Porter's; a new world gets one quote of each model."""
-    section = world.section("orderporter", _first_state)
+    section = world.get_section("orderporter", _first_state)
     if not section["quotes"]:
-        for model in MODELS:
+        for model in QUOTE_TEMPLATES:
             create_quote(world, like=model)
     return section
 
 
-def quotes(world: World) -> list[Quote]:
+def list_quotes(world: World) -> list[Quote]:
     """Every quote in the order in which it was made."""
-    return list(state(world)["quotes"].values())
+    return list(get_state(world)["quotes"].values())
 
 
 def find_quote(world: World, key: str) -> Quote | None:
     """The quote of this key, or None."""
-    quote: Quote | None = state(world)["quotes"].get(key)
+    quote: Quote | None = get_state(world)["quotes"].get(key)
     return quote
 
 
@@ -58,8 +58,8 @@ def create_quote(world: World, *, like: str, overrides: dict[str, Any] | None = 
 
     Raises KeyError for an unknown model.
     """
-    section = world.section("orderporter", _first_state)
-    model = deepcopy(MODELS[like])
+    section = world.get_section("orderporter", _first_state)
+    model = deepcopy(QUOTE_TEMPLATES[like])
     model["customer"] = deepcopy(CUSTOMERS[model["customer"]])
     quote = {
         "key": secrets.token_hex(10),
@@ -82,15 +82,15 @@ def create_quote(world: World, *, like: str, overrides: dict[str, Any] | None = 
     }
     section["number"] += 1
     section["quotes"][quote["key"]] = quote
-    world.changed()
+    world.mark_changed()
     return quote
 
 
-def publish_again(world: World, quote: Quote) -> None:
+def publish_next_version(world: World, quote: Quote) -> None:
     """Make the next version of the quote: open, unsigned, unpaid."""
-    note(quote, f"Version {quote['version']} was replaced by version {quote['version'] + 1}.")
+    record_event(quote, f"Version {quote['version']} was replaced by version {quote['version'] + 1}.")
     quote.update(_unpaid(), version=quote["version"] + 1)
-    world.changed()
+    world.mark_changed()
 
 
 def record_status(quote: Quote, status: str, *, at: int, payment: dict[str, Any], certain: bool = False) -> bool:
@@ -99,53 +99,53 @@ def record_status(quote: Quote, status: str, *, at: int, payment: dict[str, Any]
     Reports race each other and come twice: False means that a later or weightier one is already known.
     What was just read from Wise-Pay itself is `certain` and always counts.
     """
-    known = (quote["status_at"], WEIGHT.get(quote["status"], 0))
-    if status == quote["status"] if certain else (at, WEIGHT.get(status, 0)) <= known:
+    known = (quote["status_at"], STATUS_ORDER.get(quote["status"], 0))
+    if status == quote["status"] if certain else (at, STATUS_ORDER.get(status, 0)) <= known:
         return False
     # A redirect says less than a callback: what is known of the same outcome stays.
-    kept = quote["payment"] if status == quote["status"] else NOTHING_PAID
+    kept = quote["payment"] if status == quote["status"] else UNPAID
     told = {name: value for name, value in payment.items() if value}
     if status != quote["status"]:
         quote["was"] = quote["status"]
     quote.update(status=status, status_at=at, payment={**kept, **told})
-    note(quote, f"Wise-Pay reported: {status}.")
+    record_event(quote, f"Wise-Pay reported: {status}.")
     return True
 
 
-def note(quote: Quote, text: str) -> None:
+def record_event(quote: Quote, text: str) -> None:
     """Write a line into the quote's history, newest first."""
     quote["events"].insert(0, {"at": datetime.now(UTC).isoformat(timespec="seconds"), "text": text})
-    del quote["events"][KEPT_EVENTS:]
+    del quote["events"][MAX_EVENTS:]
 
 
-def totals(quote: Quote) -> dict[str, int]:
+def calculate_totals(quote: Quote) -> dict[str, int]:
     """In minor units: one_time, tax (contained in it), due_now, recurring (per interval)."""
     one_time = sum(line["quantity"] * line["price"] for line in quote["lines"] if not line["recurring"])
     recurring = sum(line["quantity"] * line["price"] for line in quote["lines"] if line["recurring"])
     rate = quote["tax_rate"]
     return {
         "one_time": one_time,
-        "tax": rounded(one_time * rate, 100 + rate),
-        "due_now": rounded(one_time * quote["deposit"], 100),
+        "tax": divide_rounded(one_time * rate, 100 + rate),
+        "due_now": divide_rounded(one_time * quote["deposit"], 100),
         "recurring": recurring,
     }
 
 
-def rounded(numerator: int, denominator: int) -> int:
+def divide_rounded(numerator: int, denominator: int) -> int:
     """Integer division, half away from zero, for amounts that are not negative."""
     return (2 * numerator + denominator) // (2 * denominator)
 
 
-def contract_body(quote: Quote, *, return_url: str, callback_url: str) -> dict[str, Any]:
+def build_checkout_request(quote: Quote, *, return_url: str, callback_url: str) -> dict[str, Any]:
     """The JSON that opens a checkout for this quote."""
-    sums, currency = totals(quote), quote["currency"]
+    sums, currency = calculate_totals(quote), quote["currency"]
     body = {
-        "quote": {name: quote[name] for name in PUBLISHED},
+        "quote": {name: quote[name] for name in VERSIONED_FIELDS},
         "customer": quote["customer"],
         "amounts": {
-            "one_time_total": decimal_string(sums["one_time"], currency),
-            "tax": decimal_string(sums["tax"], currency),
-            "due_now": decimal_string(sums["due_now"], currency),
+            "one_time_total": format_decimal(sums["one_time"], currency),
+            "tax": format_decimal(sums["tax"], currency),
+            "due_now": format_decimal(sums["due_now"], currency),
             "full_payment_allowed": quote["full_payment_allowed"],
         },
         "allowed_methods": quote["allowed_methods"],
@@ -153,7 +153,7 @@ def contract_body(quote: Quote, *, return_url: str, callback_url: str) -> dict[s
         "callback_url": callback_url,
     }
     if quote["recurring"]:
-        body["recurring"] = {"total": decimal_string(sums["recurring"], currency), **quote["recurring"]}
+        body["recurring"] = {"total": format_decimal(sums["recurring"], currency), **quote["recurring"]}
     return body
 
 
@@ -162,7 +162,7 @@ def _unpaid() -> dict[str, Any]:
         "status": "open",
         "was": "",
         "status_at": 0,
-        "payment": dict(NOTHING_PAID),
+        "payment": dict(UNPAID),
         "checkout": None,
         "signed": None,
     }

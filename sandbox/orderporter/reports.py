@@ -5,44 +5,44 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from sandbox.orderporter.money import for_people, minor_units
-from sandbox.orderporter.quotes import Quote, note, quotes, record_status, state
-from sandbox.orderporter.signatures import callback_is_genuine, return_is_genuine
-from sandbox.world import World
+from sandbox.core.world import World
+from sandbox.orderporter.money import format_amount, parse_minor_units
+from sandbox.orderporter.quotes import Quote, get_state, list_quotes, record_event, record_status
+from sandbox.orderporter.signatures import is_valid_callback, is_valid_return
 
-KEPT_DELIVERIES = 500
+MAX_DELIVERIES = 500
 SETTLED = ("paid", "saved")
 
 
-class Forged(Exception):
+class InvalidSignature(Exception):
     """The signature is missing, wrong, or too old."""
 
 
-class Unknown(Exception):
+class UnknownCheckout(Exception):
     """The report names no checkout of any quote here."""
 
 
-class Unreadable(Exception):
+class InvalidReport(Exception):
     """The report is signed, and yet not what the contract says."""
 
 
-def take_return(world: World, quote: Quote, query: Mapping[str, str]) -> None:
+def apply_return(world: World, quote: Quote, query: Mapping[str, str]) -> None:
     """Take over the signed parameters of a redirect back to the quote; raises `Forged`, `Unreadable`."""
-    if not return_is_genuine(api_key(world), query):
-        raise Forged
+    if not is_valid_return(get_api_key(world), query):
+        raise InvalidSignature
     moment = query.get("wisepay_time", "")
     if not (moment.isascii() and moment.isdigit()):
-        raise Unreadable
+        raise InvalidReport
     payment = {
-        "amount": readable_amount(query.get("wisepay_amount", ""), query.get("wisepay_currency", "")),
+        "amount": format_reported_amount(query.get("wisepay_amount", ""), query.get("wisepay_currency", "")),
         "reference": query.get("wisepay_reference", ""),
     }
     if is_current(quote, query.get("wisepay_checkout", "")):
         record_status(quote, query.get("wisepay_status", ""), at=int(moment), payment=payment)
-        world.changed()
+        world.mark_changed()
 
 
-def take_callback(world: World, headers: Mapping[str, str], body: bytes) -> str:
+def apply_callback(world: World, headers: Mapping[str, str], body: bytes) -> str:
     """Take over a callback once; answers recorded, duplicate, outdated, or doubtful.
 
     Doubtful: it takes back a settled payment, which a late rejection does, and so does an old callback that
@@ -52,32 +52,32 @@ def take_callback(world: World, headers: Mapping[str, str], body: bytes) -> str:
     signature = headers.get("wisepay-signature", "")
     # Real time, not the world's: the clock that signed knows nothing of a moved sandbox.
     now = int(datetime.now(UTC).timestamp())
-    if not callback_is_genuine(api_key(world), signature, body, now=now):
-        raise Forged
-    deliveries, delivery = state(world)["deliveries"], headers.get("wisepay-delivery", "")
+    if not is_valid_callback(get_api_key(world), signature, body, now=now):
+        raise InvalidSignature
+    deliveries, delivery = get_state(world)["deliveries"], headers.get("wisepay-delivery", "")
     if delivery and delivery in deliveries:
         return "duplicate"
-    report = read_report(body)
+    report = parse_report(body)
     quote = _quote_of(world, report)
     moment = int(signature.partition("t=")[2].partition(",")[0])
     if _is_of_now(quote, report) and _takes_back(quote, report.get("status"), moment):
         return "doubtful"
     outcome = "recorded" if _apply(quote, report, at=moment) else "outdated"
     deliveries.append(delivery)
-    del deliveries[:-KEPT_DELIVERIES]
-    world.changed()
+    del deliveries[:-MAX_DELIVERIES]
+    world.mark_changed()
     return outcome
 
 
-def confirm(world: World, report: dict[str, Any]) -> str:
+def apply_confirmed_report(world: World, report: dict[str, Any]) -> str:
     """Take over what Wise-Pay answered just now when it was asked for a checkout: recorded or outdated."""
     now = int(datetime.now(UTC).timestamp())
     outcome = "recorded" if _apply(_quote_of(world, report), report, at=now, certain=True) else "outdated"
-    world.changed()
+    world.mark_changed()
     return outcome
 
 
-def api_key(world: World) -> str:
+def get_api_key(world: World) -> str:
     """The key that the person put into Order Porter's settings, or an empty string."""
     return str(world.config.get("cpq_api_key") or "")
 
@@ -87,30 +87,30 @@ def is_current(quote: Quote, checkout_id: str) -> bool:
     return bool(quote["checkout"]) and quote["checkout"]["id"] == checkout_id
 
 
-def readable_amount(amount: str, currency: str) -> str:
+def format_reported_amount(amount: str, currency: str) -> str:
     """The amount for people, or as it came when it is no amount."""
     try:
-        return for_people(minor_units(amount, currency), currency)
+        return format_amount(parse_minor_units(amount, currency), currency)
     except ValueError:
         return f"{amount} {currency}".strip()
 
 
-def read_report(body: bytes) -> dict[str, Any]:
+def parse_report(body: bytes) -> dict[str, Any]:
     """The checkout that a callback's body describes; raises `Unreadable`."""
     try:
         report = json.loads(body)
     except ValueError as error:
-        raise Unreadable from error
+        raise InvalidReport from error
     if not isinstance(report, dict) or not isinstance(report.get("quote"), dict):
-        raise Unreadable
+        raise InvalidReport
     return report
 
 
 def _quote_of(world: World, report: dict[str, Any]) -> Quote:
-    for quote in quotes(world):
+    for quote in list_quotes(world):
         if quote["id"] == report["quote"].get("id"):
             return quote
-    raise Unknown
+    raise UnknownCheckout
 
 
 def _takes_back(quote: Quote, status: Any, moment: int) -> bool:
@@ -127,12 +127,12 @@ def _is_of_now(quote: Quote, report: dict[str, Any]) -> bool:
 def _apply(quote: Quote, report: dict[str, Any], *, at: int, certain: bool = False) -> bool:
     status = str(report.get("status"))
     if not _is_of_now(quote, report):
-        note(quote, f"Wise-Pay reported of version {report['quote'].get('version')}: {status}.")
+        record_event(quote, f"Wise-Pay reported of version {report['quote'].get('version')}: {status}.")
         return False
     payment = report.get("payment") or {}
     amount = payment.get("amount")
     if isinstance(amount, dict):
-        amount = readable_amount(str(amount.get("amount", "")), str(amount.get("currency", "")))
+        amount = format_reported_amount(str(amount.get("amount", "")), str(amount.get("currency", "")))
     known = {
         "amount": str(amount or ""),
         "reference": str(payment.get("reference") or ""),

@@ -9,34 +9,34 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from sandbox.orderporter.catalogue import MODELS
-from sandbox.orderporter.client import Refused, open_checkout, read_checkout
-from sandbox.orderporter.money import for_people
+from sandbox.core.pages import render_page
+from sandbox.core.service import Link
+from sandbox.core.world import World
+from sandbox.orderporter.catalogue import QUOTE_TEMPLATES
+from sandbox.orderporter.client import CheckoutRefused, open_checkout, read_checkout
+from sandbox.orderporter.money import format_amount
 from sandbox.orderporter.quotes import (
     Quote,
-    contract_body,
+    build_checkout_request,
+    calculate_totals,
     create_quote,
     find_quote,
-    note,
-    publish_again,
-    quotes,
-    totals,
+    list_quotes,
+    publish_next_version,
+    record_event,
 )
 from sandbox.orderporter.reports import (
-    Forged,
-    Unknown,
-    Unreadable,
-    api_key,
-    confirm,
-    read_report,
-    take_callback,
-    take_return,
+    InvalidReport,
+    InvalidSignature,
+    UnknownCheckout,
+    apply_callback,
+    apply_confirmed_report,
+    apply_return,
+    get_api_key,
+    parse_report,
 )
-from sandbox.pages import page
-from sandbox.service import Link
-from sandbox.world import World
 
-UNSIGNED = "This page was opened with a payment result whose signature is not right. It was ignored."
+INVALID_SIGNATURE_NOTE = "This page was opened with a payment result whose signature is not right. It was ignored."
 
 
 def links(world: World) -> Sequence[Link]:
@@ -46,11 +46,11 @@ def links(world: World) -> Sequence[Link]:
 
 def routes(world: World) -> Sequence[BaseRoute]:
     """Order Porter below /orderporter."""
-    pages = Pages(world)
+    pages = OrderPorterPages(world)
     return [
         Route("/", pages.index),
         Route("/", pages.create, methods=["POST"]),
-        Route("/quotes.json", pages.listing),
+        Route("/quotes.json", pages.list_json),
         Route("/quotes.json", pages.create_by_json, methods=["POST"]),
         Route("/quote", pages.show),
         Route("/quote", pages.accept, methods=["POST"]),
@@ -60,7 +60,7 @@ def routes(world: World) -> Sequence[BaseRoute]:
     ]
 
 
-class Pages:
+class OrderPorterPages:
     """The views over one world."""
 
     def __init__(self, world: World) -> None:
@@ -68,85 +68,92 @@ class Pages:
 
     async def index(self, request: Request) -> Response:
         """Every quote, and the settings."""
-        return page(
+        return render_page(
             "orderporter_list.html",
-            quotes=quotes(self.world),
-            models=MODELS,
-            totals=totals,
-            money=for_people,
-            key_is_set=bool(api_key(self.world)),
+            quotes=list_quotes(self.world),
+            models=QUOTE_TEMPLATES,
+            totals=calculate_totals,
+            money=format_amount,
+            key_is_set=bool(get_api_key(self.world)),
             wisepay_url=self.wisepay_url,
         )
 
     async def create(self, request: Request) -> Response:
         """A fresh quote after a model, then its page."""
         like = str((await request.form()).get("like", ""))
-        if like not in MODELS:
+        if like not in QUOTE_TEMPLATES:
             raise HTTPException(400, "No such kind of quote.")
-        return RedirectResponse(self.path(create_quote(self.world, like=like)), 303)
+        return RedirectResponse(self.get_path(create_quote(self.world, like=like)), 303)
 
-    async def listing(self, request: Request) -> Response:
+    async def list_json(self, request: Request) -> Response:
         """Every quote as JSON, with the address of its page."""
-        return JSONResponse({"quotes": [self.described(quote) for quote in quotes(self.world)]})
+        return JSONResponse({"quotes": [self.render_json(quote) for quote in list_quotes(self.world)]})
 
     async def create_by_json(self, request: Request) -> Response:
         """For tests: `{"like": model, …fields that replace the model's}`; the answer is the quote."""
         order = await request.json()
         like = order.pop("like", "one-time")
-        if like not in MODELS:
+        if like not in QUOTE_TEMPLATES:
             raise HTTPException(400, "No such kind of quote.")
         quote = create_quote(self.world, like=like, overrides=order)
-        return JSONResponse(self.described(quote), status_code=201)
+        return JSONResponse(self.render_json(quote), status_code=201)
 
     async def show(self, request: Request) -> Response:
         """The quote; with Wise-Pay's parameters in the address, first take over what they say."""
-        quote = self.quote_of(request)
+        quote = self.get_quote(request)
         refusal, status = None, 200
         if "wisepay_signature" in request.query_params or "wisepay_status" in request.query_params:
             try:
-                take_return(self.world, quote, request.query_params)
-            except (Forged, Unreadable):
-                refusal, status = Refused("The payment result could not be trusted", UNSIGNED), 400
-        return self.document(quote, refusal=refusal, status=status)
+                apply_return(self.world, quote, request.query_params)
+            except (InvalidSignature, InvalidReport):
+                refusal, status = (
+                    CheckoutRefused("The payment result could not be trusted", INVALID_SIGNATURE_NOTE),
+                    400,
+                )
+        return self.render_quote(quote, refusal=refusal, status=status)
 
     async def accept(self, request: Request) -> Response:
         """Sign the quote, open its checkout at Wise-Pay, and send the customer there."""
-        quote, form = self.quote_of(request), await request.form()
+        quote, form = self.get_quote(request), await request.form()
         signer = str(form.get("signature", "")).strip()
         if not form.get("terms") or not signer:
             missing = "Tick the terms and type your name to sign." if not signer else "Tick the terms."
-            return self.document(quote, refusal=Refused("Not accepted yet", missing), signer=signer, status=422)
+            return self.render_quote(
+                quote, refusal=CheckoutRefused("Not accepted yet", missing), signer=signer, status=422
+            )
         try:
             address = await self.open_checkout(quote, signer)
-        except Refused as refusal:
-            note(quote, f"Wise-Pay refused: {refusal.title}.")
-            return self.document(quote, refusal=refusal, signer=signer, status=422)
+        except CheckoutRefused as refusal:
+            record_event(quote, f"Wise-Pay refused: {refusal.title}.")
+            return self.render_quote(quote, refusal=refusal, signer=signer, status=422)
         return RedirectResponse(address, 303)
 
     async def open_checkout(self, quote: Quote, signer: str) -> str:
         """Where the customer pays; raises `Refused`."""
-        key = api_key(self.world)
+        key = get_api_key(self.world)
         if not key:
-            raise Refused("No API key is set", "Put Wise-Pay's key for ConnectWise Sell into the settings first.")
+            raise CheckoutRefused(
+                "No API key is set", "Put Wise-Pay's key for ConnectWise Sell into the settings first."
+            )
         version = quote["version"]
-        body = contract_body(
+        body = build_checkout_request(
             quote,
-            return_url=self.world.url + self.path(quote),
+            return_url=self.world.url + self.get_path(quote),
             callback_url=f"{self.world.url}/orderporter/callback",
         )
         opened = await anyio.to_thread.run_sync(open_checkout, self.wisepay_url, key, body)
         if quote["version"] == version:
             quote["checkout"] = {"id": opened.id, "url": opened.url}
             quote["signed"] = {"name": signer, "at": self.world.now().isoformat()}
-            note(quote, f"Accepted; checkout {opened.id} is {opened.status}.")
-            self.world.changed()
+            record_event(quote, f"Accepted; checkout {opened.id} is {opened.status}.")
+            self.world.mark_changed()
         return opened.url
 
     async def publish(self, request: Request) -> Response:
         """The next version of the quote."""
-        quote = self.quote_of(request)
-        publish_again(self.world, quote)
-        return RedirectResponse(self.path(quote), 303)
+        quote = self.get_quote(request)
+        publish_next_version(self.world, quote)
+        return RedirectResponse(self.get_path(quote), 303)
 
     async def configure(self, request: Request) -> Response:
         """Take over the API key and, if given, where Wise-Pay is."""
@@ -155,62 +162,62 @@ class Pages:
             value = str(form.get(field, "")).strip()
             if value:
                 self.world.config[setting] = value
-        self.world.changed()
+        self.world.mark_changed()
         return RedirectResponse("/orderporter/", 303)
 
     async def callback(self, request: Request) -> Response:
         """Wise-Pay's signed report: 200 when taken (or known already), 401, 404 or 400 otherwise."""
         body = await request.body()
         try:
-            outcome = take_callback(self.world, request.headers, body)
+            outcome = apply_callback(self.world, request.headers, body)
             if outcome == "doubtful":
-                outcome = await self.ask_again(read_report(body))
-        except Forged:
+                outcome = await self.confirm_with_wisepay(parse_report(body))
+        except InvalidSignature:
             return JSONResponse({"error": "bad signature"}, status_code=401)
-        except Unknown:
+        except UnknownCheckout:
             return JSONResponse({"error": "unknown quote"}, status_code=404)
-        except Unreadable:
+        except InvalidReport:
             return JSONResponse({"error": "unreadable"}, status_code=400)
         return JSONResponse({"result": outcome}, status_code=503 if outcome == "unconfirmed" else 200)
 
-    async def ask_again(self, report: dict[str, Any]) -> str:
+    async def confirm_with_wisepay(self, report: dict[str, Any]) -> str:
         """Read a checkout anew and take that over; unconfirmed: Wise-Pay should call again later."""
         known = await anyio.to_thread.run_sync(
-            read_checkout, self.wisepay_url, api_key(self.world), str(report.get("id"))
+            read_checkout, self.wisepay_url, get_api_key(self.world), str(report.get("id"))
         )
-        return "unconfirmed" if known is None else confirm(self.world, known)
+        return "unconfirmed" if known is None else apply_confirmed_report(self.world, known)
 
     @property
     def wisepay_url(self) -> str:
         """The root of Wise-Pay."""
         return str(self.world.config.get("wisepay_url") or "http://127.0.0.1:8000")
 
-    def quote_of(self, request: Request) -> Quote:
+    def get_quote(self, request: Request) -> Quote:
         """The quote that the address names; anything else is 404."""
         quote = find_quote(self.world, request.query_params.get("key", ""))
         if quote is None:
             raise HTTPException(404, "No such quote.")
         return quote
 
-    def path(self, quote: Quote) -> str:
+    def get_path(self, quote: Quote) -> str:
         """Where the quote's page is below the sandbox's root."""
         return f"/orderporter/quote?key={quote['key']}"
 
-    def described(self, quote: Quote) -> dict[str, Any]:
+    def render_json(self, quote: Quote) -> dict[str, Any]:
         """The quote with its sums and its address, for tests."""
-        return {**quote, "totals": totals(quote), "url": self.world.url + self.path(quote)}
+        return {**quote, "totals": calculate_totals(quote), "url": self.world.url + self.get_path(quote)}
 
-    def document(
-        self, quote: Quote, *, refusal: Refused | None = None, signer: str = "", status: int = 200
+    def render_quote(
+        self, quote: Quote, *, refusal: CheckoutRefused | None = None, signer: str = "", status: int = 200
     ) -> Response:
         """The quote as a page, with what went wrong at its top."""
-        return page(
+        return render_page(
             "orderporter_quote.html",
             status=status,
             quote=quote,
-            totals=totals(quote),
-            money=for_people,
+            totals=calculate_totals(quote),
+            money=format_amount,
             refusal=refusal,
             signer=signer or (quote["signed"] or {}).get("name", ""),
-            path=self.path(quote),
+            path=self.get_path(quote),
         )

@@ -8,28 +8,30 @@ from functools import partial
 
 from starlette.routing import BaseRoute, Route
 
-from sandbox.service import Base, Link, Refusal, Service
-from sandbox.stripe import charging, delivery, disputes, payouts, refunds
-from sandbox.stripe.accounts import Account
-from sandbox.stripe.api import Api
-from sandbox.stripe.errors import ApiError, too_fast
-from sandbox.stripe.faulty import remember
-from sandbox.stripe.operations import operations
-from sandbox.stripe.pages import page_routes
-from sandbox.stripe.timers import Action, run_due
-from sandbox.world import World
+from sandbox.core.service import ErrorBody, JournalledPath, Link, Service
+from sandbox.core.world import World
+from sandbox.stripe import payouts
+from sandbox.stripe.accounts import StripeAccount
+from sandbox.stripe.api import StripeApi
+from sandbox.stripe.errors import StripeApiError, build_rate_limit_error
+from sandbox.stripe.injected_errors import record_injected_error
+from sandbox.stripe.operations import list_operations
+from sandbox.stripe.pages import build_page_routes
+from sandbox.stripe.payments import charging, disputes, refunds
+from sandbox.stripe.timers import TimerAction, run_due_timers
+from sandbox.stripe.webhooks import delivery
 
 
-def pay_out(account: Account, name: str) -> None:
+def run_pay_out(account: StripeAccount, name: str) -> None:
     """The timer's way to a payout."""
-    payouts.pay_out(account, name)
+    payouts.create_due_payout(account, name)
 
 
-ACTIONS: dict[str, Action] = {
+TIMER_ACTIONS: dict[str, TimerAction] = {
     "settle_debit": charging.settle_debit,
-    "dispute": disputes.dispute,
-    "pay_out": pay_out,
-    "land_payout": payouts.land,
+    "dispute": disputes.dispute_by_timer,
+    "pay_out": run_pay_out,
+    "land_payout": payouts.mark_arrived,
     "settle_refund": refunds.settle_refund,
     "fail_refund": refunds.fail_refund,
 }
@@ -37,28 +39,29 @@ ACTIONS: dict[str, Action] = {
 
 def routes(world: World) -> Sequence[BaseRoute]:
     """The API and the pages, mounted under `/stripe`."""
-    api = Api(world)
+    api = StripeApi(world)
     found: list[BaseRoute] = [
-        Route(f"/v1{operation.path}", api.endpoint(operation), methods=[operation.method]) for operation in operations()
+        Route(f"/v1{operation.path}", api.endpoint(operation), methods=[operation.method])
+        for operation in list_operations()
     ]
     every = ["GET", "POST", "DELETE", "PUT", "PATCH"]
-    return [*found, Route("/v1/{rest:path}", api.unknown, methods=every), *page_routes(world)]
+    return [*found, Route("/v1/{rest:path}", api.handle_unknown_path, methods=every), *build_page_routes(world)]
 
 
-def refusal(name: str, status: int) -> Refusal:
+def build_error(name: str, status: int) -> ErrorBody:
     """A fault's answer as Stripe would word it."""
     if status == 429:
-        error = too_fast()
-        return Refusal(error.headers, error.body())
+        error = build_rate_limit_error()
+        return ErrorBody(error.headers, error.body())
     kind = "api_error" if status >= 500 else "invalid_request_error"
-    return Refusal({}, ApiError("Something went wrong on the practice Stripe's end.", type_=kind).body())
+    return ErrorBody({}, StripeApiError("Something went wrong on the practice Stripe's end.", type_=kind).body())
 
 
 @asynccontextmanager
 async def lifespan(world: World) -> AsyncIterator[None]:
     """Timers and deliveries run as long as the process."""
-    delivery.resume(world)
-    world.on_tick(partial(run_due, world, ACTIONS))
+    delivery.reset_interrupted(world)
+    world.on_tick(partial(run_due_timers, world, TIMER_ACTIONS))
     world.on_tick(partial(delivery.send_due, world))
     yield
 
@@ -67,9 +70,9 @@ service = Service(
     name="Stripe",
     prefix="/stripe",
     routes=routes,
-    journals=(Base("stripe", "/stripe", "/v1/"),),
+    journalled_paths=(JournalledPath("stripe", "/stripe", "/v1/"),),
     links=lambda world: (Link("Stripe dashboard", "/stripe/dashboard", "payments, events, deliveries"),),
-    refusal=refusal,
-    refused=remember,
+    build_error=build_error,
+    on_fault=record_injected_error,
     lifespan=lifespan,
 )

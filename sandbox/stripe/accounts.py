@@ -5,16 +5,16 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from sandbox.stripe.errors import ApiError, bad_key, missing_object
-from sandbox.world import World
+from sandbox.core.world import World
+from sandbox.stripe.errors import StripeApiError, build_invalid_key_error, build_missing_object_error
 
 Obj = dict[str, Any]
 KEY = re.compile(r"^(sk|rk|pk)_test_([A-Za-z0-9_-]{1,200})$")
 SECTION = "stripe"
-MOST_KEPT = 5_000
+MAX_OBJECTS = 5_000
 
 
-class Account:
+class StripeAccount:
     """One account's objects for the length of one request or timer.
 
     `cause` is the request's id and idempotency key, which events repeat.
@@ -46,7 +46,7 @@ class Account:
         """Keep a new object; the oldest goes when there are too many."""
         table = self.table(item["object"])
         table[item["id"]] = item
-        if len(table) > MOST_KEPT:
+        if len(table) > MAX_OBJECTS:
             del table[next(iter(table))]
         return item
 
@@ -54,42 +54,42 @@ class Account:
         """The object with this id; raises the 404 of Stripe."""
         found = self.table(kind).get(name)
         if found is None:
-            raise missing_object(kind, name, param)
+            raise build_missing_object_error(kind, name, param)
         return found
 
-    def private(self, name: str) -> Obj:
+    def private_data(self, name: str) -> Obj:
         """What we know about an object and do not show."""
         found: Obj = self.data["private"].setdefault(name, {})
         return found
 
 
-def accounts(world: World) -> dict[str, Obj]:
+def get_accounts(world: World) -> dict[str, Obj]:
     """The data of every account by the end of its key."""
-    found: dict[str, Obj] = world.section(SECTION).setdefault("accounts", {})
+    found: dict[str, Obj] = world.get_section(SECTION).setdefault("accounts", {})
     return found
 
 
-def every_account(world: World) -> list[Account]:
+def list_accounts(world: World) -> list[StripeAccount]:
     """Each account, for timers and for pages."""
-    return [Account(world, data) for data in accounts(world).values()]
+    return [StripeAccount(world, data) for data in get_accounts(world).values()]
 
 
-def account_for(world: World, key: str) -> tuple[Account, bool]:
+def get_or_create_account(world: World, key: str) -> tuple[StripeAccount, bool]:
     """The account of a key, made if it is new, and whether the key is a browser's.
 
     Raises the 401 of Stripe for a key that is malformed or starts with `bad`.
     """
     match = KEY.match(key)
     if match is None or match[2].startswith("bad"):
-        raise bad_key(masked(key))
+        raise build_invalid_key_error(mask_key(key))
     kind, suffix = match[1], match[2]
-    known = accounts(world)
+    known = get_accounts(world)
     if suffix not in known:
-        known[suffix] = fresh(world, suffix)
-    return Account(world, known[suffix]), kind == "pk"
+        known[suffix] = build_account(world, suffix)
+    return StripeAccount(world, known[suffix]), kind == "pk"
 
 
-def fresh(world: World, suffix: str) -> Obj:
+def build_account(world: World, suffix: str) -> Obj:
     """A new account without any objects."""
     return {
         "id": world.id("acct", 16),
@@ -103,32 +103,32 @@ def fresh(world: World, suffix: str) -> Obj:
     }
 
 
-def masked(key: str) -> str:
+def mask_key(key: str) -> str:
     """A key as it may be shown in an error."""
     return key[:8] + "*" * max(len(key) - 12, 4) + key[-4:] if len(key) > 12 else "*" * len(key)
 
 
-def by_client_secret(world: World, secret: str) -> tuple[Account, Obj]:
+def find_intent_by_client_secret(world: World, secret: str) -> tuple[StripeAccount, Obj]:
     """The intent that a browser holds the secret of; raises a 404."""
     name = secret.split("_secret_", 1)[0]
     kind = "setup_intent" if name.startswith("seti_") else "payment_intent"
-    for account in every_account(world):
+    for account in list_accounts(world):
         found = account.table(kind).get(name)
         if found and found["client_secret"] == secret:
             return account, found
-    raise missing_object(kind, name, "intent")
+    raise build_missing_object_error(kind, name, "intent")
 
 
-def secret_fits(item: Obj, secret: str | None) -> None:
+def check_client_secret(item: Obj, secret: str | None) -> None:
     """Raise unless a browser proved that it may see this intent."""
     if not secret:
-        raise ApiError(
+        raise StripeApiError(
             "A publishable key needs the client_secret of the intent.",
             code="parameter_missing",
             param="client_secret",
         )
     if item["client_secret"] != secret:
-        raise ApiError(
+        raise StripeApiError(
             "The client_secret provided does not match the client_secret associated with this intent.",
             code=f"{item['object']}_invalid_parameter",
             param="client_secret",

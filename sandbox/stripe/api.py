@@ -14,15 +14,16 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from sandbox.stripe import delivery, forms, idempotency, listing, parameters
-from sandbox.stripe.accounts import Account, account_for
-from sandbox.stripe.calls import Call
-from sandbox.stripe.errors import ApiError, BadParameterError, no_key, too_fast
-from sandbox.stripe.shapes_people import API_VERSION
-from sandbox.world import World
+from sandbox.core.world import World
+from sandbox.stripe import forms, idempotency, listing, parameters
+from sandbox.stripe.accounts import StripeAccount, get_or_create_account
+from sandbox.stripe.calls import StripeCall
+from sandbox.stripe.errors import StripeApiError, StripeParameterError, build_missing_key_error, build_rate_limit_error
+from sandbox.stripe.shapes_customers import API_VERSION
+from sandbox.stripe.webhooks import delivery
 
 Obj = dict[str, Any]
-SOON = 0.02
+DELIVERY_DELAY = 0.02
 BROWSER_EXTRAS = ("key", "client_secret", "_stripe_version", "_stripe_account")
 HIDDEN_FROM_BROWSERS: Obj = {"metadata": {}, "customer": None, "application_fee_amount": None}
 
@@ -33,13 +34,13 @@ class Operation:
 
     method: str
     path: str
-    run: Callable[[Call], Obj]
-    typed: str | None
+    run: Callable[[StripeCall], Obj]
+    params_type: str | None
     browser: bool = False
 
 
 @dataclass
-class Arrived:
+class IncomingRequest:
     """A request whose body was read."""
 
     request: Request
@@ -57,7 +58,7 @@ class Arrived:
         return self.request.headers.get("idempotency-key") if self.request.method == "POST" else None
 
 
-class Api:
+class StripeApi:
     """Runs operations over one world."""
 
     def __init__(self, world: World) -> None:
@@ -68,104 +69,112 @@ class Api:
         """The route's handler for an operation."""
 
         async def handle(request: Request) -> Response:
-            arrived = Arrived(request, await request.body(), self.world.id("req", 14))
+            arrived = IncomingRequest(request, await request.body(), self.world.id("req", 14))
             try:
-                account, browser = self.admit(arrived)
+                account, browser = self.authenticate(arrived)
                 if browser:
                     request.scope.get("journal", {})["browser"] = True
-                return await self.once(operation, arrived, account, browser)
-            except ApiError as error:
-                return self.refuse(arrived, error)
+                return await self.run_idempotently(operation, arrived, account, browser)
+            except StripeApiError as error:
+                return self.render_error(arrived, error)
 
         return handle
 
-    async def unknown(self, request: Request) -> Response:
+    async def handle_unknown_path(self, request: Request) -> Response:
         """What any other path answers."""
-        arrived = Arrived(request, b"", self.world.id("req", 14))
+        arrived = IncomingRequest(request, b"", self.world.id("req", 14))
         path = request.url.path.removeprefix("/stripe")
-        return self.refuse(arrived, ApiError(f"Unrecognized request URL ({request.method}: {path}).", status=404))
+        return self.render_error(
+            arrived, StripeApiError(f"Unrecognized request URL ({request.method}: {path}).", status=404)
+        )
 
-    def admit(self, arrived: Arrived) -> tuple[Account, bool]:
+    def authenticate(self, arrived: IncomingRequest) -> tuple[StripeAccount, bool]:
         """The caller's account; raises the 401 or the 429."""
-        key = key_of(arrived)
+        key = get_api_key(arrived)
         if not key:
-            raise no_key()
-        account, browser = account_for(self.world, key)
+            raise build_missing_key_error()
+        account, browser = get_or_create_account(self.world, key)
         account.cause = (arrived.request_id, arrived.idempotency_key)
         recent, now = self.recent[account.id], time.monotonic()
         while recent and recent[0] <= now - 1:
             recent.popleft()
         if len(recent) >= self.world.config.get("stripe_rate_limit", 100):
-            raise too_fast()
+            raise build_rate_limit_error()
         recent.append(now)
         return account, browser
 
-    async def once(self, operation: Operation, arrived: Arrived, account: Account, browser: bool) -> Response:
+    async def run_idempotently(
+        self, operation: Operation, arrived: IncomingRequest, account: StripeAccount, browser: bool
+    ) -> Response:
         """Run the operation, or replay what its idempotency key remembers."""
         key = arrived.idempotency_key
         if not key:
-            await self.be_slow()
+            await self.wait_latency()
             return self.run(operation, arrived, account, browser)
-        mark = idempotency.fingerprint(arrived.request.method, arrived.request.url.path, arrived.body)
-        kept = idempotency.begin(account, key, mark)
+        mark = idempotency.build_fingerprint(arrived.request.method, arrived.request.url.path, arrived.body)
+        kept = idempotency.start_call(account, key, mark)
         if kept:
             headers = {"Idempotent-Replayed": "true", "Original-Request": kept["request_id"]}
-            return self.answer(arrived, kept["status"], kept["body"], headers)
+            return self.render_answer(arrived, kept["status"], kept["body"], headers)
         try:
-            await self.be_slow()
+            await self.wait_latency()
             response = self.run(operation, arrived, account, browser)
         except BaseException:
-            idempotency.release(account, key)
+            idempotency.release_key(account, key)
             raise
-        idempotency.finish(account, key, response.status_code, bytes(response.body).decode(), arrived.request_id)
+        idempotency.record_answer(account, key, response.status_code, bytes(response.body).decode(), arrived.request_id)
         return response
 
-    async def be_slow(self) -> None:
+    async def wait_latency(self) -> None:
         """Take as long as `stripe_latency` in the config says, in seconds."""
         if latency := self.world.config.get("stripe_latency"):
             await asyncio.sleep(latency)
 
-    def run(self, operation: Operation, arrived: Arrived, account: Account, browser: bool) -> Response:
+    def run(self, operation: Operation, arrived: IncomingRequest, account: StripeAccount, browser: bool) -> Response:
         """Read the parameters and do the work; raises BadParameterError only before the work began."""
-        call = self.read(operation, arrived, account, browser)
+        call = self.parse_call(operation, arrived, account, browser)
         try:
             found = operation.run(call)
-            found = listing.expanded(account, found, call.params.get("expand") or [])
-        except BadParameterError:
+            found = listing.expand_fields(account, found, call.params.get("expand") or [])
+        except StripeParameterError:
             raise
-        except ApiError as error:
-            return self.refuse(arrived, error)
+        except StripeApiError as error:
+            return self.render_error(arrived, error)
         finally:
-            self.world.changed()
-            asyncio.get_running_loop().call_later(SOON, delivery.send_due, self.world)
+            self.world.mark_changed()
+            asyncio.get_running_loop().call_later(DELIVERY_DELAY, delivery.send_due, self.world)
         if browser:
             found = {
                 **found,
                 **{name: HIDDEN_FROM_BROWSERS[name] for name in HIDDEN_FROM_BROWSERS if name in found},
             }
-        return self.answer(arrived, 200, encode(found), {})
+        return self.render_answer(arrived, 200, render_json(found), {})
 
-    def read(self, operation: Operation, arrived: Arrived, account: Account, browser: bool) -> Call:
+    def parse_call(
+        self, operation: Operation, arrived: IncomingRequest, account: StripeAccount, browser: bool
+    ) -> StripeCall:
         """The call with typed parameters; raises BadParameterError or a 403."""
         if browser and not operation.browser:
-            raise ApiError("This API call cannot be made with a publishable API key. Use a secret key.", status=403)
-        given = forms.decode(arrived.encoded)
+            raise StripeApiError(
+                "This API call cannot be made with a publishable API key. Use a secret key.", status=403
+            )
+        given = forms.decode_form(arrived.encoded)
         secret = given.get("client_secret") if browser else None
         if browser:
             given = {name: value for name, value in given.items() if name not in BROWSER_EXTRAS}
-        if operation.typed:
-            given = parameters.read(operation.typed, given)
+        if operation.params_type:
+            given = parameters.parse_params(operation.params_type, given)
         elif isinstance(given.get("expand"), dict):
-            given["expand"] = forms.values(given["expand"])
+            given["expand"] = forms.list_values(given["expand"])
         request = arrived.request
         seen_from = (request.client.host if request.client else None, request.headers.get("user-agent"))
-        return Call(account, given, dict(request.path_params), browser, secret, seen_from)
+        return StripeCall(account, given, dict(request.path_params), browser, secret, seen_from)
 
-    def refuse(self, arrived: Arrived, error: ApiError) -> Response:
+    def render_error(self, arrived: IncomingRequest, error: StripeApiError) -> Response:
         """An error as its answer."""
-        return self.answer(arrived, error.status, encode(error.body()), error.headers)
+        return self.render_answer(arrived, error.status, render_json(error.body()), error.headers)
 
-    def answer(self, arrived: Arrived, status: int, body: str, headers: dict[str, str]) -> Response:
+    def render_answer(self, arrived: IncomingRequest, status: int, body: str, headers: dict[str, str]) -> Response:
         """One answer with the headers that all have."""
         named = {
             "Request-Id": arrived.request_id,
@@ -179,12 +188,12 @@ class Api:
         return Response(body, status, named, media_type="application/json")
 
 
-def encode(body: Obj) -> str:
+def render_json(body: Obj) -> str:
     """JSON as Stripe indents it."""
     return json.dumps(body, indent=2)
 
 
-def key_of(arrived: Arrived) -> str:
+def get_api_key(arrived: IncomingRequest) -> str:
     """The API key: a bearer token, a basic user name, or a browser's `key` parameter."""
     scheme, _, value = arrived.request.headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer":
@@ -194,5 +203,5 @@ def key_of(arrived: Arrived) -> str:
             return base64.b64decode(value).decode().split(":", 1)[0]
         except ValueError:
             return ""
-    given = forms.decode(arrived.encoded).get("key", "")
+    given = forms.decode_form(arrived.encoded).get("key", "")
     return given if isinstance(given, str) and given.startswith("pk_") else ""

@@ -5,25 +5,25 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from sandbox.stripe.accounts import Account
-from sandbox.stripe.errors import ApiError
+from sandbox.stripe.accounts import StripeAccount
+from sandbox.stripe.errors import StripeApiError
 
 Obj = dict[str, Any]
 
 
 @dataclass
-class Call:
+class StripeCall:
     """A checked call: typed `params`, the `path` variables, and whether a browser makes it.
 
     `seen_from` is the caller's IP address and user agent.
     """
 
-    account: Account
+    account: StripeAccount
     params: Obj
     path: dict[str, str] = field(default_factory=dict)
     browser: bool = False
     client_secret: str | None = None
-    seen_from: tuple[str | None, str | None] = (None, None)
+    client_address: tuple[str | None, str | None] = (None, None)
 
 
 def merge_metadata(item: Obj, given: Any) -> None:
@@ -35,17 +35,17 @@ def merge_metadata(item: Obj, given: Any) -> None:
         return
     merged = {key: value for key, value in {**item["metadata"], **given}.items() if value != ""}
     if len(merged) > 50:
-        raise ApiError("Metadata can have at most 50 keys.", param="metadata")
+        raise StripeApiError("Metadata can have at most 50 keys.", param="metadata")
     for key, value in merged.items():
         if len(key) > 40 or len(value) > 500:
-            raise ApiError(
+            raise StripeApiError(
                 f"Metadata keys hold 40 characters and values 500: {key[:40]} is too long.",
                 param=f"metadata[{key[:40]}]",
             )
     item["metadata"] = merged
 
 
-def copy_given(item: Obj, params: Obj, fields: tuple[str, ...]) -> None:
+def copy_params(item: Obj, params: Obj, fields: tuple[str, ...]) -> None:
     """Take over plain fields that were said; an empty string unsets."""
     for name in fields:
         if name in params:

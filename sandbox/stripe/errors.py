@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 
-class ApiError(Exception):
+class StripeApiError(Exception):
     """An answer with an error body. `extra` adds objects such as `payment_intent` to it."""
 
     def __init__(
@@ -31,28 +31,28 @@ class ApiError(Exception):
         return {"error": self.error}
 
 
-class BadParameterError(ApiError):
+class StripeParameterError(StripeApiError):
     """A parameter that never reached the operation, so that no idempotency key remembers it."""
 
 
-def missing_object(kind: str, name: str, param: str = "id") -> ApiError:
+def build_missing_object_error(kind: str, name: str, param: str = "id") -> StripeApiError:
     """The 404 for an id that this account does not have."""
-    return ApiError(f"No such {kind}: '{name}'", status=404, code="resource_missing", param=param)
+    return StripeApiError(f"No such {kind}: '{name}'", status=404, code="resource_missing", param=param)
 
 
-def bad_key(shown: str) -> ApiError:
+def build_invalid_key_error(shown: str) -> StripeApiError:
     """The 401 for a key that belongs to nobody."""
-    return ApiError(f"Invalid API Key provided: {shown}", status=401)
+    return StripeApiError(f"Invalid API Key provided: {shown}", status=401)
 
 
-def no_key() -> ApiError:
+def build_missing_key_error() -> StripeApiError:
     """The 401 for a call without a key."""
-    return ApiError("You did not provide an API key. Send it as a bearer token.", status=401)
+    return StripeApiError("You did not provide an API key. Send it as a bearer token.", status=401)
 
 
-def too_fast() -> ApiError:
+def build_rate_limit_error() -> StripeApiError:
     """The 429 for an account over its rate."""
-    error = ApiError(
+    error = StripeApiError(
         "Too many requests hit the API too quickly. Back off exponentially and try again.",
         status=429,
         code="rate_limit",
@@ -61,10 +61,10 @@ def too_fast() -> ApiError:
     return error
 
 
-def unexpected_state(intent: dict[str, Any], verb: str, why: str) -> ApiError:
+def build_unexpected_state_error(intent: dict[str, Any], verb: str, why: str) -> StripeApiError:
     """The 400 for a verb that an intent's present status does not allow."""
     kind = intent["object"]
     name = "PaymentIntent" if kind == "payment_intent" else "SetupIntent"
-    error = ApiError(f"You cannot {verb} this {name} because {why}.", code=f"{kind}_unexpected_state")
+    error = StripeApiError(f"You cannot {verb} this {name} because {why}.", code=f"{kind}_unexpected_state")
     error.error[kind] = intent
     return error

@@ -5,41 +5,43 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
-from sandbox.stripe.accounts import Account
-from sandbox.stripe.errors import ApiError
+from sandbox.stripe.accounts import StripeAccount
+from sandbox.stripe.errors import StripeApiError
 
 Obj = dict[str, Any]
-LIFE = 24 * 3600
-LONGEST = 255
+KEY_LIFETIME = 24 * 3600
+MAX_KEY_LENGTH = 255
 
 
-def fingerprint(method: str, path: str, body: bytes) -> str:
+def build_fingerprint(method: str, path: str, body: bytes) -> str:
     """What makes two calls the same call."""
     return hashlib.sha256(f"{method} {path}\n".encode() + body).hexdigest()
 
 
-def begin(account: Account, key: str, mark: str) -> Obj | None:
+def start_call(account: StripeAccount, key: str, mark: str) -> Obj | None:
     """The remembered answer, or None: then the key is held until `finish` or `release`.
 
     Raises a 400 when the key was used for another call and a 409 while the same call is under way.
     """
-    if len(key) > LONGEST:
-        raise ApiError(f"An idempotency key holds at most {LONGEST} characters.", type_="idempotency_error")
+    if len(key) > MAX_KEY_LENGTH:
+        raise StripeApiError(
+            f"An idempotency key holds at most {MAX_KEY_LENGTH} characters.", type_="idempotency_error"
+        )
     keys: dict[str, Obj] = account.data["keys"]
-    for old in [name for name, kept in keys.items() if kept["at"] <= account.now() - LIFE]:
+    for old in [name for name, kept in keys.items() if kept["at"] <= account.now() - KEY_LIFETIME]:
         del keys[old]
     kept = keys.get(key)
     if kept is None:
         keys[key] = {"at": account.now(), "mark": mark, "status": None, "body": None}
         return None
     if kept["mark"] != mark:
-        raise ApiError(
+        raise StripeApiError(
             "Keys for idempotent requests can only be used with the same parameters they were first used "
             f"with. Try using a key other than '{key}' if you meant to execute a different request.",
             type_="idempotency_error",
         )
     if kept["status"] is None:
-        raise ApiError(
+        raise StripeApiError(
             f"There is currently another in-progress request using this Idempotency Key: {key}",
             status=409,
             type_="idempotency_error",
@@ -48,12 +50,12 @@ def begin(account: Account, key: str, mark: str) -> Obj | None:
     return kept
 
 
-def finish(account: Account, key: str, status: int, body: str, request_id: str) -> None:
+def record_answer(account: StripeAccount, key: str, status: int, body: str, request_id: str) -> None:
     """Remember the first answer, whatever it was."""
     if key in account.data["keys"]:
         account.data["keys"][key] |= {"status": status, "body": body, "request_id": request_id}
 
 
-def release(account: Account, key: str) -> None:
+def release_key(account: StripeAccount, key: str) -> None:
     """Forget a call that never reached its operation."""
     account.data["keys"].pop(key, None)

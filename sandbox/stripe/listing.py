@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from sandbox.stripe.accounts import Account
-from sandbox.stripe.calls import Call
-from sandbox.stripe.errors import ApiError
+from sandbox.stripe.accounts import StripeAccount
+from sandbox.stripe.calls import StripeCall
+from sandbox.stripe.errors import StripeApiError
 
 Obj = dict[str, Any]
-KINDS = {
+OBJECT_BY_PREFIX = {
     "ch": "charge",
     "cus": "customer",
     "dp": "dispute",
@@ -22,7 +22,7 @@ KINDS = {
     "seti": "setup_intent",
     "txn": "balance_transaction",
 }
-COMPARE: dict[str, Callable[[int, int], bool]] = {
+COMPARISONS: dict[str, Callable[[int, int], bool]] = {
     "gt": lambda left, right: left > right,
     "gte": lambda left, right: left >= right,
     "lt": lambda left, right: left < right,
@@ -30,41 +30,41 @@ COMPARE: dict[str, Callable[[int, int], bool]] = {
 }
 
 
-def lister(kind: str, url: str, *filters: str) -> Callable[[Call], Obj]:
+def build_list_operation(kind: str, url: str, *filters: str) -> Callable[[StripeCall], Obj]:
     """An operation that lists objects of a kind, newest first, filtered by fields of the same name."""
 
-    def operation(call: Call) -> Obj:
+    def operation(call: StripeCall) -> Obj:
         items = list(reversed(call.account.table(kind).values()))
         for name in filters:
             if name in call.params:
                 items = [item for item in items if item.get(name) == call.params[name]]
         if types := call.params.get("types"):
             items = [item for item in items if item["type"] in types]
-        items = [item for item in items if in_time(item, call.params.get("created"))]
-        return page(items, call.params, url, kind)
+        items = [item for item in items if matches_time(item, call.params.get("created"))]
+        return build_page(items, call.params, url, kind)
 
     return operation
 
 
-def in_time(item: Obj, wanted: Any) -> bool:
+def matches_time(item: Obj, wanted: Any) -> bool:
     """Whether an object was made at, or in, the wanted time."""
     if wanted is None:
         return True
     if isinstance(wanted, int):
         return bool(item["created"] == wanted)
-    return all(COMPARE[verb](item["created"], int(limit)) for verb, limit in wanted.items())
+    return all(COMPARISONS[verb](item["created"], int(limit)) for verb, limit in wanted.items())
 
 
-def page(items: list[Obj], params: Obj, url: str, kind: str) -> Obj:
+def build_page(items: list[Obj], params: Obj, url: str, kind: str) -> Obj:
     """The page that limit, starting_after and ending_before name."""
     limit = params.get("limit", 10)
     if not 1 <= limit <= 100:
-        raise ApiError(f"This value must be between 1 and 100: {limit}", param="limit")
+        raise StripeApiError(f"This value must be between 1 and 100: {limit}", param="limit")
     ids = [item["id"] for item in items]
     first = 0
     for cursor in ("starting_after", "ending_before"):
         if cursor in params and params[cursor] not in ids:
-            raise ApiError(f"No such {kind}: '{params[cursor]}'", code="resource_missing", param=cursor)
+            raise StripeApiError(f"No such {kind}: '{params[cursor]}'", code="resource_missing", param=cursor)
     if "starting_after" in params:
         first = ids.index(params["starting_after"]) + 1
     if "ending_before" in params:
@@ -75,27 +75,27 @@ def page(items: list[Obj], params: Obj, url: str, kind: str) -> Obj:
     return {"object": "list", "url": url, "has_more": len(items) > first + limit, "data": data}
 
 
-def expanded(account: Account, answer: Obj, paths: list[str]) -> Obj:
+def expand_fields(account: StripeAccount, answer: Obj, paths: list[str]) -> Obj:
     """A copy of the answer in which the named fields hold objects instead of ids."""
     for path in paths:
-        answer = expand(account, answer, path.split("."), path)
+        answer = expand_path(account, answer, path.split("."), path)
     return answer
 
 
-def expand(account: Account, item: Any, parts: list[str], path: str) -> Any:
+def expand_path(account: StripeAccount, item: Any, parts: list[str], path: str) -> Any:
     """Follow one path; raises ApiError when it leads nowhere."""
     if not parts or item is None:
         return item
     if isinstance(item, list):
-        return [expand(account, member, parts, path) for member in item]
+        return [expand_path(account, member, parts, path) for member in item]
     if not isinstance(item, dict) or parts[0] not in item:
-        raise ApiError(f"This property cannot be expanded ({path}).", param="expand")
+        raise StripeApiError(f"This property cannot be expanded ({path}).", param="expand")
     value = item[parts[0]]
     if isinstance(value, str):
-        kind = KINDS.get(value.split("_", 1)[0])
+        kind = OBJECT_BY_PREFIX.get(value.split("_", 1)[0])
         if kind is None:
-            raise ApiError(f"This property cannot be expanded ({path}).", param="expand")
+            raise StripeApiError(f"This property cannot be expanded ({path}).", param="expand")
         value = account.table(kind).get(value, value)
     if not isinstance(value, str):
-        value = expand(account, value, parts[1:], path)
+        value = expand_path(account, value, parts[1:], path)
     return {**item, parts[0]: value}

@@ -13,27 +13,29 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from sandbox.pages import page
-from sandbox.stripe import by_hand, charging, delivery, setups
-from sandbox.stripe.accounts import Account, by_client_secret, every_account, secret_fits
-from sandbox.stripe.challenge import return_address
-from sandbox.stripe.dashboard import dashboard, resend
-from sandbox.stripe.errors import ApiError
-from sandbox.stripe.money import amount_text
-from sandbox.world import World
+from sandbox.core.pages import render_page
+from sandbox.core.world import World
+from sandbox.stripe import actor
+from sandbox.stripe.accounts import StripeAccount, check_client_secret, find_intent_by_client_secret, list_accounts
+from sandbox.stripe.dashboard import render_dashboard, resend_event
+from sandbox.stripe.errors import StripeApiError
+from sandbox.stripe.money import format_amount
+from sandbox.stripe.payments import charging, setup_intents
+from sandbox.stripe.payments.three_d_secure import get_return_url
+from sandbox.stripe.webhooks import delivery
 
 Obj = dict[str, Any]
 JS = Path(__file__).parent / "js"
-FILES = {"stripe.js": "text/javascript", "element.js": "text/javascript", "challenge.js": "text/javascript"}
-FILES |= {"element.css": "text/css"}
-FRAME = (
+JS_FILES = {"stripe.js": "text/javascript", "element.js": "text/javascript", "challenge.js": "text/javascript"}
+JS_FILES |= {"element.css": "text/css"}
+FRAME_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; "
     "base-uri 'none'; frame-ancestors *"
 )
-CHALLENGE = FRAME + "; form-action *"
+CHALLENGE_POLICY = FRAME_POLICY + "; form-action *"
 
 
-class Pages:
+class StripePages:
     """The handlers, bound to one world."""
 
     def __init__(self, world: World) -> None:
@@ -42,60 +44,64 @@ class Pages:
     async def file(self, request: Request) -> Response:
         """GET /stripe/js/{name}."""
         name = request.path_params["name"]
-        if name not in FILES:
+        if name not in JS_FILES:
             return Response("No such file", 404)
         headers = {"Cache-Control": "no-cache", "Access-Control-Allow-Origin": "*"}
-        return FileResponse(JS / name, media_type=FILES[name], headers=headers)
+        return FileResponse(JS / name, media_type=JS_FILES[name], headers=headers)
 
     async def element(self, request: Request) -> Response:
         """GET /stripe/js/element: the frame that holds the card's fields."""
-        return page("stripe/element.html", policy=FRAME)
+        return render_page("stripe/element.html", policy=FRAME_POLICY)
 
-    def challenged(self, request: Request) -> tuple[Account, Obj]:
+    def find_challenged_intent(self, request: Request) -> tuple[StripeAccount, Obj]:
         """The intent that a challenge is about; raises a 404."""
         secret = request.query_params.get("client_secret", "")
-        account, intent = by_client_secret(self.world, secret)
-        secret_fits(intent, secret)
+        account, intent = find_intent_by_client_secret(self.world, secret)
+        check_client_secret(intent, secret)
         if intent["id"] != request.path_params["id"]:
-            raise ApiError("This challenge belongs to another payment.", status=404)
+            raise StripeApiError("This challenge belongs to another payment.", status=404)
         return account, intent
 
     async def challenge(self, request: Request) -> Response:
         """GET /stripe/3ds/{id}: the bank's question."""
         try:
-            _, intent = self.challenged(request)
-        except ApiError as error:
-            return page("stripe/challenge.html", status=error.status, policy=CHALLENGE, intent=None, amount="")
-        amount = amount_text(intent["amount"], intent["currency"]) if "amount" in intent else ""
-        return page("stripe/challenge.html", policy=CHALLENGE, intent=intent, amount=amount)
+            _, intent = self.find_challenged_intent(request)
+        except StripeApiError as error:
+            return render_page(
+                "stripe/challenge.html", status=error.status, policy=CHALLENGE_POLICY, intent=None, amount=""
+            )
+        amount = format_amount(intent["amount"], intent["currency"]) if "amount" in intent else ""
+        return render_page("stripe/challenge.html", policy=CHALLENGE_POLICY, intent=intent, amount=amount)
 
     async def answered(self, request: Request) -> Response:
         """POST /stripe/3ds/{id}: what the payer pressed."""
         try:
-            account, intent = self.challenged(request)
-        except ApiError as error:
-            return page("stripe/challenge.html", status=error.status, policy=CHALLENGE, intent=None, amount="")
+            account, intent = self.find_challenged_intent(request)
+        except StripeApiError as error:
+            return render_page(
+                "stripe/challenge.html", status=error.status, policy=CHALLENGE_POLICY, intent=None, amount=""
+            )
         form = await request.form()
         if intent["status"] == "requires_action":
-            flow = charging if intent["object"] == "payment_intent" else setups
-            flow.answered_challenge(account, intent, passed=form.get("outcome") == "complete")
-        back = return_address(account, intent) if "redirect" in request.query_params else None
+            flow = charging if intent["object"] == "payment_intent" else setup_intents
+            flow.complete_challenge(account, intent, passed=form.get("outcome") == "complete")
+        back = get_return_url(account, intent) if "redirect" in request.query_params else None
         if back:
             return RedirectResponse(back, 303)
-        return page("stripe/challenge_done.html", policy=CHALLENGE, status_of=intent["status"])
+        return render_page("stripe/challenge_done.html", policy=CHALLENGE_POLICY, status_of=intent["status"])
 
     async def dashboard(self, request: Request) -> Response:
         """GET /stripe/dashboard."""
         problem = request.query_params.get("problem", "")
-        return dashboard(self.world, request.query_params.get("account"), problem=problem)
+        return render_dashboard(self.world, request.query_params.get("account"), problem=problem)
 
-    async def act(self, request: Request) -> Response:
+    async def run_action(self, request: Request) -> Response:
         """POST /stripe/dashboard/acts/{act}: one of the buttons, then the dashboard again."""
         said = {name: str(value) for name, value in (await request.form()).items()}
         query = {"account": said.get("account", "")}
         try:
-            by_hand.do(self.world, request.path_params["act"], said)
-        except ApiError as error:
+            actor.run_action(self.world, request.path_params["act"], said)
+        except StripeApiError as error:
             query["problem"] = str(error)
         except KeyError:
             return Response("No such act", 404)
@@ -106,8 +112,8 @@ class Pages:
         """POST /stripe/_control: a JSON object of acts by name; the answer holds what each was done to."""
         try:
             orders = json.loads(await request.body() or b"{}")
-            done = by_hand.do_in_turn(self.world, orders)
-        except ApiError as error:
+            done = actor.run_actions(self.world, orders)
+        except StripeApiError as error:
             return JSONResponse(error.body(), 400)
         except (ValueError, AttributeError) as error:
             return JSONResponse({"error": {"type": "invalid_request_error", "message": str(error)}}, 400)
@@ -120,22 +126,22 @@ class Pages:
 
     async def resend(self, request: Request) -> Response:
         """POST /stripe/dashboard/resend/{id}: send an event again."""
-        account = resend(self.world, request.path_params["id"])
+        account = resend_event(self.world, request.path_params["id"])
         return RedirectResponse(f"/stripe/dashboard?account={account}", 303)
 
     async def receipt(self, request: Request) -> Response:
         """GET /stripe/receipts/{id}."""
-        for account in every_account(self.world):
+        for account in list_accounts(self.world):
             charge = account.table("charge").get(request.path_params["id"])
             if charge:
-                amount = amount_text(charge["amount"], charge["currency"])
-                return page("stripe/receipt.html", charge=charge, amount=amount)
+                amount = format_amount(charge["amount"], charge["currency"])
+                return render_page("stripe/receipt.html", charge=charge, amount=amount)
         return Response("No such receipt", 404)
 
 
-def page_routes(world: World) -> Sequence[BaseRoute]:
+def build_page_routes(world: World) -> Sequence[BaseRoute]:
     """The routes below `/stripe` that are no API."""
-    pages = Pages(world)
+    pages = StripePages(world)
     return [
         Route("/js/element", pages.element),
         Route("/js/{name}", pages.file),
@@ -143,7 +149,7 @@ def page_routes(world: World) -> Sequence[BaseRoute]:
         Route("/3ds/{id}", pages.answered, methods=["POST"]),
         Route("/dashboard", pages.dashboard),
         Route("/dashboard/resend/{id}", pages.resend, methods=["POST"]),
-        Route("/dashboard/acts/{act}", pages.act, methods=["POST"]),
+        Route("/dashboard/acts/{act}", pages.run_action, methods=["POST"]),
         Route("/_control", pages.control, methods=["POST"]),
         Route("/receipts/{id}", pages.receipt),
     ]

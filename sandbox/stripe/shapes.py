@@ -8,19 +8,19 @@ Obj = dict[str, Any]
 ADDRESS_FIELDS = ("city", "country", "line1", "line2", "postal_code", "state")
 
 
-def address(given: Obj | None = None) -> Obj:
+def build_address(given: Obj | None = None) -> Obj:
     """An address with null for what was not said."""
     return {field: (given or {}).get(field) or None for field in ADDRESS_FIELDS}
 
 
-def billing(given: Obj | None = None) -> Obj:
+def build_billing_details(given: Obj | None = None) -> Obj:
     """Billing details with null for what was not said."""
     said = given or {}
     plain = {field: said.get(field) or None for field in ("email", "name", "phone", "tax_id")}
-    return {"address": address(said.get("address")), **plain}
+    return {"address": build_address(said.get("address")), **plain}
 
 
-def payment_intent(name: str, secret: str, created: int, amount: int, currency: str) -> Obj:
+def build_payment_intent(name: str, secret: str, created: int, amount: int, currency: str) -> Obj:
     """A payment intent that nobody has tried to pay."""
     return {
         "id": name,
@@ -67,7 +67,7 @@ def payment_intent(name: str, secret: str, created: int, amount: int, currency: 
     }
 
 
-def setup_intent(name: str, secret: str, created: int) -> Obj:
+def build_setup_intent(name: str, secret: str, created: int) -> Obj:
     """A setup intent that nobody has confirmed."""
     return {
         "id": name,
@@ -98,7 +98,7 @@ def setup_intent(name: str, secret: str, created: int) -> Obj:
     }
 
 
-def charge(name: str, created: int, intent: Obj, method: Obj, details: Obj) -> Obj:
+def build_charge(name: str, created: int, intent: Obj, method: Obj, details: Obj) -> Obj:
     """A charge for an intent, before anyone knows how it went. `details` is `payment_method_details`."""
     return {
         "id": name,
@@ -146,7 +146,7 @@ def charge(name: str, created: int, intent: Obj, method: Obj, details: Obj) -> O
     }
 
 
-def outcome(kind: str, message: str, reason: str | None = None, network: str | None = None) -> Obj:
+def build_outcome(kind: str, message: str, reason: str | None = None, network: str | None = None) -> Obj:
     """What the network said about a charge: `kind` is authorized, issuer_declined or invalid."""
     return {
         "advice_code": None,
@@ -159,7 +159,7 @@ def outcome(kind: str, message: str, reason: str | None = None, network: str | N
     }
 
 
-def balance_transaction(
+def build_balance_transaction(
     name: str, created: int, available: int, source: Obj, *, amount: int, fee: int, kind: str
 ) -> Obj:
     """A line of the account's balance, in minor units; `available` is an epoch second."""
@@ -184,7 +184,7 @@ def balance_transaction(
     }
 
 
-def payout(name: str, created: int, arrives: int, amount: int, currency: str) -> Obj:
+def build_payout(name: str, created: int, arrives: int, amount: int, currency: str) -> Obj:
     """Money on its way to the account's bank; `created` and `arrives` are epoch seconds."""
     return {
         "id": name,
@@ -216,7 +216,7 @@ def payout(name: str, created: int, arrives: int, amount: int, currency: str) ->
     }
 
 
-def refund(name: str, created: int, charge: Obj, amount: int, kind: str) -> Obj:
+def build_refund(name: str, created: int, charge: Obj, amount: int, kind: str) -> Obj:
     """A refund that went through; `kind` is the type of the payment method."""
     details: Obj = {"type": kind}
     if kind == "card":
@@ -246,7 +246,7 @@ def refund(name: str, created: int, charge: Obj, amount: int, kind: str) -> Obj:
     }
 
 
-def dispute(name: str, created: int, charge: Obj, amount: int, reason: str, method: Obj) -> Obj:
+def build_dispute(name: str, created: int, charge: Obj, amount: int, reason: str, method: Obj) -> Obj:
     """A dispute of a charge; of a card it wants an answer, of a bank debit it is lost at once."""
     card = method["type"] == "card"
     details: Obj = {"type": method["type"]}

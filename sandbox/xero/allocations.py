@@ -6,37 +6,37 @@ from decimal import Decimal
 from typing import Any
 
 from sandbox.xero import documents
-from sandbox.xero.books import Organisation, Record
-from sandbox.xero.calls import Call
+from sandbox.xero.amounts_due import update_credit_note_amounts, update_invoice_amounts
+from sandbox.xero.calls import XeroCall
 from sandbox.xero.documents import INVOICE
-from sandbox.xero.errors import InvalidError
-from sandbox.xero.payments import day_of, exact
-from sandbox.xero.settlement import settle_invoice, settle_note
-from sandbox.xero.wire import new_id
+from sandbox.xero.errors import XeroValidationError
+from sandbox.xero.formats import create_id
+from sandbox.xero.organisation import Organisation, Record
+from sandbox.xero.payments import get_payment_date, parse_whole_cents
 
 
-def create(call: Call, note: Record, sent: Record) -> Record:
+def create(call: XeroCall, note: Record, sent: Record) -> Record:
     """Put `Amount` of the note against an invoice; raises InvalidError."""
     org = call.org
-    target = target_of(org, sent)
-    amount = exact(sent)
-    complaints = [*standing_complaints(note, target), *amount_complaints(note, target, amount)]
+    target = get_target(org, sent)
+    amount = parse_whole_cents(sent)
+    complaints = [*list_status_errors(note, target), *list_amount_errors(note, target, amount)]
     if not sent.get("Date"):
         complaints.append("The allocation date must be specified")
     if complaints:
-        raise InvalidError(*complaints)
-    documents.refuse_locked(org, day_of(org, sent))
+        raise XeroValidationError(*complaints)
+    documents.check_unlocked(org, get_payment_date(org, sent))
     entry: Record = {
-        "AllocationID": new_id(),
+        "AllocationID": create_id(),
         "InvoiceID": target["InvoiceID"],
         "Amount": str(amount),
-        "Date": day_of(org, sent),
+        "Date": get_payment_date(org, sent),
     }
-    rewrite(org, note, target, [*note["Allocations"], entry])
+    save_allocations(org, note, target, [*note["Allocations"], entry])
     return entry
 
 
-def standing_complaints(note: Record, target: Record) -> list[str]:
+def list_status_errors(note: Record, target: Record) -> list[str]:
     """What forbids to join these two documents at all."""
     found = []
     if note["Status"] != "AUTHORISED":
@@ -52,7 +52,7 @@ def standing_complaints(note: Record, target: Record) -> list[str]:
     return found
 
 
-def amount_complaints(note: Record, target: Record, amount: Decimal) -> list[str]:
+def list_amount_errors(note: Record, target: Record, amount: Decimal) -> list[str]:
     """What is wrong with the amount."""
     found = []
     if amount <= 0:
@@ -64,29 +64,29 @@ def amount_complaints(note: Record, target: Record, amount: Decimal) -> list[str
     return found
 
 
-def delete(call: Call, note: Record, key: str) -> Record | None:
+def delete(call: XeroCall, note: Record, key: str) -> Record | None:
     """Take the allocation off again; None when the note has none with this id. Raises InvalidError."""
     entry = next((each for each in note["Allocations"] if each["AllocationID"] == key.lower()), None)
     if entry is None:
         return None
-    documents.refuse_locked(call.org, entry["Date"])
+    documents.check_unlocked(call.org, entry["Date"])
     target = call.org.get("invoices", entry["InvoiceID"])
     if target:
-        rewrite(call.org, note, target, [each for each in note["Allocations"] if each is not entry])
+        save_allocations(call.org, note, target, [each for each in note["Allocations"] if each is not entry])
     return dict(entry)
 
 
-def rewrite(org: Organisation, note: Record, target: Record, entries: list[Record]) -> None:
+def save_allocations(org: Organisation, note: Record, target: Record, entries: list[Record]) -> None:
     """Keep the note's allocations and bring both documents' sums up to date."""
-    settle_note(org, {**note, "Allocations": entries})
+    update_credit_note_amounts(org, {**note, "Allocations": entries})
     notes = dict.fromkeys([*target["CreditNoteIDs"], note["CreditNoteID"]])
-    settle_invoice(org, {**target, "CreditNoteIDs": list(notes)})
+    update_invoice_amounts(org, {**target, "CreditNoteIDs": list(notes)})
 
 
-def target_of(org: Organisation, sent: Any) -> Record:
+def get_target(org: Organisation, sent: Any) -> Record:
     """The invoice that the allocation names; raises InvalidError."""
     nested = sent.get("Invoice") if isinstance(sent.get("Invoice"), dict) else {}
-    found = documents.find(org, INVOICE, nested.get("InvoiceID") or nested.get("InvoiceNumber"))
+    found = documents.find_document(org, INVOICE, nested.get("InvoiceID") or nested.get("InvoiceNumber"))
     if found is None:
-        raise InvalidError("Invoice could not be found")
+        raise XeroValidationError("Invoice could not be found")
     return found

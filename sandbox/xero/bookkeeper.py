@@ -6,152 +6,155 @@ from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import Any
 
-from sandbox.xero import allocations, documents, making, payments, webhooks
-from sandbox.xero.books import Organisation, Record
-from sandbox.xero.calls import Call
-from sandbox.xero.documents import INVOICE, NOTE, Kind
-from sandbox.xero.errors import InvalidError
+from sandbox.xero import allocations, bookkeeper_documents, documents, payments, webhooks
+from sandbox.xero.calls import XeroCall
+from sandbox.xero.documents import CREDIT_NOTE, INVOICE, XeroDocumentKind
+from sandbox.xero.errors import XeroValidationError
+from sandbox.xero.organisation import Organisation, Record
 
 BANK = "090"
-Act = Callable[[Call, Record], Record | None]
+BookkeeperAction = Callable[[XeroCall, Record], Record | None]
 
 
-def call_for(org: Organisation) -> Call:
+def build_call(org: Organisation) -> XeroCall:
     """A call that no app made."""
-    return Call(org=org, client="practice", path={}, params={"unitdp": "4"})
+    return XeroCall(org=org, client="practice", path={}, params={"unitdp": "4"})
 
 
-def document_of(call: Call, said: Record) -> tuple[Kind, Record]:
+def get_document(call: XeroCall, params: Record) -> tuple[XeroDocumentKind, Record]:
     """The document that `credit_note` or `invoice` names by number or id; raises ValueError."""
-    for kind, name in ((NOTE, "credit_note"), (INVOICE, "invoice")):
-        if said.get(name):
-            found = documents.find(call.org, kind, said[name])
+    for kind, name in ((CREDIT_NOTE, "credit_note"), (INVOICE, "invoice")):
+        if params.get(name):
+            found = documents.find_document(call.org, kind, params[name])
             if found is None:
-                raise ValueError(f"no such {name}: {said[name]}")
+                raise ValueError(f"no such {name}: {params[name]}")
             return kind, found
     raise ValueError("say credit_note or invoice")
 
 
-def named(call: Call, kind: Kind, said: Record, name: str) -> Record:
+def get_named_document(call: XeroCall, kind: XeroDocumentKind, params: Record, name: str) -> Record:
     """The document of this kind under `name`; raises ValueError."""
-    return document_of(call, {("credit_note" if kind is NOTE else "invoice"): said.get(name)})[1]
+    return get_document(call, {("credit_note" if kind is CREDIT_NOTE else "invoice"): params.get(name)})[1]
 
 
-def status(wanted: str) -> Act:
+def build_status_action(wanted: str) -> BookkeeperAction:
     """The act of giving a document another status."""
 
-    def act(call: Call, said: Record) -> Record:
-        kind, document = document_of(call, said)
+    def act(call: XeroCall, said: Record) -> Record:
+        kind, document = get_document(call, said)
         return documents.update(call, kind, document, {"Status": wanted})
 
     return act
 
 
-def edit(call: Call, said: Record) -> Record:
+def edit_document(call: XeroCall, params: Record) -> Record:
     """Other words in an invoice or a credit note."""
-    kind, document = document_of(call, said)
-    return making.edit(call, kind, document, said)
+    kind, document = get_document(call, params)
+    return bookkeeper_documents.edit_document(call, kind, document, params)
 
 
-def allocate(call: Call, said: Record) -> Record:
+def allocate_credit_note(call: XeroCall, params: Record) -> Record:
     """Put `amount` (or what both sides can take) of a credit note against an invoice."""
-    note, invoice = named(call, NOTE, said, "credit_note"), named(call, INVOICE, said, "invoice")
+    note, invoice = (
+        get_named_document(call, CREDIT_NOTE, params, "credit_note"),
+        get_named_document(call, INVOICE, params, "invoice"),
+    )
     most = min(note["RemainingCredit"], invoice["AmountDue"], key=Decimal)
-    sent = {"Amount": said.get("amount") or most, "Date": today(call, said)}
+    sent = {"Amount": params.get("amount") or most, "Date": get_date(call, params)}
     return allocations.create(call, note, {**sent, "Invoice": {"InvoiceID": invoice["InvoiceID"]}})
 
 
-def deallocate(call: Call, said: Record) -> None:
+def remove_allocations(call: XeroCall, params: Record) -> None:
     """Take allocations off a credit note: those to `invoice`, or all of them."""
-    note = named(call, NOTE, said, "credit_note")
-    only = named(call, INVOICE, said, "invoice")["InvoiceID"] if said.get("invoice") else None
+    note = get_named_document(call, CREDIT_NOTE, params, "credit_note")
+    only = get_named_document(call, INVOICE, params, "invoice")["InvoiceID"] if params.get("invoice") else None
     for entry in list(note["Allocations"]):
         if only in (None, entry["InvoiceID"]):
             allocations.delete(call, call.org.get("credit_notes", note["CreditNoteID"]) or {}, entry["AllocationID"])
 
 
-def pay(call: Call, said: Record) -> Record:
+def create_payment(call: XeroCall, params: Record) -> Record:
     """Money for an invoice, or back to the customer of a credit note, through `account` (the bank)."""
-    kind, document = document_of(call, said)
+    kind, document = get_document(call, params)
     left = document["AmountDue" if kind is INVOICE else "RemainingCredit"]
     target = "Invoice" if kind is INVOICE else "CreditNote"
     return payments.create(
         call,
         {
             target: {kind.id_field: document[kind.id_field]},
-            "Account": {"Code": str(said.get("account") or BANK)},
-            "Amount": said.get("amount") or left,
-            "Date": today(call, said),
-            "Reference": str(said.get("reference") or "By hand"),
+            "Account": {"Code": str(params.get("account") or BANK)},
+            "Amount": params.get("amount") or left,
+            "Date": get_date(call, params),
+            "Reference": str(params.get("reference") or "By hand"),
         },
     )
 
 
-def today(call: Call, said: Record) -> str:
+def get_date(call: XeroCall, params: Record) -> str:
     """The `date` that was said, or today's."""
-    return str(said.get("date") or call.org.now.date().isoformat())
+    return str(params.get("date") or call.org.now.date().isoformat())
 
 
-def payments_of(call: Call, said: Record) -> Iterator[Record]:
+def list_payments(call: XeroCall, params: Record) -> Iterator[Record]:
     """The payment with the id `payment`, or every standing one of a document; raises ValueError."""
-    if said.get("payment"):
-        found = call.org.get("payments", said["payment"])
+    if params.get("payment"):
+        found = call.org.get("payments", params["payment"])
         if found is None:
             raise ValueError("no such payment")
         yield found
         return
-    _, document = document_of(call, said)
+    _, document = get_document(call, params)
     for key in document["PaymentIDs"]:
         row = call.org.get("payments", key)
         if row and row["Status"] != "DELETED":
             yield row
 
 
-def delete_payment(call: Call, said: Record) -> None:
+def delete_payments(call: XeroCall, params: Record) -> None:
     """Take payments back."""
-    for row in list(payments_of(call, said)):
+    for row in list(list_payments(call, params)):
         payments.delete(call, row, {"Status": "DELETED"})
 
 
-def reconciled(truth: bool) -> Act:
+def build_reconcile_action(truth: bool) -> BookkeeperAction:
     """The act of matching payments with lines of the bank's statement, or of undoing that."""
 
-    def act(call: Call, said: Record) -> None:
-        for row in list(payments_of(call, said)):
-            call.org.put("payments", row["PaymentID"], {**row, "IsReconciled": truth})
+    def act(call: XeroCall, said: Record) -> None:
+        for row in list(list_payments(call, said)):
+            call.org.save("payments", row["PaymentID"], {**row, "IsReconciled": truth})
 
     return act
 
 
-ACTS: dict[str, Act] = {
-    "make_invoice": making.make_invoice,
-    "make_credit_note": making.make_credit_note,
-    "make_contact": making.make_contact,
-    "make_theme": making.make_theme,
-    "edit": edit,
-    "edit_contact": making.edit_contact,
-    "approve": status("AUTHORISED"),
-    "delete": status("DELETED"),
-    "void": status("VOIDED"),
-    "allocate": allocate,
-    "deallocate": deallocate,
-    "pay": pay,
-    "refund": pay,
-    "delete_payment": delete_payment,
-    "reconcile": reconciled(True),
-    "unreconcile": reconciled(False),
+ACTIONS: dict[str, BookkeeperAction] = {
+    "make_invoice": bookkeeper_documents.create_invoice,
+    "make_credit_note": bookkeeper_documents.create_credit_note,
+    "make_contact": bookkeeper_documents.create_contact,
+    "make_theme": bookkeeper_documents.create_theme,
+    "edit": edit_document,
+    "edit_contact": bookkeeper_documents.edit_contact,
+    "approve": build_status_action("AUTHORISED"),
+    "delete": build_status_action("DELETED"),
+    "void": build_status_action("VOIDED"),
+    "allocate": allocate_credit_note,
+    "deallocate": remove_allocations,
+    "pay": create_payment,
+    "refund": create_payment,
+    "delete_payment": delete_payments,
+    "reconcile": build_reconcile_action(True),
+    "unreconcile": build_reconcile_action(False),
 }
 
 
-def do(org: Organisation, name: str, said: Any) -> Record | None:
+def run_action(org: Organisation, name: str, params: Any) -> Record | None:
     """Do one act in the books of `org`, or none of it, and answer what was written.
 
     Raises InvalidError, KeyError, ValueError.
     """
     try:
-        written = ACTS[name](call_for(org), said)
-    except (InvalidError, ValueError, KeyError):
+        written = ACTIONS[name](build_call(org), params)
+    except (XeroValidationError, ValueError, KeyError):
         org.rollback()
         raise
-    webhooks.announce(org)
+    webhooks.publish_changes(org)
     return written

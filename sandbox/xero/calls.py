@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sandbox.xero.books import Organisation, Record
-from sandbox.xero.errors import exception
-from sandbox.xero.wire import envelope
+from sandbox.xero.errors import build_bad_request
+from sandbox.xero.formats import build_envelope
+from sandbox.xero.organisation import Organisation, Record
 
 
-class Reply(NamedTuple):
+class XeroReply(NamedTuple):
     """An answer: a JSON-able body (Decimals and dates allowed), plain text or a PDF."""
 
     status: int
@@ -20,7 +20,7 @@ class Reply(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Call:
+class XeroCall:
     """What a handler may know. `sent` is the parsed body, numbers as Decimal."""
 
     org: Organisation
@@ -49,17 +49,17 @@ class Call:
         """A comma-separated parameter, in lower case."""
         return {part.strip().lower() for part in self.params.get(name, "").split(",") if part.strip()}
 
-    def whole(self, name: str, default: int, most: int) -> int:
+    def parse_positive(self, name: str, default: int, most: int) -> int:
         """A positive whole number parameter; raises RefusedError (400)."""
         text = self.params.get(name, str(default))
         if not text.isdigit() or not 1 <= int(text) <= most:
-            raise exception(10, "ValidationException", f"The {name} parameter must be from 1 to {most}")
+            raise build_bad_request(10, "ValidationException", f"The {name} parameter must be from 1 to {most}")
         return int(text)
 
-    def ok(self, **content: Any) -> Reply:
+    def ok(self, **content: Any) -> XeroReply:
         """A successful answer around `content`."""
-        return Reply(200, envelope(self.org.now, **content))
+        return XeroReply(200, build_envelope(self.org.now, **content))
 
 
-Handler = Callable[[Call], Reply]
-View = Callable[[Record], Record]
+CallHandler = Callable[[XeroCall], XeroReply]
+RecordView = Callable[[Record], Record]

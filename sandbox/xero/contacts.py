@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from sandbox.xero.books import Organisation, Record
-from sandbox.xero.calls import Call
-from sandbox.xero.errors import InvalidError
-from sandbox.xero.wire import new_id, plain
+from sandbox.xero.calls import XeroCall
+from sandbox.xero.errors import XeroValidationError
+from sandbox.xero.formats import create_id, to_plain_json
+from sandbox.xero.organisation import Organisation, Record
 
 # fields taken over as they are, with the longest text allowed
 TEXTS = {
@@ -22,7 +22,7 @@ TEXTS = {
     "TaxNumber": 50,
     "BankAccountDetails": 255,
 }
-OTHERS = ("Addresses", "Phones", "ContactPersons", "DefaultCurrency", "ContactStatus", "PaymentTerms")
+OTHER_FIELDS = ("Addresses", "Phones", "ContactPersons", "DefaultCurrency", "ContactStatus", "PaymentTerms")
 LISTS = ("Addresses", "Phones", "ContactPersons")
 EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+$")
 UNIQUE = {
@@ -36,46 +36,46 @@ UNKNOWN = (
 )
 
 
-def create(call: Call, sent: Record) -> Record:
+def create(call: XeroCall, sent: Record) -> Record:
     """A new contact; raises InvalidError."""
     blank: Record = {
-        "ContactID": new_id(),
+        "ContactID": create_id(),
         "ContactStatus": "ACTIVE",
         "IsCustomer": False,
         "IsSupplier": False,
     }
-    return written(call.org, blank, sent)
+    return save_contact(call.org, blank, sent)
 
 
-def update(call: Call, sent: Record, *, key: Any = None) -> Record:
+def update(call: XeroCall, sent: Record, *, key: Any = None) -> Record:
     """The contact changed; raises InvalidError when it does not exist."""
     found = call.org.get("contacts", key or sent.get("ContactID"))
     if found is None:
-        raise InvalidError("The contact could not be found")
-    return written(call.org, found, sent)
+        raise XeroValidationError("The contact could not be found")
+    return save_contact(call.org, found, sent)
 
 
-def upsert(call: Call, sent: Record) -> Record:
+def upsert(call: XeroCall, sent: Record) -> Record:
     """Change the contact that the id, the number or the name means, else create one."""
     if sent.get("ContactID"):
         return update(call, sent)
-    found = match(call.org, sent)
-    return written(call.org, found, sent) if found else create(call, sent)
+    found = find_match(call.org, sent)
+    return save_contact(call.org, found, sent) if found else create(call, sent)
 
 
-def written(org: Organisation, contact: Record, sent: Record) -> Record:
+def save_contact(org: Organisation, contact: Record, sent: Record) -> Record:
     """Check and keep what was sent on top of what is known."""
     fresh = {**contact, **{name: str(sent[name]).strip() for name in TEXTS if sent.get(name) is not None}}
-    fresh |= {name: plain(sent[name]) for name in OTHERS if sent.get(name) is not None}
-    complaints = list(shape_complaints(fresh)) + list(unique_complaints(org, fresh))
+    fresh |= {name: to_plain_json(sent[name]) for name in OTHER_FIELDS if sent.get(name) is not None}
+    complaints = list(list_field_errors(fresh)) + list(list_uniqueness_errors(org, fresh))
     if fresh.get("DefaultCurrency") not in (None, *org.data["currencies"]):
         complaints.append(f"Organisation is not subscribed to currency {fresh['DefaultCurrency']}")
     if complaints:
-        raise InvalidError(*complaints)
-    return org.put("contacts", fresh["ContactID"], fresh)
+        raise XeroValidationError(*complaints)
+    return org.save("contacts", fresh["ContactID"], fresh)
 
 
-def shape_complaints(contact: Record) -> list[str]:
+def list_field_errors(contact: Record) -> list[str]:
     """What is wrong with the fields by themselves."""
     found = [
         f"The {name} field exceeds the maximum length of {longest} characters."
@@ -95,43 +95,45 @@ def shape_complaints(contact: Record) -> list[str]:
     return found
 
 
-def unique_complaints(org: Organisation, contact: Record) -> list[str]:
+def list_uniqueness_errors(org: Organisation, contact: Record) -> list[str]:
     """What another active contact already has."""
     found = []
     for field, rule in UNIQUE.items():
         value = contact.get(field)
-        rivals = org.by("contacts", field, value) if value and contact["ContactStatus"] == "ACTIVE" else ()
-        if any(active(row) and row["ContactID"] != contact["ContactID"] for row in rivals):
+        rivals = org.find_by("contacts", field, value) if value and contact["ContactStatus"] == "ACTIVE" else ()
+        if any(is_active(row) and row["ContactID"] != contact["ContactID"] for row in rivals):
             found.append(f"The {LABELS[field]} {value} is already assigned to another contact. {rule}")
     return found
 
 
-def active(contact: Record) -> bool:
+def is_active(contact: Record) -> bool:
     """Whether it is in use."""
     return bool(contact["ContactStatus"] == "ACTIVE")
 
 
-def match(org: Organisation, sent: Record) -> Record | None:
+def find_match(org: Organisation, sent: Record) -> Record | None:
     """The active contact with the sent number or, failing that, name."""
     for field in ("ContactNumber", "Name"):
         if sent.get(field):
-            row = next((row for row in org.by("contacts", field, str(sent[field]).strip()) if active(row)), None)
+            row = next(
+                (row for row in org.find_by("contacts", field, str(sent[field]).strip()) if is_active(row)), None
+            )
             if row:
                 return dict(row)
     return None
 
 
-def for_document(call: Call, sent: Any) -> Record:
+def get_or_create_for_document(call: XeroCall, sent: Any) -> Record:
     """The contact that a document names, a new one for an unknown name; raises InvalidError."""
     if not isinstance(sent, dict) or not any(sent.get(name) for name in ("ContactID", "Name", "ContactNumber")):
-        raise InvalidError(
+        raise XeroValidationError(
             UNKNOWN if isinstance(sent, dict) else "A Contact must be specified for this type of transaction"
         )
     if not sent.get("ContactID"):
-        return match(call.org, sent) or create(call, sent)
+        return find_match(call.org, sent) or create(call, sent)
     found = call.org.get("contacts", sent["ContactID"])
     if found is None:
-        raise InvalidError("The Contact with the specified ContactID could not be found.")
-    if not active(found):
-        raise InvalidError("The Contact is archived. It must be restored before it can be used.")
+        raise XeroValidationError("The Contact with the specified ContactID could not be found.")
+    if not is_active(found):
+        raise XeroValidationError("The Contact is archived. It must be restored before it can be used.")
     return found

@@ -8,14 +8,14 @@ from decimal import Decimal
 from typing import Any
 
 from sandbox.xero import contacts
-from sandbox.xero.books import Organisation, Record
-from sandbox.xero.calls import Call
-from sandbox.xero.errors import InvalidError
-from sandbox.xero.lines import LineItems, amount_of, totals
-from sandbox.xero.settlement import settle_invoice, settle_note, settled
-from sandbox.xero.wire import day, new_id
+from sandbox.xero.amounts_due import is_settled, update_credit_note_amounts, update_invoice_amounts
+from sandbox.xero.calls import XeroCall
+from sandbox.xero.errors import XeroValidationError
+from sandbox.xero.formats import create_id, parse_day
+from sandbox.xero.lines import XeroLineItems, calculate_totals, parse_amount
+from sandbox.xero.organisation import Organisation, Record
 
-NEXT = {
+STATUS_TRANSITIONS = {
     "DRAFT": {"DRAFT", "SUBMITTED", "AUTHORISED", "DELETED"},
     "SUBMITTED": {"DRAFT", "SUBMITTED", "AUTHORISED", "DELETED"},
     "AUTHORISED": {"AUTHORISED", "VOIDED"},
@@ -23,11 +23,11 @@ NEXT = {
 AMOUNT_TYPES = ("Exclusive", "Inclusive", "NoTax")
 MONEY_FIELDS = ("LineItems", "LineAmountTypes", "CurrencyCode", "Contact", "Date")
 TEXTS = ("Reference", "Url", "BrandingThemeID", "SentToContact", "ExpectedPaymentDate", "PlannedPaymentDate")
-SETTLED = "This document cannot be edited as it has a payment or credit note allocated to it."
+SETTLED_MESSAGE = "This document cannot be edited as it has a payment or credit note allocated to it."
 
 
 @dataclass(frozen=True, kw_only=True)
-class Kind:
+class XeroDocumentKind:
     """What sets the two kinds of document apart."""
 
     table: str
@@ -43,7 +43,7 @@ class Kind:
     deleted_frees_number: bool
 
 
-INVOICE = Kind(
+INVOICE = XeroDocumentKind(
     table="invoices",
     plural="Invoices",
     label="Invoice",
@@ -56,7 +56,7 @@ INVOICE = Kind(
     due_date=True,
     deleted_frees_number=True,
 )
-NOTE = Kind(
+CREDIT_NOTE = XeroDocumentKind(
     table="credit_notes",
     plural="CreditNotes",
     label="Credit note",
@@ -71,24 +71,24 @@ NOTE = Kind(
 )
 
 
-def find(org: Organisation, kind: Kind, ref: Any) -> Record | None:
+def find_document(org: Organisation, kind: XeroDocumentKind, ref: Any) -> Record | None:
     """A copy of the document with this id or number."""
     found = org.get(kind.table, ref)
     if found is None and ref:
-        rows = [row for row in org.by(kind.table, kind.number_field, ref) if holds_number(kind, row)]
+        rows = [row for row in org.find_by(kind.table, kind.number_field, ref) if is_number_taken(kind, row)]
         found = dict(min(rows, key=lambda row: row["Status"] == "DELETED")) if rows else None
     return found
 
 
-def holds_number(kind: Kind, row: Record) -> bool:
+def is_number_taken(kind: XeroDocumentKind, row: Record) -> bool:
     """Whether the number is taken: a deleted draft of an invoice gives it free, everything else keeps it."""
     return not kind.deleted_frees_number or bool(row["Status"] != "DELETED")
 
 
-def create(call: Call, kind: Kind, sent: Record) -> Record:
+def create(call: XeroCall, kind: XeroDocumentKind, sent: Record) -> Record:
     """A new document; raises InvalidError."""
     blank: Record = {
-        kind.id_field: new_id(),
+        kind.id_field: create_id(),
         "Type": sent.get("Type"),
         "Status": "DRAFT",
         "LineAmountTypes": "Exclusive",
@@ -101,29 +101,29 @@ def create(call: Call, kind: Kind, sent: Record) -> Record:
         "PaymentIDs": [],
     }
     blank |= {"CreditNoteIDs": []} if kind is INVOICE else {"Allocations": []}
-    return Draft(call, kind, blank, {"LineItems": [], **sent}).written()
+    return DocumentWriter(call, kind, blank, {"LineItems": [], **sent}).save()
 
 
-def update(call: Call, kind: Kind, document: Record, sent: Record) -> Record:
+def update(call: XeroCall, kind: XeroDocumentKind, document: Record, sent: Record) -> Record:
     """The document changed as its status allows; raises InvalidError."""
-    return Draft(call, kind, document, sent).written()
+    return DocumentWriter(call, kind, document, sent).save()
 
 
-def upsert(call: Call, kind: Kind, sent: Record) -> Record:
+def upsert(call: XeroCall, kind: XeroDocumentKind, sent: Record) -> Record:
     """Change the document that the id or number means, else create one."""
     if sent.get(kind.id_field):
         found = call.org.get(kind.table, sent[kind.id_field])
         if found is None:
-            raise InvalidError(f"An existing {kind.label} with the specified {kind.id_field} could not be found")
+            raise XeroValidationError(f"An existing {kind.label} with the specified {kind.id_field} could not be found")
         return update(call, kind, found, sent)
-    found = find(call.org, kind, sent.get(kind.number_field))
+    found = find_document(call.org, kind, sent.get(kind.number_field))
     return update(call, kind, found, sent) if found else create(call, kind, sent)
 
 
-class Draft:
+class DocumentWriter:
     """One document on its way into the books."""
 
-    def __init__(self, call: Call, kind: Kind, document: Record, sent: Record) -> None:
+    def __init__(self, call: XeroCall, kind: XeroDocumentKind, document: Record, sent: Record) -> None:
         self.call = call
         self.org = call.org
         self.kind = kind
@@ -131,7 +131,7 @@ class Draft:
         self.sent = sent
         self.complaints: list[str] = []
 
-    def written(self) -> Record:
+    def save(self) -> Record:
         """Check everything, then keep it; raises InvalidError with all complaints."""
         before = self.document["Status"]
         after = str(self.sent.get("Status") or before)
@@ -151,39 +151,39 @@ class Draft:
         for step in [*steps, self._lock]:
             try:
                 step()
-            except InvalidError as refusal:
+            except XeroValidationError as refusal:
                 self.complaints += refusal.messages
         if self.complaints:
-            raise InvalidError(*dict.fromkeys(self.complaints))
-        settle = settle_invoice if self.kind is INVOICE else settle_note
+            raise XeroValidationError(*dict.fromkeys(self.complaints))
+        settle = update_invoice_amounts if self.kind is INVOICE else update_credit_note_amounts
         return settle(self.org, self.document)
 
     def _refuse_move(self, before: str, after: str) -> None:
         label = self.kind.label
-        if before not in NEXT:
-            raise InvalidError(f"{label} not of valid status for modification")
-        if after not in NEXT[before]:
-            raise InvalidError(f"{label} status cannot be changed from {before} to {after}")
+        if before not in STATUS_TRANSITIONS:
+            raise XeroValidationError(f"{label} not of valid status for modification")
+        if after not in STATUS_TRANSITIONS[before]:
+            raise XeroValidationError(f"{label} status cannot be changed from {before} to {after}")
         known = self.document[self.kind.id_field] in self.org.table(self.kind.table)
         if not known and after == "DELETED":
-            raise InvalidError(f"{label} status DELETED is not valid for a new document")
+            raise XeroValidationError(f"{label} status DELETED is not valid for a new document")
         touched = after == "VOIDED" or any(self.sent.get(name) is not None for name in MONEY_FIELDS)
-        if known and touched and settled(self.document):
-            raise InvalidError(f"{label} not of valid status for modification", SETTLED)
+        if known and touched and is_settled(self.document):
+            raise XeroValidationError(f"{label} not of valid status for modification", SETTLED_MESSAGE)
 
     def _type(self) -> None:
         kind = str(self.sent.get("Type") or self.document["Type"])
         if kind not in self.kind.types:
-            raise InvalidError(f"{self.kind.label} type is not valid")
+            raise XeroValidationError(f"{self.kind.label} type is not valid")
         self.document["Type"] = kind
 
     def _contact(self) -> None:
         if self.sent.get("Contact") is None and self.document.get("ContactID"):
             return
-        found = contacts.for_document(self.call, self.sent.get("Contact"))
+        found = contacts.get_or_create_for_document(self.call, self.sent.get("Contact"))
         flag = "IsCustomer" if self.document["Type"] == self.kind.sale else "IsSupplier"
         if not found[flag]:
-            self.org.put("contacts", found["ContactID"], {**found, flag: True})
+            self.org.save("contacts", found["ContactID"], {**found, flag: True})
         self.document["ContactID"] = found["ContactID"]
 
     def _dates(self) -> None:
@@ -192,20 +192,20 @@ class Draft:
                 self.document[field] = self._day(field)
         needed = self.kind.due_date and self.document["Status"] in ("AUTHORISED", "SUBMITTED")
         if needed and not self.document.get("DueDate"):
-            raise InvalidError("Invoice due date cannot be empty")
+            raise XeroValidationError("Invoice due date cannot be empty")
 
     def _day(self, field: str) -> str:
         try:
-            return day(self.sent[field]).isoformat()
+            return parse_day(self.sent[field]).isoformat()
         except ValueError as error:
-            raise InvalidError(f"{field} is not a valid date") from error
+            raise XeroValidationError(f"{field} is not a valid date") from error
 
     def _currency(self) -> None:
         code = self.sent.get("CurrencyCode") or self.document["CurrencyCode"]
         if code not in self.org.data["currencies"]:
-            raise InvalidError(f"Organisation is not subscribed to currency {code}")
+            raise XeroValidationError(f"Organisation is not subscribed to currency {code}")
         self.document["CurrencyCode"] = code
-        rate = amount_of(self.sent, "CurrencyRate", Decimal(self.document.get("CurrencyRate", "1")))
+        rate = parse_amount(self.sent, "CurrencyRate", Decimal(self.document.get("CurrencyRate", "1")))
         self.document["CurrencyRate"] = "1" if code == self.org.currency else str(rate)
 
     def _number(self) -> None:
@@ -214,60 +214,64 @@ class Draft:
         if not number and sale:
             number = self._next_number()
         if len(str(number or "")) > 255:
-            raise InvalidError(f"The {self.kind.number_field} field exceeds the maximum length of 255 characters.")
-        if sale and any(self._rival(row) for row in self.org.by(self.kind.table, self.kind.number_field, number)):
-            raise InvalidError(self.kind.unique)
+            raise XeroValidationError(
+                f"The {self.kind.number_field} field exceeds the maximum length of 255 characters."
+            )
+        if sale and any(self._rival(row) for row in self.org.find_by(self.kind.table, self.kind.number_field, number)):
+            raise XeroValidationError(self.kind.unique)
         self.document[self.kind.number_field] = str(number or "")
 
     def _rival(self, row: Record) -> bool:
         """Another sales document that holds the same number."""
         same = row[self.kind.id_field] == self.document[self.kind.id_field]
-        return not same and holds_number(self.kind, row) and row["Type"] == self.kind.sale
+        return not same and is_number_taken(self.kind, row) and row["Type"] == self.kind.sale
 
     def _next_number(self) -> str:
         count = len(self.org.table(self.kind.table)) + 1
-        while any(True for _ in self.org.by(self.kind.table, self.kind.number_field, f"{self.kind.prefix}{count:04}")):
+        while any(
+            True for _ in self.org.find_by(self.kind.table, self.kind.number_field, f"{self.kind.prefix}{count:04}")
+        ):
             count += 1
         return f"{self.kind.prefix}{count:04}"
 
     def _lines(self) -> None:
         amounts = self.sent.get("LineAmountTypes") or self.document["LineAmountTypes"]
         if amounts not in AMOUNT_TYPES:
-            raise InvalidError("LineAmountTypes is not valid")
+            raise XeroValidationError("LineAmountTypes is not valid")
         self.document["LineAmountTypes"] = amounts
         strict = self.document["Status"] in ("AUTHORISED", "SUBMITTED")
-        reader = LineItems(self.org, amounts=amounts, places=self.call.places, strict=strict)
+        reader = XeroLineItems(self.org, amounts=amounts, places=self.call.places, strict=strict)
         if self.sent.get("LineItems") is not None:
-            lines = reader.read(self.sent["LineItems"])
+            lines = reader.parse_lines(self.sent["LineItems"])
         else:
-            lines = reader.recheck(self.document["LineItems"])
-        self.document |= {"LineItems": lines, **totals(lines, amounts)}
+            lines = reader.check_accounts(self.document["LineItems"])
+        self.document |= {"LineItems": lines, **calculate_totals(lines, amounts)}
         if Decimal(self.document["Total"]) < 0:
-            raise InvalidError("The document total cannot be negative.")
+            raise XeroValidationError("The document total cannot be negative.")
 
     def _texts(self) -> None:
         for field in TEXTS:
             value = self.sent.get(field)
             if value is not None:
-                self.document[field] = self._day(field) if field.endswith("Date") else kept_text(field, value)
+                self.document[field] = self._day(field) if field.endswith("Date") else normalise_text(field, value)
         if len(str(self.document["Reference"])) > 255:
-            raise InvalidError("The Reference field exceeds the maximum length of 255 characters.")
+            raise XeroValidationError("The Reference field exceeds the maximum length of 255 characters.")
         theme = self.document.get("BrandingThemeID")
         if theme and theme not in {row["BrandingThemeID"] for row in self.org.data["branding_themes"]}:
-            raise InvalidError("The BrandingThemeID could not be found")
+            raise XeroValidationError("The BrandingThemeID could not be found")
 
     def _lock(self) -> None:
-        refuse_locked(self.org, self.document["Date"])
+        check_unlocked(self.org, self.document["Date"])
 
 
-def kept_text(field: str, value: Any) -> str | bool:
+def normalise_text(field: str, value: Any) -> str | bool:
     """A field without rules of its own as the books keep it."""
     return bool(value) if field == "SentToContact" else str(value)
 
 
-def refuse_locked(org: Organisation, on: str) -> None:
+def check_unlocked(org: Organisation, on: str) -> None:
     """Raises InvalidError when that day lies in a locked period."""
     locked = org.locked_until
     if locked and date.fromisoformat(on) <= locked:
         shown = f"{locked.day} {locked:%B %Y}"
-        raise InvalidError(f"The document date cannot be before the period lock date, currently set at {shown}")
+        raise XeroValidationError(f"The document date cannot be before the period lock date, currently set at {shown}")

@@ -76,4 +76,6 @@ ACCOUNT = frozenset(
         "BankAccountNumber",
     }
 )
-RATE = frozenset({"Name", "TaxType", "Status", "ReportTaxType", "CanApplyToRevenue", "EffectiveRate", "DisplayTaxRate"})
+TAX_RATE = frozenset(
+    {"Name", "TaxType", "Status", "ReportTaxType", "CanApplyToRevenue", "EffectiveRate", "DisplayTaxRate"}
+)

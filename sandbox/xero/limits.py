@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from math import ceil
 from typing import Any
 
-from sandbox.service import RefusedError
-from sandbox.world import World
+from sandbox.core.service import RefusedError
+from sandbox.core.world import World
 
 SECTION = "xero_limits"
 DEFAULTS = {"concurrent": 5, "minute": 60, "day": 5000, "appminute": 10_000}
@@ -23,22 +23,22 @@ HEADERS = {
 CHECKED = ("day", "minute", "appminute")
 
 
-class Limits:
+class XeroRateLimits:
     """Counts calls in fixed windows on the sandbox's clock. `config["xero_limits"]` changes the sizes."""
 
     def __init__(self, world: World) -> None:
         self.world = world
         self._flying: Counter[tuple[str, str]] = Counter()
 
-    def sizes(self) -> dict[str, int]:
+    def get_sizes(self) -> dict[str, int]:
         """The budgets in force."""
         return {**DEFAULTS, **self.world.config.get("xero_limits", {})}
 
     @contextmanager
-    def slot(self, client: str, tenant: str) -> Iterator[None]:
+    def acquire(self, client: str, tenant: str) -> Iterator[None]:
         """Hold one call's place while it is answered; raises RefusedError (429) when there is none."""
         flight = (client, tenant)
-        if self._flying[flight] >= self.sizes()["concurrent"]:
+        if self._flying[flight] >= self.get_sizes()["concurrent"]:
             raise self._breach("concurrent", 1, client, tenant)
         self._count(client, tenant)
         self._flying[flight] += 1
@@ -49,12 +49,12 @@ class Limits:
 
     def headers(self, client: str, tenant: str) -> dict[str, str]:
         """What is left of each budget."""
-        sizes = self.sizes()
+        sizes = self.get_sizes()
         used = {kind: self._window(kind, client, tenant)["used"] for kind in CHECKED}
         return {HEADERS[kind]: str(max(0, sizes[kind] - used[kind])) for kind in HEADERS}
 
     def _count(self, client: str, tenant: str) -> None:
-        sizes = self.sizes()
+        sizes = self.get_sizes()
         windows = {kind: self._window(kind, client, tenant) for kind in CHECKED}
         for kind, window in windows.items():
             if window["used"] >= sizes[kind]:
@@ -69,7 +69,7 @@ class Limits:
         offset = 0 if kind == "appminute" else zlib.crc32(tenant.encode()) % span
         shifted = self.world.now().timestamp() + offset
         number = int(shifted // span)
-        windows = self.world.section(SECTION).setdefault(holder, {})
+        windows = self.world.get_section(SECTION).setdefault(holder, {})
         window: dict[str, Any] = windows.get(kind) or {}
         if window.get("number") != number:
             window = windows[kind] = {"number": number, "used": 0}

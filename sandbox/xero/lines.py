@@ -5,15 +5,15 @@ from __future__ import annotations
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
-from sandbox.xero.books import Organisation, Record
-from sandbox.xero.errors import InvalidError
-from sandbox.xero.wire import cents, new_id, number
+from sandbox.xero.errors import XeroValidationError
+from sandbox.xero.formats import create_id, parse_number, round_cents
+from sandbox.xero.organisation import Organisation, Record
 
 HUNDRED = Decimal(100)
 UNUSABLE = frozenset({"DEBTORS", "CREDITORS"})
 
 
-class LineItems:
+class XeroLineItems:
     """Reads the lines of one document. `strict` asks for what an approved document needs."""
 
     def __init__(self, org: Organisation, *, amounts: str, places: int, strict: bool) -> None:
@@ -22,47 +22,47 @@ class LineItems:
         self.unit = Decimal(1).scaleb(-places)
         self.strict = strict
 
-    def read(self, sent: Any) -> list[Record]:
+    def parse_lines(self, sent: Any) -> list[Record]:
         """The lines as the books keep them (amounts as text); raises InvalidError with every complaint."""
         if not isinstance(sent, list) or not all(isinstance(each, dict) for each in sent):
-            raise InvalidError("LineItems must be an array")
+            raise XeroValidationError("LineItems must be an array")
         if self.strict and not sent:
-            raise InvalidError("One or more line items must be specified")
+            raise XeroValidationError("One or more line items must be specified")
         found, complaints = [], []
         for each in sent:
             try:
-                found.append(self.line(each))
-            except InvalidError as refusal:
+                found.append(self.parse_line(each))
+            except XeroValidationError as refusal:
                 complaints += refusal.messages
         if complaints:
-            raise InvalidError(*dict.fromkeys(complaints))
+            raise XeroValidationError(*dict.fromkeys(complaints))
         return found
 
-    def recheck(self, kept: list[Record]) -> list[Record]:
+    def check_accounts(self, kept: list[Record]) -> list[Record]:
         """Lines already in the books; an account may have been archived since. Raises InvalidError."""
         if self.strict and not kept:
-            raise InvalidError("One or more line items must be specified")
+            raise XeroValidationError("One or more line items must be specified")
         for line in kept:
             self.account(line)
             if self.strict and not line["Description"]:
-                raise InvalidError("Description must be specified")
+                raise XeroValidationError("Description must be specified")
         return kept
 
-    def line(self, sent: Record) -> Record:
+    def parse_line(self, sent: Record) -> Record:
         """One line; raises InvalidError."""
         if self.strict and not sent.get("Description"):
-            raise InvalidError("Description must be specified")
+            raise XeroValidationError("Description must be specified")
         if sent.get("ItemCode"):
-            raise InvalidError(f"Item code '{sent['ItemCode']}' is not valid")
+            raise XeroValidationError(f"Item code '{sent['ItemCode']}' is not valid")
         account = self.account(sent)
-        tax = self.tax(sent, account)
-        amounts = self.price(sent)
+        tax = self.get_tax_rate(sent, account)
+        amounts = self.parse_price(sent)
         amount = amounts["LineAmount"]
-        due = self.taxed(amount, Decimal(tax["Rate"]))
+        due = self.calculate_tax(amount, Decimal(tax["Rate"]))
         if sent.get("TaxAmount") is not None and self.amounts != "NoTax":
-            due = cents(amount_of(sent, "TaxAmount"))
+            due = round_cents(parse_amount(sent, "TaxAmount"))
         return {
-            "LineItemID": str(sent.get("LineItemID") or new_id()),
+            "LineItemID": str(sent.get("LineItemID") or create_id()),
             "Description": str(sent.get("Description") or ""),
             "AccountCode": account.get("Code") if account else None,
             "AccountID": account["AccountID"] if account else None,
@@ -71,50 +71,52 @@ class LineItems:
             **{name: str(value) for name, value in amounts.items()},
         }
 
-    def price(self, sent: Record) -> dict[str, Decimal]:
+    def parse_price(self, sent: Record) -> dict[str, Decimal]:
         """Quantity, unit amount, discount and the line's amount, which must agree when all are given."""
-        quantity = amount_of(sent, "Quantity", Decimal(1))
-        discount = amount_of(sent, "DiscountRate", Decimal(0))
+        quantity = parse_amount(sent, "Quantity", Decimal(1))
+        discount = parse_amount(sent, "DiscountRate", Decimal(0))
         if not 0 <= discount <= HUNDRED:
-            raise InvalidError("The discount must be from 0 to 100 percent")
+            raise XeroValidationError("The discount must be from 0 to 100 percent")
         factor = (HUNDRED - discount) / HUNDRED
         given = sent.get("LineAmount") is not None
         if sent.get("UnitAmount") is None:
-            amount = cents(amount_of(sent, "LineAmount", Decimal(0)))
+            amount = round_cents(parse_amount(sent, "LineAmount", Decimal(0)))
             unit = amount / (quantity * factor) if quantity * factor else Decimal(0)
         else:
-            unit = amount_of(sent, "UnitAmount").quantize(self.unit, ROUND_HALF_UP)
-            amount = cents(quantity * unit * factor)
-        if given and cents(amount_of(sent, "LineAmount")) != amount:
-            told = amount_of(sent, "LineAmount")
-            raise InvalidError(f"The line total {cents(told)} does not match the expected line total {amount}")
+            unit = parse_amount(sent, "UnitAmount").quantize(self.unit, ROUND_HALF_UP)
+            amount = round_cents(quantity * unit * factor)
+        if given and round_cents(parse_amount(sent, "LineAmount")) != amount:
+            told = parse_amount(sent, "LineAmount")
+            raise XeroValidationError(
+                f"The line total {round_cents(told)} does not match the expected line total {amount}"
+            )
         unit = unit.quantize(self.unit, ROUND_HALF_UP)
         found = {"Quantity": quantity.quantize(Decimal("0.0001")), "UnitAmount": unit, "LineAmount": amount}
         return {**found, "DiscountRate": discount} if discount else found
 
-    def taxed(self, amount: Decimal, rate: Decimal) -> Decimal:
+    def calculate_tax(self, amount: Decimal, rate: Decimal) -> Decimal:
         """The tax on or in a line's amount, rounded to cents."""
         if self.amounts == "NoTax":
             return Decimal("0.00")
         if self.amounts == "Inclusive":
-            return cents(amount - amount * HUNDRED / (HUNDRED + rate))
-        return cents(amount * rate / HUNDRED)
+            return round_cents(amount - amount * HUNDRED / (HUNDRED + rate))
+        return round_cents(amount * rate / HUNDRED)
 
     def account(self, sent: Record) -> Record | None:
         """The account that the line names; raises InvalidError when it cannot be used."""
         code = sent.get("AccountCode") or sent.get("AccountID")
         if not code:
             if self.strict:
-                raise InvalidError("Account code must be specified")
+                raise XeroValidationError("Account code must be specified")
             return None
         found = self.org.account({"Code": sent.get("AccountCode"), "AccountID": sent.get("AccountID")})
         if found is None or found["Type"] == "BANK" or found.get("SystemAccount") in UNUSABLE:
-            raise InvalidError(f"Account code '{code}' is not a valid code for this document.")
+            raise XeroValidationError(f"Account code '{code}' is not a valid code for this document.")
         if found["Status"] != "ACTIVE":
-            raise InvalidError(f"Account code '{code}' has been archived, or deleted.")
+            raise XeroValidationError(f"Account code '{code}' has been archived, or deleted.")
         return found
 
-    def tax(self, sent: Record, account: Record | None) -> Record:
+    def get_tax_rate(self, sent: Record, account: Record | None) -> Record:
         """The tax rate of the line, the account's own by default; raises InvalidError."""
         if self.amounts == "NoTax":
             return {"TaxType": "NONE", "Rate": "0"}
@@ -124,21 +126,23 @@ class LineItems:
                 return dict(rate)
         if code == "NONE":
             return {"TaxType": "NONE", "Rate": "0"}
-        raise InvalidError(f"The TaxType code '{code}' does not exist or cannot be used for this type of transaction.")
+        raise XeroValidationError(
+            f"The TaxType code '{code}' does not exist or cannot be used for this type of transaction."
+        )
 
 
-def amount_of(sent: Record, field: str, default: Decimal | None = None) -> Decimal:
+def parse_amount(sent: Record, field: str, default: Decimal | None = None) -> Decimal:
     """A number of what was sent; raises InvalidError."""
     value = sent.get(field)
     if value is None and default is not None:
         return default
     try:
-        return number(value)
+        return parse_number(value)
     except ValueError as error:
-        raise InvalidError(f"{field} must be a number") from error
+        raise XeroValidationError(f"{field} must be a number") from error
 
 
-def totals(lines: list[Record], amounts: str) -> Record:
+def calculate_totals(lines: list[Record], amounts: str) -> Record:
     """SubTotal, TotalTax and Total of priced lines, as text with two decimals."""
     net = sum((Decimal(line["LineAmount"]) for line in lines), Decimal("0.00"))
     tax = sum((Decimal(line["TaxAmount"]) for line in lines), Decimal("0.00"))

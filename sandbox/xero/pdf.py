@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from sandbox.xero.books import Organisation, Record
-from sandbox.xero.documents import Kind
+from sandbox.xero.documents import XeroDocumentKind
+from sandbox.xero.organisation import Organisation, Record
 
 HEAD = b"%PDF-1.4\n%\xe2\xe3\xcf\xd3\n"
 A4 = "[0 0 595 842]"
 FONTS = "<< /Font << /F1 5 0 R >> >>"
 
 
-def printed(org: Organisation, kind: Kind, row: Record) -> bytes:
+def render_pdf(org: Organisation, kind: XeroDocumentKind, row: Record) -> bytes:
     """The document on a sheet of paper."""
     contact = org.table("contacts")[row["ContactID"]]["Name"]
     left = str(row.get("AmountDue") or row.get("RemainingCredit") or "0")
@@ -26,24 +26,24 @@ def printed(org: Organisation, kind: Kind, row: Record) -> bytes:
         (12, f"Total {row['CurrencyCode']} {Decimal(row['Total']):,.2f}"),
         (12, f"{'Amount due' if 'AmountDue' in row else 'Remaining credit'} {Decimal(left):,.2f}   {row['Status']}"),
     ]
-    return assembled(content(lines))
+    return build_pdf_file(build_content(lines))
 
 
-def content(lines: list[tuple[int, str]]) -> bytes:
+def build_content(lines: list[tuple[int, str]]) -> bytes:
     """Lines of a size each, from the top of the page."""
     parts, height = [], 780
     for size, text in lines:
-        parts.append(f"BT /F1 {size} Tf 60 {height} Td ({escaped(text)}) Tj ET")
+        parts.append(f"BT /F1 {size} Tf 60 {height} Td ({escape_text(text)}) Tj ET")
         height -= size + 12
     return "\n".join(parts).encode("latin-1", "replace")
 
 
-def escaped(text: str) -> str:
+def escape_text(text: str) -> str:
     """Text inside the brackets of a PDF string."""
     return text.replace("\\", "\\\\").replace("(", "\\(").replace(")", "\\)")
 
 
-def assembled(stream: bytes) -> bytes:
+def build_pdf_file(stream: bytes) -> bytes:
     """A file of one page around its content."""
     objects = [
         b"<< /Type /Catalog /Pages 2 0 R >>",

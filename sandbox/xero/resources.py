@@ -7,19 +7,19 @@ from datetime import datetime
 from decimal import Decimal
 
 from sandbox.xero import allocations, batch, contacts, documents, fields, payments, pdf, views
-from sandbox.xero.books import Record
-from sandbox.xero.calls import Call, Reply, View
-from sandbox.xero.documents import INVOICE, NOTE, Kind
-from sandbox.xero.errors import InvalidError, missing
-from sandbox.xero.listing import listed, selected
+from sandbox.xero.calls import RecordView, XeroCall, XeroReply
+from sandbox.xero.documents import CREDIT_NOTE, INVOICE, XeroDocumentKind
+from sandbox.xero.errors import XeroValidationError, build_not_found
+from sandbox.xero.listing import render_list, select_rows
+from sandbox.xero.organisation import Record
 
-CONTACT = batch.Shape("Contacts", "ContactID", "HasValidationErrors")
-PAYMENT = batch.Shape("Payments", "PaymentID", "HasValidationErrors")
-ALLOCATION = batch.Shape("Allocations", "AllocationID", None)
-SHAPES = {kind.table: batch.Shape(kind.plural, kind.id_field, "HasErrors") for kind in (INVOICE, NOTE)}
+CONTACT = batch.ElementShape("Contacts", "ContactID", "HasValidationErrors")
+PAYMENT = batch.ElementShape("Payments", "PaymentID", "HasValidationErrors")
+ALLOCATION = batch.ElementShape("Allocations", "AllocationID", None)
+SHAPES = {kind.table: batch.ElementShape(kind.plural, kind.id_field, "HasErrors") for kind in (INVOICE, CREDIT_NOTE)}
 
 
-def get_organisation(call: Call) -> Reply:
+def get_organisation(call: XeroCall) -> XeroReply:
     """The organisation, with its lock date."""
     profile: Record = {**call.org.data["Organisation"]}
     profile["CreatedDateUTC"] = datetime.fromisoformat(profile["CreatedDateUTC"])
@@ -28,26 +28,26 @@ def get_organisation(call: Call) -> Reply:
     return call.ok(Organisations=[profile])
 
 
-def account_view(row: Record) -> Record:
+def render_account(row: Record) -> Record:
     """An account of the chart."""
     return {**row, "UpdatedDateUTC": datetime.fromisoformat(row["UpdatedDateUTC"])}
 
 
-def list_accounts(call: Call) -> Reply:
+def list_accounts(call: XeroCall) -> XeroReply:
     """The chart of accounts, all of it: this list has no pages."""
-    rows = selected(call, call.org.table("accounts").values(), view=account_view, fields=fields.ACCOUNT)
-    return call.ok(Accounts=[account_view(row) for row in rows])
+    rows = select_rows(call, call.org.table("accounts").values(), view=render_account, fields=fields.ACCOUNT)
+    return call.ok(Accounts=[render_account(row) for row in rows])
 
 
-def get_account(call: Call) -> Reply:
+def get_account(call: XeroCall) -> XeroReply:
     """One account by id."""
     row = call.org.get("accounts", call.path["key"])
     if row is None:
-        raise missing()
-    return call.ok(Accounts=[account_view(row)])
+        raise build_not_found()
+    return call.ok(Accounts=[render_account(row)])
 
 
-def rate_view(row: Record) -> Record:
+def render_tax_rate(row: Record) -> Record:
     """A tax rate of one component."""
     rate = Decimal(row["Rate"])
     part = {"Name": row["Name"], "Rate": rate, "IsCompound": False, "IsNonRecoverable": False}
@@ -55,31 +55,31 @@ def rate_view(row: Record) -> Record:
     return {**shown, "DisplayTaxRate": rate, "EffectiveRate": rate, "TaxComponents": [part]}
 
 
-def list_tax_rates(call: Call) -> Reply:
+def list_tax_rates(call: XeroCall) -> XeroReply:
     """The tax rates."""
     rows = [{**row, "UpdatedDateUTC": ""} for row in call.org.data["tax_rates"]]
-    found = selected(call, rows, view=rate_view, fields=fields.RATE)
-    return call.ok(TaxRates=[rate_view({k: v for k, v in row.items() if k != "UpdatedDateUTC"}) for row in found])
+    found = select_rows(call, rows, view=render_tax_rate, fields=fields.TAX_RATE)
+    return call.ok(TaxRates=[render_tax_rate({k: v for k, v in row.items() if k != "UpdatedDateUTC"}) for row in found])
 
 
-def list_currencies(call: Call) -> Reply:
+def list_currencies(call: XeroCall) -> XeroReply:
     """The currencies that the organisation has subscribed to."""
     return call.ok(Currencies=[{"Code": code, "Description": code} for code in call.org.data["currencies"]])
 
 
-def list_branding_themes(call: Call) -> Reply:
+def list_branding_themes(call: XeroCall) -> XeroReply:
     """The branding themes, in their order."""
     rows = call.org.data["branding_themes"]
     shown = [{**row, "CreatedDateUTC": datetime.fromisoformat(row["CreatedDateUTC"])} for row in rows]
     return call.ok(BrandingThemes=shown)
 
 
-def contact_view(call: Call, *, summary: bool = False) -> View:
+def build_contact_view(call: XeroCall, *, summary: bool = False) -> RecordView:
     """Contacts as this call shows them."""
-    return lambda row: views.contact(call.org, row, summary=summary)
+    return lambda row: views.render_contact(call.org, row, summary=summary)
 
 
-def list_contacts(call: Call) -> Reply:
+def list_contacts(call: XeroCall) -> XeroReply:
     """Contacts, the active ones unless archived ones are asked for."""
     ids, term = call.ids("IDs"), call.params.get("searchTerm", "").casefold()
     searched = (
@@ -95,46 +95,52 @@ def list_contacts(call: Call) -> Reply:
         row
         for row in call.org.table("contacts").values()
         if (not ids or row["ContactID"] in ids)
-        and (call.flag("includeArchived") or contacts.active(row))
+        and (call.flag("includeArchived") or contacts.is_active(row))
         and (not term or any(term in str(row.get(name) or "").casefold() for name in searched))
     ]
-    full = contact_view(call, summary=call.flag("summaryOnly"))
-    return listed(call, "Contacts", rows, view=contact_view(call, summary=True), fields=fields.CONTACT, full=full)
+    full = build_contact_view(call, summary=call.flag("summaryOnly"))
+    return render_list(
+        call, "Contacts", rows, view=build_contact_view(call, summary=True), fields=fields.CONTACT, full=full
+    )
 
 
-def get_contact(call: Call) -> Reply:
+def get_contact(call: XeroCall) -> XeroReply:
     """One contact by id or number, with its balances."""
     key = call.path["key"]
-    row = call.org.get("contacts", key) or next(call.org.by("contacts", "ContactNumber", key), None)
+    row = call.org.get("contacts", key) or next(call.org.find_by("contacts", "ContactNumber", key), None)
     if row is None:
-        raise missing()
-    return call.ok(Contacts=[views.contact(call.org, row) | views.balances(call.org, row["ContactID"])])
+        raise build_not_found()
+    return call.ok(
+        Contacts=[views.render_contact(call.org, row) | views.calculate_balances(call.org, row["ContactID"])]
+    )
 
 
-def put_contacts(call: Call) -> Reply:
+def put_contacts(call: XeroCall) -> XeroReply:
     """Create contacts."""
-    return batch.run(call, CONTACT, lambda sent: contacts.create(call, sent), contact_view(call))
+    return batch.run_batch(call, CONTACT, lambda sent: contacts.create(call, sent), build_contact_view(call))
 
 
-def post_contacts(call: Call) -> Reply:
+def post_contacts(call: XeroCall) -> XeroReply:
     """Create or change contacts."""
-    return batch.run(call, CONTACT, lambda sent: contacts.upsert(call, sent), contact_view(call))
+    return batch.run_batch(call, CONTACT, lambda sent: contacts.upsert(call, sent), build_contact_view(call))
 
 
-def post_contact(call: Call) -> Reply:
+def post_contact(call: XeroCall) -> XeroReply:
     """Change one contact."""
     if call.org.get("contacts", call.path["key"]) is None:
-        raise missing()
-    return batch.run(call, CONTACT, lambda sent: contacts.update(call, sent, key=call.path["key"]), contact_view(call))
+        raise build_not_found()
+    return batch.run_batch(
+        call, CONTACT, lambda sent: contacts.update(call, sent, key=call.path["key"]), build_contact_view(call)
+    )
 
 
-def document_view(call: Call, kind: Kind, *, summary: bool = False) -> View:
+def build_document_view(call: XeroCall, kind: XeroDocumentKind, *, summary: bool = False) -> RecordView:
     """Documents of one kind as this call shows them."""
-    show = views.invoice if kind is INVOICE else views.note
+    show = views.render_invoice if kind is INVOICE else views.render_credit_note
     return lambda row: show(call.org, row, places=call.places, summary=summary)
 
 
-def invoices_meeting(call: Call, rows: Iterable[Record]) -> Iterable[Record]:
+def filter_invoices(call: XeroCall, rows: Iterable[Record]) -> Iterable[Record]:
     """The invoices that the call's plain filters let through."""
     filters = {
         "IDs": "InvoiceID",
@@ -153,105 +159,105 @@ def invoices_meeting(call: Call, rows: Iterable[Record]) -> Iterable[Record]:
     )
 
 
-class Documents:
+class DocumentResource:
     """The same five operations for invoices and for credit notes."""
 
-    def __init__(self, kind: Kind) -> None:
+    def __init__(self, kind: XeroDocumentKind) -> None:
         self.kind = kind
         self.shape = SHAPES[kind.table]
 
-    def list(self, call: Call) -> Reply:
+    def list(self, call: XeroCall) -> XeroReply:
         """Documents by ids, numbers, contacts, statuses, words."""
         rows: Iterable[Record] = call.org.table(self.kind.table).values()
         if self.kind is INVOICE:
-            rows = invoices_meeting(call, rows)
-        full = document_view(call, self.kind, summary=call.flag("summaryOnly"))
-        light = document_view(call, self.kind, summary=True)
-        return listed(call, self.kind.plural, rows, view=light, fields=fields.DOCUMENT, full=full)
+            rows = filter_invoices(call, rows)
+        full = build_document_view(call, self.kind, summary=call.flag("summaryOnly"))
+        light = build_document_view(call, self.kind, summary=True)
+        return render_list(call, self.kind.plural, rows, view=light, fields=fields.DOCUMENT, full=full)
 
-    def found(self, call: Call) -> Record:
+    def get_document(self, call: XeroCall) -> Record:
         """The document that the path names; raises RefusedError (404)."""
-        row = documents.find(call.org, self.kind, call.path["key"])
+        row = documents.find_document(call.org, self.kind, call.path["key"])
         if row is None:
-            raise missing()
+            raise build_not_found()
         return row
 
-    def get(self, call: Call) -> Reply:
+    def get(self, call: XeroCall) -> XeroReply:
         """One document by id or number, as a PDF when that was asked for."""
         if call.as_pdf:
-            return Reply(200, pdf.printed(call.org, self.kind, self.found(call)))
-        return call.ok(**{self.kind.plural: [document_view(call, self.kind)(self.found(call))]})
+            return XeroReply(200, pdf.render_pdf(call.org, self.kind, self.get_document(call)))
+        return call.ok(**{self.kind.plural: [build_document_view(call, self.kind)(self.get_document(call))]})
 
-    def put(self, call: Call) -> Reply:
+    def put(self, call: XeroCall) -> XeroReply:
         """Create documents."""
         return self.run(call, lambda sent: documents.create(call, self.kind, sent))
 
-    def post(self, call: Call) -> Reply:
+    def post(self, call: XeroCall) -> XeroReply:
         """Create or change documents."""
         return self.run(call, lambda sent: documents.upsert(call, self.kind, sent))
 
-    def post_one(self, call: Call) -> Reply:
+    def post_one(self, call: XeroCall) -> XeroReply:
         """Change one document."""
-        row = self.found(call)
+        row = self.get_document(call)
         return self.run(call, lambda sent: documents.update(call, self.kind, row, sent))
 
-    def run(self, call: Call, work: Callable[[Record], Record]) -> Reply:
+    def run(self, call: XeroCall, work: Callable[[Record], Record]) -> XeroReply:
         """Work on what was sent and show it in full."""
-        return batch.run(call, self.shape, work, document_view(call, self.kind))
+        return batch.run_batch(call, self.shape, work, build_document_view(call, self.kind))
 
 
-invoices = Documents(INVOICE)
-credit_notes = Documents(NOTE)
+invoices = DocumentResource(INVOICE)
+credit_notes = DocumentResource(CREDIT_NOTE)
 
 
-def put_allocations(call: Call) -> Reply:
+def put_allocations(call: XeroCall) -> XeroReply:
     """Allocate a credit note. Every element sees what the ones before it left."""
-    key = credit_notes.found(call)["CreditNoteID"]
+    key = credit_notes.get_document(call)["CreditNoteID"]
 
     def work(sent: Record) -> Record:
         return allocations.create(call, call.org.get("credit_notes", key) or {}, sent)
 
-    return batch.run(call, ALLOCATION, work, lambda row: views.allocation(call.org, row))
+    return batch.run_batch(call, ALLOCATION, work, lambda row: views.render_allocation(call.org, row))
 
 
-def delete_allocation(call: Call) -> Reply:
+def delete_allocation(call: XeroCall) -> XeroReply:
     """Take an allocation off; the answer is the bare allocation, flagged as deleted."""
     try:
-        entry = allocations.delete(call, credit_notes.found(call), call.path["allocation"])
-    except InvalidError as refusal:
-        return batch.together([batch.refused(ALLOCATION, {}, refusal)])
+        entry = allocations.delete(call, credit_notes.get_document(call), call.path["allocation"])
+    except XeroValidationError as refusal:
+        return batch.build_batch_error([batch.render_invalid_element(ALLOCATION, {}, refusal)])
     if entry is None:
-        raise missing()
-    return Reply(200, {**views.allocation(call.org, entry), "IsDeleted": True})
+        raise build_not_found()
+    return XeroReply(200, {**views.render_allocation(call.org, entry), "IsDeleted": True})
 
 
-def payment_view(call: Call) -> View:
+def build_payment_view(call: XeroCall) -> RecordView:
     """Payments as this call shows them."""
-    return lambda row: views.payment(call.org, row)
+    return lambda row: views.render_payment(call.org, row)
 
 
-def list_payments(call: Call) -> Reply:
+def list_payments(call: XeroCall) -> XeroReply:
     """Payments, deleted ones too."""
     rows = call.org.table("payments").values()
-    return listed(call, "Payments", rows, view=payment_view(call), fields=fields.PAYMENT)
+    return render_list(call, "Payments", rows, view=build_payment_view(call), fields=fields.PAYMENT)
 
 
-def get_payment(call: Call) -> Reply:
+def get_payment(call: XeroCall) -> XeroReply:
     """One payment."""
     row = call.org.get("payments", call.path["key"])
     if row is None:
-        raise missing()
-    return call.ok(Payments=[views.payment(call.org, row)])
+        raise build_not_found()
+    return call.ok(Payments=[views.render_payment(call.org, row)])
 
 
-def put_payments(call: Call) -> Reply:
+def put_payments(call: XeroCall) -> XeroReply:
     """Make payments."""
-    return batch.run(call, PAYMENT, lambda sent: payments.create(call, sent), payment_view(call))
+    return batch.run_batch(call, PAYMENT, lambda sent: payments.create(call, sent), build_payment_view(call))
 
 
-def post_payment(call: Call) -> Reply:
+def post_payment(call: XeroCall) -> XeroReply:
     """Delete one payment, which is all that can be done to it."""
     row = call.org.get("payments", call.path["key"])
     if row is None:
-        raise missing()
-    return batch.run(call, PAYMENT, lambda sent: payments.delete(call, row, sent), payment_view(call))
+        raise build_not_found()
+    return batch.run_batch(call, PAYMENT, lambda sent: payments.delete(call, row, sent), build_payment_view(call))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
-from sandbox.companies import AU, NZ, US
+from sandbox.core.fixtures import AU, NZ, US
 
 Record = dict[str, Any]
 CREATED = "2024-07-01T00:00:00.000+00:00"
@@ -85,30 +85,30 @@ ACCOUNTS: list[tuple[str, str, str, str, str, Record]] = [
 ]
 
 
-def organisations() -> Record:
+def build_organisations() -> Record:
     """The section of a new world."""
-    built = [organisation(company) for company in COMPANIES]
+    built = [build_organisation(company) for company in COMPANIES]
     return {"organisations": {row["Organisation"]["OrganisationID"]: row for row in built}}
 
 
-def organisation(company: Record) -> Record:
+def build_organisation(company: Record) -> Record:
     """One organisation's books without documents. Its ids are the same in every world."""
     space = uuid.uuid5(uuid.NAMESPACE_DNS, company["slug"] + ".practice.invalid")
     tables: Record = {name: {} for name in ("contacts", "invoices", "credit_notes", "payments")}
     return {
         "slug": company["slug"],
         "lock_date": None,
-        "Organisation": profile(company, str(space)),
-        "accounts": {row["AccountID"]: row for row in (account(company, space, *each) for each in ACCOUNTS)},
-        "tax_rates": [tax(*each) for each in company["taxes"]],
+        "Organisation": build_profile(company, str(space)),
+        "accounts": {row["AccountID"]: row for row in (build_account(company, space, *each) for each in ACCOUNTS)},
+        "tax_rates": [build_tax_rate(*each) for each in company["taxes"]],
         "currencies": company["currencies"],
-        "branding_themes": themes(space),
+        "branding_themes": build_themes(space),
         "index": {},
         **tables,
     }
 
 
-def profile(company: Record, tenant: str) -> Record:
+def build_profile(company: Record, tenant: str) -> Record:
     """What `GET /Organisation` tells."""
     day, month = company["year_end"]
     return {
@@ -137,7 +137,7 @@ def profile(company: Record, tenant: str) -> Record:
     }
 
 
-def account(
+def build_account(
     company: Record,
     space: uuid.UUID,
     code: str,
@@ -167,7 +167,7 @@ def account(
     }
 
 
-def tax(code: str, name: str, rate: str) -> Record:
+def build_tax_rate(code: str, name: str, rate: str) -> Record:
     """One tax rate; the percentage is kept as text."""
     revenue = code.startswith(("OUTPUT", "EXEMPTOUTPUT", "ZERO", "NONE", "BAS"))
     expense = not code.startswith(("OUTPUT", "EXEMPTOUTPUT"))
@@ -185,7 +185,7 @@ def tax(code: str, name: str, rate: str) -> Record:
     }
 
 
-def themes(space: uuid.UUID) -> list[Record]:
+def build_themes(space: uuid.UUID) -> list[Record]:
     """The branding themes, the standard one first."""
     return [
         {

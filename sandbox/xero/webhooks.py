@@ -10,10 +10,10 @@ import json
 from datetime import datetime
 from typing import Any
 
-from sandbox.outgoing import in_thread
-from sandbox.world import World
-from sandbox.xero.books import Organisation, Record
-from sandbox.xero.identity import Identity
+from sandbox.core.http_client import post_in_thread
+from sandbox.core.world import World
+from sandbox.xero.identity import XeroIdentity
+from sandbox.xero.organisation import Organisation, Record
 
 SECTION = "xero_webhooks"
 CATEGORIES = {
@@ -21,28 +21,28 @@ CATEGORIES = {
     "invoices": ("INVOICE", "Invoices"),
     "credit_notes": ("CREDITNOTE", "CreditNotes"),
 }
-PAUSES = (2, 10, 60, 300, 1800, 3600, 7200, 14400, 28800, 28800)
-GIVE_UP = 86_400
-PATIENCE = (3.0, 5.0)
-REORDER_PATIENCE = 5.0
-MOST = 100
-KEPT = 500
-TRIES = 20
+RETRY_DELAYS = (2, 10, 60, 300, 1800, 3600, 7200, 14400, 28800, 28800)
+RETRY_WINDOW = 86_400
+REQUEST_TIMEOUT = (3.0, 5.0)
+REORDER_TIMEOUT = 5.0
+MAX_EVENTS_PER_POST = 100
+MAX_DELIVERIES = 500
+MAX_ATTEMPTS = 20
 
 
-def apps(world: World) -> dict[str, Record]:
+def get_apps(world: World) -> dict[str, Record]:
     """Every app that listens, by client id."""
-    return world.section(SECTION)
+    return world.get_section(SECTION)
 
 
 def subscribe(world: World, order: Record) -> None:
     """Begin to listen, as far as the receiver proves that it checks signatures; without `url` stop listening."""
     client = str(order.get("client", "sandbox-client"))
     if not order.get("url"):
-        apps(world).pop(client, None)
+        get_apps(world).pop(client, None)
         return
-    known = apps(world).get(client, {})
-    apps(world)[client] = {
+    known = get_apps(world).get(client, {})
+    get_apps(world)[client] = {
         "url": str(order["url"]),
         "key": str(order["key"]),
         "events": [str(each) for each in order.get("events", [name for name, _ in CATEGORIES.values()])],
@@ -55,27 +55,27 @@ def subscribe(world: World, order: Record) -> None:
     }
 
 
-def announce(org: Organisation) -> None:
+def publish_changes(org: Organisation) -> None:
     """Everything that was written since the last time is final: queue an event for each app that may see it."""
-    written = [(kind, key, is_new) for kind, key, is_new in org.settle() if kind in CATEGORIES]
+    written = [(kind, key, is_new) for kind, key, is_new in org.commit() if kind in CATEGORIES]
     if not written:
         return
-    for client, app in apps(org.world).items():
+    for client, app in get_apps(org.world).items():
         if app["state"] != "ok" or not is_connected(org, client):
             continue
         for kind, key, is_new in written:
             if CATEGORIES[kind][0] in app["events"]:
-                queue(org, app, event_of(org, kind, key, is_new=is_new))
-    org.world.changed()
+                queue_event(org, app, build_event(org, kind, key, is_new=is_new))
+    org.world.mark_changed()
 
 
 def is_connected(org: Organisation, client: str) -> bool:
     """Whether this app was given access to the organisation."""
-    rows = Identity(org.world).state["connections"].values()
+    rows = XeroIdentity(org.world).state["connections"].values()
     return any(row["client"] == client and row["tenantId"] == org.id for row in rows)
 
 
-def event_of(org: Organisation, kind: str, key: str, *, is_new: bool) -> Record:
+def build_event(org: Organisation, kind: str, key: str, *, is_new: bool) -> Record:
     """A thin event: what changed, where and when, and of a credit note its type and status."""
     category, plural = CATEGORIES[kind]
     row = org.table(kind)[key]
@@ -93,46 +93,46 @@ def event_of(org: Organisation, kind: str, key: str, *, is_new: bool) -> Record:
     return found
 
 
-def queue(org: Organisation, app: Record, event: Record) -> None:
+def queue_event(org: Organisation, app: Record, event: Record) -> None:
     """Put an event on the app's list, as the ordered webhook faults want it."""
     faults, name = org.world.faults, event["eventCategory"]
-    if faults.webhook("xero", "webhook_drop", name):
+    if faults.find_webhook_fault("xero", "webhook_drop", name):
         return
     due = org.world.now().timestamp()
-    if late := faults.webhook("xero", "webhook_delay", name):
+    if late := faults.find_webhook_fault("xero", "webhook_delay", name):
         due += late.pause
-    is_behind = bool(faults.webhook("xero", "webhook_reorder", name))
-    copies = 2 if faults.webhook("xero", "webhook_duplicate", name) else 1
+    is_behind = bool(faults.find_webhook_fault("xero", "webhook_reorder", name))
+    copies = 2 if faults.find_webhook_fault("xero", "webhook_duplicate", name) else 1
     for _ in range(copies):
-        later = REORDER_PATIENCE if is_behind else 0.0
+        later = REORDER_TIMEOUT if is_behind else 0.0
         app["waiting"].append({"event": event, "due": due + later, "behind": is_behind})
 
 
 def send_due(world: World) -> None:
     """Bundle what is due into one POST an app, and start sending every POST that is due."""
     now = world.now().timestamp()
-    for app in apps(world).values():
+    for app in get_apps(world).values():
         if app["state"] == "pending" and app["due"] <= now:
             app["state"] = "checking"
-            world.spawn(prove(world, app))
-        bundle(app, now)
+            world.run_in_background(verify_receiver(world, app))
+        create_posts(app, now)
         for post in app["posts"]:
             if post["state"] == "pending" and post["due"] <= now:
                 post["state"] = "sending"
-                world.spawn(send(world, app, post))
+                world.run_in_background(send(world, app, post))
 
 
-def bundle(app: Record, now: float) -> None:
+def create_posts(app: Record, now: float) -> None:
     """Make POSTs of the events that are due, in order, of all organisations together."""
     due = [each for each in app["waiting"] if each["due"] <= now]
     app["waiting"] = [each for each in app["waiting"] if each["due"] > now]
-    for begin in range(0, len(due), MOST):
-        events = [each["event"] for each in due[begin : begin + MOST]]
-        app["posts"].append({"body": body_of(app, events), "state": "pending", "due": now, "first": now, "tries": 0})
-    del app["posts"][: max(0, len(app["posts"]) - KEPT)]
+    for begin in range(0, len(due), MAX_EVENTS_PER_POST):
+        events = [each["event"] for each in due[begin : begin + MAX_EVENTS_PER_POST]]
+        app["posts"].append({"body": build_body(app, events), "state": "pending", "due": now, "first": now, "tries": 0})
+    del app["posts"][: max(0, len(app["posts"]) - MAX_DELIVERIES)]
 
 
-def body_of(app: Record, events: list[Record]) -> str:
+def build_body(app: Record, events: list[Record]) -> str:
     """The POST's body; the sequence goes on over all of them."""
     first = app["sequence"] + 1 if events else 0
     app["sequence"] += len(events)
@@ -146,57 +146,61 @@ def sign(key: str, body: str) -> str:
     return base64.b64encode(hmac.new(key.encode(), body.encode(), hashlib.sha256).digest()).decode()
 
 
-def headers_of(key: str, body: str) -> dict[str, str]:
+def build_headers(key: str, body: str) -> dict[str, str]:
     """What a POST carries."""
     return {"Content-Type": "application/json; charset=utf-8", "x-xero-signature": sign(key, body)}
 
 
-async def prove(world: World, app: Record) -> None:
+async def verify_receiver(world: World, app: Record) -> None:
     """The intent-to-receive check: good signatures get 200, bad ones 401, or nobody is listened for."""
-    body = body_of(app, [])
+    body = build_body(app, [])
     keys = [app["key"], f"not {app['key']}", app["key"], f"{app['key']}!"]
-    answers = await asyncio.gather(*(in_thread(app["url"], body, headers_of(key, body), PATIENCE) for key in keys))
+    answers = await asyncio.gather(
+        *(post_in_thread(app["url"], body, build_headers(key, body), REQUEST_TIMEOUT) for key in keys)
+    )
     app["tries"] += 1
     if [status for status, _ in answers] == [200, 401, 200, 401]:
         app["state"] = "ok"
     else:
         app |= {"state": "pending", "due": world.now().timestamp() + 1}
-        if app["tries"] >= TRIES:
+        if app["tries"] >= MAX_ATTEMPTS:
             app |= {"state": "failed", "answers": [list(each) for each in answers]}
-    world.changed()
+    world.mark_changed()
 
 
 async def send(world: World, app: Record, post: Record) -> None:
     """One attempt; anything but 200 within the time is tried again for a day."""
-    status, error = await in_thread(app["url"], post["body"], headers_of(app["key"], post["body"]), PATIENCE)
+    status, error = await post_in_thread(
+        app["url"], post["body"], build_headers(app["key"], post["body"]), REQUEST_TIMEOUT
+    )
     now = world.now().timestamp()
     post |= {"status": status, "error": error, "tries": post["tries"] + 1}
     if status == 200:
         post["state"] = "delivered"
-        release(app, now)
-    elif post["tries"] > len(PAUSES) or now - post["first"] > GIVE_UP:
+        release_held_events(app, now)
+    elif post["tries"] > len(RETRY_DELAYS) or now - post["first"] > RETRY_WINDOW:
         post["state"] = "failed"
     else:
-        post |= {"state": "pending", "due": now + PAUSES[post["tries"] - 1]}
-    world.changed()
+        post |= {"state": "pending", "due": now + RETRY_DELAYS[post["tries"] - 1]}
+    world.mark_changed()
 
 
-def release(app: Record, now: float) -> None:
+def release_held_events(app: Record, now: float) -> None:
     """Let go of events that were held back so that a later one could overtake them."""
     for each in app["waiting"]:
         if each["behind"]:
             each |= {"behind": False, "due": now}
 
 
-def resume(world: World) -> None:
+def reset_interrupted(world: World) -> None:
     """After a restart nobody is sending any more: what was under way is due again."""
-    for app in apps(world).values():
+    for app in get_apps(world).values():
         app["state"] = {"checking": "pending"}.get(app["state"], app["state"])
         for post in app["posts"]:
             post["state"] = {"sending": "pending"}.get(post["state"], post["state"])
 
 
-def told(world: World) -> list[dict[str, Any]]:
+def list_subscriptions(world: World) -> list[dict[str, Any]]:
     """How each app's listening stands, for people."""
     return [
         {
@@ -206,5 +210,5 @@ def told(world: World) -> list[dict[str, Any]]:
             "waiting": len(app["waiting"]) + sum(post["state"] in ("pending", "sending") for post in app["posts"]),
             "delivered": sum(post["state"] == "delivered" for post in app["posts"]),
         }
-        for client, app in apps(world).items()
+        for client, app in get_apps(world).items()
     ]

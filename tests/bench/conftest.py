@@ -14,10 +14,10 @@ import pytest
 import requests
 from django.db import connection
 
-from sandbox.environment import vendor_addresses
-from sandbox.launch import Running
-from sandbox.processes import free_port, spawn, stop
-from tests.bench.rows import ROWS, table, write_report
+from sandbox.harness.environment import vendor_addresses
+from sandbox.harness.processes import find_free_port, spawn, stop
+from sandbox.harness.sandbox_process import SandboxProcess
+from tests.bench.results import MEASUREMENTS, render_table, write_report
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 20.0
@@ -26,9 +26,11 @@ Load = Callable[..., list[float]]
 
 
 @pytest.fixture(scope="session")
-def web(django_db_setup: None, sandbox_process: Running, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def web(
+    django_db_setup: None, sandbox_process: SandboxProcess, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
     """The product behind gunicorn: two workers of four threads, on the tests' database. Its root address."""
-    port = free_port()
+    port = find_free_port()
     command = [sys.executable, "-m", "gunicorn", "wisepay.wsgi", "-b", f"127.0.0.1:{port}", "--workers", "2"]
     command += ["--threads", "4", "--worker-class", "gthread", "--no-control-socket", "--graceful-timeout", "5"]
     database = urlsplit(os.environ["DATABASE_URL"])._replace(path=f"/{connection.settings_dict['NAME']}").geturl()
@@ -69,7 +71,7 @@ def load(web: str) -> Load:
             "warm_up": WARM_UP,
             "requests": calls,
         }
-        command = [sys.executable, "-m", "tests.bench.load"]
+        command = [sys.executable, "-m", "tests.bench.load_generator"]
         done = subprocess.run(command, input=json.dumps(order), capture_output=True, text=True, cwd=ROOT, check=True)
         seen = json.loads(done.stdout)
         assert {status for status, _ in seen} == {200}
@@ -79,7 +81,7 @@ def load(web: str) -> Load:
 
 
 @pytest.fixture
-def worker(web: str, world: Running, tmp_path: Path) -> Iterator[None]:
+def worker(web: str, world: SandboxProcess, tmp_path: Path) -> Iterator[None]:
     """A Celery worker as in the demo, on the tests' database."""
     command = [sys.executable, "-m", "celery", "-A", "wisepay", "worker", "--concurrency", "2", "--loglevel", "info"]
     database = urlsplit(os.environ["DATABASE_URL"])._replace(path=f"/{connection.settings_dict['NAME']}").geturl()
@@ -92,7 +94,7 @@ def worker(web: str, world: Running, tmp_path: Path) -> Iterator[None]:
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     """Print the table and keep it for programs."""
-    if ROWS:
+    if MEASUREMENTS:
         terminalreporter.write_line("")
-        terminalreporter.write_line(table(ROWS))
-        write_report(ROWS)
+        terminalreporter.write_line(render_table(MEASUREMENTS))
+        write_report(MEASUREMENTS)

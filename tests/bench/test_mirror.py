@@ -13,12 +13,21 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from accounting.mirror_orders import arm_due
+from accounting.mirror.services import schedule_mirror_syncs
 from accounting.models import LedgerInvoice, MirrorCursor
-from sandbox.launch import Running
-from tests.accounting.mirror_stage import by_hand, event, fill, make, next_index, package, reads, tell
-from tests.bench.rows import p99, row
-from tests.people import House, build_house, drain_outbox
+from sandbox.harness.sandbox_process import SandboxProcess
+from tests.accounting.mirror.ledger_actions import (
+    act_in_ledger,
+    build_event,
+    fill_ledger,
+    get_next_index,
+    get_package,
+    list_read_kinds,
+    make_invoice,
+    send_webhook,
+)
+from tests.bench.results import p99, record_measurement
+from tests.tenants import Tenant, create_tenant, deliver_outbox
 
 MINUTE = 61
 CHANGES = 40
@@ -30,37 +39,37 @@ found: dict[tuple[str, int], float] = {}
 
 
 @pytest.fixture(params=NAMES)
-def house(request: pytest.FixtureRequest, db: None, world: Running) -> House:
+def tenant(request: pytest.FixtureRequest, db: None, world: SandboxProcess) -> Tenant:
     """A merchant of each accounting package; what setting up left to do is done."""
-    house = build_house(world, provider=request.param)
-    drain_outbox()
-    return house
+    tenant = create_tenant(world, provider=request.param)
+    deliver_outbox()
+    return tenant
 
 
-def name_of(house: House) -> str:
+def name_of(tenant: Tenant) -> str:
     """The accounting package."""
-    return NAMES[house.connection.provider]
+    return NAMES[tenant.connection.provider]
 
 
-def whole(house: House, invoices: int, contacts: int) -> int:
+def whole(tenant: Tenant, invoices: int, contacts: int) -> int:
     """The fewest calls that read everything.
 
     A call is a thousand documents: in Xero with what was put to them, in QuickBooks two thousand without, and one call
     more for that. Of contacts, to which nothing is put, QuickBooks answers two thousand. One call finds no credits.
     """
-    page = {"xero": 1000, "quickbooks": 2000}[house.connection.provider]
+    page = {"xero": 1000, "quickbooks": 2000}[tenant.connection.provider]
     return math.ceil(invoices / 1000) + math.ceil(contacts / page) + 1
 
 
-def sync_whole(house: House) -> float:
+def sync_whole(tenant: Tenant) -> float:
     """Read everything, minute after minute of the call budget; answers the MiB above the beginning at the worst."""
     now = timezone.now()
     with watched_memory() as seen:
         while MirrorCursor.objects.filter(since=None).exists() or not MirrorCursor.objects.exists():
-            arm_due(now=now)
-            drain_outbox(at=now)
+            schedule_mirror_syncs(now=now)
+            deliver_outbox(at=now)
             now += timedelta(seconds=MINUTE)
-            house.world.advance(MINUTE)
+            tenant.world.advance(MINUTE)
     return float(max(seen) - seen[0]) / 2**20
 
 
@@ -84,42 +93,42 @@ def watched_memory() -> Iterator[list[int]]:
 
 
 @pytest.mark.parametrize("invoices", SIZES)
-def test_full_reading(house: House, invoices: int) -> None:
+def test_full_reading(tenant: Tenant, invoices: int) -> None:
     """No probing page, none twice."""
-    mark = next_index(house)
-    fill(house, invoices=invoices, contacts=invoices // 20)
-    found[house.connection.provider, invoices] = sync_whole(house)
+    mark = get_next_index(tenant)
+    fill_ledger(tenant, invoices=invoices, contacts=invoices // 20)
+    found[tenant.connection.provider, invoices] = sync_whole(tenant)
     assert LedgerInvoice.objects.count() == invoices
-    assert row(
-        f"{name_of(house)}: full reading of {invoices} invoices",
-        len(reads(house, mark)),
+    assert record_measurement(
+        f"{name_of(tenant)}: full reading of {invoices} invoices",
+        len(list_read_kinds(tenant, mark)),
         "calls",
-        bound=whole(house, invoices, invoices // 20),
+        bound=whole(tenant, invoices, invoices // 20),
     ).holds
 
 
 @pytest.mark.parametrize("invoices", SIZES)
-def test_memory_of_a_full_reading(house: House, invoices: int) -> None:
+def test_memory_of_a_full_reading(tenant: Tenant, invoices: int) -> None:
     """Measured by the reading above where that ran in this process."""
-    key = (house.connection.provider, invoices)
+    key = (tenant.connection.provider, invoices)
     if key not in found:
-        fill(house, invoices=invoices, contacts=invoices // 20)
-        found[key] = sync_whole(house)
-    name = f"{name_of(house)}: full reading of {invoices} invoices: memory above idle"
-    assert row(name, found[key], "MiB", bound=MEMORY).holds
+        fill_ledger(tenant, invoices=invoices, contacts=invoices // 20)
+        found[key] = sync_whole(tenant)
+    name = f"{name_of(tenant)}: full reading of {invoices} invoices: memory above idle"
+    assert record_measurement(name, found[key], "MiB", bound=MEMORY).holds
 
 
-def test_statements_of_a_page(house: House) -> None:
+def test_statements_of_a_page(tenant: Tenant) -> None:
     """With the payments of a hundred of them, the cursor, and what listens to the mirror."""
-    fill(house, invoices=1000, contacts=50)
-    arm_due(now=timezone.now())
+    fill_ledger(tenant, invoices=1000, contacts=50)
+    schedule_mirror_syncs(now=timezone.now())
     MirrorCursor.objects.exclude(kind="invoices").update(due_at=timezone.now() + timedelta(days=1))
     with CaptureQueriesContext(connection) as seen:
-        drain_outbox()
+        deliver_outbox()
     assert LedgerInvoice.objects.count() == 1000
     about = ("accounting_ledger", "accounting_mirrorcursor", "payers_")
-    assert row(
-        f"{name_of(house)}: a page of 1,000 invoices",
+    assert record_measurement(
+        f"{name_of(tenant)}: a page of 1,000 invoices",
         sum(any(name in query["sql"] for name in about) for query in seen.captured_queries),
         "statements",
         bound=16,
@@ -127,27 +136,29 @@ def test_statements_of_a_page(house: House) -> None:
 
 
 @pytest.mark.parametrize("told", [0, 1])
-def test_a_quiet_day(house: House, told: int) -> None:
+def test_a_quiet_day(tenant: Tenant, told: int) -> None:
     """From the last change on; beat looks every minute, and only then is anything done."""
-    fill(house, invoices=20, contacts=3)
-    sync_whole(house)
+    fill_ledger(tenant, invoices=20, contacts=3)
+    sync_whole(tenant)
     if told:
-        tell(house, *(event(house, kind, "no-such-document") for kind in ("invoices", "credits", "contacts")))
-        drain_outbox()
-    mark, begin = next_index(house), timezone.now()
+        send_webhook(
+            tenant, *(build_event(tenant, kind, "no-such-document") for kind in ("invoices", "credits", "contacts"))
+        )
+        deliver_outbox()
+    mark, begin = get_next_index(tenant), timezone.now()
     for minute in range(1, 24 * 60 + 1):
         at = begin + timedelta(minutes=minute)
         if MirrorCursor.objects.filter(due_at__lte=at, kind__in=("contacts", "invoices", "credits")).exists():
-            house.world.post("/_control/clock", {"at": at.isoformat()})
-            arm_due(now=at)
-            drain_outbox(at=at)
-    name = f"{name_of(house)}: 24 quiet hours (told of changes: {told})"
-    assert row(name, len(reads(house, mark)), "calls", bound=24).holds
+            tenant.world.post("/_control/clock", {"at": at.isoformat()})
+            schedule_mirror_syncs(now=at)
+            deliver_outbox(at=at)
+    name = f"{name_of(tenant)}: 24 quiet hours (told of changes: {told})"
+    assert record_measurement(name, len(list_read_kinds(tenant, mark)), "calls", bound=24).holds
 
 
-def seen_after(house: House, words: str, *, patience: float) -> float:
+def seen_after(tenant: Tenant, words: str, *, patience: float) -> float:
     """Seconds from an edit in the books until the mirror holds it."""
-    by_hand(house, "edit", invoice="INV-BENCH", reference=words)
+    act_in_ledger(tenant, "edit", invoice="INV-BENCH", reference=words)
     begin = time.perf_counter()
     while time.perf_counter() - begin < patience:
         if LedgerInvoice.objects.filter(number="INV-BENCH", remark=words).exists():
@@ -156,29 +167,29 @@ def seen_after(house: House, words: str, *, patience: float) -> float:
     raise AssertionError("the change was never seen")
 
 
-def listen(house: House, web: str) -> None:
+def listen(tenant: Tenant, web: str) -> None:
     """Let the package tell the web server of its changes; Xero first proves that it checks signatures."""
-    books = package(house)
+    books = get_package(tenant)
     url = f"{web}{books.webhook}"
-    if house.connection.provider == "quickbooks":
-        house.world.post(books.control, {"webhook": {"url": url, "token": books.key}})
+    if tenant.connection.provider == "quickbooks":
+        tenant.world.post(books.control, {"webhook": {"url": url, "token": books.key}})
         return
-    house.world.post(books.control, {"subscribe": {"client": "sandbox-client", "url": url, "key": books.key}})
+    tenant.world.post(books.control, {"subscribe": {"client": "sandbox-client", "url": url, "key": books.key}})
     limit = time.monotonic() + PATIENCE
-    while house.world.get(books.control).json()["webhooks"][0]["state"] != "ok":
+    while tenant.world.get(books.control).json()["webhooks"][0]["state"] != "ok":
         assert time.monotonic() < limit, "the web server did not prove that it checks signatures"
         time.sleep(0.1)
 
 
-def test_a_change_is_seen_soon(transactional_db: None, house: House, web: str, worker: None) -> None:
+def test_a_change_is_seen_soon(transactional_db: None, tenant: Tenant, web: str, worker: None) -> None:
     """Books, webhook, web server, outbox, worker, reading, row: each a process of its own, as in the demo."""
-    make(house, "INV-BENCH", "1")
-    sync_whole(house)
-    listen(house, web)
-    seen_after(house, "the first one", patience=PATIENCE)
-    assert row(
-        f"{name_of(house)}: a change in the books is mirrored: p99",
-        p99([seen_after(house, f"change {n}", patience=PATIENCE) for n in range(CHANGES)]),
+    make_invoice(tenant, "INV-BENCH", "1")
+    sync_whole(tenant)
+    listen(tenant, web)
+    seen_after(tenant, "the first one", patience=PATIENCE)
+    assert record_measurement(
+        f"{name_of(tenant)}: a change in the books is mirrored: p99",
+        p99([seen_after(tenant, f"change {n}", patience=PATIENCE) for n in range(CHANGES)]),
         "s",
         bound=5,
     ).holds

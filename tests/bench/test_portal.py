@@ -16,12 +16,19 @@ from django.utils import timezone
 
 from accounting.models import LedgerInvoice, ScheduledPayment
 from payers.models import PayerCompany
-from tests.bench.portal import big_payer
-from tests.bench.rows import p99, row
+from tests.bench.portal_data import create_big_payer
+from tests.bench.results import p99, record_measurement
 from tests.bench.test_counts import OURS, statements
-from tests.bench.test_times import calmest
-from tests.payments.portal_stage import HX, Person, company, paid, payment, person
-from tests.people import House
+from tests.bench.test_latency import calmest
+from tests.payments.portal.factories import (
+    HTMX_HEADERS,
+    PortalPayer,
+    create_company,
+    create_paid_attempt,
+    create_payer,
+    create_payment,
+)
+from tests.tenants import Tenant
 
 COUNT, REPEATS = 100_000, 12
 # Session, person, payer, accesses, and the menu's merchants: the same on every page.
@@ -46,24 +53,24 @@ SEARCHES: list[dict[str, str]] = [
 
 
 @pytest.fixture
-def many(transactional_db: None, house: House) -> Person:
+def many(transactional_db: None, tenant: Tenant) -> PortalPayer:
     """A payer whose company has a hundred thousand payments."""
-    return big_payer(house, COUNT)[0]
+    return create_big_payer(tenant, COUNT)[0]
 
 
-def milliseconds(ada: Person, query: dict[str, str]) -> float:
+def milliseconds(ada: PortalPayer, query: dict[str, str]) -> float:
     """One search in this process, from the request to the last byte."""
     begin = time.perf_counter()
     assert ada.client.get(f"/my/transactions?{urlencode(query)}").status_code == 200
     return 1000 * (time.perf_counter() - begin)
 
 
-def slowest(ada: Person, query: dict[str, str]) -> float:
+def slowest(ada: PortalPayer, query: dict[str, str]) -> float:
     """The p99 of one search, asked again and again."""
     return p99([milliseconds(ada, query) for _ in range(REPEATS)])
 
 
-def test_search_latency(many: Person) -> None:
+def test_search_latency(many: PortalPayer) -> None:
     """The worst search counts; of each the best of three rounds: what else the machine does only ever adds."""
     worst = 0.0
     for query in SEARCHES:
@@ -71,50 +78,56 @@ def test_search_latency(many: Person) -> None:
         found = calmest(partial(slowest, many, query))
         print(f"{found:8.1f} ms {query}")  # noqa: T201 (the table only has the worst)
         worst = max(worst, found)
-    assert row("Portal: Transaction Search among 100,000 payments, p99 one at a time", worst, "ms", bound=60).holds
+    assert record_measurement(
+        "Portal: Transaction Search among 100,000 payments, p99 one at a time", worst, "ms", bound=60
+    ).holds
 
 
 @pytest.mark.parametrize("rows", [1, 200])
 @pytest.mark.parametrize("widget", ["outstanding", "scheduled", "past"])
-def test_widget_statements(house: House, widget: str, rows: int) -> None:
-    ada = stage(house, rows)
-    seen = counted(ada, f"/my/{widget}", **HX) - GATE + 1
-    assert row(f"Portal: {widget} of {rows} payments, beside the gate", seen, "statements", bound=4).holds
+def test_widget_statements(tenant: Tenant, widget: str, rows: int) -> None:
+    ada = stage(tenant, rows)
+    seen = counted(ada, f"/my/{widget}", **HTMX_HEADERS) - GATE + 1
+    assert record_measurement(
+        f"Portal: {widget} of {rows} payments, beside the gate", seen, "statements", bound=4
+    ).holds
 
 
 @pytest.mark.parametrize("rows", [1, 200])
-def test_dashboard_statements(house: House, rows: int) -> None:
-    seen = counted(stage(house, rows), "/my/")
-    assert row(f"Portal: dashboard of {rows} payments, first paint", seen, "statements", bound=8).holds
+def test_dashboard_statements(tenant: Tenant, rows: int) -> None:
+    seen = counted(stage(tenant, rows), "/my/")
+    assert record_measurement(f"Portal: dashboard of {rows} payments, first paint", seen, "statements", bound=8).holds
 
 
-def test_dashboard_bytes(house: House) -> None:
-    html = stage(house, 1).client.get("/my/").content
+def test_dashboard_bytes(tenant: Tenant) -> None:
+    html = stage(tenant, 1).client.get("/my/").content
     names = {name.decode() for name in OURS.findall(html) if b"htmx" not in name}
     size = len(html) + sum(Path(str(finders.find(name))).stat().st_size for name in names)
-    assert row("Portal: dashboard, our HTML, CSS and JS, uncompressed", size, "bytes", bound=60 * 1024).holds
+    assert record_measurement(
+        "Portal: dashboard, our HTML, CSS and JS, uncompressed", size, "bytes", bound=60 * 1024
+    ).holds
 
 
-def stage(house: House, rows: int) -> Person:
+def stage(tenant: Tenant, rows: int) -> PortalPayer:
     """A payer with so many payments, half of them paid, and as many invoices that will be charged by themselves."""
-    ada = person("ada@example.com")
-    companies = [company(house, f"Company {number}") for number in range(min(rows, 5))]
+    ada = create_payer("ada@example.com")
+    companies = [create_company(tenant, f"Company {number}") for number in range(min(rows, 5))]
     for where in companies:
-        ada.access(where)
+        ada.give_access(where)
     for number, where in zip(range(rows), itertools.cycle(companies), strict=False):
-        found = payment(where)
+        found = create_payment(where)
         if number % 2:
-            paid(found)
-        owe(house, where, number)
+            create_paid_attempt(found)
+        owe(tenant, where, number)
     return ada
 
 
-def owe(house: House, where: PayerCompany, number: int) -> None:
+def owe(tenant: Tenant, where: PayerCompany, number: int) -> None:
     """An invoice of the books that will be charged."""
     now = timezone.now()
     invoice = LedgerInvoice.objects.create(
         merchant=where.merchant,
-        organisation_id=house.connection.organisation_id,
+        organisation_id=tenant.connection.organisation_id,
         ledger_id=f"ledger-{number}",
         number=f"INV-{number}",
         contact_id="contact",
@@ -137,7 +150,7 @@ def owe(house: House, where: PayerCompany, number: int) -> None:
     )
 
 
-def counted(ada: Person, path: str, **headers: Any) -> int:
+def counted(ada: PortalPayer, path: str, **headers: Any) -> int:
     """Statements of one request, after one that warmed up."""
     ada.client.get(path, headers=headers)
     with CaptureQueriesContext(connection) as seen:

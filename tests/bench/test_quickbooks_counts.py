@@ -12,18 +12,24 @@ from django.utils import timezone
 from pytest_django import Settings
 from redis import Redis
 
-from accounting.downloads import request_download
+from accounting.mirror.downloads import start_download
 from accounting.models import Posting
-from connections.budget import Limits
-from connections.governor import SCRIPT
+from connections.rate_limiter.budget import RateLimits
+from connections.rate_limiter.limiter import SCRIPT
 from payers.companies import Contact, map_company
 from payers.models import PayerCompany
 from payments.models import GatewayAccount
-from sandbox.launch import Running
-from tests.bench.rows import row
-from tests.bench.workload import CALLS_A_QUOTE, open_quote, pay_quietly
-from tests.connections.xero_windows import START, Storm, Weather, Window, Xero
-from tests.people import House, build_house
+from sandbox.harness.sandbox_process import SandboxProcess
+from tests.bench.quote_data import CALLS_A_QUOTE, create_open_quote, record_paid
+from tests.bench.results import record_measurement
+from tests.connections.rate_limiter.simulation import (
+    START,
+    LimiterSimulation,
+    LimitWindow,
+    NetworkConditions,
+    XeroLimitsModel,
+)
+from tests.tenants import Tenant, create_tenant
 from wisepay import outbox
 
 SIZES = (1, 15, 50, 200)
@@ -31,11 +37,11 @@ BATCH, PAGE = 30, 2000  # two lists of a thousand travel in one call
 
 
 @pytest.fixture
-def house(db: None, world: Running, settings: Settings) -> House:
+def tenant(db: None, world: SandboxProcess, settings: Settings) -> Tenant:
     """A merchant whose books are QuickBooks', with all their limits."""
     settings.QUICKBOOKS_A_SECOND = 10
     world.config(intuit_limits={})
-    return build_house(world, provider="quickbooks")
+    return create_tenant(world, provider="quickbooks")
 
 
 def least_calls(*, quotes: int, contacts: int) -> int:
@@ -43,110 +49,110 @@ def least_calls(*, quotes: int, contacts: int) -> int:
     return max(2, math.ceil(CALLS_A_QUOTE * quotes / BATCH)) + math.ceil(contacts / BATCH)
 
 
-def known_customers(house: House, count: int) -> list[str]:
+def known_customers(tenant: Tenant, count: int) -> list[str]:
     """Customers that somebody made in the practice books before."""
     made = [{"DisplayName": f"Known {number}"} for number in range(count)]
-    house.world.post("/intuit/_control", {"create": {"company": "au", "Customer": made}})
-    rows = house.world.state()["sections"]["intuit"]["companies"][house.connection.organisation_id]["Customer"]
+    tenant.world.post("/intuit/_control", {"create": {"company": "au", "Customer": made}})
+    rows = tenant.world.state()["sections"]["intuit"]["companies"][tenant.connection.organisation_id]["Customer"]
     return [key for key, found in rows.items() if found["DisplayName"].startswith("Known ")]
 
 
-def pay_many(house: House, *, quotes: int, contacts: int) -> None:
+def pay_many(tenant: Tenant, *, quotes: int, contacts: int) -> None:
     """`quotes` paid quotes of as many companies, `contacts` of which the books don't know."""
-    account = GatewayAccount.objects.get(merchant=house.merchant)
+    account = GatewayAccount.objects.get(merchant=tenant.merchant)
     for number in range(quotes):
-        pay_quietly(open_quote(house, company=f"Payer {number}").payment, account, now=timezone.now())
-    known = PayerCompany.objects.filter(merchant=house.merchant).order_by("pk")[contacts:]
-    for company, contact_id in zip(known, known_customers(house, len(known)), strict=True):
-        map_company(company, contact=Contact(house.connection.organisation_id, contact_id))
+        record_paid(create_open_quote(tenant, company=f"Payer {number}").payment, account, now=timezone.now())
+    known = PayerCompany.objects.filter(merchant=tenant.merchant).order_by("pk")[contacts:]
+    for company, contact_id in zip(known, known_customers(tenant, len(known)), strict=True):
+        map_company(company, contact=Contact(tenant.connection.organisation_id, contact_id))
 
 
-def calls_of(house: House, drain: Callable[..., int]) -> int:
+def calls_of(tenant: Tenant, deliver: Callable[..., int]) -> int:
     """How often QuickBooks is asked until nothing waits; every answer is good."""
-    before = len(house.world.journal("quickbooks"))
-    drain()
+    before = len(tenant.world.journal("quickbooks"))
+    deliver()
     for minute in range(1, 20):
-        if not Posting.objects.exclude(state__in=Posting.OVER).exists():
+        if not Posting.objects.exclude(state__in=Posting.FINAL_STATES).exists():
             break
-        drain(at=timezone.now() + timedelta(minutes=minute))
-    calls = house.world.journal("quickbooks")[before:]
+        deliver(at=timezone.now() + timedelta(minutes=minute))
+    calls = tenant.world.journal("quickbooks")[before:]
     assert {call["status"] for call in calls} <= {200}
     return len(calls)
 
 
 @pytest.mark.parametrize(("quotes", "contacts"), [(n, k) for n in SIZES for k in (n, 0)])
-def test_quickbooks_calls(house: House, drain: Callable[..., int], quotes: int, contacts: int) -> None:
-    drain()
-    pay_many(house, quotes=quotes, contacts=contacts)
-    calls = calls_of(house, drain)
+def test_quickbooks_calls(tenant: Tenant, deliver: Callable[..., int], quotes: int, contacts: int) -> None:
+    deliver()
+    pay_many(tenant, quotes=quotes, contacts=contacts)
+    calls = calls_of(tenant, deliver)
     assert set(Posting.objects.values_list("state", flat=True)) == {"posted"}
     name = f"QuickBooks: {quotes} paid quotes, {contacts} new contacts"
-    assert row(name, calls, "calls", bound=least_calls(quotes=quotes, contacts=contacts)).holds
+    assert record_measurement(name, calls, "calls", bound=least_calls(quotes=quotes, contacts=contacts)).holds
 
 
 @pytest.mark.parametrize("contacts", [0, 1000, 2500])
-def test_full_download(house: House, drain: Callable[..., int], contacts: int) -> None:
+def test_full_download(tenant: Tenant, deliver: Callable[..., int], contacts: int) -> None:
     """Contacts, one page of invoices and one of credit memos."""
-    drain()
+    deliver()
     if contacts:
-        known_customers(house, contacts)
-    request_download(house.merchant, by=None, now=timezone.now())
+        known_customers(tenant, contacts)
+    start_download(tenant.merchant, by=None, now=timezone.now())
     least = max(1, math.ceil(contacts / PAGE)) + 2
     name = f"QuickBooks: full download, {contacts} contacts"
-    assert row(name, calls_of(house, drain), "calls", bound=least).holds
+    assert record_measurement(name, calls_of(tenant, deliver), "calls", bound=least).holds
 
 
-def test_incremental_download(house: House, drain: Callable[..., int]) -> None:
+def test_incremental_download(tenant: Tenant, deliver: Callable[..., int]) -> None:
     """All of them, with what was deleted, by change data capture."""
-    drain()
-    request_download(house.merchant, by=None, now=timezone.now())
-    drain()
-    request_download(house.merchant, by=None, now=timezone.now() + timedelta(minutes=5))
-    assert row("QuickBooks: incremental download", calls_of(house, drain), "calls", bound=1).holds
+    deliver()
+    start_download(tenant.merchant, by=None, now=timezone.now())
+    deliver()
+    start_download(tenant.merchant, by=None, now=timezone.now() + timedelta(minutes=5))
+    assert record_measurement("QuickBooks: incremental download", calls_of(tenant, deliver), "calls", bound=1).holds
 
 
 def deliveries(until: float) -> Iterator[str]:
     """What a worker delivers as it becomes due, until nothing waits for the books; in real time."""
-    waiting = Posting.objects.exclude(state__in=Posting.OVER)
-    while (due := outbox.due_keys(now=timezone.now())) or waiting.exists():
+    waiting = Posting.objects.exclude(state__in=Posting.FINAL_STATES)
+    while (due := outbox.list_due_keys(now=timezone.now())) or waiting.exists():
         assert time.monotonic() < until, "the drain did not go on"
-        yield from (key for key in due if outbox.deliver(key, now=timezone.now()))
+        yield from (key for key in due if outbox.deliver_message(key, now=timezone.now()))
         if not due:
             time.sleep(0.02)
 
 
 def test_a_drain_that_a_second_stopped_goes_on_where_it_was(
-    house: House, drain: Callable[..., int], settings: Settings
+    tenant: Tenant, deliver: Callable[..., int], settings: Settings
 ) -> None:
     """Two calls a second: whoever is sent away sleeps nowhere, comes once a second, and makes nothing twice."""
-    drain()
-    pay_many(house, quotes=40, contacts=40)
+    deliver()
+    pay_many(tenant, quotes=40, contacts=40)
     settings.QUICKBOOKS_A_SECOND = 2
-    house.world.config(intuit_limits={"second": 2})
-    before, limit = len(house.world.journal("quickbooks")), time.monotonic() + 20
+    tenant.world.config(intuit_limits={"second": 2})
+    before, limit = len(tenant.world.journal("quickbooks")), time.monotonic() + 20
     looks = [time.monotonic() for key in deliveries(limit) if key.startswith("drain:")]
-    calls = house.world.journal("quickbooks")[before:]
+    calls = tenant.world.journal("quickbooks")[before:]
     assert {call["status"] for call in calls} == {200}
     assert set(Posting.objects.values_list("state", flat=True)) == {"posted"}
     least = least_calls(quotes=40, contacts=40)
-    assert row("QuickBooks: 40 paid quotes at 2 calls a second", len(calls), "calls", bound=least).holds
+    assert record_measurement("QuickBooks: 40 paid quotes at 2 calls a second", len(calls), "calls", bound=least).holds
     pauses = [later - earlier for earlier, later in pairwise(looks)]
-    assert row("QuickBooks: the drain's next look meanwhile, longest", max(pauses), "s", bound=2).holds
+    assert record_measurement("QuickBooks: the drain's next look meanwhile, longest", max(pauses), "s", bound=2).holds
     assert len(looks) <= math.ceil(len(calls) / 2), "a burst of looks"
 
 
 @pytest.mark.parametrize("workers", [1, 4])
 def test_the_calls_of_a_second_are_used(workers: int) -> None:
     """A minute of a model's: workers who come back when they are told to."""
-    quickbooks = Xero({"second": Window(10, 1.0, 0.37)}, in_flight=10)
-    limits = Limits(minute=10_000, day=0, in_flight=10, second=10, headers=0, reserve=0)
+    quickbooks = XeroLimitsModel({"second": LimitWindow(10, 1.0, 0.37)}, in_flight=10)
+    limits = RateLimits(minute=10_000, day=0, in_flight=10, second=10, headers=0, reserve=0)
     ask = Redis.from_url(configured.REDIS_URL).register_script(SCRIPT)
-    storm = Storm(ask, quickbooks, limits, seed=workers, weather=Weather(latency=(0.03, 0.06)))
+    storm = LimiterSimulation(ask, quickbooks, limits, seed=workers, conditions=NetworkConditions(latency=(0.03, 0.06)))
     for _ in range(workers):
         storm.worker("company", START)
     storm.run(START + 60)
     assert quickbooks.refused == []
     name = f"QuickBooks: calls of 10 a second left unused, {workers} workers"
-    assert row(name, 10 - len(storm.calls) / 60, "calls", bound=2).holds
+    assert record_measurement(name, 10 - len(storm.calls) / 60, "calls", bound=2).holds
     name = f"QuickBooks: looks a second of each of {workers} workers sent away"
-    assert row(name, storm.refusals / 60 / workers, "looks", bound=1).holds
+    assert record_measurement(name, storm.refusals / 60 / workers, "looks", bound=1).holds

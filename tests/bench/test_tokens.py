@@ -8,29 +8,31 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.utils import timezone
 
 from connections.models import Connection
-from connections.tokens import fresh_access_token
-from tests.bench.rows import row
-from tests.connections.walk import mark, token_calls
-from tests.people import House
-from tests.together import together
+from connections.tokens import get_access_token
+from tests.bench.results import record_measurement
+from tests.concurrency import run_concurrently
+from tests.connections.oauth_steps import count_token_calls, get_journal_end
+from tests.tenants import Tenant
 
 USERS, KILLS = 64, 200
 
 
-def test_one_refresh_serves_everybody(transactional_db: None, house: House) -> None:
+def test_one_refresh_serves_everybody(transactional_db: None, tenant: Tenant) -> None:
     """Everybody has a row that was read before, and a database connection of their own."""
-    held = [house.connection for _ in range(USERS)]
+    held = [tenant.connection for _ in range(USERS)]
     Connection.objects.update(access_expires_at=timezone.now())
     for each in held:
         each.access_expires_at = timezone.now()
-    since, now = mark(house), timezone.now()
-    tokens = together(USERS, lambda index: fresh_access_token(held[index], now=now))
+    since, now = get_journal_end(tenant), timezone.now()
+    tokens = run_concurrently(USERS, lambda index: get_access_token(held[index], now=now))
     assert len(set(tokens)) == 1
-    refreshes = token_calls(house, since)
-    assert row(f"Refreshes of one expired connection with {USERS} users", refreshes, "refreshes", bound=1).holds
+    refreshes = count_token_calls(tenant, since)
+    assert record_measurement(
+        f"Refreshes of one expired connection with {USERS} users", refreshes, "refreshes", bound=1
+    ).holds
 
 
-def test_a_kill_between_answer_and_commit_loses_nothing(transactional_db: None, house: House) -> None:
+def test_a_kill_between_answer_and_commit_loses_nothing(transactional_db: None, tenant: Tenant) -> None:
     """Each round a process of its own gets fresh tokens from Xero and is killed before it can commit them.
 
     Then another one works on with the old refresh token, which Xero still takes for half an hour.
@@ -38,13 +40,15 @@ def test_a_kill_between_answer_and_commit_loses_nothing(transactional_db: None, 
     lost = 0
     for _ in range(KILLS):
         Connection.objects.update(access_expires_at=timezone.now())
-        before, since = house.connection.refresh_token.stored, mark(house)
-        assert killed_in_commit(house.connection) == signal.SIGKILL
-        assert token_calls(house, since) == 1, "Xero did answer"
-        assert house.connection.refresh_token.stored == before, "and nothing was committed"
-        fresh_access_token(house.connection, now=timezone.now())
-        lost += house.connection.state != "connected"
-    assert row(f"Connections lost to {KILLS} kills between a refresh and its commit", lost, "lost", bound=0).holds
+        before, since = tenant.connection.refresh_token.stored, get_journal_end(tenant)
+        assert killed_in_commit(tenant.connection) == signal.SIGKILL
+        assert count_token_calls(tenant, since) == 1, "Xero did answer"
+        assert tenant.connection.refresh_token.stored == before, "and nothing was committed"
+        get_access_token(tenant.connection, now=timezone.now())
+        lost += tenant.connection.state != "connected"
+    assert record_measurement(
+        f"Connections lost to {KILLS} kills between a refresh and its commit", lost, "lost", bound=0
+    ).holds
 
 
 def killed_in_commit(held: Connection) -> int:
@@ -54,7 +58,7 @@ def killed_in_commit(held: Connection) -> int:
     if child == 0:
         BaseDatabaseWrapper._commit = lambda self: os.kill(os.getpid(), signal.SIGKILL)  # type: ignore[attr-defined]
         try:
-            fresh_access_token(held, now=timezone.now())
+            get_access_token(held, now=timezone.now())
         finally:
             os._exit(1)
     _, status = os.waitpid(child, 0)

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, StorageState, expect, sync_playwright
 
-from sandbox.browser_tests import find_chromium
-from tests.browser.books import BOOKS, Books
-from tests.browser.stage import Demo, Payer
+from sandbox.harness.browser_tests import find_chromium
+from tests.browser.demo import Demo, Payer
+from tests.browser.ledgers import BOOKS, LedgerPages
 
 PATIENCE = 15_000  # milliseconds; a busy machine needs some
 WIDE = {"width": 1280, "height": 860}
@@ -27,7 +27,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     running = getattr(item, "funcargs", {}).get("demo")
     if report.failed and running is not None:
         report.longrepr = AROUND.sub(r"\1", str(report.longrepr))
-        report.sections += [(f"end of {name}", text) for name, text in running.last_words()]
+        report.sections += [(f"end of {name}", text) for name, text in running.get_diagnostics()]
     return report
 
 
@@ -45,7 +45,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) 
 
 
 @pytest.fixture(scope="session")
-def books(demo: Demo) -> Books:
+def books(demo: Demo) -> LedgerPages:
     """The practice books of that demo."""
     return BOOKS[demo.accounting](demo)
 
@@ -115,7 +115,7 @@ def sign_in(demo: Demo, page: Page) -> None:
     page.goto(demo.web)
     give_password(demo, page)
     page.wait_for_url("**/accounts/login/code/confirm/")
-    page.get_by_label("Code").fill(demo.mailed_code(demo.merchant["email"]))
+    page.get_by_label("Code").fill(demo.get_mailed_code(demo.merchant["email"]))
     page.get_by_role("button", name="Continue").click()
     page.wait_for_url(re.compile(r"/2fa/offer/|/m/"))
     if "/2fa/offer/" in page.url:

@@ -9,9 +9,9 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from tests.browser.autopay import AutoPay
-from tests.browser.books import Books, pf, pf_cr
-from tests.browser.stage import ASKING_CARD, CARD_FRAME, POOR_CARD, SECURE_FRAME, Demo, Payer, eventually
+from tests.browser.autopay_pages import AutoPayPages
+from tests.browser.demo import ASKING_CARD, CARD_FRAME, POOR_CARD, SECURE_FRAME, Demo, Payer, wait_until
+from tests.browser.ledgers import LedgerPages, get_pf_cr_number, get_pf_number
 from tests.browser.test_invoices import (
     EMPTY_ACCOUNT,
     SETTLES,
@@ -155,7 +155,7 @@ def test_open_menus_and_questions_are_accessible(console: Page) -> None:
 
 def test_a_payment_is_accessible_in_all_its_states(demo: Demo, payer: Payer, console: Page) -> None:
     page = payer.page
-    reference = payer.accept(demo.new_quote("deposit"))
+    reference = payer.accept(demo.create_quote("deposit"))
     assert_accessible(page)
     payer.go_guest(name="")
     payer.pay()
@@ -179,7 +179,7 @@ def test_a_payment_is_accessible_in_all_its_states(demo: Demo, payer: Payer, con
 
 
 def test_a_refusal_is_accessible(demo: Demo, payer: Payer) -> None:
-    payer.accept(demo.new_quote("recurring"))
+    payer.accept(demo.create_quote("recurring"))
     assert_accessible(payer.page)
 
 
@@ -191,8 +191,10 @@ def test_the_displayed_key_is_accessible(demo: Demo, console: Page) -> None:
     assert_accessible(console)
 
 
-def test_a_refund_and_a_task_of_the_books_are_accessible(demo: Demo, payer: Payer, console: Page, books: Books) -> None:
-    dashboard, quote = console.url, demo.new_quote()
+def test_a_refund_and_a_task_of_the_books_are_accessible(
+    demo: Demo, payer: Payer, console: Page, books: LedgerPages
+) -> None:
+    dashboard, quote = console.url, demo.create_quote()
     reference = payer.pay_quote(quote)
     payer.expect_paid()
     console.goto(f"{dashboard}payments/{reference}/refunds")
@@ -207,13 +209,13 @@ def test_a_refund_and_a_task_of_the_books_are_accessible(demo: Demo, payer: Paye
     assert_accessible(console)
     console.get_by_role("button", name="Refund A$100.00").click()
     expect(console.get_by_text("goes back to the payer")).to_be_visible()
-    books.wait(payer.page, pf(reference), "paid")
-    title = books.get_in_the_way(reference)
+    books.wait(payer.page, get_pf_number(reference), "paid")
+    title = books.block_undo(reference)
     [intent] = demo.intents(quote)
-    dispute = demo.steer("/stripe/_control", {"dispute": intent["id"]})["dispute"]["id"]
-    demo.steer("/stripe/_control", {"close_dispute": {"dispute": dispute, "outcome": "lost"}})
+    dispute = demo.post_control("/stripe/_control", {"dispute": intent["id"]})["dispute"]["id"]
+    demo.post_control("/stripe/_control", {"close_dispute": {"dispute": dispute, "outcome": "lost"}})
     task = console.locator("article", has_text=title)
-    eventually(lambda: console.goto(f"{dashboard}postings/") and task.count())
+    wait_until(lambda: console.goto(f"{dashboard}postings/") and task.count())
     assert_accessible(console)
     console.goto(f"{dashboard}payments/{reference}")
     expect(console.get_by_text("The bank decided for the payer")).to_be_visible()
@@ -222,7 +224,7 @@ def test_a_refund_and_a_task_of_the_books_are_accessible(demo: Demo, payer: Paye
 
 def test_every_page_behind_a_welcome_link_is_accessible(demo: Demo, payer: Payer, console: Page) -> None:
     page, email = payer.page, "welcomed@harbourdental.example"
-    payer.accept(demo.new_quote("mixed"))
+    payer.accept(demo.create_quote("mixed"))
     register(payer, email)
     link = welcome_link(demo, email)
     console.goto(link)
@@ -258,7 +260,7 @@ def add_card(demo: Demo, payer: Payer, number: str) -> None:
 
 def test_adding_a_method_is_accessible(demo: Demo, payer: Payer) -> None:
     page, email = payer.page, "adds@harbourdental.example"
-    payer.accept(demo.new_american_quote())
+    payer.accept(demo.create_usd_quote())
     register(payer, email)
     finish_account(demo, page, email)
     for kind, label in (("bank_debit", "Routing number"), ("card", "Card number")):
@@ -289,7 +291,7 @@ def test_adding_a_method_is_accessible(demo: Demo, payer: Payer) -> None:
 
 def test_registering_and_the_portal_are_accessible(demo: Demo, payer: Payer, console: Page) -> None:
     page, email = payer.page, "looks@harbourdental.example"
-    reference = payer.accept(demo.new_american_quote())
+    reference = payer.accept(demo.create_usd_quote())
     assert_accessible(page)
     page.get_by_role("link", name="Register").click()
     assert_accessible(page)
@@ -310,7 +312,7 @@ def test_registering_and_the_portal_are_accessible(demo: Demo, payer: Payer, con
     for path in PORTAL_PAGES:
         page.goto(f"{demo.web}/my/{path}")
         assert_accessible(page)
-    payer.accept(demo.new_american_quote())
+    payer.accept(demo.create_usd_quote())
     page.get_by_role("link", name=re.compile("^Continue as")).click()
     page.get_by_role("button", name=PAY).click()
     expect(page.get_by_role("dialog")).to_be_visible()
@@ -319,24 +321,24 @@ def test_registering_and_the_portal_are_accessible(demo: Demo, payer: Payer, con
 
 @pytest.mark.books
 def test_automatic_payments_are_accessible_on_their_way_to_a_failure(
-    demo: Demo, payer: Payer, console: Page, books: Books
+    demo: Demo, payer: Payer, console: Page, books: LedgerPages
 ) -> None:
-    autopay, page = AutoPay(demo, console, books), payer.page
+    autopay, page = AutoPayPages(demo, console, books), payer.page
     customer = Customer("Marigold Nurseries Inc.", "finance@marigoldnurseries.example")
     autopay.switch_on()
     console.get_by_role("link", name="Managed services").click()
     assert_accessible(console)
     quote = customer.buys(demo, "recurring", currency="USD", tax_rate=0)
     save_bank_account(payer, quote, customer, EMPTY_ACCOUNT)
-    eventually(partial(autopay.lists, "proposals", customer.name))
+    wait_until(partial(autopay.is_listed, "proposals", customer.name))
     assert_accessible(console)
     autopay.accept_proposal(customer.name)
     number = f"INV-{quote['number']}"
     books.write_invoice(customer.name, number, Decimal("349.00"), term=books.term, currency="USD")
-    eventually(partial(autopay.lists, "unmatched", number), within=books.patience)
+    wait_until(partial(autopay.is_listed, "unmatched", number), within=books.patience)
     assert_accessible(console)
     map_company(autopay, customer.name)
-    eventually(partial(autopay.is_in, "scheduled", number), within=books.patience)
+    wait_until(partial(autopay.has_state, "scheduled", number), within=books.patience)
     for path in ("?show=all", "calendar"):
         console.goto(f"{autopay.payments}{path}")
         assert_accessible(console)
@@ -344,9 +346,9 @@ def test_automatic_payments_are_accessible_on_their_way_to_a_failure(
         page.goto(f"{demo.web}/my/{path}")
         assert_accessible(page)
     demo.manage("run_autopay")
-    eventually(partial(autopay.is_in, "in_flight", number))
-    demo.steer("/_control/clock", {"advance": SETTLES})
-    eventually(partial(autopay.has_on_dashboard, "autopay-failures", number))
+    wait_until(partial(autopay.has_state, "in_flight", number))
+    demo.post_control("/_control/clock", {"advance": SETTLES})
+    wait_until(partial(autopay.has_on_dashboard, "autopay-failures", number))
     failure = autopay.failure(number)
     failure.get_by_text("Mark as Resolved").first.click()
     assert_accessible(console)
@@ -356,14 +358,16 @@ def test_automatic_payments_are_accessible_on_their_way_to_a_failure(
 
 
 @pytest.mark.books
-def test_invoices_and_their_warnings_are_accessible(demo: Demo, payer: Payer, console: Page, books: Books) -> None:
+def test_invoices_and_their_warnings_are_accessible(
+    demo: Demo, payer: Payer, console: Page, books: LedgerPages
+) -> None:
     page, home = payer.page, console.url
     customer = Customer("Tidewater Rowing Club", "treasurer@tidewaterrowing.example")
     quote, reference = pay_and_sign_in(payer, customer.buys(demo, "one-time"), customer)
-    books.wait(page, pf_cr(reference), "open")
+    books.wait(page, get_pf_cr_number(reference), "open")
     number = f"INV-{quote['number']}"
     books.write_invoice(customer.name, number, Decimal("1250.00"), about="Boat house network")
-    eventually(partial(has, page, f"{demo.web}/my/outstanding", number), within=books.patience)
+    wait_until(partial(has, page, f"{demo.web}/my/outstanding", number), within=books.patience)
     row(page, number).get_by_role("link", name=number).click()
     warn_and_judge(page)
     page.goto(f"{demo.web}/my/invoices/batch")
@@ -374,7 +378,7 @@ def test_invoices_and_their_warnings_are_accessible(demo: Demo, payer: Payer, co
     page.wait_for_url("**/checkout")
     page.frame_locator(CARD_FRAME).get_by_label("Card number").wait_for()
     assert_accessible(page)
-    eventually(lambda: console.goto(f"{home}credits") and console.get_by_role("article").count())
+    wait_until(lambda: console.goto(f"{home}credits") and console.get_by_role("article").count())
     assert_accessible(console)
     console.get_by_role("article").filter(has_text=customer.name).get_by_role("button", name="Apply").click()
     books.wait(page, number, "paid")

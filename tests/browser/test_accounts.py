@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import sign_in
-from tests.browser.stage import Demo
+from tests.browser.demo import Demo
 from tests.browser.test_accessibility import assert_accessible
 
 pytestmark = pytest.mark.browser

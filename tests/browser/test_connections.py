@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.books import ALLOWED_BY, Books
 from tests.browser.conftest import WIDE
-from tests.browser.stage import Demo, Payer, eventually
+from tests.browser.demo import Demo, Payer, wait_until
+from tests.browser.ledgers import ALLOWED_BY, LedgerPages
 from tests.browser.test_accessibility import assert_accessible
 
 pytestmark = [pytest.mark.browser, pytest.mark.books]
@@ -21,7 +21,7 @@ TIERS = ("Wise-Pay", "Company", "Service")
 
 
 @pytest.fixture
-def screen(demo: Demo, console: Page, books: Books) -> Iterator[Page]:
+def screen(demo: Demo, console: Page, books: LedgerPages) -> Iterator[Page]:
     """Configure > Accounting Connections, as it is found and left: one connection, to the Australian company."""
     console.get_by_role("navigation", name="Main").get_by_role("link", name="Accounting Connections").click()
     expect(console.get_by_role("heading", level=1)).to_have_text("Accounting Connections")
@@ -32,7 +32,7 @@ def screen(demo: Demo, console: Page, books: Books) -> Iterator[Page]:
         start_over(demo, console, books)
 
 
-def start_over(demo: Demo, page: Page, books: Books) -> None:
+def start_over(demo: Demo, page: Page, books: LedgerPages) -> None:
     """Disconnect everything, connect the Australian company and choose its accounts."""
     if page.get_by_title("Disconnect").count():
         page.get_by_role("link", name="Change company").click()
@@ -61,10 +61,12 @@ def is_connected(page: Page, tier: str) -> bool:
     return row(page, tier).locator("[data-state=connected]").count() == 1
 
 
-def test_a_connection_that_broke_is_established_again(demo: Demo, screen: Page, payer: Payer, books: Books) -> None:
+def test_a_connection_that_broke_is_established_again(
+    demo: Demo, screen: Page, payer: Payer, books: LedgerPages
+) -> None:
     books.disconnect()
     if not books.is_asked_often:
-        payer.pay_quote(demo.new_quote())
+        payer.pay_quote(demo.create_quote())
         payer.expect_paid()
     # Nobody touches the page: the check in the background (or work that is refused) and the page's own asking show it.
     expect(row(screen, "Wise-Pay").locator("[data-state=broken]")).to_be_visible(timeout=1000 * WITHIN)
@@ -83,7 +85,7 @@ def test_a_connection_that_broke_is_established_again(demo: Demo, screen: Page, 
     assert demo.mails_to(demo.merchant["email"], books.when_disconnected)
 
 
-def test_a_token_is_tested_with_the_question_mark(demo: Demo, screen: Page, books: Books) -> None:
+def test_a_token_is_tested_with_the_question_mark(demo: Demo, screen: Page, books: LedgerPages) -> None:
     if not is_connected(screen, "Wise-Pay"):
         start_over(demo, screen, books)
         screen.goto(f"{demo.web}/m/{demo.merchant['reference']}/configure/accounting-connections/")
@@ -93,7 +95,7 @@ def test_a_token_is_tested_with_the_question_mark(demo: Demo, screen: Page, book
     expect(tested.locator(".icon-tick")).to_be_visible()
     for person in (ALLOWED_BY, SEEDED_BY):
         books.revoke(person)
-    eventually(lambda: is_refused(screen))
+    wait_until(lambda: is_refused(screen))
     expect(row(screen, "Wise-Pay").locator("[data-test=failed] .icon-cross")).to_be_visible()
     expect(row(screen, "Wise-Pay").locator("[data-state=broken]")).to_be_visible()
     expect(screen.get_by_text(f"took Wise-Pay's access to {books.label} back")).to_be_visible()
@@ -110,7 +112,7 @@ def is_refused(page: Page) -> bool:
     return row(page, "Wise-Pay").locator("[data-test=failed]").count() == 1
 
 
-def test_three_connections_are_established_and_then_a_new_company(demo: Demo, screen: Page, books: Books) -> None:
+def test_three_connections_are_established_and_then_a_new_company(demo: Demo, screen: Page, books: LedgerPages) -> None:
     said = demo.manage("enable_multi_connection", demo.merchant["reference"])
     assert "three connections" in said or "had three" in said
     screen.reload()
@@ -125,7 +127,7 @@ def test_three_connections_are_established_and_then_a_new_company(demo: Demo, sc
     change_company(screen, books)
 
 
-def change_company(page: Page, books: Books) -> None:
+def change_company(page: Page, books: LedgerPages) -> None:
     """From the Australian company to the one in New Zealand, as the page leads."""
     page.get_by_role("link", name="Change company").click()
     judge(page)

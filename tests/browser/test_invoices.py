@@ -12,9 +12,9 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from sandbox.orderporter.catalogue import CUSTOMERS
-from tests.browser.autopay import AutoPay
-from tests.browser.books import Books, pf_cr
-from tests.browser.stage import Demo, Payer, eventually
+from tests.browser.autopay_pages import AutoPayPages
+from tests.browser.demo import Demo, Payer, wait_until
+from tests.browser.ledgers import LedgerPages, get_pf_cr_number
 from tests.browser.test_people import finish_account, register, type_bank
 
 pytestmark = [pytest.mark.browser, pytest.mark.books]
@@ -33,16 +33,16 @@ class Customer:
     def buys(self, demo: Demo, like: str, **changes: Any) -> dict[str, Any]:
         """A quote for it."""
         who = {**CUSTOMERS["dental"], "account_name": self.name, "email": self.email}
-        return demo.new_quote(like, customer=who, **changes)
+        return demo.create_quote(like, customer=who, **changes)
 
 
 @pytest.fixture
-def autopay(demo: Demo, console: Page, books: Books) -> AutoPay:
-    return AutoPay(demo, console, books)
+def autopay(demo: Demo, console: Page, books: LedgerPages) -> AutoPayPages:
+    return AutoPayPages(demo, console, books)
 
 
 def test_a_recurring_quote_is_credited_by_itself_and_its_months_are_charged(
-    demo: Demo, payer: Payer, autopay: AutoPay, books: Books
+    demo: Demo, payer: Payer, autopay: AutoPayPages, books: LedgerPages
 ) -> None:
     customer = Customer("Seaview Optical Pty Ltd", "accounts@seaviewoptical.example")
     autopay.switch_on(delay_hours=48)
@@ -50,17 +50,17 @@ def test_a_recurring_quote_is_credited_by_itself_and_its_months_are_charged(
     page, number = payer.page, f"INV-{quote['number']}"
     autopay.accept_proposal(customer.name)
 
-    books.wait(page, pf_cr(reference), "open")
+    books.wait(page, get_pf_cr_number(reference), "open")
     books.write_invoice(customer.name, number, Decimal("8140.00"), about=f"Quote {quote['number']}")
     assert books.wait(page, number, "paid").total == Decimal("8140.00")
-    assert books.wait(page, pf_cr(reference), "paid").remaining == 0
+    assert books.wait(page, get_pf_cr_number(reference), "paid").remaining == 0
     console = autopay.page
-    eventually(partial(timeline_is_done, console, f"{autopay.home}payments/{reference}"), within=books.patience)
+    wait_until(partial(timeline_is_done, console, f"{autopay.home}payments/{reference}"), within=books.patience)
     assert lacks(page, f"{demo.web}/my/outstanding", number)
 
     month = f"{number}-M1"
     books.write_invoice(customer.name, month, Decimal("349.00"), about="Managed support", term=books.term)
-    eventually(partial(has, page, f"{demo.web}/my/scheduled", month), within=books.patience)
+    wait_until(partial(has, page, f"{demo.web}/my/scheduled", month), within=books.patience)
     expect(row(page, month)).to_contain_text("4242")
     page.goto(f"{demo.web}/my/outstanding")
     expect(row(page, month).get_by_title("Scheduled")).to_be_visible()
@@ -68,9 +68,9 @@ def test_a_recurring_quote_is_credited_by_itself_and_its_months_are_charged(
 
     autopay.switch_on(delay_hours=0)
     assert_reconciled(demo, console, [f"Quote {quote['number']} "])
-    eventually(partial(autopay.is_in, "settled", month), within=90)  # the scheduler looks every minute
+    wait_until(partial(autopay.has_state, "settled", month), within=90)  # the scheduler looks every minute
     assert books.wait(page, month, "paid").total == Decimal("349.00")
-    eventually(partial(lacks, page, f"{demo.web}/my/scheduled", month))
+    wait_until(partial(lacks, page, f"{demo.web}/my/scheduled", month))
     page.goto(f"{demo.web}/my/past")
     expect(row(page, month)).to_contain_text("A$349.00")
     assert charged(demo, month) == [34900]
@@ -78,7 +78,7 @@ def test_a_recurring_quote_is_credited_by_itself_and_its_months_are_charged(
 
 
 def test_a_debit_that_fails_is_outstanding_again_and_requeued_by_a_person(
-    demo: Demo, payer: Payer, autopay: AutoPay, books: Books
+    demo: Demo, payer: Payer, autopay: AutoPayPages, books: LedgerPages
 ) -> None:
     customer = Customer("Lighthouse Surveying Inc.", "finance@lighthousesurveying.example")
     autopay.switch_on()
@@ -87,16 +87,16 @@ def test_a_debit_that_fails_is_outstanding_again_and_requeued_by_a_person(
     save_bank_account(payer, quote, customer, EMPTY_ACCOUNT)
     autopay.accept_proposal(customer.name)
     books.write_invoice(customer.name, number, Decimal("349.00"), term=books.term, currency="USD")
-    eventually(partial(autopay.has_on_dashboard, "autopay-unmatched", number), within=books.patience)
+    wait_until(partial(autopay.has_on_dashboard, "autopay-unmatched", number), within=books.patience)
     map_company(autopay, customer.name)
 
-    eventually(partial(autopay.is_in, "scheduled", number), within=books.patience)
+    wait_until(partial(autopay.has_state, "scheduled", number), within=books.patience)
     demo.manage("run_autopay")
-    eventually(partial(autopay.is_in, "in_flight", number))
+    wait_until(partial(autopay.has_state, "in_flight", number))
     page.goto(f"{demo.web}/my/scheduled")
     expect(row(page, number)).to_contain_text("Pending")
-    demo.steer("/_control/clock", {"advance": SETTLES})
-    eventually(partial(autopay.has_on_dashboard, "autopay-failures", number))
+    demo.post_control("/_control/clock", {"advance": SETTLES})
+    wait_until(partial(autopay.has_on_dashboard, "autopay-failures", number))
     page.goto(f"{demo.web}/my/outstanding")
     expect(row(page, number)).to_contain_text("$349.00")
     assert lacks(page, f"{demo.web}/my/scheduled", number)
@@ -105,11 +105,11 @@ def test_a_debit_that_fails_is_outstanding_again_and_requeued_by_a_person(
     expect(failure).to_contain_text("not enough money")
     failure.get_by_role("button", name="Reset & Requeue").click()
     expect(autopay.page.get_by_text(f"{number} is queued again.")).to_be_visible()
-    eventually(partial(autopay.is_in, "in_flight", number))
+    wait_until(partial(autopay.has_state, "in_flight", number))
     assert not autopay.has_on_dashboard("autopay-failures", number)
     assert has(page, f"{demo.web}/my/scheduled", number)
-    demo.steer("/_control/clock", {"advance": SETTLES})
-    eventually(partial(autopay.has_on_dashboard, "autopay-failures", number))
+    demo.post_control("/_control/clock", {"advance": SETTLES})
+    wait_until(partial(autopay.has_on_dashboard, "autopay-failures", number))
     assert charged(demo, number) == []
 
 
@@ -124,7 +124,7 @@ def save_bank_account(payer: Payer, quote: dict[str, Any], customer: Customer, a
     finish_account(payer.demo, payer.page, customer.email)
 
 
-def map_company(autopay: AutoPay, company: str) -> None:
+def map_company(autopay: AutoPayPages, company: str) -> None:
     """Say that the company is the contact of the same name."""
     page = autopay.page
     page.goto(f"{autopay.home}payers/unmapped")
@@ -135,34 +135,34 @@ def map_company(autopay: AutoPay, company: str) -> None:
 
 
 def test_invoices_are_paid_in_parts_and_together_and_not_twice_unasked(
-    demo: Demo, payer: Payer, console: Page, books: Books
+    demo: Demo, payer: Payer, console: Page, books: LedgerPages
 ) -> None:
     customer = Customer("Bluegum Veterinary Pty Ltd", "accounts@bluegumvet.example")
     quote, reference = pay_and_sign_in(payer, customer.buys(demo, "one-time"), customer)
     page, stem = payer.page, f"INV-{quote['number']}"
-    books.wait(page, pf_cr(reference), "open")
+    books.wait(page, get_pf_cr_number(reference), "open")
     for place, amount in enumerate((100, 200, 300), 1):
         books.write_invoice(customer.name, f"{stem}-{place}", Decimal(amount))
-    eventually(partial(has, page, f"{demo.web}/my/outstanding", f"{stem}-3"), within=books.patience)
+    wait_until(partial(has, page, f"{demo.web}/my/outstanding", f"{stem}-3"), within=books.patience)
 
     row(page, f"{stem}-1").get_by_role("link", name=f"{stem}-1").click()
     page.get_by_label("Amount to Pay").fill("40")
-    pay_anyway(page, pf_cr(reference))
+    pay_anyway(page, get_pf_cr_number(reference))
     pay_by_card(payer, "A$40.00")
-    eventually(lambda: standing(books, page, f"{stem}-1") == ("open", Decimal("60.00")), within=books.patience)
+    wait_until(lambda: standing(books, page, f"{stem}-1") == ("open", Decimal("60.00")), within=books.patience)
 
-    eventually(lambda: "A$60.00" in shown(page, f"{demo.web}/my/outstanding", f"{stem}-1"), within=books.patience)
+    wait_until(lambda: "A$60.00" in shown(page, f"{demo.web}/my/outstanding", f"{stem}-1"), within=books.patience)
     page.goto(f"{demo.web}/my/")
     page.get_by_role("main").get_by_role("link", name="Batch Pay Now").click()
     page.get_by_role("button", name="Select All", exact=True).click()
     expect(page.get_by_text("3 invoices selected.")).to_be_visible()
     expect(page.locator("[data-sum]")).to_have_text("A$560.00")
-    pay_anyway(page, pf_cr(reference))
+    pay_anyway(page, get_pf_cr_number(reference))
     pay_by_card(payer, "A$560.00")
     for place in (1, 2, 3):
         books.wait(page, f"{stem}-{place}", "paid")
     assert charged(demo, stem) == [56000, 4000]
-    assert books.wait(page, pf_cr(reference), "open").remaining == Decimal("1250.00")
+    assert books.wait(page, get_pf_cr_number(reference), "open").remaining == Decimal("1250.00")
     assert_reconciled(demo, console, [f"Quote {quote['number']} ", stem])
 
 
@@ -183,7 +183,7 @@ def pay_by_card(payer: Payer, amount: str) -> None:
     payer.page.wait_for_url(f"{payer.demo.web}/my/")
 
 
-def standing(books: Books, page: Page, number: str) -> tuple[str, Decimal]:
+def standing(books: LedgerPages, page: Page, number: str) -> tuple[str, Decimal]:
     """How an invoice stands in the books, and what is still due."""
     found = books.document(page, number)
     return (found.status, found.remaining) if found else ("", Decimal(0))
@@ -251,7 +251,7 @@ def assert_reconciled(demo: Demo, console: Page, numbers: list[str]) -> None:
     console.get_by_role("button", name="Read now").click()
     for charge in [charge for number in numbers for charge in charges(demo, number)]:
         day = datetime.fromtimestamp(charge["created"], ZoneInfo("Australia/Sydney")).date()
-        eventually(partial(agrees, console, f"{home}reconciliation/days/{day}", charge), within=60)
+        wait_until(partial(agrees, console, f"{home}reconciliation/days/{day}", charge), within=60)
 
 
 def agrees(console: Page, address: str, charge: dict[str, Any]) -> bool:

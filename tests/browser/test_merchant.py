@@ -5,9 +5,9 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.books import Books, pf, pf_cr
 from tests.browser.conftest import sign_in
-from tests.browser.stage import Demo, Payer, eventually
+from tests.browser.demo import Demo, Payer, wait_until
+from tests.browser.ledgers import LedgerPages, get_pf_cr_number, get_pf_number
 
 pytestmark = pytest.mark.browser
 
@@ -32,7 +32,7 @@ def test_a_new_key_is_made_displayed_after_the_password_copied_and_used(demo: De
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_role("status").filter(has_text="Display the key to copy it.")).to_be_visible()
     assert "wpk_" not in page.content().replace("wpk_••", "")
-    demo.hour_passes()
+    demo.age_sign_ins()
     page.get_by_role("link", name="Display").click()
     page.wait_for_url(re.compile("reauthenticate"))
     page.get_by_label("Password").fill(demo.merchant["password"])
@@ -46,7 +46,7 @@ def test_a_new_key_is_made_displayed_after_the_password_copied_and_used(demo: De
     assert page.evaluate("navigator.clipboard.readText()") == key
     use_key(demo, page, key)
     page.context.clear_cookies()  # a customer's browser
-    payer.pay_quote(demo.new_quote())
+    payer.pay_quote(demo.create_quote())
     payer.expect_paid()
 
 
@@ -58,7 +58,7 @@ def use_key(demo: Demo, page: Page, key: str) -> None:
 
 
 @pytest.mark.books
-def test_the_books_are_disconnected_and_connected_again(console: Page, books: Books) -> None:
+def test_the_books_are_disconnected_and_connected_again(console: Page, books: LedgerPages) -> None:
     console.get_by_role("navigation", name="Main").get_by_role("link", name="Accounting Connections").click()
     disconnect(console)
     expect(console.get_by_text("Disconnected. Payments go on; what has to be booked waits.")).to_be_visible()
@@ -67,7 +67,7 @@ def test_the_books_are_disconnected_and_connected_again(console: Page, books: Bo
 
 
 @pytest.mark.books
-def test_refusing_access_connects_nothing_and_says_so(console: Page, books: Books) -> None:
+def test_refusing_access_connects_nothing_and_says_so(console: Page, books: LedgerPages) -> None:
     connections = f"{console.url}configure/accounting-connections/"
     console.goto(connections)
     disconnect(console)
@@ -87,22 +87,22 @@ def disconnect(page: Page) -> None:
 
 @pytest.mark.books
 def test_postings_wait_with_a_reason_while_the_books_fail_and_a_retry_sends_them(
-    demo: Demo, console: Page, payer: Payer, books: Books
+    demo: Demo, console: Page, payer: Payer, books: LedgerPages
 ) -> None:
     books.fail()
     try:
-        reference = payer.pay_quote(demo.new_quote())
+        reference = payer.pay_quote(demo.create_quote())
         payer.expect_paid()
         postings = f"{console.url}postings/"
-        eventually(lambda: shows(console, postings, pf_cr(reference)), within=books.patience)
-        eventually(lambda: shows(console, postings, f"{books.label} answered 503"), within=books.patience)
+        wait_until(lambda: shows(console, postings, get_pf_cr_number(reference)), within=books.patience)
+        wait_until(lambda: shows(console, postings, f"{books.label} answered 503"), within=books.patience)
         expect(console.get_by_text("The next try is at")).to_be_visible()
     finally:
         demo.clear_faults()
     console.get_by_role("button", name="Retry").click()
     expect(console.get_by_text(re.compile(r"Trying \d+ documents again"))).to_be_visible()
-    eventually(lambda: not shows(console, postings, pf(reference)), within=books.patience)
-    assert books.shows(payer.page, pf(reference), "paid")
+    wait_until(lambda: not shows(console, postings, get_pf_number(reference)), within=books.patience)
+    assert books.shows(payer.page, get_pf_number(reference), "paid")
 
 
 def shows(page: Page, address: str, text: str) -> bool:

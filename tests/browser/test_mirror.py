@@ -5,8 +5,8 @@ from decimal import Decimal
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.books import Books
-from tests.browser.stage import Demo, eventually
+from tests.browser.demo import Demo, wait_until
+from tests.browser.ledgers import LedgerPages
 
 pytestmark = [pytest.mark.browser, pytest.mark.books]
 
@@ -18,12 +18,14 @@ def held(page: Page, label: str) -> int:
     return int(row.locator("td").first.inner_text()) if "Not read yet" not in row.inner_text() else -1
 
 
-def test_an_invoice_written_in_the_books_is_mirrored_without_asking(demo: Demo, console: Page, books: Books) -> None:
+def test_an_invoice_written_in_the_books_is_mirrored_without_asking(
+    demo: Demo, console: Page, books: LedgerPages
+) -> None:
     home = console.url
     console.goto(f"{home}postings/")
     expect(console.locator("#accounting-mirror")).to_be_visible()
     console.goto(f"{home}books/mirror")
-    eventually(lambda: held(console, "Credit notes") >= 0, within=60)
+    wait_until(lambda: held(console, "Credit notes") >= 0, within=60)
     before = held(console, "Invoices")
     books.write_invoice("Bayside Dental", "INV-BAYSIDE", Decimal("125.00"))
-    eventually(lambda: held(console, "Invoices") > before)
+    wait_until(lambda: held(console, "Invoices") > before)

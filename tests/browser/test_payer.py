@@ -8,30 +8,30 @@ from functools import partial
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.books import Books, pf, pf_cr
-from tests.browser.stage import ASKING_CARD, CARD_FRAME, POOR_CARD, SECURE_FRAME, Demo, Payer, eventually
+from tests.browser.demo import ASKING_CARD, CARD_FRAME, POOR_CARD, SECURE_FRAME, Demo, Payer, wait_until
+from tests.browser.ledgers import LedgerPages, get_pf_cr_number, get_pf_number
 
 pytestmark = pytest.mark.browser
 PAY = re.compile("^Pay ")
 
 
 @pytest.mark.books
-def test_a_quote_is_accepted_paid_and_booked(demo: Demo, payer: Payer, books: Books) -> None:
-    quote = demo.new_quote()
+def test_a_quote_is_accepted_paid_and_booked(demo: Demo, payer: Payer, books: LedgerPages) -> None:
+    quote = demo.create_quote()
     reference = payer.pay_quote(quote)
     payer.expect_paid()
     [intent] = demo.intents(quote)
     assert (intent["status"], intent["amount_received"]) == ("succeeded", 125000)
-    invoice = books.wait(payer.page, pf(reference), "paid")
-    note = books.wait(payer.page, pf_cr(reference), "open")
+    invoice = books.wait(payer.page, get_pf_number(reference), "paid")
+    note = books.wait(payer.page, get_pf_cr_number(reference), "open")
     assert (invoice.total, invoice.remaining) == (Decimal("1250.00"), Decimal(0))
     assert note.total == note.remaining == Decimal("1250.00")
     for address in (demo.merchant["email"], "accounts@harbourdental.example"):
-        eventually(partial(demo.mails_to, address, f"Quote {quote['number']}"))
+        wait_until(partial(demo.mails_to, address, f"Quote {quote['number']}"))
 
 
 def test_a_declined_card_is_explained_on_the_same_page_and_another_one_pays(demo: Demo, payer: Payer) -> None:
-    quote = demo.new_quote()
+    quote = demo.create_quote()
     payer.pay_quote(quote, POOR_CARD)
     problem = payer.page.get_by_role("alert").filter(has_text="There isn't enough money on this card")
     expect(problem).to_be_visible()
@@ -43,7 +43,7 @@ def test_a_declined_card_is_explained_on_the_same_page_and_another_one_pays(demo
 
 
 def test_the_bank_confirms_the_payer(demo: Demo, payer: Payer) -> None:
-    quote = demo.new_quote()
+    quote = demo.create_quote()
     payer.pay_quote(quote, ASKING_CARD)
     payer.answer_bank("Complete")
     payer.expect_paid()
@@ -51,7 +51,7 @@ def test_the_bank_confirms_the_payer(demo: Demo, payer: Payer) -> None:
 
 
 def test_the_bank_does_not_confirm_the_payer(demo: Demo, payer: Payer) -> None:
-    quote = demo.new_quote()
+    quote = demo.create_quote()
     payer.pay_quote(quote, ASKING_CARD)
     payer.answer_bank("Fail")
     expect(
@@ -63,7 +63,7 @@ def test_the_bank_does_not_confirm_the_payer(demo: Demo, payer: Payer) -> None:
 
 
 def test_a_reload_while_the_bank_asks_goes_on_where_it_was(demo: Demo, payer: Payer) -> None:
-    quote = demo.new_quote()
+    quote = demo.create_quote()
     payer.pay_quote(quote, ASKING_CARD)
     expect(payer.page.frame_locator(SECURE_FRAME).get_by_role("button", name="Complete")).to_be_visible()
     payer.page.reload()
@@ -75,7 +75,7 @@ def test_a_reload_while_the_bank_asks_goes_on_where_it_was(demo: Demo, payer: Pa
 
 
 def test_another_card_can_be_used_while_the_bank_asks(demo: Demo, payer: Payer) -> None:
-    quote = demo.new_quote()
+    quote = demo.create_quote()
     payer.pay_quote(quote, ASKING_CARD)
     expect(payer.page.frame_locator(SECURE_FRAME).get_by_role("button", name="Complete")).to_be_visible()
     payer.page.reload()
@@ -88,8 +88,10 @@ def test_another_card_can_be_used_while_the_bank_asks(demo: Demo, payer: Payer) 
 
 @pytest.mark.books
 @pytest.mark.parametrize(("choice", "amount"), [("Due now", "2491.50"), ("Full amount", "4983.00")])
-def test_a_deposit_or_the_full_amount_is_paid(demo: Demo, payer: Payer, books: Books, choice: str, amount: str) -> None:
-    quote = demo.new_quote("deposit")
+def test_a_deposit_or_the_full_amount_is_paid(
+    demo: Demo, payer: Payer, books: LedgerPages, choice: str, amount: str
+) -> None:
+    quote = demo.create_quote("deposit")
     reference = payer.accept(quote)
     payer.go_guest()
     payer.page.get_by_role("radio", name=re.compile(choice)).check()
@@ -97,24 +99,24 @@ def test_a_deposit_or_the_full_amount_is_paid(demo: Demo, payer: Payer, books: B
     expect(payer.page.get_by_role("button", name=PAY)).to_contain_text(shown)
     payer.pay()
     payer.expect_paid()
-    assert books.wait(payer.page, pf(reference), "paid").total == Decimal(amount)
+    assert books.wait(payer.page, get_pf_number(reference), "paid").total == Decimal(amount)
 
 
 @pytest.mark.books
-def test_a_double_click_pays_once(demo: Demo, payer: Payer, books: Books) -> None:
-    quote = demo.new_quote()
+def test_a_double_click_pays_once(demo: Demo, payer: Payer, books: LedgerPages) -> None:
+    quote = demo.create_quote()
     reference = payer.accept(quote)
     payer.go_guest()
     payer.type_card()
     payer.page.get_by_role("button", name=PAY).dblclick()
     payer.expect_paid()
     assert [i["amount_received"] for i in demo.intents(quote)] == [125000]
-    assert books.wait(payer.page, pf(reference), "paid").total == Decimal("1250.00")
+    assert books.wait(payer.page, get_pf_number(reference), "paid").total == Decimal("1250.00")
 
 
 @pytest.mark.books
-def test_two_tabs_pay_once(demo: Demo, payer: Payer, books: Books) -> None:
-    quote = demo.new_quote()
+def test_two_tabs_pay_once(demo: Demo, payer: Payer, books: LedgerPages) -> None:
+    quote = demo.create_quote()
     reference = payer.accept(quote)
     payer.go_guest()
     other = Payer(demo, payer.page.context.new_page())
@@ -125,11 +127,11 @@ def test_two_tabs_pay_once(demo: Demo, payer: Payer, books: Books) -> None:
     other.pay()
     expect(other.page.get_by_role("heading", name="Paid. Thank you.")).to_be_visible()
     assert [i["amount_received"] for i in demo.intents(quote)] == [125000]
-    assert books.wait(payer.page, pf(reference), "paid").total == Decimal("1250.00")
+    assert books.wait(payer.page, get_pf_number(reference), "paid").total == Decimal("1250.00")
 
 
 def test_the_back_button_after_paying_shows_that_it_is_paid(demo: Demo, payer: Payer) -> None:
-    quote = demo.new_quote()
+    quote = demo.create_quote()
     payer.pay_quote(quote)
     payer.expect_paid()
     payer.page.go_back()
@@ -141,7 +143,7 @@ def test_the_back_button_after_paying_shows_that_it_is_paid(demo: Demo, payer: P
 
 @pytest.mark.parametrize("like", ["recurring", "mixed"])
 def test_a_recurring_quote_tells_a_guest_why_it_cannot_be_paid(demo: Demo, payer: Payer, like: str) -> None:
-    payer.accept(demo.new_quote(like))
+    payer.accept(demo.create_quote(like))
     expect(payer.page.get_by_text("That needs a Wise-Pay account: a guest cannot pay it.")).to_be_visible()
     expect(payer.page.get_by_role("link", name="Continue as guest")).to_have_count(0)
     payer.page.get_by_role("link", name="Back to the quote").click()
@@ -149,14 +151,14 @@ def test_a_recurring_quote_tells_a_guest_why_it_cannot_be_paid(demo: Demo, payer
 
 
 def test_yen_are_charged_without_decimals(demo: Demo, payer: Payer) -> None:
-    quote = demo.new_quote("jpy")
+    quote = demo.create_quote("jpy")
     payer.pay_quote(quote)
     payer.expect_paid()
     assert [(i["amount_received"], i["currency"]) for i in demo.intents(quote)] == [(165_000, "jpy")]
 
 
 def test_what_is_missing_is_said_at_its_field(demo: Demo, payer: Payer) -> None:
-    quote = demo.new_quote()
+    quote = demo.create_quote()
     payer.accept(quote)
     payer.go_guest(name="")
     payer.page.get_by_label("E-mail").fill("nobody")
@@ -169,7 +171,7 @@ def test_what_is_missing_is_said_at_its_field(demo: Demo, payer: Payer) -> None:
 
 
 def test_a_payer_needs_no_mouse(demo: Demo, payer: Payer) -> None:
-    quote, page = demo.new_quote("deposit"), payer.page
+    quote, page = demo.create_quote("deposit"), payer.page
     page.goto(quote["url"])
     press(page, "Space", at=page.get_by_label("I accept the terms of this quote"))
     type_at(page, "Accounts Payable", at=page.get_by_label("Type your name to sign"))

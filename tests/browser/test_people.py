@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.books import Books, pf, pf_cr
-from tests.browser.stage import CARD_FRAME, Demo, Payer, eventually
+from tests.browser.demo import CARD_FRAME, Demo, Payer, wait_until
+from tests.browser.ledgers import LedgerPages, get_pf_cr_number, get_pf_number
 
 pytestmark = [pytest.mark.browser, pytest.mark.books]
 GOOD_ACCOUNT, CLOSED_ACCOUNT = "000123456789", "000111111113"
@@ -38,7 +38,7 @@ def type_bank(page: Page, account: str) -> None:
 
 def pay_by_bank(payer: Payer, account: str, email: str, **quote: Any) -> tuple[dict[str, Any], str]:
     """A quote with a recurring part, registered for and paid by bank debit; the quote and the payment's reference."""
-    made = payer.demo.new_american_quote(**quote)
+    made = payer.demo.create_usd_quote(**quote)
     reference = payer.accept(made)
     register(payer, email)
     type_bank(payer.page, account)
@@ -58,7 +58,7 @@ def finish_account(demo: Demo, page: Page, email: str) -> None:
 
 def welcome_link(demo: Demo, email: str) -> str:
     """The link of the Welcome mail, once it is there."""
-    [mail] = eventually(partial(demo.mails_to, email, "/welcome/"))
+    [mail] = wait_until(partial(demo.mails_to, email, "/welcome/"))
     link = re.search(rf"{demo.web}/welcome/\S+", mail["text"])
     assert link
     return link[0]
@@ -78,7 +78,7 @@ def accept_terms(demo: Demo, page: Page) -> None:
     page.wait_for_url(re.compile(rf"{demo.web}/(my/|pay/).*"))
 
 
-def test_a_registered_payers_bank_debit_settles(demo: Demo, payer: Payer, console: Page, books: Books) -> None:
+def test_a_registered_payers_bank_debit_settles(demo: Demo, payer: Payer, console: Page, books: LedgerPages) -> None:
     page, email = payer.page, "settles@harbourdental.example"
     quote, reference = pay_by_bank(payer, GOOD_ACCOUNT, email)
     told = books.expect_debit(page, reference)
@@ -88,22 +88,24 @@ def test_a_registered_payers_bank_debit_settles(demo: Demo, payer: Payer, consol
     page.goto(f"{demo.web}/my/payments/{reference}")
     expect(page.locator("#payer-documents")).to_contain_text(told)
     assert [i["status"] for i in demo.intents(quote)] == ["processing"]
-    demo.steer("/_control/clock", {"advance": 4 * 86_400})
-    note = books.wait(page, pf_cr(reference), "open")
-    assert books.wait(page, pf(reference), "paid").total == note.remaining == AMOUNT
-    expect(console.locator("#payment-postings")).to_contain_text(pf_cr(reference))
+    demo.post_control("/_control/clock", {"advance": 4 * 86_400})
+    note = books.wait(page, get_pf_cr_number(reference), "open")
+    assert books.wait(page, get_pf_number(reference), "paid").total == note.remaining == AMOUNT
+    expect(console.locator("#payment-postings")).to_contain_text(get_pf_cr_number(reference))
     page.goto(quote["url"])
     expect(page.locator("[data-badge=paid]")).to_be_visible()
 
 
-def test_a_debit_that_comes_back_is_outstanding_and_a_card_pays_it(demo: Demo, payer: Payer, books: Books) -> None:
+def test_a_debit_that_comes_back_is_outstanding_and_a_card_pays_it(
+    demo: Demo, payer: Payer, books: LedgerPages
+) -> None:
     email = "returns@harbourdental.example"
     quote, reference = pay_by_bank(payer, CLOSED_ACCOUNT, email)
     books.expect_debit(payer.page, reference)
-    demo.steer("/_control/clock", {"advance": 4 * 86_400})
-    [mail] = eventually(partial(demo.mails_to, email, "rejected"))
+    demo.post_control("/_control/clock", {"advance": 4 * 86_400})
+    [mail] = wait_until(partial(demo.mails_to, email, "rejected"))
     assert f"{demo.web}/pay/{reference}" in mail["text"]
-    books.wait_gone(payer.page, pf_cr(reference), "removed")
+    books.wait_gone(payer.page, get_pf_cr_number(reference), "removed")
     page = payer.page
     finish_account(demo, page, email)
     page.goto(f"{demo.web}/my/")
@@ -116,28 +118,28 @@ def test_a_debit_that_comes_back_is_outstanding_and_a_card_pays_it(demo: Demo, p
     page.get_by_label("I accept the terms for saving my card").check()
     page.get_by_role("button", name=re.compile("^Pay ")).click()
     page.wait_for_url(f"{demo.web}/my/")
-    books.wait(page, pf(reference), "paid")
-    assert books.wait(page, pf_cr(reference) + books.second_note, "open").remaining == AMOUNT
+    books.wait(page, get_pf_number(reference), "paid")
+    assert books.wait(page, get_pf_cr_number(reference) + books.second_note, "open").remaining == AMOUNT
     assert sum(i["amount_received"] for i in demo.intents(quote)) == 100 * AMOUNT
 
 
-def test_a_dispute_after_success_reverses_it_everywhere(demo: Demo, payer: Payer, books: Books) -> None:
+def test_a_dispute_after_success_reverses_it_everywhere(demo: Demo, payer: Payer, books: LedgerPages) -> None:
     email = "disputes@harbourdental.example"
     quote, reference = pay_by_bank(payer, GOOD_ACCOUNT, email)
-    demo.steer("/_control/clock", {"advance": 4 * 86_400})
-    books.wait(payer.page, pf(reference), "paid")
-    books.wait(payer.page, pf_cr(reference), "open")
+    demo.post_control("/_control/clock", {"advance": 4 * 86_400})
+    books.wait(payer.page, get_pf_number(reference), "paid")
+    books.wait(payer.page, get_pf_cr_number(reference), "open")
     [intent] = demo.intents(quote)
-    demo.steer("/stripe/_control", {"dispute": intent["id"]})
-    books.wait_gone(payer.page, pf_cr(reference), "voided")
-    assert books.wait(payer.page, pf(reference), "open").remaining == AMOUNT
-    assert eventually(partial(demo.mails_to, email, "reversed"))
+    demo.post_control("/stripe/_control", {"dispute": intent["id"]})
+    books.wait_gone(payer.page, get_pf_cr_number(reference), "voided")
+    assert books.wait(payer.page, get_pf_number(reference), "open").remaining == AMOUNT
+    assert wait_until(partial(demo.mails_to, email, "reversed"))
     payer.page.goto(quote["url"])
     expect(payer.page.locator("[data-badge=failed]")).to_be_visible()
 
 
 def test_nothing_due_saves_a_card_and_says_so(demo: Demo, payer: Payer) -> None:
-    quote = demo.new_quote("recurring")
+    quote = demo.create_quote("recurring")
     payer.accept(quote)
     register(payer, "saves@harbourdental.example")
     payer.type_card()

@@ -11,7 +11,7 @@ from django.utils import timezone
 from merchants.models import Membership
 from payers.models import PayerAccess
 from payments.models import GatewayAccount, SavedMethod
-from tests.people import PASSWORD, Checkout, House
+from tests.tenants import PASSWORD, Checkout, Tenant
 from wisepay.models import User
 
 EVERYBODY, ADMINS, PAYERS = "everybody", "admins", "payers"
@@ -218,23 +218,23 @@ GATED = [page for page in EVERY if page.is_gated and page.name not in OPEN_PAGES
 ALL = sorted((page for page in GATED if page.name in CASES), key=lambda p: LAST.index(p.name) if p.name in LAST else -1)
 
 
-def things(house: House, checkout: Checkout) -> dict[str, str]:
+def things(tenant: Tenant, checkout: Checkout) -> dict[str, str]:
     """What a path can be about, at this merchant."""
-    access = house.access(PAYER)
+    access = tenant.access(PAYER)
     return {
-        "merchant_ref": house.merchant.reference,
+        "merchant_ref": tenant.merchant.reference,
         "reference": checkout.payment.reference,
         "payment_ref": checkout.payment.reference,
         "tier": "wise_pay",
         "day": "2026-11-01",
         "payout_id": "po_none",
-        "word_ref": "none0such0word0here0",
+        "acknowledgement_ref": "none0such0word0here0",
         "kind": "payment",
         "pk": "1",
         "company_ref": access.company.reference,
         "user_ref": access.user.reference,
         "access_ref": access.reference,
-        "method_ref": saved_method(house, access).reference,
+        "method_ref": saved_method(tenant, access).reference,
         "setup_ref": "none0such0setup0here0",
         "refund_ref": "none0such0refund0here",
         "mapping_ref": "none0such0mapping0here",
@@ -243,11 +243,11 @@ def things(house: House, checkout: Checkout) -> dict[str, str]:
     }
 
 
-def saved_method(house: House, access: PayerAccess) -> SavedMethod:
+def saved_method(tenant: Tenant, access: PayerAccess) -> SavedMethod:
     """A card of the payer, made on first sight."""
     fresh = {"company": access.company, "owner": access.user, "kind": "card", "state": "active"}
     return SavedMethod.objects.get_or_create(
-        account=house.merchant.gateway_account,
+        account=tenant.merchant.gateway_account,
         stripe_payment_method_id="pm_access",
         defaults=fresh | {"stripe_customer_id": "cus_access", "state_at": timezone.now()},
     )[0]
@@ -265,13 +265,13 @@ def ask(client: Client, page: Page, values: dict[str, str]) -> tuple[int, str]:
     return answer.status_code, answer.get("Location", "") + answer.getvalue().decode(errors="replace")
 
 
-def merchant_user(house: House, stranger: House) -> Client:
+def merchant_user(tenant: Tenant, stranger: Tenant) -> Client:
     """Somebody who works there and is no admin."""
-    house.merchant.memberships.update(role=Membership.Role.USER)
-    return house.admin
+    tenant.merchant.memberships.update(role=Membership.Role.USER)
+    return tenant.admin
 
 
-def nobody(house: House, stranger: House) -> Client:
+def nobody(tenant: Tenant, stranger: Tenant) -> Client:
     """Somebody who signed in and belongs nowhere."""
     client = Client()
     client.force_login(User.objects.create_user("nobody@example.com", PASSWORD))
@@ -279,7 +279,7 @@ def nobody(house: House, stranger: House) -> Client:
 
 
 OPENS, SIGN_IN, MISSING, REFUSED = "opens", "sign in", "missing", "refused"
-ROLES: dict[str, tuple[Callable[[House, House], Client], dict[str, str]]] = {
+ROLES: dict[str, tuple[Callable[[Tenant, Tenant], Client], dict[str, str]]] = {
     "anonymous": (lambda h, s: Client(), {EVERYBODY: SIGN_IN, ADMINS: SIGN_IN, PAYERS: SIGN_IN}),
     "stranger": (nobody, {EVERYBODY: MISSING, ADMINS: MISSING, PAYERS: MISSING}),
     "payer of another merchant": (
@@ -300,9 +300,9 @@ def test_every_page_has_a_case() -> None:
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_each_role_opens_what_is_theirs(house: House, stranger: House, checkout: Checkout, role: str) -> None:
+def test_each_role_opens_what_is_theirs(tenant: Tenant, stranger: Tenant, checkout: Checkout, role: str) -> None:
     make, table = ROLES[role]
-    values, client = things(house, checkout), make(house, stranger)
+    values, client = things(tenant, checkout), make(tenant, stranger)
     for page in ALL:
         status, text = ask(client, page, values)
         expected = table[CASES[page.name][1]]
@@ -316,7 +316,7 @@ def test_each_role_opens_what_is_theirs(house: House, stranger: House, checkout:
             assert status in (200, 302, 422), page.name
         if role in ("stranger", "payer of another merchant", "admin of another merchant"):
             assert "Northwind" not in text, page.name
-    assert (house.connection.state == "connected") == (role != "merchant admin")
+    assert (tenant.connection.state == "connected") == (role != "merchant admin")
 
 
 def is_of_another(role: str, page: Page) -> bool:
@@ -326,32 +326,32 @@ def is_of_another(role: str, page: Page) -> bool:
 
 @pytest.mark.parametrize("role", ["stranger", "payer of another merchant", "payer", "admin of another merchant"])
 def test_no_method_lets_strangers_into_the_console(
-    house: House, stranger: House, checkout: Checkout, role: str
+    tenant: Tenant, stranger: Tenant, checkout: Checkout, role: str
 ) -> None:
-    values, client = things(house, checkout), ROLES[role][0](house, stranger)
+    values, client = things(tenant, checkout), ROLES[role][0](tenant, stranger)
     for page in ALL:
         if CASES[page.name][1] == PAYERS:
             continue
         other = "post" if CASES[page.name][0] == "get" else "get"
         answer = getattr(client, other)(path_of(page, values))
         assert answer.status_code in (404, 405), f"{other} {page.name}"
-    assert GatewayAccount.objects.filter(merchant=house.merchant).exists()
-    assert house.access(PAYER).state == "active"
+    assert GatewayAccount.objects.filter(merchant=tenant.merchant).exists()
+    assert tenant.access(PAYER).state == "active"
 
 
-def test_a_user_changes_nothing_that_an_admin_must(house: House, stranger: House, checkout: Checkout) -> None:
-    values, client = things(house, checkout), merchant_user(house, stranger)
+def test_a_user_changes_nothing_that_an_admin_must(tenant: Tenant, stranger: Tenant, checkout: Checkout) -> None:
+    values, client = things(tenant, checkout), merchant_user(tenant, stranger)
     for page in ALL:
         if CASES[page.name][1] == ADMINS:
             answer = client.post(path_of(page, values))
             assert answer.status_code in (403, 405), page.name
-    assert house.connection.state == "connected"
+    assert tenant.connection.state == "connected"
 
 
 def test_another_merchants_things_are_not_reached_through_ones_own_door(
-    house: House, stranger: House, checkout: Checkout
+    tenant: Tenant, stranger: Tenant, checkout: Checkout
 ) -> None:
-    foreign = things(house, checkout) | {"merchant_ref": stranger.merchant.reference}
+    foreign = things(tenant, checkout) | {"merchant_ref": stranger.merchant.reference}
     named = {"reference", "payment_ref", "company_ref", "user_ref", "access_ref"}
     for page in ALL:
         if CASES[page.name][1] == PAYERS or not named & set(page.arguments):
@@ -361,30 +361,30 @@ def test_another_merchants_things_are_not_reached_through_ones_own_door(
             assert str(checkout.quote.number) not in text
         else:
             assert status == 404, page.name
-    assert house.access(PAYER).state == "active"
+    assert tenant.access(PAYER).state == "active"
 
 
 def test_who_sees_as_a_payer_reads_every_page_of_the_portal_and_changes_nothing(
-    house: House, stranger: House, checkout: Checkout
+    tenant: Tenant, stranger: Tenant, checkout: Checkout
 ) -> None:
-    values = things(house, checkout)
+    values = things(tenant, checkout)
     stranger.access(PAYER, company="Their Company")
-    house.admin.post(reverse("payers:start_seeing", args=[values["merchant_ref"], values["access_ref"]]))
+    tenant.admin.post(reverse("payers:start_seeing", args=[values["merchant_ref"], values["access_ref"]]))
     portal = [page for page in ALL if CASES[page.name][1] == PAYERS]
     assert len(portal) >= 10
     for page in portal:
         if CASES[page.name][0] == "get":
-            status, text = ask(house.admin, page, values)
+            status, text = ask(tenant.admin, page, values)
             missing = page.name in NEEDS_A_THING
             assert (status == 404) if missing else (status in (200, 302)), page.name
             assert "Their Company" not in text, page.name
-        answer = house.admin.post(path_of(page, values))
+        answer = tenant.admin.post(path_of(page, values))
         assert answer.status_code in (403, 405), page.name
-    kept = saved_method(house, house.access(PAYER))
+    kept = saved_method(tenant, tenant.access(PAYER))
     assert (kept.state, kept.is_shared, kept.is_default) == ("active", False, False)
 
 
-def test_operators_pages_are_closed_to_merchants(house: House) -> None:
-    answer = house.admin.get("/operators/")
+def test_operators_pages_are_closed_to_merchants(tenant: Tenant) -> None:
+    answer = tenant.admin.get("/operators/")
     assert answer.status_code == 302
     assert "/operators/login/" in answer["Location"]

@@ -2,18 +2,18 @@
 
 import pytest
 
-from sandbox.launch import Running
-from tests.people import House
-from tests.quotes.desk import build_shop
+from sandbox.harness.sandbox_process import SandboxProcess
+from tests.quotes.api_helpers import create_cpq_merchant
+from tests.tenants import Tenant
 
 
 @pytest.fixture
-def shop(db: None, world: Running) -> House:
+def shop(db: None, world: SandboxProcess) -> Tenant:
     """A merchant whose quotes can be paid."""
-    return build_shop(world, name="Northwind IT", email="admin@northwind-it.example")
+    return create_cpq_merchant(world, name="Northwind IT", email="admin@northwind-it.example")
 
 
 @pytest.fixture
-def other_shop(shop: House) -> House:
+def other_shop(shop: Tenant) -> Tenant:
     """Another such merchant."""
-    return build_shop(shop.world, name="Other IT", email="admin@other-it.example")
+    return create_cpq_merchant(shop.world, name="Other IT", email="admin@other-it.example")

@@ -14,8 +14,8 @@ from openapi_core.exceptions import OpenAPIError
 from openapi_core.validation.request.exceptions import RequestValidationError
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from tests.people import BODY, House, merged
-from tests.quotes.desk import CHECKOUTS, FULL, at, stored
+from tests.quotes.api_helpers import CHECKOUTS, FULL_CHECKOUT, build_change, count_stored_rows
+from tests.tenants import BODY, Tenant, merge_body
 
 DECLINED = "4000000000009995"
 CHALLENGED = "4000002760003184"
@@ -27,12 +27,12 @@ JSON = st.recursive(
 )
 
 
-def paths_of(node: Any, prefix: str = "") -> list[str]:
+def list_paths(node: Any, prefix: str = "") -> list[str]:
     """Every dotted path of the contract's body."""
     if not isinstance(node, dict):
         return []
     here = [f"{prefix}{name}" for name in node]
-    return here + [path for name, inner in node.items() for path in paths_of(inner, f"{prefix}{name}.")]
+    return here + [path for name, inner in node.items() for path in list_paths(inner, f"{prefix}{name}.")]
 
 
 @pytest.fixture
@@ -79,7 +79,7 @@ def test_the_document_names_every_field_of_the_contract(document: dict[str, Any]
     names = {"quote": "QuoteIn", "customer": "CustomerIn", "customer.address": "AddressIn", "amounts": "AmountsIn"}
     names |= {"recurring": "RecurringIn", "": "CheckoutIn"}
     for group, name in names.items():
-        wanted = {p.rpartition(".")[2] for p in paths_of(FULL) if p.rpartition(".")[0] == group}
+        wanted = {p.rpartition(".")[2] for p in list_paths(FULL_CHECKOUT) if p.rpartition(".")[0] == group}
         assert set(schemas[name]["properties"]) == wanted
         assert schemas[name]["additionalProperties"] is False
     assert set(schemas["QuoteIn"]["required"]) == {"id", "number", "version", "name", "currency"}
@@ -89,20 +89,20 @@ def test_the_document_names_every_field_of_the_contract(document: dict[str, Any]
     assert set(schemas["CheckoutIn"]["required"]) == whole
 
 
-def test_the_contracts_own_example_meets_the_document(shop: House, document: dict[str, Any]) -> None:
+def test_the_contracts_own_example_meets_the_document(shop: Tenant, document: dict[str, Any]) -> None:
     contract = OpenAPI.from_dict(document, config=PROBLEMS)
-    good = shop.call(FULL)
+    good = shop.call(FULL_CHECKOUT)
     contract.validate_request(DjangoOpenAPIRequest(good.wsgi_request))  # type: ignore[attr-defined]
     for changes in ({"quote": {"number": "7"}}, {"zz": 1}, {"allowed_methods": ["cash"]}, {"return_url": None}):
-        bad = shop.call(merged(FULL, changes))
+        bad = shop.call(merge_body(FULL_CHECKOUT, changes))
         with pytest.raises(RequestValidationError):
             contract.validate_request(DjangoOpenAPIRequest(bad.wsgi_request))  # type: ignore[attr-defined]
         assert bad.status_code == 422
 
 
-def test_every_answer_to_an_opening_meets_the_document(shop: House, check: Callable[[Any], None]) -> None:
+def test_every_answer_to_an_opening_meets_the_document(shop: Tenant, check: Callable[[Any], None]) -> None:
     answers = [shop.call(BODY), shop.call(BODY), shop.call("{"), shop.call("[]"), shop.call({})]
-    answers += [shop.call(merged(BODY, {"quote": {"version": 2}})), shop.call(BODY), shop.call(b"x" * 70_000)]
+    answers += [shop.call(merge_body(BODY, {"quote": {"version": 2}})), shop.call(BODY), shop.call(b"x" * 70_000)]
     answers += [shop.call(BODY, **{"X-API-Key": "wrong"})]
     shop.merchant.paynow_links.all().delete()
     answers += [shop.call(BODY)]
@@ -111,7 +111,7 @@ def test_every_answer_to_an_opening_meets_the_document(shop: House, check: Calla
     assert [a.status_code for a in answers] == [201, 200, 400, 422, 422, 201, 409, 413, 401, 409]
 
 
-def test_every_answer_about_a_checkout_meets_the_document(shop: House, check: Callable[[Any], None]) -> None:
+def test_every_answer_about_a_checkout_meets_the_document(shop: Tenant, check: Callable[[Any], None]) -> None:
     seen = []
     for cards in ([], [DECLINED], [CHALLENGED], [DECLINED, "4242424242424242"]):
         checkout = shop.open_checkout()
@@ -126,7 +126,7 @@ def test_every_answer_about_a_checkout_meets_the_document(shop: House, check: Ca
     assert missing.status_code == 404
 
 
-def test_the_judge_sees_an_answer_that_breaks_the_document(shop: House, check: Callable[[Any], None]) -> None:
+def test_the_judge_sees_an_answer_that_breaks_the_document(shop: Tenant, check: Callable[[Any], None]) -> None:
     answer = shop.call(BODY)
     body = json.loads(answer.content)
     for broken in (
@@ -139,7 +139,7 @@ def test_the_judge_sees_an_answer_that_breaks_the_document(shop: House, check: C
             check(answer)
 
 
-HURRIED = settings(
+FUZZ_SETTINGS = settings(
     max_examples=50,
     deadline=None,
     database=None,
@@ -147,7 +147,7 @@ HURRIED = settings(
 )
 
 
-def throw(shop: House, raw: str) -> None:
+def post_any_body(shop: Tenant, raw: str) -> None:
     """Send it; whatever it is, the answer is the checkout or says what is wrong."""
     answer = shop.call(raw)
     # 429 is for the search for a smaller example, which asks more often than fifty times.
@@ -156,14 +156,14 @@ def throw(shop: House, raw: str) -> None:
     assert answer.status_code != 422 or json.loads(answer.content)["errors"]
 
 
-@HURRIED
-@given(path=st.sampled_from(sorted(paths_of(FULL))), value=JSON)
-def test_any_value_in_any_field_never_makes_us_fail(shop: House, path: str, value: Any) -> None:
-    throw(shop, json.dumps(merged(FULL, at(path, value))))
+@FUZZ_SETTINGS
+@given(path=st.sampled_from(sorted(list_paths(FULL_CHECKOUT))), value=JSON)
+def test_any_value_in_any_field_never_makes_us_fail(shop: Tenant, path: str, value: Any) -> None:
+    post_any_body(shop, json.dumps(merge_body(FULL_CHECKOUT, build_change(path, value))))
 
 
-@HURRIED
-@given(body=JSON | st.dictionaries(st.sampled_from(sorted(FULL)), JSON))
-def test_any_json_at_all_never_makes_us_fail(shop: House, body: Any) -> None:
-    throw(shop, json.dumps(body))
-    assert stored() == {}
+@FUZZ_SETTINGS
+@given(body=JSON | st.dictionaries(st.sampled_from(sorted(FULL_CHECKOUT)), JSON))
+def test_any_json_at_all_never_makes_us_fail(shop: Tenant, body: Any) -> None:
+    post_any_body(shop, json.dumps(body))
+    assert count_stored_rows() == {}

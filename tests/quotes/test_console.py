@@ -11,9 +11,9 @@ from django.test import Client
 from merchants.models import Membership
 from merchants.services import create_merchant
 from quotes.models import CpqIntegration, Quote
-from quotes.services import integration_of
-from tests.people import BODY, PASSWORD, House
-from tests.quotes.desk import check_problem
+from quotes.services import get_integration
+from tests.quotes.api_helpers import check_problem
+from tests.tenants import BODY, PASSWORD, Tenant
 from wisepay.models import AuditEntry, User
 
 TAB = "configure/merchants/integrations"
@@ -27,25 +27,25 @@ PAGES = ("", TAB, "quotes/", "quotes/setup", "payments/", "configure/merchants/"
 
 
 @pytest.fixture
-def admin(shop: House) -> Client:
+def admin(shop: Tenant) -> Client:
     """The merchant's admin, signed in with the password some time ago."""
     shop.admin.force_login(shop.user)
     return shop.admin
 
 
-def page(answer: Any) -> str:
+def get_text(answer: Any) -> str:
     """The page as a person reads it."""
     return unescape(answer.content.decode())
 
 
-def save(shop: House, client: Client, **fields: str) -> HttpResponse:
+def save_integration_form(shop: Tenant, client: Client, **fields: str) -> HttpResponse:
     """Post the form of the tab."""
     answer = client.post(shop.url(TAB), {"act": "save", "is_enabled": "on", "hosts": "*.orderporter.com"} | fields)
     assert isinstance(answer, HttpResponse)
     return answer
 
 
-def display(shop: House, client: Client) -> HttpResponse:
+def open_key_dialog(shop: Tenant, client: Client) -> HttpResponse:
     """Follow the Display button, and prove who one is if that is asked for."""
     answer = client.get(shop.url(f"{TAB}/key"))
     if answer.status_code == 302:
@@ -57,7 +57,7 @@ def display(shop: House, client: Client) -> HttpResponse:
     return answer
 
 
-def member(shop: House, role: str) -> Client:
+def create_member(shop: Tenant, role: str) -> Client:
     """Somebody else who works for the merchant."""
     user = User.objects.create_user(f"{role}@northwind-it.example", PASSWORD)
     Membership.objects.create(merchant=shop.merchant, user=user, role=role)
@@ -66,78 +66,78 @@ def member(shop: House, role: str) -> Client:
     return client
 
 
-def test_a_key_is_generated_saved_and_displayed(shop: House, admin: Client) -> None:
+def test_a_key_is_generated_saved_and_displayed(shop: Tenant, admin: Client) -> None:
     CpqIntegration.objects.all().delete()
-    assert "No key yet" in page(admin.get(shop.url(TAB)))
-    assert display(shop, admin)["Location"] == shop.url(TAB)
+    assert "No key yet" in get_text(admin.get(shop.url(TAB)))
+    assert open_key_dialog(shop, admin)["Location"] == shop.url(TAB)
     staged = admin.post(shop.url(TAB), {"act": "generate", "is_enabled": "on", "hosts": "*.orderporter.com"})
     assert staged.status_code == 200
-    assert 'name="new_key" value="1"' in page(staged)
-    assert not integration_of(shop.merchant).api_key
-    saved = save(shop, admin, new_key="1")
+    assert 'name="new_key" value="1"' in get_text(staged)
+    assert not get_integration(shop.merchant).api_key
+    saved = save_integration_form(shop, admin, new_key="1")
     assert (saved.status_code, saved["Location"]) == (302, shop.url(TAB))
-    shown = display(shop, admin)
-    assert KEY.findall(page(shown)) == [shop.api_key]
+    shown = open_key_dialog(shop, admin)
+    assert KEY.findall(get_text(shown)) == [shop.api_key]
     assert shop.call(BODY).status_code == 201
 
 
-def test_displaying_the_key_needs_the_password_again(shop: House, admin: Client) -> None:
+def test_displaying_the_key_needs_the_password_again(shop: Tenant, admin: Client) -> None:
     first = admin.get(shop.url(f"{TAB}/key"))
     assert first.status_code == 302
     wrong = admin.post(first["Location"], {"password": "wrong"})
     assert wrong.status_code == 200
     assert admin.get(shop.url(f"{TAB}/key")).status_code == 302
-    assert not AuditEntry.objects.filter(act="cpq_integration.key_displayed").exists()
-    assert shop.api_key in page(display(shop, admin))
+    assert not AuditEntry.objects.filter(action="cpq_integration.key_displayed").exists()
+    assert shop.api_key in get_text(open_key_dialog(shop, admin))
 
 
-def test_displaying_the_key_is_audited_and_kept_by_no_cache(shop: House, admin: Client) -> None:
-    shown = display(shop, admin)
+def test_displaying_the_key_is_audited_and_kept_by_no_cache(shop: Tenant, admin: Client) -> None:
+    shown = open_key_dialog(shop, admin)
     assert "no-store" in shown["Cache-Control"]
-    entry = AuditEntry.objects.get(act="cpq_integration.key_displayed")
+    entry = AuditEntry.objects.get(action="cpq_integration.key_displayed")
     assert (entry.user, entry.merchant_id, entry.ip) == (shop.user, shop.merchant.pk, "127.0.0.1")
     assert shop.api_key not in f"{entry.subject}{entry.detail}"
 
 
-def test_the_key_stands_on_no_other_page(shop: House, admin: Client) -> None:
+def test_the_key_stands_on_no_other_page(shop: Tenant, admin: Client) -> None:
     shop.open_checkout().pay()
-    display(shop, admin)
+    open_key_dialog(shop, admin)
     paths = [*(shop.url(tail) for tail in PAGES), shop.url(f"quotes/callbacks/{Quote.objects.get().payment.reference}")]
     for path in paths:
         answer = admin.get(path)
         assert answer.status_code == 200, path
-        assert not KEY.search(page(answer)), path
+        assert not KEY.search(get_text(answer)), path
         assert "no-store" in answer["Cache-Control"]
 
 
-def test_the_key_is_kept_encrypted_and_found_by_a_digest(shop: House) -> None:
+def test_the_key_is_kept_encrypted_and_found_by_a_digest(shop: Tenant) -> None:
     row: Any = CpqIntegration.objects.values_list("api_key", "api_key_digest").get()
     assert shop.api_key not in f"{row[0].stored} {row[1]} {row[0]!r} {row[0]}"
     assert len(shop.api_key) > 40
 
 
-def test_a_new_key_stops_the_old_one_at_once(shop: House, admin: Client) -> None:
+def test_a_new_key_stops_the_old_one_at_once(shop: Tenant, admin: Client) -> None:
     old = shop.api_key
     assert shop.call(BODY).status_code == 201
-    save(shop, admin)
+    save_integration_form(shop, admin)
     assert shop.api_key == old
-    save(shop, admin, new_key="1")
+    save_integration_form(shop, admin, new_key="1")
     assert shop.api_key != old
     check_problem(shop.call(BODY, **{"X-API-Key": old}), 401, "unauthorized")
     assert shop.call(BODY).status_code == 200
-    saved = AuditEntry.objects.filter(act="cpq_integration.saved").order_by("pk")
+    saved = AuditEntry.objects.filter(action="cpq_integration.saved").order_by("pk")
     assert [entry.detail for entry in saved] == ["", "new key"]
 
 
-def test_leaving_without_saving_keeps_the_old_key(shop: House, admin: Client) -> None:
+def test_leaving_without_saving_keeps_the_old_key(shop: Tenant, admin: Client) -> None:
     old = shop.api_key
-    warned = page(admin.post(shop.url(TAB), {"act": "generate", "is_enabled": "on", "hosts": "*.orderporter.com"}))
+    warned = get_text(admin.post(shop.url(TAB), {"act": "generate", "is_enabled": "on", "hosts": "*.orderporter.com"}))
     assert "stops working at once" in warned
     assert shop.api_key == old
-    assert 'name="new_key"' not in page(admin.get(shop.url(TAB)))
+    assert 'name="new_key"' not in get_text(admin.get(shop.url(TAB)))
 
 
-def test_the_switch_and_the_hosts_are_saved(shop: House, admin: Client) -> None:
+def test_the_switch_and_the_hosts_are_saved(shop: Tenant, admin: Client) -> None:
     admin.post(
         shop.url(TAB),
         {"act": "save", "hosts": " NA1.OrderPorter.com \n\nquotes.northwind-it.example\nna1.orderporter.com"},
@@ -148,12 +148,12 @@ def test_the_switch_and_the_hosts_are_saved(shop: House, admin: Client) -> None:
         ["na1.orderporter.com", "quotes.northwind-it.example"],
     )
     check_problem(shop.call(BODY), 403, "integration_disabled")
-    save(shop, admin, hosts="quotes.northwind-it.example")
+    save_integration_form(shop, admin, hosts="quotes.northwind-it.example")
     assert shop.call(BODY).status_code == 422
     assert shop.call(BODY | {"return_url": "https://quotes.northwind-it.example/q"}).status_code == 201
 
 
-def test_hosts_that_are_none_are_refused(shop: House, admin: Client) -> None:
+def test_hosts_that_are_none_are_refused(shop: Tenant, admin: Client) -> None:
     before = CpqIntegration.objects.values("is_enabled", "hosts", "api_key_digest").get()
     for hosts in NO_HOSTS:
         for act in ("save", "generate"):
@@ -163,8 +163,8 @@ def test_hosts_that_are_none_are_refused(shop: House, admin: Client) -> None:
 
 
 @pytest.mark.parametrize("tail", [TAB, f"{TAB}/key"])
-def test_only_admins_see_the_integration(shop: House, other_shop: House, tail: str) -> None:
-    user, stranger, path = member(shop, "user"), Client(), shop.url(tail)
+def test_only_admins_see_the_integration(shop: Tenant, other_shop: Tenant, tail: str) -> None:
+    user, stranger, path = create_member(shop, "user"), Client(), shop.url(tail)
     stranger.force_login(other_shop.user)
     assert user.get(path).status_code == 403
     assert stranger.get(path).status_code == 404
@@ -172,35 +172,35 @@ def test_only_admins_see_the_integration(shop: House, other_shop: House, tail: s
     assert (anonymous.status_code, anonymous["Location"]) == (302, f"/accounts/login/?next={path}")
 
 
-def test_only_admins_change_the_integration(shop: House, other_shop: House) -> None:
+def test_only_admins_change_the_integration(shop: Tenant, other_shop: Tenant) -> None:
     before = CpqIntegration.objects.values().get(merchant=shop.merchant)
     stranger = Client()
     stranger.force_login(other_shop.user)
-    assert save(shop, member(shop, "user"), new_key="1").status_code == 403
-    assert save(shop, stranger, new_key="1").status_code == 404
-    assert save(shop, Client(), new_key="1").status_code == 302
+    assert save_integration_form(shop, create_member(shop, "user"), new_key="1").status_code == 403
+    assert save_integration_form(shop, stranger, new_key="1").status_code == 404
+    assert save_integration_form(shop, Client(), new_key="1").status_code == 302
     after = CpqIntegration.objects.values().get(merchant=shop.merchant)
     assert after["api_key_digest"] == before["api_key_digest"]
 
 
-def test_a_forged_form_is_refused(shop: House) -> None:
+def test_a_forged_form_is_refused(shop: Tenant) -> None:
     client = Client(enforce_csrf_checks=True)
     client.force_login(shop.user)
-    assert save(shop, client, new_key="1").status_code == 403
+    assert save_integration_form(shop, client, new_key="1").status_code == 403
 
 
 @pytest.mark.parametrize("tail", ["quotes/", "quotes/setup"])
-def test_the_merchants_people_see_quotes_and_strangers_do_not(shop: House, other_shop: House, tail: str) -> None:
+def test_the_merchants_people_see_quotes_and_strangers_do_not(shop: Tenant, other_shop: Tenant, tail: str) -> None:
     shop.open_checkout(quote={"name": "Firewall renewal"})
     stranger = Client()
     stranger.force_login(other_shop.user)
-    assert member(shop, "user").get(shop.url(tail)).status_code == 200
+    assert create_member(shop, "user").get(shop.url(tail)).status_code == 200
     assert stranger.get(shop.url(tail)).status_code == 404
     assert Client().get(shop.url(tail)).status_code == 302
-    assert "Firewall renewal" not in page(stranger.get(other_shop.url("quotes/")))
+    assert "Firewall renewal" not in get_text(stranger.get(other_shop.url("quotes/")))
 
 
-def test_quotes_are_found_by_number_name_and_payer(shop: House, admin: Client) -> None:
+def test_quotes_are_found_by_number_name_and_payer(shop: Tenant, admin: Client) -> None:
     shop.open_checkout(quote={"name": "Firewall", "number": 42})
     shop.open_checkout(quote={"name": "Backup", "number": 77}, customer={"account_name": "Bay Legal"})
     both, neither = {"Firewall", "Backup"}, set[str]()
@@ -209,10 +209,10 @@ def test_quotes_are_found_by_number_name_and_payer(shop: House, admin: Client) -
     for wanted, found in cases.items():
         answer = admin.get(shop.url("quotes/"), {"q": wanted})
         assert answer.status_code == 200, wanted
-        assert {name for name in both if f">{name}<" in page(answer)} == found, wanted
+        assert {name for name in both if f">{name}<" in get_text(answer)} == found, wanted
 
 
-def test_quotes_are_listed_fifty_a_page_newest_first(shop: House, admin: Client) -> None:
+def test_quotes_are_listed_fifty_a_page_newest_first(shop: Tenant, admin: Client) -> None:
     shop.open_checkout(quote={"name": "The first"})
     first = Quote.objects.select_related("payment").get()
     payment = first.payment
@@ -222,34 +222,34 @@ def test_quotes_are_listed_fifty_a_page_newest_first(shop: House, admin: Client)
         first.pk, first.reference, first.cpq_id, first.payment = None, f"chk_{number}", f"c{number}", payment
         first.name, first.created_at = f"Later {number}", first.created_at.replace(year=2098)
         first.save()
-    front, back = (page(admin.get(shop.url("quotes/"), {"page": n})) for n in (1, 2))
+    front, back = (get_text(admin.get(shop.url("quotes/"), {"page": n})) for n in (1, 2))
     assert ("The first" in front, "The first" in back) == (False, True)
     assert (front.count("Later "), back.count("Later ")) == (50, 0)
     for odd in ("0", "-1", "99", "x", ""):
         assert admin.get(shop.url("quotes/"), {"page": odd}).status_code == 200
 
 
-def test_what_cpq_wrote_is_never_read_as_html(shop: House, admin: Client) -> None:
+def test_what_cpq_wrote_is_never_read_as_html(shop: Tenant, admin: Client) -> None:
     evil = "<script>alert(1)</script>"
     shop.open_checkout(quote={"name": evil}, customer={"account_name": f"Evil {evil}"})
     for answer in (admin.get(shop.url("quotes/")), admin.get(shop.url("quotes/"), {"q": evil})):
         assert evil not in answer.content.decode()
 
 
-def test_the_set_up_panel_counts_what_is_done(shop: House, admin: Client) -> None:
-    assert "5 of 7 done" in page(admin.get(shop.url("quotes/setup")))
+def test_the_set_up_panel_counts_what_is_done(shop: Tenant, admin: Client) -> None:
+    assert "5 of 7 done" in get_text(admin.get(shop.url("quotes/setup")))
     create_merchant(name="New IT", admin_email="new@new-it.example", admin_name="", password=PASSWORD, time_zone="UTC")
     fresh = Client()
     fresh.force_login(User.objects.get(email="new@new-it.example"))
     reference = User.objects.get(email="new@new-it.example").merchants.get().reference
-    panel = page(fresh.get(f"/m/{reference}/quotes/setup"))
+    panel = get_text(fresh.get(f"/m/{reference}/quotes/setup"))
     assert "0 of 7 done" in panel
     assert f"/m/{reference}/{TAB}" in panel
 
 
 def test_the_documentation_says_what_the_api_does(client: Client, db: None) -> None:
     answer = client.get("/api/cpq/v1/docs")
-    text = page(answer)
+    text = get_text(answer)
     assert (answer.status_code, answer["Content-Type"]) == (200, "text/html; charset=utf-8")
     for word in (
         "X-API-Key",

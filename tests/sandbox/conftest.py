@@ -4,14 +4,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from sandbox.launch import Running
-from tests.sandbox.counterpart import KEY, Counterpart
+from sandbox.harness.sandbox_process import SandboxProcess
+from tests.sandbox.fake_wisepay import API_KEY, FakeWisePay
 
 
 @pytest.fixture
-def wisepay(sandbox: Running) -> Iterator[Counterpart]:
-    counterpart = Counterpart()
-    counterpart.opens()
-    sandbox.config(wisepay_url=counterpart.url, cpq_api_key=KEY)
+def wisepay(sandbox: SandboxProcess) -> Iterator[FakeWisePay]:
+    counterpart = FakeWisePay()
+    counterpart.answer_with_checkout()
+    sandbox.config(wisepay_url=counterpart.url, cpq_api_key=API_KEY)
     yield counterpart
     counterpart.close()

@@ -10,19 +10,19 @@ from allauth.mfa.models import Authenticator
 from django.test import Client
 
 from tests.passkey import Passkey
-from tests.people import PASSWORD, House
-from tests.signing_in import (
+from tests.sign_in_steps import (
     AUTHENTICATE,
     LOGIN,
-    app_code,
-    enrol_app,
-    factors_of,
-    give_password,
+    enrol_authenticator,
+    get_authenticator_code,
     is_signed_in,
-    mails,
+    list_factors,
+    list_mails,
     sign_in,
+    submit_password,
 )
-from wisepay.accounts import ensure_address
+from tests.tenants import PASSWORD, Tenant
+from wisepay.accounts import sync_email_address
 
 ACTIVATE = "/accounts/2fa/totp/activate/"
 RECOVERY = "/accounts/2fa/recovery-codes/"
@@ -49,7 +49,7 @@ def set_up_app(client: Client) -> str:
     found = re.search(r'value="([A-Z2-7]{32})"', page)
     assert found
     assert "data:image/svg+xml;base64," in page
-    answer = client.post(ACTIVATE, {"code": app_code(found[1])})
+    answer = client.post(ACTIVATE, {"code": get_authenticator_code(found[1])})
     assert answer["Location"] == RECOVERY
     return found[1]
 
@@ -73,22 +73,22 @@ def sign_in_with_key(client: Client, passkey: Passkey) -> Any:
 
 
 @pytest.fixture
-def local(house: House) -> Client:
+def local(tenant: Tenant) -> Client:
     """The admin's browser at the host where passkeys work, signed in a moment ago."""
     client = at_localhost()
-    sign_in(client, house.world)
+    sign_in(client, tenant.world)
     return client
 
 
-def test_an_app_is_set_up_right_after_the_code_without_another_password(house: House, browser: Client) -> None:
-    sign_in(browser, house.world)
+def test_an_app_is_set_up_right_after_the_code_without_another_password(tenant: Tenant, browser: Client) -> None:
+    sign_in(browser, tenant.world)
     set_up_app(browser)
-    assert factors_of(house.user) == ["recovery_codes", "totp"]
+    assert list_factors(tenant.user) == ["recovery_codes", "totp"]
     assert len(recovery_codes(browser)) == 10
 
 
-def test_later_the_password_is_asked_for_before_an_app_is_set_up(house: House, browser: Client) -> None:
-    sign_in(browser, house.world)
+def test_later_the_password_is_asked_for_before_an_app_is_set_up(tenant: Tenant, browser: Client) -> None:
+    sign_in(browser, tenant.world)
     session = browser.session
     for record in session["account_authentication_methods"]:
         record["at"] -= 301
@@ -98,99 +98,99 @@ def test_later_the_password_is_asked_for_before_an_app_is_set_up(house: House, b
     assert browser.get(ACTIVATE).status_code == 200
 
 
-def test_a_wrong_code_sets_no_app_up(house: House, browser: Client) -> None:
-    sign_in(browser, house.world)
+def test_a_wrong_code_sets_no_app_up(tenant: Tenant, browser: Client) -> None:
+    sign_in(browser, tenant.world)
     browser.get(ACTIVATE)
     assert b"Incorrect code" in browser.post(ACTIVATE, {"code": "000000"}).content
-    assert factors_of(house.user) == []
+    assert list_factors(tenant.user) == []
 
 
-def test_the_keys_of_apps_are_encrypted(house: House) -> None:
-    secret = enrol_app(house.user)
+def test_the_keys_of_apps_are_encrypted(tenant: Tenant) -> None:
+    secret = enrol_authenticator(tenant.user)
     held = json.dumps(Authenticator.objects.get(type="totp").data)
     assert secret not in held
     assert '"k1:' in held
 
 
-def test_the_app_asks_instead_of_the_mail(house: House, browser: Client) -> None:
-    secret = enrol_app(house.user)
-    ensure_address(house.user, verified=True)
-    assert give_password(browser, to=house.url())["Location"] == AUTHENTICATE
-    assert mails(house.world) == []
+def test_the_app_asks_instead_of_the_mail(tenant: Tenant, browser: Client) -> None:
+    secret = enrol_authenticator(tenant.user)
+    sync_email_address(tenant.user, verified=True)
+    assert submit_password(browser, to=tenant.url())["Location"] == AUTHENTICATE
+    assert list_mails(tenant.world) == []
     assert not is_signed_in(browser)
-    answer = browser.post(AUTHENTICATE, {"code": app_code(secret)})
-    assert answer["Location"] == house.url()
+    answer = browser.post(AUTHENTICATE, {"code": get_authenticator_code(secret)})
+    assert answer["Location"] == tenant.url()
     assert is_signed_in(browser)
 
 
-def test_the_same_code_of_an_app_does_not_work_twice(house: House, browser: Client) -> None:
-    secret = enrol_app(house.user)
-    ensure_address(house.user, verified=True)
-    code = app_code(secret)
+def test_the_same_code_of_an_app_does_not_work_twice(tenant: Tenant, browser: Client) -> None:
+    secret = enrol_authenticator(tenant.user)
+    sync_email_address(tenant.user, verified=True)
+    code = get_authenticator_code(secret)
     for client in (browser, other := Client()):
-        give_password(client)
+        submit_password(client)
         client.post(AUTHENTICATE, {"code": code})
     assert is_signed_in(browser)
     assert not is_signed_in(other)
 
 
-def test_codes_of_apps_are_not_guessed_without_end(house: House, browser: Client) -> None:
-    secret = enrol_app(house.user)
-    ensure_address(house.user, verified=True)
-    give_password(browser)
+def test_codes_of_apps_are_not_guessed_without_end(tenant: Tenant, browser: Client) -> None:
+    secret = enrol_authenticator(tenant.user)
+    sync_email_address(tenant.user, verified=True)
+    submit_password(browser)
     answers = [browser.post(AUTHENTICATE, {"code": "x"}) for _ in range(5)]
     assert all(b"Incorrect code" in a.content for a in answers)
-    assert b"Too many failed" in browser.post(AUTHENTICATE, {"code": app_code(secret)}).content
-    give_password(elsewhere := Client(REMOTE_ADDR="198.51.100.9"))
-    elsewhere.post(AUTHENTICATE, {"code": app_code(secret)})
+    assert b"Too many failed" in browser.post(AUTHENTICATE, {"code": get_authenticator_code(secret)}).content
+    submit_password(elsewhere := Client(REMOTE_ADDR="198.51.100.9"))
+    elsewhere.post(AUTHENTICATE, {"code": get_authenticator_code(secret)})
     assert not is_signed_in(elsewhere), "the account is guarded, not only the address"
 
 
-def test_a_recovery_code_lets_in_once(house: House, browser: Client) -> None:
-    sign_in(browser, house.world)
+def test_a_recovery_code_lets_in_once(tenant: Tenant, browser: Client) -> None:
+    sign_in(browser, tenant.world)
     set_up_app(browser)
     code = recovery_codes(browser)[0]
     for client in (first := Client(), second := Client()):
-        give_password(client)
+        submit_password(client)
         client.post(AUTHENTICATE, {"code": code})
     assert is_signed_in(first)
     assert not is_signed_in(second)
     assert len(recovery_codes(browser)) == 9
 
 
-def test_new_recovery_codes_end_the_old_ones(house: House, browser: Client) -> None:
-    sign_in(browser, house.world)
+def test_new_recovery_codes_end_the_old_ones(tenant: Tenant, browser: Client) -> None:
+    sign_in(browser, tenant.world)
     set_up_app(browser)
     old = recovery_codes(browser)
     browser.post(f"{RECOVERY}generate/")
     assert not set(old) & set(recovery_codes(browser))
 
 
-def test_recovery_codes_are_not_shown_to_a_session_that_grew_old(house: House) -> None:
-    enrol_app(house.user)
-    house.admin.force_login(house.user)
-    answer = house.admin.get(RECOVERY)
+def test_recovery_codes_are_not_shown_to_a_session_that_grew_old(tenant: Tenant) -> None:
+    enrol_authenticator(tenant.user)
+    tenant.admin.force_login(tenant.user)
+    answer = tenant.admin.get(RECOVERY)
     assert answer.status_code in (302, 404)
 
 
-def test_without_the_app_the_mail_asks_again(house: House, browser: Client) -> None:
-    sign_in(browser, house.world)
+def test_without_the_app_the_mail_asks_again(tenant: Tenant, browser: Client) -> None:
+    sign_in(browser, tenant.world)
     set_up_app(browser)
     browser.post("/accounts/2fa/totp/deactivate/")
-    assert factors_of(house.user) == []
-    assert give_password(Client())["Location"] == "/accounts/login/code/confirm/"
+    assert list_factors(tenant.user) == []
+    assert submit_password(Client())["Location"] == "/accounts/login/code/confirm/"
 
 
-def test_a_passkey_alone_signs_in(house: House, local: Client) -> None:
+def test_a_passkey_alone_signs_in(tenant: Tenant, local: Client) -> None:
     passkey = Passkey()
     assert add_key(local, passkey)["Location"] == RECOVERY
-    assert factors_of(house.user) == ["recovery_codes", "webauthn"]
-    told = mails(house.world)
+    assert list_factors(tenant.user) == ["recovery_codes", "webauthn"]
+    told = list_mails(tenant.world)
     assert "security key has been added" in told[0]["text"]
     answer = sign_in_with_key(browser := at_localhost(), passkey)
     assert answer["Location"] == "/"
     assert is_signed_in(browser)
-    assert mails(house.world) == told, "no code is mailed"
+    assert list_mails(tenant.world) == told, "no code is mailed"
 
 
 def test_a_key_of_a_strange_site_signs_nobody_in(local: Client) -> None:
@@ -221,22 +221,22 @@ def test_the_answer_of_a_key_does_not_work_twice(local: Client) -> None:
 def test_a_key_is_the_second_factor_after_a_password(local: Client) -> None:
     add_key(local, passkey := Passkey(), alone=False)
     browser = at_localhost()
-    assert give_password(browser)["Location"] == AUTHENTICATE
+    assert submit_password(browser)["Location"] == AUTHENTICATE
     options = page_data(browser, AUTHENTICATE)["request_options"]
     browser.post(AUTHENTICATE, {"credential": passkey.answer(options)})
     assert is_signed_in(browser)
 
 
-def test_keys_are_listed_renamed_and_removed(house: House, local: Client) -> None:
+def test_keys_are_listed_renamed_and_removed(tenant: Tenant, local: Client) -> None:
     add_key(local, Passkey())
     key = Authenticator.objects.get(type="webauthn")
     local.post(f"/accounts/2fa/webauthn/keys/{key.pk}/edit/", {"name": "Key in the safe"})
     assert "Key in the safe" in local.get("/accounts/2fa/webauthn/").content.decode()
     local.post(f"/accounts/2fa/webauthn/keys/{key.pk}/remove/")
-    assert factors_of(house.user) == []
+    assert list_factors(tenant.user) == []
 
 
-def test_nobody_touches_the_keys_of_others(house: House, stranger: House, local: Client) -> None:
+def test_nobody_touches_the_keys_of_others(tenant: Tenant, stranger: Tenant, local: Client) -> None:
     add_key(local, Passkey())
     key = Authenticator.objects.get(type="webauthn")
     stranger.admin.force_login(stranger.user)
@@ -245,11 +245,11 @@ def test_nobody_touches_the_keys_of_others(house: House, stranger: House, local:
         path = f"/accounts/2fa/webauthn/keys/{key.pk}/{act}/"
         assert stranger.admin.get(path).status_code == 404
         assert stranger.admin.post(path, {"name": "Mine"}).status_code == 404
-    assert factors_of(house.user) == ["recovery_codes", "webauthn"]
+    assert list_factors(tenant.user) == ["recovery_codes", "webauthn"]
 
 
-def test_the_security_page_says_what_is_set_up(house: House, browser: Client) -> None:
-    sign_in(browser, house.world)
+def test_the_security_page_says_what_is_set_up(tenant: Tenant, browser: Client) -> None:
+    sign_in(browser, tenant.world)
     assert "Not set up" in browser.get("/accounts/2fa/").content.decode()
     set_up_app(browser)
     page = browser.get("/accounts/2fa/").content.decode()

@@ -12,9 +12,18 @@ from allauth.socialaccount.models import SocialAccount
 from django.test import Client
 from pytest_django import Settings
 
-from tests.people import PASSWORD, House
-from tests.signing_in import CODE, EMAIL, LOGIN, enrol_app, give_code, is_signed_in, mailed_code, mails
-from wisepay.accounts import ensure_address
+from tests.sign_in_steps import (
+    CODE,
+    EMAIL,
+    LOGIN,
+    enrol_authenticator,
+    get_mailed_code,
+    is_signed_in,
+    list_mails,
+    submit_code,
+)
+from tests.tenants import PASSWORD, Tenant
+from wisepay.accounts import sync_email_address
 from wisepay.models import User
 
 UNKNOWN = "No sign-in here belongs to this account"
@@ -23,10 +32,10 @@ FAILED = "did not work. Please try again."
 
 
 @pytest.fixture
-def verified(house: House) -> House:
+def verified(tenant: Tenant) -> Tenant:
     """The merchant, whose admin's address is verified."""
-    ensure_address(house.user, verified=True)
-    return house
+    sync_email_address(tenant.user, verified=True)
+    return tenant
 
 
 def leave(client: Client, provider: str = "xero", **query: str) -> str:
@@ -64,28 +73,28 @@ def said(client: Client, path: str = LOGIN) -> str:
 
 @pytest.mark.parametrize("provider", ["xero", "microsoft"])
 def test_a_sign_on_opens_the_account_of_the_same_verified_address(
-    verified: House, browser: Client, provider: str
+    verified: Tenant, browser: Client, provider: str
 ) -> None:
     answer = sign_on(browser, provider=provider)
     assert answer["Location"] == CODE, "the provider asked only for a password"
-    give_code(browser, mailed_code(verified.world))
+    submit_code(browser, get_mailed_code(verified.world))
     assert browser.get(verified.url()).status_code == 200
     assert not SocialAccount.objects.exists()
 
 
-def test_no_code_is_asked_for_when_the_provider_asked_for_a_second_factor(verified: House, browser: Client) -> None:
+def test_no_code_is_asked_for_when_the_provider_asked_for_a_second_factor(verified: Tenant, browser: Client) -> None:
     assert sign_on(browser, mfa=True)["Location"] == "/"
     assert is_signed_in(browser)
-    assert mails(verified.world) == []
+    assert list_mails(verified.world) == []
 
 
-def test_an_app_asks_all_the_same(verified: House, browser: Client) -> None:
-    enrol_app(verified.user)
+def test_an_app_asks_all_the_same(verified: Tenant, browser: Client) -> None:
+    enrol_authenticator(verified.user)
     assert sign_on(browser, mfa=True)["Location"] == "/accounts/2fa/authenticate/"
     assert not is_signed_in(browser)
 
 
-def test_one_comes_back_to_where_one_wanted_to_go_and_nowhere_else(verified: House, browser: Client) -> None:
+def test_one_comes_back_to_where_one_wanted_to_go_and_nowhere_else(verified: Tenant, browser: Client) -> None:
     wanted = verified.url("payments/")
     page = browser.get(f"{LOGIN}?next={wanted}").content.decode()
     assert urlencode({"next": wanted}) in html.unescape(page)
@@ -95,8 +104,8 @@ def test_one_comes_back_to_where_one_wanted_to_go_and_nowhere_else(verified: Hou
 
 
 @pytest.mark.parametrize("email", ["nobody@northwind-it.example", "unverified@northwind-it.example"])
-def test_strangers_and_unverified_accounts_are_turned_away_alike(verified: House, browser: Client, email: str) -> None:
-    ensure_address(User.objects.create_user("unverified@northwind-it.example", PASSWORD))
+def test_strangers_and_unverified_accounts_are_turned_away_alike(verified: Tenant, browser: Client, email: str) -> None:
+    sync_email_address(User.objects.create_user("unverified@northwind-it.example", PASSWORD))
     answer = sign_on(browser, email, mfa=True)
     assert (answer.status_code, answer["Location"]) == (302, LOGIN)
     assert UNKNOWN in said(browser)
@@ -106,7 +115,7 @@ def test_strangers_and_unverified_accounts_are_turned_away_alike(verified: House
 
 @pytest.mark.parametrize("email", [EMAIL, "nobody@northwind-it.example"])
 def test_an_address_that_the_provider_did_not_verify_opens_nothing(
-    verified: House, browser: Client, email: str
+    verified: Tenant, browser: Client, email: str
 ) -> None:
     answer = sign_on(browser, email, verified=False, mfa=True)
     assert answer["Location"] == LOGIN
@@ -115,26 +124,26 @@ def test_an_address_that_the_provider_did_not_verify_opens_nothing(
 
 
 def test_a_provider_that_always_verifies_can_be_trusted_to(
-    verified: House, browser: Client, settings: Settings
+    verified: Tenant, browser: Client, settings: Settings
 ) -> None:
     settings.XERO_OIDC_EMAIL_IS_VERIFIED = True
     sign_on(browser, verified=False, mfa=True)
     assert is_signed_in(browser)
 
 
-def test_somebody_switched_off_stays_out(verified: House, browser: Client) -> None:
+def test_somebody_switched_off_stays_out(verified: Tenant, browser: Client) -> None:
     User.objects.update(is_active=False)
     sign_on(browser, mfa=True)
     assert not is_signed_in(browser)
 
 
-def test_refusing_at_the_provider_signs_nobody_in(verified: House, browser: Client) -> None:
+def test_refusing_at_the_provider_signs_nobody_in(verified: Tenant, browser: Client) -> None:
     assert come_back(browser, agree(leave(browser), decision="cancel"))["Location"] == LOGIN
     assert "Xero was not allowed to sign you in" in said(browser)
     assert not is_signed_in(browser)
 
 
-def test_a_state_works_once_and_only_in_its_browser(verified: House, browser: Client) -> None:
+def test_a_state_works_once_and_only_in_its_browser(verified: Tenant, browser: Client) -> None:
     back = agree(leave(browser), mfa=True)
     come_back(stranger := Client(), back)
     assert not is_signed_in(stranger)
@@ -146,7 +155,7 @@ def test_a_state_works_once_and_only_in_its_browser(verified: House, browser: Cl
     assert not is_signed_in(browser)
 
 
-def test_a_code_of_somebody_else_does_not_fit(verified: House, browser: Client) -> None:
+def test_a_code_of_somebody_else_does_not_fit(verified: Tenant, browser: Client) -> None:
     stolen = parse_qs(urlsplit(agree(leave(Client()), mfa=True)).query)["code"][0]
     own = parse_qs(urlsplit(leave(browser)).query)["state"][0]
     browser.get("/accounts/sign-on/xero/callback/", {"code": stolen, "state": own})
@@ -167,7 +176,7 @@ def test_a_code_of_somebody_else_does_not_fit(verified: House, browser: Client) 
     ids=["nonce", "no nonce", "issuer", "audience", "expired", "signature"],
 )
 def test_an_id_token_that_is_not_right_signs_nobody_in(
-    verified: House, browser: Client, spoilt: dict[str, Any]
+    verified: Tenant, browser: Client, spoilt: dict[str, Any]
 ) -> None:
     verified.world.config(**spoilt)
     assert sign_on(browser, mfa=True)["Location"] == LOGIN
@@ -176,28 +185,28 @@ def test_an_id_token_that_is_not_right_signs_nobody_in(
 
 
 @pytest.mark.parametrize("where", ["/xero/.well-known*", "/xero/token", "/xero/keys"])
-def test_a_provider_that_is_down_is_said(verified: House, browser: Client, where: str) -> None:
+def test_a_provider_that_is_down_is_said(verified: Tenant, browser: Client, where: str) -> None:
     back = agree(leave(browser), mfa=True)
-    with verified.world.faulty("oidc", "status", status=503, path=where):
+    with verified.world.inject_fault("oidc", "status", status=503, path=where):
         come_back(browser, back)
         assert not is_signed_in(browser)
         assert FAILED in said(browser)
 
 
-def test_a_provider_that_is_down_is_said_before_one_leaves(verified: House, browser: Client) -> None:
-    with verified.world.faulty("oidc", "drop_before"):
+def test_a_provider_that_is_down_is_said_before_one_leaves(verified: Tenant, browser: Client) -> None:
+    with verified.world.inject_fault("oidc", "drop_before"):
         assert browser.post("/accounts/sign-on/xero/")["Location"] == LOGIN
     assert FAILED in said(browser)
 
 
-def test_the_address_of_the_page_cannot_change_what_is_asked_for(verified: House, browser: Client) -> None:
+def test_the_address_of_the_page_cannot_change_what_is_asked_for(verified: Tenant, browser: Client) -> None:
     query = {"auth_params": "redirect_uri=https://evil.example/&nonce=1", "scope": "everything"}
     asked = parse_qs(urlsplit(leave(browser, **query)).query)
     assert set(asked["scope"][0].split()) == {"openid", "profile", "email"}
     assert "evil" not in str(asked)
 
 
-def test_a_connected_account_opens_it_whatever_its_address(verified: House, browser: Client) -> None:
+def test_a_connected_account_opens_it_whatever_its_address(verified: Tenant, browser: Client) -> None:
     sign_on(browser, mfa=True)
     leaves = leave(browser, process="connect")
     answer = come_back(browser, agree(leaves, "private@elsewhere.example", verified=False))
@@ -211,16 +220,18 @@ def test_a_connected_account_opens_it_whatever_its_address(verified: House, brow
     assert not is_signed_in(third)
 
 
-def test_an_account_connected_to_somebody_else_stays_theirs(verified: House, stranger: House, browser: Client) -> None:
+def test_an_account_connected_to_somebody_else_stays_theirs(
+    verified: Tenant, stranger: Tenant, browser: Client
+) -> None:
     sign_on(browser, mfa=True)
     come_back(browser, agree(leave(browser, process="connect"), "private@elsewhere.example"))
-    ensure_address(stranger.user, verified=True)
+    sync_email_address(stranger.user, verified=True)
     sign_on(other := Client(), stranger.user.email, mfa=True)
     come_back(other, agree(leave(other, process="connect"), "private@elsewhere.example"))
     assert SocialAccount.objects.get().user == verified.user
 
 
-def test_without_a_client_id_there_is_no_button_and_no_way(house: House, browser: Client, settings: Settings) -> None:
+def test_without_a_client_id_there_is_no_button_and_no_way(tenant: Tenant, browser: Client, settings: Settings) -> None:
     assert "Sign on with Microsoft" in said(browser)
     settings.MICROSOFT_OIDC_CLIENT_ID = ""
     page = said(browser)

@@ -2,14 +2,14 @@
 
 from django.test import Client
 
-from tests.people import House
+from tests.tenants import Tenant
 from wisepay import outbox
 from wisepay.models import OutboxMessage, User
 
 
 def test_an_operator_revives_a_dead_message(db: None) -> None:
     operator = User.objects.create_superuser("operator@example.com", "correct-horse-battery")
-    outbox.put("dead", "payments.email_receipt", payment_id=0)
+    outbox.enqueue("dead", "payments.email_receipt", payment_id=0)
     OutboxMessage.objects.update(state="dead", last_error="gone")
     client = Client()
     client.force_login(operator)
@@ -20,6 +20,6 @@ def test_an_operator_revives_a_dead_message(db: None) -> None:
     assert OutboxMessage.objects.get().state == "pending"
 
 
-def test_a_merchant_is_no_operator(house: House) -> None:
-    assert house.admin.get("/operators/wisepay/outboxmessage/").status_code in (302, 403, 404)
+def test_a_merchant_is_no_operator(tenant: Tenant) -> None:
+    assert tenant.admin.get("/operators/wisepay/outboxmessage/").status_code in (302, 403, 404)
     assert Client().get("/operators/").status_code == 302

@@ -12,9 +12,9 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from merchants.models import Membership, Merchant
-from sandbox.launch import Running
-from tests.people import House
-from tests.signing_in import sign_in
+from sandbox.harness.sandbox_process import SandboxProcess
+from tests.sign_in_steps import sign_in
+from tests.tenants import Tenant
 from wisepay import outbox
 from wisepay.models import OutboxMessage, User
 from wisepay.outbox import HANDLERS
@@ -43,15 +43,15 @@ def fails(monkeypatch: pytest.MonkeyPatch, db: None) -> dict[str, bool]:
 
 
 def test_outbox_lists_what_waits(fails: dict[str, bool]) -> None:
-    outbox.put("soon", NAME)
-    outbox.put("late", NAME, run_after=timezone.now() + timedelta(hours=1))
+    outbox.enqueue("soon", NAME)
+    outbox.enqueue("late", NAME, run_after=timezone.now() + timedelta(hours=1))
     found = said("outbox")
     assert found.index("soon") < found.index("late")
     assert found.endswith("2 pending\n")
 
 
 def test_outbox_delivers_what_is_due_and_shows_the_dead_with_their_reason(fails: dict[str, bool]) -> None:
-    outbox.put("k", NAME)
+    outbox.enqueue("k", NAME)
     assert said("outbox", "deliver") == "1 delivered\n"
     found = said("outbox", "dead")
     assert NAME in found
@@ -61,7 +61,7 @@ def test_outbox_delivers_what_is_due_and_shows_the_dead_with_their_reason(fails:
 
 @pytest.mark.parametrize("words", [("k",), ("--all-dead",)])
 def test_outbox_retries_the_dead(fails: dict[str, bool], words: tuple[str, ...]) -> None:
-    outbox.put("k", NAME)
+    outbox.enqueue("k", NAME)
     said("outbox", "deliver")
     fails["now"] = False
     assert said("outbox", "retry", *words) == "1 due now\n"
@@ -77,28 +77,28 @@ def test_outbox_retry_needs_a_message(fails: dict[str, bool], words: tuple[str, 
 
 def test_outbox_says_that_what_is_done_cannot_be_retried(fails: dict[str, bool]) -> None:
     fails["now"] = False
-    outbox.put("k", NAME)
+    outbox.enqueue("k", NAME)
     said("outbox", "deliver")
     with pytest.raises(CommandError, match="done"):
         said("outbox", "retry", "k")
 
 
-def test_the_doctor_finds_a_house_in_order(house: House, drain: Callable[..., int]) -> None:
-    drain()
+def test_the_doctor_finds_a_house_in_order(tenant: Tenant, deliver: Callable[..., int]) -> None:
+    deliver()
     found = said("doctor")
     assert "BAD" not in found
     for subject in ("database", "migrations", "valkey", "secret keys", "e-mail", "outbox", "workers", "xero identity"):
         assert f"ok    {subject}" in found, subject
     assert "Northwind IT: accepted" in found
     assert "Northwind IT: connected" in found
-    assert house.stripe_key not in found
+    assert tenant.stripe_key not in found
 
 
 def test_the_doctor_names_everything_that_is_broken(
-    house: House, settings: Settings, fails: dict[str, bool], drain: Callable[..., int]
+    tenant: Tenant, settings: Settings, fails: dict[str, bool], deliver: Callable[..., int]
 ) -> None:
-    outbox.put("k", NAME)
-    drain()
+    outbox.enqueue("k", NAME)
+    deliver()
     settings.XERO_IDENTITY_URL = "http://127.0.0.1:1"
     settings.MAILERS = {
         "default": {
@@ -109,7 +109,7 @@ def test_the_doctor_names_everything_that_is_broken(
     settings.CACHES = {
         "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": "redis://127.0.0.1:1/0"}
     }
-    house.world.fault("stripe", "status", status=401, path="/v1/account")
+    tenant.world.fault("stripe", "status", status=401, path="/v1/account")
     out = io.StringIO()
     with pytest.raises(CommandError, match="5 broken"):
         call_command("doctor", stdout=out)
@@ -118,16 +118,16 @@ def test_the_doctor_names_everything_that_is_broken(
         assert any(subject in line for line in bad), subject
 
 
-def test_the_doctor_says_when_nobody_does_what_is_due(house: House, drain: Callable[..., int]) -> None:
-    drain()
-    outbox.put("forgotten", NAME, run_after=timezone.now() - timedelta(minutes=5))
+def test_the_doctor_says_when_nobody_does_what_is_due(tenant: Tenant, deliver: Callable[..., int]) -> None:
+    deliver()
+    outbox.enqueue("forgotten", NAME, run_after=timezone.now() - timedelta(minutes=5))
     out = io.StringIO()
     with pytest.raises(CommandError, match="1 broken"):
         call_command("doctor", stdout=out)
     assert re.search(r"BAD   workers +forgotten is due for 30\d s: does a worker run, and beat\?", out.getvalue())
 
 
-def test_an_operator_lets_a_merchant_in_who_can_sign_in(db: None, world: Running) -> None:
+def test_an_operator_lets_a_merchant_in_who_can_sign_in(db: None, world: SandboxProcess) -> None:
     found = said(
         "create_merchant",
         "Northwind IT",

@@ -7,8 +7,8 @@ from django.http import HttpResponse
 from django.test import RequestFactory
 from pytest_django import Settings
 
-from tests.together import together
-from wisepay.http import client_ip, never_cached, seconds_over_limit
+from tests.concurrency import run_concurrently
+from wisepay.http import get_client_ip, never_cached, record_rate_limited_use
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -32,19 +32,19 @@ def test_a_forwarded_address_is_believed_only_from_our_own_proxies(
     settings.TRUSTED_PROXY_COUNT = proxies
     headers = {"X-Forwarded-For": forwarded} if forwarded else {}
     request = RequestFactory().get("/", headers=headers, REMOTE_ADDR="10.0.0.1")
-    assert client_ip(request) == expected
+    assert get_client_ip(request) == expected
 
 
 def test_a_limit_lets_so_many_pass_and_then_names_the_seconds(db: None) -> None:
-    waits = [seconds_over_limit("k", limit=2, per=MINUTE, now=NOW + timedelta(seconds=s)) for s in (0, 1, 10)]
+    waits = [record_rate_limited_use("k", limit=2, per=MINUTE, now=NOW + timedelta(seconds=s)) for s in (0, 1, 10)]
     assert waits == [0, 0, 51]
-    assert seconds_over_limit("k", limit=2, per=MINUTE, now=NOW + timedelta(seconds=60)) == 0
-    assert seconds_over_limit("other", limit=2, per=MINUTE, now=NOW) == 0
+    assert record_rate_limited_use("k", limit=2, per=MINUTE, now=NOW + timedelta(seconds=60)) == 0
+    assert record_rate_limited_use("other", limit=2, per=MINUTE, now=NOW) == 0
 
 
 @pytest.mark.django_db(transaction=True)
 def test_of_many_at_once_exactly_the_limit_passes() -> None:
-    waits = together(16, lambda _: seconds_over_limit("k", limit=5, per=MINUTE, now=NOW))
+    waits = run_concurrently(16, lambda _: record_rate_limited_use("k", limit=5, per=MINUTE, now=NOW))
     assert waits.count(0) == 5
     assert set(waits) == {0, 61}
 

@@ -12,13 +12,13 @@ from django.db import OperationalError, transaction
 from django.utils import timezone
 from kombu import pools
 
-from tests.together import together
+from tests.concurrency import run_concurrently
 from wisepay import outbox
 from wisepay.celery import app
 from wisepay.errors import Unavailable
 from wisepay.models import OutboxMessage
-from wisepay.outbox import HANDLERS, LEASE, Retry, deliver, put
-from wisepay.tasks import prune_outbox, sweep_outbox
+from wisepay.outbox import HANDLERS, LEASE, Retry, deliver_message, enqueue
+from wisepay.tasks import delete_done_messages, sweep_outbox
 
 NAME = "tests.note"
 Work = Callable[..., None]
@@ -61,45 +61,45 @@ def raising(error: BaseException) -> Work:
 @pytest.mark.django_db(transaction=True)
 def test_a_message_commits_or_vanishes_with_its_cause(notes: Notebook) -> None:
     with transaction.atomic():
-        put("gone", NAME)
+        enqueue("gone", NAME)
         transaction.set_rollback(True)
     with transaction.atomic():
-        put("kept", NAME, some_id=7)
-    assert outbox.due_keys(now=timezone.now()) == ["kept"]
+        enqueue("kept", NAME, some_id=7)
+    assert outbox.list_due_keys(now=timezone.now()) == ["kept"]
     now = timezone.now()
-    assert deliver("kept", now=now) is True
+    assert deliver_message("kept", now=now) is True
     assert notes.calls == [{"some_id": 7, "now": now}]
-    assert deliver("gone", now=now) is False
+    assert deliver_message("gone", now=now) is False
 
 
 def test_the_same_key_is_kept_once(db: None, notes: Notebook) -> None:
-    put("k", NAME, some_id=1)
-    put("k", NAME, some_id=2)
-    assert deliver("k", now=timezone.now())
-    put("k", NAME, some_id=3)
-    assert not deliver("k", now=timezone.now())
+    enqueue("k", NAME, some_id=1)
+    enqueue("k", NAME, some_id=2)
+    assert deliver_message("k", now=timezone.now())
+    enqueue("k", NAME, some_id=3)
+    assert not deliver_message("k", now=timezone.now())
     assert [call["some_id"] for call in notes.calls] == [1]
 
 
 def test_nothing_is_delivered_before_its_time(db: None, notes: Notebook) -> None:
     now = timezone.now()
-    put("k", NAME, run_after=now + timedelta(seconds=10))
-    assert not deliver("k", now=now + timedelta(seconds=9))
-    assert deliver("k", now=now + timedelta(seconds=10))
+    enqueue("k", NAME, run_after=now + timedelta(seconds=10))
+    assert not deliver_message("k", now=now + timedelta(seconds=9))
+    assert deliver_message("k", now=now + timedelta(seconds=10))
 
 
 @pytest.mark.django_db(transaction=True)
 def test_of_many_workers_one_delivers(notes: Notebook) -> None:
-    put("k", NAME)
+    enqueue("k", NAME)
     now = timezone.now()
-    assert sum(together(8, lambda _: deliver("k", now=now))) == 1
+    assert sum(run_concurrently(8, lambda _: deliver_message("k", now=now))) == 1
     assert len(notes.calls) == 1
     assert message().state == "done"
 
 
 @pytest.mark.django_db(transaction=True)
 def test_a_message_under_way_is_left_alone_until_its_lease_ends(notes: Notebook) -> None:
-    put("k", NAME)
+    enqueue("k", NAME)
     now = timezone.now()
     busy, over = Event(), Event()
 
@@ -112,40 +112,40 @@ def test_a_message_under_way_is_left_alone_until_its_lease_ends(notes: Notebook)
     notes.then = slow
 
     def first(_: int) -> bool:
-        return deliver("k", now=now)
+        return deliver_message("k", now=now)
 
     def second(_: int) -> list[bool]:
         assert busy.wait(10)
         try:
-            early = deliver("k", now=now + LEASE - timedelta(seconds=1))
-            return [early, deliver("k", now=now + LEASE)]
+            early = deliver_message("k", now=now + LEASE - timedelta(seconds=1))
+            return [early, deliver_message("k", now=now + LEASE)]
         finally:
             over.set()
 
-    answers = together(2, lambda index: [first, second][index](index))
+    answers = run_concurrently(2, lambda index: [first, second][index](index))
     assert answers == [True, [False, True]]
     # The late worker's word on a lease that it lost does not count.
     assert (message().state, message().last_error) == ("done", "")
 
 
 def test_a_dead_workers_message_is_delivered_after_its_lease(db: None, notes: Notebook) -> None:
-    put("k", NAME)
+    enqueue("k", NAME)
     now = timezone.now()
     notes.then = raising(SystemExit())
     with pytest.raises(SystemExit):
-        deliver("k", now=now)
+        deliver_message("k", now=now)
     notes.then = lambda **_: None
-    assert not deliver("k", now=now + LEASE - timedelta(seconds=1))
-    assert deliver("k", now=now + LEASE)
+    assert not deliver_message("k", now=now + LEASE - timedelta(seconds=1))
+    assert deliver_message("k", now=now + LEASE)
     assert message().state == "done"
 
 
 @pytest.mark.parametrize("error", [Retry("not yet", after=42), Unavailable("away", retry_after=42)])
 def test_weather_pauses_a_message_as_long_as_it_asks(db: None, notes: Notebook, error: Exception) -> None:
-    put("k", NAME)
+    enqueue("k", NAME)
     now = timezone.now()
     notes.then = raising(error)
-    assert deliver("k", now=now)
+    assert deliver_message("k", now=now)
     kept = message()
     assert (kept.state, kept.run_after, kept.attempts, kept.claim) == ("pending", now + timedelta(seconds=42), 1, None)
     assert kept.last_error == str(error)
@@ -153,12 +153,12 @@ def test_weather_pauses_a_message_as_long_as_it_asks(db: None, notes: Notebook, 
 
 @pytest.mark.parametrize("error", [Retry("not yet"), Unavailable("away"), OperationalError("gone")])
 def test_pauses_grow_to_an_hour_when_nobody_names_one(db: None, notes: Notebook, error: Exception) -> None:
-    put("k", NAME)
+    enqueue("k", NAME)
     now = timezone.now()
     notes.then = raising(error)
     pauses = []
     for _ in range(15):
-        assert deliver("k", now=now)
+        assert deliver_message("k", now=now)
         pauses.append((message().run_after - now).total_seconds())
         now = message().run_after
     assert pauses[:4] == [5, 10, 20, 40]
@@ -167,47 +167,47 @@ def test_pauses_grow_to_an_hour_when_nobody_names_one(db: None, notes: Notebook,
 
 
 def test_what_succeeds_after_weather_is_done_and_shows_no_error(db: None, notes: Notebook) -> None:
-    put("k", NAME)
+    enqueue("k", NAME)
     notes.then = raising(Retry("not yet", after=1))
-    deliver("k", now=timezone.now())
+    deliver_message("k", now=timezone.now())
     notes.then = lambda **_: None
-    deliver("k", now=timezone.now() + timedelta(seconds=2))
+    deliver_message("k", now=timezone.now() + timedelta(seconds=2))
     assert (message().state, message().last_error, message().attempts) == ("done", "", 2)
 
 
 def test_any_other_error_is_death_and_tells_no_secret(db: None, notes: Notebook) -> None:
-    put("k", NAME)
+    enqueue("k", NAME)
     now = timezone.now()
     notes.then = raising(ValueError("refused sk_test_abcdefgh"))
-    deliver("k", now=now)
+    deliver_message("k", now=now)
     dead = message()
     assert (dead.state, dead.last_error, dead.finished_at) == ("dead", "ValueError: refused [redacted]", now)
-    assert not deliver("k", now=now + timedelta(days=1))
+    assert not deliver_message("k", now=now + timedelta(days=1))
 
 
 def test_a_handler_that_nobody_registered_is_death_too(db: None) -> None:
-    put("k", "tests.nobody")
-    deliver("k", now=timezone.now())
+    enqueue("k", "tests.nobody")
+    deliver_message("k", now=timezone.now())
     assert (message().state, message().last_error) == ("dead", "KeyError: 'tests.nobody'")
 
 
 def test_the_dead_can_be_revived(db: None, notes: Notebook) -> None:
-    put("k", NAME)
+    enqueue("k", NAME)
     now = timezone.now()
     notes.then = raising(ValueError("once"))
-    deliver("k", now=now)
+    deliver_message("k", now=now)
     notes.then = lambda **_: None
-    outbox.revive(message(), now=now)
-    assert deliver("k", now=now)
+    outbox.retry_message(message(), now=now)
+    assert deliver_message("k", now=now)
     assert message().state == "done"
 
 
 def test_what_is_done_is_not_revived(db: None, notes: Notebook) -> None:
-    put("k", NAME)
+    enqueue("k", NAME)
     now = timezone.now()
-    deliver("k", now=now)
-    outbox.revive(message(), now=now)
-    assert not deliver("k", now=now)
+    deliver_message("k", now=now)
+    outbox.retry_message(message(), now=now)
+    assert not deliver_message("k", now=now)
 
 
 def test_a_standing_message_that_is_armed_while_it_runs_is_run_once_more(db: None, notes: Notebook) -> None:
@@ -215,11 +215,11 @@ def test_a_standing_message_that_is_armed_while_it_runs_is_run_once_more(db: Non
 
     def arm_again(**_: object) -> None:
         if len(notes.calls) == 1:
-            outbox.arm("k", NAME, now=now, some_id=2)
+            outbox.schedule("k", NAME, now=now, some_id=2)
 
     notes.then = arm_again
-    outbox.arm("k", NAME, now=now, some_id=1)
-    assert [deliver("k", now=now) for _ in range(3)] == [True, True, False]
+    outbox.schedule("k", NAME, now=now, some_id=1)
+    assert [deliver_message("k", now=now) for _ in range(3)] == [True, True, False]
     assert [call["some_id"] for call in notes.calls] == [1, 2]
 
 
@@ -227,11 +227,11 @@ def test_a_standing_message_that_is_armed_while_it_runs_is_run_once_more(db: Non
 def test_a_standing_message_can_be_armed_again_after_its_end(db: None, notes: Notebook, end: Exception | None) -> None:
     now = timezone.now()
     notes.then = raising(end) if end else notes.then
-    outbox.arm("k", NAME, now=now)
-    deliver("k", now=now)
-    outbox.arm("k", NAME, now=now)
+    outbox.schedule("k", NAME, now=now)
+    deliver_message("k", now=now)
+    outbox.schedule("k", NAME, now=now)
     assert (message().state, message().attempts, message().finished_at) == ("pending", 0, None)
-    assert deliver("k", now=now)
+    assert deliver_message("k", now=now)
 
 
 @pytest.fixture
@@ -253,13 +253,13 @@ def no_broker(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def test_without_a_broker_nothing_raises_and_nothing_is_lost(notes: Notebook, no_broker: None) -> None:
     begun = time.monotonic()
     with transaction.atomic():
-        put("k", NAME)
-    outbox.arm("standing", NAME, now=timezone.now())
+        enqueue("k", NAME)
+    outbox.schedule("standing", NAME, now=timezone.now())
     sweep_outbox()
     now = timezone.now()
     assert time.monotonic() - begun < 2, "a payer waits for hints that nobody hears"
-    assert outbox.due_keys(now=now) == ["k", "standing"]
-    assert deliver("k", now=now)
+    assert outbox.list_due_keys(now=now) == ["k", "standing"]
+    assert deliver_message("k", now=now)
 
 
 @pytest.mark.django_db(transaction=True)
@@ -274,7 +274,7 @@ def test_a_hint_reaches_the_broker_only_after_the_commit(notes: Notebook) -> Non
 
         client.delete("celery")
         with transaction.atomic():
-            put("hint-after-commit", NAME)
+            enqueue("hint-after-commit", NAME)
             assert not hinted()
         limit = time.monotonic() + 5
         while not hinted():
@@ -285,13 +285,13 @@ def test_a_hint_reaches_the_broker_only_after_the_commit(notes: Notebook) -> Non
 
 def test_long_done_messages_are_pruned_and_others_stay(db: None, notes: Notebook) -> None:
     for key in ("old", "young", "waiting"):
-        put(key, NAME)
+        enqueue(key, NAME)
     now = timezone.now()
     for key in ("old", "young"):
-        deliver(key, now=now)
+        deliver_message(key, now=now)
     OutboxMessage.objects.filter(key="old").update(finished_at=now - timedelta(days=31))
     OutboxMessage.objects.filter(key="waiting").update(created_at=now - timedelta(days=99))
-    prune_outbox()
+    delete_done_messages()
     assert set(OutboxMessage.objects.values_list("key", flat=True)) == {"young", "waiting"}
 
 

@@ -4,7 +4,7 @@ import pytest
 from django.test import Client
 from pytest_django import Settings
 
-from tests.people import House
+from tests.tenants import Tenant
 
 TELLTALES = ("Traceback", "Exception", "django", "/site-packages/", ".py", "DEBUG")
 
@@ -24,15 +24,15 @@ def test_a_path_that_leads_nowhere_says_so_and_no_more(db: None, quiet: Client, 
     assert not [word for word in TELLTALES if word in text]
 
 
-def test_what_a_person_may_not_do_is_refused_with_a_page(house: House) -> None:
-    house.merchant.memberships.update(role="user")
-    answer = house.admin.get(house.url("configure/merchants/gateway"))
+def test_what_a_person_may_not_do_is_refused_with_a_page(tenant: Tenant) -> None:
+    tenant.merchant.memberships.update(role="user")
+    answer = tenant.admin.get(tenant.url("configure/merchants/gateway"))
     assert answer.status_code == 403
     assert b"You can&#x27;t do this" in answer.content
 
 
-def test_our_own_failure_shows_a_page_without_a_stack_trace(house: House, settings: Settings, quiet: Client) -> None:
-    checkout = house.open_checkout()
+def test_our_own_failure_shows_a_page_without_a_stack_trace(tenant: Tenant, settings: Settings, quiet: Client) -> None:
+    checkout = tenant.open_checkout()
     settings.SECRET_KEYS = "k9:" + "A" * 43 + "="
     answer = checkout.pay(client=quiet)
     text = answer.content.decode()
@@ -48,12 +48,12 @@ def test_error_pages_carry_the_same_safety_headers(db: None, quiet: Client) -> N
     assert answer["X-Frame-Options"] == "DENY"
 
 
-def test_a_forged_post_is_refused(house: House) -> None:
+def test_a_forged_post_is_refused(tenant: Tenant) -> None:
     client = Client(enforce_csrf_checks=True)
-    client.force_login(house.user)
-    answer = client.post(house.url("configure/event-notifications"), {"events": []})
+    client.force_login(tenant.user)
+    answer = client.post(tenant.url("configure/event-notifications"), {"events": []})
     assert answer.status_code == 403
-    assert house.merchant.event_notifications.filter(is_enabled=True).exists()
+    assert tenant.merchant.event_notifications.filter(is_enabled=True).exists()
 
 
 def test_health_says_alive_without_the_database(quiet: Client) -> None:

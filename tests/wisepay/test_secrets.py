@@ -12,7 +12,7 @@ from pytest_django import Settings
 
 from merchants.models import Merchant
 from payments.models import GatewayAccount
-from wisepay.secrets import Secret, Undecipherable
+from wisepay.secrets import Secret, UndecipherableSecret
 
 OLD = "k1:" + base64.b64encode(b"1" * 32).decode()
 NEW = "k2:" + base64.b64encode(b"2" * 32).decode()
@@ -30,37 +30,37 @@ def account(db: None) -> GatewayAccount:
 
 def test_a_secret_is_read_back_with_its_own_purpose_only(settings: Settings) -> None:
     settings.SECRET_KEYS = OLD
-    sealed = Secret.of(PLAIN, purpose="a.b")
-    assert sealed.reveal() == PLAIN
-    with pytest.raises(Undecipherable, match="purpose"):
-        Secret(sealed.stored, "a.c").reveal()
+    sealed = Secret.encrypt(PLAIN, purpose="a.b")
+    assert sealed.decrypt() == PLAIN
+    with pytest.raises(UndecipherableSecret, match="purpose"):
+        Secret(sealed.stored, "a.c").decrypt()
 
 
 def test_the_newest_key_encrypts_and_older_ones_still_decrypt(settings: Settings) -> None:
     settings.SECRET_KEYS = OLD
-    before = Secret.of(PLAIN, purpose="a.b")
+    before = Secret.encrypt(PLAIN, purpose="a.b")
     settings.SECRET_KEYS = f"{NEW},{OLD}"
-    after = Secret.of(PLAIN, purpose="a.b")
+    after = Secret.encrypt(PLAIN, purpose="a.b")
     assert (before.key_id, after.key_id) == ("k1", "k2")
-    assert before.reveal() == after.reveal() == PLAIN
+    assert before.decrypt() == after.decrypt() == PLAIN
     settings.SECRET_KEYS = NEW
-    assert after.reveal() == PLAIN
-    with pytest.raises(Undecipherable, match="k1"):
-        before.reveal()
+    assert after.decrypt() == PLAIN
+    with pytest.raises(UndecipherableSecret, match="k1"):
+        before.decrypt()
 
 
 def test_a_changed_text_is_not_deciphered(settings: Settings) -> None:
     settings.SECRET_KEYS = OLD
-    key_id, _, encoded = Secret.of(PLAIN, purpose="a.b").stored.partition(":")
+    key_id, _, encoded = Secret.encrypt(PLAIN, purpose="a.b").stored.partition(":")
     raw = bytearray(base64.b64decode(encoded))
     raw[-1] ^= 1
-    with pytest.raises(Undecipherable):
-        Secret(f"{key_id}:{base64.b64encode(raw).decode()}", "a.b").reveal()
+    with pytest.raises(UndecipherableSecret):
+        Secret(f"{key_id}:{base64.b64encode(raw).decode()}", "a.b").decrypt()
 
 
 def test_the_same_text_is_stored_differently_every_time(settings: Settings) -> None:
     settings.SECRET_KEYS = OLD
-    assert Secret.of(PLAIN, purpose="a.b").stored != Secret.of(PLAIN, purpose="a.b").stored
+    assert Secret.encrypt(PLAIN, purpose="a.b").stored != Secret.encrypt(PLAIN, purpose="a.b").stored
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_the_same_text_is_stored_differently_every_time(settings: Settings) -> N
 def test_keys_that_are_no_keys_stop_the_process(settings: Settings, keys: str) -> None:
     settings.SECRET_KEYS = keys
     with pytest.raises(ImproperlyConfigured, match="WISEPAY_SECRET_KEYS"):
-        Secret.of(PLAIN, purpose="a.b")
+        Secret.encrypt(PLAIN, purpose="a.b")
 
 
 def test_the_column_holds_no_plain_text(account: GatewayAccount) -> None:
@@ -86,24 +86,24 @@ def test_a_secret_shows_nothing_unless_it_is_revealed(account: GatewayAccount) -
     looks = [repr(fresh), str(vars(fresh)), repr(vars(account)), f"{fresh.secret_key}", repr(fresh.secret_key)]
     looks += [str(GatewayAccount.objects.values()), serializers.serialize("json", [fresh]), str(pickle.dumps(fresh))]
     assert not [look for look in looks if "a0very0secret0key" in look]
-    assert fresh.secret_key.reveal() == account.secret_key.reveal() == PLAIN
+    assert fresh.secret_key.decrypt() == account.secret_key.decrypt() == PLAIN
 
 
 def test_a_column_survives_save_update_and_refresh(account: GatewayAccount) -> None:
     account.save()
     account.refresh_from_db()
-    assert account.secret_key.reveal() == PLAIN
+    assert account.secret_key.decrypt() == PLAIN
     GatewayAccount.objects.filter(pk=account.pk).update(secret_key="sk_test_another0key")
     account.refresh_from_db()
-    assert account.secret_key.reveal() == "sk_test_another0key"
+    assert account.secret_key.decrypt() == "sk_test_another0key"
 
 
 def test_a_secret_moved_to_another_column_is_useless(account: GatewayAccount) -> None:
     with connection.cursor() as cursor:
         cursor.execute("UPDATE payments_gatewayaccount SET webhook_secret = secret_key")
     account.refresh_from_db()
-    with pytest.raises(Undecipherable):
-        account.webhook_secret.reveal()
+    with pytest.raises(UndecipherableSecret):
+        account.webhook_secret.decrypt()
 
 
 def test_an_empty_secret_is_false(account: GatewayAccount) -> None:

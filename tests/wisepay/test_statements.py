@@ -4,7 +4,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from tests.together import together
+from tests.concurrency import run_concurrently
 from wisepay.models import User
 from wisepay.statements import Statement
 
@@ -45,4 +45,4 @@ def test_threads_do_not_mix_their_values() -> None:
     def work(index: int) -> bool:
         return all(find(users[index].email) == [users[index]] for _ in range(25))
 
-    assert all(together(8, work))
+    assert all(run_concurrently(8, work))

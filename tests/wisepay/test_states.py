@@ -9,7 +9,7 @@ from django.db.models import Model
 
 from connections.models import Connection
 from merchants.models import Merchant
-from tests.people import Checkout, House
+from tests.tenants import Checkout, Tenant
 from wisepay.states import IllegalTransition, StateChange, Stateful
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
@@ -29,7 +29,7 @@ def test_a_step_moves_the_row_and_is_written_down(row: Connection) -> None:
     fresh = Connection.objects.get(pk=row.pk)
     for seen in (row, fresh):
         assert (seen.state, seen.state_at, seen.organisation_id) == ("connected", later, "o")
-    [step] = row.history()
+    [step] = row.list_state_changes()
     assert (step.from_state, step.to_state, step.by, step.reason, step.at) == (
         "never",
         "connected",
@@ -43,7 +43,7 @@ def test_a_step_to_where_the_row_already_is_changes_nothing(row: Connection) -> 
     row.move_to("connected", now=NOW, by="first", **HELD)
     assert row.move_to("connected", now=NOW + timedelta(days=1), by="second", organisation_id="other") is False
     row.refresh_from_db()
-    assert (row.state_at, row.organisation_id, row.history().count()) == (NOW, "o", 1)
+    assert (row.state_at, row.organisation_id, row.list_state_changes().count()) == (NOW, "o", 1)
 
 
 @pytest.mark.parametrize("state", ["broken", "disconnected", "nonsense"])
@@ -77,7 +77,7 @@ def test_a_step_that_is_rolled_back_leaves_no_history(row: Connection) -> None:
     assert Connection.objects.get(pk=row.pk).state == "never"
 
 
-def test_the_database_refuses_a_state_that_no_table_names(house: House, checkout: Checkout) -> None:
+def test_the_database_refuses_a_state_that_no_table_names(tenant: Tenant, checkout: Checkout) -> None:
     checkout.pay()
     kinds = [model for model in apps.get_models() if issubclass(model, Stateful)]
     assert {model.__name__ for model in kinds} >= {"Connection", "Payment", "Attempt", "Quote", "Posting", "CreditNote"}
@@ -105,5 +105,5 @@ def write_state(model: type[Model]) -> None:
 
 def test_every_state_of_a_table_can_be_reached_or_begins_it() -> None:
     for model in [model for model in apps.get_models() if issubclass(model, Stateful)]:
-        assert set(model.TRANSITIONS) <= set(model.states())
-        assert all(len(state) <= 20 for state in model.states())
+        assert set(model.TRANSITIONS) <= set(model.list_states())
+        assert all(len(state) <= 20 for state in model.list_states())

@@ -5,19 +5,19 @@ from collections.abc import Iterator
 import pytest
 from django.test import Client
 
-from tests.people import House
-from tests.signing_in import enrol_app, give_password, is_signed_in, mails
+from tests.sign_in_steps import enrol_authenticator, is_signed_in, list_mails, submit_password
+from tests.tenants import Tenant
 from wisepay import two_factor
-from wisepay.accounts import ensure_address
+from wisepay.accounts import sync_email_address
 from wisepay.models import User
 
 
 @pytest.fixture
-def voters() -> Iterator[list[two_factor.Voter]]:
+def policies() -> Iterator[list[two_factor.SecondFactorPolicy]]:
     """The list of voters, empty for the test."""
-    kept, two_factor._voters[:] = two_factor._voters[:], []
-    yield two_factor._voters
-    two_factor._voters[:] = kept
+    kept, two_factor._policies[:] = two_factor._policies[:], []
+    yield two_factor._policies
+    two_factor._policies[:] = kept
 
 
 @pytest.mark.parametrize(
@@ -31,31 +31,31 @@ def voters() -> Iterator[list[two_factor.Voter]]:
         ([True, False, None], True),
     ],
 )
-def test_the_vote(voters: list[two_factor.Voter], votes: list[bool | None], needed: bool) -> None:
+def test_the_vote(policies: list[two_factor.SecondFactorPolicy], votes: list[bool | None], needed: bool) -> None:
     for vote in votes:
-        two_factor.two_factor_voter(lambda user, vote=vote: vote)  # type: ignore[misc]
+        two_factor.register_second_factor_policy(lambda user, vote=vote: vote)  # type: ignore[misc]
     assert two_factor.needs_second_factor(User()) is needed
 
 
 def test_a_person_who_needs_no_second_factor_is_asked_for_none_but_verifies_the_address_once(
-    house: House, browser: Client, voters: list[two_factor.Voter]
+    tenant: Tenant, browser: Client, policies: list[two_factor.SecondFactorPolicy]
 ) -> None:
-    voters.append(lambda user: False)
-    give_password(browser)
+    policies.append(lambda user: False)
+    submit_password(browser)
     assert not is_signed_in(browser)
-    [mail] = mails(house.world)
+    [mail] = list_mails(tenant.world)
     [link] = [word for word in mail["text"].split() if "/confirm-email/" in word]
     browser.post(link)
-    assert give_password(browser)["Location"] == "/"
+    assert submit_password(browser)["Location"] == "/"
     assert is_signed_in(browser)
-    assert len(mails(house.world)) == 1
+    assert len(list_mails(tenant.world)) == 1
 
 
 def test_an_app_is_asked_for_even_where_no_second_factor_is_needed(
-    house: House, browser: Client, voters: list[two_factor.Voter]
+    tenant: Tenant, browser: Client, policies: list[two_factor.SecondFactorPolicy]
 ) -> None:
-    voters.append(lambda user: False)
-    ensure_address(house.user, verified=True)
-    enrol_app(house.user)
-    assert give_password(browser)["Location"] == "/accounts/2fa/authenticate/"
+    policies.append(lambda user: False)
+    sync_email_address(tenant.user, verified=True)
+    enrol_authenticator(tenant.user)
+    assert submit_password(browser)["Location"] == "/accounts/2fa/authenticate/"
     assert not is_signed_in(browser)

@@ -16,7 +16,7 @@ from django.shortcuts import redirect
 from wisepay.models import User
 
 logger = structlog.get_logger(__name__)
-NAMES = {"xero": "Xero", "microsoft": "Microsoft"}
+PROVIDER_NAMES = {"xero": "Xero", "microsoft": "Microsoft"}
 
 
 def build_app(key: str) -> SocialApp:
@@ -28,7 +28,7 @@ def build_app(key: str) -> SocialApp:
     return SocialApp(
         provider="openid_connect",
         provider_id=key,
-        name=NAMES[key],
+        name=PROVIDER_NAMES[key],
         client_id=setting("CLIENT_ID"),
         secret=setting("CLIENT_SECRET"),
         settings={
@@ -44,7 +44,7 @@ class SocialAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]
     """A sign-on opens an account that it is connected to, or whose verified address is the provider's."""
 
     def list_apps(self, request: HttpRequest, provider: str | None = None, client_id: str | None = None) -> Any:
-        apps = [build_app(key) for key in NAMES]
+        apps = [build_app(key) for key in PROVIDER_NAMES]
         wanted = [app for app in apps if provider in (None, app.provider, app.provider_id)]
         return [app for app in wanted if client_id in (None, app.client_id)]
 

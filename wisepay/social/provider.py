@@ -14,11 +14,11 @@ from allauth.socialaccount.providers.openid_connect.views import OpenIDConnectOA
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
-from wisepay.social.proof import is_email_verified
-from wisepay.social.tokens import BadToken, nonce_of, read_id_token
+from wisepay.social.claims import is_email_verified
+from wisepay.social.id_tokens import InvalidIdToken, derive_nonce, verify_id_token
 
 # What a provider that is down, or that is none, makes of a call.
-TROUBLE = (requests.RequestException, KeyError, TypeError, ValueError)
+PROVIDER_ERRORS = (requests.RequestException, KeyError, TypeError, ValueError)
 
 
 class SignOnAdapter(OpenIDConnectOAuth2Adapter):  # type: ignore[misc]
@@ -27,7 +27,7 @@ class SignOnAdapter(OpenIDConnectOAuth2Adapter):  # type: ignore[misc]
     def get_access_token_data(
         self, request: HttpRequest, app: SocialApp, client: Any, pkce_code_verifier: str | None = None
     ) -> dict[str, Any]:
-        self.nonce = nonce_of(pkce_code_verifier or "")
+        self.nonce = derive_nonce(pkce_code_verifier or "")
         data: dict[str, Any] = super().get_access_token_data(request, app, client, pkce_code_verifier)
         if "id_token" not in data:
             raise OAuth2Error("no id_token")
@@ -39,8 +39,10 @@ class SignOnAdapter(OpenIDConnectOAuth2Adapter):  # type: ignore[misc]
             answer.raise_for_status()
         issuer = self.openid_config["issuer"]
         try:
-            return read_id_token(id_token, keys=answer.json(), issuer=issuer, audience=app.client_id, nonce=self.nonce)
-        except BadToken as error:
+            return verify_id_token(
+                id_token, keys=answer.json(), issuer=issuer, audience=app.client_id, nonce=self.nonce
+            )
+        except InvalidIdToken as error:
             raise OAuth2Error(str(error)) from error
 
 
@@ -56,7 +58,7 @@ class SignOnProvider(OpenIDConnectProvider):  # type: ignore[misc]
 
     def get_pkce_params(self) -> dict[str, Any]:
         params = generate_code_challenge()
-        return {**params, "nonce": nonce_of(params["code_verifier"])}
+        return {**params, "nonce": derive_nonce(params["code_verifier"])}
 
     def get_scope_from_request(self, request: HttpRequest) -> list[str]:
         return list(self.get_scope())
@@ -68,7 +70,7 @@ class SignOnProvider(OpenIDConnectProvider):  # type: ignore[misc]
         """A page that leads to the provider: browsers hold a form's redirects to the form-action of its page."""
         try:
             answer: HttpResponse = super().redirect(request, *args, **kwargs)
-        except TROUBLE as error:
+        except PROVIDER_ERRORS as error:
             failure: HttpResponse = render_authentication_error(request, self, exception=error)
             return failure
         if answer.status_code != 302 or not answer["Location"].startswith(("https://", "http://")):

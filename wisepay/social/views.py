@@ -7,14 +7,14 @@ from django.contrib.auth.decorators import login_not_required
 from django.http import Http404, HttpRequest, HttpResponse
 
 from wisepay.http import never_cached
-from wisepay.social.provider import TROUBLE, SignOnAdapter
+from wisepay.social.provider import PROVIDER_ERRORS, SignOnAdapter
 
 
 @never_cached
 @login_not_required
-def begin(request: HttpRequest, provider_id: str) -> HttpResponse:
+def start_sign_on(request: HttpRequest, provider_id: str) -> HttpResponse:
     """POST: off to the provider. GET: a page that asks whether one means it."""
-    answer: HttpResponse = OAuth2LoginView.adapter_view(find(request, provider_id))(request)
+    answer: HttpResponse = OAuth2LoginView.adapter_view(get_sign_on_adapter(request, provider_id))(request)
     return answer
 
 
@@ -22,15 +22,15 @@ def begin(request: HttpRequest, provider_id: str) -> HttpResponse:
 @login_not_required
 def callback(request: HttpRequest, provider_id: str) -> HttpResponse:
     """Where the provider sends the browser back to; whatever is wrong ends at the sign-in page with a sentence."""
-    found = find(request, provider_id)
+    found = get_sign_on_adapter(request, provider_id)
     try:
         answer: HttpResponse = OAuth2CallbackView.adapter_view(found)(request)
-    except TROUBLE as error:
+    except PROVIDER_ERRORS as error:
         answer = render_authentication_error(request, found.get_provider(), exception=error)
     return answer
 
 
-def find(request: HttpRequest, provider_id: str) -> SignOnAdapter:
+def get_sign_on_adapter(request: HttpRequest, provider_id: str) -> SignOnAdapter:
     """The provider of that name. Raises Http404 when it is not configured."""
     found = SignOnAdapter(request, provider_id)
     try:

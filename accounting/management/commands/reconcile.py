@@ -8,14 +8,14 @@ from zoneinfo import ZoneInfo
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
-from accounting.reconciliation.days import Period, month_of
-from accounting.reconciliation.export import lines_of
-from accounting.reconciliation.reading import read_ledger_payments
-from accounting.reconciliation.report import Report, reconcile
-from accounting.reconciliation.words import Difference
+from accounting.reconciliation.differences import Difference
+from accounting.reconciliation.export import render_csv_lines
+from accounting.reconciliation.ledger_payments import sync_ledger_payments
+from accounting.reconciliation.periods import Period, get_month
+from accounting.reconciliation.report import ReconciliationReport, reconcile
 from merchants.models import Merchant
+from payments.balance.services import sync_balance
 from payments.models import GatewayAccount
-from payments.movements import read_movements
 from wisepay.errors import Unavailable
 from wisepay.outbox import Retry
 
@@ -40,8 +40,8 @@ class Command(BaseCommand):
             raise CommandError(f"There is no merchant {options['merchant']}.", returncode=2)
         now = timezone.now()
         if not options["no_read"]:
-            self.read(merchant)
-        month = month_of(now.astimezone(merchant.zone).date(), merchant.zone)
+            self.read_all_kinds(merchant)
+        month = get_month(now.astimezone(merchant.zone).date(), merchant.zone)
         try:
             period = Period(options["first"] or month.first, options["last"] or month.last, merchant.zone)
         except ValueError:
@@ -49,50 +49,50 @@ class Command(BaseCommand):
         report = reconcile(merchant, period, now=now)
         if not report.is_read:
             raise CommandError("Stripe was not read yet. Leave --no-read out.", returncode=2)
-        self.say(report, as_csv=options["csv"])
-        if report.trouble:
-            raise CommandError(report.trouble, returncode=2)
+        self.write_report(report, as_csv=options["csv"])
+        if report.incomplete_reason:
+            raise CommandError(report.incomplete_reason, returncode=2)
         if not report.is_clean:
             raise SystemExit(1)
 
-    def read(self, merchant: Merchant) -> None:
+    def read_all_kinds(self, merchant: Merchant) -> None:
         """Both sides as they are now."""
         try:
             for account in GatewayAccount.objects.filter(merchant=merchant):
-                read_movements(account, now=timezone.now())
-            read_ledger_payments(merchant, now=timezone.now())
+                sync_balance(account, now=timezone.now())
+            sync_ledger_payments(merchant, now=timezone.now())
         except (Unavailable, Retry) as error:
             raise CommandError(f"It could not be read to the end: {error}", returncode=2) from error
 
-    def say(self, report: Report, *, as_csv: bool) -> None:
+    def write_report(self, report: ReconciliationReport, *, as_csv: bool) -> None:
         """The report for a person, or for a program."""
         if as_csv:
-            for line in lines_of(report):
+            for line in render_csv_lines(report):
                 self.stdout.write(line, ending="")
             return
         self.stdout.write(f"{report.merchant}, {report.period.first} to {report.period.last}")
         for total in report.totals:
-            said = (f"{name} {total.money(name)}" for name in ("stripe", "ours", "books", "fees"))
+            said = (f"{name} {total.get_money(name)}" for name in ("stripe", "ours", "books", "fees"))
             self.stdout.write(f"  {total.count} items: {', '.join(said)}" + (f" ({total.why})" if total.why else ""))
-        for row in report.open:
-            self.stdout.write(f"  {said_of(row)} {row.advice}")
-        for row in report.known:
-            self.stdout.write(f"  Known: {said_of(row)} {reason_of(row, report.period.zone)}")
-        self.stdout.write(verdict_of(report))
+        for row in report.open_differences:
+            self.stdout.write(f"  {format_difference(row)} {row.advice}")
+        for row in report.known_differences:
+            self.stdout.write(f"  Known: {format_difference(row)} {format_acknowledgement(row, report.period.zone)}")
+        self.stdout.write(format_summary(report))
 
 
-def said_of(row: Difference) -> str:
+def format_difference(row: Difference) -> str:
     """A difference in one line."""
     return f"{row.day} {row.label}: {row.subject} {row.payer}. {row.sentence}"
 
 
-def reason_of(row: Difference, zone: ZoneInfo) -> str:
+def format_acknowledgement(row: Difference, zone: ZoneInfo) -> str:
     """Who knows of it, since when and why."""
-    return f"{row.known.by}, {row.known.at.astimezone(zone):%Y-%m-%d}: {row.known.because}" if row.known else ""
+    return f"{row.known.by}, {row.known.at.astimezone(zone):%Y-%m-%d}: {row.known.reason}" if row.known else ""
 
 
-def verdict_of(report: Report) -> str:
+def format_summary(report: ReconciliationReport) -> str:
     """How many are open, and how many known."""
-    count = len(report.open)
+    count = len(report.open_differences)
     said = f"{count} open difference{'s' * (count != 1)}" if count else "Everything agrees"
-    return f"{said}; {len(report.known)} known" if report.known else said
+    return f"{said}; {len(report.known_differences)} known" if report.known_differences else said

@@ -6,10 +6,10 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
-from accounting.autopay.planning import preview
-from accounting.autopay.reading import is_paused
-from accounting.autopay.rows import live_payments
-from accounting.autopay.running import due_rows, run_scheduled
+from accounting.autopay.charging import charge_scheduled_payment, list_due_payments
+from accounting.autopay.decision_context import is_paused
+from accounting.autopay.planning import list_skipped_invoices
+from accounting.autopay.selectors import list_live_payments
 from accounting.models import AutoPaySettings, LedgerInvoice
 from merchants.models import Merchant
 from wisepay.outbox import Retry
@@ -31,31 +31,33 @@ class Command(BaseCommand):
             if not merchants:
                 raise CommandError("No merchant with automatic payments has this reference.")
         for merchant in merchants:
-            self.tell(merchant) if options["dry_run"] else self.run(merchant)
+            self.write_result(merchant) if options["dry_run"] else self.charge_due(merchant)
 
-    def run(self, merchant: Merchant) -> None:
+    def charge_due(self, merchant: Merchant) -> None:
         """Charge what is due."""
         now = timezone.now()
-        due = list(due_rows(now=now).filter(merchant=merchant).values_list("pk", flat=True))
+        due = list(list_due_payments(now=now).filter(merchant=merchant).values_list("pk", flat=True))
         count = sum(self.charge(pk) for pk in due)
         self.stdout.write(f"{merchant}: {count} of {len(due)} due payments charged")
 
     def charge(self, scheduled_id: int) -> bool:
         """Charge one; what has to be tried again in a moment is left to the workers."""
         try:
-            return run_scheduled(scheduled_id, now=timezone.now()) is not None
+            return charge_scheduled_payment(scheduled_id, now=timezone.now()) is not None
         except Retry:
             return False
 
-    def tell(self, merchant: Merchant) -> None:
+    def write_result(self, merchant: Merchant) -> None:
         """What would be charged when, and why the others would not."""
         now = timezone.now()
         state = " (paused)" if is_paused(merchant) else ""
         self.stdout.write(f"{merchant}{state}")
-        for row in live_payments(merchant):
+        for row in list_live_payments(merchant):
             at = row.run_at.astimezone(merchant.zone)
             note = f"  {row.state}: {row.reason}" if row.state != "scheduled" or row.reason else ""
             self.stdout.write(f"  {at:%Y-%m-%d %H:%M}  {row.money}  {row.invoice}  {row.company}  {row.method}{note}")
-        gaps = dict(preview(merchant, now=now))
+        gaps = dict(list_skipped_invoices(merchant, now=now))
         for invoice in LedgerInvoice.objects.filter(pk__in=gaps).select_related("company").order_by("pk"):
-            self.stdout.write(f"  not charged  {invoice.owed}  {invoice}  {invoice.company or '-'}: {gaps[invoice.pk]}")
+            self.stdout.write(
+                f"  not charged  {invoice.due_money}  {invoice}  {invoice.company or '-'}: {gaps[invoice.pk]}"
+            )

@@ -8,12 +8,12 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db.models import Q
 from django.utils import timezone
 
-from accounting.mirror import DESKS, Reader, begin_anew
-from accounting.mirror_page import shelves
+from accounting.ledger_session import ledger_session
+from accounting.mirror.reader import MIRRORED_KINDS, MirrorReader, schedule_full_sync
+from accounting.mirror.status import list_mirror_statuses
 from accounting.models import MirrorCursor
-from accounting.speaking import speaking
 from connections.models import Connection, Tier
-from connections.services import connection_for
+from connections.services import get_connection
 from merchants.models import Merchant
 from wisepay.errors import Disconnected, Rejected, Unavailable
 from wisepay.outbox import Retry
@@ -34,29 +34,31 @@ class Command(BaseCommand):
         if merchant is None:
             raise CommandError("There is no merchant of that name or reference.")
         try:
-            connection = connection_for(merchant, tier=Tier.SERVICE)
+            connection = get_connection(merchant, tier=Tier.SERVICE)
             if options["full"]:
-                begin_anew(merchant, connection.organisation_id, now=timezone.now())
-            self.read(connection)
+                schedule_full_sync(merchant, connection.organisation_id, now=timezone.now())
+            self.read_all_kinds(connection)
         except (Unavailable, Retry, Rejected, Disconnected) as error:
             text = str(error).rstrip(".")
             raise CommandError(f"{text}. What was read is kept; the next run goes on from there.") from error
-        for row in shelves(merchant, now=timezone.now()):
+        for row in list_mirror_statuses(merchant, now=timezone.now()):
             self.stdout.write(f"{row.count:>9} {row.label.lower()} {row.problem}".rstrip())
 
-    def read(self, connection: Connection) -> None:
+    def read_all_kinds(self, connection: Connection) -> None:
         """Kind after kind, however long it takes; a limit that ends soon is waited out."""
-        for kind in DESKS:
-            while not self.is_read(connection, kind):
+        for kind in MIRRORED_KINDS:
+            while not self.read_kind(connection, kind):
                 continue
 
-    def is_read(self, connection: Connection, kind: str) -> bool:
+    def read_kind(self, connection: Connection, kind: str) -> bool:
         """One go; False after waiting for a limit, or when there is more."""
         now = timezone.now()
         try:
-            with speaking(connection, lane="service", now=now) as ledger:
-                reader = Reader(connection, ledger, now=now, deadline=time.monotonic() + 600, on_page=self.say)
-                return kind not in ledger.mirror_kinds or reader.read_kind(kind)
+            with ledger_session(connection, priority="service", now=now) as ledger:
+                reader = MirrorReader(
+                    connection, ledger, now=now, deadline=time.monotonic() + 600, on_page=self.write_report
+                )
+                return kind not in ledger.mirrored_kinds or reader.read_kind(kind)
         except Unavailable as error:
             if error.retry_after is None or error.retry_after > 70 or error.maybe_done:
                 raise
@@ -64,7 +66,7 @@ class Command(BaseCommand):
             time.sleep(error.retry_after)
             return False
 
-    def say(self, cursor: MirrorCursor, changed: int) -> None:
+    def write_report(self, cursor: MirrorCursor, changed: int) -> None:
         """One page was kept."""
         where = f"page {cursor.page} of {cursor.pages}" if cursor.page else "done"
         self.stdout.write(f"{cursor.kind}: {where}, {changed} new or different")

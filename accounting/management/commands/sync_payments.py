@@ -10,13 +10,13 @@ from django.db.models import Q
 from django.utils import timezone
 
 from accounting.models import PaymentSync
-from accounting.payment_sync import applications, lines_of, request_sync, run_sync
-from accounting.payment_sync_views import since_of
+from accounting.payment_sync.services import build_sync_lines, list_applications, start_payment_sync, sync_payments
+from accounting.payment_sync.views import get_since
 from merchants.models import Merchant
 from wisepay.errors import Unavailable
 from wisepay.outbox import Retry
 
-PATIENCE = 70.0  # seconds that a limit is waited for
+MAX_WAIT = 70.0  # seconds that a limit is waited for
 
 
 class Command(BaseCommand):
@@ -38,29 +38,29 @@ class Command(BaseCommand):
         except ValueError as error:
             raise CommandError("Say the day as 2026-01-31.") from error
         now = timezone.now()
-        sync = request_sync(merchant, since=since_of(merchant, day, now=now), by=None, now=now)
-        self.run_through(sync)
+        sync = start_payment_sync(merchant, since=get_since(merchant, day, now=now), by=None, now=now)
+        self.run_until_finished(sync)
         sync.refresh_from_db()
         if sync.state == "failed":
             raise CommandError(sync.error)
-        self.tell(sync)
+        self.write_result(sync)
 
-    def run_through(self, sync: PaymentSync) -> None:
+    def run_until_finished(self, sync: PaymentSync) -> None:
         """Until it is over; a limit that ends soon is waited out."""
         while True:
             try:
-                run_sync(sync, now=timezone.now())
+                sync_payments(sync, now=timezone.now())
                 return
             except (Retry, Unavailable) as error:
                 pause = error.after if isinstance(error, Retry) else error.retry_after
-                if pause is None or pause > PATIENCE:
+                if pause is None or pause > MAX_WAIT:
                     raise CommandError(f"{error}. Try again later.") from error
                 time.sleep(pause)
 
-    def tell(self, sync: PaymentSync) -> None:
+    def write_result(self, sync: PaymentSync) -> None:
         """The lines and the sums."""
-        for line in lines_of(sync, applications(sync)):
-            words = " ".join(line.done)
+        for line in build_sync_lines(sync, list_applications(sync)):
+            words = " ".join(line.effects)
             self.stdout.write(f"{line.application.on} {line.invoice} {line.amount} {words}")
         self.stdout.write(
             f"{sync.payments} payments, {sync.credits} credits, {sync.invoices} invoices paid in full, "

@@ -6,8 +6,8 @@ from typing import Any
 from django.core.management.base import BaseCommand
 from django.utils import timezone
 
-from connections.operators import merchant_named
-from connections.services import switch_multi_connection
+from connections.management.arguments import find_merchant
+from connections.services import update_multi_connection
 
 
 class Command(BaseCommand):
@@ -19,6 +19,6 @@ class Command(BaseCommand):
         parser.add_argument("merchant", help="its reference, or its name")
 
     def handle(self, *_: Any, **options: Any) -> None:
-        merchant = merchant_named(options["merchant"])
-        changed = switch_multi_connection(merchant, is_on=False, now=timezone.now())
+        merchant = find_merchant(options["merchant"])
+        changed = update_multi_connection(merchant, is_on=False, now=timezone.now())
         self.stdout.write(f"{merchant.name}: {'one connection from now on' if changed else 'had one already'}.")

@@ -11,18 +11,19 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
-from accounting.services import save_accounting_settings
-from connections.checks import verify_connection
+from accounting.configuration.services import save_accounting_settings
 from connections.models import Connection
+from connections.oauth_flow import receive_authorisation, start_authorisation
 from connections.providers import PROVIDERS
-from connections.services import disconnect_all, finish_authorisation, start_authorisation
+from connections.services import disconnect_all
+from connections.verification import verify_connection
 from merchants.models import EventNotification, Merchant, PayNowLink
-from merchants.services import create_merchant, enable_events, generate_paynow_link
-from payments.accounts import save_gateway_account, switch_bank_debits
+from merchants.services import create_merchant, create_paynow_link, update_event_notifications
+from payments.gateway_accounts import save_gateway_account, set_bank_debits
 from payments.models import GatewayAccount
-from payments.views import webhook_url
+from payments.webhooks.views import get_webhook_url
 from quotes.models import CpqIntegration
-from quotes.services import integration_of, save_integration
+from quotes.services import get_integration, save_integration
 from wisepay.errors import Unavailable
 from wisepay.models import User
 
@@ -52,13 +53,13 @@ class Command(BaseCommand):
             name=NAME, admin_email=EMAIL, admin_name="", password=PASSWORD, time_zone="Australia/Sydney"
         )
         admin = User.objects.get(email=EMAIL)
-        open_gates(merchant, admin)
+        enable_prerequisites(merchant, admin)
         connect_stripe(merchant)
-        accounting = connect_books(merchant, admin, wanted=options["accounting"])
+        accounting = connect_accounting(merchant, admin, requested_provider=options["accounting"])
         integration = enable_cpq(merchant)
         if options["json"]:
             made = {
-                "cpq_api_key": integration.api_key.reveal(),
+                "cpq_api_key": integration.api_key.decrypt(),
                 "merchant": {"email": EMAIL, "password": PASSWORD, "reference": merchant.reference},
                 "accounting": accounting,
             }
@@ -66,18 +67,18 @@ class Command(BaseCommand):
         self.stdout.write(f"{merchant.name} is ready")
 
 
-def open_gates(merchant: Merchant, admin: User) -> None:
+def enable_prerequisites(merchant: Merchant, admin: User) -> None:
     """The three prerequisites of quote payments."""
-    enable_events(merchant, events=set(EventNotification.Event.values))
+    update_event_notifications(merchant, events=set(EventNotification.Event.values))
     for kind in PayNowLink.Kind.values:
         if not merchant.paynow_links.filter(kind=kind, is_active=True).exists():
-            generate_paynow_link(merchant, kind=kind, acts_as=admin)
+            create_paynow_link(merchant, kind=kind, acts_as=admin)
 
 
 def connect_stripe(merchant: Merchant) -> None:
     """Practice keys, and a webhook endpoint at the practice Stripe."""
     endpoints = f"{settings.STRIPE_API_BASE}/v1/webhook_endpoints"
-    url = webhook_url(merchant)
+    url = get_webhook_url(merchant)
     auth = {"Authorization": f"Bearer {STRIPE_SECRET}", "Stripe-Version": "2026-10-28.endive"}
     known = requests.get(endpoints, headers=auth, timeout=settings.HTTP_TIMEOUT).json()["data"]
     if GatewayAccount.objects.filter(merchant=merchant).exists() and any(e["url"] == url for e in known):
@@ -98,13 +99,13 @@ def connect_stripe(merchant: Merchant) -> None:
         webhook_secret=made.json()["secret"],
         now=timezone.now(),
     )
-    switch_bank_debits(merchant, is_on=True)
+    set_bank_debits(merchant, is_on=True)
 
 
-def connect_books(merchant: Merchant, admin: User, *, wanted: str | None) -> str:
+def connect_accounting(merchant: Merchant, admin: User, *, requested_provider: str | None) -> str:
     """The walk through the practice consent page, and the accounts that postings use; answers the provider."""
     held = Connection.objects.filter(merchant=merchant, tier="wise_pay").first()
-    provider = wanted or (held.provider if held else "xero")
+    provider = requested_provider or (held.provider if held else "xero")
     if held is not None and held.provider == provider and is_working(held):
         return provider
     disconnect_all(merchant, by="demo", now=timezone.now())
@@ -112,22 +113,22 @@ def connect_books(merchant: Merchant, admin: User, *, wanted: str | None) -> str
     answer = requests.get(f"{url}&auto={ORGANISATION}", timeout=settings.HTTP_TIMEOUT, allow_redirects=False)
     back = {name: values[0] for name, values in parse_qs(urlsplit(answer.headers["Location"]).query).items()}
     told = {"state": back["state"], "code": back["code"], "company": back.get("realmId", "")}
-    finish_authorisation(user=admin, provider=provider, **told, now=timezone.now())
+    receive_authorisation(user=admin, provider=provider, **told, now=timezone.now())
     save_accounting_settings(merchant, **ACCOUNTS[provider], now=timezone.now())
     return provider
 
 
-def is_working(held: Connection) -> bool:
+def is_working(connection: Connection) -> bool:
     """Whether the connection of an earlier start still works."""
     try:
-        return held.state == "connected" and verify_connection(held, now=timezone.now())
+        return connection.state == "connected" and verify_connection(connection, now=timezone.now())
     except Unavailable:
         return False
 
 
 def enable_cpq(merchant: Merchant) -> CpqIntegration:
     """The integration, enabled, with a key."""
-    integration = integration_of(merchant)
+    integration = get_integration(merchant)
     if integration.is_enabled and integration.api_key:
         return integration
     return save_integration(integration, is_enabled=True, hosts=integration.hosts, new_key=True, now=timezone.now())

@@ -2,11 +2,11 @@
 
 import pytest
 
-from tests.accounting.autopay.stage import Stage
-from tests.people import House
+from tests.accounting.autopay.builders import AutoPayBuilder
+from tests.tenants import Tenant
 
 
 @pytest.fixture
-def stage(house: House) -> Stage:
+def autopay(tenant: Tenant) -> AutoPayBuilder:
     """A merchant with automatic payments switched on."""
-    return Stage(house)
+    return AutoPayBuilder(tenant)

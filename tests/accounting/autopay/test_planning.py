@@ -5,9 +5,14 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from accounting.autopay.acts import NotPossible, cancel_scheduled, mark_resolved, requeue
-from accounting.autopay.planning import PlanningUnderWay, one_planner, plan_merchant
-from accounting.mirror_events import mirror_changed
+from accounting.autopay.actions import (
+    ActionNotPossible,
+    cancel_scheduled_payment,
+    requeue_scheduled_payment,
+    resolve_scheduled_payment,
+)
+from accounting.autopay.planning import PlanningInProgress, plan_merchant_payments, planning_lock
+from accounting.mirror.listeners import notify_mirror_listeners
 from accounting.models import (
     AutoPayLimit,
     AutoPayMapping,
@@ -20,207 +25,217 @@ from accounting.models import (
 from connections.models import LinkedOrganisation
 from merchants.models import Notification
 from payments.models import SavedMethod
-from tests.accounting.autopay.stage import Stage, at
-from tests.payments.portal_stage import company
-from tests.people import House, drain_outbox
-from tests.together import together
+from tests.accounting.autopay.builders import AutoPayBuilder, local_instant
+from tests.concurrency import run_concurrently
+from tests.payments.portal.factories import create_company
+from tests.tenants import Tenant, deliver_outbox
 from wisepay.models import StateChange
 
 
-def change(invoice: LedgerInvoice, **columns: object) -> None:
+def change_invoice(invoice: LedgerInvoice, **columns: object) -> None:
     """The books changed it."""
     LedgerInvoice.objects.filter(pk=invoice.pk).update(**columns)
 
 
-def test_an_invoice_is_scheduled_once_for_the_morning_of_its_due_date(stage: Stage) -> None:
-    card = stage.card()
-    mapping = stage.map(card)
-    invoice = stage.invoice(34900, due_in=7)
+def test_an_invoice_is_scheduled_once_for_the_morning_of_its_due_date(autopay: AutoPayBuilder) -> None:
+    card = autopay.save_card()
+    mapping = autopay.create_mapping(card)
+    invoice = autopay.create_invoice(34900, due_in=7)
     for _ in range(3):
-        stage.plan()
+        autopay.plan()
     [found] = ScheduledPayment.objects.all()
-    assert found.run_at == at(stage.today + timedelta(days=7), house=stage.house)
+    assert found.run_at == local_instant(autopay.today + timedelta(days=7), tenant=autopay.tenant)
     assert (found.amount, found.method_id, found.mapping_id) == (34900, card.pk, mapping.pk)
     assert found.invoice_id == invoice.pk
 
 
-def test_the_same_again_changes_nothing(stage: Stage) -> None:
-    stage.map(stage.card())
-    stage.invoice()
-    stage.invoice(term_id="theme-nobody")
-    assert stage.plan().created == 1
-    again = stage.plan()
-    assert (again.created, again.altered, again.cancelled, again.unmatched) == (0, 0, 0, 0)
+def test_the_same_again_changes_nothing(autopay: AutoPayBuilder) -> None:
+    autopay.create_mapping(autopay.save_card())
+    autopay.create_invoice()
+    autopay.create_invoice(term_id="theme-nobody")
+    assert autopay.plan().created == 1
+    again = autopay.plan()
+    assert (again.created, again.updated, again.cancelled, again.unmatched) == (0, 0, 0, 0)
 
 
-def test_a_changed_invoice_changes_what_is_scheduled_and_a_void_one_ends_it(stage: Stage) -> None:
-    stage.map(stage.card())
-    invoice = stage.invoice(10000, due_in=9)
-    stage.plan()
-    change(invoice, due=7000, due_on=stage.today + timedelta(days=12))
-    assert stage.plan(ids=[invoice.pk]).altered == 1
-    found = stage.scheduled(invoice)
-    assert (found.amount, found.run_at) == (7000, at(stage.today + timedelta(days=12), house=stage.house))
-    change(invoice, status="voided", due=0)
-    assert stage.plan(ids=[invoice.pk]).cancelled == 1
-    found = stage.scheduled(invoice)
+def test_a_changed_invoice_changes_what_is_scheduled_and_a_void_one_ends_it(autopay: AutoPayBuilder) -> None:
+    autopay.create_mapping(autopay.save_card())
+    invoice = autopay.create_invoice(10000, due_in=9)
+    autopay.plan()
+    change_invoice(invoice, due=7000, due_on=autopay.today + timedelta(days=12))
+    assert autopay.plan(ids=[invoice.pk]).updated == 1
+    found = autopay.get_scheduled(invoice)
+    assert (found.amount, found.run_at) == (
+        7000,
+        local_instant(autopay.today + timedelta(days=12), tenant=autopay.tenant),
+    )
+    change_invoice(invoice, status="voided", due=0)
+    assert autopay.plan(ids=[invoice.pk]).cancelled == 1
+    found = autopay.get_scheduled(invoice)
     assert (found.state, found.reason) == ("cancelled", "It was voided in the accounting package.")
     step = StateChange.objects.filter(subject="accounting.scheduledpayment", subject_id=found.pk).get()
     assert (step.from_state, step.to_state, step.by) == ("scheduled", "cancelled", "planning")
-    change(invoice, status="open", due=7000)
-    assert stage.plan().created == 1, "what planning ended, planning may begin again"
+    change_invoice(invoice, status="open", due=7000)
+    assert autopay.plan().created == 1, "what planning ended, planning may begin again"
 
 
-def test_the_mirror_wakes_planning_for_the_invoices_that_changed(stage: Stage) -> None:
-    stage.map(stage.card())
-    first, second = stage.invoice(), stage.invoice()
+def test_the_mirror_wakes_planning_for_the_invoices_that_changed(autopay: AutoPayBuilder) -> None:
+    autopay.create_mapping(autopay.save_card())
+    first, second = autopay.create_invoice(), autopay.create_invoice()
     now = timezone.now()
     for _ in range(5):
-        mirror_changed(stage.house.merchant, invoice_ids=[first.pk], now=now)
-    drain_outbox()
+        notify_mirror_listeners(autopay.tenant.merchant, invoice_ids=[first.pk], now=now)
+    deliver_outbox()
     assert ScheduledPayment.objects.filter(invoice=first).count() == 1
     assert not ScheduledPayment.objects.filter(invoice=second).exists()
 
 
-def test_an_invoice_that_matches_nothing_is_listed_and_told_once_until_it_matches(stage: Stage) -> None:
-    card = stage.card()
-    AutoPayLimit.objects.create(merchant=stage.house.merchant, currency="AUD", maximum=50000)
-    alone = stage.invoice(company=company(stage.house, "Nobody Pays"))
-    large = stage.invoice(60000)
-    stage.invoice(term_id="theme-nobody")
-    stage.map(card)
+def test_an_invoice_that_matches_nothing_is_listed_and_told_once_until_it_matches(autopay: AutoPayBuilder) -> None:
+    card = autopay.save_card()
+    AutoPayLimit.objects.create(merchant=autopay.tenant.merchant, currency="AUD", maximum=50000)
+    alone = autopay.create_invoice(company=create_company(autopay.tenant, "Nobody Pays"))
+    large = autopay.create_invoice(60000)
+    autopay.create_invoice(term_id="theme-nobody")
+    autopay.create_mapping(card)
     for _ in range(2):
-        stage.plan()
+        autopay.plan()
     listed = dict(UnmatchedInvoice.objects.values_list("invoice", "code"))
     assert listed == {alone.pk: "unmatched", large.pk: "above_maximum"}
     assert Notification.objects.filter(event="autopay_unmatched").count() == 1
     assert ScheduledPayment.objects.count() == 0
-    change(large, due=40000)
-    change(alone, status="paid", due=0)
-    stage.plan()
+    change_invoice(large, due=40000)
+    change_invoice(alone, status="paid", due=0)
+    autopay.plan()
     assert list(UnmatchedInvoice.objects.all()) == []
-    assert stage.scheduled(large).amount == 40000
+    assert autopay.get_scheduled(large).amount == 40000
 
 
-def test_a_limit_of_one_currency_says_nothing_of_another(stage: Stage) -> None:
+def test_a_limit_of_one_currency_says_nothing_of_another(autopay: AutoPayBuilder) -> None:
     for currency, most in (("AUD", 50000), ("JPY", 20000)):
-        AutoPayLimit.objects.create(merchant=stage.house.merchant, currency=currency, maximum=most)
-    stage.map(stage.card())
-    dollars, yen = stage.invoice(30000), stage.invoice(30000, currency="JPY")
-    stage.plan()
-    assert stage.scheduled(dollars).amount == 30000
+        AutoPayLimit.objects.create(merchant=autopay.tenant.merchant, currency=currency, maximum=most)
+    autopay.create_mapping(autopay.save_card())
+    dollars, yen = autopay.create_invoice(30000), autopay.create_invoice(30000, currency="JPY")
+    autopay.plan()
+    assert autopay.get_scheduled(dollars).amount == 30000
     assert yen.unmatched.reason == "¥30,000 is above the maximum of ¥20,000."
 
 
-def test_a_keyword_in_the_reference_chooses_the_term_whatever_the_books_say(stage: Stage) -> None:
-    mapping = stage.map(stage.card())
-    monthly = stage.add_term("Monthly", mode="day_of_month", days=28, keyword="AUTO_31%")
+def test_a_keyword_in_the_reference_chooses_the_term_whatever_the_books_say(autopay: AutoPayBuilder) -> None:
+    mapping = autopay.create_mapping(autopay.save_card())
+    monthly = autopay.add_term("Monthly", mode="day_of_month", days=28, keyword="AUTO_31%")
     LedgerTerm.objects.filter(billing_term=monthly).delete()
-    named = stage.invoice(term_id="theme-nobody", remark="PO 7, auto_31%.")
-    others = [stage.invoice(term_id="theme-nobody", remark=text) for text in ("AUTOX31%", "AUTO_31%X", "AUTO_31", "")]
-    both = stage.invoice(remark="AUTO_31%")
+    named = autopay.create_invoice(term_id="theme-nobody", remark="PO 7, auto_31%.")
+    others = [
+        autopay.create_invoice(term_id="theme-nobody", remark=text) for text in ("AUTOX31%", "AUTO_31%X", "AUTO_31", "")
+    ]
+    both = autopay.create_invoice(remark="AUTO_31%")
     AutoPayMapping.objects.filter(pk=mapping.pk).update(term=monthly)
-    stage.plan()
-    assert [stage.scheduled(one).run_at.astimezone(stage.house.merchant.zone).day for one in (named, both)] == [28, 28]
+    autopay.plan()
+    assert [
+        autopay.get_scheduled(one).run_at.astimezone(autopay.tenant.merchant.zone).day for one in (named, both)
+    ] == [28, 28]
     assert not ScheduledPayment.objects.filter(invoice__in=others).exists()
-    change(named, remark="PO 7")
-    stage.plan()
-    assert stage.scheduled(named).state == "cancelled"
+    change_invoice(named, remark="PO 7")
+    autopay.plan()
+    assert autopay.get_scheduled(named).state == "cancelled"
 
 
-def test_another_company_is_connected_and_what_was_scheduled_of_the_first_one_is_over(stage: Stage) -> None:
-    stage.map(stage.card())
-    invoice, loose = stage.invoice(), stage.invoice(company=company(stage.house, "Nobody Pays"))
-    stage.plan()
-    LinkedOrganisation.objects.filter(merchant=stage.house.merchant).update(organisation_id="another")
-    stage.plan()
-    assert stage.scheduled(invoice).state == "cancelled"
+def test_another_company_is_connected_and_what_was_scheduled_of_the_first_one_is_over(autopay: AutoPayBuilder) -> None:
+    autopay.create_mapping(autopay.save_card())
+    invoice, loose = (
+        autopay.create_invoice(),
+        autopay.create_invoice(company=create_company(autopay.tenant, "Nobody Pays")),
+    )
+    autopay.plan()
+    LinkedOrganisation.objects.filter(merchant=autopay.tenant.merchant).update(organisation_id="another")
+    autopay.plan()
+    assert autopay.get_scheduled(invoice).state == "cancelled"
     assert not UnmatchedInvoice.objects.filter(invoice=loose).exists()
-    assert stage.plan().created == 0
-    LedgerTerm.objects.filter(merchant=stage.house.merchant).update(organisation_id="another")
-    fresh = stage.invoice(organisation_id="another")
-    stage.plan()
-    assert stage.scheduled(fresh).state == "scheduled"
+    assert autopay.plan().created == 0
+    LedgerTerm.objects.filter(merchant=autopay.tenant.merchant).update(organisation_id="another")
+    fresh = autopay.create_invoice(organisation_id="another")
+    autopay.plan()
+    assert autopay.get_scheduled(fresh).state == "scheduled"
 
 
-def test_a_mapping_that_ends_ends_what_it_scheduled(stage: Stage) -> None:
-    mapping = stage.map(stage.card())
-    invoice = stage.invoice()
-    stage.plan()
+def test_a_mapping_that_ends_ends_what_it_scheduled(autopay: AutoPayBuilder) -> None:
+    mapping = autopay.create_mapping(autopay.save_card())
+    invoice = autopay.create_invoice()
+    autopay.plan()
     AutoPayMapping.objects.filter(pk=mapping.pk).update(state="ended")
-    stage.plan()
-    assert stage.scheduled(invoice).state == "cancelled"
+    autopay.plan()
+    assert autopay.get_scheduled(invoice).state == "cancelled"
     assert UnmatchedInvoice.objects.get().code == "unmatched"
 
 
-def test_a_card_that_expires_before_the_day_gives_way_to_the_secondary(stage: Stage) -> None:
-    primary, secondary = stage.card(), stage.card("5555555555554444")
-    stage.map(primary, secondary)
-    invoice = stage.invoice(due_in=20)
-    stage.plan()
-    assert stage.scheduled(invoice).method_id == primary.pk
-    SavedMethod.objects.filter(pk=primary.pk).update(expires_on=stage.today + timedelta(days=10))
-    stage.plan()
-    found = stage.scheduled(invoice)
+def test_a_card_that_expires_before_the_day_gives_way_to_the_secondary(autopay: AutoPayBuilder) -> None:
+    primary, secondary = autopay.save_card(), autopay.save_card("5555555555554444")
+    autopay.create_mapping(primary, secondary)
+    invoice = autopay.create_invoice(due_in=20)
+    autopay.plan()
+    assert autopay.get_scheduled(invoice).method_id == primary.pk
+    SavedMethod.objects.filter(pk=primary.pk).update(expires_on=autopay.today + timedelta(days=10))
+    autopay.plan()
+    found = autopay.get_scheduled(invoice)
     assert found.method_id == secondary.pk
     assert "expired on" in found.reason
 
 
-def test_a_term_without_the_tick_holds_and_after_the_tick_it_is_requeued(stage: Stage) -> None:
-    BillingTerm.objects.filter(pk=stage.term.pk).update(takes_cards=False)
-    stage.map(stage.card())
-    invoice = stage.invoice()
-    stage.plan()
-    found = stage.scheduled(invoice)
+def test_a_term_without_the_tick_holds_and_after_the_tick_it_is_requeued(autopay: AutoPayBuilder) -> None:
+    BillingTerm.objects.filter(pk=autopay.term.pk).update(takes_cards=False)
+    autopay.create_mapping(autopay.save_card())
+    invoice = autopay.create_invoice()
+    autopay.plan()
+    found = autopay.get_scheduled(invoice)
     assert (found.state, found.reason) == ("held", "Card payments are not enabled for Net 7.")
-    with pytest.raises(NotPossible, match="Card payments are not enabled for Net 7"):
-        requeue(found, by=stage.house.user, now=timezone.now())
-    BillingTerm.objects.filter(pk=stage.term.pk).update(takes_cards=True)
-    requeue(found, by=stage.house.user, now=timezone.now())
-    drain_outbox()
-    assert stage.scheduled(invoice).state == "settled"
+    with pytest.raises(ActionNotPossible, match="Card payments are not enabled for Net 7"):
+        requeue_scheduled_payment(found, by=autopay.tenant.user, now=timezone.now())
+    BillingTerm.objects.filter(pk=autopay.term.pk).update(takes_cards=True)
+    requeue_scheduled_payment(found, by=autopay.tenant.user, now=timezone.now())
+    deliver_outbox()
+    assert autopay.get_scheduled(invoice).state == "settled"
 
 
-def test_what_a_person_cancelled_is_not_scheduled_again(stage: Stage) -> None:
-    stage.map(stage.card())
-    invoice = stage.invoice()
-    stage.plan()
-    cancel_scheduled(stage.scheduled(invoice), by=stage.house.user, now=timezone.now())
-    stage.plan()
+def test_what_a_person_cancelled_is_not_scheduled_again(autopay: AutoPayBuilder) -> None:
+    autopay.create_mapping(autopay.save_card())
+    invoice = autopay.create_invoice()
+    autopay.plan()
+    cancel_scheduled_payment(autopay.get_scheduled(invoice), by=autopay.tenant.user, now=timezone.now())
+    autopay.plan()
     assert [one.state for one in ScheduledPayment.objects.filter(invoice=invoice)] == ["cancelled"]
     assert UnmatchedInvoice.objects.count() == 0
 
 
-def test_a_settled_payment_is_not_charged_again_before_the_mirror_shows_it(stage: Stage) -> None:
-    stage.map(stage.card())
-    invoice = stage.invoice()
-    stage.charge(invoice)
-    stage.plan()
+def test_a_settled_payment_is_not_charged_again_before_the_mirror_shows_it(autopay: AutoPayBuilder) -> None:
+    autopay.create_mapping(autopay.save_card())
+    invoice = autopay.create_invoice()
+    autopay.charge(invoice)
+    autopay.plan()
     assert [one.state for one in ScheduledPayment.objects.filter(invoice=invoice)] == ["settled"]
 
 
-def test_a_resolved_failure_stays_resolved_and_its_link_pays_no_more(stage: Stage) -> None:
-    stage.map(stage.bank_account())
-    invoice = stage.invoice()
-    stage.charge(invoice)
-    stage.say(stage.attempts(invoice)[0], "failed", "account_closed")
-    failed = stage.scheduled(invoice)
+def test_a_resolved_failure_stays_resolved_and_its_link_pays_no_more(autopay: AutoPayBuilder) -> None:
+    autopay.create_mapping(autopay.save_bank_account())
+    invoice = autopay.create_invoice()
+    autopay.charge(invoice)
+    autopay.settle(autopay.list_attempts(invoice)[0], "failed", "account_closed")
+    failed = autopay.get_scheduled(invoice)
     assert failed.state == "failed"
-    mark_resolved(failed, note="Paid by cheque", by=stage.house.user, now=timezone.now())
-    stage.plan()
-    found = stage.scheduled(invoice)
-    assert (found.pk, found.resolution, found.resolved_by) == (failed.pk, "Paid by cheque", stage.house.user)
+    resolve_scheduled_payment(failed, note="Paid by cheque", by=autopay.tenant.user, now=timezone.now())
+    autopay.plan()
+    found = autopay.get_scheduled(invoice)
+    assert (found.pk, found.resolution, found.resolved_by) == (failed.pk, "Paid by cheque", autopay.tenant.user)
     assert found.payment is not None
     assert found.payment.state == "cancelled"
 
 
-def test_terms_of_another_organisation_or_merchant_mean_nothing_here(stage: Stage, stranger: House) -> None:
-    stage.map(stage.card())
-    stage.invoice(organisation_id="another")
+def test_terms_of_another_organisation_or_merchant_mean_nothing_here(autopay: AutoPayBuilder, stranger: Tenant) -> None:
+    autopay.create_mapping(autopay.save_card())
+    autopay.create_invoice(organisation_id="another")
     LedgerTerm.objects.update(term_id="theme-Net 7")
     foreign = LedgerInvoice.objects.create(
         merchant=stranger.merchant,
-        organisation_id=stage.organisation_id,
+        organisation_id=autopay.organisation_id,
         ledger_id="x",
         contact_id="c",
         currency="AUD",
@@ -230,32 +245,32 @@ def test_terms_of_another_organisation_or_merchant_mean_nothing_here(stage: Stag
         term_id="theme-Net 7",
         changed_at=timezone.now(),
     )
-    stage.plan()
-    plan_merchant(stranger.merchant, now=timezone.now(), ids=[foreign.pk])
+    autopay.plan()
+    plan_merchant_payments(stranger.merchant, now=timezone.now(), ids=[foreign.pk])
     assert ScheduledPayment.objects.count() == 0
 
 
-def test_our_own_pf_invoices_are_never_scheduled(stage: Stage) -> None:
-    stage.map(stage.card())
-    stage.invoice(number="PF-0123456789ABCDEFGHJK")
-    stage.plan()
+def test_our_own_pf_invoices_are_never_scheduled(autopay: AutoPayBuilder) -> None:
+    autopay.create_mapping(autopay.save_card())
+    autopay.create_invoice(number="PF-0123456789ABCDEFGHJK")
+    autopay.plan()
     assert ScheduledPayment.objects.count() == 0
 
 
 @pytest.mark.django_db(transaction=True)
-def test_one_worker_plans_a_merchant_at_a_time(stage: Stage) -> None:
-    stage.map(stage.card())
+def test_one_worker_plans_a_merchant_at_a_time(autopay: AutoPayBuilder) -> None:
+    autopay.create_mapping(autopay.save_card())
     for _ in range(20):
-        stage.invoice()
+        autopay.create_invoice()
 
     def work(_: int) -> bool:
         try:
-            plan_merchant(stage.house.merchant, now=timezone.now())
-        except PlanningUnderWay:
+            plan_merchant_payments(autopay.tenant.merchant, now=timezone.now())
+        except PlanningInProgress:
             return False
         return True
 
-    assert any(together(4, work))
+    assert any(run_concurrently(4, work))
     assert ScheduledPayment.objects.count() == 20
-    with one_planner(stage.house.merchant):
-        assert together(1, work) == [False]
+    with planning_lock(autopay.tenant.merchant):
+        assert run_concurrently(1, work) == [False]

@@ -5,28 +5,28 @@ import random
 import pytest
 from django.utils import timezone
 
-from accounting.autopay.running import arm_due, run_scheduled
-from accounting.mirror_events import mirror_changed
+from accounting.autopay.charging import charge_scheduled_payment, schedule_due_payments
+from accounting.mirror.listeners import notify_mirror_listeners
 from accounting.models import LedgerInvoice, ScheduledPayment
 from payments.models import Attempt
-from tests.accounting.autopay.stage import Stage
-from tests.people import drain_outbox
+from tests.accounting.autopay.builders import AutoPayBuilder
+from tests.tenants import deliver_outbox
 
 ROUNDS = 40
-BOOKS = ("less", "more", "part_paid", "paid", "voided", "reopened")
-OURS = ("plan", "webhook", "due", "run", "beat", "drain")
-WEIGHTS = (*[1] * len(BOOKS), 4, 1, 5, 5, 1, 2)
+LEDGER_EVENTS = ("less", "more", "part_paid", "paid", "voided", "reopened")
+OUR_EVENTS = ("plan", "webhook", "due", "run", "beat", "deliver")
+WEIGHTS = (*[1] * len(LEDGER_EVENTS), 4, 1, 5, 5, 1, 2)
 
 
-class Life:
+class RandomSequence:
     """One invoice's life: what the books do to it, and what we do about it, in a random order."""
 
-    def __init__(self, stage: Stage, seed: int) -> None:
-        self.stage, self.random = stage, random.Random(seed)
-        self.invoice = stage.invoice(10_000, due_in=self.random.choice([0, 1, 7]))
+    def __init__(self, autopay: AutoPayBuilder, seed: int) -> None:
+        self.autopay, self.random = autopay, random.Random(seed)
+        self.invoice = autopay.create_invoice(10_000, due_in=self.random.choice([0, 1, 7]))
         self.dues_at_charge: list[int] = []
 
-    def row(self) -> LedgerInvoice:
+    def get_invoice(self) -> LedgerInvoice:
         """The invoice as the mirror has it."""
         return LedgerInvoice.objects.get(pk=self.invoice.pk)
 
@@ -38,11 +38,11 @@ class Life:
 
     def webhook(self) -> None:
         """The mirror read it again."""
-        mirror_changed(self.stage.house.merchant, invoice_ids=[self.invoice.pk], now=timezone.now())
+        notify_mirror_listeners(self.autopay.tenant.merchant, invoice_ids=[self.invoice.pk], now=timezone.now())
 
-    def happen(self, event: str) -> None:
+    def apply_event(self, event: str) -> None:
         """One thing happens."""
-        due = self.row().due
+        due = self.get_invoice().due
         changes: dict[str, dict[str, object]] = {
             "less": {"due": max(due // 2, 1)},
             "more": {"due": due + 5_000},
@@ -54,15 +54,15 @@ class Life:
         if event in changes:
             self.change(**changes[event])
         elif event == "plan":
-            self.stage.plan()
+            self.autopay.plan()
         elif event == "webhook":
             self.webhook()
         elif event == "due":
             ScheduledPayment.objects.filter(invoice=self.invoice, state="scheduled").update(run_at=timezone.now())
         elif event == "beat":
-            arm_due(now=timezone.now())
-        elif event == "drain":
-            drain_outbox()
+            schedule_due_payments(now=timezone.now())
+        elif event == "deliver":
+            deliver_outbox()
         else:
             self.run()
         self.verify()
@@ -70,13 +70,13 @@ class Life:
     def run(self) -> None:
         """A worker takes it, whether it is due or not."""
         for scheduled in ScheduledPayment.objects.filter(invoice=self.invoice):
-            run_scheduled(scheduled.pk, now=timezone.now())
+            charge_scheduled_payment(scheduled.pk, now=timezone.now())
 
     def verify(self) -> None:
         """What must never be."""
-        attempts = list(Attempt.objects.filter(payment__shares__invoice=self.invoice).order_by("pk"))
+        attempts = list(Attempt.objects.filter(payment__allocations__invoice=self.invoice).order_by("pk"))
         if len(attempts) > len(self.dues_at_charge):
-            self.dues_at_charge += [self.row().due] * (len(attempts) - len(self.dues_at_charge))
+            self.dues_at_charge += [self.get_invoice().due] * (len(attempts) - len(self.dues_at_charge))
         for attempt, due in zip(attempts, self.dues_at_charge, strict=True):
             assert attempt.amount <= due, "more than was due"
         # Nothing is mirrored here, so all that was charged still counts against what the books ask for.
@@ -86,18 +86,20 @@ class Life:
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_whatever_happens_it_is_charged_once_at_most_and_never_above_what_is_due(stage: Stage, seed: int) -> None:
-    stage.set(schedules_past_due=True)
-    stage.map(stage.card())
+def test_whatever_happens_it_is_charged_once_at_most_and_never_above_what_is_due(
+    autopay: AutoPayBuilder, seed: int
+) -> None:
+    autopay.update_settings(schedules_past_due=True)
+    autopay.create_mapping(autopay.save_card())
     dice = random.Random(seed)
     for number in range(ROUNDS // 6 + 1):
-        life = Life(stage, seed * 100 + number)
-        for event in dice.choices(BOOKS + OURS, WEIGHTS, k=20):
-            life.happen(event)
-    drain_outbox()
+        life = RandomSequence(autopay, seed * 100 + number)
+        for event in dice.choices(LEDGER_EVENTS + OUR_EVENTS, WEIGHTS, k=20):
+            life.apply_event(event)
+    deliver_outbox()
     by_payment: dict[int, int] = {}
     for attempt in Attempt.objects.filter(state="succeeded"):
         by_payment[attempt.payment_id] = by_payment.get(attempt.payment_id, 0) + 1
     assert set(by_payment.values()) <= {1}
-    assert stage.house.charged() == sum(a.amount for a in Attempt.objects.filter(state="succeeded"))
+    assert autopay.tenant.total_charged() == sum(a.amount for a in Attempt.objects.filter(state="succeeded"))
     assert by_payment, "nothing was ever charged: the dice are loaded"

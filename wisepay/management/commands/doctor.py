@@ -4,7 +4,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from wisepay.doctor import QUESTIONS
+from wisepay.health_checks import HEALTH_CHECKS
 
 MARKS = {True: "ok  ", False: "BAD ", None: "note"}
 
@@ -16,9 +16,9 @@ class Command(BaseCommand):
 
     def handle(self, *_: Any, **__: Any) -> None:
         bad = 0
-        for question in QUESTIONS:
+        for question in HEALTH_CHECKS:
             for finding in question():
                 bad += finding.ok is False
-                self.stdout.write(f"{MARKS[finding.ok]}  {finding.subject:<28} {finding.sentence}")
+                self.stdout.write(f"{MARKS[finding.ok]}  {finding.subject:<28} {finding.message}")
         if bad:
             raise CommandError(f"{bad} broken")

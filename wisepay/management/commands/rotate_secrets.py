@@ -4,7 +4,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from wisepay.rotation import rotate_secrets
+from wisepay.secret_rotation import rotate_secrets
 from wisepay.secrets import current_key_id
 
 
@@ -16,10 +16,10 @@ class Command(BaseCommand):
     def handle(self, *_: Any, **__: Any) -> None:
         newest = current_key_id()
         report = rotate_secrets()
-        self.stdout.write(f"{report.done} secrets put under key {newest}")
+        self.stdout.write(f"{report.reencrypted} secrets put under key {newest}")
         if report.changed_meanwhile:
             self.stdout.write(f"{report.changed_meanwhile} were replaced by others meanwhile")
-        for key_id, count in sorted(report.left.items()):
+        for key_id, count in sorted(report.remaining.items()):
             note = "" if key_id == newest else "  <- keep this key until none is left: run again"
             self.stdout.write(f"key {key_id}: {count} secrets{note}")
         if report.unreadable:

@@ -40,6 +40,6 @@ def section(model: type[Stateful]) -> str:
     lines += ["```mermaid", "stateDiagram-v2"]
     for state, targets in model.TRANSITIONS.items():
         lines += [f"    {state} --> {target}" for target in sorted(targets)]
-    finals = [s for s in model.states() if not model.TRANSITIONS.get(s)]
+    finals = [s for s in model.list_states() if not model.TRANSITIONS.get(s)]
     lines += [f"    {state} --> [*]" for state in finals]
     return "\n".join([*lines, "```", ""])

@@ -1,0 +1,137 @@
+"""What a charge's outcome makes of its scheduled payment. Every order is idempotent and may come late."""
+
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+
+from accounting.autopay.charge_times import get_retry_run
+from accounting.autopay.charging import get_outbox_key
+from accounting.autopay.failures import NOT_PRESENTED, FailedCharge, NextStep, plan_next_step
+from accounting.autopay.notifications import enqueue_result_email, notify_failed
+from accounting.autopay.settings import get_autopay_settings
+from accounting.invoices.services import lock_invoices
+from accounting.models import ScheduledPayment
+from payments.failure_messages import explain_failure
+from payments.models import Attempt, Payment
+from payments.states import LIVE_STATES
+from wisepay import outbox
+
+ACTOR = "gateway"
+
+
+def apply_charge_result(attempt: Attempt, *, now: datetime) -> None:
+    """Let the scheduled payment of an attempt's payment follow what is so now."""
+    found = ScheduledPayment.objects.filter(payment=attempt.payment_id).first()
+    if found is None:
+        return
+    with transaction.atomic(durable=True):
+        lock_invoices([found.invoice_id])
+        current = lock_scheduled_payment(found.pk)
+        if current.payment_id != attempt.payment_id or current.payment is None:
+            return
+        payment = current.payment.lock()
+        newest = payment.attempts.select_related("saved_method").order_by("-pk").first()
+        if payment.state == "succeeded":
+            settle_scheduled_payment(current, payment, now=now)
+        elif payment.state == "reversed" and current.state == "settled":
+            apply_reversal(current, attempt, now=now)
+        elif current.state == "pending" and newest is not None and newest.state not in LIVE_STATES:
+            newest.payment = payment
+            apply_failure(current, newest, now=now)
+
+
+def lock_scheduled_payment(pk: int) -> ScheduledPayment:
+    """The scheduled payment, locked, with all that is said about it. A step of an open transaction."""
+    ScheduledPayment.objects.get(pk=pk).lock()
+    told = ("merchant", "company", "invoice", "method", "payment", "mapping__secondary_method")
+    return ScheduledPayment.objects.select_related(*told).get(pk=pk)
+
+
+def settle_scheduled_payment(scheduled: ScheduledPayment, payment: Payment, *, now: datetime) -> None:
+    """The money arrived: by the charge, or because the payer paid it themselves."""
+    if scheduled.state == "pending":
+        scheduled.update_state("settled", now=now, by=ACTOR)
+    elif scheduled.state in ("scheduled", "held"):
+        scheduled.update_state("cancelled", now=now, by=ACTOR, reason="The payer paid it.")
+    elif scheduled.state == "failed" and scheduled.resolved_at is None:
+        record_resolution(scheduled, "The payer paid it.", now=now)
+
+
+def record_resolution(scheduled: ScheduledPayment, resolution: str, *, now: datetime) -> None:
+    """A failure that nobody need look at any more."""
+    ScheduledPayment.objects.filter(pk=scheduled.pk).update(resolved_at=now, resolution=resolution[:300])
+
+
+def apply_reversal(scheduled: ScheduledPayment, attempt: Attempt, *, now: datetime) -> None:
+    """The bank took the money back after it had arrived: the invoice is owed again, and a person decides."""
+    reason = f"The bank took the payment back after it had settled. {get_failure_message(attempt)}"
+    scheduled.update_state("failed", now=now, by=ACTOR, reason=reason, resolved_at=None, resolved_by=None)
+    notify_failed(scheduled, now=now)
+    enqueue_result_email(scheduled, attempt)
+
+
+def apply_failure(scheduled: ScheduledPayment, attempt: Attempt, *, now: datetime) -> None:
+    """The charge failed: again later, the secondary method at once, the payer asked, or the end."""
+    step = plan_next_step(build_failed_charge(scheduled, attempt), now=now)
+    why = f"{scheduled.method}: {get_failure_message(attempt)}"
+    if attempt.failure_code in NOT_PRESENTED and scheduled.presentations:
+        scheduled.presentations -= 1
+        ScheduledPayment.objects.filter(pk=scheduled.pk).update(presentations=scheduled.presentations)
+    if step.kind == "again":
+        schedule_retry(scheduled, step, why, now=now)
+    elif step.kind == "secondary":
+        schedule_secondary_method(scheduled, why, now=now)
+    else:
+        scheduled.update_state(
+            "failed", now=now, by=ACTOR, reason=build_final_reason(step, why), resolved_at=None, resolved_by=None
+        )
+        notify_failed(scheduled, now=now)
+    enqueue_result_email(scheduled, attempt)
+
+
+def build_failed_charge(scheduled: ScheduledPayment, attempt: Attempt) -> FailedCharge:
+    """The failed charge as the rules need it."""
+    mapping = scheduled.mapping
+    secondary = mapping.secondary_method if mapping is not None else None
+    return FailedCharge(
+        code=attempt.failure_code or "cancelled",
+        is_debit=attempt.is_debit,
+        tries=max(scheduled.tries, 1),
+        presentations=scheduled.presentations,
+        first_presented_at=scheduled.first_presented_at,
+        maximum_retries=get_autopay_settings(scheduled.merchant).maximum_retries,
+        has_secondary=secondary is not None and secondary.pk != scheduled.method_id and secondary.state == "active",
+    )
+
+
+def get_failure_message(attempt: Attempt) -> str:
+    """Why it failed, for the merchant."""
+    return explain_failure(attempt.failure_code, is_debit=attempt.is_debit)
+
+
+def schedule_retry(scheduled: ScheduledPayment, step: NextStep, reason_prefix: str, *, now: datetime) -> None:
+    """The same method once more, days later."""
+    run_at = get_retry_run(now, scheduled.merchant.zone, days=step.days)
+    day = run_at.astimezone(scheduled.merchant.zone)
+    reason = f"{reason_prefix} It is tried again on {day.day} {day:%b %Y}."
+    scheduled.update_state("scheduled", now=now, by=ACTOR, reason=reason, run_at=run_at)
+
+
+def schedule_secondary_method(scheduled: ScheduledPayment, reason_prefix: str, *, now: datetime) -> None:
+    """The secondary method, at once."""
+    mapping = scheduled.mapping
+    secondary = mapping.secondary_method if mapping is not None else None
+    fresh: dict[str, Any] = {"method": secondary, "tries": 0, "presentations": 0, "first_presented_at": None}
+    reason = f"{reason_prefix} {secondary} is charged instead."
+    scheduled.update_state("scheduled", now=now, by=ACTOR, reason=reason, run_at=now, **fresh)
+    outbox.schedule(get_outbox_key(scheduled.pk), "accounting.run_scheduled", now=now, scheduled_id=scheduled.pk)
+
+
+def build_final_reason(step: NextStep, reason_prefix: str) -> str:
+    """Why it is over, and what to do."""
+    if step.kind == "ask":
+        return f"{reason_prefix} The payer was sent a link to pay it in person."
+    if step.failure_kind == "ours":
+        return f"{reason_prefix} Please look at the Gateway settings."
+    return reason_prefix

@@ -1,0 +1,207 @@
+"""Reading what decisions stand on: a merchant's rulebook, and invoices with what is scheduled of them, in bulk."""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from django.db import connection
+
+from accounting.autopay.decisions import (
+    AutoPayRules,
+    DecisionContext,
+    InvoiceSnapshot,
+    MappingSnapshot,
+    MethodSnapshot,
+    TermKey,
+    TermSnapshot,
+)
+from accounting.autopay.diff import CurrentSchedule
+from accounting.autopay.settings import get_autopay_settings, get_limits
+from accounting.invoices.balances import list_unconfirmed_allocations
+from accounting.models import LIVE_SCHEDULED, AutoPayMapping, AutoPaySettings, BillingTerm, LedgerTerm
+from accounting.posting.numbers import PF_INVOICE_PATTERN
+from connections.models import LinkedOrganisation
+from merchants.models import Merchant
+from payers.models import PayerCompany
+from payments.models import GatewayAccount, SavedMethod, describe_method
+
+CHUNK_SIZE = 20_000
+LIKE_SPECIALS, ESCAPED = re.compile(r"([\\%_])"), r"\\\1"
+
+# OFFSET 0 keeps PostgreSQL from walking all scheduled payments backwards for each invoice, which it does to find
+# the newest one while it has no statistics of a table that grows.
+INVOICES_SQL = """
+SELECT i.id, i.company_id, i.currency, i.status, i.due,
+       EXISTS (SELECT FROM accounting_paymentallocation WHERE invoice_id = i.id),
+       i.issued_on, i.due_on, i.organisation_id, i.term_id,
+       s.id, s.state, s.amount, s.run_at, s.mapping_id, s.method_id, s.payment_id IS NOT NULL, s.resolved_by_id,
+       u.code, i.remark
+FROM accounting_ledgerinvoice i
+LEFT JOIN LATERAL (
+    SELECT * FROM (SELECT * FROM accounting_scheduledpayment WHERE invoice_id = i.id OFFSET 0) mine
+    ORDER BY id DESC LIMIT 1
+) s ON true
+LEFT JOIN accounting_unmatchedinvoice u ON u.invoice_id = i.id
+WHERE i.merchant_id = %(merchant)s AND i.id > %(after)s AND i.number !~ %(ours)s
+    AND (%(ids)s::bigint[] IS NULL OR i.id = ANY(%(ids)s))
+    AND (i.status = 'open' AND i.due > 0 AND (i.term_id = ANY(%(terms)s) OR i.remark ILIKE ANY(%(keywords)s))
+         OR s.state = ANY(%(scheduled)s) OR u.id IS NOT NULL)
+ORDER BY i.id LIMIT %(chunk)s
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class PlanningInput:
+    """One invoice, what stands scheduled of it, and under which code it is listed as unmatched."""
+
+    invoice: InvoiceSnapshot
+    current: CurrentSchedule | None
+    unmatched_code: str
+
+
+def list_planning_inputs(
+    merchant: Merchant, context: DecisionContext, *, ids: Sequence[int] | None = None
+) -> Iterator[list[PlanningInput]]:
+    """Every invoice that a decision could be about, of all or of those with these ids, in chunks by id.
+
+    Two statements a chunk, which is also all that is held in memory.
+    """
+    after = 0
+    asked = {
+        "merchant": merchant.pk,
+        "ids": None if ids is None else list(ids),
+        "terms": sorted({term_id for _, term_id in context.terms}),
+        "keywords": [f"%{LIKE_SPECIALS.sub(ESCAPED, term.keyword)}%" for term in context.keywords],
+        "scheduled": list(LIVE_SCHEDULED),
+        "ours": PF_INVOICE_PATTERN,
+        "chunk": CHUNK_SIZE,
+    }
+    while True:
+        with connection.cursor() as cursor:
+            cursor.execute(INVOICES_SQL, asked | {"after": after})
+            rows = cursor.fetchall()
+        if not rows:
+            return
+        after = rows[-1][0]
+        flying = get_in_flight_amounts([row[0] for row in rows if row[5]])
+        yield [parse_planning_input(row, flying.get(row[0], 0)) for row in rows]
+        if len(rows) < CHUNK_SIZE:
+            return
+
+
+def parse_planning_input(row: Sequence[Any], in_flight: int) -> PlanningInput:
+    """A row of FACTS_SQL, with what of the invoice is being paid."""
+    pk, company_id, currency, status, due, _, issued_on, due_on, organisation_id, term_id, *rest = row
+    key = (organisation_id, term_id)
+    number, state, amount, run_at, mapping_id, method_id, is_begun, person, unmatched, remark = rest
+    invoice = InvoiceSnapshot(pk, company_id, currency, status, due, in_flight, issued_on, due_on, key, remark)
+    standing = None
+    if number is not None:
+        standing = CurrentSchedule(number, state, amount, run_at, mapping_id, method_id, is_begun, person is not None)
+    return PlanningInput(invoice, standing, unmatched or "")
+
+
+def get_in_flight_amounts(ids: Sequence[int]) -> dict[int, int]:
+    """What of each invoice is being paid, or was paid and is not in the mirror yet."""
+    found: dict[int, int] = {}
+    for invoice_id, amount in list_unconfirmed_allocations(ids).values_list("invoice", "amount") if ids else ():
+        found[invoice_id] = found.get(invoice_id, 0) + amount
+    return found
+
+
+def get_decision_context(merchant: Merchant, *, companies: Sequence[int] | None = None) -> DecisionContext:
+    """The merchant's rulebook, of all payers or of those of some companies. Eight statements."""
+    mappings = get_mappings_by_company(merchant, companies)
+    account = GatewayAccount.objects.filter(merchant=merchant).first()
+    link = LinkedOrganisation.objects.filter(merchant=merchant).first()
+    return DecisionContext(
+        rules=get_rules(merchant, takes_debits=bool(account and account.takes_bank_debits)),
+        terms=get_terms_by_key(merchant),
+        mappings=mappings,
+        methods=get_methods_by_id(mappings, account),
+        keywords=list_keyword_terms(merchant),
+        organisation_id=link.organisation_id if link else None,
+    )
+
+
+def get_rules(merchant: Merchant, *, takes_debits: bool) -> AutoPayRules:
+    """The settings as decisions need them."""
+    chosen = get_autopay_settings(merchant)
+    return AutoPayRules(
+        zone=merchant.zone,
+        delay=timedelta(hours=chosen.processing_delay_hours),
+        schedules_past_due=chosen.schedules_past_due,
+        maximum_days_past_due=chosen.maximum_days_past_due,
+        limits=get_limits(merchant),
+        takes_debits=takes_debits,
+    )
+
+
+def is_paused(merchant: Merchant) -> bool:
+    """Whether nothing of this merchant's is charged now: automatic payments, or all payments, are switched off."""
+    is_on = AutoPaySettings.objects.filter(merchant=merchant, is_enabled=True).exists()
+    return not is_on or not Merchant.objects.filter(pk=merchant.pk, takes_payments=True).exists()
+
+
+def get_terms_by_key(merchant: Merchant) -> dict[TermKey, TermSnapshot]:
+    """The active billing terms, by the terms of the books that they cover."""
+    rows = LedgerTerm.objects.filter(merchant=merchant, billing_term__is_active=True).select_related("billing_term")
+    return {
+        (row.organisation_id, row.term_id): build_term_snapshot(row.billing_term) for row in rows if row.billing_term
+    }
+
+
+def list_keyword_terms(merchant: Merchant) -> list[TermSnapshot]:
+    """The active billing terms that a reference can name, the longest keyword first."""
+    rows = BillingTerm.objects.filter(merchant=merchant, is_active=True).exclude(keyword="")
+    return sorted(map(build_term_snapshot, rows), key=lambda term: (-len(term.keyword), term.id))
+
+
+def build_term_snapshot(term: BillingTerm) -> TermSnapshot:
+    """A billing term as decisions need it."""
+    return TermSnapshot(
+        id=term.pk,
+        name=term.name,
+        is_real_time=term.processing == BillingTerm.Processing.REAL_TIME,
+        mode=term.mode,
+        days=term.days,
+        takes_cards=term.takes_cards,
+        takes_debits=term.takes_debits,
+        keyword=term.keyword,
+    )
+
+
+def get_mappings_by_company(merchant: Merchant, companies: Sequence[int] | None) -> dict[int, list[MappingSnapshot]]:
+    """The active mappings by company."""
+    rows = AutoPayMapping.objects.filter(merchant=merchant, state="active")
+    rows = rows if companies is None else rows.filter(company__in=companies)
+    found: dict[int, list[MappingSnapshot]] = {}
+    columns = ("pk", "company_id", "term_id", "primary_method_id", "secondary_method_id", "origin")
+    for pk, company_id, term_id, primary, secondary, origin in rows.order_by("pk").values_list(*columns):
+        fact = MappingSnapshot(pk, company_id, term_id, primary, secondary, origin == AutoPayMapping.Origin.PAYER)
+        found.setdefault(company_id, []).append(fact)
+    return found
+
+
+def get_methods_by_id(
+    mappings: dict[int, list[MappingSnapshot]], account: GatewayAccount | None
+) -> dict[int, MethodSnapshot]:
+    """The methods that these mappings name, as far as the merchant's gateway account has them."""
+    named = {m.primary_id for mine in mappings.values() for m in mine}
+    named |= {m.secondary_id for mine in mappings.values() for m in mine if m.secondary_id is not None}
+    if not named or account is None:
+        return {}
+    rows = SavedMethod.objects.filter(account=account, pk__in=named)
+    columns = ("pk", "kind", "brand", "last4", "state", "expires_on")
+    return {
+        pk: MethodSnapshot(pk, kind, describe_method(kind, brand, last4) or str(pk), state == "active", expires_on)
+        for pk, kind, brand, last4, state, expires_on in rows.values_list(*columns)
+    }
+
+
+def list_company_ids(merchant: Merchant, ids: Sequence[int]) -> list[int]:
+    """The companies whose invoices these are."""
+    rows = PayerCompany.objects.filter(merchant=merchant, ledgerinvoices__in=ids)
+    return list(rows.values_list("pk", flat=True).distinct())

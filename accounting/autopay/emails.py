@@ -1,0 +1,43 @@
+"""Mails to payers about their automatic payments."""
+
+from django.conf import settings
+from django.urls import reverse
+
+from accounting.models import ScheduledPayment
+from payments.failure_messages import explain_failure
+from payments.models import Attempt
+from wisepay.mail import send_mail
+
+
+def send_failure_email(scheduled: ScheduledPayment, attempt: Attempt) -> None:
+    """Why it failed, what happens next, and the link to pay it in person. Nothing where nobody's address is known."""
+    merchant = scheduled.merchant
+    payment = attempt.payment
+    if not attempt.payer_email or payment.state == "succeeded":
+        return
+    run_at = scheduled.run_at.astimezone(merchant.zone) if scheduled.state == "scheduled" else None
+    send_mail(
+        "emails/autopay_failed",
+        to=attempt.payer_email,
+        subject=f"Your automatic payment to {merchant.name} failed: {attempt.money}",
+        message_id=f"autopay-{attempt.reference}-{attempt.state}",
+        context={
+            "merchant": merchant,
+            "scheduled": scheduled,
+            "payment": payment,
+            "attempt": attempt,
+            "why": explain_to_payer(attempt),
+            "run_at": run_at,
+            "asks": attempt.failure_code == "authentication_required",
+            "pay_url": f"{settings.PUBLIC_URL}{reverse('payments:pay', args=[payment.reference])}",
+        },
+        sender_name=merchant.name,
+        reply_to=merchant.contact_email,
+    )
+
+
+def explain_to_payer(attempt: Attempt) -> str:
+    """Why it failed, in words for the payer."""
+    if attempt.state == "reversed":
+        return "Your bank took the payment back after it had settled, so the invoice is owed again."
+    return explain_failure(attempt.failure_code, is_debit=attempt.is_debit)

@@ -1,0 +1,141 @@
+"""The merchant's pages of Auto-Pay mappings: a company's Auto-Pay tab, and what quotes propose."""
+
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from accounting.autopay import mappings
+from accounting.autopay.forms import AcceptProposalForm, MappingForm
+from accounting.autopay.views import build_page_context
+from accounting.models import AutoPayMapping, BillingTerm
+from merchants.access import MerchantRequest, merchant_page
+from merchants.models import Merchant, Terms
+from merchants.terms.services import get_current_terms, render_terms
+from payers.models import PayerCompany
+from payers.terms import get_request_source
+from payments.models import SavedMethod
+from payments.payer_admin.services import get_company
+from wisepay.audit import record_request_audit
+
+
+@require_http_methods(["GET", "POST"])
+@merchant_page()
+def company_mappings(request: MerchantRequest, merchant: Merchant, company_ref: str) -> HttpResponse:
+    """The Auto-Pay tab of a payer company: its mappings, and a new one."""
+    company = get_company(merchant, company_ref)
+    company.merchant = merchant
+    form = build_mapping_form(company, request.POST if request.method == "POST" else None)
+    if request.method == "POST" and form.is_valid() and save_mappings_form(request, company, form):
+        return redirect("autopay:company", merchant.reference, company_ref)
+    accepted = get_current_terms(merchant, Terms.Kind.AUTOMATIC_PAYMENTS)
+    context = {
+        "merchant": merchant,
+        "company": company,
+        "form": form,
+        "rows": list_active_mappings(company),
+        "terms": accepted,
+        "terms_text": render_terms(accepted),
+    }
+    return render(request, "autopay/company.html", context, status=422 if form.errors else 200)
+
+
+def build_mapping_form(company: PayerCompany, data: object) -> MappingForm:
+    """The form with the company's methods and the merchant's terms."""
+    terms = list(BillingTerm.objects.filter(merchant=company.merchant, is_active=True).order_by("name"))
+    methods = list(SavedMethod.objects.filter(company=company, state="active"))
+    return MappingForm(data, methods=methods, terms=terms)
+
+
+def list_active_mappings(company: PayerCompany) -> list[AutoPayMapping]:
+    """The company's mappings, those for one term first."""
+    rows = AutoPayMapping.objects.filter(company=company, state="active")
+    rows = rows.select_related("term", "primary_method", "secondary_method", "created_by", "acceptance__terms")
+    return sorted(rows, key=lambda row: (row.term is None, row.term.name if row.term else ""))
+
+
+def save_mappings_form(request: MerchantRequest, company: PayerCompany, form: MappingForm) -> bool:
+    """Do what a valid form says; what it can't becomes the form's error."""
+    found = form.cleaned_data
+    try:
+        mappings.create_mappings(
+            company,
+            terms=form.chosen_terms,
+            primary=found["primary"],
+            secondary=found["secondary"],
+            origin=AutoPayMapping.Origin.MERCHANT,
+            accepted_terms=found["accepted_terms"],
+            by=request.user,
+            source=get_request_source(request),
+            now=timezone.now(),
+        )
+    except mappings.MappingRefused as error:
+        form.add_error(None, str(error))
+        return False
+    record_request_audit(request, "autopay.mapped", merchant_id=company.merchant_id, subject=company.name)
+    messages.success(request, f"{company} pays automatically from now on.")
+    return True
+
+
+@require_POST
+@merchant_page()
+def end(request: MerchantRequest, merchant: Merchant, company_ref: str, mapping_ref: str) -> HttpResponse:
+    """End a mapping, whoever made it."""
+    company = get_company(merchant, company_ref)
+    mapping = get_object_or_404(AutoPayMapping, company=company, reference=mapping_ref, state="active")
+    mappings.end_mapping(mapping, by=request.user, as_payer=False, now=timezone.now())
+    record_request_audit(request, "autopay.unmapped", merchant_id=merchant.pk, subject=company.name)
+    messages.success(request, f"The mapping of {company} is ended. What was scheduled by it is cancelled.")
+    return redirect("autopay:company", merchant.reference, company_ref)
+
+
+@require_GET
+@merchant_page()
+def proposals(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
+    """Mappings that quotes propose."""
+    terms = list(BillingTerm.objects.filter(merchant=merchant, is_active=True).order_by("name"))
+    rows = mappings.list_proposals(merchant)
+    return render(request, "autopay/proposals.html", build_page_context(request, merchant, rows=rows, terms=terms))
+
+
+@require_POST
+@merchant_page()
+def accept(request: MerchantRequest, merchant: Merchant, mapping_ref: str) -> HttpResponse:
+    """Let a proposal charge."""
+    mapping = get_proposal(merchant, mapping_ref)
+    form = AcceptProposalForm(request.POST)
+    chosen = form.cleaned_data["term"] if form.is_valid() else ""
+    term = get_object_or_404(BillingTerm, merchant=merchant, reference=chosen, is_active=True) if chosen else None
+    try:
+        mappings.accept_proposal(mapping, term=term, by=request.user, now=timezone.now())
+    except mappings.MappingRefused as error:
+        messages.error(request, str(error))
+    else:
+        record_request_audit(
+            request, "autopay.proposal_accepted", merchant_id=merchant.pk, subject=str(mapping.company)
+        )
+        messages.success(request, f"{mapping.company} pays automatically from now on.")
+    return redirect("autopay:proposals", merchant.reference)
+
+
+@require_POST
+@merchant_page()
+def dismiss(request: MerchantRequest, merchant: Merchant, mapping_ref: str) -> HttpResponse:
+    """Don't propose it any more."""
+    mapping = get_proposal(merchant, mapping_ref)
+    try:
+        mappings.dismiss_proposal(mapping, by=request.user, now=timezone.now())
+    except mappings.MappingRefused as error:
+        messages.error(request, str(error))
+    else:
+        record_request_audit(
+            request, "autopay.proposal_dismissed", merchant_id=merchant.pk, subject=str(mapping.company)
+        )
+    return redirect("autopay:proposals", merchant.reference)
+
+
+def get_proposal(merchant: Merchant, reference: str) -> AutoPayMapping:
+    """A mapping of this merchant that was proposed, whatever became of it. Raises Http404."""
+    rows = AutoPayMapping.objects.select_related("company", "merchant", "primary_method", "secondary_method")
+    return get_object_or_404(rows, merchant=merchant, reference=reference, quote_payment__isnull=False)

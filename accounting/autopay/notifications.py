@@ -1,0 +1,75 @@
+"""What people are told of automatic payments: the merchant's notifications, the payer's mail."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from django.urls import reverse
+
+from accounting.models import AutoPayMapping, ScheduledPayment, UnmatchedInvoice
+from merchants.models import EventNotification, Merchant
+from merchants.services import notify_merchant
+from payments.models import Attempt
+from wisepay import outbox
+
+Event = EventNotification.Event
+
+
+def notify_unmatched(merchant: Merchant, rows: Sequence[UnmatchedInvoice], *, now: datetime) -> None:
+    """Invoices under a billing term are not charged: one notification for all of them. A step of a transaction."""
+    count = len(rows)
+    which = "An invoice" if count == 1 else f"{count} invoices"
+    notify_merchant(
+        merchant,
+        event=Event.AUTOPAY_UNMATCHED,
+        key=f"unmatched:{merchant.pk}:{now.isoformat()}",
+        title="Unmatched Auto-Payments",
+        body=f"{which} under a billing term can't be charged automatically. {rows[0].reason}",
+        path=reverse("autopay:unmatched", args=[merchant.reference]),
+        now=now,
+    )
+
+
+def notify_failed(scheduled: ScheduledPayment, *, now: datetime) -> None:
+    """An automatic payment failed for good. A step of an open transaction."""
+    notify_about_payment(scheduled, f"failed:{scheduled.pk}:{now.isoformat()}", "Automatic payment failed", now=now)
+
+
+def notify_on_hold(scheduled: ScheduledPayment, *, now: datetime) -> None:
+    """An automatic payment waits for a person. A step of an open transaction."""
+    notify_about_payment(
+        scheduled, f"held:{scheduled.pk}:{now.isoformat()}", "Automatic payment needs a person", now=now
+    )
+
+
+def notify_about_payment(scheduled: ScheduledPayment, key: str, title: str, *, now: datetime) -> None:
+    """The same title, with the reason. A step of an open transaction."""
+    notify_merchant(
+        scheduled.merchant,
+        event=Event.AUTOPAY_FAILED,
+        key=f"autopay-{key}"[:120],
+        title=title,
+        body=f"{scheduled.money} from {scheduled.company} for invoice {scheduled.invoice}: {scheduled.reason}",
+        path=reverse("autopay:detail", args=[scheduled.merchant.reference, scheduled.reference]),
+        now=now,
+    )
+
+
+def notify_proposed(mapping: AutoPayMapping, *, now: datetime) -> None:
+    """A quote with a recurring part proposes a mapping. A step of an open transaction."""
+    merchant = mapping.merchant
+    notify_merchant(
+        merchant,
+        event=Event.AUTOPAY_PROPOSED,
+        key=f"autopay-proposed:{mapping.pk}",
+        title="Automatic payments proposed",
+        body=f"{mapping.company} saved {mapping.primary_method} with {mapping.quote_payment}. One click lets their "
+        "recurring invoices be charged to it.",
+        path=reverse("autopay:proposals", args=[merchant.reference]),
+        now=now,
+    )
+
+
+def enqueue_result_email(scheduled: ScheduledPayment, attempt: Attempt) -> None:
+    """Tell the payer what became of their automatic payment. A step of an open transaction."""
+    key = f"autopay:{scheduled.pk}:{attempt.pk}:mail"
+    outbox.enqueue(key, "accounting.email_autopay", scheduled_id=scheduled.pk, attempt_id=attempt.pk)

@@ -1,0 +1,42 @@
+"""The payment behind a scheduled payment: made when it is first charged, brought to a new amount, or given up."""
+
+from datetime import datetime, timedelta
+
+from accounting.invoices.services import InvoiceAmount, build_details, create_payment_with_allocations
+from accounting.models import LedgerInvoice, PaymentAllocation, ScheduledPayment
+from payments.models import Payment
+from payments.states import LIVE_STATES
+
+PAYABLE_FOR = timedelta(days=30)  # how long the payer can pay one that failed through its own link
+
+
+def create_or_update_payment(
+    scheduled: ScheduledPayment, invoice: LedgerInvoice, *, amount: int, now: datetime
+) -> Payment:
+    """The payment of `amount` minor units of the invoice, the same one at every try. A step of an open transaction,
+    under the invoice's lock.
+    """
+    company = scheduled.company
+    payment = scheduled.payment.lock() if scheduled.payment is not None else None
+    if payment is None:
+        payment = create_payment_with_allocations(
+            company, {invoice.pk: invoice}, [InvoiceAmount(invoice, amount)], origin=Payment.Origin.AUTOMATIC, now=now
+        )
+    payment.merchant, payment.company = company.merchant, company
+    if payment.state == "cancelled":
+        payment.move_locked_to("open", now=now, by="scheduler", reason="scheduled again")
+    changes = {"amount": amount, "expires_at": now + PAYABLE_FOR}
+    if payment.amount != amount:
+        changes["details"] = build_details(company, [InvoiceAmount(invoice, amount)])
+        PaymentAllocation.objects.filter(payment=payment, invoice=invoice).update(amount=amount)
+    Payment.objects.filter(pk=payment.pk).update(**changes)
+    for name, value in changes.items():
+        setattr(payment, name, value)
+    return payment
+
+
+def cancel_payment(payment_id: int, *, now: datetime) -> None:
+    """Nobody is to pay it any more; one that is being paid or was paid stays. A step of an open transaction."""
+    payment = Payment.objects.get(pk=payment_id).lock()
+    if payment.state == "open" and not payment.attempts.filter(state__in=LIVE_STATES).exists():
+        payment.move_locked_to("cancelled", now=now, by="scheduler", reason="not charged any more")

@@ -1,0 +1,135 @@
+"""The payer's pages of automatic payments: Auto-Pay, and what is scheduled."""
+
+from dataclasses import dataclass
+
+from django.contrib import messages
+from django.http import Http404, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from accounting.autopay import actions, mappings
+from accounting.autopay.forms import MappingForm
+from accounting.autopay.mapping_views import list_active_mappings
+from accounting.autopay.selectors import list_payer_rows
+from accounting.autopay.settings import get_autopay_settings
+from accounting.models import AutoPayMapping, ScheduledPayment
+from merchants.models import Terms
+from merchants.terms.services import get_current_terms, render_terms
+from payers.access import PayerRequest, payer_page
+from payers.models import PayerAccess
+from payers.terms import get_request_source
+from payments.portal.access import list_visible_methods
+from payments.portal.view_models import PAGE_SIZE, RowPage
+from payments.portal.views import get_page_number, render_widget
+
+
+@dataclass(frozen=True, slots=True)
+class CompanyAutoPay:
+    """One company: its mappings, and the form of a new one where the merchant charges automatically.
+
+    `is_decided`: the merchant or a quote has set up all terms, so there is nothing for the payer to choose.
+    """
+
+    access: PayerAccess
+    rows: list[AutoPayMapping]
+    is_set_by_merchant: bool
+    form: MappingForm | None
+    terms: Terms
+    terms_text: str
+
+
+@require_http_methods(["GET", "POST"])
+@payer_page
+def my_mappings(request: PayerRequest) -> HttpResponse:
+    """Auto-Pay: which of the payer's companies pay by themselves."""
+    whole = [access for access in request.accesses if access.scope == PayerAccess.Scope.COMPANY]
+    groups = [build_company_autopay(request, access) for access in whole]
+    if request.method == "POST":
+        group = next((g for g in groups if g.access.company.reference == request.POST.get("company")), None)
+        if group is None or group.form is None:
+            raise Http404
+        if group.form.is_valid() and save_mappings_form(request, group.access, group.form):
+            return redirect("autopay:my_mappings")
+    status = 422 if any(group.form and group.form.errors for group in groups) else 200
+    return render(
+        request, "autopay/my_mappings.html", {"groups": groups, "may_change": not request.impersonation}, status=status
+    )
+
+
+def build_company_autopay(request: PayerRequest, access: PayerAccess) -> CompanyAutoPay:
+    """One company's part of the page."""
+    company = access.company
+    methods = list(list_visible_methods([access], request.person).filter(state="active"))
+    is_asked = request.method == "POST" and request.POST.get("company") == company.reference
+    form, rows = None, list_active_mappings(company)
+    is_decided = any(row.term_id is None and row.origin != AutoPayMapping.Origin.PAYER for row in rows)
+    if get_autopay_settings(company.merchant).is_enabled:
+        data = request.POST if is_asked else None
+        form = MappingForm(data, methods=methods, terms=[], only_all=True)
+    terms = get_current_terms(company.merchant, Terms.Kind.AUTOMATIC_PAYMENTS)
+    return CompanyAutoPay(access, rows, is_decided, form, terms, render_terms(terms))
+
+
+def save_mappings_form(request: PayerRequest, access: PayerAccess, form: MappingForm) -> bool:
+    """Do what a valid form says; what it can't becomes the form's error."""
+    found = form.cleaned_data
+    try:
+        mappings.create_mappings(
+            access.company,
+            terms=form.chosen_terms,
+            primary=found["primary"],
+            secondary=found["secondary"],
+            origin=AutoPayMapping.Origin.PAYER,
+            accepted_terms=found["accepted_terms"],
+            by=request.user,
+            source=get_request_source(request),
+            now=timezone.now(),
+        )
+    except mappings.MappingRefused as error:
+        form.add_error(None, str(error))
+        return False
+    messages.success(request, f"The invoices of {access.company} are paid automatically from now on.")
+    return True
+
+
+@require_POST
+@payer_page
+def remove(request: PayerRequest, mapping_ref: str) -> HttpResponse:
+    """Delete a mapping that a payer made."""
+    companies = [a.company_id for a in request.accesses if a.scope == PayerAccess.Scope.COMPANY]
+    rows = AutoPayMapping.objects.select_related("merchant", "company").filter(state="active", company__in=companies)
+    mapping = rows.filter(reference=mapping_ref).first()
+    if mapping is None:
+        raise Http404
+    try:
+        mappings.end_mapping(mapping, by=request.user, as_payer=True, now=timezone.now())
+        messages.success(request, "Deleted. What was scheduled by it is cancelled.")
+    except mappings.MappingRefused as error:
+        messages.error(request, str(error))
+    return redirect("autopay:my_mappings")
+
+
+@require_GET
+@payer_page
+def my_scheduled(request: PayerRequest) -> HttpResponse:
+    """Scheduled Payments: the widget, or the full list as a page."""
+    number = get_page_number(request)
+    rows = list_payer_rows(request.accesses)
+    start = (number - 1) * PAGE_SIZE
+    found = RowPage(rows[start : start + PAGE_SIZE], number, has_next=len(rows) > start + PAGE_SIZE)
+    return render_widget(request, "scheduled", found, folder="autopay")
+
+
+@require_POST
+@payer_page
+def my_check(request: PayerRequest, scheduled_ref: str) -> HttpResponse:
+    """Check Request: ask the gateway how it stands now."""
+    companies = [a.company_id for a in request.accesses if a.scope == PayerAccess.Scope.COMPANY]
+    rows = ScheduledPayment.objects.select_related("merchant", "company", "payment")
+    scheduled = rows.filter(company__in=companies, reference=scheduled_ref).first()
+    if scheduled is None:
+        raise Http404
+    asked = actions.refresh_gateway_status(scheduled, now=timezone.now())
+    messages.info(request, "The bank was asked." if asked else "It has not been sent to the bank.")
+    return redirect("autopay:my_scheduled")

@@ -1,0 +1,199 @@
+"""What pages show of automatic payments: rows, counts, and the calendar."""
+
+import calendar
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time, timedelta
+
+from django.db.models import F, Q, QuerySet
+from django.http import Http404
+
+from accounting.autopay.decision_context import is_paused
+from accounting.models import LIVE_SCHEDULED, AutoPayMapping, ScheduledPayment, UnmatchedInvoice
+from merchants.models import Merchant
+from payers.models import PayerAccess
+from payments.models import Attempt
+from payments.states import LIVE_STATES
+from wisepay.money import Money
+
+PAGE_SIZE = 50
+DEBIT_SETTLEMENT_TIME = timedelta(days=5)  # what a bank debit usually takes
+RELATED_ROWS = ("merchant", "company__merchant", "invoice", "method", "mapping__term", "payment", "resolved_by")
+NEEDS_ATTENTION = Q(state="held") | Q(state="failed", resolved_at=None)
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduledPaymentRow:
+    """A scheduled payment as a page shows it; `state` is a badge's."""
+
+    scheduled: ScheduledPayment
+    state: str
+    may_cancel: bool
+    may_requeue: bool
+    may_check: bool
+
+
+@dataclass(frozen=True, slots=True)
+class AutoPayCounts:
+    """How many of each wait."""
+
+    live: int
+    needs_attention: int
+    unmatched: int
+    proposed: int
+
+
+@dataclass(slots=True)
+class CalendarDay:
+    """One day of the calendar."""
+
+    on: date
+    is_in_month: bool
+    is_today: bool
+    rows: list[ScheduledPaymentRow] = field(default_factory=list)
+
+    @property
+    def sums(self) -> list[Money]:
+        """What will be charged, a sum a currency."""
+        return sum_by_currency(self.rows)
+
+
+@dataclass(frozen=True, slots=True)
+class CalendarMonth:
+    """A month in weeks from Monday, with its neighbours as `YYYY-MM`."""
+
+    first: date
+    weeks: list[list[CalendarDay]]
+    previous: str
+    next: str
+
+    @property
+    def days(self) -> list[CalendarDay]:
+        """The days on which something is charged."""
+        return [day for week in self.weeks for day in week if day.is_in_month and day.rows]
+
+    @property
+    def sums(self) -> list[Money]:
+        """What the month brings, a sum a currency."""
+        return sum_by_currency(row for day in self.days for row in day.rows)
+
+
+def sum_by_currency(rows: Iterable[ScheduledPaymentRow]) -> list[Money]:
+    """The amounts together, a sum a currency."""
+    found: dict[str, Money] = {}
+    for row in rows:
+        money = row.scheduled.money
+        found[money.currency] = found[money.currency] + money if money.currency in found else money
+    return [found[currency] for currency in sorted(found)]
+
+
+def build_rows(found: Iterable[ScheduledPayment], *, paused: bool) -> list[ScheduledPaymentRow]:
+    """The rows with what can be done to them."""
+    return [build_row(one, paused=paused) for one in found]
+
+
+def build_row(one: ScheduledPayment, *, paused: bool) -> ScheduledPaymentRow:
+    """One row."""
+    state = {"pending": "in_flight", "scheduled": "paused" if paused else "scheduled"}.get(one.state, one.state)
+    is_open = one.state in ("failed", "held") and one.resolved_at is None
+    return ScheduledPaymentRow(one, state, one.state in ("scheduled", "held"), is_open, one.state == "pending")
+
+
+def list_live_payments(merchant: Merchant) -> QuerySet[ScheduledPayment]:
+    """What will be charged or is being charged, the next one on top."""
+    rows = ScheduledPayment.objects.filter(merchant=merchant, state__in=LIVE_SCHEDULED)
+    return rows.select_related(*RELATED_ROWS).order_by("run_at", "pk")
+
+
+def list_all_payments(merchant: Merchant) -> QuerySet[ScheduledPayment]:
+    """Everything that ever was scheduled, the newest on top."""
+    return ScheduledPayment.objects.filter(merchant=merchant).select_related(*RELATED_ROWS).order_by("-pk")
+
+
+def list_failed_payments(merchant: Merchant) -> QuerySet[ScheduledPayment]:
+    """What failed or is held and nobody has settled, the newest on top."""
+    rows = ScheduledPayment.objects.filter(NEEDS_ATTENTION, merchant=merchant)
+    return rows.select_related(*RELATED_ROWS).order_by("-state_at", "-pk")
+
+
+def list_unmatched_invoices(merchant: Merchant) -> QuerySet[UnmatchedInvoice]:
+    """Invoices under a billing term that are not charged, the newest on top."""
+    rows = UnmatchedInvoice.objects.filter(merchant=merchant)
+    return rows.select_related("invoice__company").order_by("-noted_at", "-pk")
+
+
+def get_counts(merchant: Merchant) -> AutoPayCounts:
+    """The numbers on the tabs."""
+    scheduled = ScheduledPayment.objects.filter(merchant=merchant)
+    return AutoPayCounts(
+        live=scheduled.filter(state__in=LIVE_SCHEDULED).count(),
+        needs_attention=scheduled.filter(NEEDS_ATTENTION).count(),
+        unmatched=UnmatchedInvoice.objects.filter(merchant=merchant).count(),
+        proposed=AutoPayMapping.objects.filter(merchant=merchant, state="proposed").count(),
+    )
+
+
+def get_scheduled_payment(merchant: Merchant, reference: str) -> ScheduledPayment:
+    """One of this merchant. Raises Http404."""
+    found = list_all_payments(merchant).filter(reference=reference).first()
+    if found is None:
+        raise Http404
+    return found
+
+
+def list_attempts(scheduled: ScheduledPayment) -> list[Attempt]:
+    """Every attempt to charge it, the newest first."""
+    if scheduled.payment is None:
+        return []
+    found = list(scheduled.payment.attempts.order_by("-pk"))
+    for attempt in found:
+        attempt.payment = scheduled.payment
+    return found
+
+
+def get_settlement_date(scheduled: ScheduledPayment, attempts: Sequence[Attempt]) -> date | None:
+    """The day on which a bank debit on its way usually settles."""
+    sent = next((a.submitted_at for a in attempts if a.state in LIVE_STATES and a.submitted_at), None)
+    return (sent + DEBIT_SETTLEMENT_TIME).astimezone(scheduled.merchant.zone).date() if sent else None
+
+
+def get_calendar_month(merchant: Merchant, text: str, *, now: datetime) -> CalendarMonth:
+    """What will be charged when, in the month `YYYY-MM` on the merchant's clock; this month for any other text."""
+    today = now.astimezone(merchant.zone).date()
+    first = parse_calendar_month(text) or today.replace(day=1)
+    weeks = [
+        [CalendarDay(on, on.month == first.month, on == today) for on in week]
+        for week in calendar.Calendar().monthdatescalendar(first.year, first.month)
+    ]
+    days = {day.on: day for week in weeks for day in week}
+    begin, end = min(days), max(days) + timedelta(days=1)
+    rows = list_live_payments(merchant).filter(
+        run_at__gte=get_day_start(merchant, begin), run_at__lt=get_day_start(merchant, end)
+    )
+    for row in build_rows(rows, paused=is_paused(merchant)):
+        days[row.scheduled.run_at.astimezone(merchant.zone).date()].rows.append(row)
+    before, after = first - timedelta(days=1), first + timedelta(days=32)
+    return CalendarMonth(first, weeks, f"{before:%Y-%m}", f"{after:%Y-%m}")
+
+
+def parse_calendar_month(text: str) -> date | None:
+    """The first of the month `YYYY-MM`, within reason."""
+    try:
+        found = datetime.strptime(text, "%Y-%m").date()  # noqa: DTZ007 (a month has no zone)
+    except ValueError:
+        return None
+    return found if 2000 <= found.year <= 2100 else None
+
+
+def get_day_start(merchant: Merchant, day: date) -> datetime:
+    """When that day begins for the merchant."""
+    return datetime.combine(day, time.min, tzinfo=merchant.zone).astimezone(UTC)
+
+
+def list_payer_rows(accesses: Sequence[PayerAccess]) -> list[ScheduledPaymentRow]:
+    """What will be charged to the companies that a payer sees as a whole, the next one on top. One query."""
+    companies = [a.company_id for a in accesses if a.scope == PayerAccess.Scope.COMPANY]
+    rows = ScheduledPayment.objects.filter(company__in=companies, state__in=LIVE_SCHEDULED)
+    rows = rows.annotate(is_on=F("merchant__autopay_settings__is_enabled"))
+    found = rows.select_related(*RELATED_ROWS).order_by("run_at", "pk")[: PAGE_SIZE * 4]
+    return [build_row(one, paused=not (one.is_on and one.merchant.takes_payments)) for one in found]

@@ -1,0 +1,77 @@
+"""Configure › Automatic Payments: the settings and the billing terms."""
+
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
+from django.views.decorators.http import require_http_methods, require_POST
+
+from accounting.autopay import terms
+from accounting.autopay.forms import AutoPaySettingsForm, BillingTermForm
+from accounting.autopay.settings import get_autopay_settings, get_offered_limits, save_autopay_settings
+from accounting.models import BillingTerm, LedgerTerm
+from connections.models import Connection
+from merchants.access import MerchantRequest, merchant_page
+from merchants.models import Merchant
+from wisepay.audit import record_request_audit
+
+
+@require_http_methods(["GET", "POST"])
+@merchant_page(admin=True)
+def edit_settings(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
+    """The settings, and the list of billing terms."""
+    data = request.POST if request.method == "POST" else None
+    form = AutoPaySettingsForm(data, chosen=get_autopay_settings(merchant), limits=get_offered_limits(merchant))
+    if request.method == "POST" and form.is_valid():
+        save_autopay_settings(merchant, now=timezone.now(), **form.cleaned_data)
+        record_request_audit(request, "autopay.settings_saved", merchant_id=merchant.pk)
+        messages.success(request, "Automatic payments saved.")
+        return redirect("autopay:settings", merchant.reference)
+    context = {
+        "merchant": merchant,
+        "form": form,
+        "terms": merchant.billing_terms.filter(is_active=True).prefetch_related("ledger_terms").order_by("name"),
+        "read": LedgerTerm.objects.filter(merchant=merchant).order_by("-read_at").first(),
+        "loose": LedgerTerm.objects.filter(merchant=merchant, billing_term=None).count(),
+        "is_connected": Connection.objects.filter(merchant=merchant, state="connected").exists(),
+    }
+    return render(request, "autopay/settings.html", context, status=422 if form.errors else 200)
+
+
+@require_POST
+@merchant_page(admin=True)
+def refresh_terms(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
+    """Refresh Billing Terms."""
+    terms.schedule_terms_import(merchant, now=timezone.now())
+    messages.success(request, "Reading the terms of the accounting package. Reload in a moment.")
+    return redirect("autopay:settings", merchant.reference)
+
+
+@require_http_methods(["GET", "POST"])
+@merchant_page(admin=True)
+def edit_term(request: MerchantRequest, merchant: Merchant, term_ref: str = "") -> HttpResponse:
+    """Add Billing Term, or edit one."""
+    term = get_object_or_404(BillingTerm, merchant=merchant, reference=term_ref, is_active=True) if term_ref else None
+    form = BillingTermForm(request.POST if request.method == "POST" else None, merchant=merchant, term=term)
+    if request.method == "POST" and form.is_valid():
+        saved = terms.save_term(merchant, term, now=timezone.now(), **form.cleaned_data)
+        record_request_audit(request, "autopay.term_saved", merchant_id=merchant.pk, subject=saved.name)
+        messages.success(request, f"{saved} saved.")
+        return redirect("autopay:settings", merchant.reference)
+    context = {"merchant": merchant, "form": form, "term": term}
+    return render(request, "autopay/term.html", context, status=422 if form.errors else 200)
+
+
+@require_POST
+@merchant_page(admin=True)
+def remove_term(request: MerchantRequest, merchant: Merchant, term_ref: str) -> HttpResponse:
+    """Remove a billing term that no mapping names."""
+    term = get_object_or_404(BillingTerm, merchant=merchant, reference=term_ref, is_active=True)
+    try:
+        terms.remove_term(term, now=timezone.now())
+    except terms.TermInUse:
+        messages.error(request, f"{term} is used by Auto-Pay mappings. End those first.")
+    else:
+        record_request_audit(request, "autopay.term_removed", merchant_id=merchant.pk, subject=term.name)
+        messages.success(request, f"{term} is removed.")
+    return redirect("autopay:settings", merchant.reference)

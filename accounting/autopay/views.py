@@ -1,0 +1,193 @@
+"""The merchant's pages of automatic payments: what is scheduled, the calendar, failures, what matches nothing."""
+
+from typing import Any
+
+from django.contrib import messages
+from django.core.paginator import Paginator
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.views.decorators.http import require_GET, require_POST
+
+from accounting.autopay import actions, selectors
+from accounting.autopay.decision_context import is_paused
+from accounting.autopay.forms import ResolveForm
+from accounting.autopay.settings import schedule_planning
+from accounting.models import ScheduledPayment
+from merchants.access import MerchantRequest, merchant_page
+from merchants.models import Membership, Merchant
+from wisepay.audit import record_request_audit
+
+PANEL_ROWS = 6  # rows of a panel
+
+
+def build_page_context(request: MerchantRequest, merchant: Merchant, **more: Any) -> dict[str, Any]:
+    """What every page of these has."""
+    return {
+        "merchant": merchant,
+        "counts": selectors.get_counts(merchant),
+        "is_paused": is_paused(merchant),
+        "is_admin": request.membership.role == Membership.Role.ADMIN,
+        **more,
+    }
+
+
+@require_GET
+@merchant_page()
+def scheduled_list(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
+    """Automatic Payments: what will be charged; with `show=all` everything that ever was scheduled."""
+    shows_all = request.GET.get("show") == "all"
+    found = selectors.list_all_payments(merchant) if shows_all else selectors.list_live_payments(merchant)
+    page = Paginator(found, selectors.PAGE_SIZE).get_page(request.GET.get("page"))
+    rows = selectors.build_rows(page, paused=is_paused(merchant))
+    context = build_page_context(request, merchant, page=page, rows=rows, shows_all=shows_all)
+    return render(request, "autopay/list.html", context)
+
+
+@require_GET
+@merchant_page()
+def panel(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
+    """The dashboard's widget of the same."""
+    found = selectors.list_live_payments(merchant)[:PANEL_ROWS]
+    context = build_page_context(request, merchant, rows=selectors.build_rows(found, paused=is_paused(merchant)))
+    return render(request, "autopay/panel.html", context)
+
+
+@require_GET
+@merchant_page()
+def calendar(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
+    """What will be charged when, a month at a time."""
+    month = selectors.get_calendar_month(merchant, request.GET.get("month", ""), now=timezone.now())
+    return render(request, "autopay/calendar.html", build_page_context(request, merchant, month=month))
+
+
+@require_GET
+@merchant_page()
+def failures(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
+    """Transaction Failures."""
+    page = Paginator(selectors.list_failed_payments(merchant), selectors.PAGE_SIZE).get_page(request.GET.get("page"))
+    context = build_page_context(request, merchant, page=page, rows=selectors.build_rows(page, paused=False))
+    return render(request, "autopay/failures.html", context)
+
+
+@require_GET
+@merchant_page()
+def failures_panel(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
+    """The dashboard's widget of the same."""
+    rows = selectors.build_rows(selectors.list_failed_payments(merchant)[:PANEL_ROWS], paused=False)
+    return render(request, "autopay/failures_panel.html", build_page_context(request, merchant, rows=rows))
+
+
+@require_GET
+@merchant_page()
+def unmatched(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
+    """Unmatched Auto-Payments."""
+    page = Paginator(selectors.list_unmatched_invoices(merchant), selectors.PAGE_SIZE).get_page(request.GET.get("page"))
+    return render(request, "autopay/unmatched.html", build_page_context(request, merchant, page=page))
+
+
+@require_GET
+@merchant_page()
+def unmatched_panel(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
+    """The dashboard's widget of the same."""
+    rows = selectors.list_unmatched_invoices(merchant)[:PANEL_ROWS]
+    return render(request, "autopay/unmatched_panel.html", build_page_context(request, merchant, rows=rows))
+
+
+@require_GET
+@merchant_page()
+def detail(request: MerchantRequest, merchant: Merchant, scheduled_ref: str) -> HttpResponse:
+    """Show Details: one scheduled payment, its attempts and its steps."""
+    return render_detail(request, merchant, selectors.get_scheduled_payment(merchant, scheduled_ref), ResolveForm())
+
+
+def render_detail(
+    request: MerchantRequest, merchant: Merchant, scheduled: ScheduledPayment, form: ResolveForm
+) -> HttpResponse:
+    """The page of one."""
+    attempts = selectors.list_attempts(scheduled)
+    context = build_page_context(
+        request,
+        merchant,
+        row=selectors.build_row(scheduled, paused=is_paused(merchant)),
+        attempts=attempts,
+        settles_on=selectors.get_settlement_date(scheduled, attempts),
+        steps=scheduled.list_state_changes(),
+        form=form,
+    )
+    return render(request, "autopay/detail.html", context, status=422 if form.errors else 200)
+
+
+@require_POST
+@merchant_page()
+def check(request: MerchantRequest, merchant: Merchant, scheduled_ref: str) -> HttpResponse:
+    """Check Request: ask the gateway how it stands now."""
+    scheduled = selectors.get_scheduled_payment(merchant, scheduled_ref)
+    asked = actions.refresh_gateway_status(scheduled, now=timezone.now())
+    messages.info(request, "The gateway was asked." if asked else "There is nothing to ask the gateway about.")
+    return redirect("autopay:detail", merchant.reference, scheduled_ref)
+
+
+@require_POST
+@merchant_page(admin=True)
+def cancel(request: MerchantRequest, merchant: Merchant, scheduled_ref: str) -> HttpResponse:
+    """Cancel Payment, until it is pending."""
+    scheduled = selectors.get_scheduled_payment(merchant, scheduled_ref)
+    try:
+        actions.cancel_scheduled_payment(scheduled, by=request.user, now=timezone.now())
+    except actions.ActionNotPossible as error:
+        messages.error(request, str(error))
+    else:
+        record_request_audit(request, "autopay.cancelled", merchant_id=merchant.pk, subject=str(scheduled.invoice))
+        messages.success(request, f"The automatic payment of {scheduled.invoice} is cancelled.")
+    return redirect("autopay:detail", merchant.reference, scheduled_ref)
+
+
+@require_POST
+@merchant_page()
+def requeue(request: MerchantRequest, merchant: Merchant, scheduled_ref: str) -> HttpResponse:
+    """Reset & Requeue, or Charge anyway for one that is held."""
+    scheduled = selectors.get_scheduled_payment(merchant, scheduled_ref)
+    try:
+        actions.requeue_scheduled_payment(scheduled, by=request.user, now=timezone.now())
+    except actions.ActionNotPossible as error:
+        messages.error(request, f"Not queued. {error}")
+    else:
+        record_request_audit(
+            request,
+            "autopay.requeued",
+            merchant_id=merchant.pk,
+            subject=str(scheduled.invoice),
+            detail=scheduled.reason,
+        )
+        messages.success(request, f"{scheduled.invoice} is queued again.")
+    return redirect("autopay:detail", merchant.reference, scheduled_ref)
+
+
+@require_POST
+@merchant_page()
+def resolve(request: MerchantRequest, merchant: Merchant, scheduled_ref: str) -> HttpResponse:
+    """Mark as Resolved."""
+    scheduled, form = selectors.get_scheduled_payment(merchant, scheduled_ref), ResolveForm(request.POST)
+    if not form.is_valid():
+        return render_detail(request, merchant, scheduled, form)
+    note = form.cleaned_data["note"]
+    try:
+        actions.resolve_scheduled_payment(scheduled, note=note, by=request.user, now=timezone.now())
+    except actions.ActionNotPossible as error:
+        messages.error(request, str(error))
+    else:
+        record_request_audit(
+            request, "autopay.resolved", merchant_id=merchant.pk, subject=str(scheduled.invoice), detail=note
+        )
+        messages.success(request, f"The failure of {scheduled.invoice} is resolved.")
+    return redirect("autopay:failures", merchant.reference)
+
+
+@require_POST
+@merchant_page()
+def queue(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
+    """Queue: compare everything with the invoices now."""
+    schedule_planning(merchant, now=timezone.now())
+    messages.success(request, "Comparing the invoices with what is scheduled. Reload in a moment.")
+    return redirect("autopay:list", merchant.reference)

@@ -1,0 +1,1 @@
+"""A merchant's accounting settings and the lists they choose from."""

@@ -1,0 +1,76 @@
+"""Save accounting settings and import the lists they choose from."""
+
+from datetime import datetime
+
+from django.db import transaction
+
+from accounting.models import AccountingSettings, LedgerAccount, LedgerItem, LedgerTaxCode
+from accounting.posting.services import schedule_sending
+from connections.models import Connection, Tier
+from merchants.models import Merchant
+from wisepay import outbox
+
+NEW_ITEM = "new"
+
+
+ITEM_NAME = "Wise-Pay quote payments"
+
+
+def save_accounting_settings(
+    merchant: Merchant,
+    *,
+    clearing_account: str,
+    prepayments_account: str,
+    tax_code: str,
+    now: datetime,
+    item: str = "",
+) -> AccountingSettings:
+    """Use these accounts of the connected organisation from now on, and send what waited for them.
+
+    `NEW_ITEM` as the item has one made for the prepayments account; postings wait for it.
+    """
+    held = Connection.objects.filter(merchant=merchant, tier=Tier.WISE_PAY).first()
+    with transaction.atomic(durable=True):
+        chosen, _ = AccountingSettings.objects.update_or_create(
+            merchant=merchant,
+            defaults={
+                "clearing_account": clearing_account,
+                "prepayments_account": prepayments_account,
+                "tax_code": tax_code,
+                "item": "" if item == NEW_ITEM else item,
+                "organisation_id": held.organisation_id if held else "",
+            },
+        )
+        if item == NEW_ITEM:
+            outbox.schedule(f"item:{merchant.pk}", "accounting.make_item", now=now, merchant_id=merchant.pk)
+        schedule_sending(merchant, now=now)
+    return chosen
+
+
+def save_ledger_item(merchant: Merchant, item: LedgerItem, *, now: datetime) -> None:
+    """Sell this item in our lines from now on, if its income account is still the account for prepayments."""
+    with transaction.atomic(durable=True):
+        kept = {"name": item.name, "account": item.account, "read_at": now}
+        LedgerItem.objects.update_or_create(merchant=merchant, code=item.code, defaults=kept)
+        rows = AccountingSettings.objects.filter(merchant=merchant, prepayments_account=item.account)
+        if rows.update(item=item.code):
+            schedule_sending(merchant, now=now)
+
+
+def save_ledger_lists(
+    merchant: Merchant,
+    *,
+    accounts: list[LedgerAccount],
+    tax_codes: list[LedgerTaxCode],
+    items: list[LedgerItem],
+    warning: str,
+) -> None:
+    """Replace what was read before of the chart of accounts, the tax codes, the items and the books' own settings."""
+    with transaction.atomic(durable=True):
+        AccountingSettings.objects.update_or_create(merchant=merchant, defaults={"warning": warning[:400]})
+        LedgerAccount.objects.filter(merchant=merchant).delete()
+        LedgerTaxCode.objects.filter(merchant=merchant).delete()
+        LedgerItem.objects.filter(merchant=merchant).delete()
+        LedgerAccount.objects.bulk_create(accounts)
+        LedgerTaxCode.objects.bulk_create(tax_codes)
+        LedgerItem.objects.bulk_create(items)

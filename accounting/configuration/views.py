@@ -1,0 +1,46 @@
+"""The accounts page of the merchant's configuration."""
+
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.views.decorators.http import require_http_methods, require_POST
+
+from accounting.configuration.forms import AccountsForm
+from accounting.configuration.services import save_accounting_settings
+from accounting.models import AccountingSettings
+from connections.models import Connection, Tier
+from merchants.access import MerchantRequest, merchant_page
+from merchants.models import Merchant
+from wisepay import outbox
+from wisepay.audit import record_request_audit
+
+
+@require_http_methods(["GET", "POST"])
+@merchant_page(admin=True)
+def edit_accounting_settings(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
+    """The Accounts tab."""
+    form = AccountsForm(request.POST or None, merchant=merchant)
+    if request.method == "POST" and form.is_valid():
+        save_accounting_settings(merchant, **form.cleaned_data, now=timezone.now())
+        record_request_audit(request, "accounts.saved", merchant_id=merchant.pk)
+        messages.success(request, "Accounts saved.")
+        return redirect("accounting:accounts", merchant.reference)
+    connection = Connection.objects.filter(merchant=merchant, tier=Tier.WISE_PAY).first()
+    context = {"merchant": merchant, "form": form, "connection": connection, "warning": get_ledger_warning(merchant)}
+    return render(request, "accounting/accounts.html", context, status=422 if form.errors else 200)
+
+
+def get_ledger_warning(merchant: Merchant) -> str:
+    """What in the books' own settings has to change, as last read."""
+    found = AccountingSettings.objects.filter(merchant=merchant).first()
+    return found.warning if found else ""
+
+
+@require_POST
+@merchant_page(admin=True)
+def reload_ledger_lists(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
+    """Ask the accounting package for its accounts and tax codes again."""
+    outbox.schedule(f"lists:{merchant.pk}", "accounting.import_lists", now=timezone.now(), merchant_id=merchant.pk)
+    messages.success(request, "Reading accounts and tax codes. Reload in a moment.")
+    return redirect("accounting:accounts", merchant.reference)

@@ -1,0 +1,114 @@
+"""Which credits and invoices of a company can still meet, as rows and as what is judged. Few queries at any number."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from django.db.models import Q, QuerySet, Sum
+
+from accounting.credits.references import get_quote_references
+from accounting.credits.scoring import CreditCandidate, InvoiceCandidate
+from accounting.invoices.balances import READ_MARGIN, get_balances, list_payable_invoices
+from accounting.models import CreditMatch, CreditNote, LedgerApplication, LedgerInvoice
+from accounting.posting.numbers import build_invoice_number
+from payers.models import PayerCompany
+from wisepay.money import Money
+
+NotesById = dict[int, CreditNote]
+InvoicesById = dict[int, LedgerInvoice]
+
+
+def list_credit_notes(company: PayerCompany) -> QuerySet[CreditNote]:
+    """Every credit of the company that the connected books hold, whatever became of it."""
+    rows = CreditNote.objects.filter(payment__company=company, organisation_id=company.organisation_id)
+    rows = rows.exclude(ledger_id="")
+    return rows.select_related("payment", "merchant").order_by("pk")
+
+
+def list_open_credits(company: PayerCompany) -> tuple[NotesById, list[CreditCandidate]]:
+    """The company's approved credits with something left that nothing is about to take."""
+    rows = list_credit_notes(company).filter(Q(remaining=None) | Q(remaining__gt=0), state="approved")
+    notes = {note.pk: note for note in rows}
+    marks = get_quote_references([note.payment for note in notes.values()])
+    taken = get_reserved_amounts("note", notes)
+    zone = company.merchant.zone
+    unused = [
+        CreditCandidate(
+            key=note.pk,
+            company=company.pk,
+            number=note.number,
+            invoice_number=build_invoice_number(note.payment),
+            references=marks[note.payment_id],
+            amount=note.money,
+            remaining=Money(left, note.currency),
+            accepted_on=note.payment.created_at.astimezone(zone).date(),
+        )
+        for note in notes.values()
+        if (left := get_remaining_amount(note) - taken.get(note.pk, 0)) > 0
+    ]
+    return notes, unused
+
+
+def list_open_invoices(company: PayerCompany, currencies: Iterable[str]) -> tuple[InvoicesById, list[InvoiceCandidate]]:
+    """The company's invoices of the connected books that a credit in one of these currencies can be put to."""
+    rows = list_payable_invoices([company.pk]).filter(
+        organisation_id=company.organisation_id, currency__in=set(currencies), merchant=company.merchant_id
+    )
+    invoices = {invoice.pk: invoice for invoice in rows}
+    rooms, taken = get_balances(invoices.values()), get_reserved_amounts("invoice", invoices)
+    judged = [
+        InvoiceCandidate(
+            key=invoice.pk,
+            company=company.pk,
+            number=invoice.number,
+            remark=invoice.remark,
+            total=invoice.money,
+            due=Money(due, invoice.currency),
+            issued_on=invoice.issued_on,
+        )
+        for invoice in invoices.values()
+        if (due := rooms[invoice.pk].payable - taken.get(invoice.pk, 0)) > 0
+    ]
+    return invoices, judged
+
+
+def get_applicable_amount(note: CreditNote, invoice: LedgerInvoice, *, apart_from: CreditMatch) -> int:
+    """Minor units of the credit that can go to the invoice. Exact for rows that the caller has locked."""
+    if note.state != "approved" or not invoice.is_payable or note.currency != invoice.currency:
+        return 0
+    left = get_remaining_amount(note) - get_reserved_amounts("note", [note.pk], apart_from=apart_from).get(note.pk, 0)
+    taken = get_reserved_amounts("invoice", [invoice.pk], apart_from=apart_from).get(invoice.pk, 0)
+    return max(min(left, get_balances([invoice])[invoice.pk].payable - taken), 0)
+
+
+def get_remaining_amount(note: CreditNote) -> int:
+    """Minor units that are unused, as far as is known."""
+    return note.amount if note.remaining is None else note.remaining
+
+
+def get_reserved_amounts(side: str, keys: Iterable[int], *, apart_from: CreditMatch | None = None) -> dict[int, int]:
+    """What matches that are not in the books yet take of these notes or invoices; `side` says of which."""
+    rows = CreditMatch.objects.filter(**{f"{side}__in": list(keys)}, state="wanted")
+    rows = rows.exclude(pk=apart_from.pk) if apart_from is not None else rows
+    return dict(rows.order_by().values_list(side).annotate(total=Sum("amount")))
+
+
+def is_read_since(match: CreditMatch, invoice: LedgerInvoice) -> bool:
+    """Whether the mirror's invoice was surely read after the match came to its state."""
+    return invoice.read_at > match.state_at + READ_MARGIN
+
+
+def get_amounts_in_ledger(notes: Sequence[CreditNote]) -> dict[tuple[int, int], tuple[int, datetime]]:
+    """What the mirror shows of these notes of one organisation: minor units and when read, by note and invoice."""
+    by_id = {note.ledger_id: note for note in notes}
+    rows = LedgerApplication.objects.filter(
+        merchant__in={note.merchant_id for note in notes},
+        invoice__organisation_id__in={note.organisation_id for note in notes},
+        kind=LedgerApplication.ApplicationKind.CREDIT,
+        source_id__in=by_id,
+    )
+    found: dict[tuple[int, int], tuple[int, datetime]] = {}
+    for row in rows.order_by("pk"):
+        key = (by_id[row.source_id].pk, row.invoice_id)
+        amount, read_at = found.get(key, (0, row.read_at))
+        found[key] = (amount + row.amount, max(read_at, row.read_at))
+    return found

@@ -1,0 +1,33 @@
+"""Outbox handlers of credits, and what the mirror wakes."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from django.db.models import Q
+
+from accounting.credits.matching import update_company_matches
+from accounting.mirror.listeners import mirror_listener
+from accounting.models import CreditNote, LedgerCredit, LedgerInvoice
+from accounting.posting.allocations import schedule_matching
+from merchants.models import Merchant
+from payers.models import PayerCompany
+from wisepay.outbox import handler
+
+
+@mirror_listener
+def schedule_matching_for_documents(
+    merchant: Merchant, *, invoice_ids: Sequence[int], credit_ids: Sequence[int], now: datetime
+) -> None:
+    """Review the companies of these documents that have a credit of ours. A step of an open transaction."""
+    invoices = LedgerInvoice.objects.filter(pk__in=invoice_ids, company__isnull=False).values("company")
+    notes = LedgerCredit.objects.filter(pk__in=credit_ids, company__isnull=False).values("company")
+    touched = Q(payment__company__in=invoices) | Q(payment__company__in=notes)
+    rows = CreditNote.objects.filter(touched, merchant=merchant, state__in=("approved", "applied", "voided"))
+    for company_id in sorted(set(rows.order_by().values_list("payment__company", flat=True))):
+        schedule_matching(company_id, now=now)
+
+
+@handler("accounting.match_credits")
+def match_credits(*, company_id: int, now: datetime, **_: object) -> None:
+    """Bring a company's credits and invoices together."""
+    update_company_matches(PayerCompany.objects.select_related("merchant").get(pk=company_id), now=now)

@@ -1,0 +1,306 @@
+"""The credit that applies itself: credits of paid quotes are matched with the invoices that they were paid for.
+
+A review looks at one company: first what the books show counts, then what can still meet is judged, and what is sure
+enough is promised to the books at once. People confirm, dismiss and undo; what they said is not asked again.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+from django.db import connection, transaction
+from django.urls import reverse
+
+from accounting.credits.candidates import (
+    InvoicesById,
+    NotesById,
+    get_amounts_in_ledger,
+    get_applicable_amount,
+    get_remaining_amount,
+    is_read_since,
+    list_credit_notes,
+    list_open_credits,
+    list_open_invoices,
+)
+from accounting.credits.scoring import MatchScore, score_matches
+from accounting.invoices.services import lock_invoices
+from accounting.models import CreditMatch, CreditNote, CreditSettings, LedgerInvoice, Posting
+from accounting.posting.allocations import (
+    create_allocation_removal,
+    lock_live_allocation,
+    lock_live_posting,
+    retract_match,
+    schedule_matching,
+)
+from accounting.posting.numbers import build_credit_allocation_number
+from accounting.posting.queueing import NOT_IN_LEDGER, cancel_posting, create_posting
+from accounting.posting.services import schedule_sending
+from merchants.models import EventNotification, Merchant
+from merchants.services import notify_merchant
+from payers.models import PayerCompany
+from payments.models import Attempt
+from wisepay.models import User
+
+Kind = Posting.Kind
+ADVISORY_LOCK_CLASS = 0xC4  # the class of the advisory locks under which one company is reviewed by one worker
+BY_RULE, BY_LEDGER = "rule", "books"
+APPLIED_IN_LEDGER = "Somebody applied it in the accounting package."
+DECIDED_STATES = ("wanted", "applied", "undoing", "dismissed", "undone")
+
+
+class MatchChangeRefused(Exception):
+    """It cannot be done to this match now; the message says why."""
+
+
+def get_threshold(merchant: Merchant) -> int | None:
+    """From which confidence on the merchant's credits apply themselves; None: never."""
+    found = CreditSettings.objects.filter(merchant=merchant).first()
+    return (found or CreditSettings(merchant=merchant)).threshold
+
+
+def save_threshold(merchant: Merchant, *, threshold: int | None, now: datetime) -> None:
+    """Apply from that confidence on, also what waits for a person now."""
+    with transaction.atomic(durable=True):
+        CreditSettings.objects.update_or_create(merchant=merchant, defaults={"threshold": threshold})
+        waiting = CreditMatch.objects.filter(merchant=merchant, state="proposed")
+        for company_id in sorted(set(waiting.values_list("note__payment__company", flat=True))):
+            schedule_matching(company_id, now=now)
+
+
+def update_company_matches(company: PayerCompany, *, now: datetime) -> None:
+    """Bring the company's matches to what the books show, and propose or apply what is new. The same is nothing."""
+    with transaction.atomic(durable=True):
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s, %s::int)", [ADVISORY_LOCK_CLASS, company.pk])
+        sync_matches_with_mirror(company, now=now)
+        notes, unused = list_open_credits(company)
+        invoices, due = list_open_invoices(company, (credit.remaining.currency for credit in unused))
+        judged = score_matches(unused, due)
+        update_proposals(company, notes, invoices, judged, now=now)
+        apply_confident_matches(company, judged, now=now)
+
+
+# ---- what people say ---------------------------------------------------------------------------------
+
+
+def apply_match(match: CreditMatch, *, by: User, now: datetime) -> None:
+    """Put the credit to the invoice, as much of it as fits. Raises NotPossible."""
+    with transaction.atomic(durable=True):
+        approve_match(match, by=by, now=now)
+
+
+def dismiss_match(match: CreditMatch, *, by: User, now: datetime) -> None:
+    """The credit does not belong to the invoice, and nobody is asked again. Raises NotPossible."""
+    with transaction.atomic(durable=True):
+        posting = lock_live_posting(match, Kind.ALLOCATION)
+        current = match.lock()
+        is_heard = posting is not None and posting.state not in NOT_IN_LEDGER
+        if not current.can_move_to("dismissed") or (current.state == "wanted" and is_heard):
+            raise MatchChangeRefused(
+                "It is on its way to the accounting package, or there already. Undo it afterwards."
+            )
+        if posting is not None and not is_heard:
+            cancel_posting(posting, now=now, reason="dismissed", by=by.email)
+        current.move_locked_to("dismissed", now=now, by=by.email, decided_by=by)
+        schedule_matching(get_company_id(match), now=now)
+
+
+def revert_match(match: CreditMatch, *, by: User, now: datetime) -> None:
+    """Take the credit off the invoice again; it is not proposed for it any more. Raises NotPossible."""
+    with transaction.atomic(durable=True):
+        made = lock_live_allocation(match)
+        current = match.lock()
+        if current.state != "applied":
+            raise MatchChangeRefused(f"It is {current.state}.")
+        if made is None or made.state != "posted":
+            raise MatchChangeRefused("Somebody applied it in the accounting package. Take it off there.")
+        create_allocation_removal(current, made, get_attempt_for_note(match.note), now=now, by=by.email)
+        CreditMatch.objects.filter(pk=match.pk).update(decided_by=by)
+        schedule_sending(match.merchant, now=now)
+
+
+# ---- steps of an open transaction --------------------------------------------------------------------
+
+
+def approve_match(match: CreditMatch, *, by: User | None, now: datetime) -> CreditMatch:
+    """Promise it to the books, over what both sides have left now. Raises NotPossible."""
+    invoice = lock_invoices([match.invoice_id])[match.invoice_id]
+    note = match.note.lock()
+    current = match.lock()
+    if not current.can_move_to("wanted"):
+        raise MatchChangeRefused(f"It is {current.state} already.")
+    amount = get_applicable_amount(note, invoice, apart_from=current)
+    if amount <= 0:
+        raise MatchChangeRefused("Nothing of the credit is left for it, or the invoice is not open any more.")
+    by_name = by.email if by else BY_RULE
+    current.move_locked_to("wanted", now=now, by=by_name, amount=amount, decided_by=by, synced_at=None)
+    nth = Posting.objects.filter(match=match, kind=Kind.ALLOCATION).count() + 1
+    attempt = get_attempt_for_note(note)
+    number = build_credit_allocation_number(current, nth=nth)
+    create_posting(Kind.ALLOCATION, number, attempt, now=now, on=now, match=current, amount=amount)
+    schedule_sending(attempt.payment.merchant, now=now)
+    return current
+
+
+def sync_matches_with_mirror(company: PayerCompany, *, now: datetime) -> None:
+    """What the mirror shows is so, whatever was proposed, wanted or done before."""
+    notes = {note.pk: note for note in list_credit_notes(company)}
+    shown = get_amounts_in_ledger(list(notes.values())) if notes else {}
+    known = set()
+    for match in CreditMatch.objects.filter(note__in=notes).select_related("invoice").order_by("pk"):
+        match.note = notes[match.note_id]
+        known.add((match.note_id, match.invoice_id))
+        amount, read_at = shown.get((match.note_id, match.invoice_id), (0, now))
+        if amount:
+            record_applied_in_ledger(match, amount, read_at=read_at, now=now)
+        else:
+            record_absent_from_ledger(match, now=now)
+    for (note_id, invoice_id), (amount, _) in sorted(shown.items()):
+        if (note_id, invoice_id) not in known:
+            record_manual_match(notes[note_id], invoice_id, amount, now=now)
+
+
+def record_applied_in_ledger(match: CreditMatch, amount: int, *, read_at: datetime, now: datetime) -> None:
+    """The books show the credit on the invoice: ours that arrived, or a person's."""
+    if match.state == "undoing" or (match.state == "undone" and read_at <= match.state_at):
+        return
+    if match.state == "applied":
+        CreditMatch.objects.filter(pk=match.pk, synced_at=None).update(synced_at=now)
+        return
+    posting = lock_live_allocation(match)
+    if posting is not None and posting.state in NOT_IN_LEDGER:
+        cancel_posting(posting, now=now, reason="applied in the books")
+    elif posting is not None and match.state == "wanted":
+        return
+    by_hand = {
+        "amount": amount,
+        "confidence": 100,
+        "reasons": [APPLIED_IN_LEDGER],
+        "decided_by": None,
+        "synced_at": now,
+    }
+    match.move_to("applied", now=now, by=BY_LEDGER, reason=APPLIED_IN_LEDGER, **by_hand)
+
+
+def record_absent_from_ledger(match: CreditMatch, *, now: datetime) -> None:
+    """The books do not show the credit on the invoice."""
+    if match.state in ("applied", "undoing"):
+        if match.synced_at is not None or is_read_since(match, match.invoice):
+            removal = lock_live_posting(match, Kind.ALLOCATION_REMOVAL)
+            if removal is not None and removal.state in NOT_IN_LEDGER:
+                cancel_posting(removal, now=now, reason="taken off in the books")
+            if removal is None or removal.state != "sent":
+                match.move_to("undone", now=now, by=BY_LEDGER, reason="Taken off in the accounting package.")
+    elif match.state == "wanted":
+        retract_approved_match(match, now=now)
+    elif match.state == "proposed" and not (match.invoice.is_payable and match.note.state == "approved"):
+        retract_match(match, now=now, reason="the credit or the invoice is not open any more")
+
+
+def retract_approved_match(match: CreditMatch, *, now: datetime) -> None:
+    """Let what nobody heard of, or what the books refused, not be, where it does not fit any more."""
+    posting = lock_live_posting(match, Kind.ALLOCATION)
+    if posting is None:
+        match.move_to("dismissed", now=now, by=BY_LEDGER, reason="A person says that it is settled.")
+    elif posting.state in NOT_IN_LEDGER and match.amount > get_applicable_amount(
+        match.note, match.invoice, apart_from=match
+    ):
+        cancel_posting(posting, now=now, reason="it does not fit any more")
+        retract_match(match, now=now, reason="It does not fit any more.")
+
+
+def record_manual_match(note: CreditNote, invoice_id: int, amount: int, *, now: datetime) -> None:
+    """A person put the credit to an invoice that it was not proposed for."""
+    CreditMatch.objects.create(
+        merchant=note.merchant,
+        note=note,
+        invoice_id=invoice_id,
+        amount=amount,
+        confidence=100,
+        reasons=[APPLIED_IN_LEDGER],
+        synced_at=now,
+        state="applied",
+        state_at=now,
+        created_at=now,
+    )
+
+
+def update_proposals(
+    company: PayerCompany, notes: NotesById, invoices: InvoicesById, judged: Sequence[MatchScore], *, now: datetime
+) -> None:
+    """Keep what was judged where nobody has decided, and withdraw what does not stand any more."""
+    rows = CreditMatch.objects.filter(note__payment__company=company).select_related("note", "invoice")
+    held = {(match.note_id, match.invoice_id): match for match in rows}
+    for one in judged:
+        match = held.pop((one.credit, one.invoice), None)
+        if match is None:
+            create_match(notes[one.credit], invoices[one.invoice], one, now=now)
+        elif match.state not in DECIDED_STATES:
+            refresh_match(match, notes[one.credit], invoices[one.invoice], one, now=now)
+    for match in held.values():
+        if match.state == "proposed":
+            retract_match(match, now=now, reason="Another one is likelier, or the rest is too small.")
+
+
+def build_match_columns(note: CreditNote, invoice: LedgerInvoice, one: MatchScore) -> dict[str, Any]:
+    """A judgement as columns; the amount is made exact when it is wanted."""
+    amount = max(min(get_remaining_amount(note), invoice.due), 1)
+    return {"amount": amount, "confidence": one.confidence, "reasons": list(one.reasons)}
+
+
+def create_match(note: CreditNote, invoice: LedgerInvoice, one: MatchScore, *, now: datetime) -> None:
+    """A new proposal; the merchant's people are told of one that waits for them."""
+    at = {"state": "proposed", "state_at": now, "created_at": now}
+    match = CreditMatch.objects.create(
+        merchant=note.merchant, note=note, invoice=invoice, **at, **build_match_columns(note, invoice, one)
+    )
+    least = get_threshold(note.merchant)
+    if least is None or one.confidence < least:
+        notify_match_proposed(match, now=now)
+
+
+def refresh_match(
+    match: CreditMatch, note: CreditNote, invoice: LedgerInvoice, one: MatchScore, *, now: datetime
+) -> None:
+    """A proposal as it is judged now."""
+    changes = build_match_columns(note, invoice, one)
+    if match.state == "withdrawn":
+        match.move_to("proposed", now=now, by=BY_RULE, **changes)
+    elif any(getattr(match, name) != value for name, value in changes.items()):
+        CreditMatch.objects.filter(pk=match.pk).update(**changes)
+
+
+def notify_match_proposed(match: CreditMatch, *, now: datetime) -> None:
+    """Notify the merchant's people that a credit waits for their word."""
+    notify_merchant(
+        match.merchant,
+        event=EventNotification.Event.BOOKS_TASK,
+        key=f"credit:{match.pk}",
+        title=f"Does credit {match.note} belong to invoice {match.invoice}?",
+        body=f"{match.note.payment.purpose}: {match.money}. {' '.join(match.reasons)}",
+        path=reverse("accounting:credits", args=[match.merchant.reference]),
+        now=now,
+    )
+
+
+def apply_confident_matches(company: PayerCompany, judged: Iterable[MatchScore], *, now: datetime) -> None:
+    """Promise what is sure enough for the merchant, the surest first; what has no room left is left alone."""
+    least = get_threshold(company.merchant)
+    sure = {(one.credit, one.invoice) for one in judged if least is not None and one.confidence >= least}
+    rows = CreditMatch.objects.filter(note__payment__company=company, state="proposed")
+    for match in rows.select_related("note", "invoice", "merchant").order_by("-confidence", "note", "invoice"):
+        if (match.note_id, match.invoice_id) in sure:
+            try:
+                approve_match(match, by=None, now=now)
+            except MatchChangeRefused:
+                continue
+
+
+def get_attempt_for_note(note: CreditNote) -> Attempt:
+    """The attempt that left the credit, with its payment, merchant and company."""
+    return Attempt.objects.select_related("payment__merchant", "payment__company").get(pk=note.attempt_id)
+
+
+def get_company_id(match: CreditMatch) -> int:
+    """The payer company's key."""
+    return match.note.payment.company_id

@@ -1,0 +1,140 @@
+"""Credits to apply: what waits for a word, what was applied, and what has no invoice yet."""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from django import forms
+from django.contrib import messages
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
+from django.views.decorators.http import require_GET, require_POST
+
+from accounting.credits.matching import (
+    MatchChangeRefused,
+    apply_match,
+    dismiss_match,
+    get_threshold,
+    revert_match,
+    save_threshold,
+)
+from accounting.models import CreditMatch, CreditNote, Posting
+from accounting.models.credits import MIN_THRESHOLD
+from merchants.access import MerchantRequest, merchant_page
+from merchants.models import Merchant
+from wisepay.audit import record_request_audit
+
+MAX_ROWS = 50
+RECENT = timedelta(days=30)
+ACTIONS = {"apply": apply_match, "dismiss": dismiss_match, "undo": revert_match}
+SUCCESS_MESSAGES = {
+    "apply": "The credit goes to the invoice.",
+    "dismiss": "Dismissed. This is not proposed again.",
+    "undo": "The credit comes off the invoice.",
+}
+NEVER = "never"
+THRESHOLD_CHOICES = [
+    *((str(n), f"From {n} % on") for n in (100, 95, 90, 85, 80, 75, 70, 60, MIN_THRESHOLD)),
+    (NEVER, "Never"),
+]
+
+
+class ThresholdForm(forms.Form):
+    """From which confidence on credits apply themselves."""
+
+    threshold = forms.ChoiceField(label="Apply by itself", choices=THRESHOLD_CHOICES)
+
+    @property
+    def threshold_value(self) -> int | None:
+        """As it is stored."""
+        value = self.cleaned_data["threshold"]
+        return None if value == NEVER else int(value)
+
+
+@require_GET
+@merchant_page()
+def credits_to_apply(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
+    """The page."""
+    now = timezone.now()
+    mine = list_matches(merchant)
+    least = get_threshold(merchant)
+    waiting = list_unmatched_notes(merchant)
+    context = {
+        "merchant": merchant,
+        "proposed": mine.filter(state="proposed").order_by("-confidence", "pk")[:MAX_ROWS],
+        "moving": attach_postings(mine.filter(state__in=["wanted", "undoing"]).order_by("pk")[:MAX_ROWS]),
+        "applied": list_recently_applied(mine, now=now),
+        "aside": mine.filter(state__in=["dismissed", "undone"], state_at__gte=now - RECENT).order_by("-state_at")[:20],
+        "waiting": waiting[:MAX_ROWS],
+        "count": mine.filter(state="proposed").count(),
+        "form": ThresholdForm(initial={"threshold": NEVER if least is None else str(least)}),
+        "least": least,
+    }
+    return render(request, "credits/credits.html", context)
+
+
+@require_POST
+@merchant_page()
+def decide_credit(request: MerchantRequest, merchant: Merchant, reference: str) -> HttpResponse:
+    """Apply, dismiss or undo one match; each is written into the audit log."""
+    match = get_object_or_404(list_matches(merchant), reference=reference)
+    act = request.POST.get("act", "")
+    try:
+        if act not in ACTIONS:
+            raise MatchChangeRefused("Choose what to do.")
+        ACTIONS[act](match, by=request.user, now=timezone.now())
+        record_request_audit(request, f"credit.{act}", merchant_id=merchant.pk, subject=str(match))
+        messages.success(request, SUCCESS_MESSAGES[act])
+    except MatchChangeRefused as error:
+        messages.error(request, str(error))
+    return redirect("accounting:credits", merchant.reference)
+
+
+@require_POST
+@merchant_page(admin=True)
+def change_threshold(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
+    """Save from which confidence on credits apply themselves."""
+    form = ThresholdForm(request.POST)
+    if form.is_valid():
+        save_threshold(merchant, threshold=form.threshold_value, now=timezone.now())
+        record_request_audit(
+            request, "credit.threshold", merchant_id=merchant.pk, detail=form.cleaned_data["threshold"]
+        )
+        messages.success(request, "Saved.")
+    else:
+        messages.error(request, "Choose one of the list.")
+    return redirect("accounting:credits", merchant.reference)
+
+
+def list_matches(merchant: Merchant) -> QuerySet[CreditMatch]:
+    """The merchant's matches with all that is said about them."""
+    rows = CreditMatch.objects.filter(merchant=merchant)
+    return rows.select_related("merchant", "note__payment__company", "invoice", "decided_by")
+
+
+def attach_postings(rows: Iterable[CreditMatch]) -> list[dict[str, object]]:
+    """Each match with its newest posting, which says how far it is. One query more."""
+    matches = list(rows)
+    postings = Posting.objects.filter(match__in=matches).exclude(state="cancelled").order_by("pk")
+    newest = {posting.match_id: posting for posting in postings}
+    return [{"match": match, "posting": newest.get(match.pk)} for match in matches]
+
+
+def list_recently_applied(mine: QuerySet[CreditMatch], *, now: datetime) -> QuerySet[CreditMatch]:
+    """What was applied, the last one first; `is_ours`: by us, so that we can undo it."""
+    undone = Posting.objects.filter(
+        match=OuterRef("match"), number=OuterRef("number"), kind=Posting.Kind.ALLOCATION_REMOVAL
+    )
+    ours = Posting.objects.filter(match=OuterRef("pk"), kind=Posting.Kind.ALLOCATION, state="posted")
+    ours = ours.exclude(Exists(undone.exclude(state="cancelled")))
+    rows = mine.filter(state="applied", state_at__gte=now - RECENT).annotate(is_ours=Exists(ours))
+    return rows.order_by("-state_at")[:MAX_ROWS]
+
+
+def list_unmatched_notes(merchant: Merchant) -> QuerySet[CreditNote]:
+    """Credits with something left and no invoice that they could belong to, the oldest first."""
+    busy = CreditMatch.objects.filter(note=OuterRef("pk"), state__in=["proposed", "wanted", "undoing"])
+    rows = CreditNote.objects.filter(Q(remaining=None) | Q(remaining__gt=0), merchant=merchant, state="approved")
+    rows = rows.filter(organisation_id=F("payment__company__organisation_id"))
+    return rows.exclude(Exists(busy)).select_related("payment__company").order_by("created_at", "pk")

@@ -1,0 +1,1 @@
+"""Invoices of the ledger: their open balances, and paying them."""

@@ -1,0 +1,77 @@
+"""The merchant's Unprocessed Payments: the widget, its page, and what a person decides there."""
+
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
+from django.views.decorators.http import require_GET, require_POST
+
+from accounting.invoices.balances import list_payable_invoices
+from accounting.invoices.unprocessed import (
+    AlreadyDecided,
+    create_credit_from_payment,
+    list_alternative_invoices,
+    list_unprocessed_tasks,
+    reallocate_payment,
+    retry_payment,
+)
+from accounting.models import ManualTask, Posting
+from accounting.posting.manual_tasks import resolve_manual_task
+from merchants.access import MerchantRequest, merchant_page
+from merchants.models import Merchant
+from payments.errors import CannotPay
+from wisepay.audit import record_request_audit
+
+MAX_ROWS = 50
+SUCCESS_MESSAGES = {
+    "retry": "Trying again.",
+    "credit": "The money stays with the payer as credit.",
+    "invoice": "The money goes to the other invoice.",
+    "by_hand": "Fixed manually.",
+}
+
+
+@require_GET
+@merchant_page()
+def unprocessed_payments(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
+    """Unprocessed Payments: the dashboard's panel, or the page with what can be done."""
+    tasks = list_unprocessed_tasks(merchant)
+    is_panel = request.headers.get("HX-Request") == "true"
+    rows = [
+        {"task": task, "posting": task.posting, "others": [] if is_panel else list_alternative_invoices(task.posting)}
+        for task in tasks[: 6 if is_panel else MAX_ROWS]
+    ]
+    context = {"merchant": merchant, "rows": rows, "count": tasks.count()}
+    return render(request, f"invoices/unprocessed{'_panel' if is_panel else ''}.html", context)
+
+
+@require_POST
+@merchant_page()
+def decide_unprocessed(request: MerchantRequest, merchant: Merchant, reference: str) -> HttpResponse:
+    """Retry, re-allocate, leave as credit, or fixed manually; each is written into the audit log."""
+    tasks = ManualTask.objects.filter(merchant=merchant, kind=Posting.Kind.INVOICE_PAYMENT)
+    task = get_object_or_404(
+        tasks.select_related("posting__payment_allocation__invoice", "posting__payment"), reference=reference
+    )
+    act = request.POST.get("act", "")
+    try:
+        apply_decision(request, task, act)
+        record_request_audit(request, f"unprocessed.{act}", merchant_id=merchant.pk, subject=task.title)
+        messages.success(request, SUCCESS_MESSAGES[act])
+    except (CannotPay, AlreadyDecided) as error:
+        messages.error(request, str(error))
+    return redirect("accounting:unprocessed", merchant.reference)
+
+
+def apply_decision(request: MerchantRequest, task: ManualTask, act: str) -> None:
+    """Do what was decided. Raises NotUnprocessed or CannotPay."""
+    posting, by, now = task.posting, request.user, timezone.now()
+    if act == "retry":
+        retry_payment(posting, by=by, now=now)
+    elif act == "credit":
+        create_credit_from_payment(posting, by=by, now=now)
+    elif act == "invoice":
+        rows = list_payable_invoices([posting.company_id])
+        reallocate_payment(posting, get_object_or_404(rows, reference=request.POST.get("invoice")), by=by, now=now)
+    elif act != "by_hand" or not resolve_manual_task(task, by=by, now=now):
+        raise AlreadyDecided("This was decided already.")

@@ -1,0 +1,177 @@
+"""The payer's pages of invoices: Outstanding Payments, Pay Invoice, Batch Pay Now, Print PDF."""
+
+from typing import Any
+
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.views.decorators.http import require_GET, require_http_methods
+
+from accounting.invoices.balances import list_former_organisation_invoices, list_payable_invoices
+from accounting.invoices.duplicates import DuplicateWarning, find_duplicate_warnings, list_warning_messages
+from accounting.invoices.forms import BatchForm, PayInvoiceForm
+from accounting.invoices.pdf import DocumentUnavailable, get_invoice_pdf, has_document
+from accounting.invoices.selectors import (
+    OutstandingInvoice,
+    annotate_scheduled_payment,
+    get_attempts_by_quote_and_invoice,
+    get_fully_visible_companies,
+    get_outstanding_invoice,
+    get_visible_invoice,
+    list_outstanding,
+    list_outstanding_invoices,
+)
+from accounting.invoices.services import (
+    FORMER_ORGANISATION_TEXT,
+    MayBePaidAlready,
+    create_invoice_payment,
+    get_not_payable_reason,
+)
+from accounting.models import LedgerInvoice
+from payers.access import PayerRequest, get_company_access, payer_page
+from payers.models import PayerCompany
+from payments.errors import CannotPay
+from payments.models import Payment
+from payments.portal.access import WHOLE_COMPANY
+from payments.portal.views import get_page_number, render_widget
+
+MAX_BATCH_SIZE = 99  # invoices of one batch: what their numbers have room for
+
+
+@require_GET
+@payer_page
+def outstanding_payments(request: PayerRequest) -> HttpResponse:
+    """Outstanding Payments: the widget, or the full list as a page."""
+    found = list_outstanding(request.accesses, request.person, now=timezone.now(), page=get_page_number(request))
+    return render_widget(request, "outstanding", found, folder="invoices")
+
+
+@require_http_methods(["GET", "POST"])
+@payer_page
+def pay_invoice(request: PayerRequest, reference: str) -> HttpResponse:
+    """One invoice: how it stands, and how much of it is paid now."""
+    row = get_outstanding_invoice(get_visible_invoice(request, reference), now=timezone.now())
+    reason = get_closed_reason(row.invoice)
+    form = PayInvoiceForm(request.POST or None, row=row) if row.balance.payable and not reason else None
+    doubts = find_duplicate_warnings([row.invoice], now=timezone.now()) if form else []
+    if request.method == "POST" and form is not None and form.is_valid():
+        payment = create_payment_from_form(request, form, row.company)
+        if payment is not None:
+            return redirect("payments:checkout", payment.reference)
+    context = {
+        "row": row,
+        "invoice": row.invoice,
+        "form": form,
+        "warnings": list_warning_messages(doubts),
+        "has_document": has_document(row.invoice),
+        "why_not": reason,
+    }
+    is_wrong = request.method == "POST"
+    return render(request, "invoices/pay.html", context, status=422 if is_wrong else 200)
+
+
+def get_closed_reason(invoice: LedgerInvoice) -> str:
+    """Why the invoice takes no money, whatever is on its way; empty while it does."""
+    if list_former_organisation_invoices([invoice]):
+        return f"Invoice {invoice} {FORMER_ORGANISATION_TEXT}"
+    return "" if invoice.is_payable else get_not_payable_reason(invoice)
+
+
+@require_http_methods(["GET", "POST"])
+@payer_page
+def batch_payment(request: PayerRequest) -> HttpResponse:
+    """Batch Pay Now over the invoices of one company in one currency; which one is asked first where there are more."""
+    groups = group_payable_invoices(request)
+    asked = (request.GET.get("company", ""), request.GET.get("currency", ""))
+    chosen = groups.get(asked) or (next(iter(groups.values())) if len(groups) == 1 else None)
+    if not chosen:
+        return render(request, "invoices/batch_choose.html", {"groups": list(groups.values())})
+    form = BatchForm(request.POST or None, rows=chosen, picked=request.GET.get("invoice", ""))
+    if request.method == "POST" and form.is_valid():
+        payment = create_payment_from_form(request, form, chosen[0].company)
+        if payment is not None:
+            return redirect("payments:checkout", payment.reference)
+    doubts = find_duplicate_warnings([row.invoice for row in chosen], now=timezone.now())
+    context = {"form": form, "lines": build_batch_lines(form, doubts), "company": chosen[0].company, "first": chosen[0]}
+    context |= {"warnings": list_warning_messages(doubts), "groups": groups, "action": request.get_full_path()}
+    return render(request, "invoices/batch.html", context, status=422 if request.method == "POST" else 200)
+
+
+@require_GET
+@payer_page
+def print_pdf(request: PayerRequest, reference: str) -> HttpResponse:
+    """The invoice as the books print it; a sentence when they do not answer."""
+    invoice = get_visible_invoice(request, reference)
+    try:
+        document = get_invoice_pdf(invoice, now=timezone.now())
+    except DocumentUnavailable as error:
+        return render(request, "invoices/no_document.html", {"invoice": invoice, "why": str(error)}, status=503)
+    response = HttpResponse(document, content_type="application/pdf")
+    response["Content-Disposition"] = f'inline; filename="{build_filename(invoice)}"'
+    return response
+
+
+def build_filename(invoice: LedgerInvoice) -> str:
+    """A name for the document that every computer can keep."""
+    safe = "".join(letter if letter.isascii() and letter.isalnum() else "-" for letter in str(invoice))
+    return f"invoice-{safe[:80]}.pdf"
+
+
+def create_payment_from_form(
+    request: PayerRequest, form: PayInvoiceForm | BatchForm, company: PayerCompany
+) -> Payment | None:
+    """The payment that a valid form asks for; None when it cannot be, which the form then says where it belongs."""
+    try:
+        return create_invoice_payment(
+            company,
+            form.build_amounts(),
+            by=request.user,
+            origin=Payment.Origin.INVOICES,
+            now=timezone.now(),
+            confirmed=form.cleaned_data["confirmed"],
+        )
+    except MayBePaidAlready:
+        form.add_error("confirmed", "Please read what may pay this already, and tick this if you want to pay anyway.")
+    except CannotPay as error:
+        form.add_error(get_error_field(form, error), str(error))
+    return None
+
+
+def get_error_field(form: PayInvoiceForm | BatchForm, error: CannotPay) -> str | None:
+    """The field that an error is about."""
+    if isinstance(form, PayInvoiceForm):
+        return "amount"
+    guilty = getattr(error, "invoice_id", None)
+    return next((f"amount-{r.invoice.reference}" for r in form.rows if r.invoice.pk == guilty), None)
+
+
+def build_batch_lines(form: BatchForm, warnings: list[DuplicateWarning]) -> list[dict[str, Any]]:
+    """The rows of a batch, each with what may pay it already; a credit could pay any of them and is said once."""
+    return [
+        {
+            "row": line.row,
+            "pick": line.pick,
+            "amount": line.amount,
+            "warnings": list_warning_messages(
+                [d for d in warnings if d.invoice_id == line.row.invoice.pk and d.kind != "credit"]
+            ),
+        }
+        for line in form.lines
+    ]
+
+
+def group_payable_invoices(request: PayerRequest) -> dict[tuple[str, str], list[OutstandingInvoice]]:
+    """What can be paid together: the payable invoices by company and currency."""
+    companies = get_fully_visible_companies(request.accesses)
+    asked = request.GET.get("company", "")
+    if asked:
+        access = get_company_access(request, asked)
+        companies = {access.company_id: access.company} if access.scope == WHOLE_COMPANY else {}
+    found = list(annotate_scheduled_payment(list_payable_invoices(list(companies)))[: MAX_BATCH_SIZE * 4])
+    _, talks = get_attempts_by_quote_and_invoice([], found)
+    groups: dict[tuple[str, str], list[OutstandingInvoice]] = {}
+    for row in list_outstanding_invoices(found, companies, attempts=talks, now=timezone.now()):
+        group = groups.setdefault((row.company.reference, row.invoice.currency), [])
+        if row.balance.payable and len(group) < MAX_BATCH_SIZE:
+            group.append(row)
+    return {key: rows for key, rows in groups.items() if rows}

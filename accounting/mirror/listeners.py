@@ -1,0 +1,33 @@
+"""Who wants to know when the mirror changes: listeners are called inside the transaction of the page."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Protocol
+
+from merchants.models import Merchant
+
+
+class MirrorListener(Protocol):
+    """Only puts or arms outbox messages: it is called within the page's transaction, which has to stay short."""
+
+    def __call__(
+        self, merchant: Merchant, *, invoice_ids: Sequence[int], credit_ids: Sequence[int], now: datetime
+    ) -> None: ...
+
+
+LISTENERS: list[MirrorListener] = []
+
+
+def mirror_listener[F: Callable[..., None]](function: F) -> F:
+    """Register a function that hears which rows, by primary key, are new or different. Told once a page."""
+    LISTENERS.append(function)
+    return function
+
+
+def notify_mirror_listeners(
+    merchant: Merchant, *, invoice_ids: Sequence[int] = (), credit_ids: Sequence[int] = (), now: datetime
+) -> None:
+    """Tell everybody. A step of an open transaction."""
+    if invoice_ids or credit_ids:
+        for listener in LISTENERS:
+            listener(merchant, invoice_ids=invoice_ids, credit_ids=credit_ids, now=now)

@@ -1,0 +1,62 @@
+"""The mirror's panel, Download, and contact suggestions."""
+
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.views.decorators.http import require_GET, require_http_methods
+
+from accounting.mirror.downloads import find_contacts_by_text, get_latest_download, start_download
+from accounting.mirror.status import get_as_of_by_merchant, list_mirror_statuses
+from merchants.access import MerchantRequest, merchant_page
+from merchants.models import Merchant
+from payers.access import PayerRequest, payer_page
+from wisepay.audit import record_request_audit
+
+
+@require_GET
+@merchant_page()
+def show_mirror(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
+    """The panel, alone or in a page of its own."""
+    rows = list_mirror_statuses(merchant, now=timezone.now())
+    is_reading = any(row.progress for row in rows)
+    return render(request, "accounting/mirror.html", {"merchant": merchant, "rows": rows, "is_reading": is_reading})
+
+
+@require_http_methods(["GET", "POST"])
+@merchant_page()
+def download_status(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
+    """The panel of the latest accounting data: POST reads it again, GET shows how far that is."""
+    if request.method == "POST":
+        start_download(merchant, by=request.user, now=timezone.now())
+        record_request_audit(request, "download.requested", merchant_id=merchant.pk)
+        if not request.headers.get("HX-Request"):
+            return redirect("accounting:download", merchant.reference)
+    latest = get_latest_download(merchant)
+    context = {"merchant": merchant, "latest": latest, "as_of": get_as_of_by_merchant([merchant]).get(merchant.pk)}
+    return render(request, "accounting/download.html", context)
+
+
+@require_http_methods(["GET", "POST"])
+@payer_page
+def payer_download_status(request: PayerRequest) -> HttpResponse:
+    """The same for a payer: all merchants that they may see, at once, without those merchants' affairs."""
+    merchants = list({a.company.merchant_id: a.company.merchant for a in request.accesses}.values())
+    if request.method == "POST":
+        for merchant in merchants:
+            start_download(merchant, by=request.user, now=timezone.now())
+        if not request.headers.get("HX-Request"):
+            return redirect("accounting:payer_download")
+    latest = {m.pk: get_latest_download(m) for m in merchants}
+    known = get_as_of_by_merchant(merchants)
+    rows = [{"merchant": m, "latest": latest[m.pk], "as_of": known.get(m.pk)} for m in merchants]
+    is_running = any(found is not None and found.state == "running" for found in latest.values())
+    return render(request, "accounting/payer_download.html", {"rows": rows, "is_running": is_running})
+
+
+@require_GET
+@merchant_page()
+def contact_suggestions(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
+    """Contacts of the books that a company could be; a person chooses one, by its id."""
+    text = request.GET.get("q", "")[:100]
+    context = {"contacts": find_contacts_by_text(merchant, text=text), "text": text}
+    return render(request, "accounting/suggest_contacts.html", context)

@@ -1,0 +1,80 @@
+"""Accounting settings, and the ledger's accounts, items and tax codes to choose from."""
+
+from django.db import models
+
+from merchants.models import Merchant
+
+
+class AccountingSettings(models.Model):
+    """Which accounts, tax code and item a merchant's postings use; codes as the accounting package has them."""
+
+    merchant = models.OneToOneField(Merchant, on_delete=models.CASCADE, related_name="accounting_settings")
+    clearing_account = models.CharField(max_length=20, blank=True)
+    prepayments_account = models.CharField(max_length=20, blank=True)
+    tax_code = models.CharField(max_length=60, blank=True)
+    item = models.CharField(max_length=60, blank=True, help_text="What our lines sell, in books that need it.")
+    organisation_id = models.CharField(max_length=60, blank=True, help_text="Whose accounts these are.")
+    warning = models.CharField(max_length=400, blank=True, help_text="What in the books' own settings has to change.")
+
+    def __str__(self) -> str:
+        return f"Accounts of {self.merchant}"
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether documents can be made."""
+        return bool(self.clearing_account and self.prepayments_account and self.tax_code)
+
+    def is_for(self, organisation_id: str) -> bool:
+        """Whether documents can be made in that organisation: another company's accounts are other accounts."""
+        return self.is_complete and self.organisation_id in ("", organisation_id)
+
+
+class LedgerAccount(models.Model):
+    """An account of the merchant's chart of accounts, as last read."""
+
+    merchant = models.ForeignKey(Merchant, on_delete=models.CASCADE, related_name="ledger_accounts")
+    code = models.CharField(max_length=20)
+    name = models.CharField(max_length=160)
+    number = models.CharField(max_length=20, blank=True, help_text="What people know it by.")
+    kind = models.CharField(max_length=40)
+    takes_payments = models.BooleanField()
+    holds_prepayments = models.BooleanField(default=True)
+    read_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["merchant", "code"], name="one_account_per_code")]
+
+    def __str__(self) -> str:
+        return f"{self.number} · {self.name}" if self.number else self.name
+
+
+class LedgerItem(models.Model):
+    """Something that the merchant sells, as last read; `account` is the code of its income account."""
+
+    merchant = models.ForeignKey(Merchant, on_delete=models.CASCADE, related_name="ledger_items")
+    code = models.CharField(max_length=60)
+    name = models.CharField(max_length=120)
+    account = models.CharField(max_length=20, blank=True)
+    read_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["merchant", "code"], name="one_item_per_code")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class LedgerTaxCode(models.Model):
+    """A tax code of the accounting package, as last read; `rate` in percent."""
+
+    merchant = models.ForeignKey(Merchant, on_delete=models.CASCADE, related_name="ledger_tax_codes")
+    code = models.CharField(max_length=60)
+    name = models.CharField(max_length=120)
+    rate = models.DecimalField(max_digits=9, decimal_places=4)
+    read_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["merchant", "code"], name="one_tax_code_per_code")]
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.rate.normalize():f} %)"

@@ -1,0 +1,222 @@
+"""The documents that payments leave in the books, what they are made with, and what was read of contacts."""
+
+from django.db import models
+from django.utils import timezone
+
+from accounting.states import CREDIT_NOTE_TRANSITIONS, MANUAL_TASK_TRANSITIONS, POSTING_TRANSITIONS
+from merchants.models import Merchant
+from payers.models import PayerCompany
+from payments.models import Attempt, Payment, Refund
+from wisepay.models import User
+from wisepay.money import Money
+from wisepay.references import new_reference
+from wisepay.states import Stateful, build_state_constraint
+
+
+class CreditNote(Stateful):
+    """The PF_CR credit that a quote payment leaves with the payer's company: one for every attempt that needs one.
+
+    `remaining` is what of it is unused and `allocations` where the rest went, as the books were last read;
+    amounts are minor units of `currency`.
+    """
+
+    TRANSITIONS = CREDIT_NOTE_TRANSITIONS
+
+    merchant = models.ForeignKey(Merchant, on_delete=models.PROTECT, related_name="credit_notes")
+    payment = models.ForeignKey(Payment, on_delete=models.PROTECT, related_name="credit_notes")
+    attempt = models.OneToOneField(Attempt, on_delete=models.PROTECT, related_name="credit_note")
+    number = models.CharField(max_length=60)
+    amount = models.BigIntegerField()
+    currency = models.CharField(max_length=3)
+    remaining = models.BigIntegerField(null=True)
+    allocations = models.JSONField(default=list, help_text="Each with invoice, amount and on.")
+    ledger_id = models.CharField(max_length=60, blank=True)
+    organisation_id = models.CharField(max_length=60, blank=True, help_text="In whose books it is, once it is.")
+    read_at = models.DateTimeField(null=True)
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = [
+            build_state_constraint(CREDIT_NOTE_TRANSITIONS, name="credit_note_state"),
+            models.UniqueConstraint(fields=["merchant", "number"], name="one_credit_note_per_number"),
+            models.CheckConstraint(condition=models.Q(amount__gt=0), name="credit_note_amount_positive"),
+            models.CheckConstraint(
+                condition=models.Q(remaining=None) | models.Q(remaining__gte=0, remaining__lte=models.F("amount")),
+                name="remaining_of_the_amount",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.number
+
+    @property
+    def money(self) -> Money:
+        """What the credit was worth when it was made."""
+        return Money(self.amount, self.currency)
+
+    @property
+    def remaining_money(self) -> Money | None:
+        """What of it is unused, if that is known."""
+        return Money(self.remaining, self.currency) if self.remaining is not None else None
+
+    def can_move_to(self, state: str) -> bool:
+        """Whether its state leads there."""
+        return state in self.TRANSITIONS.get(self.state, frozenset())
+
+
+class Posting(Stateful):
+    """One thing that the books have to hold or to undo: done once, under a number that never changes.
+
+    `sent` means that we do not know whether it arrived; only a look by its number ends that. `cancelled` means
+    that it became needless before anybody heard of it. Documents of money carry the amount and the day that
+    they were promised with.
+    """
+
+    class Kind(models.TextChoices):
+        CONTACT = "contact", "Contact"
+        INVOICE = "invoice", "PF invoice"
+        INVOICE_CHANGE = "invoice_change", "PF invoice, new amount"
+        DRAFT_NOTE = "draft_note", "PF_CR credit note, draft"
+        CREDIT_NOTE = "credit_note", "PF_CR credit note"
+        APPROVAL = "approval", "PF_CR credit note, approval"
+        REMOVAL = "removal", "PF_CR draft, removal"
+        PAYMENT = "payment", "Payment to clearing"
+        PAYMENT_REMOVAL = "payment_removal", "Payment to clearing, removal"
+        REFUND = "refund", "Refund of the PF_CR credit"
+        REFUND_REMOVAL = "refund_removal", "Refund of the PF_CR credit, removal"
+        VOID = "void", "PF_CR credit note, void"
+        INVOICE_PAYMENT = "invoice_payment", "Payment of an invoice"
+        INVOICE_PAYMENT_REMOVAL = "invoice_payment_removal", "Payment of an invoice, removal"
+        ALLOCATION = "allocation", "PF_CR credit, applied to an invoice"
+        ALLOCATION_REMOVAL = "allocation_removal", "PF_CR credit, taken off an invoice"
+
+    FINAL_STATES = ("posted", "cancelled")
+    TRANSITIONS = POSTING_TRANSITIONS
+
+    merchant = models.ForeignKey(Merchant, on_delete=models.PROTECT, related_name="postings")
+    kind = models.CharField(max_length=30, choices=Kind)
+    number = models.CharField(max_length=60)
+    organisation_id = models.CharField(max_length=60, blank=True, help_text="For contacts: in which organisation.")
+    company = models.ForeignKey(PayerCompany, on_delete=models.PROTECT, related_name="postings")
+    payment = models.ForeignKey(Payment, on_delete=models.PROTECT, null=True, related_name="postings")
+    attempt = models.ForeignKey(Attempt, on_delete=models.PROTECT, null=True, related_name="postings")
+    refund = models.ForeignKey(Refund, on_delete=models.PROTECT, null=True, related_name="postings")
+    payment_allocation = models.ForeignKey(
+        "accounting.PaymentAllocation", on_delete=models.PROTECT, null=True, related_name="postings"
+    )
+    match = models.ForeignKey("accounting.CreditMatch", on_delete=models.PROTECT, null=True, related_name="postings")
+    amount = models.BigIntegerField(null=True)
+    on = models.DateField(null=True)
+    ledger_id = models.CharField(max_length=60, blank=True)
+    sent_to = models.CharField(max_length=60, blank=True, help_text="The organisation that it last went to.")
+    error = models.CharField(max_length=500, blank=True)
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = [
+            build_state_constraint(POSTING_TRANSITIONS, name="posting_state"),
+            models.CheckConstraint(
+                condition=models.Q(
+                    kind__in=[
+                        "contact",
+                        "invoice",
+                        "invoice_change",
+                        "draft_note",
+                        "credit_note",
+                        "approval",
+                        "removal",
+                        "payment",
+                        "payment_removal",
+                        "refund",
+                        "refund_removal",
+                        "void",
+                        "invoice_payment",
+                        "invoice_payment_removal",
+                        "allocation",
+                        "allocation_removal",
+                    ]
+                ),
+                name="posting_kind",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(kind="contact", payment=None, amount=None, on=None)
+                | ~models.Q(kind="contact") & models.Q(payment__isnull=False, amount__gt=0, on__isnull=False),
+                name="documents_have_payment",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(kind__in=["contact", "invoice"]) | models.Q(attempt__isnull=False),
+                name="documents_have_attempt",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(kind__in=["refund", "refund_removal"], refund__isnull=False)
+                | ~models.Q(kind__in=["refund", "refund_removal"]) & models.Q(refund=None),
+                name="refunds_have_refund",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(
+                    kind__in=["invoice_payment", "invoice_payment_removal"], payment_allocation__isnull=False
+                )
+                | ~models.Q(kind__in=["invoice_payment", "invoice_payment_removal"])
+                & models.Q(payment_allocation=None),
+                name="invoice_payments_have_allocation",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(kind__in=["allocation", "allocation_removal"], match__isnull=False)
+                | ~models.Q(kind__in=["allocation", "allocation_removal"]) & models.Q(match=None),
+                name="allocations_have_match",
+            ),
+            models.UniqueConstraint(
+                fields=["merchant", "kind", "number", "organisation_id"], name="one_posting_per_number"
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["merchant", "kind", "id"],
+                condition=~models.Q(state__in=["posted", "cancelled"]),
+                name="posting_not_over",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()} {self.number}"
+
+    @property
+    def money(self) -> Money:
+        """What the document is about. Raises ValueError for a contact."""
+        if self.payment is None or self.amount is None:
+            raise ValueError(f"{self} has no amount")
+        return Money(self.amount, self.payment.currency)
+
+
+class ManualTask(Stateful):
+    """Something in the books that only a person can do, said step by step.
+
+    It closes itself when the posting behind it goes through; a person who did the posting's work closes it too.
+    """
+
+    TRANSITIONS = MANUAL_TASK_TRANSITIONS
+
+    reference = models.CharField(max_length=20, unique=True, default=new_reference, editable=False)
+    merchant = models.ForeignKey(Merchant, on_delete=models.CASCADE, related_name="manual_tasks")
+    company = models.ForeignKey(PayerCompany, on_delete=models.PROTECT, related_name="manual_tasks")
+    payment = models.ForeignKey(Payment, on_delete=models.PROTECT, related_name="manual_tasks")
+    posting = models.ForeignKey(Posting, on_delete=models.PROTECT, related_name="manual_tasks")
+    kind = models.CharField(max_length=30, choices=Posting.Kind, help_text="The posting that cannot go on.")
+    title = models.CharField(max_length=160)
+    steps = models.JSONField(default=list, help_text="Sentences, in order.")
+    done_by = models.ForeignKey(
+        User, on_delete=models.PROTECT, null=True, related_name="+", help_text="Nobody: it closed itself."
+    )
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = [
+            build_state_constraint(MANUAL_TASK_TRANSITIONS, name="manual_task_state"),
+            models.UniqueConstraint(
+                fields=["posting"], condition=models.Q(state="open"), name="one_open_task_per_posting"
+            ),
+        ]
+        indexes = [models.Index(fields=["merchant", "id"], condition=models.Q(state="open"), name="manual_task_open")]
+
+    def __str__(self) -> str:
+        return self.title

@@ -1,0 +1,127 @@
+"""Money as the books have it: the payments that somebody, or we, put there, read back."""
+
+from django.db import models
+from django.utils import timezone
+
+from accounting.models.posting import Posting
+from merchants.models import Merchant
+from wisepay.models import User
+from wisepay.money import Money
+from wisepay.references import new_reference
+
+
+class LedgerPayment(models.Model):
+    """A payment of the books as last read: money for an invoice, or money out of a credit note.
+
+    Only those are kept that went through the clearing account or carry a number of ours. `amount` is above zero in
+    minor units of `currency`; `posting` is what of ours made it, where that is so.
+    """
+
+    merchant = models.ForeignKey(Merchant, on_delete=models.CASCADE, related_name="ledger_payments")
+    organisation_id = models.CharField(max_length=60)
+    ledger_id = models.CharField(max_length=60)
+    is_received = models.BooleanField(help_text="Money that came in; else it went out of a credit note.")
+    is_standing = models.BooleanField(help_text="Nobody took it back.")
+    amount = models.BigIntegerField()
+    currency = models.CharField(max_length=3)
+    on = models.DateField()
+    account = models.CharField(max_length=20, blank=True, help_text="The code of the account that it went through.")
+    remark = models.CharField(max_length=255, blank=True, help_text="The payment's reference, as the books have it.")
+    document_id = models.CharField(max_length=60, blank=True)
+    document_number = models.CharField(max_length=255, blank=True)
+    posting = models.OneToOneField(Posting, on_delete=models.SET_NULL, null=True, related_name="ledger_payment")
+    read_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["merchant", "organisation_id", "ledger_id"], name="one_row_per_ledger_payment"
+            )
+        ]
+        indexes = [
+            models.Index(fields=["merchant", "on"], name="ledger_payment_on"),
+            models.Index(fields=["merchant", "document_id"], name="ledger_payment_of"),
+        ]
+
+    def __str__(self) -> str:
+        return self.remark or self.ledger_id
+
+    @property
+    def money(self) -> Money:
+        """What was paid."""
+        return Money(self.amount, self.currency)
+
+
+class LedgerPaymentCursor(models.Model):
+    """How far one organisation's payments were read: `known_until` is the instant of which everything before is known.
+
+    A reading under way keeps when it began and how many pages are kept. Nothing is known of before `begins_at`.
+    `whole_at` is when everything that stands was last read, in books that do not always tell what left them.
+    """
+
+    merchant = models.ForeignKey(Merchant, on_delete=models.CASCADE, related_name="ledger_payment_cursors")
+    organisation_id = models.CharField(max_length=60)
+    begins_at = models.DateTimeField()
+    known_until = models.DateTimeField(null=True)
+    read_started_at = models.DateTimeField(null=True)
+    page = models.PositiveIntegerField(default=0)
+    fully_read_at = models.DateTimeField(null=True)
+    error = models.CharField(max_length=300, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["merchant", "organisation_id"], name="one_payment_cursor_per_org")
+        ]
+
+    def __str__(self) -> str:
+        return f"Payments of {self.organisation_id}"
+
+
+class Acknowledgement(models.Model):
+    """Somebody's word that a difference of reconciliation is known, and why.
+
+    It counts for the difference exactly as it was shown, which `content_hash` names;
+    `identity_hash` names it whatever it comes to.
+    It stands until somebody takes it back; `amount` is what the difference came to, in minor units.
+    """
+
+    reference = models.CharField(max_length=20, unique=True, default=new_reference, editable=False)
+    merchant = models.ForeignKey(Merchant, on_delete=models.PROTECT, related_name="acknowledgements")
+    content_hash = models.CharField(max_length=64)
+    identity_hash = models.CharField(max_length=64)
+    kind = models.CharField(max_length=30)
+    subject = models.CharField(max_length=255, blank=True)
+    sentence = models.TextField()
+    amount = models.BigIntegerField()
+    currency = models.CharField(max_length=3, blank=True)
+    on = models.DateField(help_text="The day that the difference falls on.")
+    reason = models.CharField(max_length=300)
+    acknowledged_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
+    acknowledged_at = models.DateTimeField()
+    retracted_by = models.ForeignKey(User, on_delete=models.PROTECT, null=True, related_name="+")
+    retracted_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["merchant", "content_hash"],
+                condition=models.Q(retracted_at=None),
+                name="one_acknowledgement_per_difference",
+            ),
+            models.CheckConstraint(condition=~models.Q(reason=""), name="acknowledged_for_a_reason"),
+            models.CheckConstraint(
+                condition=models.Q(retracted_at=None, retracted_by=None)
+                | models.Q(retracted_at__isnull=False, retracted_by__isnull=False),
+                name="retracted_by_somebody",
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["merchant", "identity_hash"],
+                condition=models.Q(retracted_at=None),
+                name="acknowledged_identity",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.subject}"

@@ -1,0 +1,79 @@
+"""The page Payment Sync: start one, see how far it is, and what it did."""
+
+from datetime import UTC, date, datetime, time
+from typing import Any
+
+from django import forms
+from django.contrib import messages
+from django.core.paginator import Paginator
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.views.decorators.http import require_http_methods
+
+from accounting.payment_sync.services import (
+    build_sync_lines,
+    get_default_since,
+    get_latest_sync,
+    list_applications,
+    start_payment_sync,
+)
+from merchants.access import MerchantRequest, merchant_page
+from merchants.models import Merchant
+from wisepay.audit import record_request_audit
+
+PAGE_SIZE = 50
+EARLIEST_DATE = date(1970, 1, 1)  # what a date before any books is taken for: everything
+
+
+class PaymentSyncForm(forms.Form):
+    """Since when; nothing is since the last sync."""
+
+    since = forms.DateField(
+        label="Payments updated after",
+        required=False,
+        widget=forms.DateInput(attrs={"type": "date"}),
+        help_text="Left empty: since the last sync.",
+    )
+
+    def clean_since(self) -> date | None:
+        """Not in the future."""
+        found: date | None = self.cleaned_data["since"]
+        if found is not None and found > timezone.now().date():
+            raise forms.ValidationError("Choose a day that has come.")
+        return max(found, EARLIEST_DATE) if found else None
+
+
+def get_since(merchant: Merchant, day: date | None, *, now: datetime) -> datetime:
+    """The beginning of that day where the merchant is, or the usual instant."""
+    if day is None:
+        return get_default_since(merchant, now=now)
+    return datetime.combine(max(day, EARLIEST_DATE), time(), merchant.zone).astimezone(UTC)
+
+
+@require_http_methods(["GET", "POST"])
+@merchant_page()
+def payment_sync(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
+    """GET shows the last sync, POST starts one."""
+    form = PaymentSyncForm(request.POST if request.method == "POST" else None)
+    now = timezone.now()
+    if request.method == "POST" and form.is_valid():
+        since = get_since(merchant, form.cleaned_data["since"], now=now)
+        start_payment_sync(merchant, since=since, by=request.user, now=now)
+        record_request_audit(
+            request, "payment_sync.requested", merchant_id=merchant.pk, detail=f"since {since:%Y-%m-%d}"
+        )
+        messages.success(request, "Syncing payments.")
+        return redirect("accounting:payment_sync", merchant.reference)
+    context = {"merchant": merchant, "form": form, **build_result_context(merchant, request.GET.get("page"))}
+    return render(request, "payment_sync/payment_sync.html", context, status=422 if form.errors else 200)
+
+
+def build_result_context(merchant: Merchant, number: str | None) -> dict[str, Any]:
+    """The last sync with one page of its lines."""
+    sync = get_latest_sync(merchant)
+    if sync is None or sync.state != "finished":
+        return {"sync": sync, "lines": [], "page": None}
+    sync.merchant = merchant
+    page = Paginator(list_applications(sync), PAGE_SIZE).get_page(number)
+    return {"sync": sync, "lines": build_sync_lines(sync, page), "page": page}

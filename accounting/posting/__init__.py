@@ -1,0 +1,1 @@
+"""Postings: what payments write into the ledger, sent in batches, with manual tasks where the ledger refuses."""

@@ -1,0 +1,101 @@
+"""Outbox handlers that create, send and check postings."""
+
+from datetime import datetime
+
+from accounting.posting.credit_note_state import sync_manual_tasks
+from accounting.posting.invoice_payments import (
+    has_payment_allocations,
+    post_invoice_payment,
+    post_invoice_refund,
+    reverse_invoice_payment,
+)
+from accounting.posting.manual_tasks import CHECK_INTERVAL
+from accounting.posting.quote_payments import (
+    cancel_debit_postings,
+    post_quote_debit,
+    post_quote_payment,
+    post_quote_refund,
+    reverse_quote_payment,
+    reverse_refund,
+)
+from accounting.posting.sender import send_postings
+from merchants.models import Merchant
+from payments.models import Attempt, Payment, Refund
+from wisepay.outbox import Retry, handler
+
+
+def get_attempt(attempt_id: int) -> Attempt:
+    """The attempt with its payment, merchant and company."""
+    return Attempt.objects.select_related("payment__merchant", "payment__company").get(pk=attempt_id)
+
+
+def get_refund(refund_id: int) -> Refund:
+    """The refund with its attempt, payment, merchant and company."""
+    rows = Refund.objects.select_related("attempt__payment__merchant", "attempt__payment__company")
+    return rows.get(pk=refund_id)
+
+
+@handler("accounting.post_debit")
+def post_debit(*, attempt_id: int, now: datetime, **_: object) -> None:
+    """Promise the draft of a quote's bank debit that was submitted."""
+    attempt = get_attempt(attempt_id)
+    if not has_payment_allocations(attempt.payment):
+        post_quote_debit(attempt, now=now)
+
+
+@handler("accounting.post_payment")
+def post_payment(*, payment_id: int, now: datetime, **_: object) -> None:
+    """Promise a paid payment's documents."""
+    payment = Payment.objects.select_related("merchant", "company").get(pk=payment_id)
+    if has_payment_allocations(payment):
+        post_invoice_payment(payment, now=now)
+    else:
+        post_quote_payment(payment, now=now)
+
+
+@handler("accounting.drop_debit")
+def drop_debit(*, attempt_id: int, now: datetime, **_: object) -> None:
+    """Take the draft of a failed bank debit back."""
+    cancel_debit_postings(get_attempt(attempt_id), now=now)
+
+
+@handler("accounting.reverse_payment")
+def reverse_payment(*, attempt_id: int, now: datetime, **_: object) -> None:
+    """Take a reversed attempt's documents back."""
+    attempt = get_attempt(attempt_id)
+    if has_payment_allocations(attempt.payment):
+        reverse_invoice_payment(attempt, now=now)
+    else:
+        reverse_quote_payment(attempt, now=now)
+
+
+@handler("accounting.post_refund")
+def post_refund(*, refund_id: int, now: datetime, **_: object) -> None:
+    """Promise that the credit, or the payments of the invoices, become smaller by a refund."""
+    refund = get_refund(refund_id)
+    if has_payment_allocations(refund.attempt.payment):
+        post_invoice_refund(refund, now=now)
+    else:
+        post_quote_refund(refund, now=now)
+
+
+@handler("accounting.undo_refund")
+def undo_refund(*, refund_id: int, now: datetime, **_: object) -> None:
+    """Take a refund that failed after all back."""
+    refund = get_refund(refund_id)
+    reverse_refund(refund, now=now)
+    if has_payment_allocations(refund.attempt.payment):
+        post_invoice_refund(refund, now=now)
+
+
+@handler("accounting.drain_postings")
+def send_merchant_postings(*, merchant_id: int, now: datetime, **_: object) -> None:
+    """Send what waits for a merchant's books."""
+    send_postings(Merchant.objects.get(pk=merchant_id), now=now)
+
+
+@handler("accounting.look_at_tasks")
+def check_manual_tasks(*, merchant_id: int, now: datetime, **_: object) -> None:
+    """See whether people did what the books needed of them; come back while they have not."""
+    if sync_manual_tasks(Merchant.objects.get(pk=merchant_id), now=now):
+        raise Retry("tasks are open", after=CHECK_INTERVAL.total_seconds())

@@ -1,0 +1,185 @@
+"""Build from a posting the order that the ledger adapter takes."""
+
+from datetime import date
+
+from accounting.ledgers.protocol import (
+    AllocationOrder,
+    ContactOrder,
+    CreditNoteOrder,
+    DocumentOrder,
+    PaymentOrder,
+    PaymentRemovalOrder,
+    RefundOrder,
+)
+from accounting.models import AccountingSettings, CreditMatch, CreditNote, PaymentAllocation, Posting
+from payments.models import Payment
+
+LedgerOrder = (
+    AllocationOrder | ContactOrder | DocumentOrder | CreditNoteOrder | PaymentOrder | RefundOrder | PaymentRemovalOrder
+)
+
+
+Kind = Posting.Kind
+
+
+ORIGINAL_KIND: dict[str, str] = {
+    Kind.PAYMENT_REMOVAL: Kind.PAYMENT,
+    Kind.REFUND_REMOVAL: Kind.REFUND,
+    Kind.INVOICE_PAYMENT_REMOVAL: Kind.INVOICE_PAYMENT,
+    Kind.ALLOCATION_REMOVAL: Kind.ALLOCATION,
+}
+
+
+UNFINISHED = ("pending", "sent", "rejected")
+
+
+FORMER_ORGANISATION = (
+    "It belongs to the books of a company that was connected before."  # the error of what waits for those
+)
+
+
+def build_contact_order(posting: Posting, _: AccountingSettings) -> ContactOrder:
+    """A company as a contact, in the currency of what waits for it."""
+    company = posting.company
+    rows = company.postings.filter(state__in=UNFINISHED, payment__isnull=False).exclude(error=FORMER_ORGANISATION)
+    first = rows.select_related("payment").order_by("pk").first()
+    return ContactOrder(
+        number=company.reference,
+        name=company.name,
+        email=company.email,
+        phone=company.phone,
+        currency=get_posting_payment(first).currency if first else "",
+    )
+
+
+def build_document_order(posting: Posting, settings: AccountingSettings) -> DocumentOrder:
+    """The PF invoice or the PF_CR credit note: one line on the prepayments account with the 0 % tax code.
+
+    The invoice books the money as a liability and is paid through clearing; the credit note takes the
+    liability back and leaves the payer a credit (the product's prepayment pattern).
+    """
+    payment = get_posting_payment(posting)
+    return DocumentOrder(
+        number=posting.number,
+        contact_id=posting.company.contact_id,
+        on=get_posting_date(posting),
+        reference=f"PF {payment.details.get('reference', '')}".strip(),
+        description=f"Prepayment for {payment.purpose}",
+        amount=posting.money,
+        account=settings.prepayments_account,
+        tax_code=settings.tax_code,
+        id=get_original_posting(posting, Kind.INVOICE).ledger_id if posting.kind == Kind.INVOICE_CHANGE else "",
+        item=settings.item,
+    )
+
+
+def build_credit_note_order(posting: Posting, _: AccountingSettings) -> CreditNoteOrder:
+    """The attempt's credit note, which is there."""
+    note = get_posting_credit_note(posting)
+    return CreditNoteOrder(posting.number, note.ledger_id, get_posting_date(posting), posting.money)
+
+
+def build_payment_order(posting: Posting, settings: AccountingSettings) -> PaymentOrder:
+    """The money, received into the clearing account for the PF invoice."""
+    invoice = get_original_posting(posting, Kind.INVOICE)
+    return PaymentOrder(
+        number=posting.number,
+        invoice_number=invoice.number,
+        on=get_posting_date(posting),
+        amount=posting.money,
+        account=settings.clearing_account,
+        invoice_id=invoice.ledger_id,
+        contact_id=posting.company.contact_id,
+    )
+
+
+def build_invoice_payment_order(posting: Posting, settings: AccountingSettings) -> PaymentOrder:
+    """The money, received into the clearing account for an invoice of the books."""
+    invoice = get_posting_allocation(posting).invoice
+    return PaymentOrder(
+        number=posting.number,
+        invoice_number=invoice.number,
+        on=get_posting_date(posting),
+        amount=posting.money,
+        account=settings.clearing_account,
+        invoice_id=invoice.ledger_id,
+        contact_id=invoice.contact_id,
+        is_foreign=True,
+    )
+
+
+def build_refund_order(posting: Posting, settings: AccountingSettings) -> RefundOrder:
+    """The money that went back, out of the credit note and of the clearing account."""
+    note = get_posting_credit_note(posting)
+    return RefundOrder(
+        number=posting.number,
+        note_number=note.number,
+        note_id=note.ledger_id,
+        on=get_posting_date(posting),
+        amount=posting.money,
+        account=settings.clearing_account,
+        contact_id=posting.company.contact_id,
+    )
+
+
+def build_credit_allocation_order(posting: Posting, _: AccountingSettings) -> AllocationOrder:
+    """The attempt's credit note, put to the invoice of its match, or taken off it."""
+    note, invoice = get_posting_credit_note(posting), get_posting_match(posting).invoice
+    is_removal = posting.kind == Kind.ALLOCATION_REMOVAL
+    return AllocationOrder(
+        number=posting.number,
+        note_number=note.number,
+        note_id=note.ledger_id,
+        invoice_id=invoice.ledger_id,
+        on=get_posting_date(posting),
+        amount=posting.money,
+        contact_id=invoice.contact_id,
+        id=get_original_posting(posting, Kind.ALLOCATION).ledger_id if is_removal else "",
+    )
+
+
+def build_removal_order(posting: Posting, _: AccountingSettings) -> PaymentRemovalOrder:
+    """The payment or refund that is to be taken back."""
+    return PaymentRemovalOrder(posting.number, get_original_posting(posting, ORIGINAL_KIND[posting.kind]).ledger_id)
+
+
+def get_original_posting(posting: Posting, kind: str) -> Posting:
+    """The posting of that kind that this one changes or takes back."""
+    same = {"number": posting.number} if kind != Kind.INVOICE else {}
+    return Posting.objects.get(payment=posting.payment, kind=kind, **same)
+
+
+def get_posting_payment(posting: Posting) -> Payment:
+    """The payment behind a document."""
+    if posting.payment is None:
+        raise ValueError(f"{posting} has no payment")
+    return posting.payment
+
+
+def get_posting_allocation(posting: Posting) -> PaymentAllocation:
+    """The part of a payment that it is about."""
+    if posting.payment_allocation is None:
+        raise ValueError(f"{posting} has no share")
+    return posting.payment_allocation
+
+
+def get_posting_match(posting: Posting) -> CreditMatch:
+    """The credit and the invoice that it is about."""
+    if posting.match is None:
+        raise ValueError(f"{posting} has no match")
+    return posting.match
+
+
+def get_posting_credit_note(posting: Posting) -> CreditNote:
+    """The credit note that it is about."""
+    if posting.attempt is None:
+        raise ValueError(f"{posting} has no attempt")
+    found: CreditNote = posting.attempt.credit_note
+    return found
+
+
+def get_posting_date(posting: Posting) -> date:
+    """The day that the document carries."""
+    if posting.on is None:
+        raise ValueError(f"{posting} has no day")
+    return posting.on

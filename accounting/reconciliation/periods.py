@@ -1,0 +1,51 @@
+"""How time is cut: Stripe counts in UTC, a merchant lives in days of their own zone, and every item has one day."""
+
+from calendar import monthrange
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+ONE_DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """Days of the merchant's zone, both ends included."""
+
+    first: date
+    last: date
+    zone: ZoneInfo
+
+    def __post_init__(self) -> None:
+        if self.last < self.first:
+            raise ValueError("a period ends before it begins")
+
+    @property
+    def begin(self) -> datetime:
+        """The instant at which the first day begins, in UTC."""
+        return get_midnight(self.first, self.zone)
+
+    @property
+    def end(self) -> datetime:
+        """The instant at which the last day is over, in UTC."""
+        return get_midnight(self.last + ONE_DAY, self.zone)
+
+    @property
+    def days(self) -> list[date]:
+        """Every day, in order."""
+        return [self.first + ONE_DAY * n for n in range((self.last - self.first).days + 1)]
+
+    def get_day(self, instant: datetime) -> date:
+        """The merchant's day of an instant."""
+        return instant.astimezone(self.zone).date()
+
+
+def get_midnight(day: date, zone: ZoneInfo) -> datetime:
+    """When the day begins there; where the clocks skip midnight it begins at the first minute that exists."""
+    return datetime.combine(day, time.min, zone).astimezone(UTC)
+
+
+def get_month(day: date, zone: ZoneInfo) -> Period:
+    """The month that the day is in."""
+    last = monthrange(day.year, day.month)[1]
+    return Period(day.replace(day=1), day.replace(day=last), zone)

@@ -1,0 +1,17 @@
+"""What the operators' commands about tiers have in common: which merchant is meant."""
+
+from django.core.management.base import CommandError
+from django.db.models import Q
+
+from merchants.models import Merchant
+
+
+def find_merchant(text: str) -> Merchant:
+    """The merchant with this reference, or the only one of this name. Raises CommandError."""
+    found = list(Merchant.objects.filter(Q(reference=text) | Q(name__iexact=text)).order_by("pk"))
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        raise CommandError(f"No merchant has the reference or the name {text!r}.")
+    several = ", ".join(f"{m.reference} ({m.name})" for m in found)
+    raise CommandError(f"Several merchants are called {text!r}: name one by its reference: {several}.")

@@ -1,0 +1,69 @@
+"""How every provider's OAuth endpoints are asked: once, within our time limits, and what their refusals mean."""
+
+from typing import Any, NoReturn
+
+import requests
+from django.conf import settings
+
+from connections.providers import InvalidGrant
+from wisepay.errors import Unavailable
+
+
+def send_request(label: str, method: str, url: str, *, token: str = "", **kwargs: Any) -> requests.Response:
+    """One HTTP call, no retries and no redirects. Raises Unavailable for weather."""
+    headers = {"Accept": "application/json"}
+    if token:
+        headers["Authorization"] = f"Bearer {token}"
+    try:
+        answer = requests.request(
+            method, url, headers=headers, timeout=settings.HTTP_TIMEOUT, allow_redirects=False, **kwargs
+        )
+    except requests.RequestException as error:
+        raise Unavailable(f"{label} does not answer ({type(error).__name__})") from error
+    if answer.status_code == 429 or answer.status_code >= 500:
+        pause = answer.headers.get("Retry-After", "")
+        raise Unavailable(
+            f"{label} answered {answer.status_code}",
+            retry_after=float(pause) if pause.isdigit() else None,
+            maybe_done=answer.status_code != 429,
+        )
+    return answer
+
+
+def request_tokens(label: str, url: str, form: dict[str, str], *, client_id: str, secret: str) -> dict[str, Any]:
+    """One call of a token endpoint. Raises RefusedGrant or Unavailable."""
+    answer = send_request(label, "POST", url, data=form, auth=(client_id, secret))
+    if not answer.ok:
+        raise_token_error(label, parse_error_code(answer))
+    body = parse_json(label, answer)
+    if not isinstance(body, dict):
+        raise Unavailable(f"{label}'s tokens could not be read")
+    return body
+
+
+def parse_json(label: str, answer: requests.Response) -> Any:
+    """The body, when it is what was promised. Raises Unavailable."""
+    try:
+        if answer.status_code == 200:
+            return answer.json()
+    except ValueError:
+        pass
+    raise Unavailable(f"{label} answered {answer.status_code} with something that is not JSON")
+
+
+def raise_token_error(label: str, code: str) -> NoReturn:
+    """Raise what a refusal means: only `invalid_grant` speaks of the merchant's grant.
+
+    A wrong client secret or a proxy's page is our operator's trouble and ends by itself.
+    """
+    if code == "invalid_grant":
+        raise InvalidGrant(code)
+    raise Unavailable(f"{label} refused our app ({code})")
+
+
+def parse_error_code(answer: requests.Response) -> str:
+    """What an OAuth error answer calls itself."""
+    try:
+        return str(answer.json().get("error", "refused"))
+    except (ValueError, AttributeError):
+        return "refused"

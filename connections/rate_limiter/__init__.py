@@ -1,0 +1,1 @@
+"""The rate limiter: every call to a provider needs a permit of the account's call budget."""

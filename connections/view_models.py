@@ -1,0 +1,162 @@
+"""What the screen Accounting Connections shows: a card for every tier, and what happened in the last 30 days."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from connections.availability import EVENT_RETENTION
+from connections.disconnects import get_disconnect_message
+from connections.models import Connection, ConnectionEvent
+from connections.providers import PROVIDER_LABELS, get_registered_apps
+from connections.rate_limiter.budget import BudgetUsage
+from connections.rate_limiter.limiter import get_budget_usage
+from connections.services import list_live_connections, list_tiers
+from connections.tokens import get_permission_end, is_permission_ending
+from connections.waiting_work import count_waiting_work
+from merchants.models import Merchant
+
+HISTORY_LIMIT = 60
+ACTOR_LABELS = {"provider": "the accounting package", "operator": "an operator", "": "Wise-Pay"}
+BADGE_TONES = {"connected": "good", "broken": "bad", "test_passed": "good", "test_failed": "bad", "unavailable": "busy"}
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionCard:
+    """One tier's connection as people see it."""
+
+    connection: Connection
+    waiting_count: int
+    usage: BudgetUsage | None
+    ends_at: datetime | None
+    is_ending: bool
+    error_message: str
+    is_unavailable: bool
+
+    @property
+    def minute_left(self) -> int | None:
+        """Calls left this minute; all of them where none was counted, nothing where nobody can count."""
+        return get_calls_left(self.usage.minute_left, self.usage.minute_limit, self.usage) if self.usage else None
+
+    @property
+    def has_day_limit(self) -> bool:
+        """Whether the calls of a day are limited at all."""
+        return self.usage is None or self.usage.day_limit > 0
+
+    @property
+    def day_left(self) -> int | None:
+        """The same for today."""
+        return get_calls_left(self.usage.day_left, self.usage.day_limit, self.usage) if self.usage else None
+
+    @property
+    def is_live(self) -> bool:
+        """Whether there is anything to test or to disconnect."""
+        return self.connection.state in ("connected", "broken")
+
+
+def get_calls_left(known: int | None, limit: int, usage: BudgetUsage) -> int | None:
+    """What is left; a note says that somebody should know and does not."""
+    return limit if known is None and not usage.queue_note else known
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionHistoryEntry:
+    """One line of the history."""
+
+    at: datetime
+    tier: str
+    title: str
+    tone: str
+    text: str
+    by: str
+
+
+def list_connection_cards(merchant: Merchant, *, now: datetime) -> list[ConnectionCard]:
+    """One for each tier that the merchant has, connected or not."""
+    held = {c.tier: c for c in Connection.objects.filter(merchant=merchant).select_related("merchant")}
+    waiting = count_waiting_work(merchant)
+    blank = {"merchant": merchant, "state": "never"}
+    rows = [held.get(tier) or Connection(tier=tier, **blank) for tier in list_tiers(merchant)]
+    return [get_connection_card(row, waiting_count=waiting.get(row.tier, 0), now=now) for row in rows]
+
+
+def list_available_providers(merchant: Merchant) -> dict[str, str]:
+    """The accounting packages that the merchant can choose: the one in use, or those that are set up here."""
+    used = list_live_connections(merchant).values_list("provider", flat=True).first()
+    if used in PROVIDER_LABELS:
+        return {used: PROVIDER_LABELS[used]}
+    ready = {
+        name: label
+        for name, label in PROVIDER_LABELS.items()
+        if get_registered_apps(name).by_tier["wise_pay"].client_id
+    }
+    return ready or PROVIDER_LABELS
+
+
+def get_connection_card(connection: Connection, *, waiting_count: int, now: datetime) -> ConnectionCard:
+    """One tier's."""
+    is_connected = connection.state == "connected"
+    return ConnectionCard(
+        connection=connection,
+        waiting_count=waiting_count,
+        usage=get_budget_usage(connection) if is_connected else None,
+        ends_at=get_permission_end(connection) if is_connected else None,
+        is_ending=is_connected and is_permission_ending(connection, now=now),
+        error_message=get_error_message(connection, now=now),
+        is_unavailable=is_connected and connection.unavailable_since is not None,
+    )
+
+
+def get_error_message(connection: Connection, *, now: datetime) -> str:
+    """The last error in words; empty while all is well."""
+    if connection.state == "broken":
+        return get_disconnect_message(connection) or connection.last_error
+    if connection.unavailable_since is not None:
+        label = PROVIDER_LABELS.get(connection.provider, "The accounting package")
+        return f"{label} is unavailable. Nothing is lost: what waits goes on by itself. ({connection.last_error})"
+    return connection.last_error if connection.is_blocked(now) else ""
+
+
+def list_connection_history(merchant: Merchant, *, now: datetime) -> list[ConnectionHistoryEntry]:
+    """What happened to the merchant's connections in the last 30 days, newest first."""
+    lines: list[ConnectionHistoryEntry] = []
+    for connection in Connection.objects.filter(merchant=merchant):
+        tier = connection.get_tier_display()
+        for step in connection.list_state_changes().filter(at__gt=now - EVENT_RETENTION):
+            by = ACTOR_LABELS.get(step.by, step.by)
+            lines.append(
+                ConnectionHistoryEntry(
+                    step.at, tier, STATE_TITLES[step.to_state], BADGE_TONES.get(step.to_state, ""), step.reason, by
+                )
+            )
+        for event in ConnectionEvent.objects.filter(connection=connection, at__gt=now - EVENT_RETENTION):
+            tone, by = BADGE_TONES.get(event.kind, ""), ACTOR_LABELS.get(event.by, event.by)
+            lines.append(ConnectionHistoryEntry(event.at, tier, event.get_kind_display(), tone, event.text, by))
+    return sorted(lines, key=lambda line: line.at, reverse=True)[:HISTORY_LIMIT]
+
+
+STATE_TITLES = {"connected": "Connected", "broken": "Broken", "disconnected": "Disconnected", "never": "Not connected"}
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionAlert:
+    """What the dashboard says of connections: what is broken, what is missing, what is away."""
+
+    broken: list[Connection]
+    missing: list[str]
+    unavailable: Connection | None
+
+    @property
+    def is_needed(self) -> bool:
+        """Whether there is anything to say."""
+        return bool(self.broken or self.missing or self.unavailable)
+
+
+def get_connection_alert(merchant: Merchant) -> ConnectionAlert:
+    """The merchant's connections that do not work; before the first was made there is nothing to say."""
+    held = {c.tier: c for c in Connection.objects.filter(merchant=merchant)}
+    tiers = list_tiers(merchant) if held else []
+    rows = [held.get(tier) or Connection(tier=tier, state="never") for tier in tiers]
+    return ConnectionAlert(
+        broken=[row for row in rows if row.state == "broken"],
+        missing=[row.get_tier_display() for row in rows if row.state in ("never", "disconnected")],
+        unavailable=next((row for row in rows if row.state == "connected" and row.unavailable_since), None),
+    )

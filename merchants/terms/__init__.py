@@ -1,0 +1,1 @@
+"""The terms that payers accept: versions, texts, the merchant's pages."""

@@ -1,0 +1,58 @@
+"""A merchant's terms: the newest text of each kind, and new versions. A text once published never changes."""
+
+import re
+from datetime import datetime
+
+from django.db import transaction
+
+from merchants.models import Merchant, Terms
+from merchants.terms.defaults import DEFAULT_TERMS
+from wisepay.models import User
+
+ACCEPTED_WHEN = {
+    Terms.Kind.USER_ACCOUNT.value: "Accepted when a payer registers.",
+    Terms.Kind.SAVED_CARD.value: "Accepted when a card is saved.",
+    Terms.Kind.SAVED_BANK_ACCOUNT.value: "Accepted when a bank account is saved.",
+    Terms.Kind.PAYMENT.value: "Accepted with every payment by card.",
+    Terms.Kind.DIRECT_DEBIT.value: "Accepted with every payment by bank debit.",
+    Terms.Kind.AUTOMATIC_PAYMENTS.value: "Accepted when invoices are to be paid by themselves.",
+}
+PLACEHOLDER = re.compile(r"\{(merchant|contact|email|phone)\}")
+
+
+def get_current_terms(merchant: Merchant, kind: str) -> Terms:
+    """The newest version; the first one is made from our default text when it is first needed."""
+    newest = merchant.terms.filter(kind=kind).order_by("-version").first()
+    if newest is None:
+        newest, _ = Terms.objects.get_or_create(
+            merchant=merchant, kind=kind, version=1, defaults={"text": DEFAULT_TERMS[kind]}
+        )
+    newest.merchant = merchant
+    return newest
+
+
+def create_terms_version(merchant: Merchant, *, kind: str, text: str, by: User, now: datetime) -> Terms:
+    """A new version from now on; the same text again is the version that stands."""
+    with transaction.atomic(durable=True):
+        # Two who publish at once meet here, so that each version has one text.
+        Merchant.objects.select_for_update().get(pk=merchant.pk)
+        newest = get_current_terms(merchant, kind)
+        cleaned = "\n".join(line.rstrip() for line in text.strip().splitlines())
+        if cleaned == newest.text:
+            return newest
+        return Terms.objects.create(
+            merchant=merchant, kind=kind, version=newest.version + 1, text=cleaned, created_at=now, created_by=by
+        )
+
+
+def render_terms(terms: Terms) -> str:
+    """The text as a payer reads it, the merchant's name and contact filled in."""
+    merchant = terms.merchant
+    contacts = " or ".join(filter(None, [merchant.contact_email, merchant.contact_phone]))
+    filled = {
+        "merchant": merchant.name,
+        "contact": contacts or merchant.name,
+        "email": merchant.contact_email or merchant.name,
+        "phone": merchant.contact_phone or merchant.name,
+    }
+    return PLACEHOLDER.sub(lambda found: filled[found[1]], terms.text)

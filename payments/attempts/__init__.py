@@ -1,0 +1,1 @@
+"""Attempts: one try each to charge a payment at the gateway."""

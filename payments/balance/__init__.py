@@ -1,0 +1,1 @@
+"""Balance transactions and payouts of the gateway, read into our tables."""

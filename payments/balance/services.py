@@ -1,0 +1,48 @@
+"""Sync the balance of a gateway account: balance transactions first, then payouts."""
+
+from datetime import datetime, timedelta
+
+from django.db.models import F, Q, QuerySet
+
+from payments.balance.payouts import sync_payouts
+from payments.balance.transactions import get_balance_cursor, link_balance_transactions, sync_balance_transactions
+from payments.gateways import open_gateway
+from payments.models import BalanceTransactionCursor, GatewayAccount
+from wisepay import outbox
+from wisepay.errors import Rejected
+
+
+def schedule_balance_sync(account: GatewayAccount, *, now: datetime) -> None:
+    """Let a worker read what moved."""
+    outbox.schedule(f"movements:{account.pk}", "payments.read_movements", now=now, account_id=account.pk)
+
+
+def sync_balance(account: GatewayAccount, *, now: datetime) -> None:
+    """Read the lines since the last time, then the payouts that are new or undecided. Raises Unavailable.
+
+    Each page is committed with the place where the next begins: a stop repeats one page. What the gateway refuses
+    is written on the cursor in words.
+    """
+    cursor = get_balance_cursor(account, now=now)
+    gateway = open_gateway(account.secret_key.decrypt())
+    try:
+        began = sync_balance_transactions(account, gateway, cursor, now=now)
+        sync_payouts(account, gateway, since=cursor.known_until, now=now)
+    except Rejected as error:
+        # The line that the reading stopped at may be gone from the list: the next one begins anew.
+        BalanceTransactionCursor.objects.filter(pk=cursor.pk).update(
+            read_started_at=None, after="", error=error.message[:300]
+        )
+        return
+    link_balance_transactions(account)
+    BalanceTransactionCursor.objects.filter(pk=cursor.pk).update(
+        known_until=began, read_started_at=None, after="", error=""
+    )
+
+
+def list_accounts_to_sync(*, now: datetime, every: timedelta) -> "QuerySet[GatewayAccount]":
+    """The accounts of which nothing was read for so long."""
+    stale = Q(balance_transaction_cursor=None) | Q(balance_transaction_cursor__known_until=None)
+    return GatewayAccount.objects.filter(stale | Q(balance_transaction_cursor__known_until__lt=now - every)).order_by(
+        F("balance_transaction_cursor__known_until").asc(nulls_first=True), "pk"
+    )

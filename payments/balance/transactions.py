@@ -1,0 +1,100 @@
+"""What the gateway moved, written down: every line of the balance once, every payout with its lines, nothing lost."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from django.db import transaction
+from django.db.models import Exists, OuterRef, QuerySet, Subquery
+
+from payments.gateways import Gateway, RemoteBalanceTransaction
+from payments.models import (
+    Attempt,
+    BalanceTransaction,
+    BalanceTransactionCursor,
+    Dispute,
+    GatewayAccount,
+    Refund,
+)
+
+OVERLAP = timedelta(hours=1)  # a line may be listed late, and the gateway's clock is not ours
+
+
+def get_balance_cursor(account: GatewayAccount, *, now: datetime) -> BalanceTransactionCursor:
+    """The account's cursor; it begins anew when the keys were changed to those of another account."""
+    fresh = {"stripe_account_id": account.stripe_account_id}
+    cursor, _ = BalanceTransactionCursor.objects.get_or_create(account=account, defaults=fresh)
+    if cursor.stripe_account_id != account.stripe_account_id:
+        anew = fresh | {"known_until": None, "read_started_at": None, "after": "", "begins_at": now}
+        BalanceTransactionCursor.objects.filter(pk=cursor.pk).update(**anew)
+        cursor.refresh_from_db()
+    return cursor
+
+
+def sync_balance_transactions(
+    account: GatewayAccount, gateway: Gateway, cursor: BalanceTransactionCursor, *, now: datetime
+) -> datetime:
+    """Every line since the cursor; answers when the reading began, of which everything before is known now."""
+    began, after = cursor.read_started_at or now, cursor.after
+    since = cursor.known_until - OVERLAP if cursor.known_until else None
+    while True:
+        found = gateway.list_balance_transactions(since=since, after=after)
+        with transaction.atomic(durable=True):
+            record_balance_transactions(account, found.rows, now=now)
+            BalanceTransactionCursor.objects.filter(pk=cursor.pk).update(read_started_at=began, after=found.after)
+        after = found.after
+        if not after:
+            return began
+
+
+def record_balance_transactions(
+    account: GatewayAccount, rows: Sequence[RemoteBalanceTransaction], *, now: datetime
+) -> None:
+    """Write lines down, each once by its id. What a line says never changes. A step of an open transaction."""
+    fresh = [
+        BalanceTransaction(
+            account=account,
+            stripe_id=row.id,
+            kind=row.kind,
+            amount=row.amount.amount,
+            fee=row.fee,
+            currency=row.amount.currency,
+            paid_amount=row.paid.amount,
+            paid_currency=row.paid.currency,
+            source_id=row.source_id,
+            intent_id=row.intent_id,
+            reference=row.reference,
+            method_kind=row.method_kind,
+            description=row.description,
+            happened_at=row.happened_at,
+            available_at=row.available_at,
+            read_at=now,
+        )
+        for row in rows
+    ]
+    BalanceTransaction.objects.bulk_create(fresh, ignore_conflicts=True)
+
+
+def link_balance_transactions(account: GatewayAccount) -> None:
+    """Say of every line that is not linked yet which attempt, refund or dispute of ours it is about."""
+    loose = BalanceTransaction.objects.filter(account=account).exclude(kind__in=["fee", "adjustment", "payout"])
+    without = loose.filter(attempt=None)
+    mine = Attempt.objects.filter(account=account)
+    _link(without.exclude(intent_id=""), attempt=mine.filter(stripe_payment_intent_id=OuterRef("intent_id")))
+    _link(without.filter(kind="charge").exclude(reference=""), attempt=mine.filter(reference=OuterRef("reference")))
+    ours = Refund.objects.filter(attempt__account=account)
+    back = loose.filter(kind__in=["refund", "refund_failure"], refund=None)
+    _link(back.exclude(source_id=""), refund=ours.filter(stripe_refund_id=OuterRef("source_id")))
+    _link(back.exclude(reference=""), refund=ours.filter(reference=OuterRef("reference")))
+    disputed = loose.filter(kind__in=["dispute", "dispute_reversal"], dispute=None).exclude(source_id="")
+    _link(disputed, dispute=Dispute.objects.filter(stripe_dispute_id=OuterRef("source_id")))
+    loose.filter(attempt=None, refund__isnull=False).update(
+        attempt=Subquery(Refund.objects.filter(pk=OuterRef("refund")).values("attempt")[:1])
+    )
+
+
+def _link(
+    rows: "QuerySet[BalanceTransaction]", **to: "QuerySet[Attempt] | QuerySet[Refund] | QuerySet[Dispute]"
+) -> None:
+    """Set the one column to the first row that fits, where one does."""
+    for column, fitting in to.items():
+        rows.filter(Exists(fitting)).update(**{column: Subquery(fitting.order_by("pk").values("pk")[:1])})

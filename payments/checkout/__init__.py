@@ -1,0 +1,1 @@
+"""Pay Now: the checkout pages and their JSON API."""

@@ -1,0 +1,141 @@
+"""The small JSON door that Pay Now's script talks to: start, ask again, give up."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import redirect
+from django.urls import reverse
+from django.utils import timezone
+from django.views.decorators.http import require_POST
+
+from payments.access import get_payment_attempt, get_payment_by_reference, get_payment_setup
+from payments.attempts.services import cancel_attempt, refresh_attempt, send_attempt, start_attempt
+from payments.checkout.forms import AttemptForm, SetupForm
+from payments.checkout.views import get_operation_path
+from payments.checkout.visitors import find_saved_method, get_next_page, get_or_create_access, get_visitor
+from payments.errors import AttemptInProgress, CannotPay, MethodUnusable
+from payments.failure_messages import get_operation_failure
+from payments.gateways import OperationResult
+from payments.method_choices import PaymentChoice, Person
+from payments.models import Attempt, Payment, Setup
+from payments.saved_methods.setups import cancel_setup, refresh_setup, send_setup, start_setup
+from wisepay.errors import Unavailable
+from wisepay.http import get_client_ip, never_cached
+
+type AttemptOrSetup = Attempt | Setup
+type CheckoutStep = Callable[..., OperationResult | None]
+REDIRECT_CODES = ("already_paid", "amount_changed", "not_payable", "may_be_paid_already")
+
+
+@dataclass(frozen=True, slots=True)
+class CheckoutActions:
+    """What the page can order of one kind of talk; `asks` are fields of the form that only its start knows."""
+
+    form: type[AttemptForm]
+    extra_fields: Sequence[str]
+    start: Callable[..., AttemptOrSetup]
+    find: Callable[[Payment, str], AttemptOrSetup]
+    run: CheckoutStep
+    look_up: CheckoutStep
+    cancel: CheckoutStep
+
+
+CANCEL_ATTEMPT = partial(cancel_attempt, by="payer")
+ATTEMPT_ACTIONS = CheckoutActions(
+    AttemptForm, ("amount",), start_attempt, get_payment_attempt, send_attempt, refresh_attempt, CANCEL_ATTEMPT
+)
+SETUP_ACTIONS = CheckoutActions(SetupForm, (), start_setup, get_payment_setup, send_setup, refresh_setup, cancel_setup)
+
+
+@never_cached
+@require_POST
+def create(request: HttpRequest, reference: str, actions: CheckoutActions) -> HttpResponse:
+    """Charge what the payer agreed to, or save a method, once."""
+    payment = get_payment_by_reference(reference)
+    form = actions.form(request.POST)
+    if not form.is_valid():
+        return JsonResponse({"status": "invalid", "errors": form.errors.get_json_data()}, status=422)
+    now = timezone.now()
+    asked = {name: form.cleaned_data[name] for name in actions.extra_fields}
+    try:
+        person, choice = read_person_and_choice(request, payment, form)
+        talk = actions.start(payment, choice=choice, person=person, now=now, **asked)
+    except CannotPay as error:
+        return render_refusal(payment, error)
+    except Unavailable:
+        return render_unavailable()
+    return render_status(request, payment, talk, actions.run(talk, now=timezone.now()))
+
+
+def read_person_and_choice(request: HttpRequest, payment: Payment, form: AttemptForm) -> tuple[Person, PaymentChoice]:
+    """Who asks for what. Raises MethodUnusable when the kept method is not this company's."""
+    visitor = get_visitor(request, payment)
+    access = get_or_create_access(visitor, payment, now=timezone.now()) if visitor else None
+    person = form.get_person(
+        ip=get_client_ip(request),
+        user_agent=request.headers.get("User-Agent", ""),
+        access=access,
+        is_signed_in=bool(visitor and visitor.is_signed_in),
+    )
+    wanted = form.cleaned_data["saved_method"]
+    kept = find_saved_method(payment, wanted)
+    if wanted and kept is None:
+        raise MethodUnusable("This payment method can't be used any more. Please choose another one.")
+    return person, form.get_choice(kept)
+
+
+def render_refusal(payment: Payment, error: CannotPay) -> JsonResponse:
+    """Why it was not tried; on to the page that shows how things stand, where they moved on."""
+    moved_on = isinstance(error, AttemptInProgress) or error.code in REDIRECT_CODES
+    body = {"status": "refused", "code": error.code, "message": str(error)}
+    page = reverse("payments:pay", args=[payment.reference])
+    return JsonResponse(body | ({"next": page} if moved_on else {}), status=409)
+
+
+def render_unavailable() -> JsonResponse:
+    """The gateway did not answer before anything was begun."""
+    message = "The payment service does not answer at the moment. Nothing was charged. Please try again."
+    return JsonResponse({"status": "refused", "code": "unavailable", "message": message}, status=503)
+
+
+@never_cached
+@require_POST
+def check(request: HttpRequest, reference: str, operation_ref: str, actions: CheckoutActions) -> HttpResponse:
+    """Ask the gateway again, after 3-D Secure or while the page waits."""
+    payment = get_payment_by_reference(reference)
+    talk = actions.find(payment, operation_ref)
+    outcome = actions.look_up(talk, now=timezone.now()) if talk.is_live else None
+    return render_status(request, payment, talk, outcome)
+
+
+@never_cached
+@require_POST
+def stop(request: HttpRequest, reference: str, operation_ref: str, actions: CheckoutActions) -> HttpResponse:
+    """Give up what waits for the payer's bank."""
+    talk = actions.find(get_payment_by_reference(reference), operation_ref)
+    try:
+        if talk.is_live:
+            actions.cancel(talk, now=timezone.now())
+    except Unavailable:
+        pass  # the page shows what is known: it is still being processed
+    return redirect("payments:pay", reference)
+
+
+def render_status(
+    request: HttpRequest, payment: Payment, operation: AttemptOrSetup, outcome: OperationResult | None
+) -> JsonResponse:
+    """How the talk stands, for the page's script: a status and, where one is due, the next step."""
+    body: dict[str, Any] = {"status": operation.state, "attempt": get_operation_path(payment, operation, "check")}
+    is_settling = isinstance(operation, Attempt) and operation.is_settling
+    if operation.state == "succeeded" or is_settling:
+        body |= {"status": "settling" if is_settling else operation.state, "next": get_next_page(request, payment)}
+    elif operation.state == "requires_action" and outcome is not None:
+        body["client_secret"] = outcome.client_secret
+    elif operation.state == "failed":
+        body["message"] = get_operation_failure(operation)
+    else:
+        body["next"] = reverse("payments:pay", args=[payment.reference])
+    return JsonResponse(body)

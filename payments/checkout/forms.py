@@ -1,0 +1,75 @@
+"""Forms of Pay Now and of the gateway's keys."""
+
+from typing import Any
+
+from django import forms
+
+from payers.models import PayerAccess
+from payments.method_choices import BANK_DEBIT, CARD, PaymentChoice, Person
+from payments.models import SavedMethod
+
+CONFIRMATION_TOKEN = r"^ctoken_[A-Za-z0-9_]{6,200}$"  # noqa: S105
+
+
+class MethodChoiceForm(forms.Form):
+    """How somebody wants to pay or what they save: the gateway's token of a new method, or a kept one."""
+
+    method = forms.ChoiceField(choices=[(CARD, "Card"), (BANK_DEBIT, "Bank debit")], required=False)
+    confirmation_token = forms.RegexField(CONFIRMATION_TOKEN, required=False, widget=forms.HiddenInput)
+    saved_method = forms.SlugField(max_length=20, required=False)
+    saves = forms.BooleanField(required=False)
+    accepted_terms = forms.IntegerField(required=False)
+
+    def clean(self) -> dict[str, Any]:
+        found = super().clean() or {}
+        if not self.errors and bool(found.get("confirmation_token")) == bool(found.get("saved_method")):
+            self.add_error("confirmation_token", "Choose how to pay, and try again.")
+        return found
+
+    def get_choice(self, saved_method: SavedMethod | None) -> PaymentChoice:
+        """The choice, of a valid form; `kept` is the row that `saved_method` names."""
+        found = self.cleaned_data
+        return PaymentChoice(
+            method=found["method"] or CARD,
+            confirmation_token=found["confirmation_token"],
+            saved_method=saved_method,
+            saves=found["saves"],
+            accepted_terms=found["accepted_terms"],
+        )
+
+
+class AttemptForm(MethodChoiceForm):
+    """What the pay page posts: the payer, the amount they were shown, and how they pay."""
+
+    name = forms.CharField(max_length=120, label="Full name")
+    email = forms.EmailField(max_length=254, label="E-mail")
+    phone = forms.CharField(max_length=40, required=False, label="Phone")
+    amount = forms.IntegerField(min_value=1, widget=forms.HiddenInput)
+
+    def get_person(self, *, ip: str, user_agent: str, access: PayerAccess | None, is_signed_in: bool) -> Person:
+        """The payer, of a valid form."""
+        found = self.cleaned_data
+        return Person(
+            found["name"],
+            found["email"],
+            found["phone"],
+            ip=ip,
+            user_agent=user_agent,
+            access=access,
+            is_signed_in=is_signed_in,
+        )
+
+
+class SetupForm(AttemptForm):
+    """The same where nothing is due and a method is only saved."""
+
+    amount = forms.IntegerField(required=False, widget=forms.HiddenInput)
+
+
+class RegisterForm(forms.Form):
+    """Payer Information of somebody who wants an account."""
+
+    name = forms.CharField(max_length=120, label="Full name")
+    email = forms.EmailField(max_length=254, label="E-mail")
+    phone = forms.CharField(max_length=40, required=False, label="Phone")
+    accepted_terms = forms.IntegerField(error_messages={"required": "Please read the terms and accept them."})

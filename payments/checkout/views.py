@@ -1,0 +1,209 @@
+"""Pay Now: the payer's pages."""
+
+from typing import Any, cast
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.csp import CSP
+from django.views.decorators.csp import csp_override
+from django.views.decorators.http import require_GET, require_http_methods
+
+from merchants.models import Terms
+from merchants.terms.services import get_current_terms, render_terms
+from payers.access import get_completion_path
+from payers.registration import CheckoutAcceptance, create_checkout_access
+from payers.terms import get_request_source
+from payments.access import get_payment_by_reference, list_attempts
+from payments.attempts.charge_policies import check_charge_policies
+from payments.checkout.forms import AttemptForm, RegisterForm
+from payments.checkout.offers import get_checkout_offer
+from payments.checkout.visitors import FROM_PORTAL_KEY, get_visitor, start_registration
+from payments.errors import CannotPay
+from payments.failure_messages import get_operation_failure
+from payments.method_choices import list_allowed_methods
+from payments.models import Attempt, Payment, Setup
+from payments.operations.checks import check_guest, check_payable
+from payments.saved_methods.setups import find_live_setup
+from wisepay.http import never_cached
+
+
+def _origin(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+STRIPE_ORIGINS = [_origin(settings.STRIPE_JS_URL), "https://*.stripe.com"]
+PAY_CSP: dict[str, list[str]] = {
+    **cast("dict[str, list[str]]", settings.SECURE_CSP),
+    "script-src": [CSP.SELF, CSP.NONCE, *STRIPE_ORIGINS],
+    "frame-src": STRIPE_ORIGINS,
+    "connect-src": [CSP.SELF, _origin(settings.STRIPE_API_BASE), *STRIPE_ORIGINS],
+    "img-src": [CSP.SELF, "data:", "https://*.stripe.com"],
+}
+
+
+@never_cached
+@require_GET
+def invoice_details(request: HttpRequest, reference: str) -> HttpResponse:
+    """The first page: what is to be paid, and the ways to pay it; or how it ended."""
+    payment = get_payment_by_reference(reference)
+    if request.GET.get("from") == "portal":
+        request.session[FROM_PORTAL_KEY] = payment.reference
+    attempt = payment.attempts.order_by("-pk").first()
+    if is_closed(payment, attempt):
+        return _status(request, payment, attempt)
+    account = getattr(payment.merchant, "gateway_account", None)
+    context = {
+        "payment": payment,
+        "merchant": payment.merchant,
+        "is_expired": payment.is_expired(timezone.now()),
+        "problem": get_guard_problem(payment),
+        "guest_problem": get_guest_problem(payment),
+        "methods": list_allowed_methods(payment.methods, account, payment.currency),
+        "visitor": get_visitor(request, payment),
+        "last_failure": get_operation_failure(attempt),
+    }
+    return render(request, "pay/invoice_details.html", context)
+
+
+def get_guard_problem(payment: Payment) -> str:
+    """What stands against paying this now, whoever pays; empty when nothing does."""
+    try:
+        check_charge_policies(payment, amount=payment.amount, now=timezone.now())
+    except CannotPay as error:
+        return str(error)
+    return ""
+
+
+def get_guest_problem(payment: Payment) -> str:
+    """Why a guest can't pay this; empty when they can."""
+    try:
+        check_guest(payment)
+    except CannotPay as error:
+        return str(error)
+    return ""
+
+
+def is_closed(payment: Payment, attempt: Attempt | None) -> bool:
+    """Whether nothing can be begun now: it is over, or something is under way."""
+    is_payable = payment.state in ("open", "reversed")
+    return not is_payable or bool(attempt and attempt.is_live) or find_live_setup(payment) is not None
+
+
+@csp_override(PAY_CSP)
+@never_cached
+@require_GET
+def guest(request: HttpRequest, reference: str) -> HttpResponse:
+    """The guest's page: payer information and the Payment Element."""
+    payment = get_payment_by_reference(reference)
+    attempts = list_attempts(payment)
+    attempt = attempts[0] if attempts else None
+    if payment.state not in ("open", "reversed") or (attempt and attempt.is_live):
+        return redirect("payments:pay", reference)
+    account = problem = None
+    try:
+        account = check_payable(payment, now=timezone.now(), attempts=attempts)
+        check_charge_policies(payment, amount=payment.amount, now=timezone.now())
+    except CannotPay as error:
+        problem = str(error)
+    context = {
+        "payment": payment,
+        "merchant": payment.merchant,
+        "problem": problem,
+        "account": account,
+        "form": AttemptForm(initial={"email": payment.company.email, "phone": payment.company.phone}),
+        "stripe_js": settings.STRIPE_JS_URL,
+        "last_failure": get_operation_failure(attempt),
+    }
+    return render(request, "pay/guest.html", context, status=409 if problem else 200)
+
+
+@never_cached
+@require_http_methods(["GET", "POST"])
+def register(request: HttpRequest, reference: str) -> HttpResponse:
+    """Payer Information and the terms; then straight on to paying. The Welcome mail follows."""
+    payment = get_payment_by_reference(reference)
+    if is_closed(payment, payment.attempts.order_by("-pk").first()):
+        return redirect("payments:pay", reference)
+    terms = get_current_terms(payment.merchant, Terms.Kind.USER_ACCOUNT)
+    form = RegisterForm(request.POST or None, initial={"email": payment.company.email, "phone": payment.company.phone})
+    if request.method == "POST" and form.is_valid():
+        if form.cleaned_data["accepted_terms"] == terms.pk:
+            _enter(request, payment, form.cleaned_data, CheckoutAcceptance(terms, get_request_source(request)))
+            return redirect("payments:checkout", reference)
+        form.add_error("accepted_terms", "The terms have changed. Please read them again and accept them.")
+    context = {"payment": payment, "merchant": payment.merchant, "form": form, "terms": terms}
+    context |= {"terms_text": render_terms(terms)}
+    return render(request, "pay/register.html", context, status=422 if form.errors else 200)
+
+
+def _enter(request: HttpRequest, payment: Payment, found: dict[str, Any], acceptance: CheckoutAcceptance) -> None:
+    """Make the account that waits for its mail, and let this browser pay as it."""
+    access = create_checkout_access(
+        payment.company,
+        email=found["email"],
+        name=found["name"],
+        phone=found["phone"],
+        acceptance=acceptance,
+        next_path=reverse("payments:pay", args=[payment.reference]),
+        now=timezone.now(),
+    )
+    start_registration(request, payment, access)
+
+
+@csp_override(PAY_CSP)
+@never_cached
+@require_GET
+def checkout(request: HttpRequest, reference: str) -> HttpResponse:
+    """The page of a payer with an account: saved methods, a new one, saving it, and the terms of that."""
+    payment = get_payment_by_reference(reference)
+    attempts = list_attempts(payment)
+    visitor = get_visitor(request, payment)
+    if visitor is None or is_closed(payment, attempts[0] if attempts else None):
+        return redirect("payments:pay", reference)
+    here = reverse("payments:checkout", args=[reference])
+    unfinished = get_completion_path(getattr(visitor.user, "payer", None), here) if visitor.is_signed_in else ""
+    if unfinished:
+        return redirect(unfinished)
+    context = {
+        "payment": payment,
+        "merchant": payment.merchant,
+        "visitor": visitor,
+        "stripe_js": settings.STRIPE_JS_URL,
+        "last_failure": get_operation_failure(attempts[0] if attempts else payment.setups.order_by("-pk").first()),
+    }
+    try:
+        account = check_payable(payment, now=timezone.now(), attempts=attempts, has_account=True)
+        check_charge_policies(payment, amount=payment.amount, now=timezone.now())
+        context |= {"account": account, "offer": get_checkout_offer(payment, account, visitor)}
+    except CannotPay as error:
+        context |= {"problem": str(error)}
+    return render(request, "pay/checkout.html", context, status=409 if "problem" in context else 200)
+
+
+def _status(request: HttpRequest, payment: Payment, attempt: Attempt | None) -> HttpResponse:
+    """The page of a payment that is paid, saved, over, on its way, or not decided yet."""
+    setup = find_live_setup(payment)
+    talk: Attempt | Setup | None = setup if setup is not None else attempt
+    context: dict[str, Any] = {
+        "payment": payment,
+        "merchant": payment.merchant,
+        "attempt": attempt,
+        "talk": talk,
+        "account": talk.account if talk else None,
+        "check_path": get_operation_path(payment, talk, "check") if talk else "",
+        "stop_path": get_operation_path(payment, talk, "stop") if talk else "",
+        "visitor": get_visitor(request, payment),
+        "stripe_js": settings.STRIPE_JS_URL,
+    }
+    return csp_override(PAY_CSP)(render)(request, "pay/status.html", context)
+
+
+def get_operation_path(payment: Payment, operation: Attempt | Setup, action: str) -> str:
+    """Where the page's script asks how it stands (`check`), or the payer gives it up (`stop`)."""
+    kind = "attempt" if isinstance(operation, Attempt) else "setup"
+    return reverse(f"payments:{action}_{kind}", args=[payment.reference, operation.reference])

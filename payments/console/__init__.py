@@ -1,0 +1,1 @@
+"""The merchant's pages about payments: gateway keys, list, detail, refunds."""

@@ -1,0 +1,194 @@
+"""Refunds in the console: what went back and what is disputed, and giving money back in two steps."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from django import forms
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.views.decorators.http import require_http_methods
+
+from merchants.access import MerchantRequest, merchant_page
+from merchants.models import Membership, Merchant
+from payments.access import get_merchant_payment
+from payments.errors import NothingToRefund
+from payments.models import Dispute, Payment, Refund
+from payments.refunds import check_refundable, send_refund, start_refund
+from wisepay.audit import record_request_audit
+from wisepay.http import record_rate_limited_use
+from wisepay.money import InvalidAmount, Money
+from wisepay.references import new_reference
+
+FORM_LIFETIME = timedelta(days=7)
+REFUND_BADGES = {
+    "processing": ("busy", "On its way"),
+    "succeeded": ("good", "Refunded"),
+    "failed": ("bad", "Failed"),
+}
+DISPUTE_BADGES = {"open": ("busy", "Open"), "won": ("good", "Won"), "lost": ("bad", "Lost")}
+WON_ADVICE = "The bank decided for you: the money is yours."
+LOST_ADVICE = "The bank decided for the payer: the money went back to them, and the payment counts as reversed."
+DEBIT_DISPUTE_ADVICE = "Disputed bank debits are final: the money went back, and nothing can be answered at Stripe."
+OPEN_DISPUTE_ADVICE = (
+    "Answer it at Stripe, under Payments › Disputes, before its deadline. Until then the money is held back."
+)
+
+
+class RefundForm(forms.Form):
+    """How much goes back and why; `key` is new in every form, so that each form orders one refund at most."""
+
+    amount = forms.CharField(
+        max_length=20, widget=forms.TextInput(attrs={"inputmode": "decimal", "autocomplete": "off"})
+    )
+    reason = forms.CharField(
+        max_length=200, required=False, help_text="For your own records; the payer does not see it."
+    )
+    key = forms.RegexField(r"^[0-9a-z]{20}$", widget=forms.HiddenInput)
+    step = forms.ChoiceField(choices=[("ask", "Ask"), ("order", "Order")], widget=forms.HiddenInput)
+
+    def __init__(self, payment: Payment, data: Any = None, **more: Any) -> None:
+        super().__init__(data, **more)
+        self.payment = payment
+
+    def clean_amount(self) -> Money:
+        """What to give back. The sentence of a bad amount is the field's error."""
+        try:
+            money = Money.parse(self.cleaned_data["amount"].replace(",", ""), self.payment.currency)
+            check_refundable(self.payment, amount=money.amount)
+        except (InvalidAmount, NothingToRefund) as error:
+            raise forms.ValidationError(str(error)) from None
+        return money
+
+
+@dataclass(frozen=True, slots=True)
+class RefundOrDisputeRow:
+    """A refund or dispute with the words for its state and what to do."""
+
+    row: Refund | Dispute
+    tone: str
+    text: str
+    advice: str = ""
+
+
+@require_http_methods(["GET", "POST"])
+@merchant_page()
+def refunds_panel(request: MerchantRequest, merchant: Merchant, reference: str) -> HttpResponse:
+    """The panel of the payment's page; a POST asks, and then orders, a refund."""
+    payment = get_merchant_payment(merchant, reference)
+    if request.method == "GET":
+        return render_panel(request, payment, build_refund_form(payment))
+    if request.membership.role != Membership.Role.ADMIN:
+        raise PermissionDenied("Only merchant admins can give money back.")
+    if payment.paid_amount is None:
+        raise Http404
+    form = RefundForm(payment, request.POST)
+    if not form.is_valid():
+        return render_panel(request, payment, form, status=422)
+    money: Money = form.cleaned_data["amount"]
+    if form.cleaned_data["step"] == "ask":
+        return render_confirmation(request, payment, form, money)
+    return submit_refund(request, payment, form, money)
+
+
+def build_refund_form(payment: Payment) -> RefundForm:
+    """An empty form with a key of its own, filled with all that is left."""
+    initial = {"amount": get_refundable_amount(payment).plain, "key": new_reference(), "step": "ask"}
+    return RefundForm(payment, initial=initial)
+
+
+def get_refundable_amount(payment: Payment) -> Money:
+    """What can still be given back."""
+    left = (payment.paid_amount or 0) - payment.refunded_amount if payment.state == "succeeded" else 0
+    return Money(left, payment.currency)
+
+
+def render_panel(request: MerchantRequest, payment: Payment, form: RefundForm, *, status: int = 200) -> HttpResponse:
+    """Refunds and disputes, and the form where something is left; a page of its own where no script asks."""
+    is_admin = request.membership.role == Membership.Role.ADMIN
+    context = {
+        "merchant": payment.merchant,
+        "payment": payment,
+        "refunds": [
+            build_refund_row(refund, payment) for refund in payment.refunds.order_by("pk").select_related("ordered_by")
+        ],
+        "disputes": list_dispute_rows(payment),
+        "left": get_refundable_amount(payment),
+        "form": form if is_admin and get_refundable_amount(payment) else None,
+    }
+    is_part = request.headers.get("HX-Request") == "true"
+    return render(request, f"payments/refunds.html{'#refunds' if is_part else ''}", context, status=status)
+
+
+def build_refund_row(refund: Refund, payment: Payment) -> RefundOrDisputeRow:
+    """A refund and what has to be known of it."""
+    refund.payment = payment
+    advice = {
+        "processing": "Stripe has not said how it ended. Wise-Pay keeps asking.",
+        "failed": "The money could not be given back and is still yours. Pay the payer in another way.",
+    }.get(refund.state, "")
+    return RefundOrDisputeRow(refund, *REFUND_BADGES[refund.state], advice=advice)
+
+
+def list_dispute_rows(payment: Payment) -> list[RefundOrDisputeRow]:
+    """Every dispute of the payment with what to do."""
+    rows = Dispute.objects.filter(attempt__payment=payment).select_related("attempt").order_by("pk")
+    return [build_dispute_row(dispute, payment) for dispute in rows]
+
+
+def build_dispute_row(dispute: Dispute, payment: Payment) -> RefundOrDisputeRow:
+    """A dispute and what to do about it."""
+    dispute.attempt.payment = payment
+    if dispute.state != "open":
+        advice = WON_ADVICE if dispute.state == "won" else LOST_ADVICE
+    else:
+        advice = DEBIT_DISPUTE_ADVICE if dispute.attempt.is_debit else OPEN_DISPUTE_ADVICE
+    return RefundOrDisputeRow(dispute, *DISPUTE_BADGES[dispute.state], advice=advice)
+
+
+def render_confirmation(request: MerchantRequest, payment: Payment, form: RefundForm, money: Money) -> HttpResponse:
+    """Say what will happen before it happens."""
+    attempt = payment.attempts.get(state="succeeded")
+    context = {
+        "merchant": payment.merchant,
+        "payment": payment,
+        "attempt": attempt,
+        "money": money,
+        "left": Money(get_refundable_amount(payment).amount - money.amount, payment.currency),
+        "hidden": {"amount": money.plain, "key": form.cleaned_data["key"], "reason": form.cleaned_data["reason"]},
+    }
+    return render(request, "payments/refund_confirm.html", context)
+
+
+def submit_refund(request: MerchantRequest, payment: Payment, form: RefundForm, money: Money) -> HttpResponse:
+    """Order it once, ask Stripe, and go back to the payment. A form that was sent before orders nothing."""
+    merchant, now = payment.merchant, timezone.now()
+    page = redirect("payments:detail", merchant.reference, payment.reference)
+    if record_rate_limited_use(f"refund-form:{form.cleaned_data['key']}", limit=1, per=FORM_LIFETIME, now=now):
+        messages.info(request, "This refund was ordered already.")
+        return page
+    try:
+        refund = start_refund(
+            payment, amount=money.amount, reason=form.cleaned_data["reason"], by=request.user, now=now
+        )
+    except NothingToRefund as error:
+        form.add_error("amount", str(error))
+        return render_panel(request, get_merchant_payment(merchant, payment.reference), form, status=422)
+    subject = f"{payment.purpose} ({payment.reference})"
+    record_request_audit(request, "payment.refunded", merchant_id=merchant.pk, subject=subject, detail=f"{money}")
+    send_refund(refund, now=timezone.now())
+    add_outcome_message(request, refund, money)
+    return page
+
+
+def add_outcome_message(request: MerchantRequest, refund: Refund, money: Money) -> None:
+    """What became of it, as the page's message."""
+    if refund.state == "failed":
+        messages.error(request, f"Stripe did not give {money} back. The refund is listed with its reason.")
+    elif refund.state == "succeeded":
+        messages.success(request, f"{money} goes back to the payer.")
+    else:
+        messages.success(request, f"The refund of {money} is on its way to Stripe. This page shows how it ends.")

@@ -1,0 +1,107 @@
+"""The console's pages about payments and the gateway's keys, and the gateway's webhook."""
+
+from typing import Any
+
+from django.contrib import messages
+from django.core.paginator import Paginator
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.views.decorators.http import require_GET, require_http_methods
+
+from merchants.access import MerchantRequest, merchant_page
+from merchants.models import Merchant
+from payments.access import build_abandoned_filter, get_merchant_payment
+from payments.console.forms import GatewayKeysForm
+from payments.failure_messages import get_operation_failure
+from payments.gateway_accounts import GatewayAccountInUse, save_gateway_account, set_bank_debits
+from payments.models import Attempt, GatewayAccount, Payment, Setup
+from payments.webhooks.events import ENABLED_EVENTS
+from payments.webhooks.views import get_webhook_url
+from wisepay.audit import record_request_audit
+from wisepay.errors import Rejected, Unavailable
+
+PAGE_SIZE = 50
+
+
+@require_http_methods(["GET", "POST"])
+@merchant_page(admin=True)
+def edit_gateway(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
+    """The Gateway tab: keys in, tested on save, never out again."""
+    account = GatewayAccount.objects.filter(merchant=merchant).first()
+    if request.POST.get("act") == "debits" and account is not None:
+        return _switch_debits(request, merchant)
+    form = GatewayKeysForm(request.POST or None)
+    if request.method == "POST" and form.is_valid() and _save(form, merchant):
+        record_request_audit(request, "gateway.keys_saved", merchant_id=merchant.pk)
+        messages.success(request, "Keys tested and saved.")
+        return redirect("payments:gateway", merchant.reference)
+    context = {
+        "merchant": merchant,
+        "form": form,
+        "account": account,
+        "webhook_url": get_webhook_url(merchant),
+        "events": ENABLED_EVENTS,
+    }
+    return render(request, "payments/gateway.html", context, status=422 if form.errors else 200)
+
+
+def _switch_debits(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
+    wanted = bool(request.POST.get("takes_bank_debits"))
+    set_bank_debits(merchant, is_on=wanted)
+    record_request_audit(request, "gateway.bank_debits", merchant_id=merchant.pk, detail="on" if wanted else "off")
+    messages.success(request, "Payers can pay by bank debit now." if wanted else "Bank debits are off.")
+    return redirect("payments:gateway", merchant.reference)
+
+
+def _save(form: GatewayKeysForm, merchant: Merchant) -> bool:
+    """Save the keys of a valid form; a refusal becomes the form's error."""
+    try:
+        save_gateway_account(merchant, **form.cleaned_data, now=timezone.now())
+    except GatewayAccountInUse:
+        form.add_error(
+            None,
+            "These keys are of another Stripe account, and a payment at the present one is being processed. "
+            "Save them when it has ended.",
+        )
+    except Rejected:
+        form.add_error("secret_key", "Stripe does not accept this secret key. Nothing was saved.")
+    except Unavailable:
+        form.add_error(None, "Stripe does not answer at the moment, so the keys could not be tested. Try again.")
+    return not form.errors
+
+
+@require_GET
+@merchant_page()
+def list_payments(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
+    """All payments, newest first, searchable by payer or quote."""
+    rows = Payment.objects.filter(merchant=merchant).exclude(build_abandoned_filter()).select_related("company")
+    rows = rows.order_by("-created_at")
+    wanted = request.GET.get("q", "").replace("\0", "").strip()
+    if wanted:
+        rows = rows.filter(company__name__icontains=wanted) | rows.filter(purpose__icontains=wanted)
+    page = Paginator(rows, PAGE_SIZE).get_page(request.GET.get("page"))
+    return render(request, "payments/list.html", {"merchant": merchant, "page": page, "q": wanted})
+
+
+@require_GET
+@merchant_page()
+def payment_detail(request: MerchantRequest, merchant: Merchant, reference: str) -> HttpResponse:
+    """One payment: what was promised, every attempt, and where its documents are."""
+    payment = get_merchant_payment(merchant, reference)
+    attempts = [_described(a) for a in payment.attempts.order_by("pk").select_related("payment", "acceptance__terms")]
+    attempts += [_described(s) for s in payment.setups.order_by("pk").select_related("acceptance__terms")]
+    return render(request, "payments/detail.html", {"merchant": merchant, "payment": payment, "attempts": attempts})
+
+
+def _described(attempt: Attempt | Setup) -> dict[str, Any]:
+    return {"row": attempt, "failure": get_operation_failure(attempt)}
+
+
+@require_GET
+@merchant_page()
+def recent_payments(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
+    """The dashboard's panel of the newest payments."""
+    paid = Payment.objects.filter(merchant=merchant, state="succeeded").select_related("company")
+    rows = paid.order_by("-paid_at")[:8]
+    return render(request, "payments/recent.html", {"merchant": merchant, "rows": rows})

@@ -1,0 +1,68 @@
+"""What a payer is told when a payment was refused: what happened and what to do, never more than helps."""
+
+from payments.models import GatewayOperation
+
+GENERAL_DEBIT_FAILURE = "Your bank refused the debit. Nothing was taken, or it went back to you. Pay by another method."
+GENERAL_CARD_FAILURE = "Your bank declined this card. Nothing was charged. Try another card, or ask your bank why."
+
+# Stripe's decline codes (docs.stripe.com/declines/codes). Codes that point at fraud or theft fall to GENERAL.
+CARD_FAILURES = {
+    "insufficient_funds": "There isn't enough money on this card. Nothing was charged. Try another card.",
+    "expired_card": "This card has expired. Nothing was charged. Try another card.",
+    "incorrect_cvc": "The security code is not right. Nothing was charged. Check the code and try again.",
+    "invalid_cvc": "The security code is not right. Nothing was charged. Check the code and try again.",
+    "incorrect_number": "The card number is not right. Nothing was charged. Check it and try again.",
+    "incorrect_zip": "The postal code does not match this card. Nothing was charged. Check it and try again.",
+    "invalid_expiry_month": "The expiry date is not right. Nothing was charged. Check it and try again.",
+    "invalid_expiry_year": "The expiry date is not right. Nothing was charged. Check it and try again.",
+    "processing_error": "The bank could not process the card just now. Nothing was charged. Please try again.",
+    "try_again_later": "The bank could not answer just now. Nothing was charged. Please try again.",
+    "issuer_not_available": "Your bank could not be reached. Nothing was charged. Please try again.",
+    "card_not_supported": "This card can't be used for this kind of purchase. Nothing was charged. Try another card.",
+    "currency_not_supported": "This card can't pay in this currency. Nothing was charged. Try another card.",
+    "card_velocity_exceeded": "This card has reached its limit. Nothing was charged. Try another card.",
+    "withdrawal_count_limit_exceeded": "This card has reached its limit. Nothing was charged. Try another card.",
+    "payment_intent_authentication_failure": (
+        "Your bank could not confirm that it was you, so nothing was charged. Try again or use another card."
+    ),
+    "setup_intent_authentication_failure": (
+        "Your bank could not confirm that it was you, so nothing was saved. Try again or use another card."
+    ),
+    "authentication_required": "Your bank wants to confirm that it is you. Nothing was charged. Please try again.",
+    "gateway_key": "The merchant's card service is not set up correctly. Nothing was charged. Please contact them.",
+    "never_arrived": "The payment did not reach the bank. Nothing was charged. Please try again.",
+}
+
+
+# Why a bank sent a debit back (docs.stripe.com/payments/ach-direct-debit, /au-becs-debit).
+DEBIT_FAILURES = {
+    "insufficient_funds": "There was not enough money in the account. You can pay again, or by another method.",
+    "account_closed": "The bank account is closed. Please pay by another method.",
+    "no_account": "The bank could not find this account. Check its number, or pay by another method.",
+    "invalid_account_number": "The bank could not find this account. Check its number, or pay by another method.",
+    "bank_account_restricted": "The bank does not allow debits from this account. Please pay by another method.",
+    "debit_not_authorized": "The bank says that this debit was not authorised. Please pay by another method.",
+    "bank_ownership_changed": "The account has another owner now. Please pay by another method.",
+    "mandate_invalid": "The permission to debit this account has ended. Please pay by another method.",
+    "dead_mandate": "The permission to debit this account has ended. Please pay by another method.",
+    "payment_intent_mandate_invalid": "The permission to debit this account has ended. Please pay by another method.",
+}
+DEBIT_FAILURES |= {code: CARD_FAILURES[code] for code in ("gateway_key", "never_arrived")}
+
+
+def explain_failure(code: str, *, is_debit: bool = False) -> str:
+    """A sentence for the payer."""
+    if code == "resource_missing":
+        return "This payment method was removed, so nothing was charged. Please choose another one."
+    return (
+        DEBIT_FAILURES.get(code, GENERAL_DEBIT_FAILURE) if is_debit else CARD_FAILURES.get(code, GENERAL_CARD_FAILURE)
+    )
+
+
+def get_operation_failure(operation: GatewayOperation | None) -> str:
+    """The sentence for an attempt or a setup that failed; empty for every other."""
+    if operation is None or operation.state not in ("failed", "reversed"):
+        return ""
+    if operation.state == "reversed":
+        return "The bank took this payment back after it had settled, so it is owed again."
+    return explain_failure(operation.failure_code, is_debit=operation.method_kind not in ("", "card"))

@@ -1,0 +1,46 @@
+"""Orders about a merchant's gateway account: save the keys after testing them, remember the webhook secret."""
+
+from datetime import datetime
+
+from django.db import transaction
+
+from merchants.models import Merchant
+from payments.gateways import open_gateway
+from payments.models import Attempt, GatewayAccount
+from payments.states import LIVE_STATES
+
+
+class GatewayAccountInUse(Exception):
+    """A payment at the present account is being processed."""
+
+
+def save_gateway_account(
+    merchant: Merchant, *, publishable_key: str, secret_key: str, webhook_secret: str, now: datetime
+) -> GatewayAccount:
+    """Test the keys at the gateway, then keep them.
+
+    Raises Rejected, Unavailable, or AccountBusy when it is another account and a payment at the present one is
+    not decided yet: only the account that was asked can tell how it ended. Keeps nothing then.
+    """
+    account_id = open_gateway(secret_key).get_account_id()
+    with transaction.atomic(durable=True):
+        Merchant.objects.select_for_update().get(pk=merchant.pk)
+        undecided = Attempt.objects.filter(account__merchant=merchant, state__in=LIVE_STATES)
+        if undecided.exclude(account__stripe_account_id=account_id).exists():
+            raise GatewayAccountInUse
+        account, _ = GatewayAccount.objects.update_or_create(
+            merchant=merchant,
+            defaults={
+                "stripe_account_id": account_id,
+                "publishable_key": publishable_key,
+                "secret_key": secret_key,
+                "webhook_secret": webhook_secret,
+                "verified_at": now,
+            },
+        )
+    return account
+
+
+def set_bank_debits(merchant: Merchant, *, is_on: bool) -> None:
+    """Whether the merchant's payers may pay by bank debit from now on."""
+    GatewayAccount.objects.filter(merchant=merchant).update(takes_bank_debits=is_on)

@@ -1,0 +1,143 @@
+"""Stripe's objects in our words: statuses, amounts, methods, and its three ways to say no."""
+
+import calendar
+from datetime import date
+from typing import Any
+
+import stripe
+
+from payments.gateways.protocol import (
+    DisputeStatus,
+    OperationResult,
+    OperationStatus,
+    RefundResult,
+    RefundStatus,
+    RemoteDispute,
+    RemoteMethod,
+)
+from wisepay.money import Money, get_currency_digits
+
+STATUSES: dict[str, OperationStatus] = {
+    "requires_action": "requires_action",
+    "processing": "processing",
+    "requires_capture": "processing",
+    "succeeded": "succeeded",
+    "canceled": "cancelled",
+    "requires_confirmation": "failed",
+    "requires_payment_method": "failed",
+}
+REFUND_STATUSES: dict[str, RefundStatus] = {"succeeded": "succeeded", "failed": "failed", "canceled": "failed"}
+DISPUTE_STATUSES: dict[str, DisputeStatus] = {"won": "won", "lost": "lost", "prevented": "won"}
+# Currencies that Stripe counts in other units than ISO 4217 does (docs.stripe.com/currencies).
+TWO_DECIMALS_AT_STRIPE = frozenset({"ISK", "UGX"})
+
+
+def to_stripe(money: Money) -> int:
+    """The amount in the units that Stripe counts this currency in."""
+    return (
+        money.amount * 100
+        if money.currency in TWO_DECIMALS_AT_STRIPE and not get_currency_digits(money.currency)
+        else money.amount
+    )
+
+
+def from_stripe(amount: int, currency: str) -> Money:
+    """The reverse of `to_stripe`."""
+    code = currency.upper()
+    return Money(amount // 100 if code in TWO_DECIMALS_AT_STRIPE and not get_currency_digits(code) else amount, code)
+
+
+def parse_payment_intent(intent: stripe.PaymentIntent) -> OperationResult:
+    """A PaymentIntent in our words; `latest_charge` and `payment_method` have to be expanded."""
+    error = get_field(intent, "last_payment_error")
+    status = parse_status(intent.status, error)
+    failure = error if status == "failed" else None
+    charge = get_field(intent, "latest_charge")
+    used = get_field(get_field(charge, "payment_method_details"), "type") and get_field(
+        charge, "payment_method_details"
+    )
+    kept = get_field(error, "payment_method") or get_field(intent, "payment_method")
+    received = intent.amount_received if status == "succeeded" else intent.amount
+    return OperationResult(
+        status=status,
+        intent_id=intent.id,
+        amount=from_stripe(received, intent.currency),
+        client_secret=get_field(intent, "client_secret") or "",
+        method=parse_method(used or kept, id=get_id(kept) or get_id(get_field(charge, "payment_method"))),
+        failure_code=get_field(failure, "decline_code") or get_field(failure, "code") or "",
+        failure_message=get_field(failure, "message") or "",
+        reference=get_field(get_field(intent, "metadata"), "attempt") or "",
+    )
+
+
+def parse_setup_intent(setup: stripe.SetupIntent) -> OperationResult:
+    """A SetupIntent in our words; `payment_method` has to be expanded."""
+    error = get_field(setup, "last_setup_error")
+    status = parse_status(setup.status, error)
+    failure = error if status == "failed" else None
+    kept = get_field(setup, "payment_method") or get_field(error, "payment_method")
+    return OperationResult(
+        status=status,
+        intent_id=setup.id,
+        client_secret=get_field(setup, "client_secret") or "",
+        method=parse_method(kept, id=get_id(kept), mandate_id=get_id(get_field(setup, "mandate"))),
+        failure_code=get_field(failure, "decline_code") or get_field(failure, "code") or "",
+        failure_message=get_field(failure, "message") or "",
+        reference=get_field(get_field(setup, "metadata"), "setup") or "",
+    )
+
+
+def parse_status(said: str, error: Any) -> OperationStatus:
+    """The gateway's status in our words. One that failed and was ended afterwards has failed: the reason counts."""
+    status = STATUSES.get(said, "processing")
+    return "failed" if status == "cancelled" and error else status
+
+
+def parse_method(described: Any, *, id: str = "", mandate_id: str = "") -> RemoteMethod:  # noqa: A002
+    """A payment method, or the details of one on a charge, in our words; nothing where it is only an id."""
+    kind = get_field(described, "type")
+    if not kind:
+        return RemoteMethod(id=id, mandate_id=mandate_id)
+    detail = get_field(described, kind)
+    return RemoteMethod(
+        id=id,
+        kind=kind,
+        brand=get_field(detail, "brand") or get_field(detail, "bank_name") or "",
+        last4=get_field(detail, "last4") or "",
+        expires_on=_last_day(get_field(detail, "exp_year"), get_field(detail, "exp_month")),
+        mandate_id=mandate_id or get_id(get_field(detail, "mandate")),
+        customer_id=get_id(get_field(described, "customer")),
+    )
+
+
+def parse_refund(refund: stripe.Refund) -> RefundResult:
+    """A Refund in our words."""
+    return RefundResult(
+        status=REFUND_STATUSES.get(refund.status or "", "processing"),
+        refund_id=refund.id,
+        amount=from_stripe(refund.amount, refund.currency),
+        failure_code=get_field(refund, "failure_reason") or "",
+        reference=get_field(get_field(refund, "metadata"), "refund") or "",
+    )
+
+
+def parse_dispute(dispute: stripe.Dispute) -> RemoteDispute:
+    """A Dispute in our words; an inquiry (`warning_…`) is open until it is closed, which takes no money."""
+    status: DisputeStatus = (
+        "won" if dispute.status == "warning_closed" else DISPUTE_STATUSES.get(dispute.status, "open")
+    )
+    return RemoteDispute(status, dispute.id, from_stripe(dispute.amount, dispute.currency), dispute.reason)
+
+
+def _last_day(year: int | None, month: int | None) -> date | None:
+    return date(year, month, calendar.monthrange(year, month)[1]) if year and month else None
+
+
+def get_field(thing: object, name: str) -> Any:
+    """An attribute that Stripe may leave out; the SDK raises where it is absent."""
+    return getattr(thing, name, None)
+
+
+def get_id(thing: object) -> str:
+    """The id of something that is an id, or expanded, or absent."""
+    return thing if isinstance(thing, str) else get_field(thing, "id") or ""

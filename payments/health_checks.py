@@ -1,0 +1,27 @@
+"""What the doctor asks about the gateway."""
+
+from collections.abc import Iterator
+
+from payments.gateways import open_gateway
+from payments.models import Attempt, GatewayAccount
+from payments.states import LIVE_STATES
+from wisepay.errors import Rejected, Unavailable
+from wisepay.health_checks import HealthCheckResult, register_health_check
+
+
+@register_health_check
+def check_gateway_keys() -> Iterator[HealthCheckResult]:
+    """Every merchant's secret key works."""
+    for account in GatewayAccount.objects.select_related("merchant"):
+        try:
+            open_gateway(account.secret_key.decrypt()).get_account_id()
+            yield HealthCheckResult("stripe key", True, f"{account.merchant}: accepted")
+        except (Rejected, Unavailable) as error:
+            yield HealthCheckResult("stripe key", False, f"{account.merchant}: {error}")
+
+
+@register_health_check
+def check_undecided_attempts() -> Iterator[HealthCheckResult]:
+    """Attempts that the gateway has not decided."""
+    count = Attempt.objects.filter(state__in=LIVE_STATES).count()
+    yield HealthCheckResult("attempts undecided", None if count else True, f"{count} being asked about")

@@ -1,0 +1,118 @@
+"""What a payment may be paid with, by whom, and which terms that needs."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from merchants.models import Merchant, Terms
+from merchants.terms.services import get_current_terms
+from payers.models import PayerAccess, PayerCompany
+from payments.errors import MethodNotAllowed, MethodUnusable, MustSaveMethod, TermsNotAccepted
+from payments.models import GatewayAccount, Payment, SavedMethod
+from wisepay.models import User
+
+CARD, BANK_DEBIT = "card", "bank_debit"
+# The bank debit that Stripe offers in a currency (docs.stripe.com/payments/bank-debits).
+DEBIT_TYPES = {
+    "AUD": "au_becs_debit",
+    "CAD": "acss_debit",
+    "EUR": "sepa_debit",
+    "GBP": "bacs_debit",
+    "NZD": "nz_bank_account",
+    "USD": "us_bank_account",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Who pays or saves: what they typed, where the request came from, and whose account it is.
+
+    `access` is None for a guest. Somebody who is registering is not `is_signed_in`: an address that was only
+    typed opens nothing that was there before.
+    """
+
+    name: str
+    email: str
+    phone: str
+    ip: str
+    user_agent: str
+    access: PayerAccess | None = None
+    is_signed_in: bool = False
+
+    @property
+    def user(self) -> User | None:
+        """Whose account it is."""
+        return self.access.user if self.access else None
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentChoice:
+    """How somebody wants to pay: a kept method, or one of kind `method` that the gateway's form just read.
+
+    `accepted_terms` is the id of the text under the tick.
+    """
+
+    method: str = CARD
+    confirmation_token: str = ""
+    saved_method: SavedMethod | None = None
+    saves: bool = False
+    accepted_terms: int | None = None
+
+    @property
+    def is_new(self) -> bool:
+        """Whether the gateway's form read it just now."""
+        return self.saved_method is None
+
+
+def list_allowed_methods(methods: Sequence[str], account: GatewayAccount | None, currency: str) -> list[str]:
+    """What is left of `methods` (CPQ's) after the merchant's, the currency's and the gateway's say."""
+    debits = account is not None and account.takes_bank_debits and currency in DEBIT_TYPES
+    return [m for m in (CARD, BANK_DEBIT) if m in methods and (m == CARD or debits)]
+
+
+def get_gateway_method_type(method: str, currency: str) -> str:
+    """The gateway's word for a kind of method in a currency."""
+    return CARD if method == CARD else DEBIT_TYPES[currency]
+
+
+def supports_currency(method: SavedMethod, currency: str) -> bool:
+    """Whether a kept method can pay in `currency`: a card in all, a bank account in its own country's."""
+    return method.is_card or method.kind == DEBIT_TYPES.get(currency)
+
+
+def list_usable_methods(person: Person, company: PayerCompany, account: GatewayAccount | None) -> list[SavedMethod]:
+    """Kept methods that this person may pay this company's things with, the default first."""
+    if not person.is_signed_in or person.access is None or account is None:
+        return []
+    rows = SavedMethod.objects.filter(account=account, company=company, state="active")
+    rows = rows.order_by("-is_default", "-last_used_at", "-pk")
+    sees_all = person.access.scope == PayerAccess.Scope.COMPANY
+    return [m for m in rows if m.owner_id == person.access.user_id or (m.is_shared and sees_all)]
+
+
+def check_method_choice(payment: Payment, account: GatewayAccount, *, choice: PaymentChoice, person: Person) -> None:
+    """Raises MethodNotAllowed, MethodUnusable, MustSaveMethod or TermsNotAccepted."""
+    allowed = list_allowed_methods(payment.methods, account, payment.currency)
+    kept = choice.saved_method
+    method = choice.method if kept is None else CARD if kept.is_card else BANK_DEBIT
+    fits = kept is None or supports_currency(kept, payment.currency)
+    if method not in allowed or not fits or (person.access is None and method != CARD):
+        raise MethodNotAllowed("This can't be paid that way. Please choose another method.")
+    if kept is not None:
+        if kept not in list_usable_methods(person, payment.company, account):
+            raise MethodUnusable("This payment method can't be used any more. Please choose another one.")
+        return
+    if payment.needs_account and not choice.saves:
+        raise MustSaveMethod("This quote recurs, so the payment method has to be saved. Please agree to that.")
+    if choice.saves and person.access is None:
+        raise MethodNotAllowed("Saving a payment method needs a Wise-Pay account.")
+    needed = get_required_terms(payment.merchant, method, saves=choice.saves)
+    if needed is not None and needed.pk != choice.accepted_terms:
+        raise TermsNotAccepted("Please read the terms and accept them.")
+
+
+def get_required_terms(merchant: Merchant, method: str, *, saves: bool) -> Terms | None:
+    """The text that has to be accepted for a new method, if any."""
+    if method == BANK_DEBIT:
+        kind = Terms.Kind.SAVED_BANK_ACCOUNT if saves else Terms.Kind.DIRECT_DEBIT
+        return get_current_terms(merchant, kind)
+    return get_current_terms(merchant, Terms.Kind.SAVED_CARD) if saves else None

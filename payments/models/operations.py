@@ -1,0 +1,166 @@
+"""Conversations with the gateway: attempts to charge, and setups that save a method."""
+
+from django.db import models
+from django.utils import timezone
+
+from payers.models import PayerCompany, TermsAcceptance
+from payments.models.gateway_accounts import GatewayAccount
+from payments.models.payment import Payment
+from payments.models.saved_methods import SavedMethod, describe_method
+from payments.states import ATTEMPT_TRANSITIONS, LIVE_STATES, SETUP_TRANSITIONS
+from wisepay.models import User
+from wisepay.money import Money
+from wisepay.references import new_reference
+from wisepay.states import Stateful, build_state_constraint
+
+
+def get_default_method_types() -> list[str]:
+    """The method types of everybody who does not say more."""
+    return ["card"]
+
+
+class GatewayOperation(Stateful):
+    """What every talk with the gateway has in common: who asked, with which words, and what was answered.
+
+    The words are columns, so that saying them again with the same key is the same request.
+    """
+
+    reference = models.CharField(max_length=20, unique=True, default=new_reference, editable=False)
+    account = models.ForeignKey(GatewayAccount, on_delete=models.PROTECT, related_name="%(class)ss")
+    idempotency_key = models.CharField(max_length=80, unique=True)
+    confirmation_token = models.CharField(max_length=255, blank=True)
+    method_types = models.JSONField(
+        default=get_default_method_types, help_text="Kinds that the gateway may take, in its words."
+    )
+    stripe_customer_id = models.CharField(max_length=255, blank=True)
+    user = models.ForeignKey(User, on_delete=models.PROTECT, null=True, related_name="%(class)ss")
+    acceptance = models.ForeignKey(TermsAcceptance, on_delete=models.PROTECT, null=True, related_name="+")
+    payer_name = models.CharField(max_length=120)
+    payer_email = models.EmailField(max_length=254)
+    payer_phone = models.CharField(max_length=40, blank=True)
+    ip = models.GenericIPAddressField(null=True, help_text="None when nobody was there: an automatic payment.")
+    user_agent = models.CharField(max_length=300, blank=True)
+    method_kind = models.CharField(max_length=20, blank=True)
+    brand = models.CharField(max_length=60, blank=True)
+    last4 = models.CharField(max_length=4, blank=True)
+    stripe_payment_method_id = models.CharField(max_length=255, blank=True)
+    stripe_mandate_id = models.CharField(max_length=255, blank=True)
+    failure_code = models.CharField(max_length=60, blank=True)
+    failure_message = models.CharField(max_length=300, blank=True)
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        abstract = True
+
+    @property
+    def is_live(self) -> bool:
+        """Whether it may still end either way."""
+        return self.state in LIVE_STATES
+
+    @property
+    def method(self) -> str:
+        """The method as a person knows it, for example "Visa ···· 4242"."""
+        return describe_method(self.method_kind, self.brand, self.last4)
+
+
+class Attempt(GatewayOperation):
+    """One conversation with the gateway about a payment. `processing` means that we do not know yet.
+
+    `submitted_at`: the gateway took it and the payer's bank has days to answer, as with every bank debit.
+    """
+
+    TRANSITIONS = ATTEMPT_TRANSITIONS
+
+    payment = models.ForeignKey(Payment, on_delete=models.PROTECT, related_name="attempts")
+    amount = models.BigIntegerField()
+    saved_method = models.ForeignKey(
+        SavedMethod, on_delete=models.PROTECT, null=True, related_name="attempts", help_text="Paid with it."
+    )
+    saves_method = models.BooleanField(default=False, help_text="The method is kept for later payments.")
+    stripe_payment_intent_id = models.CharField(max_length=255, blank=True)
+    is_off_session = models.BooleanField(default=False, help_text="The payer was not there.")
+    submitted_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            build_state_constraint(ATTEMPT_TRANSITIONS, name="attempt_state"),
+            models.CheckConstraint(condition=models.Q(amount__gt=0), name="attempt_amount_positive"),
+            models.UniqueConstraint(
+                fields=["payment"], condition=models.Q(state__in=LIVE_STATES), name="one_live_attempt_per_payment"
+            ),
+            models.UniqueConstraint(
+                fields=["payment"],
+                condition=models.Q(state="succeeded"),
+                name="one_succeeded_attempt_per_payment",
+            ),
+            models.UniqueConstraint(
+                fields=["account", "stripe_payment_intent_id"],
+                condition=~models.Q(stripe_payment_intent_id=""),
+                name="one_attempt_per_intent",
+            ),
+            models.CheckConstraint(
+                condition=~models.Q(confirmation_token="") | models.Q(saved_method__isnull=False),
+                name="attempt_has_a_method",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(is_off_session=True, saved_method__isnull=False) | models.Q(ip__isnull=False),
+                name="attempt_says_from_where",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["ip", "created_at"], name="attempt_of_ip"),
+            models.Index(
+                fields=["payment", "method_kind"],
+                condition=models.Q(state__in=["succeeded", "reversed", "processing", "requires_action"]),
+                name="attempt_method",
+            ),
+            models.Index(fields=["state_at"], condition=models.Q(state__in=LIVE_STATES), name="attempt_live"),
+        ]
+
+    def __str__(self) -> str:
+        return f"Attempt {self.reference}"
+
+    @property
+    def money(self) -> Money:
+        """What this attempt would take."""
+        return Money(self.amount, self.payment.currency)
+
+    @property
+    def is_debit(self) -> bool:
+        """Whether it goes through the payer's bank, and can come back for months."""
+        return self.method_kind not in ("", "card")
+
+    @property
+    def is_settling(self) -> bool:
+        """Whether the payer's bank has it and has not answered."""
+        return self.state == "processing" and self.submitted_at is not None
+
+
+class Setup(GatewayOperation):
+    """One conversation with the gateway about saving a method without taking money.
+
+    For a quote that only recurs it is of that `payment`; else a payer adds a method in their settings.
+    """
+
+    TRANSITIONS = SETUP_TRANSITIONS
+
+    company = models.ForeignKey(PayerCompany, on_delete=models.PROTECT, related_name="setups")
+    payment = models.ForeignKey(Payment, on_delete=models.PROTECT, null=True, related_name="setups")
+    stripe_setup_intent_id = models.CharField(max_length=255, blank=True)
+    saved_method = models.ForeignKey(SavedMethod, on_delete=models.PROTECT, null=True, related_name="setups")
+
+    class Meta:
+        constraints = [
+            build_state_constraint(SETUP_TRANSITIONS, name="setup_state"),
+            models.UniqueConstraint(
+                fields=["payment"], condition=models.Q(state__in=LIVE_STATES), name="one_live_setup_per_payment"
+            ),
+            models.UniqueConstraint(
+                fields=["account", "stripe_setup_intent_id"],
+                condition=~models.Q(stripe_setup_intent_id=""),
+                name="one_setup_per_intent",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"Setup {self.reference}"

@@ -1,0 +1,1 @@
+"""Gateway operations: what attempts and setups have in common."""

@@ -1,0 +1,104 @@
+"""The coloured marks of Payer Admin: how a payer's cards and bank accounts stand."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from payers.models import PayerAccess
+from payments.models import SavedMethod
+
+EXPIRY_WARNING = timedelta(days=60)
+
+
+@dataclass(frozen=True, slots=True)
+class StatusBadge:
+    """One mark: its colour, the sign drawn in it, the words that say the same, and how many, where that is shown."""
+
+    colour: str
+    icon: str
+    text: str
+    weight: int
+    count: int = 0
+
+
+NONE = StatusBadge("white", "dash", "None", 0)
+SAVED = StatusBadge("blue", "circle", "Saved, not used yet", 1)
+USED = StatusBadge("green", "tick", "Used without errors", 2)
+EXPIRING = StatusBadge("orange", "warning", "Expires within 60 days", 3)
+ERROR = StatusBadge("orange", "warning", "The last payment failed", 4)
+EXPIRED = StatusBadge("red", "cross", "Expired", 5)
+FAILED = StatusBadge("red", "cross", "The last payment failed", 6)
+INVALID = StatusBadge("red", "cross", "No longer accepted", 7)
+NOT_REGISTERED = StatusBadge("white", "question", "Not registered yet", 0)
+
+
+def get_method_badge(method: SavedMethod, *, today: date) -> StatusBadge:
+    """How one saved method stands on `today`, a day in the merchant's zone."""
+    if method.state == "invalid":
+        return INVALID
+    if method.expires_on and method.expires_on < today:
+        return EXPIRED
+    if method.last_failure:
+        return FAILED if method.is_card else ERROR
+    if method.expires_on and method.expires_on <= today + EXPIRY_WARNING:
+        return EXPIRING
+    return USED if method.last_used_at else SAVED
+
+
+def get_worst_badge(badges: Iterable[StatusBadge]) -> StatusBadge:
+    """The mark that most needs a look; none at all is white."""
+    return max(badges, key=lambda mark: mark.weight, default=NONE)
+
+
+@dataclass(frozen=True, slots=True)
+class AccessBadges:
+    """The marks of one row of Payer Company Access."""
+
+    card: StatusBadge
+    bank: StatusBadge
+    auto_pay: StatusBadge
+    payer: StatusBadge
+
+
+def get_access_badges(
+    access: PayerAccess, methods: Iterable[SavedMethod], *, today: date, auto_pay: StatusBadge = NONE
+) -> AccessBadges:
+    """The marks of an access whose methods these are, and whose company pays by itself like that."""
+    kept = list(methods)
+    card = get_worst_badge(get_method_badge(m, today=today) for m in kept if m.is_card)
+    bank = get_worst_badge(get_method_badge(m, today=today) for m in kept if not m.is_card)
+    payer = get_worst_badge([card, bank]) if access.state == "active" else NOT_REGISTERED
+    is_whole = access.scope == PayerAccess.Scope.COMPANY
+    return AccessBadges(card=card, bank=bank, auto_pay=auto_pay if is_whole else NONE, payer=payer)
+
+
+def build_auto_pay_badge(count: int, *, is_payers: bool) -> StatusBadge:
+    """How a company stands that so many Auto-Pay mappings let pay by itself."""
+    if not count:
+        return NONE
+    words = f"{count} mapping{'' if count == 1 else 's'}"
+    colour, who = ("purple", ", set by the payer") if is_payers else ("green", "")
+    return StatusBadge(colour, "again", words + who, 2, count)
+
+
+AutoPayReader = Callable[[Sequence[int]], Mapping[int, StatusBadge]]
+AUTO_PAY_READERS: list[AutoPayReader] = []
+
+
+def register_auto_pay_reader[R: AutoPayReader](reader: R) -> R:
+    """Register who tells the Auto-Pay marks of companies, by their ids; those without mappings may be left out."""
+    if reader not in AUTO_PAY_READERS:
+        AUTO_PAY_READERS.append(reader)
+    return reader
+
+
+def get_auto_pay_badges(companies: Sequence[int]) -> dict[int, StatusBadge]:
+    """The Auto-Pay mark of each company that pays by itself."""
+    return {pk: mark for reader in AUTO_PAY_READERS for pk, mark in reader(companies).items()}
+
+
+def can_use_method(access: PayerAccess, method: SavedMethod) -> bool:
+    """Whether the person of an access may pay with the method: their own, and for whole companies shared ones."""
+    if method.company_id != access.company_id:
+        return False
+    return method.owner_id == access.user_id or (method.is_shared and access.scope == PayerAccess.Scope.COMPANY)

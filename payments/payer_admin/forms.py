@@ -1,0 +1,44 @@
+"""Forms of Payer Admin."""
+
+from django import forms
+
+from payers.models import PayerAccess
+
+CONTACT_ID = r"^[A-Za-z0-9-]{1,60}$"
+
+
+class CompanyForm(forms.Form):
+    """A payer company, by its name and, where one was picked, the accounting contact that it is."""
+
+    # The accounting package's contacts are asked for with this field alone, and `q` is what they listen to.
+    q = forms.CharField(
+        label="Payer Company Name",
+        max_length=200,
+        widget=forms.TextInput(attrs={"autocomplete": "off", "list": "known-companies"}),
+    )
+    contact_id = forms.RegexField(CONTACT_ID, required=False, widget=forms.HiddenInput)
+
+
+class AddPayerForm(CompanyForm):
+    """Add Payer."""
+
+    email = forms.EmailField(label="E-mail", max_length=254, widget=forms.EmailInput(attrs={"autocomplete": "off"}))
+    name = forms.CharField(label="Full name", max_length=120, widget=forms.TextInput(attrs={"autocomplete": "off"}))
+
+
+class MapContactForm(forms.Form):
+    """Which accounting contact a company is."""
+
+    contact_id = forms.RegexField(CONTACT_ID)
+
+
+class RenameCompanyForm(forms.Form):
+    """What a company is called."""
+
+    name = forms.CharField(label="Company name", max_length=200)
+
+
+class AccessScopeForm(forms.Form):
+    """How much of a company a payer may see."""
+
+    scope = forms.ChoiceField(choices=PayerAccess.Scope.choices)

@@ -1,0 +1,203 @@
+"""What Payer Admin shows: accesses with their marks, what a payer has, and what stands in the way of removing them."""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from django.core.paginator import Page, Paginator
+from django.db import transaction
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Window
+from django.http import Http404
+
+from merchants.models import Merchant
+from payers.models import PayerAccess, PayerCompany
+from payers.registration import remove_access
+from payments.models import Attempt, SavedMethod, Setup
+from payments.payer_admin.badges import (
+    EXPIRY_WARNING,
+    NONE,
+    AccessBadges,
+    StatusBadge,
+    can_use_method,
+    get_access_badges,
+    get_auto_pay_badges,
+    get_method_badge,
+)
+from payments.states import LIVE_STATES
+from wisepay.models import User
+
+PAGE_SIZE = 50
+FILTERS = {
+    "expiring": "Cards Expiring in 60 Days",
+    "expired": "Expired Cards",
+    "invalid": "Invalid Cards and Bank Accounts",
+}
+OPEN_STATES = ("pending", "active")
+
+
+class StillInUse(Exception):
+    """A payer can't be removed from a company yet; `reasons` says why, a sentence each."""
+
+    def __init__(self, reasons: list[str]) -> None:
+        super().__init__(" ".join(reasons))
+        self.reasons = reasons
+
+
+@dataclass(frozen=True, slots=True)
+class AccessRow:
+    """One access with its marks."""
+
+    access: PayerAccess
+    badges: AccessBadges
+
+
+def list_accesses(merchant: Merchant, *, q: str, filter_name: str, page: int, now: datetime) -> "Page[AccessRow]":
+    """One page of the accesses that match `q` and the filter `chosen`, by company and person. Three queries."""
+    today = get_today(merchant, now)
+    rows = PayerAccess.objects.filter(company__merchant=merchant, state__in=OPEN_STATES)
+    if q:
+        rows = rows.filter(Q(company__name__icontains=q) | Q(user__name__icontains=q) | Q(user__email__icontains=q))
+    if filter_name in FILTERS:
+        rows = rows.filter(Exists(_matching_methods(filter_name, today=today)))
+    ordered = rows.select_related("user", "company").order_by("company__name", "user__email", "pk")
+    found, number = _slice(ordered.annotate(total=Window(Count("*"))), page)
+    companies = [access.company_id for access in found]
+    methods, auto_pay = list_methods_of_companies(companies), get_auto_pay_badges(companies)
+    shown = [build_access_row(access, methods, auto_pay, today=today) for access in found]
+    paginator: Paginator[AccessRow] = Paginator([], PAGE_SIZE)
+    # The window brought the count along, so the paginator need not ask for it.
+    paginator.__dict__["count"] = getattr(found[0], "total", 0) if found else 0
+    return Page(shown, number, paginator)
+
+
+def build_access_row(
+    access: PayerAccess, methods: list[SavedMethod], auto_pay: dict[int, StatusBadge], *, today: date
+) -> AccessRow:
+    """An access with the marks of those of these methods that its person may use."""
+    usable = [method for method in methods if can_use_method(access, method)]
+    return AccessRow(
+        access, get_access_badges(access, usable, today=today, auto_pay=auto_pay.get(access.company_id, NONE))
+    )
+
+
+def _slice(rows: "QuerySet[PayerAccess]", page: int) -> tuple[list[PayerAccess], int]:
+    """The rows of that page, and its number; beyond the last page the first one."""
+    start = (page - 1) * PAGE_SIZE
+    found = list(rows[start : start + PAGE_SIZE])
+    if not found and page > 1:
+        return list(rows[:PAGE_SIZE]), 1
+    return found, page
+
+
+def _matching_methods(chosen: str, *, today: date) -> "QuerySet[SavedMethod]":
+    """The methods of an outer access that a filter is about."""
+    usable = Q(owner=OuterRef("user")) | Q(is_shared=True) & Exists(
+        PayerAccess.objects.filter(pk=OuterRef(OuterRef("pk")), scope=PayerAccess.Scope.COMPANY)
+    )
+    methods = SavedMethod.objects.filter(usable, company=OuterRef("company")).exclude(state="removed")
+    if chosen == "expiring":
+        return methods.filter(state="active", expires_on__gte=today, expires_on__lte=today + EXPIRY_WARNING)
+    if chosen == "expired":
+        return methods.filter(expires_on__lt=today)
+    return methods.filter(state="invalid")
+
+
+def list_methods_of_companies(companies: list[int]) -> list[SavedMethod]:
+    """Every method of these companies that was not removed."""
+    if not companies:
+        return []
+    return list(SavedMethod.objects.filter(company__in=companies).exclude(state="removed").order_by("pk"))
+
+
+def get_today(merchant: Merchant, now: datetime) -> date:
+    """The day that it is for the merchant."""
+    return now.astimezone(merchant.zone).date()
+
+
+@dataclass(frozen=True, slots=True)
+class MethodWithBadge:
+    """A method and how it stands."""
+
+    method: SavedMethod
+    badge: StatusBadge
+
+
+@dataclass(frozen=True, slots=True)
+class AccessDetails:
+    """One company of a payer's page: the access, what they may pay with there, and why it can't be removed."""
+
+    access: PayerAccess
+    methods: list[MethodWithBadge]
+    obstacles: list[str]
+
+
+def get_person(merchant: Merchant, reference: str) -> User:
+    """A payer of this merchant, whatever became of their access. Raises Http404."""
+    rows = User.objects.select_related("payer").filter(payer__isnull=False)
+    found = rows.filter(reference=reference, payer_accesses__company__merchant=merchant).distinct().first()
+    if found is None:
+        raise Http404
+    return found
+
+
+def get_access(merchant: Merchant, reference: str) -> PayerAccess:
+    """An access to a company of this merchant that was not removed. Raises Http404."""
+    rows = PayerAccess.objects.select_related("user__payer", "company__merchant").filter(state__in=OPEN_STATES)
+    found = rows.filter(company__merchant=merchant, reference=reference).first()
+    if found is None:
+        raise Http404
+    return found
+
+
+def get_company(merchant: Merchant, reference: str) -> PayerCompany:
+    """A company of this merchant. Raises Http404."""
+    found = merchant.payer_companies.filter(reference=reference).first()
+    if found is None:
+        raise Http404
+    return found
+
+
+def list_access_details(merchant: Merchant, person: User, *, now: datetime) -> list[AccessDetails]:
+    """The person's companies at this merchant."""
+    accesses = list(
+        PayerAccess.objects.filter(user=person, company__merchant=merchant, state__in=OPEN_STATES)
+        .select_related("company", "user")
+        .order_by("company__name", "pk")
+    )
+    methods = list_methods_of_companies([access.company_id for access in accesses])
+    today = get_today(merchant, now)
+    return [
+        AccessDetails(
+            access,
+            [MethodWithBadge(m, get_method_badge(m, today=today)) for m in methods if can_use_method(access, m)],
+            list_removal_obstacles(access),
+        )
+        for access in accesses
+    ]
+
+
+def list_removal_obstacles(access: PayerAccess) -> list[str]:
+    """Why the access can't be removed now, a sentence each; empty when it can."""
+    own = SavedMethod.objects.filter(company=access.company_id, owner=access.user_id, state="active")
+    reasons = [f"{method} is still saved." for method in own.order_by("pk")]
+    paying = Attempt.objects.filter(payment__company=access.company_id, user=access.user_id, state__in=LIVE_STATES)
+    saving = Setup.objects.filter(company=access.company_id, user=access.user_id, state__in=LIVE_STATES)
+    if paying.exists():
+        reasons.append("A payment of theirs is being processed.")
+    if saving.exists():
+        reasons.append("A payment method of theirs is being saved.")
+    return reasons
+
+
+def remove_payer(access: PayerAccess, *, by: User, now: datetime) -> None:
+    """Take the person out of the company. Raises StillInUse with what stands in the way."""
+    with transaction.atomic(durable=True):
+        reasons = list_removal_obstacles(access.lock())
+        if reasons:
+            raise StillInUse(reasons)
+        remove_access(access, by=by, now=now)
+
+
+def list_unmapped_companies(merchant: Merchant, *, organisation_id: str) -> "QuerySet[PayerCompany]":
+    """Companies that are no contact of the organisation, by name; of no organisation while none is connected."""
+    mapped = Q(organisation_id=organisation_id) & ~Q(contact_id="")
+    return merchant.payer_companies.exclude(mapped).order_by("name", "pk")

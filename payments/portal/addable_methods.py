@@ -1,0 +1,82 @@
+"""What a payer may add in their settings: which kinds for which company, in which currency, under which terms."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.conf import settings
+from django.db.models import OuterRef, Subquery
+
+from merchants.terms.services import get_current_terms, render_terms
+from payers.models import PayerAccess, PayerCompany
+from payments.checkout.offers import TERMS_KINDS, TERMS_LABELS
+from payments.method_choices import BANK_DEBIT, CARD, get_gateway_method_type, list_allowed_methods
+from payments.models import GatewayAccount, Payment
+
+
+@dataclass(frozen=True, slots=True)
+class AddableMethods:
+    """A company with the merchant's account at the gateway and the currency that its next payment will have."""
+
+    company: PayerCompany
+    account: GatewayAccount | None
+    currency: str
+    kinds: Sequence[str]
+
+
+def list_addable_methods(accesses: Sequence[PayerAccess]) -> dict[int, AddableMethods]:
+    """What can be added for each company, by its id. Three queries at most.
+
+    The currency is the one of the company's last payment, else of what it owes, else of its merchant's last payment;
+    without any no bank account can be added, for the currency says what kind of debit it is.
+    """
+    companies = {access.company_id: access.company for access in accesses}
+    merchants = {company.merchant_id for company in companies.values()}
+    accounts = {account.merchant_id: account for account in GatewayAccount.objects.filter(merchant__in=merchants)}
+    currencies = get_company_currencies(list(companies))
+    found = {}
+    for pk, company in companies.items():
+        account, currency = accounts.get(company.merchant_id), currencies[pk]
+        kinds = list_allowed_methods((CARD, BANK_DEBIT), account, currency) if account else []
+        found[pk] = AddableMethods(company, account, currency, kinds)
+    return found
+
+
+def get_company_currencies(companies: list[int]) -> dict[int, str]:
+    """The currency that each company's next payment will have, by its id; empty where nothing tells it."""
+    newest = Payment.objects.order_by("-created_at").values("currency")
+    own = Subquery(newest.filter(company=OuterRef("pk"))[:1])
+    usual = Subquery(newest.filter(merchant=OuterRef("merchant"))[:1])
+    rows = list(PayerCompany.objects.filter(pk__in=companies).values_list("pk", own, usual))
+    silent = [pk for pk, paid, _ in rows if not paid]
+    owed = {pk: currency for reader in CURRENCY_READERS for pk, currency in reader(silent).items()} if silent else {}
+    return {pk: paid or owed.get(pk) or likely or "" for pk, paid, likely in rows}
+
+
+CurrencyReader = Callable[[Sequence[int]], Mapping[int, str]]
+CURRENCY_READERS: list[CurrencyReader] = []
+
+
+def register_currency_reader[R: CurrencyReader](reader: R) -> R:
+    """Register who tells in which currency companies owe, by their ids; those that owe nothing may be left out."""
+    if reader not in CURRENCY_READERS:
+        CURRENCY_READERS.append(reader)
+    return reader
+
+
+def build_addition_context(addable: AddableMethods, kind: str) -> dict[str, Any]:
+    """What the page of Stripe's form needs."""
+    terms = get_current_terms(addable.company.merchant, TERMS_KINDS[kind, True])
+    return {
+        "company": addable.company,
+        "merchant": addable.company.merchant,
+        "account": addable.account,
+        "currency": addable.currency,
+        "gateway_kind": get_gateway_method_type(kind, addable.currency),
+        "types": json.dumps([get_gateway_method_type(kind, addable.currency)]),
+        "terms": terms,
+        "terms_text": render_terms(terms),
+        "label": TERMS_LABELS[kind, True],
+        "stripe_js": settings.STRIPE_JS_URL,
+    }

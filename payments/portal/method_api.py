@@ -1,0 +1,124 @@
+"""The small JSON door that the script of the settings talks to: add a method, ask again, give up."""
+
+from typing import Any
+
+from django import forms
+from django.http import HttpResponse, JsonResponse
+from django.shortcuts import redirect
+from django.urls import reverse
+from django.utils import timezone
+from django.views.decorators.http import require_POST
+
+from payers.access import PayerRequest, get_company_access, payer_page
+from payers.models import PayerAccess
+from payments.checkout.forms import CONFIRMATION_TOKEN
+from payments.errors import CannotPay, MerchantNotReady, MethodNotAllowed
+from payments.failure_messages import get_operation_failure
+from payments.gateways import OperationResult
+from payments.method_choices import BANK_DEBIT, CARD, PaymentChoice, Person
+from payments.models import Setup
+from payments.portal.access import get_own_setup
+from payments.portal.addable_methods import list_addable_methods
+from payments.saved_methods.setups import cancel_setup, refresh_setup, send_setup, start_standalone_setup
+from wisepay.errors import Rejected, Unavailable
+from wisepay.http import get_client_ip
+
+METHOD_PAGES = {CARD: "payments:my_cards", BANK_DEBIT: "payments:my_bank_accounts"}
+GATEWAY_UNAVAILABLE = "The payment service does not answer at the moment. Nothing was saved. Please try again."
+
+
+class AddMethodForm(forms.Form):
+    """What the page posts: for which company, of which kind, Stripe's token, and the terms under the tick."""
+
+    company = forms.SlugField(max_length=20)
+    method = forms.ChoiceField(choices=[(CARD, "Card"), (BANK_DEBIT, "Bank debit")])
+    confirmation_token = forms.RegexField(CONFIRMATION_TOKEN)
+    accepted_terms = forms.IntegerField(error_messages={"required": "Please read the terms and accept them."})
+
+
+@require_POST
+@payer_page
+def create_method(request: PayerRequest) -> HttpResponse:
+    """Save a card or bank account; nothing is charged."""
+    form = AddMethodForm(request.POST)
+    if not form.is_valid():
+        return JsonResponse({"status": "invalid", "errors": form.errors.get_json_data()}, status=422)
+    access = get_company_access(request, form.cleaned_data["company"])
+    try:
+        setup = start_method_setup(request, access, form)
+    except CannotPay as error:
+        return JsonResponse({"status": "refused", "code": error.code, "message": str(error)}, status=409)
+    except Unavailable:
+        return JsonResponse({"status": "refused", "code": "unavailable", "message": GATEWAY_UNAVAILABLE}, status=503)
+    return render_setup_status(setup, send_setup(setup, now=timezone.now()))
+
+
+def start_method_setup(request: PayerRequest, access: PayerAccess, form: AddMethodForm) -> Setup:
+    """Commit the intention. Raises Unavailable or a CannotPay."""
+    found, person = form.cleaned_data, request.person
+    addable = list_addable_methods([access])[access.company_id]
+    if addable.account is None or found["method"] not in addable.kinds:
+        raise MethodNotAllowed("This kind of payment method can't be saved here.")
+    try:
+        return start_standalone_setup(
+            access.company,
+            addable.account,
+            choice=PaymentChoice(found["method"], found["confirmation_token"], None, True, found["accepted_terms"]),
+            person=Person(
+                name=person.name or person.email,
+                email=person.email,
+                phone=request.payer.phone,
+                ip=get_client_ip(request),
+                user_agent=request.headers.get("User-Agent", ""),
+                access=access,
+                is_signed_in=True,
+            ),
+            currency=addable.currency,
+            now=timezone.now(),
+        )
+    except Rejected as error:
+        raise MerchantNotReady(f"{access.company.merchant.name} can't save payment methods at the moment.") from error
+
+
+@require_POST
+@payer_page
+def check_method(request: PayerRequest, setup_ref: str) -> HttpResponse:
+    """Ask the gateway again, after the bank's page or while the page waits; without a script, back to the page."""
+    setup = get_own_setup(request, setup_ref)
+    outcome = refresh_setup(setup, now=timezone.now()) if setup.is_live else None
+    if "json" not in request.headers.get("Accept", ""):
+        return redirect(get_setup_page_url(setup))
+    return render_setup_status(setup, outcome)
+
+
+@require_POST
+@payer_page
+def stop_method(request: PayerRequest, setup_ref: str) -> HttpResponse:
+    """Give up an addition that waits for the payer's bank."""
+    setup = get_own_setup(request, setup_ref)
+    try:
+        if setup.is_live:
+            cancel_setup(setup, now=timezone.now())
+    except Unavailable:
+        pass  # the page shows what is known: it has not ended yet
+    return redirect(get_setup_page_url(setup))
+
+
+def get_setup_page_url(setup: Setup) -> str:
+    """The page that lists what is added."""
+    return reverse(METHOD_PAGES[CARD if setup.method_types == [CARD] else BANK_DEBIT])
+
+
+def render_setup_status(setup: Setup, outcome: OperationResult | None) -> JsonResponse:
+    """How it stands, for the page's script: a status and, where one is due, the next step."""
+    body: dict[str, Any] = {
+        "status": setup.state,
+        "attempt": reverse("payments:check_method", args=[setup.reference]),
+    }
+    if setup.state == "requires_action" and outcome is not None and outcome.client_secret:
+        body["client_secret"] = outcome.client_secret
+    elif setup.state == "failed":
+        body["message"] = get_operation_failure(setup)
+    else:
+        body["next"] = get_setup_page_url(setup)
+    return JsonResponse(body)

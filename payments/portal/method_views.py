@@ -1,0 +1,242 @@
+"""Saved Credit Cards and Saved Bank Accounts: a payer's kept methods, by company."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.views.decorators.csp import csp_override
+from django.views.decorators.http import require_GET, require_POST
+
+from payers.access import PayerRequest, payer_page
+from payers.models import PayerAccess, PayerCompany
+from payments.checkout.views import PAY_CSP
+from payments.failure_messages import CARD_FAILURES, DEBIT_FAILURES, get_operation_failure
+from payments.method_choices import BANK_DEBIT, CARD
+from payments.models import SavedMethod, Setup
+from payments.portal.access import WHOLE_COMPANY, get_visible_method, list_visible_methods
+from payments.portal.addable_methods import build_addition_context, list_addable_methods
+from payments.portal.method_api import METHOD_PAGES
+from payments.saved_methods.services import MethodInUse, remove_method, set_default_method, share_method
+from payments.states import LIVE_STATES
+from wisepay.audit import record_request_audit
+from wisepay.models import User
+
+EXPIRY_WARNING = timedelta(days=60)
+SHOW_FAILURE_FOR = timedelta(hours=1)  # how long the page tells of an addition that ended
+TITLES = {CARD: "Saved Credit Cards", BANK_DEBIT: "Saved Bank Accounts"}
+
+
+@dataclass(frozen=True, slots=True)
+class MethodBadge:
+    """A word about a method and its tone: good, bad, busy or quiet."""
+
+    tone: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class MethodRow:
+    """A method as its payer sees it, with what they may do with it."""
+
+    method: SavedMethod
+    badges: Sequence[MethodBadge]
+    why: str
+    saved_by: str
+    may_set_default: bool
+    may_share: bool
+    may_remove: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CompanyMethods:
+    """The methods of one company, and whether one can be added."""
+
+    company: PayerCompany
+    rows: Sequence[MethodRow]
+    can_add: bool
+
+
+@require_GET
+@payer_page
+def my_cards(request: PayerRequest) -> HttpResponse:
+    """Saved Credit Cards; also where a bank sends the payer back to while a method is being added."""
+    return render_methods_page(request, CARD)
+
+
+@require_GET
+@payer_page
+def my_bank_accounts(request: PayerRequest) -> HttpResponse:
+    """Saved Bank Accounts."""
+    return render_methods_page(request, BANK_DEBIT)
+
+
+def render_methods_page(request: PayerRequest, kind: str) -> HttpResponse:
+    """The page of one kind."""
+    addition = find_setup_to_show(request, now=timezone.now())
+    context = {
+        "kind": kind,
+        "title": TITLES[kind],
+        "groups": list_company_methods(request, kind, now=timezone.now()),
+        "has_merchants": len({access.company.merchant_id for access in request.accesses}) > 1,
+        "addition": addition,
+        "failure": get_operation_failure(addition),
+        "may_change": request.impersonation is None,
+        "stripe_js": settings.STRIPE_JS_URL,
+    }
+    if addition is not None and addition.is_live:
+        return csp_override(PAY_CSP)(render)(request, "portal/methods.html", context)
+    return render(request, "portal/methods.html", context)
+
+
+def find_setup_to_show(request: PayerRequest, *, now: datetime) -> Setup | None:
+    """The addition to tell of: one that has not ended, else the last one if it failed a moment ago."""
+    rows = Setup.objects.filter(
+        user=request.person, payment=None, company__in=[access.company_id for access in request.accesses]
+    )
+    newest = rows.select_related("account", "company").order_by("-pk").first()
+    if newest is None or newest.is_live:
+        return newest
+    is_news = newest.state == "failed" and now - newest.state_at < SHOW_FAILURE_FOR
+    return newest if is_news else rows.select_related("account", "company").filter(state__in=LIVE_STATES).first()
+
+
+def list_company_methods(request: PayerRequest, kind: str, *, now: datetime) -> list[CompanyMethods]:
+    """Every company with its methods of this kind, the default first."""
+    rows = list_visible_methods(request.accesses, request.person).select_related("owner")
+    rows = rows.filter(kind=CARD) if kind == CARD else rows.exclude(kind=CARD)
+    methods = list(rows.order_by("-is_default", "-last_used_at", "-pk"))
+    addable = list_addable_methods(request.accesses)
+    return [
+        CompanyMethods(
+            company=access.company,
+            rows=[
+                get_method_row(m, access, request.person, now=now) for m in methods if m.company_id == access.company_id
+            ],
+            can_add=kind in addable[access.company_id].kinds,
+        )
+        for access in request.accesses
+    ]
+
+
+def get_method_row(method: SavedMethod, access: PayerAccess, user: User, *, now: datetime) -> MethodRow:
+    """One method with its badges and acts."""
+    is_mine, is_whole = method.owner_id == user.pk, access.scope == WHOLE_COMPANY
+    is_usable = method.state == "active"
+    return MethodRow(
+        method=method,
+        badges=get_method_badges(method, today=now.astimezone(access.company.merchant.zone)),
+        why=explain_invalid_method(method) if method.state == "invalid" else "",
+        saved_by="you" if is_mine else str(method.owner or "somebody who has left"),
+        may_set_default=is_usable and is_whole and not method.is_default,
+        may_share=is_usable and is_mine and is_whole,
+        may_remove=is_mine or is_whole,
+    )
+
+
+def get_method_badges(method: SavedMethod, *, today: datetime) -> list[MethodBadge]:
+    """What has to be known of it before it is used."""
+    found = [MethodBadge("good", "Default")] if method.is_default else []
+    if method.is_shared:
+        found.append(MethodBadge("quiet", "Shared with the company"))
+    if method.state == "invalid":
+        return [*found, MethodBadge("bad", "Invalid")]
+    if method.expires_on is None:
+        return found
+    left = (method.expires_on - today.date()).days
+    if left < 0:
+        found.append(MethodBadge("bad", "Expired"))
+    elif left <= EXPIRY_WARNING.days:
+        found.append(
+            MethodBadge("busy", "Expires today" if left == 0 else f"Expiring in {left} day{'' if left == 1 else 's'}")
+        )
+    return found
+
+
+def explain_invalid_method(method: SavedMethod) -> str:
+    """Why the gateway takes it no more, and what to do."""
+    if method.is_card:
+        reason = (
+            "The bank takes this card no more."
+            if method.last_failure not in CARD_FAILURES
+            else "This card has expired."
+        )
+        return f"{reason} Remove it and add another one."
+    reason = DEBIT_FAILURES.get(method.last_failure, "The bank takes debits from this account no more.")
+    return f"{reason.partition('. ')[0].rstrip('.')}. Remove it and add another one."
+
+
+def get_page_name(method: SavedMethod) -> str:
+    """The name of the page that lists a method."""
+    return METHOD_PAGES[CARD if method.is_card else BANK_DEBIT]
+
+
+def check_allowed(request: PayerRequest, method: SavedMethod, action: str) -> MethodRow:
+    """The method's row, if the person may do this with it. Raises PermissionDenied."""
+    access = next(access for access in request.accesses if access.company_id == method.company_id)
+    row = get_method_row(method, access, request.person, now=timezone.now())
+    if not getattr(row, f"may_{action}"):
+        raise PermissionDenied("You can't do this with that payment method.")
+    return row
+
+
+@require_POST
+@payer_page
+def make_default(request: PayerRequest, method_ref: str) -> HttpResponse:
+    """Set default: offered first to everybody who may use it."""
+    method = get_visible_method(request, method_ref)
+    if not method.is_default:
+        check_allowed(request, method, "set_default")
+        set_default_method(method)
+        messages.success(request, f"{method} is the default of {method.company} now.")
+    return redirect(get_page_name(method))
+
+
+@require_POST
+@payer_page
+def share(request: PayerRequest, method_ref: str) -> HttpResponse:
+    """Share with the company, or keep to oneself: `shared` is 1 or 0."""
+    method = get_visible_method(request, method_ref)
+    check_allowed(request, method, "share")
+    is_shared = request.POST.get("shared") == "1"
+    share_method(method, is_shared=is_shared)
+    who = f"Everybody who sees all of {method.company}" if is_shared else "Only you"
+    messages.success(request, f"{who} can pay with {method} now.")
+    return redirect(get_page_name(method))
+
+
+@require_POST
+@payer_page
+def remove(request: PayerRequest, method_ref: str) -> HttpResponse:
+    """Remove, after the page asked once."""
+    method = get_visible_method(request, method_ref)
+    check_allowed(request, method, "remove")
+    try:
+        remove_method(method, by=str(request.person), now=timezone.now())
+    except MethodInUse:
+        sentence = f"A payment with {method} has not ended yet. Remove it when the bank has answered."
+        messages.error(request, sentence)
+        return redirect(get_page_name(method))
+    record_request_audit(request, "method.removed", merchant_id=method.company.merchant_id, subject=str(method))
+    messages.success(request, f"{method} is removed. Nobody can pay with it any more.")
+    return redirect(get_page_name(method))
+
+
+@csp_override(PAY_CSP)
+@require_GET
+@payer_page
+def add_method(request: PayerRequest) -> HttpResponse:
+    """Add a card or a bank account: choose the company, then Stripe's form and the terms."""
+    kind = BANK_DEBIT if request.GET.get("kind") == BANK_DEBIT else CARD
+    addable = [one for one in list_addable_methods(request.accesses).values() if kind in one.kinds]
+    wanted = request.GET.get("company", "")
+    chosen = [one for one in addable if wanted == one.company.reference or (not wanted and len(addable) == 1)]
+    context = {"kind": kind, "title": TITLES[kind], "back": METHOD_PAGES[kind], "addable": addable}
+    if not chosen or request.impersonation is not None:
+        return render(request, "portal/add_choose.html", context)
+    return render(request, "portal/add_method.html", context | build_addition_context(chosen[0], kind))

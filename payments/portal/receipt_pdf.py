@@ -1,0 +1,152 @@
+"""The receipt as a document: one A4 page in the letters that every PDF reader has.
+
+No font is shipped with it, so letters outside of Western Europe's lose their accents or become "?"; the document
+says so itself where that happened.
+"""
+
+import unicodedata
+from datetime import datetime
+
+from fpdf import FPDF
+from fpdf.enums import XPos, YPos
+
+from payments.portal.receipts import Receipt, ReceiptLine
+
+ENCODING = "cp1252"
+REPLACEMENTS = {"ł": "l", "Ł": "L", "đ": "d", "Đ": "D", "ı": "i", "ħ": "h", "Ħ": "H", "\u2011": "-", "\u202f": " "}
+MARGIN, WIDTH = 20, 170
+LABEL_WIDTH, VALUE_WIDTH = 45, 125
+TEXT_COLOUR, MUTED_COLOUR, RULE_COLOUR = (22, 32, 46), (74, 87, 104), (205, 212, 221)
+
+
+def render_receipt_pdf(receipt: Receipt) -> bytes:
+    """The document."""
+    sheet = ReceiptDocument(receipt)
+    sheet.write_header()
+    sheet.write_details()
+    sheet.write_amounts()
+    sheet.write_footer()
+    return bytes(sheet.pdf.output())
+
+
+def make_printable(text: str) -> str:
+    """`text` in the letters that the document has: accents are lost before whole letters are."""
+    made = []
+    for letter in unicodedata.normalize("NFC", text):
+        if _fits(letter):
+            made.append(letter)
+            continue
+        bare = unicodedata.normalize("NFKD", REPLACEMENTS.get(letter, letter))
+        kept = "".join(part for part in bare if not unicodedata.combining(part) and _fits(part))
+        made.append(kept or ("" if unicodedata.combining(letter) else "?"))
+    return "".join(made)
+
+
+def _fits(letter: str) -> bool:
+    try:
+        letter.encode(ENCODING)
+    except UnicodeEncodeError:
+        return False
+    return letter.isprintable() or letter == "\u00a0"
+
+
+class ReceiptDocument:
+    """The page while it is written, from the top down."""
+
+    def __init__(self, receipt: Receipt) -> None:
+        self.receipt = receipt
+        self.has_replaced_characters = False
+        self.pdf = FPDF(format="A4")
+        self.pdf.core_fonts_encoding = ENCODING
+        self.pdf.set_margins(MARGIN, MARGIN, MARGIN)
+        self.pdf.set_title(self.to_printable(f"{receipt.title} {receipt.reference}"))
+        self.pdf.set_creator("Wise-Pay")
+        self.pdf.set_creation_date(receipt.paid_at)
+        self.pdf.add_page()
+
+    def to_printable(self, text: str) -> str:
+        """The text as it can be printed; remembers when it is not the whole text."""
+        made = make_printable(text)
+        self.has_replaced_characters = self.has_replaced_characters or made != unicodedata.normalize("NFC", text)
+        return made
+
+    def write_header(self) -> None:
+        """Merchant, heading, and the warning of a reversed payment."""
+        receipt = self.receipt
+        self.write_text(receipt.payment.merchant.name, size=11, style="B")
+        self.pdf.ln(6)
+        self.write_text(receipt.title, size=20, style="B")
+        self.write_text(str(receipt.paid), size=16)
+        if receipt.reversed_at is not None:
+            self.pdf.ln(2)
+            self.write_text(
+                f"The bank took this payment back on {self.format_day(receipt.reversed_at)}. It is owed again.",
+                style="B",
+            )
+        self.pdf.ln(4)
+
+    def write_details(self) -> None:
+        """Who paid whom for what, and how."""
+        payment, attempt = self.receipt.payment, self.receipt.attempt
+        self.write_detail("Paid to", payment.merchant.name)
+        self.write_detail("Paid for", payment.company.name)
+        self.write_detail("Paid by", attempt.payer_name)
+        self.write_detail("For", payment.purpose)
+        for label, amount in () if payment.is_quote else payment.details.get("rows", ()):
+            self.write_detail(label, amount)
+        self.write_detail("Paid on", self.format_day(self.receipt.paid_at))
+        self.write_detail("Method", attempt.method or "Card")
+        self.write_detail("Reference", self.receipt.reference)
+        self.write_detail("Payment reference", payment.reference)
+        self.pdf.ln(5)
+
+    def write_amounts(self) -> None:
+        """Every movement, and what is left of it."""
+        for line in self.receipt.payments:
+            self.write_receipt_line(line)
+        for line in self.receipt.refunds:
+            self.write_receipt_line(line)
+        self.pdf.set_draw_color(*RULE_COLOUR)
+        self.pdf.line(MARGIN, self.pdf.get_y() + 1, MARGIN + WIDTH, self.pdf.get_y() + 1)
+        self.pdf.ln(3)
+        self.write_amount("Paid after refunds and reversals", str(self.receipt.net_amount), style="B")
+        self.pdf.ln(8)
+
+    def write_footer(self) -> None:
+        """Whom to ask, and what the letters could not say."""
+        merchant = self.receipt.payment.merchant
+        ways = " or ".join(way for way in (merchant.contact_email, merchant.contact_phone) if way)
+        self.write_text(f"Questions? {merchant.name}{f': {ways}' if ways else ''}", soft=True)
+        if self.has_replaced_characters:
+            note = "Some letters can't be printed here. The receipt's page in Wise-Pay shows them as they are."
+            self.write_text(note, soft=True)
+
+    def write_receipt_line(self, line: ReceiptLine) -> None:
+        """One line of money with its day."""
+        self.write_amount(f"{self.format_day(line.at)}   {line.words}", str(line.amount))
+
+    def write_amount(self, words: str, amount: str, *, style: str = "") -> None:
+        """Words on the left, an amount on the right."""
+        self.pdf.set_font("Helvetica", style, 10)
+        self.pdf.set_text_color(*TEXT_COLOUR)
+        self.pdf.cell(WIDTH - 40, 6, self.to_printable(words))
+        self.pdf.cell(40, 6, self.to_printable(amount), align="R", new_x=XPos.LMARGIN, new_y=YPos.NEXT)
+
+    def write_detail(self, label: str, value: str) -> None:
+        """A label and what it is; long values go on in the next line."""
+        self.pdf.set_font("Helvetica", "", 10)
+        self.pdf.set_text_color(*MUTED_COLOUR)
+        self.pdf.cell(LABEL_WIDTH, 6, label)
+        self.pdf.set_text_color(*TEXT_COLOUR)
+        self.pdf.multi_cell(VALUE_WIDTH, 6, self.to_printable(value), align="L", new_x=XPos.LMARGIN, new_y=YPos.NEXT)
+
+    def write_text(self, text: str, *, size: int = 10, style: str = "", soft: bool = False) -> None:
+        """A line of text, or as many as it needs."""
+        self.pdf.set_font("Helvetica", style, size)
+        self.pdf.set_text_color(*(MUTED_COLOUR if soft else TEXT_COLOUR))
+        self.pdf.multi_cell(WIDTH, size * 0.55, self.to_printable(text), align="L", new_x=XPos.LMARGIN, new_y=YPos.NEXT)
+
+    def format_day(self, at: datetime) -> str:
+        """A day in the merchant's zone."""
+        local = at.astimezone(self.receipt.payment.merchant.zone)
+        return f"{local.day} {local:%b %Y}"

@@ -1,0 +1,271 @@
+"""Transaction Search: what a payer can filter by, and the query that answers it from indexes."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from functools import cache, partial
+from zoneinfo import ZoneInfo
+
+from django.db.models import BooleanField, Exists, F, Func, OuterRef, Q, QuerySet, TextField, Value
+from django.db.models.fields.json import KT
+from django.db.models.functions import Coalesce
+
+from payers.models import PayerAccess
+from payments.access import build_abandoned_filter
+from payments.method_choices import BANK_DEBIT, CARD
+from payments.models import Attempt, Payment
+from payments.portal.access import list_visible_payments
+from payments.portal.ordering import build_amount_expression, build_date_expression, list_first_ids
+from payments.portal.view_models import PAID_STATES
+from payments.states import LIVE_STATES
+from wisepay.models import User
+from wisepay.money import get_currency_digits, list_currencies
+
+PAGE_SIZE, LAST_PAGE = 50, 100
+MAX_COUNTED = 1000
+MAX_MATCHED_IDS = MAX_COUNTED  # so many payments are known by their ids; more are read and sorted
+QUICK_SCAN_ROWS = 500  # rows that are looked at first for a common word
+EARLIEST, LATEST = date(1970, 1, 2), date(9000, 1, 1)
+SORTS = {
+    "-date": "Newest first",
+    "date": "Oldest first",
+    "-amount": "Largest first",
+    "amount": "Smallest first",
+    "company": "Company, A to Z",
+    "-company": "Company, Z to A",
+}
+STATUSES = {
+    "open": "Open",
+    "processing": "Processing",
+    "paid": "Paid",
+    "refunded": "Refunded, in part or in full",
+    "reversed": "Reversed",
+    "saved": "Method saved",
+    "over": "Expired or withdrawn",
+}
+METHODS = {CARD: "Card", BANK_DEBIT: "Bank debit"}
+WORD_PATTERN = re.compile(r"[^\W_]+")
+
+
+class PaymentWordsVector(Func):
+    """The words of a payment; the expression is the one of the index payment_words."""
+
+    template = "to_tsvector('simple'::regconfig, translate(%(expressions)s, '-_/.:@', '      '))"
+    arg_joiner = " || ' ' || "
+    output_field = TextField()
+
+
+class WordsMatch(Func):
+    """Whether the words of a payment match the query, asked of the index."""
+
+    template = "(%(expressions)s)"
+    arg_joiner = " @@ "
+    output_field = BooleanField()
+
+
+def build_words_match(words: Sequence[str]) -> WordsMatch:
+    """Every one of these begins a word of the payment."""
+    query = Func(
+        Value(" & ".join(f"{word}:*" for word in words)),
+        template="to_tsquery('simple'::regconfig, %(expressions)s)",
+        output_field=TextField(),
+    )
+    return WordsMatch(
+        PaymentWordsVector(F("reference"), F("purpose"), Coalesce(KT("details__reference"), Value(""))), query
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class TransactionFilters:
+    """What is looked for; everything that is not asked for is None or empty. Amounts are in major units."""
+
+    text: str = ""
+    amount: Decimal | None = None
+    at_least: Decimal | None = None
+    at_most: Decimal | None = None
+    status: str = ""
+    method: str = ""
+    since: date | None = None
+    until: date | None = None
+    company: str = ""
+    merchant: str = ""
+    sort: str = "-date"
+    zone: ZoneInfo = field(default_factory=lambda: ZoneInfo("UTC"))
+
+    @property
+    def has_only_text(self) -> bool:
+        """Whether nothing narrows it but the text, and perhaps the company or merchant."""
+        amounts = (self.amount, self.at_least, self.at_most)
+        return not (self.status or self.method or self.since or self.until) and amounts == (None, None, None)
+
+
+@dataclass(frozen=True, slots=True)
+class TransactionPage:
+    """One page of payments, newest first or as asked; `count` stops at COUNTED + 1."""
+
+    payments: list[Payment]
+    count: int
+    number: int
+    has_next: bool
+
+
+def find_payments(
+    accesses: Sequence[PayerAccess], user: User, filters: TransactionFilters, *, page: int, now: datetime
+) -> TransactionPage:
+    """The page of what is visible and wished for. At most five queries at any number of rows."""
+    chosen = filter_accesses(accesses, filters)
+    visible = list_visible_payments(chosen, user)
+    named, glanced = build_text_filters(visible, filters.text, chosen)
+    number = min(page, LAST_PAGE)
+    start, stop = (number - 1) * PAGE_SIZE, number * PAGE_SIZE + 1
+
+    def narrow(rows: QuerySet[Payment], by: Q = named) -> QuerySet[Payment]:
+        return apply_filters(rows, filters, by, now=now)
+
+    keys: list[int] = []
+    if glanced is not None and number == 1:
+        glance = partial(narrow, by=glanced)
+        keys = list_first_ids(
+            chosen, user, sort=filters.sort, stop=stop, apply_filter=glance, scan_limit=QUICK_SCAN_ROWS
+        )
+    if len(keys) < stop:
+        keys = list_first_ids(chosen, user, sort=filters.sort, stop=stop, apply_filter=narrow)
+    is_all = len(keys) < stop
+    if is_all:
+        count = len(keys)
+    elif glanced is not None and filters.has_only_text:
+        count = MAX_COUNTED + 1  # a text that is common names more than are counted
+    else:
+        count = narrow(visible).values("pk")[: MAX_COUNTED + 1].count()
+    rows = Payment.objects.in_bulk(keys[start : stop - 1])
+    shown = [rows[key] for key in keys[start : stop - 1]]
+    return TransactionPage(shown, count, number, has_next=not is_all and number < LAST_PAGE)
+
+
+def filter_accesses(accesses: Sequence[PayerAccess], filters: TransactionFilters) -> list[PayerAccess]:
+    """The accesses that the filters of company and merchant leave."""
+    return [
+        access
+        for access in accesses
+        if filters.company in ("", access.company.reference)
+        and filters.merchant in ("", access.company.merchant.reference)
+    ]
+
+
+def apply_filters(
+    rows: QuerySet[Payment], filters: TransactionFilters, text_filter: Q, *, now: datetime
+) -> QuerySet[Payment]:
+    """The rows that all filters let through; `named` is what became of the text."""
+    rows = rows.alias(shown_amount=build_amount_expression(), shown_at=build_date_expression()).filter(
+        text_filter, build_amount_filter(filters)
+    )
+    rows = rows.exclude(build_abandoned_filter())
+    if filters.since:
+        rows = rows.filter(shown_at__gte=get_midnight(filters.since, filters.zone))
+    if filters.until:
+        rows = rows.filter(shown_at__lt=get_midnight(filters.until, filters.zone, days_later=1))
+    if filters.status:
+        rows = rows.filter(get_status_filter(filters.status, now=now))
+    if filters.method:
+        rows = rows.filter(build_method_filter(filters.method))
+    return rows
+
+
+def build_text_filters(rows: QuerySet[Payment], text: str, accesses: Sequence[PayerAccess]) -> tuple[Q, Q | None]:
+    """The rows that a text names; and, of one so common that the first rows will have it, the same for a glance.
+
+    Every word begins a word of reference, quote number or purpose, or the text is in the company's name.
+
+    PostgreSQL can't tell how rare the beginning of a word is, and would read every payment for one that is not
+    there: so rare words are looked up first, and the rows are known by their ids from then on. At most one query.
+    For the same reason it would look common words up among a few rows that it knows; the glance's condition is one
+    that no index can answer.
+    """
+    if not text:
+        return Q(), None
+    lowered = text.casefold()
+    by_company = Q(company__in=[a.company_id for a in accesses if lowered in a.company.name.casefold()])
+    words = WORD_PATTERN.findall(lowered)
+    if not words:
+        return by_company, None
+    matches = build_words_match(words)
+    keys = list(rows.filter(matches).values_list("pk", flat=True)[: MAX_MATCHED_IDS + 1])
+    if len(keys) <= MAX_MATCHED_IDS:
+        return by_company | Q(pk__in=keys), None
+    return by_company | Q(matches), by_company | Q(Coalesce(matches, Value(False)))
+
+
+@cache
+def group_unusual_currencies() -> dict[int, list[str]]:
+    """The currencies that do not have two decimals, by how many they have."""
+    found: dict[int, list[str]] = {}
+    for code in sorted(list_currencies()):
+        if get_currency_digits(code) != 2:
+            found.setdefault(get_currency_digits(code), []).append(code)
+    return found
+
+
+def build_amount_filter(filters: TransactionFilters) -> Q:
+    """The amounts in major units, whatever the decimals of the currency: ranges that an index can be asked for."""
+    asked = {"": filters.amount, "__gte": filters.at_least, "__lte": filters.at_most}
+    limits = {f"shown_amount{lookup}": amount for lookup, amount in asked.items() if amount is not None}
+    if not limits:
+        return Q()
+    odd = group_unusual_currencies()
+    found = build_minor_unit_filter(limits, 2) & ~Q(currency__in=[code for codes in odd.values() for code in codes])
+    for digits, codes in odd.items():
+        found |= build_minor_unit_filter(limits, digits) & Q(currency__in=codes)
+    return found
+
+
+def build_minor_unit_filter(limits: dict[str, Decimal], digits: int) -> Q:
+    """The limits in minor units of that many decimals; nothing has a fraction of one."""
+    minor = {name: amount.scaleb(digits) for name, amount in limits.items()}
+    if any(name == "shown_amount" and amount != amount.to_integral_value() for name, amount in minor.items()):
+        return Q(pk__in=[])
+    up = {name: int(amount.to_integral_value(ROUND_CEILING)) for name, amount in minor.items() if "gte" in name}
+    down = {name: int(amount.to_integral_value(ROUND_FLOOR)) for name, amount in minor.items() if "gte" not in name}
+    return Q(**up, **down)
+
+
+def get_midnight(day: date, zone: ZoneInfo, *, days_later: int = 0) -> datetime:
+    """The instant at which the day begins there; days at the ends of time count as the nearest sensible one."""
+    sensible = min(max(day, EARLIEST), LATEST) + timedelta(days=days_later)
+    return datetime.combine(sensible, time.min, tzinfo=zone).astimezone(UTC)
+
+
+def get_status_filter(status: str, *, now: datetime) -> Q:
+    """The condition behind a status of the form."""
+    live = Q(Exists(Attempt.objects.filter(payment=OuterRef("pk"), state__in=LIVE_STATES)))
+    return {
+        "open": Q(state="open", expires_at__gt=now) & ~live,
+        "processing": Q(state="open") & live,
+        "paid": Q(state="succeeded"),
+        "refunded": Q(refunded_amount__gt=0),
+        "reversed": Q(state="reversed"),
+        "saved": Q(state="saved"),
+        "over": Q(state="cancelled") | Q(state="open", expires_at__lte=now) & ~live,
+    }[status]
+
+
+def build_method_filter(method: str) -> Q:
+    """Paid, or being paid, by this kind of method."""
+    talks = Attempt.objects.filter(payment=OuterRef("pk"), state__in=(*PAID_STATES, *LIVE_STATES)).exclude(
+        method_kind=""
+    )
+    kind = Q(method_kind=CARD)
+    return Q(Exists(talks.filter(kind if method == CARD else ~kind)))
+
+
+def find_shown_attempts(payments: Sequence[Payment]) -> dict[int, Attempt]:
+    """The attempt that a row tells of: the paid one, else the newest. One query."""
+    wanted = {payment.pk: payment for payment in payments}
+    found: dict[int, Attempt] = {}
+    for attempt in Attempt.objects.filter(payment__in=list(wanted)).order_by("pk"):
+        attempt.payment = wanted[attempt.payment_id]
+        known = found.get(attempt.payment_id)
+        if known is None or known.state != "succeeded":
+            found[attempt.payment_id] = attempt
+    return found

@@ -1,0 +1,1 @@
+"""Saved payment methods and the setups that save them."""

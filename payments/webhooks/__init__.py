@@ -1,0 +1,1 @@
+"""Webhooks of the gateway: verify, enqueue, read the object again."""

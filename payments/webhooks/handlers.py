@@ -1,0 +1,86 @@
+"""Outbox handlers that read an object again after a webhook named it."""
+
+from datetime import datetime
+
+from payments.attempts.services import apply_refreshed_result, refresh_attempt
+from payments.balance.payouts import sync_payout
+from payments.gateways import open_gateway
+from payments.models import Attempt, GatewayAccount, SavedMethod, Setup
+from payments.refunds import sync_refunds
+from payments.reversals.disputes import sync_disputes
+from payments.saved_methods.services import sync_saved_method
+from payments.saved_methods.setups import refresh_setup
+from wisepay.errors import Rejected
+from wisepay.outbox import handler
+
+
+@handler("payments.read_event")
+def read_event(*, account_id: int, intent_id: str, now: datetime, **_: object) -> None:
+    """A webhook is only a reason to look: read the intent again and write down what the gateway says now."""
+    account = GatewayAccount.objects.get(pk=account_id)
+    attempt = find_attempt_by_intent(account, intent_id)
+    if attempt is not None and attempt.state in ("succeeded", "reversed"):
+        return
+    try:
+        outcome = open_gateway(account.secret_key.decrypt()).look_up(intent_id)
+    except Rejected:
+        return  # not an intent of this account
+    if attempt is None:
+        mine = Attempt.objects.select_related("payment__merchant", "account", "saved_method").filter(account=account)
+        attempt = mine.filter(reference=outcome.reference).exclude(reference="").first()
+    if attempt is not None:
+        apply_refreshed_result(attempt, outcome, now=now)
+
+
+def find_attempt_by_intent(account: GatewayAccount, intent_id: str) -> Attempt | None:
+    """The attempt of this account that the gateway knows under `intent_id`."""
+    rows = Attempt.objects.select_related("payment__merchant", "payment__company", "account", "saved_method")
+    return rows.filter(account=account, stripe_payment_intent_id=intent_id).exclude(stripe_payment_intent_id="").first()
+
+
+@handler("payments.read_setup")
+def read_setup(*, account_id: int, object_id: str, now: datetime, **_: object) -> None:
+    """Look again at a setup."""
+    rows = Setup.objects.select_related("payment__merchant", "company__merchant", "account")
+    setup = rows.filter(account=account_id, stripe_setup_intent_id=object_id).first()
+    if setup is not None and setup.is_live:
+        refresh_setup(setup, now=now)
+
+
+@handler("payments.read_refunds")
+def read_refunds(*, account_id: int, intent_id: str, now: datetime, **_: object) -> None:
+    """Look again at the refunds of an intent."""
+    attempt = find_attempt_by_intent(GatewayAccount.objects.get(pk=account_id), intent_id)
+    if attempt is not None:
+        sync_refunds(attempt, now=now)
+
+
+@handler("payments.read_disputes")
+def read_disputes(*, account_id: int, intent_id: str, now: datetime, **_: object) -> None:
+    """Look again at the disputes of an intent; one that we still think is undecided is settled first."""
+    attempt = find_attempt_by_intent(GatewayAccount.objects.get(pk=account_id), intent_id)
+    if attempt is None:
+        return
+    if attempt.is_live:
+        refresh_attempt(attempt, now=now)
+    sync_disputes(attempt, now=now)
+
+
+@handler("payments.read_method")
+def read_method(*, account_id: int, object_id: str, now: datetime, **_: object) -> None:
+    """Look again at a kept method."""
+    sync_saved_method(GatewayAccount.objects.get(pk=account_id), object_id, now=now)
+
+
+@handler("payments.read_mandate")
+def read_mandate(*, account_id: int, object_id: str, now: datetime, **_: object) -> None:
+    """Look again at the method whose mandate changed."""
+    account = GatewayAccount.objects.get(pk=account_id)
+    for method in SavedMethod.objects.filter(account=account, stripe_mandate_id=object_id):
+        sync_saved_method(account, method.stripe_payment_method_id, now=now)
+
+
+@handler("payments.read_payout")
+def read_payout(*, account_id: int, object_id: str, now: datetime, **_: object) -> None:
+    """Look again at a payout."""
+    sync_payout(GatewayAccount.objects.get(pk=account_id), object_id, now=now)

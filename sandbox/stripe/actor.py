@@ -1,0 +1,184 @@
+"""What a person does by hand at the practice Stripe: refund, dispute, decide, detach, settle."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from sandbox.core.world import World
+from sandbox.stripe import history, payouts
+from sandbox.stripe.accounts import StripeAccount, get_or_create_account, list_accounts
+from sandbox.stripe.errors import StripeApiError, build_missing_object_error
+from sandbox.stripe.payment_methods import banks, mandates, methods
+from sandbox.stripe.payments import charging, disputes, refunds
+
+Obj = dict[str, Any]
+ActorAction = Callable[[StripeAccount, Obj, Obj], Obj | None]
+
+
+def get_charge(account: StripeAccount, intent: Obj) -> Obj:
+    """The charge that paid an intent; raises ApiError when none did."""
+    if intent["status"] != "succeeded":
+        raise StripeApiError(f"{intent['id']} is {intent['status']}: there is no successful charge.")
+    return account.find("charge", intent["latest_charge"])
+
+
+def parse_whole_number(params: Obj, name: str) -> Obj:
+    """The whole number called `name`, if it was said; raises ApiError."""
+    value = str(params.get(name) or "").strip()
+    if not value:
+        return {}
+    if not value.isdecimal():
+        raise StripeApiError(f"{name} is a whole number of minor units.", param=name)
+    return {name: int(value)}
+
+
+def refund(account: StripeAccount, intent: Obj, params: Obj) -> Obj:
+    """Give back `amount` minor units, or what is left."""
+    given = {"reason": params.get("reason") or None, **parse_whole_number(params, "amount")}
+    return refunds.create_refund(account, get_charge(account, intent), given)
+
+
+def fail_refund(account: StripeAccount, item: Obj, params: Obj) -> Obj:
+    """The payer's bank sends a refund back."""
+    refunds.fail_refund(account, item["id"])
+    return item
+
+
+def settle_refund(account: StripeAccount, item: Obj, params: Obj) -> Obj:
+    """A slow refund arrives now."""
+    refunds.settle_refund(account, item["id"])
+    return item
+
+
+def dispute(account: StripeAccount, intent: Obj, params: Obj) -> Obj:
+    """The payer goes to the bank; `reason` is one of Stripe's."""
+    return disputes.create_dispute(account, get_charge(account, intent), params.get("reason") or None)
+
+
+def answer_dispute(account: StripeAccount, item: Obj, params: Obj) -> Obj:
+    """The merchant hands in evidence."""
+    return disputes.submit_evidence(account, item)
+
+
+def close_dispute(account: StripeAccount, item: Obj, params: Obj) -> Obj:
+    """The bank decides: `outcome` is won or lost."""
+    return disputes.close_with_outcome(account, item, str(params.get("outcome")))
+
+
+def reinstate(account: StripeAccount, item: Obj, params: Obj) -> Obj:
+    """The bank gives back after all what a lost dispute took."""
+    return disputes.reinstate(account, item)
+
+
+def detach(account: StripeAccount, method: Obj, params: Obj) -> Obj:
+    """Take a saved method from its customer."""
+    return methods.detach_from_customer(account, method)
+
+
+def renew(account: StripeAccount, method: Obj, params: Obj) -> Obj:
+    """The card was reissued: `exp_month`, `exp_year`, `last4`; three more years when nothing is said."""
+    dates = {**parse_whole_number(params, "exp_month"), **parse_whole_number(params, "exp_year")}
+    last4 = {"last4": str(params["last4"])} if params.get("last4") else {}
+    usual = {"exp_year": method["card"]["exp_year"] + 3} if method["type"] == "card" else {}
+    return methods.update_card_details(account, method, {**dates, **last4} or usual)
+
+
+def end_mandate(account: StripeAccount, method: Obj, params: Obj) -> Obj | None:
+    """The payer revokes the consent to be debited by this method."""
+    return mandates.revoke_mandate(account, method)
+
+
+def settle(account: StripeAccount, intent: Obj, params: Obj) -> Obj:
+    """A debit on its way arrives now."""
+    check_processing(intent)
+    charging.complete_debit(account, intent)
+    return intent
+
+
+def return_debit(account: StripeAccount, intent: Obj, params: Obj) -> Obj:
+    """A debit on its way comes back now; `code` says why."""
+    check_processing(intent)
+    code = str(params.get("code") or "insufficient_funds")
+    if code not in banks.FAILURE_MESSAGES:
+        raise StripeApiError(f"code is one of {', '.join(banks.FAILURE_MESSAGES)}", param="code")
+    charging.return_debit(account, intent, code)
+    return intent
+
+
+def check_processing(intent: Obj) -> None:
+    """Raise unless a debit is on its way."""
+    if intent["status"] != "processing":
+        raise StripeApiError(f"{intent['id']} is {intent['status']}: no debit is on its way.")
+
+
+def fail_payout(account: StripeAccount, payout: Obj, params: Obj) -> Obj:
+    """The bank sends a payout back."""
+    return payouts.fail_payout(account, payout)
+
+
+def change_payout_amount(account: StripeAccount, payout: Obj, params: Obj) -> Obj:
+    """The payout shows another amount than its lines add up to."""
+    payout.update(parse_whole_number(params, "amount"))
+    return payout
+
+
+def pay_out(account: StripeAccount, _: Obj, params: Obj) -> Obj:
+    """Everything in the balance is paid out now, one payout a currency."""
+    return {"payouts": payouts.create_payouts(account)}
+
+
+def create_history(account: StripeAccount, _: Obj, params: Obj) -> Obj:
+    """Let `entries` have happened to an account."""
+    return {"made": history.create_history(account, list(params.get("entries") or []))}
+
+
+# The name of each act: the kind of object that it is done to, and what it does.
+ACTOR_ACTIONS: dict[str, tuple[str, ActorAction]] = {
+    "refund": ("payment_intent", refund),
+    "settle": ("payment_intent", settle),
+    "bounce": ("payment_intent", return_debit),
+    "dispute": ("payment_intent", dispute),
+    "answer_dispute": ("dispute", answer_dispute),
+    "close_dispute": ("dispute", close_dispute),
+    "reinstate": ("dispute", reinstate),
+    "settle_refund": ("refund", settle_refund),
+    "fail_refund": ("refund", fail_refund),
+    "detach": ("payment_method", detach),
+    "renew": ("payment_method", renew),
+    "end_mandate": ("payment_method", end_mandate),
+    "fail_payout": ("payout", fail_payout),
+    "misstate_payout": ("payout", change_payout_amount),
+    "pay_out": ("account", pay_out),
+    "play": ("account", create_history),
+}
+
+
+def run_action(world: World, name: str, params: Obj) -> tuple[StripeAccount, Obj | None]:
+    """Do the act to the object that `said` names by its kind; raises ApiError, KeyError for an unknown act.
+
+    An account is named by its secret key, and made when it is new.
+    """
+    kind, act = ACTOR_ACTIONS[name]
+    wanted = str(params.get(kind) or "")
+    if kind == "account" and wanted.startswith("sk_"):
+        owner, _ = get_or_create_account(world, wanted)
+        world.mark_changed()
+        return owner, act(owner, owner.data, params)
+    for account in list_accounts(world):
+        if wanted in account.table(kind):
+            found = act(account, account.table(kind)[wanted], params)
+            world.mark_changed()
+            return account, found
+    raise build_missing_object_error(kind, wanted, kind)
+
+
+def run_actions(world: World, orders: Obj) -> dict[str, Obj | None]:
+    """Several acts, each an object or the bare id of what it is done to; raises ApiError."""
+    done: dict[str, Obj | None] = {}
+    for name, order in orders.items():
+        if name not in ACTOR_ACTIONS:
+            raise StripeApiError(f"There is no {name}; there are {', '.join(ACTOR_ACTIONS)}.")
+        said = order if isinstance(order, dict) else {ACTOR_ACTIONS[name][0]: order}
+        done[name] = run_action(world, name, said)[1]
+    return done

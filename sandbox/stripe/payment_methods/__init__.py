@@ -1,0 +1,1 @@
+"""Cards, bank accounts, tokens and mandates of the practice Stripe."""

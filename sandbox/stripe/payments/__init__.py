@@ -1,0 +1,1 @@
+"""PaymentIntents, SetupIntents, refunds, disputes and payouts of the practice Stripe."""

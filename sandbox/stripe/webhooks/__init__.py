@@ -1,0 +1,1 @@
+"""Events of the practice Stripe and their delivery to webhook endpoints."""

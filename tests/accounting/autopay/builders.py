@@ -1,0 +1,188 @@
+"""The stage of automatic payments: a merchant with terms, a payer with kept methods, invoices of the books."""
+
+import itertools
+import json
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from django.utils import timezone
+
+from accounting.autopay.charging import charge_scheduled_payment
+from accounting.autopay.planning import PlanningResult, plan_merchant_payments
+from accounting.models import (
+    AutoPayMapping,
+    AutoPaySettings,
+    BillingTerm,
+    LedgerInvoice,
+    LedgerTerm,
+    ScheduledPayment,
+)
+from merchants.models import Terms
+from merchants.terms.services import get_current_terms
+from payers.companies import Contact, map_company
+from payers.models import PayerCompany
+from payments.attempts.results import apply_attempt_result
+from payments.gateways import OperationResult, RemoteMethod
+from payments.models import Attempt, SavedMethod
+from tests.payments.signed_in_payer import create_bank_token
+from tests.payments.three_d_secure import answer_three_d_secure
+from tests.tenants import Tenant, deliver_outbox
+
+invoice_numbers = itertools.count(1)
+PAYER = "accounts@harbourdental.example"
+GOOD_CARD, DECLINING_CARD, AUTHENTICATION_CARD = "4242424242424242", "4000000000000341", "4000002760003184"
+
+
+def local_instant(day: date, hour: int = 6, minute: int = 0, *, tenant: Tenant) -> datetime:
+    """An instant on the merchant's clock."""
+    return datetime(day.year, day.month, day.day, hour, minute, tzinfo=tenant.merchant.zone).astimezone(UTC)
+
+
+@dataclass
+class AutoPayBuilder:
+    """One merchant's automatic payments, in full working order, and a payer company."""
+
+    tenant: Tenant
+    company: PayerCompany = field(init=False)
+    term: BillingTerm = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.company = self.tenant.access(PAYER).company
+        map_company(self.company, contact=Contact(self.organisation_id, "contact-1"))
+        AutoPaySettings.objects.create(merchant=self.tenant.merchant, is_enabled=True)
+        self.term = self.add_term("Net 7")
+
+    @property
+    def organisation_id(self) -> str:
+        """The connected organisation."""
+        return self.tenant.connection.organisation_id
+
+    @property
+    def today(self) -> date:
+        """The day that it is for the merchant."""
+        return timezone.now().astimezone(self.tenant.merchant.zone).date()
+
+    def update_settings(self, **columns: Any) -> None:
+        """The merchant changes their settings."""
+        AutoPaySettings.objects.filter(merchant=self.tenant.merchant).update(**columns)
+
+    def add_term(self, name: str, *, theme: str = "", **columns: Any) -> BillingTerm:
+        """A billing term that covers one theme of the books."""
+        term = BillingTerm.objects.create(merchant=self.tenant.merchant, name=name, **columns)
+        LedgerTerm.objects.create(
+            merchant=self.tenant.merchant,
+            organisation_id=self.organisation_id,
+            term_id=theme or f"theme-{name}",
+            name=name,
+            billing_term=term,
+            read_at=timezone.now(),
+        )
+        return term
+
+    def create_invoice(self, amount: int = 34900, *, due_in: int = 7, **columns: Any) -> LedgerInvoice:
+        """An open invoice under the usual term, as the mirror writes it."""
+        number, now = next(invoice_numbers), timezone.now()
+        usual: dict[str, Any] = {
+            "merchant": self.tenant.merchant,
+            "organisation_id": self.organisation_id,
+            "ledger_id": f"ledger-{number}",
+            "number": f"INV-{number:04}",
+            "contact_id": "contact-1",
+            "company": self.company,
+            "currency": "AUD",
+            "total": amount,
+            "due": amount,
+            "status": "open",
+            "issued_on": self.today,
+            "due_on": self.today + timedelta(days=due_in),
+            "term_id": f"theme-{self.term.name}",
+            "changed_at": now,
+        }
+        return LedgerInvoice.objects.create(**usual | columns)
+
+    def save_card(self, number: str = GOOD_CARD, *, owner: str = PAYER) -> SavedMethod:
+        """A card that the payer saves at the practice Stripe."""
+        return self._save_method("card", Terms.Kind.SAVED_CARD, self.tenant.confirmation_token(number), owner)
+
+    def save_bank_account(self, number: str = "000123456", *, owner: str = PAYER) -> SavedMethod:
+        """An Australian bank account that the payer saves; which kind it is comes from what they were asked to pay."""
+        self.tenant.open_checkout()
+        token = create_bank_token(self.tenant, "aud", account_number=number)
+        return self._save_method("bank_debit", Terms.Kind.SAVED_BANK_ACCOUNT, token, owner)
+
+    def _save_method(self, method: str, kind: str, token: str, owner: str) -> SavedMethod:
+        terms = get_current_terms(self.tenant.merchant, kind)
+        form = {"company": self.company.reference, "method": method, "confirmation_token": token}
+        client = self.tenant.payer(owner)
+        headers = {"Accept": "application/json"}
+        answer = client.post("/my/methods", form | {"accepted_terms": terms.pk}, headers=headers)
+        said = json.loads(answer.content)
+        if said["status"] == "requires_action":
+            answer_three_d_secure(self.tenant.world, said["client_secret"])
+            said = json.loads(client.post(said["attempt"], headers=headers).content)
+        assert said["status"] == "succeeded", said
+        return SavedMethod.objects.select_related("company__merchant").order_by("-pk")[0]
+
+    def create_mapping(
+        self,
+        primary: SavedMethod,
+        secondary: SavedMethod | None = None,
+        *,
+        term: BillingTerm | None = None,
+        origin: str = "merchant",
+        company: PayerCompany | None = None,
+    ) -> AutoPayMapping:
+        """An active mapping."""
+        return AutoPayMapping.objects.create(
+            merchant=self.tenant.merchant,
+            company=company or self.company,
+            term=term,
+            primary_method=primary,
+            secondary_method=secondary,
+            origin=origin,
+            state="active",
+            state_at=timezone.now(),
+        )
+
+    def plan(self, *, now: datetime | None = None, ids: list[int] | None = None) -> PlanningResult:
+        """Plan everything, or some invoices."""
+        return plan_merchant_payments(self.tenant.merchant, now=now or timezone.now(), ids=ids)
+
+    def get_scheduled(self, invoice: LedgerInvoice) -> ScheduledPayment:
+        """The newest scheduled payment of an invoice, read afresh."""
+        rows = ScheduledPayment.objects.select_related("merchant", "company__merchant", "invoice", "payment", "method")
+        return rows.filter(invoice=invoice).order_by("-pk")[0]
+
+    def plan_and_make_due(self, invoice: LedgerInvoice) -> ScheduledPayment:
+        """Planned, and its time has come."""
+        self.plan()
+        ScheduledPayment.objects.filter(invoice=invoice, state="scheduled").update(run_at=timezone.now())
+        return self.get_scheduled(invoice)
+
+    def charge(self, invoice: LedgerInvoice) -> ScheduledPayment:
+        """Planned, due and run, with everything that follows."""
+        charge_scheduled_payment(self.plan_and_make_due(invoice).pk, now=timezone.now())
+        deliver_outbox()
+        return self.get_scheduled(invoice)
+
+    def list_attempts(self, invoice: LedgerInvoice) -> list[Attempt]:
+        """Every attempt to charge it, oldest first."""
+        rows = Attempt.objects.filter(payment__allocations__invoice=invoice).select_related(
+            "payment__merchant", "account"
+        )
+        return list(rows.order_by("pk"))
+
+    def settle(self, attempt: Attempt, status: Any, code: str = "") -> None:
+        """The gateway's word on an attempt that waits, and all that follows."""
+        row = Attempt.objects.select_related("payment__merchant", "account", "saved_method").get(pk=attempt.pk)
+        method = RemoteMethod(row.stripe_payment_method_id, row.method_kind, row.brand, row.last4)
+        money = row.money if status == "succeeded" else None
+        intent = row.stripe_payment_intent_id or f"pi_stage{row.pk}"
+        apply_attempt_result(
+            row,
+            OperationResult(status, intent, money, method=method, failure_code=code),
+            by="gateway",
+            now=timezone.now(),
+        )
+        deliver_outbox()

@@ -1,0 +1,153 @@
+"""The console's pages about payments: the gateway's keys, the list, one payment, the dashboard's panel."""
+
+from typing import Any
+
+import pytest
+
+from payments.models import GatewayAccount
+from tests.tenants import Checkout, Tenant
+from wisepay.models import AuditEntry
+from wisepay.references import new_reference
+
+TAB = "configure/merchants/gateway"
+
+
+def build_keys(**changes: str) -> dict[str, str]:
+    """A form's worth of keys of a new practice account."""
+    suffix = f"tab{new_reference()}"
+    good = {
+        "publishable_key": f"pk_test_{suffix}",
+        "secret_key": f"sk_test_{suffix}",
+        "webhook_secret": "whsec_a0new0secret",
+    }
+    return good | changes
+
+
+def get_account(tenant: Tenant) -> GatewayAccount:
+    """The account's row, read afresh."""
+    return GatewayAccount.objects.get(merchant=tenant.merchant)
+
+
+def test_good_keys_are_tested_saved_and_written_into_the_audit_log(tenant: Tenant) -> None:
+    form = build_keys()
+    before = len(tenant.world.journal("stripe"))
+    answer = tenant.admin.post(tenant.url(TAB), form)
+    assert (answer.status_code, answer["Location"]) == (302, tenant.url(TAB))
+    [asked] = tenant.world.journal("stripe", since=before)
+    assert (asked["method"], asked["path"]) == ("GET", "/v1/account")
+    assert get_account(tenant).secret_key.decrypt() == form["secret_key"]
+    assert get_account(tenant).webhook_secret.decrypt() == form["webhook_secret"]
+    assert AuditEntry.objects.filter(merchant_id=tenant.merchant.pk, action="gateway.keys_saved").count() == 1
+    page = tenant.admin.get(tenant.url(TAB)).content.decode()
+    assert "Keys tested and saved." in page
+
+
+@pytest.mark.parametrize(
+    ("wrong", "sentence"),
+    [
+        ({"secret_key": "sk_test_bad0key00000"}, "does not accept this secret key"),
+        ({"secret_key": "pk_test_1234567890"}, "A secret key begins with"),
+        ({"secret_key": "hunter2"}, "A secret key begins with"),
+        ({"secret_key": ""}, "This field is required."),
+        ({"publishable_key": "sk_test_1234567890"}, "A publishable key begins with"),
+        ({"publishable_key": "pk_live_1234567890"}, "One key is a test key and the other is live"),
+        ({"webhook_secret": "secret"}, "A webhook secret begins with whsec_."),
+    ],
+)
+def test_bad_keys_are_refused_with_a_sentence_and_nothing_is_saved(
+    tenant: Tenant, wrong: dict[str, str], sentence: str
+) -> None:
+    before = get_account(tenant).secret_key.decrypt()
+    answer = tenant.admin.post(tenant.url(TAB), build_keys(**wrong))
+    page = answer.content.decode()
+    assert answer.status_code == 422
+    assert sentence in page
+    assert get_account(tenant).secret_key.decrypt() == before
+    for name in ("secret_key", "webhook_secret"):
+        given = build_keys(**wrong)[name]
+        assert not given or f'value="{given}"' not in page
+
+
+@pytest.mark.parametrize("fault", [{"kind": "drop_before"}, {"kind": "status", "status": 503}])
+def test_nothing_is_saved_while_stripe_does_not_answer(tenant: Tenant, fault: dict[str, Any]) -> None:
+    before = get_account(tenant).secret_key.decrypt()
+    with tenant.world.inject_fault("stripe", **fault):
+        answer = tenant.admin.post(tenant.url(TAB), build_keys())
+    assert answer.status_code == 422
+    assert "could not be tested" in answer.content.decode()
+    assert get_account(tenant).secret_key.decrypt() == before
+
+
+def test_keys_are_never_on_a_page_again(tenant: Tenant) -> None:
+    page = tenant.admin.get(tenant.url(TAB)).content.decode()
+    assert tenant.stripe_key not in page
+    assert "whsec_practice0secret" not in page
+    assert f"/webhooks/stripe/{tenant.merchant.reference}" in page
+    assert "Test keys" in page
+
+
+def test_the_list_shows_payments_and_finds_them_by_payer_and_quote(tenant: Tenant, checkout: Checkout) -> None:
+    other = tenant.open_checkout(customer={"account_name": "Kauri Dental"})
+    checkout.pay()
+    page = tenant.admin.get(tenant.url("payments/")).content.decode()
+    for shown in ("Harbour Dental Pty Ltd", "Kauri Dental", "A$625.00", 'data-state="succeeded"', 'data-state="open"'):
+        assert shown in page
+    found = tenant.admin.get(tenant.url("payments/"), {"q": "kauri"}).content.decode()
+    assert (other.payment.reference in found, checkout.payment.reference in found) == (True, False)
+    found = tenant.admin.get(tenant.url("payments/"), {"q": f"quote {checkout.quote.number}"}).content.decode()
+    assert (other.payment.reference in found, checkout.payment.reference in found) == (False, True)
+    assert "Nothing matches" in tenant.admin.get(tenant.url("payments/"), {"q": "nobody"}).content.decode()
+
+
+@pytest.mark.parametrize("query", ["q=%00", "q=%25", "page=-1", "page=x", "page=999", "q=%27%3B--"])
+def test_a_strange_search_is_answered(tenant: Tenant, checkout: Checkout, query: str) -> None:
+    assert tenant.admin.get(tenant.url(f"payments/?{query}")).status_code == 200
+
+
+def test_one_payment_shows_every_attempt_and_why_it_failed(tenant: Tenant, checkout: Checkout) -> None:
+    checkout.pay("4000000000009995")
+    checkout.pay()
+    page = tenant.admin.get(tenant.url(f"payments/{checkout.payment.reference}")).content.decode()
+    for shown in ("There isn&#x27;t enough money on this card", "Visa ···· 9995", "Visa ···· 4242", "127.0.0.1"):
+        assert shown in page, shown
+    for secret in (tenant.stripe_key, "ctoken_", "_secret_"):
+        assert secret not in page
+
+
+def test_the_panel_shows_what_was_paid(tenant: Tenant, checkout: Checkout) -> None:
+    path = tenant.url("payments/recent")
+    assert "Nothing has been paid yet" in tenant.admin.get(path).content.decode()
+    checkout.pay()
+    page = tenant.admin.get(path, headers={"HX-Request": "true"}).content.decode()
+    assert "A$625.00" in page
+    assert "<html" not in page
+
+
+def test_a_stranger_sees_no_payment_of_ours(tenant: Tenant, stranger: Tenant, checkout: Checkout) -> None:
+    checkout.pay()
+    for tail in ("payments/", "payments/recent", f"payments/{checkout.payment.reference}", TAB):
+        assert stranger.admin.get(tenant.url(tail)).status_code == 404
+    assert stranger.admin.post(tenant.url(TAB), build_keys()).status_code == 404
+    assert stranger.admin.get(stranger.url(f"payments/{checkout.payment.reference}")).status_code == 404
+    assert "Harbour Dental" not in stranger.admin.get(stranger.url("payments/")).content.decode()
+    assert get_account(tenant).secret_key.decrypt() == tenant.stripe_key
+
+
+def test_a_merchant_user_sees_payments_and_configures_nothing(tenant: Tenant, checkout: Checkout) -> None:
+    tenant.merchant.memberships.update(role="user")
+    assert tenant.admin.get(tenant.url("payments/")).status_code == 200
+    assert tenant.admin.get(tenant.url(TAB)).status_code == 403
+    assert tenant.admin.post(tenant.url(TAB), build_keys()).status_code == 403
+    assert get_account(tenant).secret_key.decrypt() == tenant.stripe_key
+
+
+def test_another_account_is_refused_while_a_payment_at_the_present_one_is_undecided(
+    tenant: Tenant, checkout: Checkout
+) -> None:
+    checkout.pay("4000002760003184")
+    assert checkout.attempts[0].state == "requires_action"
+    answer = tenant.admin.post(tenant.url(TAB), build_keys())
+    assert answer.status_code == 422
+    assert "another Stripe account" in answer.content.decode()
+    same = build_keys(secret_key=tenant.stripe_key, publishable_key=tenant.stripe_key.replace("sk_", "pk_"))
+    assert tenant.admin.post(tenant.url(TAB), same).status_code == 302

@@ -1,0 +1,161 @@
+"""Receipts: the page and the PDF say who paid what, what went back, and whom to ask."""
+
+import re
+import zlib
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from payers.models import PayerAccess
+from payments.models import Payment
+from payments.portal.receipt_pdf import make_printable
+from tests.payments.portal.factories import (
+    PortalPayer,
+    create_attempt,
+    create_company,
+    create_paid_attempt,
+    create_payer,
+    create_payment,
+    create_reversed_attempt,
+    record_result,
+)
+from tests.tenants import Tenant
+
+
+@pytest.fixture
+def ada(tenant: Tenant) -> PortalPayer:
+    tenant.merchant.contact_email = "help@northwind-it.example"
+    tenant.merchant.save()
+    found = create_payer("ada@harbourdental.example", "Ada Payer")
+    found.give_access(create_company(tenant, "Harbour Dental"))
+    return found
+
+
+@pytest.fixture
+def row(ada: PortalPayer) -> Payment:
+    return create_payment(PayerAccess.objects.get(user=ada.user).company)
+
+
+def get_pdf_text(document: bytes) -> str:
+    """The words of a PDF of fpdf2 in its letters."""
+    assert document.startswith(b"%PDF-")
+    streams = re.findall(rb"stream\r?\n(.*?)\r?\nendstream", document, re.DOTALL)
+    pages = b"".join(zlib.decompress(stream) for stream in streams if stream[:1] == b"x")
+    texts = re.findall(rb"\(((?:[^()\\]|\\.)*)\) ?Tj", pages)
+    plain = b"\n".join(re.sub(rb"\\(.)", rb"\1", text) for text in texts)
+    return plain.decode("cp1252")
+
+
+def get_page_and_pdf(ada: PortalPayer, row: Payment) -> tuple[str, str]:
+    """The page, and the words of the document."""
+    page = ada.get(f"/my/payments/{row.reference}/receipt")
+    answer = ada.client.get(f"/my/payments/{row.reference}/receipt.pdf")
+    assert answer["Content-Type"] == "application/pdf"
+    return page, get_pdf_text(answer.content)
+
+
+def test_a_receipt_says_who_paid_whom_what_and_how(ada: PortalPayer, row: Payment) -> None:
+    create_paid_attempt(row)
+    day = timezone.now().astimezone(row.merchant.zone)
+    for text in get_page_and_pdf(ada, row):
+        for words in (
+            "Northwind IT",
+            "Harbour Dental",
+            "Accounts Payable",
+            row.purpose,
+            "A$625.00",
+            row.details["reference"],
+            row.reference,
+            "help@northwind-it.example",
+            f"{day.day} {day:%b %Y}",
+            "4242",
+        ):
+            assert words in text
+
+
+def test_the_file_is_named_after_the_reference(ada: PortalPayer, row: Payment) -> None:
+    create_paid_attempt(row)
+    Payment.objects.filter(pk=row.pk).update(details={"reference": 'Q1"\r\nX: 1/../ü'})
+    answer = ada.client.get(f"/my/payments/{row.reference}/receipt.pdf")
+    assert answer["Content-Disposition"] == f'attachment; filename="receipt-Q1---X--1------{row.reference}.pdf"'
+
+
+def test_refunds_and_what_is_left_stand_on_it(ada: PortalPayer, row: Payment) -> None:
+    taken = create_paid_attempt(row)
+    now = timezone.now()
+    for number, (amount, state) in enumerate(((10000, "succeeded"), (2000, "processing"), (3000, "failed"))):
+        row.refunds.create(attempt=taken, amount=amount, idempotency_key=f"r{number}", state=state, state_at=now)
+    for text in get_page_and_pdf(ada, row):
+        for words in ("Refund, refunded", "A$100.00", "Refund, on its way", "could not be given back", "A$525.00"):
+            assert words in text
+
+
+def test_a_reversal_stands_on_it_and_nothing_is_left(ada: PortalPayer, row: Payment) -> None:
+    create_reversed_attempt(row)
+    for text in get_page_and_pdf(ada, row):
+        assert "Receipt of a reversed payment" in text
+        assert "It is owed again." in text
+        assert "A$0.00" in text
+
+
+def test_after_a_reversal_the_second_payment_counts(ada: PortalPayer, row: Payment) -> None:
+    create_reversed_attempt(row)
+    row.refresh_from_db()
+    create_paid_attempt(row, at=timezone.now() + timedelta(minutes=1))
+    for text in get_page_and_pdf(ada, row):
+        assert "reversed payment" not in text
+        assert "Reversed: the bank took it back" in text
+        assert "Paid with Visa" in text
+
+
+@pytest.mark.parametrize("state", ["open", "failed"])
+def test_nothing_that_is_unpaid_has_a_receipt(ada: PortalPayer, row: Payment, state: str) -> None:
+    if state == "failed":
+        record_result(create_attempt(row), "failed", code="expired_card")
+    for tail in ("receipt", "receipt.pdf"):
+        assert ada.client.get(f"/my/payments/{row.reference}/{tail}").status_code == 404
+
+
+def test_strangers_and_guests_get_no_receipt(ada: PortalPayer, row: Payment, stranger: Tenant) -> None:
+    create_paid_attempt(row)
+    other = create_payer("eve@example.com")
+    other.give_access(create_company(stranger, "Other Co"))
+    for tail in ("receipt", "receipt.pdf"):
+        path = f"/my/payments/{row.reference}/{tail}"
+        assert other.client.get(path).status_code == 404
+        other.client.logout()
+        assert other.client.get(path).status_code == 302
+        other.client.force_login(other.user)
+
+
+@pytest.mark.parametrize(
+    ("name", "made"),
+    [
+        ("Café Zürich – “Ñandú”", "Café Zürich – “Ñandú”"),
+        ("Łódź Żółć", "Lódz Zólc"),
+        ("e\u0301te\u0301", "été"),
+        ("株式会社 Tokyo", "???? Tokyo"),
+        ("a\x07b\u202ec", "a?b?c"),
+        ("😀", "?"),
+        ("", ""),
+    ],
+)
+def test_letters_lose_accents_before_they_are_lost(name: str, made: str) -> None:
+    assert make_printable(name) == made
+
+
+def test_the_document_says_itself_when_letters_are_lost(ada: PortalPayer, row: Payment) -> None:
+    create_paid_attempt(row)
+    assert "Some letters" not in get_page_and_pdf(ada, row)[1]
+    Payment.objects.filter(pk=row.pk).update(purpose="Quote 7 v1: Łódź (株) \\ " + "long " * 16)
+    page, words = get_page_and_pdf(ada, row)
+    assert "Łódź" in page
+    assert "Lódz (?)" in words
+    assert "Some letters can't be printed here." in words
+
+
+def test_a_purpose_with_commands_of_pdf_or_markdown_is_only_text(ada: PortalPayer, row: Payment) -> None:
+    create_paid_attempt(row)
+    Payment.objects.filter(pk=row.pk).update(purpose="**x** ) Tj ET <b>y</b>")
+    assert "**x** ) Tj ET <b>y</b>" in get_page_and_pdf(ada, row)[1]

@@ -1,0 +1,1 @@
+"""Whole flows as scenarios that can be interrupted at every step."""

@@ -1,0 +1,374 @@
+"""Journeys of payers with an account: saved methods, bank debits that settle, come back or are disputed; refunds."""
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+from django.test import Client
+from django.utils import timezone
+
+from merchants.models import Notification, Terms
+from payers.models import PayerAccess
+from payments.models import Dispute, SavedMethod
+from payments.refunds import send_refund, start_refund
+from payments.states import LIVE_STATES
+from tests.payments.signed_in_payer import ONLY_RECURRING, RECURRING, SignedInPayer, create_bank_token, get_terms_id
+from tests.scenarios.base import Scenario, list_credit_notes, list_documents, list_payments, list_remaining_credits
+from tests.scenarios.quotes import QuoteScenario
+from tests.tenants import Tenant, merge_body
+from wisepay.models import OutboxMessage
+
+DEBIT = {"allowed_methods": ["card", "bank_debit"]}
+
+
+def list_voided_credit(tenant: Tenant) -> list[tuple[str, float]]:
+    """What the books show of a credit that was taken back: QuickBooks deletes what Xero voids."""
+    return [("VOIDED", 625.0)] if tenant.connection.provider == "xero" else []
+
+
+class RegisteredPayerScenario(QuoteScenario):
+    """A payer with an account."""
+
+    def set_up(self) -> None:
+        super().set_up()
+        self.shopper = SignedInPayer(self.tenant)
+
+
+class SaveCardScenario(RegisteredPayerScenario):
+    """They pay a quote that recurs, and the same confirmation saves the card."""
+
+    interrupt_from: ClassVar[str] = "pay"
+    interrupt_until: ClassVar[str] = "work"
+    changes: ClassVar[dict[str, Any]] = RECURRING
+
+    def pay(self) -> None:
+        form = {
+            "confirmation_token": self.tenant.confirmation_token(self.card),
+            "saves": "1",
+            "accepted_terms": get_terms_id(self.tenant.merchant, Terms.Kind.SAVED_CARD),
+        }
+        with self.stopper.process():
+            self.shopper.pay(self.get_opened_checkout, **form)
+
+    def verify(self) -> None:
+        super().verify()
+        [method] = self.shopper.methods
+        assert (method.state, self.get_opened_checkout.payment.saved_method) == ("active", method)
+
+
+class RegisterScenario(QuoteScenario):
+    """Somebody registers, pays at once and saves the card; the Welcome mail follows."""
+
+    interrupt_from: ClassVar[str] = "register"
+    interrupt_until: ClassVar[str] = "hear"
+    changes: ClassVar[dict[str, Any]] = RECURRING
+
+    def set_up(self) -> None:
+        super().set_up()
+        self.browser = Client()
+        self.email = f"riley{self.number}@example.com"
+
+    @property
+    def steps(self) -> list[Callable[[], None]]:
+        return [self.open, self.register, self.pay, self.send_webhooks, self.run_worker, self.return_to_quote]
+
+    def register(self) -> None:
+        """Payer Information and the terms."""
+        terms = get_terms_id(self.tenant.merchant, Terms.Kind.USER_ACCOUNT)
+        form = {"name": "Riley Register", "email": self.email, "phone": "", "accepted_terms": terms}
+        with self.stopper.process():
+            self.browser.post(f"{self.get_opened_checkout.path}/register", form)
+
+    def pay(self) -> None:
+        if "registering" not in self.browser.session:
+            self.register()
+        form = {
+            "name": "Riley Register",
+            "email": self.email,
+            "amount": self.get_opened_checkout.payment.amount,
+            "confirmation_token": self.tenant.confirmation_token(self.card),
+            "saves": "1",
+            "accepted_terms": get_terms_id(self.tenant.merchant, Terms.Kind.SAVED_CARD),
+        }
+        with self.stopper.process():
+            self.browser.post(f"{self.get_opened_checkout.path}/attempts", form)
+
+    def verify(self) -> None:
+        super().verify()
+        access = PayerAccess.objects.get(user__email=self.email)
+        assert (access.state, access.invitations.filter(used_at=None, replaced_at=None).count()) == ("pending", 1)
+        assert [m.state for m in SavedMethod.objects.filter(owner=access.user)] == ["active"]
+        assert any("Welcome" in mail["subject"] for mail in self.tenant.mails(self.email))
+
+
+class SetupOnlyScenario(RegisteredPayerScenario):
+    """Nothing is due: they save a card and nothing is charged."""
+
+    interrupt_from: ClassVar[str] = "pay"
+    changes: ClassVar[dict[str, Any]] = ONLY_RECURRING
+
+    def pay(self) -> None:
+        form = {"confirmation_token": self.tenant.confirmation_token(self.card)}
+        with self.stopper.process():
+            self.shopper.save(self.get_opened_checkout, **form)
+
+    def recover(self) -> None:
+        self.open_again()
+        for after in (30, 400):
+            self.run_worker(after=after)
+        if (
+            self.get_opened_checkout.payment.state == "open"
+            and not self.get_opened_checkout.payment.setups.filter(state__in=LIVE_STATES).exists()
+        ):
+            self.pay()
+        self.send_webhooks()
+        for after in (500, 900, 1500, 4000):
+            self.run_worker(after=after)
+        self.return_to_quote()
+        self.run_worker(after=8000)
+
+    def verify(self) -> None:
+        assert self.list_new_intents() == []
+        assert (self.get_opened_checkout.payment.state, self.get_opened_checkout.quote.state) == ("saved", "saved")
+        assert [m.state for m in self.shopper.methods] == ["active"]
+        assert self.get_opened_checkout.payment.saved_method == self.shopper.methods[0]
+        assert not OutboxMessage.objects.exclude(state="done").exists()
+
+
+class BankDebitScenario(RegisteredPayerScenario):
+    """They pay by bank debit, save the account, and it settles days later."""
+
+    interrupt_from: ClassVar[str] = "pay"
+    changes: ClassVar[dict[str, Any]] = merge_body(DEBIT, RECURRING)
+
+    @property
+    def steps(self) -> list[Callable[[], None]]:
+        return [
+            self.open,
+            self.pay,
+            self.send_webhooks,
+            self.run_worker,
+            self.bank_answers,
+            self.send_webhooks,
+            self.run_worker,
+            self.return_to_quote,
+        ]
+
+    def pay(self) -> None:
+        token = create_bank_token(self.tenant, "aud")
+        form = {
+            "method": "bank_debit",
+            "confirmation_token": token,
+            "saves": "1",
+            "accepted_terms": get_terms_id(self.tenant.merchant, Terms.Kind.SAVED_BANK_ACCOUNT),
+        }
+        with self.stopper.process():
+            self.shopper.pay(self.get_opened_checkout, **form)
+
+    def bank_answers(self) -> None:
+        """Days pass. Nothing of ours runs."""
+        self.settle()
+
+    def recover(self) -> None:
+        self.open_again()
+        for after in (30, 400):
+            self.run_worker(after=after)
+        if self.get_opened_checkout.payment.state == "open" and not any(
+            a.is_live for a in self.get_opened_checkout.attempts
+        ):
+            self.pay()
+        self.send_webhooks()
+        self.run_worker(after=500)
+        self.bank_answers()
+        self.send_webhooks()
+        for after in (900, 1500, 4000, 8000):
+            self.run_worker(after=after)
+        self.return_to_quote()
+        self.run_worker(after=12000)
+
+    def verify(self) -> None:
+        super().verify()
+        assert [m.kind for m in self.shopper.methods] == ["au_becs_debit"]
+
+
+class DebitRejectedScenario(BankDebitScenario):
+    """The debit comes back days later, the draft is removed, and a card pays."""
+
+    interrupt_from: ClassVar[str] = "bank_answers"
+
+    def bank_answers(self) -> None:
+        self.settle("bounce", code="insufficient_funds")
+
+    @property
+    def steps(self) -> list[Callable[[], None]]:
+        return [*super().steps[:-1], self.pay_by_card, self.send_webhooks, self.run_worker, self.return_to_quote]
+
+    def pay_by_card(self) -> None:
+        """Pay Quote, with a card."""
+        form = {
+            "confirmation_token": self.tenant.confirmation_token(self.card),
+            "saves": "1",
+            "accepted_terms": get_terms_id(self.tenant.merchant, Terms.Kind.SAVED_CARD),
+        }
+        with self.stopper.process():
+            self.shopper.pay(self.get_opened_checkout, **form)
+
+    def recover(self) -> None:
+        super().recover()
+        if self.get_opened_checkout.payment.state == "open":
+            self.pay_by_card()
+        self.send_webhooks()
+        for after in (13000, 17000, 22000):
+            self.run_worker(after=after)
+
+    def verify(self) -> None:
+        assert sum(i["amount_received"] for i in self.list_new_intents()) == 62500
+        assert (self.get_opened_checkout.payment.state, self.get_opened_checkout.quote.state) == ("succeeded", "paid")
+        stem = self.get_opened_checkout.payment.reference[:12].upper()
+        assert list_documents(self.tenant, "Invoices", "InvoiceNumber", f"PF-{stem}") == [("PAID", 625.0)]
+        assert list_payments(self.tenant, stem) == [("AUTHORISED", 625.0)]
+        notes = [n for n in list_credit_notes(self.tenant, stem) if n != ("DELETED", 625.0)]
+        assert notes == [("AUTHORISED", 625.0)]
+        assert not OutboxMessage.objects.exclude(state="done").exists()
+
+
+class DebitReversedScenario(BankDebitScenario):
+    """The debit settles and is disputed afterwards: everything is undone, and it is owed again."""
+
+    interrupt_from: ClassVar[str] = "dispute"
+    changes: ClassVar[dict[str, Any]] = DEBIT
+
+    @property
+    def steps(self) -> list[Callable[[], None]]:
+        return [*super().steps[:-1], self.dispute, self.send_webhooks, self.run_worker, self.return_to_quote]
+
+    def dispute(self) -> None:
+        """The payer's bank takes it back. Nothing of ours runs."""
+        for intent in self.list_new_intents():
+            if intent["status"] == "succeeded" and not self.is_disputed(intent):
+                self.tenant.act_at_stripe("dispute", intent["id"])
+
+    def is_disputed(self, intent: dict[str, Any]) -> bool:
+        """Whether it was taken back already."""
+        return any(c["disputed"] for c in self.tenant.charges() if c["payment_intent"] == intent["id"])
+
+    def recover(self) -> None:
+        super().recover()
+        self.dispute()
+        self.send_webhooks()
+        for after in (13000, 17000, 22000):
+            self.run_worker(after=after)
+
+    def verify(self) -> None:
+        assert (self.get_opened_checkout.payment.state, self.get_opened_checkout.quote.state) == ("reversed", "open")
+        stem = self.get_opened_checkout.payment.reference[:12].upper()
+        assert list_documents(self.tenant, "Invoices", "InvoiceNumber", f"PF-{stem}") == [("AUTHORISED", 625.0)]
+        assert list_payments(self.tenant, stem) == []
+        assert list_credit_notes(self.tenant, stem) == list_voided_credit(self.tenant)
+        assert [m.state for m in self.shopper.methods] == ["invalid"]
+        assert not OutboxMessage.objects.exclude(state="done").exists()
+
+
+class DisputeWonScenario(DebitReversedScenario):
+    """After that the bank gives the money back: it is paid again, and booked under numbers of its own."""
+
+    interrupt_from: ClassVar[str] = "reinstate"
+
+    @property
+    def steps(self) -> list[Callable[[], None]]:
+        return [*super().steps, self.reinstate, self.send_webhooks, self.run_worker, self.return_to_quote]
+
+    def reinstate(self) -> None:
+        """The payer's bank thinks again. Nothing of ours runs."""
+        dispute = Dispute.objects.get(attempt__payment=self.get_opened_checkout.payment)
+        self.tenant.act_at_stripe("reinstate", dispute.stripe_dispute_id)
+
+    def verify(self) -> None:
+        assert (self.get_opened_checkout.payment.state, self.get_opened_checkout.quote.state) == ("succeeded", "paid")
+        assert [a.state for a in self.get_opened_checkout.attempts] == ["reversed", "succeeded"]
+        stem = self.get_opened_checkout.payment.reference[:12].upper()
+        assert list_documents(self.tenant, "Invoices", "InvoiceNumber", f"PF-{stem}") == [("PAID", 625.0)]
+        assert list_payments(self.tenant, stem) == [("AUTHORISED", 625.0)]
+        assert list_credit_notes(self.tenant, stem) == [*list_voided_credit(self.tenant), ("AUTHORISED", 625.0)]
+        told = Notification.objects.filter(
+            title="Dispute won", body__contains=self.get_opened_checkout.payment.company.name
+        )
+        assert told.count() == 1
+        assert not OutboxMessage.objects.exclude(state="done").exists()
+
+
+class RefundScenario(QuoteScenario):
+    """A paid quote is given back in part by the merchant."""
+
+    interrupt_from: ClassVar[str] = "refund"
+
+    @property
+    def steps(self) -> list[Callable[[], None]]:
+        return [self.open, self.pay, self.run_worker, self.refund, self.send_webhooks, self.run_worker]
+
+    def refund(self) -> None:
+        """The merchant's admin presses Refund."""
+        now = timezone.now()
+        with self.stopper.process():
+            refund = start_refund(
+                self.get_opened_checkout.payment, amount=20000, reason="", by=self.tenant.user, now=now
+            )
+            send_refund(refund, now=now)
+
+    def is_refund_requested(self) -> bool:
+        """Whether nobody need press it again."""
+        return self.get_opened_checkout.payment.refunds.exclude(state="failed").exists()
+
+    def recover(self) -> None:
+        super().recover()
+        if not self.is_refund_requested():
+            self.refund()
+        self.send_webhooks()
+        for after in (13000, 17000, 22000):
+            self.run_worker(after=after)
+
+    def verify(self) -> None:
+        mine = [c for c in self.tenant.charges() if c["payment_intent"] not in self.before]
+        assert (sum(c["amount_captured"] for c in mine), sum(c["amount_refunded"] for c in mine)) == (62500, 20000)
+        assert (self.get_opened_checkout.payment.state, self.get_opened_checkout.payment.refunded_amount) == (
+            "succeeded",
+            20000,
+        )
+        [note] = list_remaining_credits(self.tenant, self.get_opened_checkout.payment.reference[:12].upper())
+        assert note == ("AUTHORISED", 425.0)
+        assert not OutboxMessage.objects.exclude(state="done").exists()
+
+
+class RefundFailedScenario(RefundScenario):
+    """The gateway takes the refund back, for the payer's account is closed: the credit is whole again."""
+
+    interrupt_from: ClassVar[str] = "fail"
+
+    @property
+    def steps(self) -> list[Callable[[], None]]:
+        return [*super().steps, self.fail_refund, self.send_webhooks, self.run_worker]
+
+    def is_refund_requested(self) -> bool:
+        return self.get_opened_checkout.payment.refunds.exclude(stripe_refund_id="").exists()
+
+    def fail_refund(self) -> None:
+        """Days pass. Nothing of ours runs."""
+        for refund in self.get_opened_checkout.payment.refunds.filter(state="succeeded"):
+            self.tenant.act_at_stripe("fail_refund", refund.stripe_refund_id)
+
+    def recover(self) -> None:
+        super().recover()
+        self.fail_refund()
+        self.send_webhooks()
+        for after in (23000, 27000, 32000):
+            self.run_worker(after=after)
+
+    def verify(self) -> None:
+        assert [refund.state for refund in self.get_opened_checkout.payment.refunds.all()] == ["failed"]
+        assert (self.get_opened_checkout.payment.state, self.get_opened_checkout.payment.refunded_amount) == (
+            "succeeded",
+            0,
+        )
+        assert list_remaining_credits(self.tenant, self.get_opened_checkout.payment.reference[:12].upper()) == [
+            ("AUTHORISED", 625.0)
+        ]
+        Scenario.verify(self)

@@ -1,0 +1,120 @@
+"""Journeys: one quote on its way through everything, by processes of ours that can be stopped at any point."""
+
+import json
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+from django.test import Client
+
+from accounting.models import CreditNote, Posting
+from quotes.models import Callback
+from tests.scenarios.base import SECURE_CARD, Scenario, list_documents
+from tests.scenarios.interruptions import PARTS
+from tests.tenants import BODY, Checkout, merge_body
+from wisepay.models import OutboxMessage
+
+
+class QuoteScenario(Scenario):
+    """One quote on its way from CPQ to the books."""
+
+    parts = PARTS
+    changes: ClassVar[dict[str, Any]] = {}
+
+    def set_up(self) -> None:
+        own = {
+            "quote": {"id": f"guid-{self.number}", "number": self.number},
+            "customer": {"account_name": f"Harbour Dental {self.number}"},
+            "callback_url": f"{self.cpq.url}/callback",
+        }
+        self.body = merge_body(merge_body(BODY, self.changes), own)
+        self.checkout: Checkout | None = None
+
+    @property
+    def steps(self) -> list[Callable[[], None]]:
+        """The whole way, in order."""
+        return [
+            self.open,
+            self.pay,
+            self.authenticate,
+            self.check,
+            self.send_webhooks,
+            self.run_worker,
+            self.return_to_quote,
+        ]
+
+    def open(self) -> None:
+        """CPQ opens the checkout; it repeats the call when it gets no answer."""
+        with self.stopper.process():
+            answer = self.tenant.call(self.body)
+        assert answer.status_code in (200, 201), answer.content
+        self.checkout = Checkout(self.tenant, json.loads(answer.content))
+
+    @property
+    def get_opened_checkout(self) -> Checkout:
+        assert self.checkout is not None
+        return self.checkout
+
+    def pay(self) -> None:
+        """The payer presses Pay."""
+        token = self.tenant.confirmation_token(self.card)
+        with self.stopper.process():
+            self.get_opened_checkout.pay(confirmation_token=token)
+
+    def check(self) -> None:
+        """The payer's browser asks how it went."""
+        for attempt in self.get_opened_checkout.attempts:
+            if attempt.state == "requires_action":
+                with self.stopper.process():
+                    Client().post(f"{self.get_opened_checkout.path}/attempts/{attempt.reference}/check")
+
+    def return_to_quote(self) -> None:
+        """The browser goes back to the quote."""
+        with self.stopper.process():
+            assert Client().get(f"/quotes/{self.get_opened_checkout.quote.reference}/return").status_code == 303
+
+    def recover(self) -> None:
+        """What happens by itself after the stop: sweeps; and what people do: look again, and pay if it's not paid."""
+        self.open_again()
+        for after in (30, 400):
+            self.run_worker(after=after)
+        if self.get_opened_checkout.payment.state == "open":
+            if not any(a.is_live for a in self.get_opened_checkout.attempts):
+                self.pay()
+            self.authenticate()
+            self.check()
+        self.send_webhooks()
+        for after in (500, 900, 1500, 4000):
+            self.run_worker(after=after)
+        self.return_to_quote()
+        self.run_worker(after=8000)
+
+    def open_again(self) -> None:
+        """CPQ repeats its call if it never got an answer."""
+        if self.checkout is None:
+            self.open()
+
+    def verify(self) -> None:
+        """Charged once, posted once, everybody told, nothing dead."""
+        taken = self.list_new_intents()
+        assert sum(i["amount_received"] for i in taken) == 62500
+        assert len([i for i in taken if i["status"] == "succeeded"]) == 1
+        assert (self.get_opened_checkout.payment.state, self.get_opened_checkout.quote.state) == ("succeeded", "paid")
+        stem = self.get_opened_checkout.payment.reference[:12].upper()
+        assert list_documents(self.tenant, "Invoices", "InvoiceNumber", f"PF-{stem}") == [("PAID", 625.0)]
+        assert list_documents(self.tenant, "CreditNotes", "CreditNoteNumber", f"PF_CR-{stem}") == [
+            ("AUTHORISED", 625.0)
+        ]
+        assert list_documents(self.tenant, "Payments", "Reference", f"PF-{stem}") == [("AUTHORISED", 625.0)]
+        company = self.get_opened_checkout.payment.company
+        assert list_documents(self.tenant, "Contacts", "Name", company.name) == [("ACTIVE", None)]
+        assert set(Posting.objects.filter(company=company).values_list("state", flat=True)) == {"posted"}
+        assert CreditNote.objects.get(payment=self.get_opened_checkout.payment).state == "approved"
+        told = Callback.objects.filter(quote=self.get_opened_checkout.quote, event="checkout.paid")
+        assert [c.delivered_at is not None for c in told] == [True]
+        assert not OutboxMessage.objects.exclude(state="done").exists()
+
+
+class SecureCardScenario(QuoteScenario):
+    """The same with a card whose bank asks."""
+
+    card = SECURE_CARD

@@ -1,0 +1,103 @@
+"""What `manage.py doctor` asks: each floor registers questions under names, here stand the ground's."""
+
+import smtplib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+
+import requests
+from django.core import mail
+from django.core.cache import cache
+from django.db import connection
+from django.db.migrations.executor import MigrationExecutor
+from django.utils import timezone
+
+from wisepay.models import OutboxMessage
+from wisepay.secrets import Secret
+
+LATE_AFTER = timedelta(seconds=30)  # the sweeper comes by every five
+
+
+@dataclass(frozen=True, slots=True)
+class HealthCheckResult:
+    """One answer: `ok` True, False (broken) or None (worth knowing), with a sentence."""
+
+    subject: str
+    ok: bool | None
+    message: str
+
+
+HealthCheck = Callable[[], Iterator[HealthCheckResult]]
+HEALTH_CHECKS: list[HealthCheck] = []
+
+
+def register_health_check(function: HealthCheck) -> HealthCheck:
+    """Register a question for the doctor."""
+    HEALTH_CHECKS.append(function)
+    return function
+
+
+def check_url(subject: str, url: str) -> HealthCheckResult:
+    """Whether something answers HTTP at `url`, whatever it says."""
+    try:
+        status = requests.get(url, timeout=(3, 5), allow_redirects=False).status_code
+    except requests.RequestException as error:
+        return HealthCheckResult(subject, False, f"{url} does not answer ({type(error).__name__})")
+    return HealthCheckResult(subject, status < 500, f"{url} answers ({status})")
+
+
+@register_health_check
+def check_database() -> Iterator[HealthCheckResult]:
+    """PostgreSQL answers and is migrated."""
+    plan = MigrationExecutor(connection).migration_plan(MigrationExecutor(connection).loader.graph.leaf_nodes())
+    version = connection.pg_version  # type: ignore[attr-defined]
+    yield HealthCheckResult("database", True, f"PostgreSQL {version // 10000} answers")
+    yield HealthCheckResult(
+        "migrations", not plan, f"{len(plan)} to apply: run manage.py migrate" if plan else "all applied"
+    )
+
+
+@register_health_check
+def check_broker() -> Iterator[HealthCheckResult]:
+    """Valkey or Redis answers."""
+    try:
+        cache.set("doctor", "1", 5)
+        yield HealthCheckResult("valkey", cache.get("doctor") == "1", "answers")
+    except Exception as error:  # any client's error means the same to an operator
+        yield HealthCheckResult(
+            "valkey", False, f"does not answer ({type(error).__name__}): hints are lost, the sweeper too"
+        )
+
+
+@register_health_check
+def check_secret_keys() -> Iterator[HealthCheckResult]:
+    """The keys for secrets work."""
+    sealed = Secret.encrypt("doctor", purpose="doctor")
+    yield HealthCheckResult("secret keys", sealed.decrypt() == "doctor", f"new secrets use key {sealed.key_id}")
+
+
+@register_health_check
+def check_email() -> Iterator[HealthCheckResult]:
+    """The mail server takes a connection."""
+    try:
+        with mail.mailers["default"] as opened:
+            yield HealthCheckResult("e-mail", True, f"{type(opened).__module__} is ready")
+    except (OSError, smtplib.SMTPException) as error:
+        yield HealthCheckResult("e-mail", False, f"the mail server of EMAIL_URL refuses ({type(error).__name__})")
+
+
+@register_health_check
+def check_outbox() -> Iterator[HealthCheckResult]:
+    """Nothing in the outbox is dead, and what is due is delivered."""
+    dead = OutboxMessage.objects.filter(state="dead").count()
+    pending = OutboxMessage.objects.filter(state="pending").count()
+    yield HealthCheckResult(
+        "outbox", not dead, f"{pending} waiting, {dead} dead" + (": manage.py outbox dead" if dead else "")
+    )
+    now = timezone.now()
+    late = OutboxMessage.objects.filter(state="pending", run_after__lt=now - LATE_AFTER).order_by("run_after").first()
+    if late is None:
+        yield HealthCheckResult("workers", True, "nothing that is due waits for one")
+    else:
+        waits = f"{late.key} is due for {(now - late.run_after).total_seconds():.0f} s"
+        yield HealthCheckResult("workers", False, f"{waits}: does a worker run, and beat?")

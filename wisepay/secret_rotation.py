@@ -1,0 +1,126 @@
+"""Re-encrypting every stored secret with the newest key, a row at a time, while everything goes on."""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from allauth.mfa.models import Authenticator
+from django.apps import apps
+from django.db import models
+from django.db.models.functions import Cast, Left
+
+from wisepay.accounts import MFA_PURPOSE
+from wisepay.secrets import Secret, SecretField, UndecipherableSecret, current_key_id
+
+BATCH = 200
+# What allauth keeps in an authenticator's data through our adapter.
+MFA_NAMES = ("secret", "seed", "migrated_codes")
+
+
+@dataclass(slots=True)
+class RotationReport:
+    """How many secrets were re-encrypted, how many cannot be read, and what is left under which key."""
+
+    reencrypted: int = 0
+    unreadable: int = 0
+    changed_meanwhile: int = 0
+    remaining: Counter[str] = field(default_factory=Counter)
+
+
+def list_secret_columns() -> Iterator[tuple[type[models.Model], SecretField]]:
+    """Every column that holds secrets."""
+    for model in apps.get_models():
+        for column in model._meta.concrete_fields:
+            if isinstance(column, SecretField):
+                yield model, column
+
+
+def rotate_secrets() -> RotationReport:
+    """Re-encrypt what is not under the newest key. May be stopped and run again at any time.
+
+    A row is only changed if its text is still the one that was read, so a secret that somebody replaces
+    meanwhile, such as a refreshed token, is never put back.
+    """
+    report = RotationReport()
+    for model, column in list_secret_columns():
+        rotate_column(model, column, report)
+    for authenticator in Authenticator.objects.order_by("pk").iterator(BATCH):
+        rotate_authenticator(authenticator, report)
+    report.remaining = count_keys()
+    return report
+
+
+def rotate_column(model: type[models.Model], column: SecretField, report: RotationReport) -> None:
+    """One column, in batches by primary key."""
+    last: Any = None
+    while batch := list_outdated_secrets(model, column, after=last):
+        for pk, secret in batch:
+            last = pk
+            try:
+                fresh = Secret.encrypt(secret.decrypt(), purpose=secret.purpose)
+            except UndecipherableSecret:
+                report.unreadable += 1
+                continue
+            same = model._base_manager.filter(pk=pk, **{column.attname: secret})
+            changed = same.update(**{column.attname: fresh})
+            report.reencrypted += changed
+            report.changed_meanwhile += 1 - changed
+
+
+def list_outdated_secrets(model: type[models.Model], column: SecretField, *, after: Any) -> list[tuple[Any, Secret]]:
+    """The next rows whose text is not under the newest key."""
+    name = column.attname
+    prefix = f"{current_key_id()}:"
+    # The column's own lookups would encrypt what it is compared with, so its text is compared as text.
+    begins = Left(Cast(name, models.TextField()), len(prefix), output_field=models.CharField())
+    rows = model._base_manager.exclude(**{name: ""}).annotate(begins=begins).exclude(begins=prefix)
+    if after is not None:
+        rows = rows.filter(pk__gt=after)
+    return list(rows.order_by("pk").values_list("pk", name)[:BATCH])
+
+
+def rotate_authenticator(authenticator: Authenticator, report: RotationReport) -> None:
+    """The secrets inside one app or set of recovery codes."""
+    before = dict(authenticator.data)
+    try:
+        after = {name: reencrypt_value(name, value) for name, value in before.items()}
+    except UndecipherableSecret:
+        report.unreadable += 1
+        return
+    count = sum(key_id != current_key_id() for key_id in list_key_ids(before))
+    if not count:
+        return
+    if Authenticator.objects.filter(pk=authenticator.pk, data=before).update(data=after):
+        report.reencrypted += count
+    else:
+        report.changed_meanwhile += count
+
+
+def reencrypt_value(name: str, value: Any) -> Any:
+    """A value of an authenticator's data, its secrets under the newest key. Raises Undecipherable."""
+    if name not in MFA_NAMES:
+        return value
+    if isinstance(value, list):
+        return [reencrypt_value(name, each) for each in value]
+    secret = Secret(str(value), MFA_PURPOSE)
+    return value if secret.key_id == current_key_id() else Secret.encrypt(secret.decrypt(), purpose=MFA_PURPOSE).stored
+
+
+def count_keys() -> Counter[str]:
+    """How many secrets there are under each key's id."""
+    found: Counter[str] = Counter()
+    for model, column in list_secret_columns():
+        stored = model._base_manager.exclude(**{column.attname: ""}).values_list(column.attname, flat=True)
+        found.update(secret.key_id for secret in stored.iterator(BATCH))
+    for data in Authenticator.objects.values_list("data", flat=True).iterator(BATCH):
+        found.update(list_key_ids(data))
+    return found
+
+
+def list_key_ids(data: dict[str, Any]) -> Iterator[str]:
+    """The key of every secret in an authenticator's data."""
+    for name in MFA_NAMES:
+        value = data.get(name, [])
+        for each in value if isinstance(value, list) else [value]:
+            yield Secret(str(each), MFA_PURPOSE).key_id
