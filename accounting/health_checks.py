@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 
 from django.db.models import Count
-from django.utils import timezone
 
 from accounting.mirror.status import list_mirror_statuses
 from accounting.models import ManualTask, Posting
 from merchants.models import Merchant
+from wisepay import clock
 from wisepay.health_checks import HealthCheckResult, register_health_check
 
 
@@ -28,7 +28,7 @@ def check_postings() -> Iterator[HealthCheckResult]:
 def check_mirrors() -> Iterator[HealthCheckResult]:
     """The books of every merchant are mirrored, and lately."""
     for merchant in Merchant.objects.filter(connections__state="connected").distinct().order_by("name"):
-        rows = list_mirror_statuses(merchant, now=timezone.now())
+        rows = list_mirror_statuses(merchant, now=clock.now())
         told = ", ".join(f"{row.count} {row.label.lower()}" for row in rows)
         problems = " ".join(dict.fromkeys(row.problem for row in rows if row.problem))
         yield HealthCheckResult("mirror", None if problems else True, f"{merchant}: {told}. {problems}".strip())

@@ -1,7 +1,6 @@
 """Celery tasks of the accounting floor."""
 
 from celery import shared_task
-from django.utils import timezone
 
 from accounting.autopay.charging import schedule_due_payments
 from accounting.autopay.settings import schedule_planning
@@ -10,6 +9,7 @@ from accounting.models import AutoPaySettings, Posting
 from accounting.posting.services import schedule_sending
 from accounting.reconciliation.ledger_payments import list_due_merchants, schedule_ledger_payments_sync
 from merchants.models import Merchant
+from wisepay import clock
 
 
 @shared_task
@@ -17,36 +17,36 @@ def sweep_postings(**_: object) -> None:
     """Arm a drain for every merchant with postings that wait and no call to come."""
     waiting = Posting.objects.filter(state__in=["pending", "sent"]).values("merchant")
     for merchant in Merchant.objects.filter(pk__in=waiting):
-        schedule_sending(merchant, now=timezone.now())
+        schedule_sending(merchant, now=clock.now())
 
 
 @shared_task
 def run_autopay(**_: object) -> None:
     """Hand every automatic payment that is due to a worker."""
-    schedule_due_payments(now=timezone.now())
+    schedule_due_payments(now=clock.now())
 
 
 @shared_task
 def plan_autopay(**_: object) -> None:
     """Compare every merchant's scheduled payments with the invoices."""
     for chosen in AutoPaySettings.objects.select_related("merchant"):
-        schedule_planning(chosen.merchant, now=timezone.now())
+        schedule_planning(chosen.merchant, now=clock.now())
 
 
 @shared_task
 def poll_ledgers(**_: object) -> None:
     """Let workers read what of the mirrored books is due."""
-    schedule_mirror_syncs(now=timezone.now())
+    schedule_mirror_syncs(now=clock.now())
 
 
 @shared_task
 def delete_old_pending_changes(**_: object) -> None:
     """Forget what the books told us long ago."""
-    delete_read_changes(now=timezone.now())
+    delete_read_changes(now=clock.now())
 
 
 @shared_task
 def schedule_ledger_payment_syncs(**_: object) -> None:
     """Let workers read the payments of the books back where money was booked, once a day."""
-    for merchant in list_due_merchants(now=timezone.now()):
-        schedule_ledger_payments_sync(merchant, now=timezone.now())
+    for merchant in list_due_merchants(now=clock.now()):
+        schedule_ledger_payments_sync(merchant, now=clock.now())

@@ -3,13 +3,13 @@
 from collections.abc import Iterator
 
 from django.conf import settings
-from django.utils import timezone
 
 from connections.models import Connection
 from connections.providers import PROVIDERS, get_registered_apps
 from connections.tokens import get_permission_end, is_permission_ending
 from connections.view_models import get_connection_alert
 from merchants.models import Merchant
+from wisepay import clock
 from wisepay.health_checks import HealthCheckResult, check_url, register_health_check
 
 
@@ -52,7 +52,7 @@ def get_connection_health(connection: Connection) -> HealthCheckResult:
     retired = f"{PROVIDERS[connection.provider].settings_prefix}_RETIRED_CLIENTS"
     if connection.client_id not in {app.client_id for app in [*apps.by_tier.values(), *apps.retired]}:
         return HealthCheckResult(subject, False, f"{of}, but its app {connection.client_id} is not set up: {retired}")
-    if is_permission_ending(connection, now=timezone.now()):
+    if is_permission_ending(connection, now=clock.now()):
         return HealthCheckResult(
             subject, None, f"{of}, but the permission ends on {get_permission_end(connection):%Y-%m-%d}"
         )

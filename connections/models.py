@@ -4,9 +4,9 @@ from datetime import datetime
 from typing import ClassVar
 
 from django.db import models
-from django.utils import timezone
 
 from merchants.models import Merchant
+from wisepay import clock
 from wisepay.models import User
 from wisepay.references import new_reference
 from wisepay.secrets import SecretField
@@ -155,7 +155,7 @@ class Authorisation(models.Model):
     used_at = models.DateTimeField(null=True)
     tokens = SecretField(blank=True, default="", help_text="Kept only while the organisation is chosen.")
     organisations = models.JSONField(default=list)
-    created_at = models.DateTimeField(default=timezone.now)
+    created_at = models.DateTimeField(default=clock.now)
 
     def __str__(self) -> str:
         return self.reference

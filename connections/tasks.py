@@ -1,17 +1,17 @@
 """Celery tasks of the connections floor."""
 
 from celery import shared_task
-from django.utils import timezone
 
 from connections import availability, verification
 from connections.models import Connection
 from connections.oauth_flow import delete_old_authorisations
+from wisepay import clock
 
 
 @shared_task
 def check_connections(**_: object) -> None:
     """Let a worker look after every connection that is due."""
-    for pk in verification.reserve_due_connections(now=timezone.now()):
+    for pk in verification.reserve_due_connections(now=clock.now()):
         check_connection.apply_async(kwargs={"connection_id": pk}, expires=30)
 
 
@@ -19,11 +19,11 @@ def check_connections(**_: object) -> None:
 def check_connection(*, connection_id: int, **_: object) -> None:
     """Look after one connection."""
     connection = Connection.objects.select_related("merchant").get(pk=connection_id)
-    verification.refresh_and_verify(connection, now=timezone.now())
+    verification.refresh_and_verify(connection, now=clock.now())
 
 
 @shared_task
 def delete_old_records(**_: object) -> None:
     """Forget walks to consent pages that are over, and what the history no longer shows."""
-    delete_old_authorisations(now=timezone.now())
-    availability.delete_old_events(now=timezone.now())
+    delete_old_authorisations(now=clock.now())
+    availability.delete_old_events(now=clock.now())

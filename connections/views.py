@@ -8,7 +8,6 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
-from django.utils import timezone
 from django.utils.csp import CSP
 from django.views.decorators.csp import csp_override
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
@@ -32,6 +31,7 @@ from connections.view_models import (
 )
 from merchants.access import MerchantRequest, merchant_page
 from merchants.models import Merchant
+from wisepay import clock
 from wisepay.audit import record_request_audit
 from wisepay.errors import Unavailable
 from wisepay.http import SignedInRequest, never_cached
@@ -61,7 +61,7 @@ DEFAULT_DENIAL_MESSAGE = "The accounting package did not allow access, so nothin
 
 def render_connections(request: MerchantRequest, merchant: Merchant, template: str) -> HttpResponse:
     """The cards of all tiers, in the template or a part of it."""
-    now = timezone.now()
+    now = clock.now()
     cards = list_connection_cards(merchant, now=now)
     context = {
         "merchant": merchant,
@@ -103,7 +103,7 @@ def connect(request: MerchantRequest, merchant: Merchant, tier: str) -> HttpResp
             user=request.user,
             tier=tier,
             provider=request.POST.get("provider", ""),
-            now=timezone.now(),
+            now=clock.now(),
         )
     except AuthorisationRefused as error:
         messages.error(request, str(error))
@@ -118,7 +118,7 @@ def callback(request: HttpRequest, provider: str) -> HttpResponse:
     """Where the provider sends the browser back to."""
     member = cast(SignedInRequest, request)
     if error := request.GET.get("error"):
-        cancel_authorisation(member.user, provider, state=request.GET.get("state", ""), now=timezone.now())
+        cancel_authorisation(member.user, provider, state=request.GET.get("state", ""), now=clock.now())
         return _render_refusal(request, DENIAL_MESSAGES.get(error, DEFAULT_DENIAL_MESSAGE))
     try:
         walk = receive_authorisation(
@@ -127,7 +127,7 @@ def callback(request: HttpRequest, provider: str) -> HttpResponse:
             state=request.GET.get("state", ""),
             code=request.GET.get("code", ""),
             company=request.GET.get("realmId", ""),
-            now=timezone.now(),
+            now=clock.now(),
         )
     except AuthorisationRefused as error:
         return _render_refusal(request, str(error))
@@ -156,7 +156,7 @@ def choose(request: MerchantRequest, merchant: Merchant, reference: str) -> Http
     if request.method == "POST":
         try:
             chosen = request.POST.get("organisation", "")
-            connection = connect_organisation(walk, organisation_id=chosen, now=timezone.now())
+            connection = connect_organisation(walk, organisation_id=chosen, now=clock.now())
         except AuthorisationRefused as refusal:
             error = str(refusal)
         else:
@@ -172,7 +172,7 @@ def verify(request: MerchantRequest, merchant: Merchant, tier: str) -> HttpRespo
     """Check if this token is still valid."""
     connection = get_object_or_404(Connection.objects.select_related("merchant"), merchant=merchant, tier=tier)
     try:
-        is_good = verify_connection(connection, by=request.user.email, now=timezone.now())
+        is_good = verify_connection(connection, by=request.user.email, now=clock.now())
     except Unavailable as error:
         messages.warning(request, f"The accounting package can't say at the moment: {error}.")
     else:
@@ -189,7 +189,7 @@ def verify(request: MerchantRequest, merchant: Merchant, tier: str) -> HttpRespo
 def disconnect(request: MerchantRequest, merchant: Merchant, tier: str) -> HttpResponse:
     """Give the access back."""
     connection = get_object_or_404(Connection.objects.select_related("merchant"), merchant=merchant, tier=tier)
-    services.disconnect(connection, by=request.user.email, now=timezone.now())
+    services.disconnect(connection, by=request.user.email, now=clock.now())
     record_request_audit(request, "connection.disconnected", merchant_id=merchant.pk, subject=tier)
     messages.success(request, "Disconnected. Payments go on; what has to be booked waits.")
     return redirect("connections:list", merchant.reference)
@@ -200,7 +200,7 @@ def disconnect(request: MerchantRequest, merchant: Merchant, tier: str) -> HttpR
 @merchant_page(admin=True)
 def change_company(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """Leads from one company in the accounting package to another: disconnect all, connect, choose accounts."""
-    cards = list_connection_cards(merchant, now=timezone.now())
+    cards = list_connection_cards(merchant, now=clock.now())
     live = [card for card in cards if card.is_live]
     context = {"merchant": merchant, "cards": cards, "live": live, "is_divided": len(cards) > 1}
     context["providers"] = list_available_providers(merchant)
@@ -211,7 +211,7 @@ def change_company(request: MerchantRequest, merchant: Merchant) -> HttpResponse
 @merchant_page(admin=True)
 def disconnect_all(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """Its first step."""
-    count = services.disconnect_all(merchant, by=request.user.email, now=timezone.now())
+    count = services.disconnect_all(merchant, by=request.user.email, now=clock.now())
     record_request_audit(request, "connection.all_disconnected", merchant_id=merchant.pk, detail=f"{count} connections")
     messages.success(request, "Everything is disconnected. Payments go on; what has to be booked waits.")
     return redirect("connections:change_company", merchant.reference)

@@ -5,8 +5,8 @@ from zoneinfo import ZoneInfo
 
 from django.core.exceptions import ValidationError
 from django.db import models
-from django.utils import timezone
 
+from wisepay import clock
 from wisepay.models import User
 from wisepay.references import new_reference
 from wisepay.secrets import SecretField
@@ -37,7 +37,7 @@ class Merchant(models.Model):
     has_multi_connection = models.BooleanField(
         default=False, help_text="Work is divided between three accounting connections."
     )
-    created_at = models.DateTimeField(default=timezone.now)
+    created_at = models.DateTimeField(default=clock.now)
     members = models.ManyToManyField(User, through="Membership", related_name="merchants")
 
     def __str__(self) -> str:
@@ -79,7 +79,7 @@ class PayNowLink(models.Model):
     api_key = SecretField()
     acts_as = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
     is_active = models.BooleanField(default=True)
-    created_at = models.DateTimeField(default=timezone.now)
+    created_at = models.DateTimeField(default=clock.now)
 
     class Meta:
         constraints = [
@@ -109,7 +109,7 @@ class Terms(models.Model):
     kind = models.CharField(max_length=20, choices=Kind)
     version = models.PositiveIntegerField()
     text = models.TextField()
-    created_at = models.DateTimeField(default=timezone.now)
+    created_at = models.DateTimeField(default=clock.now)
     created_by = models.ForeignKey(User, on_delete=models.SET_NULL, null=True, related_name="+")
 
     class Meta:
@@ -180,7 +180,7 @@ class Notification(models.Model):
     title = models.CharField(max_length=160)
     body = models.CharField(max_length=500)
     path = models.CharField(max_length=200)
-    created_at = models.DateTimeField(default=timezone.now)
+    created_at = models.DateTimeField(default=clock.now)
     emailed_at = models.DateTimeField(null=True)
     read_at = models.DateTimeField(null=True)
 

@@ -4,13 +4,13 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
-from django.utils import timezone
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from merchants import services
 from merchants.access import MerchantRequest, merchant_page
 from merchants.forms import EventsForm, MerchantDetailsForm
 from merchants.models import Merchant, Notification, PayNowLink
+from wisepay import clock
 from wisepay.audit import record_request_audit
 from wisepay.http import never_cached
 from wisepay.models import AuditEntry
@@ -113,7 +113,7 @@ def bell(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
 def read_notification(request: MerchantRequest, merchant: Merchant, pk: int) -> HttpResponse:
     """Open one notification: it counts as read, and the page it is about comes."""
     told = get_object_or_404(Notification, pk=pk, user=request.user, merchant=merchant)
-    Notification.objects.filter(pk=told.pk, read_at=None).update(read_at=timezone.now())
+    Notification.objects.filter(pk=told.pk, read_at=None).update(read_at=clock.now())
     return redirect(told.path)
 
 

@@ -4,11 +4,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from django.db import IntegrityError, transaction
-from django.utils import timezone
 
 from merchants.models import Merchant
 from payers.models import PayerCompany, fold_name
-from wisepay import outbox
+from wisepay import clock, outbox
 
 
 class CompanyTaken(Exception):
@@ -78,7 +77,7 @@ def restore_contacts(merchant: Merchant, *, organisation_id: str) -> None:
 
 def schedule_contact_change(company: PayerCompany) -> None:
     """The company is another contact now: its documents follow. A step of an open transaction."""
-    outbox.schedule(f"follow:{company.pk}", "accounting.follow_company", now=timezone.now(), company_id=company.pk)
+    outbox.schedule(f"follow:{company.pk}", "accounting.follow_company", now=clock.now(), company_id=company.pk)
 
 
 def rename_company(company: PayerCompany, *, name: str) -> None:

@@ -3,9 +3,9 @@
 from datetime import datetime
 
 from django.db import models
-from django.utils import timezone
 
 from merchants.models import Merchant, Terms
+from wisepay import clock
 from wisepay.models import User
 from wisepay.references import new_reference
 from wisepay.states import Stateful, build_state_constraint
@@ -30,7 +30,7 @@ class PayerCompany(models.Model):
     organisation_id = models.CharField(max_length=60, blank=True)
     contact_id = models.CharField(max_length=60, blank=True)
     contacts = models.JSONField(default=dict, help_text="Which contact it was last, by organisation.")
-    created_at = models.DateTimeField(default=timezone.now)
+    created_at = models.DateTimeField(default=clock.now)
 
     class Meta:
         verbose_name_plural = "payer companies"
@@ -61,7 +61,7 @@ class Payer(Stateful):
     phone = models.CharField(max_length=40, blank=True)
     job_title = models.CharField(max_length=80, blank=True)
     address = models.JSONField(default=dict, help_text="line1, line2, city, state, postal_code, country")
-    created_at = models.DateTimeField(default=timezone.now)
+    created_at = models.DateTimeField(default=clock.now)
 
     class Meta:
         constraints = [build_state_constraint(PAYER_TRANSITIONS, name="payer_state")]
@@ -93,7 +93,7 @@ class PayerAccess(Stateful):
     scope = models.CharField(max_length=10, choices=Scope)
     origin = models.CharField(max_length=10, choices=Origin)
     invited_by = models.ForeignKey(User, on_delete=models.SET_NULL, null=True, related_name="+")
-    created_at = models.DateTimeField(default=timezone.now)
+    created_at = models.DateTimeField(default=clock.now)
 
     class Meta:
         verbose_name_plural = "payer accesses"
@@ -112,7 +112,7 @@ class Invitation(models.Model):
     reference = models.CharField(max_length=20, unique=True, default=new_reference, editable=False)
     access = models.ForeignKey(PayerAccess, on_delete=models.CASCADE, related_name="invitations")
     next_path = models.CharField(max_length=200, blank=True, help_text="Where the person was going: a Pay Now page.")
-    created_at = models.DateTimeField(default=timezone.now)
+    created_at = models.DateTimeField(default=clock.now)
     expires_at = models.DateTimeField()
     sent_at = models.DateTimeField(null=True)
     used_at = models.DateTimeField(null=True)

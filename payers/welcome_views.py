@@ -14,7 +14,6 @@ from django.contrib.auth import logout
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.utils import timezone
 from django.utils.http import urlencode
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
@@ -34,6 +33,7 @@ from payers.invitations import TooManyMails, close_used_invitation, find_invitat
 from payers.landing import get_landing_path
 from payers.models import Invitation, PayerAccess
 from payers.terms import get_request_source
+from wisepay import clock
 from wisepay.audit import record_audit_entry
 from wisepay.http import get_client_ip, never_cached
 from wisepay.models import User
@@ -77,9 +77,9 @@ def open_link(request: HttpRequest, token: str) -> HttpResponse:
 def welcome(request: HttpRequest) -> HttpResponse:
     """The next step of whoever opened a link."""
     visit = find_opened_link(request)
-    if visit is None or not visit.invitation.is_open(timezone.now()):
+    if visit is None or not visit.invitation.is_open(clock.now()):
         if visit and request.user == visit.user:
-            return redirect(get_landing_path(visit.invitation.next_path, now=timezone.now()))
+            return redirect(get_landing_path(visit.invitation.next_path, now=clock.now()))
         return render_invalid_link(request, visit)
     if visit.user.has_usable_password():
         return redirect("payers:welcome_details")
@@ -106,7 +106,7 @@ def refuse_other_person(request: HttpRequest, visit: OpenedLink) -> HttpResponse
 @require_http_methods(["GET", "POST"])
 def choose_password(request: HttpRequest) -> HttpResponse:
     """Create New Password."""
-    visit, now = find_opened_link(request), timezone.now()
+    visit, now = find_opened_link(request), clock.now()
     if visit is None or not visit.invitation.is_open(now) or visit.user.has_usable_password():
         return redirect("payers:welcome")
     other = refuse_other_person(request, visit)
@@ -134,7 +134,7 @@ def save_password(request: HttpRequest, visit: OpenedLink, password: str, *, now
 @require_http_methods(["GET", "POST"])
 def confirm_details(request: HttpRequest) -> HttpResponse:
     """Confirm details, accept the terms, Register: for the link's person, or for whoever signed in unfinished."""
-    now = timezone.now()
+    now = clock.now()
     visit = find_opened_link(request)
     if visit is not None and not visit.invitation.is_open(now):
         visit = None
@@ -268,7 +268,7 @@ def send_again(request: HttpRequest) -> HttpResponse:
     if visit is not None and visit.user.is_active:
         # Telling why none is sent would say something about the address to whoever holds an old link.
         with suppress(TooManyMails, PayerAccess.DoesNotExist):
-            renew_invitation(visit.invitation.access, now=timezone.now())
+            renew_invitation(visit.invitation.access, now=clock.now())
     return redirect("payers:welcome_sent")
 
 

@@ -9,7 +9,6 @@ import structlog
 from django.db import IntegrityError, transaction
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
-from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 from ninja import Header, NinjaAPI, Status
 from ninja.errors import HttpError, ValidationError
@@ -21,6 +20,7 @@ from quotes.models import IDEMPOTENCY_KEY_LIFETIME, CpqIntegration, IdempotentAn
 from quotes.problems import MEDIA_TYPE, ProblemError, convert_validation_error, render_problem
 from quotes.schemas import CheckoutIn, CheckoutOut, Problem
 from quotes.status import render_checkout
+from wisepay import clock
 from wisepay.http import record_rate_limited_use
 
 log = structlog.get_logger(__name__)
@@ -73,7 +73,7 @@ class ApiKey(APIKeyHeader):
             raise ProblemError(403, "integration_disabled", "ConnectWise Sell is not enabled for this merchant.")
         check_size(request)
         wait = record_rate_limited_use(
-            f"cpq:{found.pk}", limit=REQUESTS_PER_MINUTE, per=timedelta(minutes=1), now=timezone.now()
+            f"cpq:{found.pk}", limit=REQUESTS_PER_MINUTE, per=timedelta(minutes=1), now=clock.now()
         )
         if wait:
             raise ProblemError(
@@ -111,7 +111,7 @@ def open_checkout(
 ) -> Any:
     """Open a checkout for a quote version, or bring the open one up to date (200)."""
     integration: CpqIntegration = request.auth  # type: ignore[attr-defined]
-    now = timezone.now()
+    now = clock.now()
     asked = hashlib.sha256(request.body).hexdigest()
     try:
         with transaction.atomic(durable=True):
@@ -169,7 +169,7 @@ def read_checkout(request: HttpRequest, checkout_id: str) -> Any:
     quote = mine.filter(reference=checkout_id).first() if checkout_id.isprintable() else None
     if quote is None:
         raise ProblemError(404, "not_found", "There is no checkout with this id.")
-    return Status(200, render_checkout(quote, now=timezone.now()))
+    return Status(200, render_checkout(quote, now=clock.now()))
 
 
 @api.api_operation(["GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS"], "/checkouts", include_in_schema=False)

@@ -5,10 +5,10 @@ from datetime import timedelta
 from functools import partial
 
 from django.db import models
-from django.utils import timezone
 
 from merchants.models import Merchant
 from payments.models import Payment
+from wisepay import clock
 from wisepay.references import new_reference
 from wisepay.secrets import SecretField
 from wisepay.states import Stateful, build_state_constraint
@@ -63,7 +63,7 @@ class Quote(Stateful):
     return_url = models.URLField(max_length=2000)
     callback_url = models.URLField(max_length=2000, blank=True)
     notified_status = models.CharField(max_length=20, blank=True, help_text="The status last given to the callback.")
-    created_at = models.DateTimeField(default=timezone.now)
+    created_at = models.DateTimeField(default=clock.now)
 
     class Meta:
         constraints = [

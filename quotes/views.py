@@ -8,7 +8,6 @@ from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
-from django.utils import timezone
 from django.views.decorators.http import require_GET, require_http_methods
 
 from accounting.models import AccountingSettings
@@ -25,6 +24,7 @@ from quotes.models import Quote
 from quotes.services import get_integration, save_integration
 from quotes.status import get_checkout_status, get_last_attempt, sync_quote_state
 from quotes.timeline import get_timeline
+from wisepay import clock
 from wisepay.audit import record_request_audit
 from wisepay.http import never_cached
 from wisepay.reauthentication import has_reauthenticated, redirect_to_reauthentication
@@ -38,7 +38,7 @@ RETURN_STATUSES = {"paid": "paid", "saved": "saved", "processing": "processing",
 def return_to_quote(request: HttpRequest, reference: str) -> HttpResponse:
     """Send the payer back to the quote with a signed result."""
     quote = get_object_or_404(Quote.objects.select_related("payment__merchant"), reference=reference)
-    now = timezone.now()
+    now = clock.now()
     sync_quote_state(quote, now=now)
     quote.payment.refresh_from_db()
     attempt = get_last_attempt(quote.payment)
@@ -72,7 +72,7 @@ def edit_integration(request: MerchantRequest, merchant: Merchant) -> HttpRespon
             is_enabled=found["is_enabled"],
             hosts=found["hosts"],
             new_key=staged,
-            now=timezone.now(),
+            now=clock.now(),
         )
         detail = "new key" if staged else ""
         record_request_audit(request, "cpq_integration.saved", merchant_id=merchant.pk, detail=detail)
@@ -136,7 +136,7 @@ def quote_timeline(request: MerchantRequest, merchant: Merchant, reference: str)
     """The panel of a payment's quote: how far it is on its way to the books."""
     rows = Quote.objects.select_related("payment", "merchant")
     quote = rows.filter(merchant=merchant, payment__reference=reference).first()
-    steps = get_timeline(quote, now=timezone.now()) if quote else []
+    steps = get_timeline(quote, now=clock.now()) if quote else []
     is_moving = any(step.state == "moving" for step in steps)
     context = {"merchant": merchant, "reference": reference, "steps": steps, "is_moving": is_moving}
     return render(request, "quotes/timeline.html", context)

@@ -6,9 +6,8 @@ from allauth.account.decorators import secure_admin_login
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from django.utils import timezone
 
-from wisepay import outbox
+from wisepay import clock, outbox
 from wisepay.models import AuditEntry, OutboxMessage, StateChange, User
 
 if TYPE_CHECKING:
@@ -54,7 +53,7 @@ class OutboxAdmin(Outbox):
     @admin.action(description="Deliver again now")
     def retry(self, request: HttpRequest, queryset: QuerySet[OutboxMessage]) -> None:
         for message in queryset.exclude(state="done"):
-            outbox.retry_message(message, now=timezone.now())
+            outbox.retry_message(message, now=clock.now())
 
 
 @admin.register(User)

@@ -1,8 +1,8 @@
 """The audit log: one line for every act that somebody may have to answer for."""
 
 from django.http import HttpRequest
-from django.utils import timezone
 
+from wisepay import clock
 from wisepay.http import get_client_ip
 from wisepay.models import AuditEntry, User
 
@@ -24,7 +24,7 @@ def record_audit_entry(
         ip=ip,
         subject=subject[:120],
         detail=detail[:300],
-        at=timezone.now(),
+        at=clock.now(),
     )
 
 

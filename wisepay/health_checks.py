@@ -10,8 +10,8 @@ from django.core import mail
 from django.core.cache import cache
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
-from django.utils import timezone
 
+from wisepay import clock
 from wisepay.models import OutboxMessage
 from wisepay.secrets import Secret
 
@@ -94,7 +94,7 @@ def check_outbox() -> Iterator[HealthCheckResult]:
     yield HealthCheckResult(
         "outbox", not dead, f"{pending} waiting, {dead} dead" + (": manage.py outbox dead" if dead else "")
     )
-    now = timezone.now()
+    now = clock.now()
     late = OutboxMessage.objects.filter(state="pending", run_after__lt=now - LATE_AFTER).order_by("run_after").first()
     if late is None:
         yield HealthCheckResult("workers", True, "nothing that is due waits for one")

@@ -2,8 +2,7 @@
 
 from datetime import timedelta
 
-from django.utils import timezone
-
+from wisepay import clock
 from wisepay.http import record_rate_limited_use
 from wisepay.models import RateWindow, User
 
@@ -29,4 +28,4 @@ def reset_code_limits(user: User) -> None:
 
 def is_hourly_limit_exceeded(key: str, limit: int) -> bool:
     """Whether this use of `key` is one too many for this hour."""
-    return record_rate_limited_use(key, limit=limit, per=HOUR, now=timezone.now()) > 0
+    return record_rate_limited_use(key, limit=limit, per=HOUR, now=clock.now()) > 0

@@ -6,8 +6,8 @@ from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.models import PermissionsMixin
 from django.db import models
 from django.db.models.functions import Lower
-from django.utils import timezone
 
+from wisepay import clock
 from wisepay.references import new_reference
 from wisepay.states import StateChange
 
@@ -40,7 +40,7 @@ class User(AbstractBaseUser, PermissionsMixin):
     name = models.CharField(max_length=120, blank=True)
     is_active = models.BooleanField(default=True)
     is_staff = models.BooleanField(default=False)
-    joined_at = models.DateTimeField(default=timezone.now)
+    joined_at = models.DateTimeField(default=clock.now)
 
     objects: ClassVar[UserManager] = UserManager()
 
@@ -74,7 +74,7 @@ class OutboxMessage(models.Model):
     claim = models.UUIDField(null=True)
     attempts = models.PositiveIntegerField(default=0)
     last_error = models.TextField(blank=True)
-    created_at = models.DateTimeField(default=timezone.now)
+    created_at = models.DateTimeField(default=clock.now)
     finished_at = models.DateTimeField(null=True)
 
     class Meta:
@@ -100,7 +100,7 @@ class AuditEntry(models.Model):
     subject = models.CharField(max_length=120, blank=True)
     detail = models.CharField(max_length=300, blank=True)
     ip = models.GenericIPAddressField(null=True)
-    at = models.DateTimeField(default=timezone.now)
+    at = models.DateTimeField(default=clock.now)
 
     class Meta:
         indexes = [models.Index(fields=["merchant_id", "-at"], name="audit_merchant")]

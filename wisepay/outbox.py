@@ -11,8 +11,8 @@ from datetime import datetime, timedelta
 
 import structlog
 from django.db import InterfaceError, OperationalError, transaction
-from django.utils import timezone
 
+from wisepay import clock
 from wisepay.errors import Unavailable
 from wisepay.logs import redact_text
 from wisepay.models import OutboxMessage
@@ -49,9 +49,9 @@ def handler(name: str) -> Callable[[Handler], Handler]:
 
 def enqueue(key: str, name: str, *, run_after: datetime | None = None, **kwargs: int | str) -> None:
     """Promise that handler `name` runs with `kwargs` (ids only). The same key again changes nothing."""
-    message = OutboxMessage(key=key, handler=name, kwargs=kwargs, run_after=run_after or timezone.now())
+    message = OutboxMessage(key=key, handler=name, kwargs=kwargs, run_after=run_after or clock.now())
     OutboxMessage.objects.bulk_create([message], ignore_conflicts=True)
-    if run_after is None or run_after <= timezone.now():
+    if run_after is None or run_after <= clock.now():
         wake_on_commit(key)
 
 

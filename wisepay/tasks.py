@@ -1,9 +1,8 @@
 """Celery tasks of the ground: delivering and sweeping the outbox."""
 
 from celery import shared_task
-from django.utils import timezone
 
-from wisepay import outbox
+from wisepay import clock, outbox
 from wisepay.wakeups import wake
 
 
@@ -12,17 +11,17 @@ def deliver_messages(*, keys: list[str], **_: object) -> None:
     """Deliver the first message, if it is still due; the others are hinted at again, for whoever is free."""
     for key in keys[1:]:
         wake(key)
-    outbox.deliver_message(keys[0], now=timezone.now())
+    outbox.deliver_message(keys[0], now=clock.now())
 
 
 @shared_task
 def sweep_outbox(**_: object) -> None:
     """Hint again at everything that is due."""
-    for key in outbox.list_due_keys(now=timezone.now()):
+    for key in outbox.list_due_keys(now=clock.now()):
         wake(key)
 
 
 @shared_task
 def delete_done_messages(**_: object) -> None:
     """Forget what was done long ago."""
-    outbox.delete_done_messages(now=timezone.now())
+    outbox.delete_done_messages(now=clock.now())

@@ -3,7 +3,6 @@
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
-from django.utils import timezone
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from accounting.autopay import mappings
@@ -17,6 +16,7 @@ from payers.models import PayerCompany
 from payers.terms import get_request_source
 from payments.models import SavedMethod
 from payments.payer_admin.services import get_company
+from wisepay import clock
 from wisepay.audit import record_request_audit
 
 
@@ -68,7 +68,7 @@ def save_mappings_form(request: MerchantRequest, company: PayerCompany, form: Ma
             accepted_terms=found["accepted_terms"],
             by=request.user,
             source=get_request_source(request),
-            now=timezone.now(),
+            now=clock.now(),
         )
     except mappings.MappingRefused as error:
         form.add_error(None, str(error))
@@ -84,7 +84,7 @@ def end(request: MerchantRequest, merchant: Merchant, company_ref: str, mapping_
     """End a mapping, whoever made it."""
     company = get_company(merchant, company_ref)
     mapping = get_object_or_404(AutoPayMapping, company=company, reference=mapping_ref, state="active")
-    mappings.end_mapping(mapping, by=request.user, as_payer=False, now=timezone.now())
+    mappings.end_mapping(mapping, by=request.user, as_payer=False, now=clock.now())
     record_request_audit(request, "autopay.unmapped", merchant_id=merchant.pk, subject=company.name)
     messages.success(request, f"The mapping of {company} is ended. What was scheduled by it is cancelled.")
     return redirect("autopay:company", merchant.reference, company_ref)
@@ -108,7 +108,7 @@ def accept(request: MerchantRequest, merchant: Merchant, mapping_ref: str) -> Ht
     chosen = form.cleaned_data["term"] if form.is_valid() else ""
     term = get_object_or_404(BillingTerm, merchant=merchant, reference=chosen, is_active=True) if chosen else None
     try:
-        mappings.accept_proposal(mapping, term=term, by=request.user, now=timezone.now())
+        mappings.accept_proposal(mapping, term=term, by=request.user, now=clock.now())
     except mappings.MappingRefused as error:
         messages.error(request, str(error))
     else:
@@ -125,7 +125,7 @@ def dismiss(request: MerchantRequest, merchant: Merchant, mapping_ref: str) -> H
     """Don't propose it any more."""
     mapping = get_proposal(merchant, mapping_ref)
     try:
-        mappings.dismiss_proposal(mapping, by=request.user, now=timezone.now())
+        mappings.dismiss_proposal(mapping, by=request.user, now=clock.now())
     except mappings.MappingRefused as error:
         messages.error(request, str(error))
     else:

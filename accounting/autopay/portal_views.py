@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from django.contrib import messages
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
-from django.utils import timezone
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from accounting.autopay import actions, mappings
@@ -22,6 +21,7 @@ from payers.terms import get_request_source
 from payments.portal.access import list_visible_methods
 from payments.portal.view_models import PAGE_SIZE, RowPage
 from payments.portal.views import get_page_number, render_widget
+from wisepay import clock
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ def save_mappings_form(request: PayerRequest, access: PayerAccess, form: Mapping
             accepted_terms=found["accepted_terms"],
             by=request.user,
             source=get_request_source(request),
-            now=timezone.now(),
+            now=clock.now(),
         )
     except mappings.MappingRefused as error:
         form.add_error(None, str(error))
@@ -103,7 +103,7 @@ def remove(request: PayerRequest, mapping_ref: str) -> HttpResponse:
     if mapping is None:
         raise Http404
     try:
-        mappings.end_mapping(mapping, by=request.user, as_payer=True, now=timezone.now())
+        mappings.end_mapping(mapping, by=request.user, as_payer=True, now=clock.now())
         messages.success(request, "Deleted. What was scheduled by it is cancelled.")
     except mappings.MappingRefused as error:
         messages.error(request, str(error))
@@ -130,6 +130,6 @@ def my_check(request: PayerRequest, scheduled_ref: str) -> HttpResponse:
     scheduled = rows.filter(company__in=companies, reference=scheduled_ref).first()
     if scheduled is None:
         raise Http404
-    asked = actions.refresh_gateway_status(scheduled, now=timezone.now())
+    asked = actions.refresh_gateway_status(scheduled, now=clock.now())
     messages.info(request, "The bank was asked." if asked else "It has not been sent to the bank.")
     return redirect("autopay:my_scheduled")

@@ -3,7 +3,6 @@
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
-from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST
 
 from accounting.autopay import terms
@@ -13,6 +12,7 @@ from accounting.models import BillingTerm, LedgerTerm
 from connections.models import Connection
 from merchants.access import MerchantRequest, merchant_page
 from merchants.models import Merchant
+from wisepay import clock
 from wisepay.audit import record_request_audit
 
 
@@ -23,7 +23,7 @@ def edit_settings(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     data = request.POST if request.method == "POST" else None
     form = AutoPaySettingsForm(data, chosen=get_autopay_settings(merchant), limits=get_offered_limits(merchant))
     if request.method == "POST" and form.is_valid():
-        save_autopay_settings(merchant, now=timezone.now(), **form.cleaned_data)
+        save_autopay_settings(merchant, now=clock.now(), **form.cleaned_data)
         record_request_audit(request, "autopay.settings_saved", merchant_id=merchant.pk)
         messages.success(request, "Automatic payments saved.")
         return redirect("autopay:settings", merchant.reference)
@@ -42,7 +42,7 @@ def edit_settings(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
 @merchant_page(admin=True)
 def refresh_terms(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """Refresh Billing Terms."""
-    terms.schedule_terms_import(merchant, now=timezone.now())
+    terms.schedule_terms_import(merchant, now=clock.now())
     messages.success(request, "Reading the terms of the accounting package. Reload in a moment.")
     return redirect("autopay:settings", merchant.reference)
 
@@ -54,7 +54,7 @@ def edit_term(request: MerchantRequest, merchant: Merchant, term_ref: str = "") 
     term = get_object_or_404(BillingTerm, merchant=merchant, reference=term_ref, is_active=True) if term_ref else None
     form = BillingTermForm(request.POST if request.method == "POST" else None, merchant=merchant, term=term)
     if request.method == "POST" and form.is_valid():
-        saved = terms.save_term(merchant, term, now=timezone.now(), **form.cleaned_data)
+        saved = terms.save_term(merchant, term, now=clock.now(), **form.cleaned_data)
         record_request_audit(request, "autopay.term_saved", merchant_id=merchant.pk, subject=saved.name)
         messages.success(request, f"{saved} saved.")
         return redirect("autopay:settings", merchant.reference)
@@ -68,7 +68,7 @@ def remove_term(request: MerchantRequest, merchant: Merchant, term_ref: str) -> 
     """Remove a billing term that no mapping names."""
     term = get_object_or_404(BillingTerm, merchant=merchant, reference=term_ref, is_active=True)
     try:
-        terms.remove_term(term, now=timezone.now())
+        terms.remove_term(term, now=clock.now())
     except terms.TermInUse:
         messages.error(request, f"{term} is used by Auto-Pay mappings. End those first.")
     else:

@@ -6,7 +6,6 @@ from django.contrib import messages
 from django.core.paginator import Paginator
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
-from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 
 from accounting.autopay import actions, selectors
@@ -16,6 +15,7 @@ from accounting.autopay.settings import schedule_planning
 from accounting.models import ScheduledPayment
 from merchants.access import MerchantRequest, merchant_page
 from merchants.models import Membership, Merchant
+from wisepay import clock
 from wisepay.audit import record_request_audit
 
 PANEL_ROWS = 6  # rows of a panel
@@ -57,7 +57,7 @@ def panel(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
 @merchant_page()
 def calendar(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """What will be charged when, a month at a time."""
-    month = selectors.get_calendar_month(merchant, request.GET.get("month", ""), now=timezone.now())
+    month = selectors.get_calendar_month(merchant, request.GET.get("month", ""), now=clock.now())
     return render(request, "autopay/calendar.html", build_page_context(request, merchant, month=month))
 
 
@@ -123,7 +123,7 @@ def render_detail(
 def check(request: MerchantRequest, merchant: Merchant, scheduled_ref: str) -> HttpResponse:
     """Check Request: ask the gateway how it stands now."""
     scheduled = selectors.get_scheduled_payment(merchant, scheduled_ref)
-    asked = actions.refresh_gateway_status(scheduled, now=timezone.now())
+    asked = actions.refresh_gateway_status(scheduled, now=clock.now())
     messages.info(request, "The gateway was asked." if asked else "There is nothing to ask the gateway about.")
     return redirect("autopay:detail", merchant.reference, scheduled_ref)
 
@@ -134,7 +134,7 @@ def cancel(request: MerchantRequest, merchant: Merchant, scheduled_ref: str) -> 
     """Cancel Payment, until it is pending."""
     scheduled = selectors.get_scheduled_payment(merchant, scheduled_ref)
     try:
-        actions.cancel_scheduled_payment(scheduled, by=request.user, now=timezone.now())
+        actions.cancel_scheduled_payment(scheduled, by=request.user, now=clock.now())
     except actions.ActionNotPossible as error:
         messages.error(request, str(error))
     else:
@@ -149,7 +149,7 @@ def requeue(request: MerchantRequest, merchant: Merchant, scheduled_ref: str) ->
     """Reset & Requeue, or Charge anyway for one that is held."""
     scheduled = selectors.get_scheduled_payment(merchant, scheduled_ref)
     try:
-        actions.requeue_scheduled_payment(scheduled, by=request.user, now=timezone.now())
+        actions.requeue_scheduled_payment(scheduled, by=request.user, now=clock.now())
     except actions.ActionNotPossible as error:
         messages.error(request, f"Not queued. {error}")
     else:
@@ -173,7 +173,7 @@ def resolve(request: MerchantRequest, merchant: Merchant, scheduled_ref: str) ->
         return render_detail(request, merchant, scheduled, form)
     note = form.cleaned_data["note"]
     try:
-        actions.resolve_scheduled_payment(scheduled, note=note, by=request.user, now=timezone.now())
+        actions.resolve_scheduled_payment(scheduled, note=note, by=request.user, now=clock.now())
     except actions.ActionNotPossible as error:
         messages.error(request, str(error))
     else:
@@ -188,6 +188,6 @@ def resolve(request: MerchantRequest, merchant: Merchant, scheduled_ref: str) ->
 @merchant_page()
 def queue(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """Queue: compare everything with the invoices now."""
-    schedule_planning(merchant, now=timezone.now())
+    schedule_planning(merchant, now=clock.now())
     messages.success(request, "Comparing the invoices with what is scheduled. Reload in a moment.")
     return redirect("autopay:list", merchant.reference)

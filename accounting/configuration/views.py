@@ -3,7 +3,6 @@
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
-from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST
 
 from accounting.configuration.forms import AccountsForm
@@ -12,7 +11,7 @@ from accounting.models import AccountingSettings
 from connections.models import Connection, Tier
 from merchants.access import MerchantRequest, merchant_page
 from merchants.models import Merchant
-from wisepay import outbox
+from wisepay import clock, outbox
 from wisepay.audit import record_request_audit
 
 
@@ -22,7 +21,7 @@ def edit_accounting_settings(request: MerchantRequest, merchant: Merchant) -> Ht
     """The Accounts tab."""
     form = AccountsForm(request.POST or None, merchant=merchant)
     if request.method == "POST" and form.is_valid():
-        save_accounting_settings(merchant, **form.cleaned_data, now=timezone.now())
+        save_accounting_settings(merchant, **form.cleaned_data, now=clock.now())
         record_request_audit(request, "accounts.saved", merchant_id=merchant.pk)
         messages.success(request, "Accounts saved.")
         return redirect("accounting:accounts", merchant.reference)
@@ -41,6 +40,6 @@ def get_ledger_warning(merchant: Merchant) -> str:
 @merchant_page(admin=True)
 def reload_ledger_lists(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """Ask the accounting package for its accounts and tax codes again."""
-    outbox.schedule(f"lists:{merchant.pk}", "accounting.import_lists", now=timezone.now(), merchant_id=merchant.pk)
+    outbox.schedule(f"lists:{merchant.pk}", "accounting.import_lists", now=clock.now(), merchant_id=merchant.pk)
     messages.success(request, "Reading accounts and tax codes. Reload in a moment.")
     return redirect("accounting:accounts", merchant.reference)

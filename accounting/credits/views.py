@@ -8,7 +8,6 @@ from django.contrib import messages
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
-from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 
 from accounting.credits.matching import (
@@ -23,6 +22,7 @@ from accounting.models import CreditMatch, CreditNote, Posting
 from accounting.models.credits import MIN_THRESHOLD
 from merchants.access import MerchantRequest, merchant_page
 from merchants.models import Merchant
+from wisepay import clock
 from wisepay.audit import record_request_audit
 
 MAX_ROWS = 50
@@ -56,7 +56,7 @@ class ThresholdForm(forms.Form):
 @merchant_page()
 def credits_to_apply(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """The page."""
-    now = timezone.now()
+    now = clock.now()
     mine = list_matches(merchant)
     least = get_threshold(merchant)
     waiting = list_unmatched_notes(merchant)
@@ -83,7 +83,7 @@ def decide_credit(request: MerchantRequest, merchant: Merchant, reference: str) 
     try:
         if act not in ACTIONS:
             raise MatchChangeRefused("Choose what to do.")
-        ACTIONS[act](match, by=request.user, now=timezone.now())
+        ACTIONS[act](match, by=request.user, now=clock.now())
         record_request_audit(request, f"credit.{act}", merchant_id=merchant.pk, subject=str(match))
         messages.success(request, SUCCESS_MESSAGES[act])
     except MatchChangeRefused as error:
@@ -97,7 +97,7 @@ def change_threshold(request: MerchantRequest, merchant: Merchant) -> HttpRespon
     """Save from which confidence on credits apply themselves."""
     form = ThresholdForm(request.POST)
     if form.is_valid():
-        save_threshold(merchant, threshold=form.threshold_value, now=timezone.now())
+        save_threshold(merchant, threshold=form.threshold_value, now=clock.now())
         record_request_audit(
             request, "credit.threshold", merchant_id=merchant.pk, detail=form.cleaned_data["threshold"]
         )

@@ -3,7 +3,6 @@
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
-from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 
 from accounting.invoices.balances import list_payable_invoices
@@ -20,6 +19,7 @@ from accounting.posting.manual_tasks import resolve_manual_task
 from merchants.access import MerchantRequest, merchant_page
 from merchants.models import Merchant
 from payments.errors import CannotPay
+from wisepay import clock
 from wisepay.audit import record_request_audit
 
 MAX_ROWS = 50
@@ -65,7 +65,7 @@ def decide_unprocessed(request: MerchantRequest, merchant: Merchant, reference: 
 
 def apply_decision(request: MerchantRequest, task: ManualTask, act: str) -> None:
     """Do what was decided. Raises NotUnprocessed or CannotPay."""
-    posting, by, now = task.posting, request.user, timezone.now()
+    posting, by, now = task.posting, request.user, clock.now()
     if act == "retry":
         retry_payment(posting, by=by, now=now)
     elif act == "credit":

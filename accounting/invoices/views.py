@@ -4,7 +4,6 @@ from typing import Any
 
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
-from django.utils import timezone
 from django.views.decorators.http import require_GET, require_http_methods
 
 from accounting.invoices.balances import list_former_organisation_invoices, list_payable_invoices
@@ -34,6 +33,7 @@ from payments.errors import CannotPay
 from payments.models import Payment
 from payments.portal.access import WHOLE_COMPANY
 from payments.portal.views import get_page_number, render_widget
+from wisepay import clock
 
 MAX_BATCH_SIZE = 99  # invoices of one batch: what their numbers have room for
 
@@ -42,7 +42,7 @@ MAX_BATCH_SIZE = 99  # invoices of one batch: what their numbers have room for
 @payer_page
 def outstanding_payments(request: PayerRequest) -> HttpResponse:
     """Outstanding Payments: the widget, or the full list as a page."""
-    found = list_outstanding(request.accesses, request.person, now=timezone.now(), page=get_page_number(request))
+    found = list_outstanding(request.accesses, request.person, now=clock.now(), page=get_page_number(request))
     return render_widget(request, "outstanding", found, folder="invoices")
 
 
@@ -50,10 +50,10 @@ def outstanding_payments(request: PayerRequest) -> HttpResponse:
 @payer_page
 def pay_invoice(request: PayerRequest, reference: str) -> HttpResponse:
     """One invoice: how it stands, and how much of it is paid now."""
-    row = get_outstanding_invoice(get_visible_invoice(request, reference), now=timezone.now())
+    row = get_outstanding_invoice(get_visible_invoice(request, reference), now=clock.now())
     reason = get_closed_reason(row.invoice)
     form = PayInvoiceForm(request.POST or None, row=row) if row.balance.payable and not reason else None
-    doubts = find_duplicate_warnings([row.invoice], now=timezone.now()) if form else []
+    doubts = find_duplicate_warnings([row.invoice], now=clock.now()) if form else []
     if request.method == "POST" and form is not None and form.is_valid():
         payment = create_payment_from_form(request, form, row.company)
         if payment is not None:
@@ -91,7 +91,7 @@ def batch_payment(request: PayerRequest) -> HttpResponse:
         payment = create_payment_from_form(request, form, chosen[0].company)
         if payment is not None:
             return redirect("payments:checkout", payment.reference)
-    doubts = find_duplicate_warnings([row.invoice for row in chosen], now=timezone.now())
+    doubts = find_duplicate_warnings([row.invoice for row in chosen], now=clock.now())
     context = {"form": form, "lines": build_batch_lines(form, doubts), "company": chosen[0].company, "first": chosen[0]}
     context |= {"warnings": list_warning_messages(doubts), "groups": groups, "action": request.get_full_path()}
     return render(request, "invoices/batch.html", context, status=422 if request.method == "POST" else 200)
@@ -103,7 +103,7 @@ def print_pdf(request: PayerRequest, reference: str) -> HttpResponse:
     """The invoice as the books print it; a sentence when they do not answer."""
     invoice = get_visible_invoice(request, reference)
     try:
-        document = get_invoice_pdf(invoice, now=timezone.now())
+        document = get_invoice_pdf(invoice, now=clock.now())
     except DocumentUnavailable as error:
         return render(request, "invoices/no_document.html", {"invoice": invoice, "why": str(error)}, status=503)
     response = HttpResponse(document, content_type="application/pdf")
@@ -127,7 +127,7 @@ def create_payment_from_form(
             form.build_amounts(),
             by=request.user,
             origin=Payment.Origin.INVOICES,
-            now=timezone.now(),
+            now=clock.now(),
             confirmed=form.cleaned_data["confirmed"],
         )
     except MayBePaidAlready:
@@ -170,7 +170,7 @@ def group_payable_invoices(request: PayerRequest) -> dict[tuple[str, str], list[
     found = list(annotate_scheduled_payment(list_payable_invoices(list(companies)))[: MAX_BATCH_SIZE * 4])
     _, talks = get_attempts_by_quote_and_invoice([], found)
     groups: dict[tuple[str, str], list[OutstandingInvoice]] = {}
-    for row in list_outstanding_invoices(found, companies, attempts=talks, now=timezone.now()):
+    for row in list_outstanding_invoices(found, companies, attempts=talks, now=clock.now()):
         group = groups.setdefault((row.company.reference, row.invoice.currency), [])
         if row.balance.payable and len(group) < MAX_BATCH_SIZE:
             group.append(row)

@@ -2,6 +2,8 @@ import django.db.models.deletion
 from django.conf import settings
 from django.db import migrations, models
 
+import wisepay.clock
+
 
 def rename_subjects(apps, schema_editor):
     """State changes name their rows by model; the history of manual tasks stays theirs."""
@@ -241,5 +243,80 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name='acknowledgement',
             constraint=models.CheckConstraint(condition=models.Q(('reason', ''), _negated=True), name='acknowledged_for_a_reason'),
+        ),
+        migrations.AlterField(
+            model_name='autopaymapping',
+            name='created_at',
+            field=models.DateTimeField(default=wisepay.clock.now),
+        ),
+        migrations.AlterField(
+            model_name='billingterm',
+            name='created_at',
+            field=models.DateTimeField(default=wisepay.clock.now),
+        ),
+        migrations.AlterField(
+            model_name='creditmatch',
+            name='created_at',
+            field=models.DateTimeField(default=wisepay.clock.now),
+        ),
+        migrations.AlterField(
+            model_name='creditnote',
+            name='created_at',
+            field=models.DateTimeField(default=wisepay.clock.now),
+        ),
+        migrations.AlterField(
+            model_name='download',
+            name='created_at',
+            field=models.DateTimeField(default=wisepay.clock.now),
+        ),
+        migrations.AlterField(
+            model_name='ledgerapplication',
+            name='read_at',
+            field=models.DateTimeField(default=wisepay.clock.now),
+        ),
+        migrations.AlterField(
+            model_name='ledgercredit',
+            name='read_at',
+            field=models.DateTimeField(default=wisepay.clock.now),
+        ),
+        migrations.AlterField(
+            model_name='ledgerinvoice',
+            name='read_at',
+            field=models.DateTimeField(default=wisepay.clock.now),
+        ),
+        migrations.AlterField(
+            model_name='ledgerpayment',
+            name='read_at',
+            field=models.DateTimeField(default=wisepay.clock.now),
+        ),
+        migrations.AlterField(
+            model_name='manualtask',
+            name='created_at',
+            field=models.DateTimeField(default=wisepay.clock.now),
+        ),
+        migrations.AlterField(
+            model_name='mirrorcursor',
+            name='due_at',
+            field=models.DateTimeField(default=wisepay.clock.now, help_text='When it is looked at again without a reason.'),
+        ),
+        migrations.AlterField(
+            model_name='paymentallocation',
+            name='created_at',
+            field=models.DateTimeField(default=wisepay.clock.now),
+        ),
+        migrations.AlterField(
+            model_name='paymentsync',
+            name='created_at',
+            field=models.DateTimeField(default=wisepay.clock.now),
+        ),
+        migrations.AlterField(
+            model_name='posting',
+            name='created_at',
+            field=models.DateTimeField(default=wisepay.clock.now),
+        ),
+        migrations.AlterField(
+            model_name='scheduledpayment',
+            name='created_at',
+            field=models.DateTimeField(default=wisepay.clock.now),
         ),
     ]

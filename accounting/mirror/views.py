@@ -2,7 +2,6 @@
 
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
-from django.utils import timezone
 from django.views.decorators.http import require_GET, require_http_methods
 
 from accounting.mirror.downloads import find_contacts_by_text, get_latest_download, start_download
@@ -10,6 +9,7 @@ from accounting.mirror.status import get_as_of_by_merchant, list_mirror_statuses
 from merchants.access import MerchantRequest, merchant_page
 from merchants.models import Merchant
 from payers.access import PayerRequest, payer_page
+from wisepay import clock
 from wisepay.audit import record_request_audit
 
 
@@ -17,7 +17,7 @@ from wisepay.audit import record_request_audit
 @merchant_page()
 def show_mirror(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """The panel, alone or in a page of its own."""
-    rows = list_mirror_statuses(merchant, now=timezone.now())
+    rows = list_mirror_statuses(merchant, now=clock.now())
     is_reading = any(row.progress for row in rows)
     return render(request, "accounting/mirror.html", {"merchant": merchant, "rows": rows, "is_reading": is_reading})
 
@@ -27,7 +27,7 @@ def show_mirror(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
 def download_status(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """The panel of the latest accounting data: POST reads it again, GET shows how far that is."""
     if request.method == "POST":
-        start_download(merchant, by=request.user, now=timezone.now())
+        start_download(merchant, by=request.user, now=clock.now())
         record_request_audit(request, "download.requested", merchant_id=merchant.pk)
         if not request.headers.get("HX-Request"):
             return redirect("accounting:download", merchant.reference)
@@ -43,7 +43,7 @@ def payer_download_status(request: PayerRequest) -> HttpResponse:
     merchants = list({a.company.merchant_id: a.company.merchant for a in request.accesses}.values())
     if request.method == "POST":
         for merchant in merchants:
-            start_download(merchant, by=request.user, now=timezone.now())
+            start_download(merchant, by=request.user, now=clock.now())
         if not request.headers.get("HX-Request"):
             return redirect("accounting:payer_download")
     latest = {m.pk: get_latest_download(m) for m in merchants}

@@ -4,7 +4,6 @@ from collections.abc import Callable
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
-from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
@@ -16,6 +15,7 @@ from accounting.mirror.webhook_events import (
     parse_xero_events,
     receive_events,
 )
+from wisepay import clock
 
 MAX_BODY_SIZE = 4 * 1024 * 1024
 
@@ -47,7 +47,7 @@ def receive_webhook(
     if len(body) > MAX_BODY_SIZE or not is_signed(body, signature=signature, keys=known):
         return HttpResponse(status=401)
     try:
-        receive_events(provider, parse(body), now=timezone.now())
+        receive_events(provider, parse(body), now=clock.now())
     except UnreadableWebhook:
         return HttpResponse(status=400)
     return HttpResponse(status=200)

@@ -5,13 +5,13 @@ from datetime import datetime
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Lower
-from django.utils import timezone
 
 from accounting.models.mirror import LedgerInvoice
 from accounting.states import MAPPING_TRANSITIONS, SCHEDULED_TRANSITIONS
 from merchants.models import Merchant
 from payers.models import PayerCompany, TermsAcceptance
 from payments.models import Payment, SavedMethod
+from wisepay import clock
 from wisepay.models import User
 from wisepay.money import Money
 from wisepay.references import new_reference
@@ -84,7 +84,7 @@ class BillingTerm(models.Model):
     takes_cards = models.BooleanField(default=True)
     takes_debits = models.BooleanField(default=True)
     is_active = models.BooleanField(default=True)
-    created_at = models.DateTimeField(default=timezone.now)
+    created_at = models.DateTimeField(default=clock.now)
 
     class Meta:
         constraints = [
@@ -148,7 +148,7 @@ class AutoPayMapping(Stateful):
     origin = models.CharField(max_length=10, choices=Origin)
     quote_payment = models.ForeignKey(Payment, on_delete=models.PROTECT, null=True, related_name="autopay_mappings")
     created_by = models.ForeignKey(User, on_delete=models.PROTECT, null=True, related_name="+")
-    created_at = models.DateTimeField(default=timezone.now)
+    created_at = models.DateTimeField(default=clock.now)
 
     class Meta:
         constraints = [
@@ -203,7 +203,7 @@ class ScheduledPayment(Stateful):
     )
     resolved_at = models.DateTimeField(null=True)
     resolution = models.CharField(max_length=300, blank=True, help_text="How the failure was settled.")
-    created_at = models.DateTimeField(default=timezone.now)
+    created_at = models.DateTimeField(default=clock.now)
 
     class Meta:
         constraints = [

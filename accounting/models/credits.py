@@ -2,12 +2,12 @@
 
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
-from django.utils import timezone
 
 from accounting.models.mirror import LedgerInvoice
 from accounting.models.posting import CreditNote
 from accounting.states import MATCH_TRANSITIONS
 from merchants.models import Merchant
+from wisepay import clock
 from wisepay.models import User
 from wisepay.money import Money
 from wisepay.references import new_reference
@@ -58,7 +58,7 @@ class CreditMatch(Stateful):
         User, on_delete=models.PROTECT, null=True, related_name="+", help_text="Nobody: it was sure enough."
     )
     synced_at = models.DateTimeField(null=True)
-    created_at = models.DateTimeField(default=timezone.now)
+    created_at = models.DateTimeField(default=clock.now)
 
     class Meta:
         verbose_name_plural = "credit matches"

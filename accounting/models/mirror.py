@@ -6,11 +6,11 @@ Nothing here is ours to decide: rows are written from what was read, and only th
 from datetime import date, datetime, timedelta
 
 from django.db import models
-from django.utils import timezone
 
 from accounting.states import DOWNLOAD_TRANSITIONS
 from merchants.models import Merchant
 from payers.models import PayerCompany
+from wisepay import clock
 from wisepay.models import User
 from wisepay.money import Money
 from wisepay.references import new_reference
@@ -35,7 +35,7 @@ class MirroredDocument(models.Model):
     total = models.BigIntegerField()
     issued_on = models.DateField(null=True)
     changed_at = models.DateTimeField(help_text="When it last changed, as the books say.")
-    read_at = models.DateTimeField(default=timezone.now)
+    read_at = models.DateTimeField(default=clock.now)
 
     class Meta:
         abstract = True
@@ -154,7 +154,7 @@ class LedgerApplication(models.Model):
     remark = models.CharField(max_length=255, blank=True)
     amount = models.BigIntegerField()
     on = models.DateField()
-    read_at = models.DateTimeField(default=timezone.now)
+    read_at = models.DateTimeField(default=clock.now)
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["invoice", "kind", "ledger_id"], name="one_row_per_application")]
@@ -182,7 +182,7 @@ class MirrorCursor(models.Model):
     pages = models.PositiveIntegerField(null=True)
     changed = models.PositiveIntegerField(default=0, help_text="Documents that the reading under way found changed.")
     polled_at = models.DateTimeField(null=True)
-    due_at = models.DateTimeField(default=timezone.now, help_text="When it is looked at again without a reason.")
+    due_at = models.DateTimeField(default=clock.now, help_text="When it is looked at again without a reason.")
     empty_polls = models.PositiveIntegerField(default=0, help_text="Looks in a row that found nothing.")
     notified_at = models.DateTimeField(null=True)
     lease_until = models.DateTimeField(null=True, help_text="A worker is reading it until then.")
@@ -278,7 +278,7 @@ class Download(Stateful):
     credit_notes = models.PositiveIntegerField(default=0)
     error = models.CharField(max_length=300, blank=True)
     requested_by = models.ForeignKey(User, on_delete=models.SET_NULL, null=True, related_name="+")
-    created_at = models.DateTimeField(default=timezone.now)
+    created_at = models.DateTimeField(default=clock.now)
 
     class Meta:
         constraints = [

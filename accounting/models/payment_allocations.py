@@ -1,10 +1,10 @@
 """Which invoices a payment is for."""
 
 from django.db import models
-from django.utils import timezone
 
 from accounting.models.mirror import LedgerInvoice
 from payments.models import Payment
+from wisepay import clock
 from wisepay.models import User
 from wisepay.money import Money
 
@@ -29,7 +29,7 @@ class PaymentAllocation(models.Model):
     confirmed_by = models.ForeignKey(User, on_delete=models.PROTECT, null=True, related_name="+")
     confirmed_at = models.DateTimeField(null=True)
     outcome = models.CharField(max_length=10, choices=Outcome, default=Outcome.INVOICE, blank=True)
-    created_at = models.DateTimeField(default=timezone.now)
+    created_at = models.DateTimeField(default=clock.now)
 
     class Meta:
         constraints = [

@@ -3,10 +3,10 @@
 from datetime import datetime, timedelta
 
 from django.db import models
-from django.utils import timezone
 
 from accounting.states import SYNC_TRANSITIONS
 from merchants.models import Merchant
+from wisepay import clock
 from wisepay.models import User
 from wisepay.states import Stateful, build_state_constraint
 
@@ -29,7 +29,7 @@ class PaymentSync(Stateful):
     cancelled = models.PositiveIntegerField(default=0)
     error = models.CharField(max_length=300, blank=True)
     requested_by = models.ForeignKey(User, on_delete=models.SET_NULL, null=True, related_name="+")
-    created_at = models.DateTimeField(default=timezone.now)
+    created_at = models.DateTimeField(default=clock.now)
 
     class Meta:
         constraints = [

@@ -1,12 +1,12 @@
 """The documents that payments leave in the books, what they are made with, and what was read of contacts."""
 
 from django.db import models
-from django.utils import timezone
 
 from accounting.states import CREDIT_NOTE_TRANSITIONS, MANUAL_TASK_TRANSITIONS, POSTING_TRANSITIONS
 from merchants.models import Merchant
 from payers.models import PayerCompany
 from payments.models import Attempt, Payment, Refund
+from wisepay import clock
 from wisepay.models import User
 from wisepay.money import Money
 from wisepay.references import new_reference
@@ -33,7 +33,7 @@ class CreditNote(Stateful):
     ledger_id = models.CharField(max_length=60, blank=True)
     organisation_id = models.CharField(max_length=60, blank=True, help_text="In whose books it is, once it is.")
     read_at = models.DateTimeField(null=True)
-    created_at = models.DateTimeField(default=timezone.now)
+    created_at = models.DateTimeField(default=clock.now)
 
     class Meta:
         constraints = [
@@ -110,7 +110,7 @@ class Posting(Stateful):
     ledger_id = models.CharField(max_length=60, blank=True)
     sent_to = models.CharField(max_length=60, blank=True, help_text="The organisation that it last went to.")
     error = models.CharField(max_length=500, blank=True)
-    created_at = models.DateTimeField(default=timezone.now)
+    created_at = models.DateTimeField(default=clock.now)
 
     class Meta:
         constraints = [
@@ -207,7 +207,7 @@ class ManualTask(Stateful):
     done_by = models.ForeignKey(
         User, on_delete=models.PROTECT, null=True, related_name="+", help_text="Nobody: it closed itself."
     )
-    created_at = models.DateTimeField(default=timezone.now)
+    created_at = models.DateTimeField(default=clock.now)
 
     class Meta:
         constraints = [

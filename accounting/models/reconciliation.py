@@ -1,10 +1,10 @@
 """Money as the books have it: the payments that somebody, or we, put there, read back."""
 
 from django.db import models
-from django.utils import timezone
 
 from accounting.models.posting import Posting
 from merchants.models import Merchant
+from wisepay import clock
 from wisepay.models import User
 from wisepay.money import Money
 from wisepay.references import new_reference
@@ -30,7 +30,7 @@ class LedgerPayment(models.Model):
     document_id = models.CharField(max_length=60, blank=True)
     document_number = models.CharField(max_length=255, blank=True)
     posting = models.OneToOneField(Posting, on_delete=models.SET_NULL, null=True, related_name="ledger_payment")
-    read_at = models.DateTimeField(default=timezone.now)
+    read_at = models.DateTimeField(default=clock.now)
 
     class Meta:
         constraints = [

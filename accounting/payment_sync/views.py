@@ -8,7 +8,6 @@ from django.contrib import messages
 from django.core.paginator import Paginator
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
-from django.utils import timezone
 from django.views.decorators.http import require_http_methods
 
 from accounting.payment_sync.services import (
@@ -20,6 +19,7 @@ from accounting.payment_sync.services import (
 )
 from merchants.access import MerchantRequest, merchant_page
 from merchants.models import Merchant
+from wisepay import clock
 from wisepay.audit import record_request_audit
 
 PAGE_SIZE = 50
@@ -39,7 +39,7 @@ class PaymentSyncForm(forms.Form):
     def clean_since(self) -> date | None:
         """Not in the future."""
         found: date | None = self.cleaned_data["since"]
-        if found is not None and found > timezone.now().date():
+        if found is not None and found > clock.now().date():
             raise forms.ValidationError("Choose a day that has come.")
         return max(found, EARLIEST_DATE) if found else None
 
@@ -56,7 +56,7 @@ def get_since(merchant: Merchant, day: date | None, *, now: datetime) -> datetim
 def payment_sync(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """GET shows the last sync, POST starts one."""
     form = PaymentSyncForm(request.POST if request.method == "POST" else None)
-    now = timezone.now()
+    now = clock.now()
     if request.method == "POST" and form.is_valid():
         since = get_since(merchant, form.cleaned_data["since"], now=now)
         start_payment_sync(merchant, since=since, by=request.user, now=now)

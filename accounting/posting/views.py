@@ -5,7 +5,6 @@ from typing import Any
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
-from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 
 from accounting.models import CreditNote, ManualTask, Posting
@@ -15,6 +14,7 @@ from accounting.posting.status import get_waiting_reason
 from merchants.access import MerchantRequest, merchant_page
 from merchants.models import Merchant
 from payments.access import get_merchant_payment
+from wisepay import clock
 from wisepay.audit import record_request_audit
 
 MAX_ROWS = 100
@@ -38,7 +38,7 @@ def waiting_panel(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
 @merchant_page()
 def retry_all(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """Try everything that waits or was refused again, now."""
-    count = retry_postings(merchant, by=request.user.email, now=timezone.now())
+    count = retry_postings(merchant, by=request.user.email, now=clock.now())
     record_request_audit(request, "postings.retried", merchant_id=merchant.pk, detail=f"{count} documents")
     messages.success(request, f"Trying {count} documents again.")
     return redirect("accounting:postings", merchant.reference)
@@ -60,7 +60,7 @@ def payment_postings(request: MerchantRequest, merchant: Merchant, reference: st
         "notes": CreditNote.objects.filter(payment=payment).order_by("pk"),
         "allocations": payment.allocations.select_related("invoice", "payment", "confirmed_by").order_by("pk"),
         "tasks": list_open_tasks(merchant).filter(payment=payment),
-        "reason": "" if is_settled else get_waiting_reason(merchant, now=timezone.now()),
+        "reason": "" if is_settled else get_waiting_reason(merchant, now=clock.now()),
         "is_settled": is_settled,
         "waits_for_debit": waits_for_debit,
     }
@@ -72,7 +72,7 @@ def payment_postings(request: MerchantRequest, merchant: Merchant, reference: st
 def finish_task(request: MerchantRequest, merchant: Merchant, reference: str) -> HttpResponse:
     """Somebody did by hand what a task asked for."""
     task = get_object_or_404(ManualTask.objects.select_related("posting"), merchant=merchant, reference=reference)
-    if resolve_manual_task(task, by=request.user, now=timezone.now()):
+    if resolve_manual_task(task, by=request.user, now=clock.now()):
         record_request_audit(request, "books_task.done", merchant_id=merchant.pk, subject=task.title)
         messages.success(request, f"Done: {task.title}.")
     return redirect("accounting:postings", merchant.reference)
@@ -82,7 +82,7 @@ def get_waiting_context(merchant: Merchant, *, limit: int) -> dict[str, Any]:
     """Rows, their number, and the reason they share."""
     rows = list_waiting_postings(merchant)
     count = rows.count()
-    reason = get_waiting_reason(merchant, now=timezone.now()) if count else ""
+    reason = get_waiting_reason(merchant, now=clock.now()) if count else ""
     return {
         "merchant": merchant,
         "rows": rows[:limit],

@@ -8,7 +8,6 @@ from django.core.signing import BadSignature
 from django.http import Http404, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
-from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 
 from accounting.models import AccountingSettings, Acknowledgement
@@ -29,6 +28,7 @@ from merchants.access import MerchantRequest, merchant_page
 from merchants.models import Merchant
 from payments.balance.services import schedule_balance_sync
 from payments.models import GatewayAccount, Payout
+from wisepay import clock
 from wisepay.audit import record_request_audit
 from wisepay.money import Money
 
@@ -41,7 +41,7 @@ ONE_DAY = timedelta(days=1)
 def overview(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """One month: whether everything agrees, what does not, every day, every payout, and charts of money in."""
     period = parse_month(request, merchant)
-    report = reconcile(merchant, period, now=timezone.now())
+    report = reconcile(merchant, period, now=clock.now())
     context = build_month_context(merchant, period) | {
         "report": report,
         **build_differences_context(report),
@@ -55,7 +55,7 @@ def overview(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
 def day_detail(request: MerchantRequest, merchant: Merchant, day: str) -> HttpResponse:
     """One day, item by item."""
     wanted = parse_date(day)
-    report = reconcile(merchant, Period(wanted, wanted, merchant.zone), now=timezone.now())
+    report = reconcile(merchant, Period(wanted, wanted, merchant.zone), now=clock.now())
     context = {
         "merchant": merchant,
         "day": wanted,
@@ -96,7 +96,7 @@ def accounts(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """The clearing account and the prepayments account of one month, and why they are not zero."""
     period = parse_month(request, merchant)
     chosen = AccountingSettings.objects.filter(merchant=merchant).first()
-    report = reconcile(merchant, period, now=timezone.now())
+    report = reconcile(merchant, period, now=clock.now())
     context = build_month_context(merchant, period) | {
         "report": report,
         "chosen": chosen,
@@ -112,7 +112,7 @@ def accounts(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
 def export(request: MerchantRequest, merchant: Merchant) -> HttpResponseBase:
     """A month as CSV."""
     period = parse_month(request, merchant)
-    report = reconcile(merchant, period, now=timezone.now())
+    report = reconcile(merchant, period, now=clock.now())
     record_request_audit(request, "reconciliation.exported", merchant_id=merchant.pk, detail=f"{period.first:%Y-%m}")
     answer = StreamingHttpResponse(render_csv_lines(report), content_type="text/csv; charset=utf-8")
     answer["Content-Disposition"] = f'attachment; filename="reconciliation-{period.first:%Y-%m}.csv"'
@@ -125,8 +125,8 @@ def refresh(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """Read Stripe and the payments of the books now."""
     account = GatewayAccount.objects.filter(merchant=merchant).first()
     if account is not None:
-        schedule_balance_sync(account, now=timezone.now())
-    schedule_ledger_payments_sync(merchant, now=timezone.now())
+        schedule_balance_sync(account, now=clock.now())
+    schedule_ledger_payments_sync(merchant, now=clock.now())
     record_request_audit(request, "reconciliation.read", merchant_id=merchant.pk)
     messages.success(request, "Reading Stripe and the books. Reload in a moment.")
     return redirect("reconciliation:overview", merchant.reference)
@@ -142,7 +142,7 @@ def acknowledge_difference(request: MerchantRequest, merchant: Merchant) -> Http
         return redirect("reconciliation:overview", merchant.reference)
     shown, reason = form.cleaned_data["shown"], form.cleaned_data["reason"]
     try:
-        word = record_acknowledgement(merchant, shown=shown, reason=reason, by=request.user, now=timezone.now())
+        word = record_acknowledgement(merchant, shown=shown, reason=reason, by=request.user, now=clock.now())
     except BadSignature:
         raise Http404 from None
     record_request_audit(request, "reconciliation.known", merchant_id=merchant.pk, subject=str(word), detail=reason)
@@ -155,7 +155,7 @@ def acknowledge_difference(request: MerchantRequest, merchant: Merchant) -> Http
 def reopen_difference(request: MerchantRequest, merchant: Merchant, acknowledgement_ref: str) -> HttpResponse:
     """The difference is open again."""
     word = get_object_or_404(Acknowledgement, merchant=merchant, reference=acknowledgement_ref)
-    if retract_acknowledgement(word, by=request.user, now=timezone.now()):
+    if retract_acknowledgement(word, by=request.user, now=clock.now()):
         record_request_audit(request, "reconciliation.open_again", merchant_id=merchant.pk, subject=str(word))
         messages.success(request, "It counts as open again.")
     return redirect(get_return_url(request, word))
@@ -206,7 +206,7 @@ def parse_date(text: str) -> date:
 
 def get_today(merchant: Merchant) -> date:
     """The merchant's day."""
-    return timezone.now().astimezone(merchant.zone).date()
+    return clock.now().astimezone(merchant.zone).date()
 
 
 def sum_payout_lines(payout: Payout) -> dict[str, Any]:

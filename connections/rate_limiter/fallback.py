@@ -5,9 +5,8 @@ import time
 from collections.abc import Callable
 from datetime import timedelta
 
-from django.utils import timezone
-
 from connections.rate_limiter.budget import BudgetOwner, OutOfBudget, RemainingCalls
+from wisepay import clock
 from wisepay.http import record_rate_limited_use
 
 FIRST_MINUTE = 62.0  # seconds until the minute in which others may still have used every call is certainly over
@@ -46,7 +45,7 @@ class FallbackLimiter:
         if left > 0:
             raise OutOfBudget("outage", retry_after=left)
         name = f"calls:{account.client_id}:{account.organisation_id}"[:120]
-        wait = record_rate_limited_use(name, limit=1, per=CALL_INTERVAL, now=timezone.now())
+        wait = record_rate_limited_use(name, limit=1, per=CALL_INTERVAL, now=clock.now())
         if wait:
             raise OutOfBudget("outage", retry_after=wait)
 

@@ -3,13 +3,13 @@
 from django.contrib import messages
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
-from django.utils import timezone
 from django.views.decorators.http import require_GET, require_http_methods
 
 from merchants.access import MerchantRequest, merchant_page
 from merchants.forms import TermsForm
 from merchants.models import Merchant, Terms
 from merchants.terms.services import ACCEPTED_WHEN, create_terms_version, get_current_terms, render_terms
+from wisepay import clock
 from wisepay.audit import record_request_audit
 
 
@@ -33,7 +33,7 @@ def edit_terms(request: MerchantRequest, merchant: Merchant, kind: str) -> HttpR
     form = TermsForm(request.POST or None, initial={"text": current.text})
     if request.method == "POST" and form.is_valid():
         fresh = create_terms_version(
-            merchant, kind=kind, text=form.cleaned_data["text"], by=request.user, now=timezone.now()
+            merchant, kind=kind, text=form.cleaned_data["text"], by=request.user, now=clock.now()
         )
         if fresh.version == current.version:
             messages.info(request, "The text is the same, so there is no new version.")

@@ -8,7 +8,6 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect
 from django.urls import reverse
-from django.utils import timezone
 from django.views.decorators.http import require_POST
 
 from payments.access import get_payment_attempt, get_payment_by_reference, get_payment_setup
@@ -22,6 +21,7 @@ from payments.gateways import OperationResult
 from payments.method_choices import PaymentChoice, Person
 from payments.models import Attempt, Payment, Setup
 from payments.saved_methods.setups import cancel_setup, refresh_setup, send_setup, start_setup
+from wisepay import clock
 from wisepay.errors import Unavailable
 from wisepay.http import get_client_ip, never_cached
 
@@ -58,7 +58,7 @@ def create(request: HttpRequest, reference: str, actions: CheckoutActions) -> Ht
     form = actions.form(request.POST)
     if not form.is_valid():
         return JsonResponse({"status": "invalid", "errors": form.errors.get_json_data()}, status=422)
-    now = timezone.now()
+    now = clock.now()
     asked = {name: form.cleaned_data[name] for name in actions.extra_fields}
     try:
         person, choice = read_person_and_choice(request, payment, form)
@@ -67,13 +67,13 @@ def create(request: HttpRequest, reference: str, actions: CheckoutActions) -> Ht
         return render_refusal(payment, error)
     except Unavailable:
         return render_unavailable()
-    return render_status(request, payment, talk, actions.run(talk, now=timezone.now()))
+    return render_status(request, payment, talk, actions.run(talk, now=clock.now()))
 
 
 def read_person_and_choice(request: HttpRequest, payment: Payment, form: AttemptForm) -> tuple[Person, PaymentChoice]:
     """Who asks for what. Raises MethodUnusable when the kept method is not this company's."""
     visitor = get_visitor(request, payment)
-    access = get_or_create_access(visitor, payment, now=timezone.now()) if visitor else None
+    access = get_or_create_access(visitor, payment, now=clock.now()) if visitor else None
     person = form.get_person(
         ip=get_client_ip(request),
         user_agent=request.headers.get("User-Agent", ""),
@@ -107,7 +107,7 @@ def check(request: HttpRequest, reference: str, operation_ref: str, actions: Che
     """Ask the gateway again, after 3-D Secure or while the page waits."""
     payment = get_payment_by_reference(reference)
     talk = actions.find(payment, operation_ref)
-    outcome = actions.look_up(talk, now=timezone.now()) if talk.is_live else None
+    outcome = actions.look_up(talk, now=clock.now()) if talk.is_live else None
     return render_status(request, payment, talk, outcome)
 
 
@@ -118,7 +118,7 @@ def stop(request: HttpRequest, reference: str, operation_ref: str, actions: Chec
     talk = actions.find(get_payment_by_reference(reference), operation_ref)
     try:
         if talk.is_live:
-            actions.cancel(talk, now=timezone.now())
+            actions.cancel(talk, now=clock.now())
     except Unavailable:
         pass  # the page shows what is known: it is still being processed
     return redirect("payments:pay", reference)

@@ -7,7 +7,6 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.utils import timezone
 from django.utils.csp import CSP
 from django.views.decorators.csp import csp_override
 from django.views.decorators.http import require_GET, require_http_methods
@@ -28,6 +27,7 @@ from payments.method_choices import list_allowed_methods
 from payments.models import Attempt, Payment, Setup
 from payments.operations.checks import check_guest, check_payable
 from payments.saved_methods.setups import find_live_setup
+from wisepay import clock
 from wisepay.http import never_cached
 
 
@@ -60,7 +60,7 @@ def invoice_details(request: HttpRequest, reference: str) -> HttpResponse:
     context = {
         "payment": payment,
         "merchant": payment.merchant,
-        "is_expired": payment.is_expired(timezone.now()),
+        "is_expired": payment.is_expired(clock.now()),
         "problem": get_guard_problem(payment),
         "guest_problem": get_guest_problem(payment),
         "methods": list_allowed_methods(payment.methods, account, payment.currency),
@@ -73,7 +73,7 @@ def invoice_details(request: HttpRequest, reference: str) -> HttpResponse:
 def get_guard_problem(payment: Payment) -> str:
     """What stands against paying this now, whoever pays; empty when nothing does."""
     try:
-        check_charge_policies(payment, amount=payment.amount, now=timezone.now())
+        check_charge_policies(payment, amount=payment.amount, now=clock.now())
     except CannotPay as error:
         return str(error)
     return ""
@@ -106,8 +106,8 @@ def guest(request: HttpRequest, reference: str) -> HttpResponse:
         return redirect("payments:pay", reference)
     account = problem = None
     try:
-        account = check_payable(payment, now=timezone.now(), attempts=attempts)
-        check_charge_policies(payment, amount=payment.amount, now=timezone.now())
+        account = check_payable(payment, now=clock.now(), attempts=attempts)
+        check_charge_policies(payment, amount=payment.amount, now=clock.now())
     except CannotPay as error:
         problem = str(error)
     context = {
@@ -150,7 +150,7 @@ def _enter(request: HttpRequest, payment: Payment, found: dict[str, Any], accept
         phone=found["phone"],
         acceptance=acceptance,
         next_path=reverse("payments:pay", args=[payment.reference]),
-        now=timezone.now(),
+        now=clock.now(),
     )
     start_registration(request, payment, access)
 
@@ -177,8 +177,8 @@ def checkout(request: HttpRequest, reference: str) -> HttpResponse:
         "last_failure": get_operation_failure(attempts[0] if attempts else payment.setups.order_by("-pk").first()),
     }
     try:
-        account = check_payable(payment, now=timezone.now(), attempts=attempts, has_account=True)
-        check_charge_policies(payment, amount=payment.amount, now=timezone.now())
+        account = check_payable(payment, now=clock.now(), attempts=attempts, has_account=True)
+        check_charge_policies(payment, amount=payment.amount, now=clock.now())
         context |= {"account": account, "offer": get_checkout_offer(payment, account, visitor)}
     except CannotPay as error:
         context |= {"problem": str(error)}

@@ -9,7 +9,6 @@ from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
-from django.utils import timezone
 from django.views.decorators.http import require_http_methods
 
 from merchants.access import MerchantRequest, merchant_page
@@ -18,6 +17,7 @@ from payments.access import get_merchant_payment
 from payments.errors import NothingToRefund
 from payments.models import Dispute, Payment, Refund
 from payments.refunds import check_refundable, send_refund, start_refund
+from wisepay import clock
 from wisepay.audit import record_request_audit
 from wisepay.http import record_rate_limited_use
 from wisepay.money import InvalidAmount, Money
@@ -165,7 +165,7 @@ def render_confirmation(request: MerchantRequest, payment: Payment, form: Refund
 
 def submit_refund(request: MerchantRequest, payment: Payment, form: RefundForm, money: Money) -> HttpResponse:
     """Order it once, ask Stripe, and go back to the payment. A form that was sent before orders nothing."""
-    merchant, now = payment.merchant, timezone.now()
+    merchant, now = payment.merchant, clock.now()
     page = redirect("payments:detail", merchant.reference, payment.reference)
     if record_rate_limited_use(f"refund-form:{form.cleaned_data['key']}", limit=1, per=FORM_LIFETIME, now=now):
         messages.info(request, "This refund was ordered already.")
@@ -179,7 +179,7 @@ def submit_refund(request: MerchantRequest, payment: Payment, form: RefundForm, 
         return render_panel(request, get_merchant_payment(merchant, payment.reference), form, status=422)
     subject = f"{payment.purpose} ({payment.reference})"
     record_request_audit(request, "payment.refunded", merchant_id=merchant.pk, subject=subject, detail=f"{money}")
-    send_refund(refund, now=timezone.now())
+    send_refund(refund, now=clock.now())
     add_outcome_message(request, refund, money)
     return page
 

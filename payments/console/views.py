@@ -6,7 +6,6 @@ from django.contrib import messages
 from django.core.paginator import Paginator
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
-from django.utils import timezone
 from django.views.decorators.http import require_GET, require_http_methods
 
 from merchants.access import MerchantRequest, merchant_page
@@ -18,6 +17,7 @@ from payments.gateway_accounts import GatewayAccountInUse, save_gateway_account,
 from payments.models import Attempt, GatewayAccount, Payment, Setup
 from payments.webhooks.events import ENABLED_EVENTS
 from payments.webhooks.views import get_webhook_url
+from wisepay import clock
 from wisepay.audit import record_request_audit
 from wisepay.errors import Rejected, Unavailable
 
@@ -57,7 +57,7 @@ def _switch_debits(request: MerchantRequest, merchant: Merchant) -> HttpResponse
 def _save(form: GatewayKeysForm, merchant: Merchant) -> bool:
     """Save the keys of a valid form; a refusal becomes the form's error."""
     try:
-        save_gateway_account(merchant, **form.cleaned_data, now=timezone.now())
+        save_gateway_account(merchant, **form.cleaned_data, now=clock.now())
     except GatewayAccountInUse:
         form.add_error(
             None,

@@ -1,6 +1,8 @@
 import django.db.models.deletion
 from django.db import migrations, models
 
+import wisepay.clock
+
 
 class Migration(migrations.Migration):
     dependencies = [
@@ -84,5 +86,50 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name='payout',
             index=models.Index(fields=['account', '-created_at'], name='payout_of_account'),
+        ),
+        migrations.AlterField(
+            model_name='attempt',
+            name='created_at',
+            field=models.DateTimeField(default=wisepay.clock.now),
+        ),
+        migrations.AlterField(
+            model_name='balancetransaction',
+            name='read_at',
+            field=models.DateTimeField(default=wisepay.clock.now),
+        ),
+        migrations.AlterField(
+            model_name='dispute',
+            name='created_at',
+            field=models.DateTimeField(default=wisepay.clock.now),
+        ),
+        migrations.AlterField(
+            model_name='gatewayaccount',
+            name='created_at',
+            field=models.DateTimeField(default=wisepay.clock.now),
+        ),
+        migrations.AlterField(
+            model_name='payment',
+            name='created_at',
+            field=models.DateTimeField(default=wisepay.clock.now),
+        ),
+        migrations.AlterField(
+            model_name='payout',
+            name='read_at',
+            field=models.DateTimeField(default=wisepay.clock.now),
+        ),
+        migrations.AlterField(
+            model_name='refund',
+            name='created_at',
+            field=models.DateTimeField(default=wisepay.clock.now),
+        ),
+        migrations.AlterField(
+            model_name='savedmethod',
+            name='created_at',
+            field=models.DateTimeField(default=wisepay.clock.now),
+        ),
+        migrations.AlterField(
+            model_name='setup',
+            name='created_at',
+            field=models.DateTimeField(default=wisepay.clock.now),
         ),
     ]

@@ -3,13 +3,13 @@
 from datetime import datetime
 
 from django.db import models
-from django.utils import timezone
 
 from payments.models.disputes import Dispute
 from payments.models.gateway_accounts import GatewayAccount
 from payments.models.operations import Attempt
 from payments.models.payouts import Payout
 from payments.models.refunds import Refund
+from wisepay import clock
 from wisepay.money import Money
 
 
@@ -50,7 +50,7 @@ class BalanceTransaction(models.Model):
     attempt = models.ForeignKey(Attempt, on_delete=models.SET_NULL, null=True, related_name="balance_transactions")
     refund = models.ForeignKey(Refund, on_delete=models.SET_NULL, null=True, related_name="balance_transactions")
     dispute = models.ForeignKey(Dispute, on_delete=models.SET_NULL, null=True, related_name="balance_transactions")
-    read_at = models.DateTimeField(default=timezone.now)
+    read_at = models.DateTimeField(default=clock.now)
 
     class Meta:
         constraints = [

@@ -1,10 +1,10 @@
 """Disputes at the gateway."""
 
 from django.db import models
-from django.utils import timezone
 
 from payments.models.operations import Attempt
 from payments.states import DISPUTE_TRANSITIONS
+from wisepay import clock
 from wisepay.money import Money
 from wisepay.states import Stateful, build_state_constraint
 
@@ -18,7 +18,7 @@ class Dispute(Stateful):
     stripe_dispute_id = models.CharField(max_length=255, unique=True)
     amount = models.BigIntegerField()
     reason = models.CharField(max_length=60, blank=True)
-    created_at = models.DateTimeField(default=timezone.now)
+    created_at = models.DateTimeField(default=clock.now)
 
     class Meta:
         constraints = [build_state_constraint(DISPUTE_TRANSITIONS, name="dispute_state")]

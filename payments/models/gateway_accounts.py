@@ -1,10 +1,10 @@
 """Gateway accounts of merchants and their customers there."""
 
 from django.db import models
-from django.utils import timezone
 
 from merchants.models import Merchant
 from payers.models import PayerCompany
+from wisepay import clock
 from wisepay.secrets import SecretField
 
 
@@ -18,7 +18,7 @@ class GatewayAccount(models.Model):
     webhook_secret = SecretField()
     takes_bank_debits = models.BooleanField(default=False, help_text="Whether payers may pay by bank debit.")
     verified_at = models.DateTimeField(null=True)
-    created_at = models.DateTimeField(default=timezone.now)
+    created_at = models.DateTimeField(default=clock.now)
 
     def __str__(self) -> str:
         return f"Stripe account of {self.merchant}"

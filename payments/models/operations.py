@@ -1,13 +1,13 @@
 """Conversations with the gateway: attempts to charge, and setups that save a method."""
 
 from django.db import models
-from django.utils import timezone
 
 from payers.models import PayerCompany, TermsAcceptance
 from payments.models.gateway_accounts import GatewayAccount
 from payments.models.payment import Payment
 from payments.models.saved_methods import SavedMethod, describe_method
 from payments.states import ATTEMPT_TRANSITIONS, LIVE_STATES, SETUP_TRANSITIONS
+from wisepay import clock
 from wisepay.models import User
 from wisepay.money import Money
 from wisepay.references import new_reference
@@ -47,7 +47,7 @@ class GatewayOperation(Stateful):
     stripe_mandate_id = models.CharField(max_length=255, blank=True)
     failure_code = models.CharField(max_length=60, blank=True)
     failure_message = models.CharField(max_length=300, blank=True)
-    created_at = models.DateTimeField(default=timezone.now)
+    created_at = models.DateTimeField(default=clock.now)
 
     class Meta:
         abstract = True

@@ -5,12 +5,12 @@ from datetime import datetime
 from django.db import models
 from django.db.models import F
 from django.db.models.functions import Coalesce
-from django.utils import timezone
 
 from merchants.models import Merchant
 from payers.models import PayerCompany
 from payments.models.saved_methods import SavedMethod
 from payments.states import PAYMENT_TRANSITIONS
+from wisepay import clock
 from wisepay.money import Money
 from wisepay.references import new_reference
 from wisepay.states import Stateful, build_state_constraint
@@ -49,7 +49,7 @@ class Payment(Stateful):
     needs_account = models.BooleanField(default=False, help_text="A method has to be saved, so no guests.")
     done_path = models.CharField(max_length=200, help_text="Where the payer goes when it is over.")
     expires_at = models.DateTimeField()
-    created_at = models.DateTimeField(default=timezone.now)
+    created_at = models.DateTimeField(default=clock.now)
 
     class Meta:
         constraints = [

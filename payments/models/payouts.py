@@ -1,9 +1,9 @@
 """Payouts of the gateway."""
 
 from django.db import models
-from django.utils import timezone
 
 from payments.models.gateway_accounts import GatewayAccount
+from wisepay import clock
 from wisepay.money import Money
 
 
@@ -28,7 +28,7 @@ class Payout(models.Model):
     arrives_on = models.DateField()
     created_at = models.DateTimeField(help_text="When the gateway made it.")
     transactions_read_at = models.DateTimeField(null=True, help_text="When its lines were read to the end.")
-    read_at = models.DateTimeField(default=timezone.now)
+    read_at = models.DateTimeField(default=clock.now)
 
     class Meta:
         constraints = [

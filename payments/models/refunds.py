@@ -1,11 +1,11 @@
 """Money that goes back: refunds and disputes."""
 
 from django.db import models
-from django.utils import timezone
 
 from payments.models.operations import Attempt
 from payments.models.payment import Payment
 from payments.states import REFUND_TRANSITIONS
+from wisepay import clock
 from wisepay.models import User
 from wisepay.money import Money
 from wisepay.references import new_reference
@@ -31,7 +31,7 @@ class Refund(Stateful):
     idempotency_key = models.CharField(max_length=80, unique=True)
     stripe_refund_id = models.CharField(max_length=255, blank=True)
     failure_code = models.CharField(max_length=60, blank=True)
-    created_at = models.DateTimeField(default=timezone.now)
+    created_at = models.DateTimeField(default=clock.now)
 
     class Meta:
         constraints = [

@@ -3,11 +3,11 @@
 from datetime import timedelta
 
 from django.db import models
-from django.utils import timezone
 
 from payers.models import PayerCompany, TermsAcceptance
 from payments.models.gateway_accounts import GatewayAccount
 from payments.states import METHOD_TRANSITIONS
+from wisepay import clock
 from wisepay.models import User
 from wisepay.references import new_reference
 from wisepay.states import Stateful, build_state_constraint
@@ -37,7 +37,7 @@ class SavedMethod(Stateful):
     expires_on = models.DateField(null=True, help_text="The last day of a card's month.")
     last_used_at = models.DateTimeField(null=True)
     last_failure = models.CharField(max_length=60, blank=True)
-    created_at = models.DateTimeField(default=timezone.now)
+    created_at = models.DateTimeField(default=clock.now)
 
     class Meta:
         constraints = [
@@ -61,7 +61,7 @@ class SavedMethod(Stateful):
     @property
     def is_expired(self) -> bool:
         """Whether a card's last day has passed everywhere."""
-        return self.expires_on is not None and self.expires_on < timezone.now().date() - timedelta(days=1)
+        return self.expires_on is not None and self.expires_on < clock.now().date() - timedelta(days=1)
 
 
 def describe_method(kind: str, brand: str, last4: str) -> str:

@@ -5,7 +5,6 @@ from typing import Any
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
-from django.utils import timezone
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from connections.models import Connection
@@ -17,6 +16,7 @@ from payers.models import PayerAccess
 from payers.registration import invite_payer, update_access_scope
 from payments.payer_admin import services
 from payments.payer_admin.forms import AccessScopeForm, AddPayerForm, CompanyForm, MapContactForm, RenameCompanyForm
+from wisepay import clock
 from wisepay.audit import record_request_audit
 
 MAX_SUGGESTIONS = 500  # names of companies that the browser suggests while one types
@@ -29,7 +29,7 @@ def list_payers(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     q = request.GET.get("q", "").replace("\0", "").strip()
     chosen = request.GET.get("show", "")
     number = parse_page_number(request.GET.get("page", ""))
-    page = services.list_accesses(merchant, q=q, filter_name=chosen, page=number, now=timezone.now())
+    page = services.list_accesses(merchant, q=q, filter_name=chosen, page=number, now=clock.now())
     context = {"merchant": merchant, "page": page, "q": q, "chosen": chosen, "filters": services.FILTERS}
     return render(request, "payer_admin/list.html", context)
 
@@ -59,7 +59,7 @@ def _invite(request: MerchantRequest, merchant: Merchant, form: AddPayerForm) ->
     try:
         company = get_or_create_company(merchant, name=found["q"], contact=get_contact(merchant, found["contact_id"]))
         access = invite_payer(
-            merchant, company=company, email=found["email"], name=found["name"], by=request.user, now=timezone.now()
+            merchant, company=company, email=found["email"], name=found["name"], by=request.user, now=clock.now()
         )
     except CompanyTaken as error:
         form.add_error("q", str(error))
@@ -138,7 +138,7 @@ def build_payer_context(request: MerchantRequest, merchant: Merchant, person: An
     return {
         "merchant": merchant,
         "person": person,
-        "memberships": services.list_access_details(merchant, person, now=timezone.now()),
+        "memberships": services.list_access_details(merchant, person, now=clock.now()),
         "scopes": PayerAccess.Scope.choices,
         "form": form,
         "known": list_company_names(merchant),
@@ -165,7 +165,7 @@ def set_scope(request: MerchantRequest, merchant: Merchant, access_ref: str) -> 
     """The whole company, or own payments only."""
     access, form = services.get_access(merchant, access_ref), AccessScopeForm(request.POST)
     if form.is_valid():
-        update_access_scope(access, scope=form.cleaned_data["scope"], by=request.user, now=timezone.now())
+        update_access_scope(access, scope=form.cleaned_data["scope"], by=request.user, now=clock.now())
         told = f"{access.company}: {access.get_scope_display()}"
         record_request_audit(
             request, "payer.scope_changed", merchant_id=merchant.pk, subject=access.user.email, detail=told
@@ -185,7 +185,7 @@ def resend_welcome(request: MerchantRequest, merchant: Merchant, access_ref: str
         messages.info(request, f"{access.user.email} has access to {access.company} already.")
         return redirect("payer_admin:payer", merchant.reference, access.user.reference)
     try:
-        renew_invitation(access, now=timezone.now())
+        renew_invitation(access, now=clock.now())
     except TooManyMails as error:
         messages.error(request, str(error))
     else:
@@ -200,7 +200,7 @@ def remove(request: MerchantRequest, merchant: Merchant, access_ref: str) -> Htt
     """Take a payer out of a company, unless something stands in the way."""
     access = services.get_access(merchant, access_ref)
     try:
-        services.remove_payer(access, by=request.user, now=timezone.now())
+        services.remove_payer(access, by=request.user, now=clock.now())
     except services.StillInUse as error:
         messages.error(request, f"Not removed. {error}")
         return redirect("payer_admin:payer", merchant.reference, access.user.reference)

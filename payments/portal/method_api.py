@@ -6,7 +6,6 @@ from django import forms
 from django.http import HttpResponse, JsonResponse
 from django.shortcuts import redirect
 from django.urls import reverse
-from django.utils import timezone
 from django.views.decorators.http import require_POST
 
 from payers.access import PayerRequest, get_company_access, payer_page
@@ -20,6 +19,7 @@ from payments.models import Setup
 from payments.portal.access import get_own_setup
 from payments.portal.addable_methods import list_addable_methods
 from payments.saved_methods.setups import cancel_setup, refresh_setup, send_setup, start_standalone_setup
+from wisepay import clock
 from wisepay.errors import Rejected, Unavailable
 from wisepay.http import get_client_ip
 
@@ -50,7 +50,7 @@ def create_method(request: PayerRequest) -> HttpResponse:
         return JsonResponse({"status": "refused", "code": error.code, "message": str(error)}, status=409)
     except Unavailable:
         return JsonResponse({"status": "refused", "code": "unavailable", "message": GATEWAY_UNAVAILABLE}, status=503)
-    return render_setup_status(setup, send_setup(setup, now=timezone.now()))
+    return render_setup_status(setup, send_setup(setup, now=clock.now()))
 
 
 def start_method_setup(request: PayerRequest, access: PayerAccess, form: AddMethodForm) -> Setup:
@@ -74,7 +74,7 @@ def start_method_setup(request: PayerRequest, access: PayerAccess, form: AddMeth
                 is_signed_in=True,
             ),
             currency=addable.currency,
-            now=timezone.now(),
+            now=clock.now(),
         )
     except Rejected as error:
         raise MerchantNotReady(f"{access.company.merchant.name} can't save payment methods at the moment.") from error
@@ -85,7 +85,7 @@ def start_method_setup(request: PayerRequest, access: PayerAccess, form: AddMeth
 def check_method(request: PayerRequest, setup_ref: str) -> HttpResponse:
     """Ask the gateway again, after the bank's page or while the page waits; without a script, back to the page."""
     setup = get_own_setup(request, setup_ref)
-    outcome = refresh_setup(setup, now=timezone.now()) if setup.is_live else None
+    outcome = refresh_setup(setup, now=clock.now()) if setup.is_live else None
     if "json" not in request.headers.get("Accept", ""):
         return redirect(get_setup_page_url(setup))
     return render_setup_status(setup, outcome)
@@ -98,7 +98,7 @@ def stop_method(request: PayerRequest, setup_ref: str) -> HttpResponse:
     setup = get_own_setup(request, setup_ref)
     try:
         if setup.is_live:
-            cancel_setup(setup, now=timezone.now())
+            cancel_setup(setup, now=clock.now())
     except Unavailable:
         pass  # the page shows what is known: it has not ended yet
     return redirect(get_setup_page_url(setup))

@@ -9,7 +9,6 @@ from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
-from django.utils import timezone
 from django.views.decorators.csp import csp_override
 from django.views.decorators.http import require_GET, require_POST
 
@@ -24,6 +23,7 @@ from payments.portal.addable_methods import build_addition_context, list_addable
 from payments.portal.method_api import METHOD_PAGES
 from payments.saved_methods.services import MethodInUse, remove_method, set_default_method, share_method
 from payments.states import LIVE_STATES
+from wisepay import clock
 from wisepay.audit import record_request_audit
 from wisepay.models import User
 
@@ -78,11 +78,11 @@ def my_bank_accounts(request: PayerRequest) -> HttpResponse:
 
 def render_methods_page(request: PayerRequest, kind: str) -> HttpResponse:
     """The page of one kind."""
-    addition = find_setup_to_show(request, now=timezone.now())
+    addition = find_setup_to_show(request, now=clock.now())
     context = {
         "kind": kind,
         "title": TITLES[kind],
-        "groups": list_company_methods(request, kind, now=timezone.now()),
+        "groups": list_company_methods(request, kind, now=clock.now()),
         "has_merchants": len({access.company.merchant_id for access in request.accesses}) > 1,
         "addition": addition,
         "failure": get_operation_failure(addition),
@@ -179,7 +179,7 @@ def get_page_name(method: SavedMethod) -> str:
 def check_allowed(request: PayerRequest, method: SavedMethod, action: str) -> MethodRow:
     """The method's row, if the person may do this with it. Raises PermissionDenied."""
     access = next(access for access in request.accesses if access.company_id == method.company_id)
-    row = get_method_row(method, access, request.person, now=timezone.now())
+    row = get_method_row(method, access, request.person, now=clock.now())
     if not getattr(row, f"may_{action}"):
         raise PermissionDenied("You can't do this with that payment method.")
     return row
@@ -217,7 +217,7 @@ def remove(request: PayerRequest, method_ref: str) -> HttpResponse:
     method = get_visible_method(request, method_ref)
     check_allowed(request, method, "remove")
     try:
-        remove_method(method, by=str(request.person), now=timezone.now())
+        remove_method(method, by=str(request.person), now=clock.now())
     except MethodInUse:
         sentence = f"A payment with {method} has not ended yet. Remove it when the bank has answered."
         messages.error(request, sentence)

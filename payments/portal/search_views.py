@@ -12,7 +12,6 @@ from zoneinfo import ZoneInfo
 from django import forms
 from django.http import HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.shortcuts import render
-from django.utils import timezone
 from django.views.decorators.http import require_GET
 
 from payers.access import PayerRequest, payer_page
@@ -34,6 +33,7 @@ from payments.portal.search import (
 )
 from payments.portal.view_models import format_refund_note, get_payment_standing
 from payments.portal.views import get_page_number, get_time_zone
+from wisepay import clock
 from wisepay.money import Money
 
 MAX_EXPORTED, CHUNK_SIZE = 100_000, 1000
@@ -138,7 +138,7 @@ class TransactionRow:
 def search(request: PayerRequest) -> HttpResponse:
     """Transaction Search."""
     form = TransactionSearchForm(request.accesses, request.GET)
-    now = timezone.now()
+    now = clock.now()
     context: dict[str, Any] = {"form": form, "is_filtered": any(request.GET.get(name) for name in form.fields)}
     if not form.is_valid():
         return render(request, "portal/search.html", context, status=422)
@@ -187,7 +187,7 @@ def export(request: PayerRequest) -> HttpResponseBase:
     form = TransactionSearchForm(request.accesses, request.GET)
     if not form.is_valid():
         return render(request, "portal/search.html", {"form": form, "is_filtered": True}, status=422)
-    lines = export_csv_lines(request, form.get_filters(get_time_zone(request)), now=timezone.now())
+    lines = export_csv_lines(request, form.get_filters(get_time_zone(request)), now=clock.now())
     response = StreamingHttpResponse(lines, content_type="text/csv; charset=utf-8")
     response["Content-Disposition"] = 'attachment; filename="transactions.csv"'
     return response

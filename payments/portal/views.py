@@ -4,7 +4,6 @@ from typing import Any
 
 from django.http import HttpResponse
 from django.shortcuts import render
-from django.utils import timezone
 from django.views.decorators.http import require_GET
 
 from payers.access import PayerRequest, payer_page
@@ -23,6 +22,7 @@ from payments.portal.view_models import (
     list_past_payments,
     parse_page_number,
 )
+from wisepay import clock
 
 ATTEMPT_MESSAGES = {
     "processing": "We are waiting for the bank's answer.",
@@ -56,7 +56,7 @@ def render_widget(request: PayerRequest, name: str, page: RowPage[Any], *, folde
     """A list as a part of the dashboard, or as a page of its own where no script asks for it."""
     context = {
         "slice": page,
-        "read_at": timezone.now(),
+        "read_at": clock.now(),
         "zone": get_time_zone(request),
         "has_merchants": len({access.company.merchant_id for access in request.accesses}) > 1,
     }
@@ -80,7 +80,7 @@ def payment_page(request: PayerRequest, reference: str) -> HttpResponse:
     attempts = list_attempts(payment)
     newest = attempts[0] if attempts else None
     setup_state = Payment.objects.filter(pk=payment.pk).values_list(build_live_setup_subquery(), flat=True).get()
-    standing = get_payment_standing(payment, newest, setup_state, now=timezone.now())
+    standing = get_payment_standing(payment, newest, setup_state, now=clock.now())
     context = {
         "payment": payment,
         "merchant": payment.merchant,

@@ -8,8 +8,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from django.utils import timezone
-
 from accounting.ledgers.parsing import RemoteRow, parse_rows
 from accounting.ledgers.protocol import (
     RemoteContact,
@@ -42,6 +40,7 @@ from accounting.ledgers.quickbooks.shapes import (
     list_payment_ids,
     parse_credit_note,
 )
+from wisepay import clock
 
 ACTIVE_AND_INACTIVE = "Active IN (true, false)"
 DELETION_FEED_WINDOW = timedelta(days=29)
@@ -145,7 +144,7 @@ class QuickBooksReader(QuickBooksCompany):
 
     def _get_changes(self, entity: str, since: datetime) -> ChangeDataCapture | None:
         """What changed of all kinds, asked for when this one was not read from the last answer; None when too old."""
-        if timezone.now() - since > DELETION_FEED_LIMIT:
+        if clock.now() - since > DELETION_FEED_LIMIT:
             return None
         held = self._last_capture
         if held is None or since < held.since or entity in held.served_kinds:

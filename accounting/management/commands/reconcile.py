@@ -6,7 +6,6 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.core.management.base import BaseCommand, CommandError
-from django.utils import timezone
 
 from accounting.reconciliation.differences import Difference
 from accounting.reconciliation.export import render_csv_lines
@@ -16,6 +15,7 @@ from accounting.reconciliation.report import ReconciliationReport, reconcile
 from merchants.models import Merchant
 from payments.balance.services import sync_balance
 from payments.models import GatewayAccount
+from wisepay import clock
 from wisepay.errors import Unavailable
 from wisepay.outbox import Retry
 
@@ -38,7 +38,7 @@ class Command(BaseCommand):
         merchant = Merchant.objects.filter(reference=options["merchant"]).first()
         if merchant is None:
             raise CommandError(f"There is no merchant {options['merchant']}.", returncode=2)
-        now = timezone.now()
+        now = clock.now()
         if not options["no_read"]:
             self.read_all_kinds(merchant)
         month = get_month(now.astimezone(merchant.zone).date(), merchant.zone)
@@ -59,8 +59,8 @@ class Command(BaseCommand):
         """Both sides as they are now."""
         try:
             for account in GatewayAccount.objects.filter(merchant=merchant):
-                sync_balance(account, now=timezone.now())
-            sync_ledger_payments(merchant, now=timezone.now())
+                sync_balance(account, now=clock.now())
+            sync_ledger_payments(merchant, now=clock.now())
         except (Unavailable, Retry) as error:
             raise CommandError(f"It could not be read to the end: {error}", returncode=2) from error
 

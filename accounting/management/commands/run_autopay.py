@@ -4,7 +4,6 @@ from argparse import ArgumentParser
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
-from django.utils import timezone
 
 from accounting.autopay.charging import charge_scheduled_payment, list_due_payments
 from accounting.autopay.decision_context import is_paused
@@ -12,6 +11,7 @@ from accounting.autopay.planning import list_skipped_invoices
 from accounting.autopay.selectors import list_live_payments
 from accounting.models import AutoPaySettings, LedgerInvoice
 from merchants.models import Merchant
+from wisepay import clock
 from wisepay.outbox import Retry
 
 
@@ -35,7 +35,7 @@ class Command(BaseCommand):
 
     def charge_due(self, merchant: Merchant) -> None:
         """Charge what is due."""
-        now = timezone.now()
+        now = clock.now()
         due = list(list_due_payments(now=now).filter(merchant=merchant).values_list("pk", flat=True))
         count = sum(self.charge(pk) for pk in due)
         self.stdout.write(f"{merchant}: {count} of {len(due)} due payments charged")
@@ -43,13 +43,13 @@ class Command(BaseCommand):
     def charge(self, scheduled_id: int) -> bool:
         """Charge one; what has to be tried again in a moment is left to the workers."""
         try:
-            return charge_scheduled_payment(scheduled_id, now=timezone.now()) is not None
+            return charge_scheduled_payment(scheduled_id, now=clock.now()) is not None
         except Retry:
             return False
 
     def write_result(self, merchant: Merchant) -> None:
         """What would be charged when, and why the others would not."""
-        now = timezone.now()
+        now = clock.now()
         state = " (paused)" if is_paused(merchant) else ""
         self.stdout.write(f"{merchant}{state}")
         for row in list_live_payments(merchant):

@@ -6,7 +6,6 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 from django.db.models import Q
-from django.utils import timezone
 
 from accounting.ledger_session import ledger_session
 from accounting.mirror.reader import MIRRORED_KINDS, MirrorReader, schedule_full_sync
@@ -15,6 +14,7 @@ from accounting.models import MirrorCursor
 from connections.models import Connection, Tier
 from connections.services import get_connection
 from merchants.models import Merchant
+from wisepay import clock
 from wisepay.errors import Disconnected, Rejected, Unavailable
 from wisepay.outbox import Retry
 
@@ -36,12 +36,12 @@ class Command(BaseCommand):
         try:
             connection = get_connection(merchant, tier=Tier.SERVICE)
             if options["full"]:
-                schedule_full_sync(merchant, connection.organisation_id, now=timezone.now())
+                schedule_full_sync(merchant, connection.organisation_id, now=clock.now())
             self.read_all_kinds(connection)
         except (Unavailable, Retry, Rejected, Disconnected) as error:
             text = str(error).rstrip(".")
             raise CommandError(f"{text}. What was read is kept; the next run goes on from there.") from error
-        for row in list_mirror_statuses(merchant, now=timezone.now()):
+        for row in list_mirror_statuses(merchant, now=clock.now()):
             self.stdout.write(f"{row.count:>9} {row.label.lower()} {row.problem}".rstrip())
 
     def read_all_kinds(self, connection: Connection) -> None:
@@ -52,7 +52,7 @@ class Command(BaseCommand):
 
     def read_kind(self, connection: Connection, kind: str) -> bool:
         """One go; False after waiting for a limit, or when there is more."""
-        now = timezone.now()
+        now = clock.now()
         try:
             with ledger_session(connection, priority="service", now=now) as ledger:
                 reader = MirrorReader(

@@ -7,12 +7,12 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 from django.db.models import Q
-from django.utils import timezone
 
 from accounting.models import PaymentSync
 from accounting.payment_sync.services import build_sync_lines, list_applications, start_payment_sync, sync_payments
 from accounting.payment_sync.views import get_since
 from merchants.models import Merchant
+from wisepay import clock
 from wisepay.errors import Unavailable
 from wisepay.outbox import Retry
 
@@ -37,7 +37,7 @@ class Command(BaseCommand):
             day = date.fromisoformat(options["since"]) if options["since"] else None
         except ValueError as error:
             raise CommandError("Say the day as 2026-01-31.") from error
-        now = timezone.now()
+        now = clock.now()
         sync = start_payment_sync(merchant, since=get_since(merchant, day, now=now), by=None, now=now)
         self.run_until_finished(sync)
         sync.refresh_from_db()
@@ -49,7 +49,7 @@ class Command(BaseCommand):
         """Until it is over; a limit that ends soon is waited out."""
         while True:
             try:
-                sync_payments(sync, now=timezone.now())
+                sync_payments(sync, now=clock.now())
                 return
             except (Retry, Unavailable) as error:
                 pause = error.after if isinstance(error, Retry) else error.retry_after

@@ -4,10 +4,10 @@ from argparse import ArgumentParser
 from typing import Any
 
 from django.core.management.base import BaseCommand
-from django.utils import timezone
 
 from connections.management.arguments import find_merchant
 from connections.services import update_multi_connection
+from wisepay import clock
 
 
 class Command(BaseCommand):
@@ -20,5 +20,5 @@ class Command(BaseCommand):
 
     def handle(self, *_: Any, **options: Any) -> None:
         merchant = find_merchant(options["merchant"])
-        changed = update_multi_connection(merchant, is_on=False, now=timezone.now())
+        changed = update_multi_connection(merchant, is_on=False, now=clock.now())
         self.stdout.write(f"{merchant.name}: {'one connection from now on' if changed else 'had one already'}.")

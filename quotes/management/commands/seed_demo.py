@@ -9,7 +9,6 @@ from urllib.parse import parse_qs, urlsplit
 import requests
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
-from django.utils import timezone
 
 from accounting.configuration.services import save_accounting_settings
 from connections.models import Connection
@@ -24,6 +23,7 @@ from payments.models import GatewayAccount
 from payments.webhooks.views import get_webhook_url
 from quotes.models import CpqIntegration
 from quotes.services import get_integration, save_integration
+from wisepay import clock
 from wisepay.errors import Unavailable
 from wisepay.models import User
 
@@ -88,7 +88,7 @@ def connect_stripe(merchant: Merchant) -> None:
             requests.delete(f"{endpoints}/{endpoint['id']}", headers=auth, timeout=settings.HTTP_TIMEOUT)
     made = requests.post(
         endpoints,
-        headers=auth | {"Idempotency-Key": f"demo-{merchant.reference}-{timezone.now().timestamp()}"},
+        headers=auth | {"Idempotency-Key": f"demo-{merchant.reference}-{clock.now().timestamp()}"},
         data={"url": url, "enabled_events[0]": "*"},
         timeout=settings.HTTP_TIMEOUT,
     )
@@ -97,7 +97,7 @@ def connect_stripe(merchant: Merchant) -> None:
         publishable_key=STRIPE_PUBLISHABLE,
         secret_key=STRIPE_SECRET,
         webhook_secret=made.json()["secret"],
-        now=timezone.now(),
+        now=clock.now(),
     )
     set_bank_debits(merchant, is_on=True)
 
@@ -108,20 +108,20 @@ def connect_accounting(merchant: Merchant, admin: User, *, requested_provider: s
     provider = requested_provider or (held.provider if held else "xero")
     if held is not None and held.provider == provider and is_working(held):
         return provider
-    disconnect_all(merchant, by="demo", now=timezone.now())
-    url = start_authorisation(merchant, user=admin, tier="wise_pay", provider=provider, now=timezone.now())
+    disconnect_all(merchant, by="demo", now=clock.now())
+    url = start_authorisation(merchant, user=admin, tier="wise_pay", provider=provider, now=clock.now())
     answer = requests.get(f"{url}&auto={ORGANISATION}", timeout=settings.HTTP_TIMEOUT, allow_redirects=False)
     back = {name: values[0] for name, values in parse_qs(urlsplit(answer.headers["Location"]).query).items()}
     told = {"state": back["state"], "code": back["code"], "company": back.get("realmId", "")}
-    receive_authorisation(user=admin, provider=provider, **told, now=timezone.now())
-    save_accounting_settings(merchant, **ACCOUNTS[provider], now=timezone.now())
+    receive_authorisation(user=admin, provider=provider, **told, now=clock.now())
+    save_accounting_settings(merchant, **ACCOUNTS[provider], now=clock.now())
     return provider
 
 
 def is_working(connection: Connection) -> bool:
     """Whether the connection of an earlier start still works."""
     try:
-        return connection.state == "connected" and verify_connection(connection, now=timezone.now())
+        return connection.state == "connected" and verify_connection(connection, now=clock.now())
     except Unavailable:
         return False
 
@@ -131,4 +131,4 @@ def enable_cpq(merchant: Merchant) -> CpqIntegration:
     integration = get_integration(merchant)
     if integration.is_enabled and integration.api_key:
         return integration
-    return save_integration(integration, is_enabled=True, hosts=integration.hosts, new_key=True, now=timezone.now())
+    return save_integration(integration, is_enabled=True, hosts=integration.hosts, new_key=True, now=clock.now())

@@ -4,9 +4,8 @@ from argparse import ArgumentParser
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
-from django.utils import timezone
 
-from wisepay import outbox
+from wisepay import clock, outbox
 from wisepay.models import OutboxMessage
 
 
@@ -26,8 +25,8 @@ class Command(BaseCommand):
         if act == "retry":
             self.retry(options["key"], all_dead=options["all_dead"])
         elif act == "deliver":
-            keys = outbox.list_due_keys(now=timezone.now(), limit=options["limit"])
-            done = sum(outbox.deliver_message(key, now=timezone.now()) for key in keys)
+            keys = outbox.list_due_keys(now=clock.now(), limit=options["limit"])
+            done = sum(outbox.deliver_message(key, now=clock.now()) for key in keys)
             self.stdout.write(f"{done} delivered")
         else:
             self.show("dead" if act == "dead" else "pending", limit=options["limit"])
@@ -49,5 +48,5 @@ class Command(BaseCommand):
         if any(message.state == "done" for message in messages):
             raise CommandError(f"{key} is done: there is nothing to retry.")
         for message in messages:
-            outbox.retry_message(message, now=timezone.now())
+            outbox.retry_message(message, now=clock.now())
         self.stdout.write(f"{len(messages)} due now")
