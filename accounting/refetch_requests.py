@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
+from django_subatomic.db import transaction_required
+
 from accounting.models import PendingChange
 from wisepay import outbox
 
@@ -14,8 +16,9 @@ def schedule_pending_changes(merchant_id: int, *, now: datetime) -> None:
     outbox.schedule(f"heard:{merchant_id}", "accounting.read_heard", now=now, merchant_id=merchant_id)
 
 
+@transaction_required
 def schedule_refetch(merchant_id: int, documents: Iterable[tuple[str, str, str]], *, now: datetime) -> None:
-    """Let these be read again at once, each named by organisation, kind and id. A step of an open transaction."""
+    """Let these be read again at once, each named by organisation, kind and id."""
     rows = [
         PendingChange(
             merchant_id=merchant_id,

@@ -2,8 +2,8 @@
 
 from datetime import datetime, timedelta
 
-from django.db import transaction
 from django.db.models import Q
+from django_subatomic.db import transaction_if_not_already
 
 from connections.models import Connection, ConnectionEvent
 from wisepay.errors import Unavailable
@@ -25,7 +25,7 @@ def record_success(connection: Connection, *, now: datetime, is_work: bool = Tru
     else:
         rows.update(**change)
     silent = rows.filter(Q(failures=0), state="connected")
-    with transaction.atomic():
+    with transaction_if_not_already():
         if silent.exclude(unavailable_since=None).update(unavailable_since=None, last_error=""):
             record_connection_event(connection, ConnectionEventKind.AVAILABLE, now=now)
         elif is_work:
@@ -37,7 +37,7 @@ def record_unavailable(connection: Connection, error: Unavailable, *, now: datet
     if is_rate_limit(error):
         return
     text = str(error)[:300]
-    with transaction.atomic():
+    with transaction_if_not_already():
         fresh = Connection.objects.filter(pk=connection.pk, state="connected", unavailable_since=None)
         if fresh.update(unavailable_since=now, last_error=text):
             record_connection_event(connection, ConnectionEventKind.UNAVAILABLE, text=text, now=now)

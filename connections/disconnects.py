@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 
 from django.urls import reverse
+from django_subatomic.db import transaction_required
 
 from connections.models import Connection, DisconnectCause
 from connections.providers import PROVIDER_LABELS
@@ -40,8 +41,9 @@ def get_disconnect_message(connection: Connection) -> str:
     return sentence.format(label=label, organisation=connection.organisation_name or "The organisation")
 
 
+@transaction_required
 def record_disconnect(connection: Connection, *, cause: DisconnectCause, reason: str, now: datetime) -> None:
-    """Only a person can mend this connection now; they are told once per break. A step of an open transaction."""
+    """Only a person can mend this connection now; they are told once per break."""
     is_told = is_repeated_disconnect(connection, cause, now=now)
     ended = {"last_error": reason[:300], "cause": cause.value, "access_expires_at": None, "unavailable_since": None}
     if not connection.move_to("broken", now=now, by="provider", reason=f"{cause.label}: {reason}", **ended) or is_told:

@@ -8,8 +8,9 @@ from dataclasses import asdict
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError
 from django.urls import reverse
+from django_subatomic.db import transaction, transaction_required
 
 from connections.models import Authorisation, Connection, LinkedOrganisation, Tier
 from connections.providers import (
@@ -144,7 +145,7 @@ def connect_organisation(authorisation: Authorisation, *, organisation_id: str, 
     raw = json.loads(authorisation.tokens.decrypt())
     tokens = OAuthTokens(**{**raw, "expires_at": datetime.fromisoformat(raw["expires_at"])})
     try:
-        with transaction.atomic(durable=True):
+        with transaction():
             connection = _save_connection(authorisation, ProviderOrganisation(**chosen), tokens, now=now)
             Authorisation.objects.filter(pk=authorisation.pk).update(tokens="")
             schedule_waiting_work(authorisation.merchant, now=now)
@@ -153,8 +154,9 @@ def connect_organisation(authorisation: Authorisation, *, organisation_id: str, 
     return connection
 
 
+@transaction_required
 def link_organisation(authorisation: Authorisation, chosen: ProviderOrganisation) -> None:
-    """Claim the organisation for the walk's merchant. A step of an open transaction.
+    """Claim the organisation for the walk's merchant.
 
     Raises AuthorisationRefused while another merchant uses it, or this one uses another organisation.
     """
@@ -191,10 +193,11 @@ def delete_old_authorisations(*, now: datetime) -> int:
     return over.filter(expires_at__lte=now - AUTHORISATION_RETENTION).delete()[0]
 
 
+@transaction_required
 def _save_connection(
     authorisation: Authorisation, chosen: ProviderOrganisation, tokens: OAuthTokens, *, now: datetime
 ) -> Connection:
-    """Write the connection row. A step of an open transaction."""
+    """Write the connection row."""
     link_organisation(authorisation, chosen)
     connection, _ = Connection.objects.get_or_create(
         merchant=authorisation.merchant, tier=authorisation.tier, defaults={"state": "never", "state_at": now}

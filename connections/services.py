@@ -3,8 +3,8 @@
 from datetime import datetime
 from typing import Any
 
-from django.db import transaction
 from django.db.models import QuerySet
+from django_subatomic.db import transaction, transaction_required
 
 from connections.models import Connection, Tier
 from connections.providers import AppNotConfigured, open_oauth_client_of_app
@@ -43,8 +43,9 @@ def list_live_connections(merchant: Merchant) -> QuerySet[Connection]:
     return Connection.objects.filter(merchant=merchant, state__in=["connected", "broken"]).order_by("pk")
 
 
+@transaction_required
 def schedule_waiting_work(merchant: Merchant, *, now: datetime) -> None:
-    """Let everything go on that waits for a connection. A step of an open transaction."""
+    """Let everything go on that waits for a connection."""
     for key, name in WAITING_MESSAGES.items():
         outbox.schedule(f"{key}:{merchant.pk}", name, now=now, merchant_id=merchant.pk)
 
@@ -65,7 +66,7 @@ def disconnect(connection: Connection, *, by: str, now: datetime) -> None:
         "last_error": "",
         "cause": "",
     }
-    with transaction.atomic(durable=True):
+    with transaction():
         connection.move_to(
             "disconnected", now=now, by=by, **ended, unavailable_since=None, blocked_until=None, token_was_refused=False
         )
@@ -93,6 +94,6 @@ def update_multi_connection(merchant: Merchant, *, is_on: bool, now: datetime) -
     if not is_on:
         for connection in list_live_connections(merchant).exclude(tier=Tier.WISE_PAY).select_related("merchant"):
             disconnect(connection, by="operator", now=now)
-    with transaction.atomic(durable=True):
+    with transaction():
         schedule_waiting_work(merchant, now=now)
     return bool(changed)

@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db import OperationalError, transaction
+from django.db import OperationalError
 from django.db import connection as database
+from django_subatomic.db import transaction
 
 from connections.availability import record_unavailable
 from connections.disconnects import record_disconnect
@@ -54,7 +55,7 @@ def _is_fresh(connection: Connection, *, now: datetime, margin: timedelta) -> bo
     return connection.access_expires_at is not None and connection.access_expires_at - now > margin
 
 
-@transaction.atomic(durable=True)
+@transaction()
 def _refresh(connection: Connection, *, now: datetime, margin: timedelta) -> str | TokenRefusal:
     """The token, or why there is none; a refusal is committed, so it is answered and not raised."""
     with database.cursor() as cursor:
@@ -113,7 +114,7 @@ def is_permission_expired(connection: Connection, *, now: datetime) -> bool:
     return ends is not None and ends <= now
 
 
-@transaction.atomic(durable=True)
+@transaction()
 def expire_refused_token(connection: Connection, *, now: datetime) -> bool:
     """A token was refused before its time, so the next caller refreshes it first.
 

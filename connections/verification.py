@@ -4,9 +4,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db import transaction
 from django.db.models import Q
 from django.urls import reverse
+from django_subatomic.db import transaction
 
 from connections.availability import ConnectionEventKind, record_connection_event, record_success, record_unavailable
 from connections.disconnects import record_disconnect
@@ -76,7 +76,7 @@ def verify_connection(connection: Connection, *, now: datetime, by: str = "") ->
         verdict = verify_access(connection, now=now, priority="interactive")
         apply_verification(connection, verdict, now=now)
     is_good = verdict.cause is None
-    with transaction.atomic(durable=True):
+    with transaction():
         Connection.objects.filter(pk=connection.pk).update(tested_at=now, test_passed=is_good)
         kind = ConnectionEventKind.TEST_PASSED if is_good else ConnectionEventKind.TEST_FAILED
         record_connection_event(connection, kind, text=verdict.reason, by=by, now=now)
@@ -95,7 +95,7 @@ def apply_verification(connection: Connection, result: VerificationResult, *, no
     if result.cause is None:
         record_success(connection, now=now, is_work=False)
         return
-    with transaction.atomic(durable=True):
+    with transaction():
         row = connection.lock()
         if row.state == "connected" and row.connected_at == connection.connected_at:
             record_disconnect(row, cause=result.cause, reason=result.reason, now=now)
@@ -152,7 +152,7 @@ def notify_permission_ending(connection: Connection, *, now: datetime) -> None:
     """Tell people once that the permission runs out."""
     ends = get_permission_end(connection)
     label = PROVIDER_LABELS.get(connection.provider, "your accounting package")
-    with transaction.atomic(durable=True):
+    with transaction():
         notify_merchant(
             connection.merchant,
             event=EventNotification.Event.CONNECTION_BROKEN,

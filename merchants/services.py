@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db import connection, transaction
+from django.db import connection
+from django_subatomic.db import transaction, transaction_required
 
 from merchants.models import EventNotification, Membership, Merchant, Notification, PayNowLink
 from wisepay import outbox
@@ -23,7 +24,7 @@ class Prerequisite:
     url_name: str
 
 
-@transaction.atomic(durable=True)
+@transaction()
 def create_merchant(*, name: str, admin_email: str, admin_name: str, password: str, time_zone: str) -> Merchant:
     """A merchant with its first admin (an existing user of that address is made admin, password untouched)."""
     merchant = Merchant(name=name, time_zone=time_zone, contact_email=admin_email.lower())
@@ -42,7 +43,7 @@ def create_merchant(*, name: str, admin_email: str, admin_name: str, password: s
 
 def create_paynow_link(merchant: Merchant, *, kind: str, acts_as: User) -> PayNowLink:
     """A new active link of `kind`; the one before it stops working."""
-    with transaction.atomic(durable=True):
+    with transaction():
         merchant.paynow_links.select_for_update().filter(kind=kind, is_active=True).update(is_active=False)
         return PayNowLink.objects.create(merchant=merchant, kind=kind, acts_as=acts_as, api_key=new_reference(32))
 
@@ -92,10 +93,11 @@ def list_prerequisites(merchant: Merchant) -> list[Prerequisite]:
     ]
 
 
+@transaction_required
 def notify_merchant(
     merchant: Merchant, *, event: str, key: str, title: str, body: str, path: str, now: datetime
 ) -> None:
-    """Tell the merchant's admins once per `key`, if the event is enabled. A step of an open transaction."""
+    """Tell the merchant's admins once per `key`, if the event is enabled."""
     if not merchant.event_notifications.filter(event=event, is_enabled=True).exists():
         return
     admins = User.objects.filter(

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db import transaction
 from django.urls import reverse
+from django_subatomic.db import transaction, transaction_if_not_already, transaction_required
 
 from merchants.models import EventNotification, Merchant, Terms
 from merchants.services import notify_merchant
@@ -41,7 +41,7 @@ class PayerDetails:
 
 def create_password(invitation: Invitation, *, password: str, now: datetime) -> None:
     """The invited person's first password. Raises PasswordAlreadySet, NothingToComplete."""
-    with transaction.atomic(durable=True):
+    with transaction():
         user = User.objects.select_for_update().get(pk=invitation.access.user_id)
         if not Invitation.objects.get(pk=invitation.pk).is_open(now):
             raise NothingToComplete
@@ -85,7 +85,7 @@ def complete_registration(
     Answers what became active by it; `details` None keeps those on record. The same again is nothing.
     Raises TermsChanged unless `seen_terms` (ids) are the ones that stand.
     """
-    with transaction.atomic(durable=True):
+    with transaction():
         terms = list_user_account_terms(accesses)
         if {one.pk for one in terms} != seen_terms:
             raise TermsChanged
@@ -102,8 +102,9 @@ def complete_registration(
         ]
 
 
+@transaction_required
 def _confirm(access: PayerAccess, user: User, terms: Terms, source: RequestSource, *, now: datetime) -> bool:
-    """One access with its proof; True when it became active now. A step of an open transaction."""
+    """One access with its proof; True when it became active now."""
     held = access.lock()
     if held.state == "removed":
         return False
@@ -117,8 +118,9 @@ def _confirm(access: PayerAccess, user: User, terms: Terms, source: RequestSourc
     return moved
 
 
+@transaction_required
 def notify_registration(merchant: Merchant, access: PayerAccess, user: User, *, now: datetime) -> None:
-    """Tell the merchant that the payer registered, once an access. A step of an open transaction."""
+    """Tell the merchant that the payer registered, once an access."""
     notify_merchant(
         merchant,
         event=EventNotification.Event.PAYER_REGISTERED,
@@ -131,8 +133,8 @@ def notify_registration(merchant: Merchant, access: PayerAccess, user: User, *, 
 
 
 def save_details(payer: Payer, user: User, details: PayerDetails) -> None:
-    """Write what the payer says of themselves. A step of an open transaction, or alone."""
-    with transaction.atomic():
+    """Write what the payer says of themselves."""
+    with transaction_if_not_already():
         User.objects.filter(pk=user.pk).update(name=details.name)
         Payer.objects.filter(pk=payer.pk).update(
             phone=details.phone, job_title=details.job_title, address=details.address

@@ -4,8 +4,8 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.core.signing import BadSignature, TimestampSigner
-from django.db import transaction
 from django.urls import reverse
+from django_subatomic.db import transaction, transaction_required
 
 from payers.models import Invitation, PayerAccess
 from wisepay import outbox
@@ -46,8 +46,9 @@ def find_invitation(reference: str) -> Invitation | None:
     return rows.filter(reference=reference).first() if reference else None
 
 
+@transaction_required
 def send_invitation(access: PayerAccess, *, now: datetime, next_path: str = "", renew: bool = False) -> Invitation:
-    """The open invitation of an access, mailed. A step of an open transaction that holds the access.
+    """The open invitation of an access, mailed. The caller holds the access.
 
     One that was just mailed serves again, with its new destination, unless `renew`; an older one stops working.
     Raises TooManyMails.
@@ -70,8 +71,9 @@ def send_invitation(access: PayerAccess, *, now: datetime, next_path: str = "", 
     return fresh
 
 
+@transaction_required
 def close_invitations(access: PayerAccess, *, now: datetime, used: bool = False) -> None:
-    """Links of the access open nothing from now on. A step of an open transaction."""
+    """Links of the access open nothing from now on."""
     standing = access.invitations.filter(used_at=None, replaced_at=None)
     standing.update(**{"used_at" if used else "replaced_at": now})
 
@@ -83,7 +85,7 @@ def close_used_invitation(invitation: Invitation, *, now: datetime) -> None:
 
 def renew_invitation(access: PayerAccess, *, now: datetime) -> Invitation:
     """Mail a new link; the older one stops working. Raises TooManyMails, or PayerAccess.DoesNotExist once removed."""
-    with transaction.atomic(durable=True):
+    with transaction():
         held = access.lock()
         if held.state == "removed":
             raise PayerAccess.DoesNotExist("this access was removed")

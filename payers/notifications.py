@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from django.db import transaction
+from django_subatomic.db import transaction
 
 from payers.models import PayerNotification
 from wisepay.models import User
@@ -33,7 +33,7 @@ def get_preferences(user: User) -> dict[str, bool]:
 def save_preferences(user: User, *, events: Iterable[str]) -> None:
     """Exactly the mails about `events` are wanted from now on."""
     wanted = set(events)
-    with transaction.atomic(durable=True):
+    with transaction():
         for event in PayerEvent:
             PayerNotification.objects.update_or_create(
                 user=user, event=event, defaults={"is_enabled": event.value in wanted}

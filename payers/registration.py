@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError
 from django.db.models.functions import Lower
+from django_subatomic.db import savepoint, transaction, transaction_required
 
 from merchants.models import Merchant, Terms
 from payers.invitations import TooManyMails, close_invitations, send_invitation
@@ -38,7 +39,7 @@ def create_checkout_access(
     The access waits for that answer, or is the one that stands. An address that has an account is treated alike,
     so tell the browser the same whatever comes back. The same again within minutes sends no second mail.
     """
-    with transaction.atomic(durable=True):
+    with transaction():
         user = _person(email, name=name)
         _payer(user, phone=phone, now=now)
         access = _access(
@@ -70,7 +71,7 @@ def invite_payer(
     """
     if company.merchant_id != merchant.pk:
         raise ValueError("this company is another merchant's")
-    with transaction.atomic(durable=True):
+    with transaction():
         user = _person(email, name=name)
         _payer(user, phone="", now=now)
         access = _access(
@@ -89,7 +90,7 @@ def create_signed_in_access(user: User, company: PayerCompany, *, now: datetime)
 
     Their own payments only, unless the company's e-mail address is theirs. An access that stands stays as it is.
     """
-    with transaction.atomic(durable=True):
+    with transaction():
         _payer(user, phone="", now=now)
         access = _access(
             user,
@@ -104,10 +105,11 @@ def create_signed_in_access(user: User, company: PayerCompany, *, now: datetime)
     return access
 
 
+@transaction_required
 def remove_access(access: PayerAccess, *, by: User, now: datetime) -> bool:
     """The person sees the company no more, and links that were mailed open nothing. False when it was so before.
 
-    A step of an open transaction, so that whoever orders it can look first at what stands in the way.
+    Whoever orders it looks first, in the same transaction, at what stands in the way.
     """
     held = access.lock()
     moved = held.move_locked_to("removed", now=now, by=str(by))
@@ -119,7 +121,7 @@ def update_access_scope(access: PayerAccess, *, scope: str, by: User, now: datet
     """See the whole company, or own payments only, from now on. Raises ValueError for a scope nobody knows."""
     if scope not in AccessScope.values:
         raise ValueError(f"no scope {scope!r}")
-    with transaction.atomic(durable=True):
+    with transaction():
         PayerAccess.objects.filter(pk=access.lock().pk).update(scope=scope)
     access.scope = scope
 
@@ -138,7 +140,7 @@ def _person(email: str, *, name: str) -> User:
     if found is not None:
         return found
     try:
-        with transaction.atomic():
+        with savepoint():
             return User.objects.create_user(wanted, None, name=" ".join(name.split())[:120])
     except IntegrityError:
         return by_email.get(folded=wanted)

@@ -2,8 +2,8 @@
 
 from datetime import datetime
 
-from django.db import transaction
 from django.urls import reverse
+from django_subatomic.db import transaction, transaction_required
 
 from merchants.models import EventNotification, Merchant
 from merchants.services import notify_merchant
@@ -14,8 +14,9 @@ from wisepay import outbox
 NotificationEvent = EventNotification.Event
 
 
+@transaction_required
 def enqueue_after_submission(attempt: Attempt) -> None:
-    """The payer's bank has it. A step of an open transaction."""
+    """The payer's bank has it."""
     mark = f"attempt:{attempt.pk}"
     outbox.enqueue(f"{mark}:draft", "accounting.post_debit", attempt_id=attempt.pk)
     outbox.enqueue(f"{mark}:submitted", "quotes.record_outcome", payment_id=attempt.payment_id)
@@ -23,20 +24,23 @@ def enqueue_after_submission(attempt: Attempt) -> None:
     outbox.enqueue(f"{mark}:submitted-notice", "payments.tell_merchant", attempt_id=attempt.pk, news="submitted")
 
 
+@transaction_required
 def enqueue_after_charge(attempt: Attempt) -> None:
-    """An attempt to charge an automatic payment ended, by itself or by its payer. A step of an open transaction."""
+    """An attempt to charge an automatic payment ended, by itself or by its payer."""
     if attempt.payment.origin == Payment.Origin.AUTOMATIC and not attempt.is_live:
         key = f"attempt:{attempt.pk}:charge:{attempt.state}"
         outbox.enqueue(key, "accounting.follow_charge", attempt_id=attempt.pk)
 
 
+@transaction_required
 def enqueue_after_saving(payment: Payment) -> None:
-    """A method was saved for what recurs of a quote. A step of an open transaction."""
+    """A method was saved for what recurs of a quote."""
     outbox.enqueue(f"payment:{payment.pk}:map", "accounting.map_from_payment", payment_id=payment.pk)
 
 
+@transaction_required
 def enqueue_after_rejection(attempt: Attempt) -> None:
-    """The payer's bank said no, days later. A step of an open transaction."""
+    """The payer's bank said no, days later."""
     mark = f"attempt:{attempt.pk}"
     outbox.enqueue(f"{mark}:drop", "accounting.drop_debit", attempt_id=attempt.pk)
     if not attempt.is_off_session:  # of an automatic payment its own mail tells
@@ -44,8 +48,9 @@ def enqueue_after_rejection(attempt: Attempt) -> None:
     outbox.enqueue(f"{mark}:rejected-notice", "payments.tell_merchant", attempt_id=attempt.pk, news="rejected")
 
 
+@transaction_required
 def enqueue_after_reversal(attempt: Attempt) -> None:
-    """The bank took money back that had arrived. A step of an open transaction."""
+    """The bank took money back that had arrived."""
     mark = f"attempt:{attempt.pk}"
     outbox.enqueue(f"{mark}:reverse", "accounting.reverse_payment", attempt_id=attempt.pk)
     enqueue_after_charge(attempt)
@@ -58,7 +63,7 @@ def enqueue_after_reversal(attempt: Attempt) -> None:
 def enqueue_after_success(attempt: Attempt, *, now: datetime) -> None:
     """Everything that follows when a payment was paid. The same again is nothing."""
     payment, mark = attempt.payment, f"attempt:{attempt.pk}"
-    with transaction.atomic(durable=True):
+    with transaction():
         outbox.enqueue(f"{mark}:post", "accounting.post_payment", payment_id=payment.pk)
         outbox.enqueue(f"{mark}:outcome", "quotes.record_outcome", payment_id=payment.pk)
         outbox.enqueue(f"{mark}:receipt", "payments.email_receipt", attempt_id=attempt.pk)
@@ -107,7 +112,7 @@ def notify_merchant_of_debit(attempt: Attempt, *, news: str, now: datetime) -> N
         "method": attempt.method,
         "why": explain_failure(attempt.failure_code, is_debit=True),
     }
-    with transaction.atomic(durable=True):
+    with transaction():
         notify_merchant(
             payment.merchant,
             event=event,
@@ -119,10 +124,11 @@ def notify_merchant_of_debit(attempt: Attempt, *, news: str, now: datetime) -> N
         )
 
 
+@transaction_required
 def notify_merchant_of_payment(
     merchant: Merchant, payment: Payment, *, event: str, key: str, title: str, body: str, now: datetime
 ) -> None:
-    """Tell the merchant's people of something about a payment. A step of an open transaction."""
+    """Tell the merchant's people of something about a payment."""
     notify_merchant(merchant, event=event, key=key, title=title, body=body, path=get_payment_path(payment), now=now)
 
 

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from django.db import transaction
+from django_subatomic.db import transaction
 
 from merchants.models import Merchant
 from payments.gateways import open_gateway
@@ -23,7 +23,7 @@ def save_gateway_account(
     not decided yet: only the account that was asked can tell how it ended. Keeps nothing then.
     """
     account_id = open_gateway(secret_key).get_account_id()
-    with transaction.atomic(durable=True):
+    with transaction():
         Merchant.objects.select_for_update().get(pk=merchant.pk)
         undecided = Attempt.objects.filter(account__merchant=merchant, state__in=LIVE_STATES)
         if undecided.exclude(account__stripe_account_id=account_id).exists():

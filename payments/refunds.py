@@ -3,7 +3,7 @@
 from datetime import datetime
 
 import structlog
-from django.db import transaction
+from django_subatomic.db import transaction, transaction_required
 
 from payments import consequences
 from payments.errors import NothingToRefund
@@ -23,7 +23,7 @@ def start_refund(payment: Payment, *, amount: int, reason: str, by: User, now: d
 
     The amount counts as given back from now on, so two orders together never exceed what was paid.
     """
-    with transaction.atomic(durable=True):
+    with transaction():
         locked = lock_payment(payment)
         check_refundable(locked, amount=amount)
         reference = new_reference()
@@ -100,7 +100,7 @@ def find_or_create_refund(attempt: Attempt, result: RefundResult, *, now: dateti
     known = rows.filter(stripe_refund_id=result.refund_id).first() or rows.filter(reference=result.reference).first()
     if known is not None or result.status == "failed":
         return known
-    with transaction.atomic(durable=True):
+    with transaction():
         payment = lock_payment(attempt.payment)
         refund, is_new = Refund.objects.get_or_create(
             attempt=attempt,
@@ -124,7 +124,7 @@ def find_or_create_refund(attempt: Attempt, result: RefundResult, *, now: dateti
 
 def apply_refund_result(refund: Refund, result: RefundResult, *, now: datetime) -> None:
     """Write the gateway's word on the refund, with all that follows. The same word again changes nothing."""
-    with transaction.atomic(durable=True):
+    with transaction():
         payment = lock_payment(refund.payment)
         current = refund.lock()
         learned = {
@@ -139,8 +139,9 @@ def apply_refund_result(refund: Refund, result: RefundResult, *, now: datetime) 
     refund.refresh_from_db()
 
 
+@transaction_required
 def schedule_refund_consequences(payment: Payment, refund: Refund, *, was: str, now: datetime) -> None:
-    """What has to happen next, as messages. A step of an open transaction."""
+    """What has to happen next, as messages."""
     money, mark = refund.money, f"refund:{refund.pk}"
     if refund.state == "succeeded":
         outbox.enqueue(f"{mark}:post", "accounting.post_refund", refund_id=refund.pk)

@@ -6,10 +6,11 @@ from datetime import timedelta
 from typing import Annotated, Any
 
 import structlog
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
 from django.views.decorators.csrf import csrf_exempt
+from django_subatomic.db import transaction
 from ninja import Header, NinjaAPI, Status
 from ninja.errors import HttpError, ValidationError
 from ninja.openapi.schema import OpenAPISchema
@@ -114,7 +115,7 @@ def open_checkout(
     now = clock.now()
     asked = hashlib.sha256(request.body).hexdigest()
     try:
-        with transaction.atomic(durable=True):
+        with transaction():
             known = find_idempotent_answer(integration, idempotency_key, asked, now=now)
             if known is not None:
                 return Status(*known)

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.db.models import Q
 from django.urls import reverse
+from django_subatomic.db import transaction_required
 
 from merchants.models import Merchant
 from merchants.services import list_prerequisites
@@ -34,10 +35,11 @@ class CheckoutAmounts:
     recurring: Money | None
 
 
+@transaction_required
 def receive_checkout(integration: CpqIntegration, checkout: CheckoutIn, *, now: datetime) -> tuple[Quote, bool]:
     """Open the checkout, or bring the one of this quote version up to date; True when it is new.
 
-    A step of an open transaction. Raises ProblemError, and then nothing is stored.
+    Raises ProblemError, and then nothing is stored.
     """
     merchant = integration.merchant
     amounts = parse_amounts(checkout)

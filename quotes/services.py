@@ -3,7 +3,7 @@
 import secrets
 from datetime import datetime
 
-from django.db import transaction
+from django_subatomic.db import transaction
 
 from merchants.models import Merchant
 from payments.states import LIVE_STATES
@@ -22,7 +22,7 @@ def save_integration(
     integration: CpqIntegration, *, is_enabled: bool, hosts: list[str], new_key: bool, now: datetime
 ) -> CpqIntegration:
     """Save the switch and the hosts; with `new_key` a fresh API key takes the place of the old one at once."""
-    with transaction.atomic(durable=True):
+    with transaction():
         locked = CpqIntegration.objects.select_for_update().get(pk=integration.pk)
         locked.is_enabled, locked.hosts = is_enabled, hosts
         if new_key:
@@ -46,7 +46,7 @@ def expire_quotes(*, now: datetime, limit: int = 500) -> int:
     )
     count = 0
     for quote in over[:limit]:
-        with transaction.atomic(durable=True):
+        with transaction():
             locked = quote.lock()
             locked.payment = locked.payment.lock()
             is_live = locked.payment.attempts.filter(state__in=LIVE_STATES).exists()

@@ -6,8 +6,8 @@ from datetime import datetime
 from typing import Any
 
 from django.conf import settings
-from django.db import transaction
 from django.urls import reverse
+from django_subatomic.db import transaction, transaction_required
 
 from payments.failure_messages import get_operation_failure
 from payments.models import Attempt, Payment
@@ -77,7 +77,7 @@ def _time(value: datetime) -> str:
 
 def sync_quote_state(quote: Quote, *, now: datetime) -> None:
     """Let the quote follow its payment, and tell CPQ if its status changed. The same again is nothing."""
-    with transaction.atomic(durable=True):
+    with transaction():
         locked = quote.lock()
         locked.payment = Payment.objects.select_related("merchant").get(pk=locked.payment_id)
         state = PAID_STATES.get(locked.payment.state)
@@ -89,8 +89,9 @@ def sync_quote_state(quote: Quote, *, now: datetime) -> None:
     quote.refresh_from_db()
 
 
+@transaction_required
 def schedule_status_callback(quote: Quote, *, now: datetime) -> None:
-    """Put a callback into the outbox if the status is not the one told last. A step of an open transaction."""
+    """Put a callback into the outbox if the status is not the one told last."""
     body = render_checkout(quote, now=now)
     if body["status"] == quote.notified_status:
         return

@@ -35,6 +35,9 @@ def _fast_settings(settings: Settings) -> None:
     """Nobody here tests how slow a hash is, and a new client need not read every static file again."""
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     settings.WHITENOISE_AUTOREFRESH = True
+    # A test delivers by itself what is due, so that it sees the world before and after.
+    settings.SUBATOMIC_RUN_AFTER_COMMIT_CALLBACKS_IN_TESTS = False
+    settings.SUBATOMIC_CATCH_UNHANDLED_AFTER_COMMIT_CALLBACKS_IN_TESTS = False
 
 
 @pytest.fixture(autouse=True)

@@ -10,7 +10,8 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 import structlog
-from django.db import InterfaceError, OperationalError, transaction
+from django.db import InterfaceError, OperationalError
+from django_subatomic.db import transaction_if_not_already
 
 from wisepay import clock
 from wisepay.errors import Unavailable
@@ -116,7 +117,7 @@ def list_due_keys(*, now: datetime, limit: int = 500) -> list[str]:
 
 def retry_message(message: OutboxMessage, *, now: datetime) -> None:
     """Make a waiting or dead message due at once."""
-    with transaction.atomic():
+    with transaction_if_not_already():
         OutboxMessage.objects.filter(pk=message.pk).exclude(state="done").update(
             state="pending", run_after=now, claim=None, finished_at=None
         )

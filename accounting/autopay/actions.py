@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from django.db import transaction
+from django_subatomic.db import transaction, transaction_required
 
 from accounting.autopay.charge_times import get_local_date
 from accounting.autopay.charging import build_invoice_snapshot, get_outbox_key
@@ -27,7 +27,7 @@ class ActionNotPossible(Exception):
 
 def cancel_scheduled_payment(scheduled: ScheduledPayment, *, by: User, now: datetime) -> None:
     """It is not charged, and not planned again. Raises NotPossible once it is pending at the gateway."""
-    with transaction.atomic(durable=True):
+    with transaction():
         current = lock_with_invoice(scheduled)
         if current.state not in ("scheduled", "held"):
             raise ActionNotPossible(f"It is {current.state} and can't be cancelled any more.")
@@ -43,7 +43,7 @@ def requeue_scheduled_payment(scheduled: ScheduledPayment, *, by: User, now: dat
 
     Whoever does it has seen why it was held, and that is kept. Raises NotPossible when it could not be charged.
     """
-    with transaction.atomic(durable=True):
+    with transaction():
         current = lock_with_invoice(scheduled)
         if current.state not in ("failed", "held"):
             raise ActionNotPossible(f"It is {current.state}.")
@@ -93,7 +93,7 @@ def get_charge_fields(scheduled: ScheduledPayment, invoice: LedgerInvoice, *, no
 
 def resolve_scheduled_payment(scheduled: ScheduledPayment, *, note: str, by: User, now: datetime) -> None:
     """Nobody need look at this failure any more; the note says what was done. Raises NotPossible."""
-    with transaction.atomic(durable=True):
+    with transaction():
         current = lock_with_invoice(scheduled)
         if current.state not in ("failed", "held"):
             raise ActionNotPossible(f"It is {current.state}.")
@@ -114,8 +114,9 @@ def refresh_gateway_status(scheduled: ScheduledPayment, *, now: datetime) -> boo
     return True
 
 
+@transaction_required
 def lock_with_invoice(scheduled: ScheduledPayment) -> ScheduledPayment:
-    """The row as it is now, under its invoice's lock. A step of an open transaction."""
+    """The row as it is now, under its invoice's lock."""
     invoice = lock_invoices([scheduled.invoice_id])[scheduled.invoice_id]
     current = scheduled.lock()
     current.merchant, current.company, current.invoice = scheduled.merchant, scheduled.company, invoice

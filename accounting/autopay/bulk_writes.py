@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db import connection
+from django_subatomic.db import transaction_required
 
 from accounting.autopay.decision_context import PlanningInput
 from accounting.autopay.decisions import ChargePlan
@@ -48,10 +49,11 @@ FROM was WHERE s.id = was.id RETURNING s.id, was.state, was.payment_id, was.reas
 """
 
 
+@transaction_required
 def create_scheduled_payments(
     merchant: Merchant, plans: Sequence[tuple[PlanningInput, ChargePlan]], *, now: datetime
 ) -> int:
-    """Schedule these; an invoice that was scheduled meanwhile is left as it is. A step of an open transaction."""
+    """Schedule these; an invoice that was scheduled meanwhile is left as it is."""
     if not plans:
         return 0
     references = new_references(len(plans))
@@ -77,8 +79,9 @@ def create_scheduled_payments(
         return int(cursor.rowcount)
 
 
+@transaction_required
 def update_scheduled_payments(changes: Sequence[UpdateSchedule]) -> int:
-    """Change amounts, instants, mappings and methods. A step of an open transaction."""
+    """Change amounts, instants, mappings and methods."""
     if not changes:
         return 0
     columns = zip(
@@ -90,16 +93,18 @@ def update_scheduled_payments(changes: Sequence[UpdateSchedule]) -> int:
         return int(cursor.rowcount)
 
 
+@transaction_required
 def cancel_scheduled_payments(changes: Sequence[CancelSchedule], *, now: datetime) -> int:
-    """End these before they are charged, with the payments that were promised for them. A step of a transaction."""
+    """End these before they are charged, with the payments that were promised for them."""
     moved = update_states([(c.id, c.reason) for c in changes], "cancelled", sources=["scheduled", "held"], now=now)
     for payment_id in sorted(payment_id for _, payment_id in moved if payment_id is not None):
         cancel_payment(payment_id, now=now)
     return len(moved)
 
 
+@transaction_required
 def hold_scheduled_payments(changes: Sequence[HoldSchedule], *, now: datetime) -> int:
-    """Let these wait for a person. A step of an open transaction."""
+    """Let these wait for a person."""
     return len(update_states([(c.id, c.reason) for c in changes], "held", sources=["scheduled"], now=now))
 
 

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import structlog
-from django.db import models, transaction
+from django.db import models
+from django_subatomic.db import savepoint, transaction, transaction_required
 
 from accounting.autopay.charge_times import get_local_date
 from accounting.autopay.decision_context import get_decision_context, is_paused
@@ -135,7 +136,7 @@ def refresh_due_invoices(scheduled_id: int, *, now: datetime) -> None:
 
 def record_not_charged(scheduled: ScheduledPayment, outcome: NotCharged, *, now: datetime) -> None:
     """It is not charged now, for a reason that was found without its lock."""
-    with transaction.atomic(durable=True):
+    with transaction():
         lock_invoices([scheduled.invoice_id])
         current = scheduled.lock()
         if current.state == "scheduled":
@@ -155,7 +156,7 @@ def is_invoice_fresh(invoice: LedgerInvoice, *, now: datetime) -> bool:
 def start_charge(scheduled_id: int, *, now: datetime) -> Attempt | None:
     """Commit that this worker charges it: `pending`, with its payment, share and attempt. None when it does not."""
     row = ScheduledPayment.objects.select_related("merchant", "company").get(pk=scheduled_id)
-    with transaction.atomic(durable=True):
+    with transaction():
         invoice = lock_invoices([row.invoice_id])[row.invoice_id]
         current = row.lock()
         is_due = current.state == "scheduled" and current.run_at <= now
@@ -165,7 +166,7 @@ def start_charge(scheduled_id: int, *, now: datetime) -> Attempt | None:
         current.company.merchant = row.merchant
         try:
             go = check_charge(current, invoice, now=now)
-            with transaction.atomic():
+            with savepoint():
                 return create_charge_attempt(current, invoice, go, now=now)
         except AttemptInProgress:
             return None
@@ -176,10 +177,11 @@ def start_charge(scheduled_id: int, *, now: datetime) -> Attempt | None:
     return None
 
 
+@transaction_required
 def create_charge_attempt(
     scheduled: ScheduledPayment, invoice: LedgerInvoice, parameters: ChargeParameters, *, now: datetime
 ) -> Attempt:
-    """The payment, its share and its attempt. A step of an open transaction."""
+    """The payment, its share and its attempt."""
     method = SavedMethod.objects.select_related("owner", "acceptance").get(pk=parameters.method_id)
     mapping = AutoPayMapping.objects.select_related("acceptance").get(pk=parameters.mapping_id)
     payment = create_or_update_payment(scheduled, invoice, amount=parameters.amount, now=now)
@@ -204,8 +206,9 @@ def create_charge_attempt(
     return attempt
 
 
+@transaction_required
 def apply_not_charged(scheduled: ScheduledPayment, outcome: NotCharged, *, now: datetime) -> None:
-    """It is not charged now: held, cancelled, or moved to another day. A step of an open transaction."""
+    """It is not charged now: held, cancelled, or moved to another day."""
     if outcome.run_at is not None:
         ScheduledPayment.objects.filter(pk=scheduled.pk).update(run_at=outcome.run_at, reason=outcome.reason[:300])
         return

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from django.db import transaction
+from django_subatomic.db import transaction, transaction_required
 
 from accounting.autopay.charge_times import get_retry_run
 from accounting.autopay.charging import get_outbox_key
@@ -25,7 +25,7 @@ def apply_charge_result(attempt: Attempt, *, now: datetime) -> None:
     found = ScheduledPayment.objects.filter(payment=attempt.payment_id).first()
     if found is None:
         return
-    with transaction.atomic(durable=True):
+    with transaction():
         lock_invoices([found.invoice_id])
         current = lock_scheduled_payment(found.pk)
         if current.payment_id != attempt.payment_id or current.payment is None:
@@ -41,8 +41,9 @@ def apply_charge_result(attempt: Attempt, *, now: datetime) -> None:
             apply_failure(current, newest, now=now)
 
 
+@transaction_required
 def lock_scheduled_payment(pk: int) -> ScheduledPayment:
-    """The scheduled payment, locked, with all that is said about it. A step of an open transaction."""
+    """The scheduled payment, locked, with all that is said about it."""
     ScheduledPayment.objects.get(pk=pk).lock()
     told = ("merchant", "company", "invoice", "method", "payment", "mapping__secondary_method")
     return ScheduledPayment.objects.select_related(*told).get(pk=pk)

@@ -4,6 +4,8 @@ import hashlib
 from collections.abc import Sequence
 from datetime import datetime
 
+from django_subatomic.db import transaction_required
+
 from accounting.autopay import consequences, emails
 from accounting.autopay.charging import charge_scheduled_payment
 from accounting.autopay.mappings import create_mapping_from_payment
@@ -20,10 +22,11 @@ INVOICES_PER_MESSAGE = 1000  # invoices that one message names
 
 
 @mirror_listener
+@transaction_required
 def plan_changed_invoices(
     merchant: Merchant, *, invoice_ids: Sequence[int], credit_ids: Sequence[int] = (), now: datetime
 ) -> None:
-    """Plan these invoices anew, if the merchant ever set automatic payments up. A step of an open transaction."""
+    """Plan these invoices anew, if the merchant ever set automatic payments up."""
     if not invoice_ids or not AutoPaySettings.objects.filter(merchant=merchant).exists():
         return
     ids = sorted(set(invoice_ids))

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from django.db import transaction
+from django_subatomic.db import transaction, transaction_required
 
 from accounting.autopay.notifications import notify_proposed
 from accounting.autopay.settings import get_autopay_settings, schedule_planning
@@ -38,7 +38,7 @@ def create_mappings(
 
     Payers choose all terms only, and leave the merchant's mappings alone. Raises MappingRefused.
     """
-    with transaction.atomic(durable=True):
+    with transaction():
         PayerCompany.objects.select_for_update().get(pk=company.pk)
         check_methods(company, primary, secondary)
         if origin == Origin.PAYER and list(terms) != [None]:
@@ -71,10 +71,11 @@ def check_methods(company: PayerCompany, primary: SavedMethod, secondary: SavedM
         raise MappingRefused("The secondary method has to be another one than the primary.")
 
 
+@transaction_required
 def end_active_mapping(
     company: PayerCompany, term: BillingTerm | None, *, origin: str, by: User | None, now: datetime
 ) -> None:
-    """End the active mapping for the same terms, if it may be ended. A step of a transaction. Raises MappingRefused."""
+    """End the active mapping for the same terms, if it may be ended. Raises MappingRefused."""
     standing = AutoPayMapping.objects.filter(company=company, term=term, state="active").first()
     if standing is None:
         return
@@ -108,7 +109,7 @@ def end_mapping(mapping: AutoPayMapping, *, by: User, as_payer: bool, now: datet
     """It charges nothing any more. Payers end only what they made. Raises MappingRefused."""
     if as_payer and mapping.origin != Origin.PAYER:
         raise MappingRefused(f"{mapping.merchant} set this up. Please contact them to change it.")
-    with transaction.atomic(durable=True):
+    with transaction():
         mapping.move_to("ended", now=now, by=by.email, reason="ended by hand")
         schedule_planning(mapping.merchant, now=now)
 
@@ -125,7 +126,7 @@ def create_mapping_from_payment(payment: Payment, *, now: datetime) -> AutoPayMa
     chosen = get_autopay_settings(payment.merchant)
     if not payment.needs_account or method is None or chosen.from_quotes == AutoPaySettings.FromQuotes.NEVER:
         return None
-    with transaction.atomic(durable=True):
+    with transaction():
         PayerCompany.objects.select_for_update().get(pk=payment.company_id)
         if AutoPayMapping.objects.filter(quote_payment=payment).exists():
             return None
@@ -156,7 +157,7 @@ def find_acceptance(payment: Payment) -> TermsAcceptance | None:
 
 def accept_proposal(mapping: AutoPayMapping, *, term: BillingTerm | None, by: User, now: datetime) -> None:
     """Let a proposal charge, for one term or (None) for all. Raises MappingRefused."""
-    with transaction.atomic(durable=True):
+    with transaction():
         PayerCompany.objects.select_for_update().get(pk=mapping.company_id)
         current = mapping.lock()
         if current.state != "proposed":
@@ -169,7 +170,7 @@ def accept_proposal(mapping: AutoPayMapping, *, term: BillingTerm | None, by: Us
 
 def dismiss_proposal(mapping: AutoPayMapping, *, by: User, now: datetime) -> None:
     """Don't propose it any more. Raises MappingRefused."""
-    with transaction.atomic(durable=True):
+    with transaction():
         current = mapping.lock()
         if current.state != "proposed":
             raise MappingRefused("Somebody decided about it already.")

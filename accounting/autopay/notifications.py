@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from django.urls import reverse
+from django_subatomic.db import transaction_required
 
 from accounting.models import AutoPayMapping, ScheduledPayment, UnmatchedInvoice
 from merchants.models import EventNotification, Merchant
@@ -14,8 +15,9 @@ from wisepay import outbox
 Event = EventNotification.Event
 
 
+@transaction_required
 def notify_unmatched(merchant: Merchant, rows: Sequence[UnmatchedInvoice], *, now: datetime) -> None:
-    """Invoices under a billing term are not charged: one notification for all of them. A step of a transaction."""
+    """Invoices under a billing term are not charged: one notification for all of them."""
     count = len(rows)
     which = "An invoice" if count == 1 else f"{count} invoices"
     notify_merchant(
@@ -29,20 +31,23 @@ def notify_unmatched(merchant: Merchant, rows: Sequence[UnmatchedInvoice], *, no
     )
 
 
+@transaction_required
 def notify_failed(scheduled: ScheduledPayment, *, now: datetime) -> None:
-    """An automatic payment failed for good. A step of an open transaction."""
+    """An automatic payment failed for good."""
     notify_about_payment(scheduled, f"failed:{scheduled.pk}:{now.isoformat()}", "Automatic payment failed", now=now)
 
 
+@transaction_required
 def notify_on_hold(scheduled: ScheduledPayment, *, now: datetime) -> None:
-    """An automatic payment waits for a person. A step of an open transaction."""
+    """An automatic payment waits for a person."""
     notify_about_payment(
         scheduled, f"held:{scheduled.pk}:{now.isoformat()}", "Automatic payment needs a person", now=now
     )
 
 
+@transaction_required
 def notify_about_payment(scheduled: ScheduledPayment, key: str, title: str, *, now: datetime) -> None:
-    """The same title, with the reason. A step of an open transaction."""
+    """The same title, with the reason."""
     notify_merchant(
         scheduled.merchant,
         event=Event.AUTOPAY_FAILED,
@@ -54,8 +59,9 @@ def notify_about_payment(scheduled: ScheduledPayment, key: str, title: str, *, n
     )
 
 
+@transaction_required
 def notify_proposed(mapping: AutoPayMapping, *, now: datetime) -> None:
-    """A quote with a recurring part proposes a mapping. A step of an open transaction."""
+    """A quote with a recurring part proposes a mapping."""
     merchant = mapping.merchant
     notify_merchant(
         merchant,
@@ -69,7 +75,8 @@ def notify_proposed(mapping: AutoPayMapping, *, now: datetime) -> None:
     )
 
 
+@transaction_required
 def enqueue_result_email(scheduled: ScheduledPayment, attempt: Attempt) -> None:
-    """Tell the payer what became of their automatic payment. A step of an open transaction."""
+    """Tell the payer what became of their automatic payment."""
     key = f"autopay:{scheduled.pk}:{attempt.pk}:mail"
     outbox.enqueue(key, "accounting.email_autopay", scheduled_id=scheduled.pk, attempt_id=attempt.pk)

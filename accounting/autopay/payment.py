@@ -2,6 +2,8 @@
 
 from datetime import datetime, timedelta
 
+from django_subatomic.db import transaction_required
+
 from accounting.invoices.services import InvoiceAmount, build_details, create_payment_with_allocations
 from accounting.models import LedgerInvoice, PaymentAllocation, ScheduledPayment
 from payments.models import Payment
@@ -10,11 +12,12 @@ from payments.states import LIVE_STATES
 PAYABLE_FOR = timedelta(days=30)  # how long the payer can pay one that failed through its own link
 
 
+@transaction_required
 def create_or_update_payment(
     scheduled: ScheduledPayment, invoice: LedgerInvoice, *, amount: int, now: datetime
 ) -> Payment:
-    """The payment of `amount` minor units of the invoice, the same one at every try. A step of an open transaction,
-    under the invoice's lock.
+    """The payment of `amount` minor units of the invoice, the same one at every try. The caller
+    holds the invoice's lock.
     """
     company = scheduled.company
     payment = scheduled.payment.lock() if scheduled.payment is not None else None
@@ -35,8 +38,9 @@ def create_or_update_payment(
     return payment
 
 
+@transaction_required
 def cancel_payment(payment_id: int, *, now: datetime) -> None:
-    """Nobody is to pay it any more; one that is being paid or was paid stays. A step of an open transaction."""
+    """Nobody is to pay it any more; one that is being paid or was paid stays."""
     payment = Payment.objects.get(pk=payment_id).lock()
     if payment.state == "open" and not payment.attempts.filter(state__in=LIVE_STATES).exists():
         payment.move_locked_to("cancelled", now=now, by="scheduler", reason="not charged any more")

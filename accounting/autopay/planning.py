@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 import structlog
-from django.db import connection, transaction
+from django.db import connection
+from django_subatomic.db import transaction, transaction_required
 
 from accounting.autopay.bulk_writes import (
     cancel_scheduled_payments,
@@ -136,7 +137,7 @@ def plan_batch(chunk: Iterable[PlanningInput], context: DecisionContext, *, now:
 
 def apply_batch(merchant: Merchant, batch: ChangeBatch, result: PlanningResult, *, now: datetime) -> None:
     """Write one chunk's changes, each as it is still true, and tell the merchant of invoices that match nothing."""
-    with transaction.atomic(durable=True):
+    with transaction():
         result.cancelled += cancel_scheduled_payments(batch.cancels, now=now)
         result.held += hold_scheduled_payments(batch.holds, now=now)
         result.updated += update_scheduled_payments(batch.updates)
@@ -145,8 +146,9 @@ def apply_batch(merchant: Merchant, batch: ChangeBatch, result: PlanningResult, 
     result.unmatched += len(batch.skips)
 
 
+@transaction_required
 def update_unmatched(merchant: Merchant, batch: ChangeBatch, *, now: datetime) -> None:
-    """Keep the list of unmatched invoices. A step of an open transaction."""
+    """Keep the list of unmatched invoices."""
     if batch.matched:
         UnmatchedInvoice.objects.filter(invoice__in=batch.matched).delete()
     if batch.skips:

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from django.db import transaction
+from django_subatomic.db import transaction
 
 from accounting.models import AutoPayLimit, AutoPaySettings, LedgerInvoice
 from merchants.models import Merchant
@@ -42,7 +42,7 @@ def save_autopay_settings(
         for currency, (least, most) in limits.items()
         if least is not None or most is not None
     ]
-    with transaction.atomic(durable=True):
+    with transaction():
         saved, _ = AutoPaySettings.objects.update_or_create(merchant=merchant, defaults=chosen)
         AutoPayLimit.objects.filter(merchant=merchant, currency__in=limits).delete()
         AutoPayLimit.objects.bulk_create(rows)

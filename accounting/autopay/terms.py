@@ -4,7 +4,7 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
-from django.db import transaction
+from django_subatomic.db import transaction
 
 from accounting.autopay.settings import schedule_planning
 from accounting.ledger_session import ledger_session
@@ -26,7 +26,7 @@ def save_term(
     merchant: Merchant, term: BillingTerm | None, *, covers: Collection[LedgerTerm], now: datetime, **columns: Any
 ) -> BillingTerm:
     """The term with these columns, covering exactly these of the books; everything is planned by it."""
-    with transaction.atomic(durable=True):
+    with transaction():
         saved = term or BillingTerm(merchant=merchant, created_at=now)
         for name, value in columns.items():
             setattr(saved, name, value)
@@ -40,7 +40,7 @@ def save_term(
 
 def remove_term(term: BillingTerm, *, now: datetime) -> None:
     """Nothing is charged under it any more. Raises TermInUse while mappings name it."""
-    with transaction.atomic(durable=True):
+    with transaction():
         BillingTerm.objects.select_for_update().get(pk=term.pk)
         if AutoPayMapping.objects.filter(term=term).exclude(state="ended").exists():
             raise TermInUse
@@ -75,7 +75,7 @@ def save_ledger_terms(merchant: Merchant, organisation_id: str, found: list[tupl
         LedgerTerm(merchant=merchant, organisation_id=organisation_id, term_id=pk, name=name[:120], read_at=now)
         for pk, name in found
     ]
-    with transaction.atomic(durable=True):
+    with transaction():
         LedgerTerm.objects.bulk_create(
             rows,
             update_conflicts=True,

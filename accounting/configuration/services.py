@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from django.db import transaction
+from django_subatomic.db import transaction
 
 from accounting.models import AccountingSettings, LedgerAccount, LedgerItem, LedgerTaxCode
 from accounting.posting.services import schedule_sending
@@ -30,7 +30,7 @@ def save_accounting_settings(
     `NEW_ITEM` as the item has one made for the prepayments account; postings wait for it.
     """
     held = Connection.objects.filter(merchant=merchant, tier=Tier.WISE_PAY).first()
-    with transaction.atomic(durable=True):
+    with transaction():
         chosen, _ = AccountingSettings.objects.update_or_create(
             merchant=merchant,
             defaults={
@@ -49,7 +49,7 @@ def save_accounting_settings(
 
 def save_ledger_item(merchant: Merchant, item: LedgerItem, *, now: datetime) -> None:
     """Sell this item in our lines from now on, if its income account is still the account for prepayments."""
-    with transaction.atomic(durable=True):
+    with transaction():
         kept = {"name": item.name, "account": item.account, "read_at": now}
         LedgerItem.objects.update_or_create(merchant=merchant, code=item.code, defaults=kept)
         rows = AccountingSettings.objects.filter(merchant=merchant, prepayments_account=item.account)
@@ -66,7 +66,7 @@ def save_ledger_lists(
     warning: str,
 ) -> None:
     """Replace what was read before of the chart of accounts, the tax codes, the items and the books' own settings."""
-    with transaction.atomic(durable=True):
+    with transaction():
         AccountingSettings.objects.update_or_create(merchant=merchant, defaults={"warning": warning[:400]})
         LedgerAccount.objects.filter(merchant=merchant).delete()
         LedgerTaxCode.objects.filter(merchant=merchant).delete()

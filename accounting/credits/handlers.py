@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from django.db.models import Q
+from django_subatomic.db import transaction_required
 
 from accounting.credits.matching import update_company_matches
 from accounting.mirror.listeners import mirror_listener
@@ -15,10 +16,11 @@ from wisepay.outbox import handler
 
 
 @mirror_listener
+@transaction_required
 def schedule_matching_for_documents(
     merchant: Merchant, *, invoice_ids: Sequence[int], credit_ids: Sequence[int], now: datetime
 ) -> None:
-    """Review the companies of these documents that have a credit of ours. A step of an open transaction."""
+    """Review the companies of these documents that have a credit of ours."""
     invoices = LedgerInvoice.objects.filter(pk__in=invoice_ids, company__isnull=False).values("company")
     notes = LedgerCredit.objects.filter(pk__in=credit_ids, company__isnull=False).values("company")
     touched = Q(payment__company__in=invoices) | Q(payment__company__in=notes)

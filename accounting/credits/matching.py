@@ -8,8 +8,9 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import connection
 from django.urls import reverse
+from django_subatomic.db import transaction
 
 from accounting.credits.candidates import (
     InvoicesById,
@@ -60,7 +61,7 @@ def get_threshold(merchant: Merchant) -> int | None:
 
 def save_threshold(merchant: Merchant, *, threshold: int | None, now: datetime) -> None:
     """Apply from that confidence on, also what waits for a person now."""
-    with transaction.atomic(durable=True):
+    with transaction():
         CreditSettings.objects.update_or_create(merchant=merchant, defaults={"threshold": threshold})
         waiting = CreditMatch.objects.filter(merchant=merchant, state="proposed")
         for company_id in sorted(set(waiting.values_list("note__payment__company", flat=True))):
@@ -69,7 +70,7 @@ def save_threshold(merchant: Merchant, *, threshold: int | None, now: datetime) 
 
 def update_company_matches(company: PayerCompany, *, now: datetime) -> None:
     """Bring the company's matches to what the books show, and propose or apply what is new. The same is nothing."""
-    with transaction.atomic(durable=True):
+    with transaction():
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_xact_lock(%s, %s::int)", [ADVISORY_LOCK_CLASS, company.pk])
         sync_matches_with_mirror(company, now=now)
@@ -85,13 +86,13 @@ def update_company_matches(company: PayerCompany, *, now: datetime) -> None:
 
 def apply_match(match: CreditMatch, *, by: User, now: datetime) -> None:
     """Put the credit to the invoice, as much of it as fits. Raises NotPossible."""
-    with transaction.atomic(durable=True):
+    with transaction():
         approve_match(match, by=by, now=now)
 
 
 def dismiss_match(match: CreditMatch, *, by: User, now: datetime) -> None:
     """The credit does not belong to the invoice, and nobody is asked again. Raises NotPossible."""
-    with transaction.atomic(durable=True):
+    with transaction():
         posting = lock_live_posting(match, Kind.ALLOCATION)
         current = match.lock()
         is_heard = posting is not None and posting.state not in NOT_IN_LEDGER
@@ -107,7 +108,7 @@ def dismiss_match(match: CreditMatch, *, by: User, now: datetime) -> None:
 
 def revert_match(match: CreditMatch, *, by: User, now: datetime) -> None:
     """Take the credit off the invoice again; it is not proposed for it any more. Raises NotPossible."""
-    with transaction.atomic(durable=True):
+    with transaction():
         made = lock_live_allocation(match)
         current = match.lock()
         if current.state != "applied":

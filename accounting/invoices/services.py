@@ -5,8 +5,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db import transaction
 from django.urls import reverse
+from django_subatomic.db import transaction, transaction_required
 
 from accounting.invoices.balances import InvoiceBalance, get_balances, list_former_organisation_invoices
 from accounting.invoices.duplicates import DuplicateWarning, find_duplicate_warnings, list_warning_messages
@@ -71,7 +71,7 @@ def create_invoice_payment(
     doubts and wants to pay anyway, which is kept. An automatic payment's own schedule is no doubt to it.
     Raises NotPayable, AmountChanged, AttemptInProgress or MayBePaidAlready; then nothing is stored.
     """
-    with transaction.atomic(durable=True):
+    with transaction():
         invoices = lock_invoices([part.invoice.pk for part in amounts])
         check_batch(company, invoices, amounts)
         rooms = get_balances(invoices.values())
@@ -96,8 +96,9 @@ def schedule_refetch_if_stale(invoices: Iterable[LedgerInvoice], *, now: datetim
         schedule_refetch(old[0].merchant_id, named, now=now)
 
 
+@transaction_required
 def lock_invoices(keys: Sequence[int]) -> dict[int, LedgerInvoice]:
-    """The invoices as they are now, locked in the order of their keys. A step of an open transaction."""
+    """The invoices as they are now, locked in the order of their keys."""
     rows = LedgerInvoice.objects.select_for_update(of=("self",), no_key=True).filter(pk__in=keys)
     return {invoice.pk: invoice for invoice in rows.order_by("pk")}
 
@@ -175,6 +176,7 @@ def find_same_payment(
     return None
 
 
+@transaction_required
 def create_payment_with_allocations(
     company: PayerCompany,
     invoices: dict[int, LedgerInvoice],
@@ -183,7 +185,7 @@ def create_payment_with_allocations(
     origin: str,
     now: datetime,
 ) -> Payment:
-    """The payment with a allocation for each part. A step of an open transaction."""
+    """The payment with a allocation for each part."""
     ordered = [InvoiceAmount(invoices[part.invoice.pk], part.amount) for part in amounts]
     currency = ordered[0].invoice.currency
     payment = Payment.objects.create(
@@ -238,10 +240,11 @@ def build_details(company: PayerCompany, amounts: Sequence[InvoiceAmount]) -> di
     }
 
 
+@transaction_required
 def record_confirmation(
     payment: Payment, warnings: Sequence[DuplicateWarning], *, by: User | None, now: datetime
 ) -> None:
-    """Keep on each allocation who was told what and paid anyway. A step of an open transaction."""
+    """Keep on each allocation who was told what and paid anyway."""
     for allocation in PaymentAllocation.objects.filter(payment=payment):
         told = list_warning_messages([doubt for doubt in warnings if doubt.invoice_id == allocation.invoice_id])
         words = " ".join(told)[:300]

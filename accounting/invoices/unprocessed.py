@@ -2,8 +2,8 @@
 
 from datetime import datetime
 
-from django.db import transaction
 from django.db.models import QuerySet
+from django_subatomic.db import transaction
 
 from accounting.invoices.balances import get_balances, list_payable_invoices
 from accounting.invoices.services import NotPayable, check_invoice_amount, lock_invoices
@@ -46,7 +46,7 @@ def list_alternative_invoices(posting: Posting) -> list[LedgerInvoice]:
 
 def retry_payment(posting: Posting, *, by: User, now: datetime) -> None:
     """Offer it to the books once more. Raises NotUnprocessed."""
-    with transaction.atomic(durable=True):
+    with transaction():
         lock_rejected_posting(posting).move_locked_to("pending", now=now, by=by.email, reason="retry", error="")
         schedule_sending(posting.merchant, now=now)
 
@@ -54,7 +54,7 @@ def retry_payment(posting: Posting, *, by: User, now: datetime) -> None:
 def reallocate_payment(posting: Posting, invoice: LedgerInvoice, *, by: User, now: datetime) -> None:
     """Put the money to another invoice of the same payer. Raises NotUnprocessed or what `check_part` raises."""
     allocation = get_posting_allocation(posting)
-    with transaction.atomic(durable=True):
+    with transaction():
         target = lock_invoices([invoice.pk])[invoice.pk]
         payment, _ = lock_payment_and_attempt(get_attempt_for_posting(posting))
         current = lock_rejected_posting(posting)
@@ -71,7 +71,7 @@ def reallocate_payment(posting: Posting, invoice: LedgerInvoice, *, by: User, no
 
 def create_credit_from_payment(posting: Posting, *, by: User, now: datetime) -> None:
     """Keep the money as a PF_CR credit of the payer, as a prepayment is. Raises NotUnprocessed or NotPayable."""
-    with transaction.atomic(durable=True):
+    with transaction():
         payment, attempt = lock_payment_and_attempt(get_attempt_for_posting(posting))
         current = lock_rejected_posting(posting)
         if CreditNote.objects.filter(attempt=attempt).exists():

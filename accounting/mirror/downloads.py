@@ -3,7 +3,8 @@
 import time
 from datetime import datetime, timedelta
 
-from django.db import models, transaction
+from django.db import models
+from django_subatomic.db import transaction
 
 from accounting.ledger_session import ledger_session
 from accounting.ledgers.protocol import Ledger
@@ -26,7 +27,7 @@ COUNT_COLUMNS = {"contacts": "contacts", "invoices": "invoices", "credits": "cre
 
 def start_download(merchant: Merchant, *, by: User | None, now: datetime) -> Download:
     """The download that is running or has just finished, or else a new one that a worker begins."""
-    with transaction.atomic(durable=True):
+    with transaction():
         Merchant.objects.select_for_update(of=("self",), no_key=True).get(pk=merchant.pk)
         latest = get_latest_download(merchant)
         if latest is not None and latest.is_stale(now):
@@ -91,7 +92,7 @@ def sync_download_kinds(download: Download, connection: Connection, ledger: Ledg
             update_progress(download, step=kind, pages_done=0, pages=None)
         if not reader.read_kind(kind):
             raise Retry("there is more to read", after=0)
-    with transaction.atomic(durable=True):
+    with transaction():
         download.move_to("finished", now=now, by="books", error="")
 
 
@@ -104,7 +105,7 @@ def update_progress(download: Download, **columns: object) -> None:
 
 def record_download_failure(download: Download, reason: str, *, now: datetime) -> None:
     """It ends without everything; what was read stays."""
-    with transaction.atomic(durable=True):
+    with transaction():
         download.move_to("failed", now=now, by="books", reason=reason, error=reason[:300])
 
 

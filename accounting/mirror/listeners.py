@@ -4,6 +4,8 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Protocol
 
+from django_subatomic.db import transaction_required
+
 from merchants.models import Merchant
 
 
@@ -24,10 +26,11 @@ def mirror_listener[F: Callable[..., None]](function: F) -> F:
     return function
 
 
+@transaction_required
 def notify_mirror_listeners(
     merchant: Merchant, *, invoice_ids: Sequence[int] = (), credit_ids: Sequence[int] = (), now: datetime
 ) -> None:
-    """Tell everybody. A step of an open transaction."""
+    """Tell everybody."""
     if invoice_ids or credit_ids:
         for listener in LISTENERS:
             listener(merchant, invoice_ids=invoice_ids, credit_ids=credit_ids, now=now)

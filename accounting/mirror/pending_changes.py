@@ -6,6 +6,7 @@ from itertools import batched
 from typing import Any
 
 from django.db.models import Q, QuerySet
+from django_subatomic.db import transaction_required
 
 from accounting.ledgers.protocol import RemotePage
 from accounting.mirror.store import ReadContext
@@ -27,10 +28,11 @@ def list_pending_changes(merchant: Merchant, organisation_id: str) -> QuerySet[P
     return PendingChange.objects.filter(merchant=merchant, organisation_id=organisation_id, read_at=None)
 
 
+@transaction_required
 def resolve_changes_in_page(context: ReadContext, kind: str, page: RemotePage[Any]) -> bool:
     """Call read what this page tells of, as of its events or later; whether there was any such event.
 
-    A step of an open transaction. A page that does not say as of when it is answers nothing.
+    A page that does not say as of when it is answers nothing.
     """
     keys = [*(row.id for row in page.rows), *page.tombstones]
     if page.as_of is None or not keys:
@@ -44,16 +46,18 @@ def resolve_changes_in_page(context: ReadContext, kind: str, page: RemotePage[An
     return any(at > STALE_MARKER for at in rows.values())
 
 
+@transaction_required
 def resolve_changes(changes: Sequence[PendingChange], *, now: datetime) -> None:
-    """Call these read, but for what was heard once more since. A step of an open transaction."""
+    """Call these read, but for what was heard once more since."""
     known = {row.pk: row.notified_at for row in changes}
     rows = PendingChange.objects.select_for_update(of=("self",)).filter(pk__in=known).order_by("kind", "ledger_id")
     answered = [row.pk for row in rows if row.notified_at == known[row.pk]]
     PendingChange.objects.filter(pk__in=answered).update(read_at=now)
 
 
+@transaction_required
 def mark_all_stale(context: ReadContext, kind: str) -> None:
-    """Ask again, one by one, for everything that is held and that no page will tell of. A step of an open transaction.
+    """Ask again, one by one, for everything that is held and that no page will tell of.
 
     For books that rows can leave: whoever reads all of them meets what is there, but never hears of what is not.
     """

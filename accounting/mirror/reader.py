@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import transaction
 from django.db.models import Q
+from django_subatomic.db import transaction, transaction_required
 
 from accounting.ledger_session import ledger_session
 from accounting.ledgers.protocol import Ledger, RemotePage
@@ -69,8 +69,9 @@ class MirroredKind:
         found: RemotePage[Any] = getattr(ledger, self.by_ids_method)(ids)
         return found
 
+    @transaction_required
     def save_page(self, context: ReadContext, page: RemotePage[Any]) -> list[datetime]:
-        """Write a page down; answers when each document that was news had changed. A step of an open transaction."""
+        """Write a page down; answers when each document that was news had changed."""
         changes = self.upsert(context, page.rows)
         dropped = self.mark_deleted(context, page) if page.tombstones else 0
         return [*changes, *[page.as_of or context.asked_at] * dropped]
@@ -162,7 +163,7 @@ class MirrorReader:
             schedule_full_sync(self.merchant, self.organisation_id, now=self.now)
             cursor.refresh_from_db()
             return False
-        with transaction.atomic(durable=True):
+        with transaction():
             row = MirrorCursor.objects.select_for_update(of=("self",)).get(pk=cursor.pk)
             if (row.since, row.asked_at, row.page) != (cursor.since, cursor.asked_at, cursor.page):
                 raise Retry("another worker read this page", after=2)
@@ -207,7 +208,7 @@ class MirrorReader:
         if reach is None or not wanted:
             return wanted
         mine = MirrorCursor.objects.filter(**self.context.owner_columns, kind__in=all_kinds)
-        with transaction.atomic(durable=True):
+        with transaction():
             rows = list(mine.select_for_update(of=("self",)).order_by("pk"))
             known = [row.since for row in rows if row.since and not row.page]
             if len(known) < len(all_kinds):
@@ -230,7 +231,7 @@ class MirrorReader:
         for kind in kinds:
             if not read_kind_or_record_error(self, kind):
                 raise Retry("there is more to read", after=0)
-        with transaction.atomic(durable=True):
+        with transaction():
             resolve_changes(changes, now=self.now)
 
     def read_pending_changes(self) -> None:
@@ -256,7 +257,7 @@ class MirrorReader:
         except Rejected as error:
             record_cursor_error(cursor, error, due_at=self.now)
             found = RemotePage((), 1)
-        with transaction.atomic(durable=True):
+        with transaction():
             MirrorCursor.objects.select_for_update(of=("self",)).get(pk=cursor.pk)
             mirrored_kind.save_page(self.context, found)
             resolve_changes(changes, now=self.now)

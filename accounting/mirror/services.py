@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 
-from django.db import models, transaction
+from django.db import models
 from django.db.models import Exists, OuterRef, Q
+from django_subatomic.db import transaction, transaction_required
 
 from accounting.ledger_session import ledger_session
 from accounting.ledgers import LEDGERS
@@ -86,13 +87,14 @@ def find_connection(merchant: Merchant, *, tier: Tier) -> Connection | None:
 
 def update_company_documents(company: PayerCompany, *, now: datetime) -> None:
     """Documents of the contact that the company is are the company's, and no others."""
-    with transaction.atomic(durable=True):
+    with transaction():
         invoices, notes = reassign_documents(LedgerInvoice, company), reassign_documents(LedgerCredit, company)
         notify_mirror_listeners(company.merchant, invoice_ids=invoices, credit_ids=notes, now=now)
 
 
+@transaction_required
 def reassign_documents(model: type[LedgerInvoice] | type[LedgerCredit], company: PayerCompany) -> list[int]:
-    """Move the rows of one kind; answers which. A step of an open transaction."""
+    """Move the rows of one kind; answers which."""
     rows = model._default_manager.filter(merchant=company.merchant_id)
     contact = Q(organisation_id=company.organisation_id, contact_id=company.contact_id)
     mine = rows.filter(contact) if company.contact_id else rows.none()
@@ -134,7 +136,7 @@ def refetch_invoices(merchant: Merchant, invoices: Sequence[LedgerInvoice], *, n
     cursor = get_mirror_cursor(merchant, connection.organisation_id, "invoices")
     told = [*(row.id for row in found.rows), *found.tombstones]
     keys = {mine[key] for key in told if key in mine}
-    with transaction.atomic(durable=True):
+    with transaction():
         MirrorCursor.objects.select_for_update(of=("self",)).get(pk=cursor.pk)
         MIRRORED_KINDS["invoices"].save_page(books, found)
         LedgerInvoice.objects.filter(pk__in=keys, read_at__lt=now).update(read_at=now)

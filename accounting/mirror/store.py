@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from django.db.models import Model, QuerySet, Value
 from django.db.models.functions import Greatest
+from django_subatomic.db import transaction_required
 
 from accounting.ledgers.protocol import RemoteContact, RemoteCreditNoteDetails, RemoteInvoice, RemotePage
 from accounting.mirror.listeners import notify_mirror_listeners
@@ -49,8 +50,9 @@ class ReadContext:
         return {"merchant": self.merchant, "organisation_id": self.organisation_id}
 
 
+@transaction_required
 def upsert_contacts(context: ReadContext, rows: Sequence[RemoteContact]) -> list[datetime]:
-    """Write contacts down; answers when each one that was news had changed. A step of an open transaction."""
+    """Write contacts down; answers when each one that was news had changed."""
     fresh = find_changed_rows(
         context, LedgerContact, "contact_id", {row.id: build_contact_columns(row) for row in sort_by_change(rows)}
     )
@@ -214,8 +216,9 @@ def build_credit_columns(row: RemoteCreditNoteDetails) -> dict[str, Any]:
     return build_document_columns(row) | {"status": CREDIT_STATUSES[row.status], "remaining": row.remaining.amount}
 
 
+@transaction_required
 def mark_contacts_deleted(context: ReadContext, page: RemotePage[Any]) -> int:
-    """Contacts that are there no more are not active; answers how many were. A step of an open transaction."""
+    """Contacts that are there no more are not active; answers how many were."""
     rows = LedgerContact.objects.filter(**context.owner_columns, contact_id__in=page.tombstones, is_active=True)
     return len(mark_rows_deleted(rows, get_deletion_time(context, page), is_active=False, read_at=context.asked_at))
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from django.db import transaction
+from django_subatomic.db import transaction, transaction_required
 
 from accounting.mirror.pending_changes import PAYMENTS
 from accounting.models import PendingChange
@@ -116,17 +116,18 @@ def receive_events(provider: str, events: Iterable[ChangeEvent], *, now: datetim
     mine = {key: event for key, event in newest.items() if key[0] in owners}
     if not mine:
         return 0
-    with transaction.atomic(durable=True):
+    with transaction():
         fresh = record_events(mine, owners, now=now)
         for merchant_id in sorted({change.merchant_id for change in fresh}):
             schedule_pending_changes(merchant_id, now=now)
     return len(fresh)
 
 
+@transaction_required
 def record_events(
     events: dict[tuple[str, str, str], ChangeEvent], owners: dict[str, int], *, now: datetime
 ) -> list[PendingChange]:
-    """The events that are news, written down in two statements. A step of an open transaction."""
+    """The events that are news, written down in two statements."""
     known = PendingChange.objects.filter(
         merchant__in=set(owners.values()), ledger_id__in={event.ledger_id for event in events.values()}
     ).values_list("organisation_id", "kind", "ledger_id", "event_at")

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import transaction
 from django.db.models import Q, QuerySet
+from django_subatomic.db import transaction
 
 from accounting.autopay.settings import schedule_planning
 from accounting.credits.matching import update_company_matches
@@ -73,7 +73,7 @@ def get_default_since(merchant: Merchant, *, now: datetime) -> datetime:
 
 def start_payment_sync(merchant: Merchant, *, since: datetime, by: User | None, now: datetime) -> PaymentSync:
     """The sync that is running, or else a new one that a worker begins."""
-    with transaction.atomic(durable=True):
+    with transaction():
         Merchant.objects.select_for_update(of=("self",), no_key=True).get(pk=merchant.pk)
         latest = get_latest_sync(merchant)
         if latest is not None and latest.is_stale(now):
@@ -114,7 +114,7 @@ def sync_payments(sync: PaymentSync, *, now: datetime) -> None:
 
 def record_sync_failure(sync: PaymentSync, reason: str, *, now: datetime) -> None:
     """It ends without everything; what was read stays."""
-    with transaction.atomic(durable=True):
+    with transaction():
         sync.move_to("failed", now=now, by="books", reason=reason, error=reason[:300])
 
 
@@ -125,7 +125,7 @@ def apply_sync(sync: PaymentSync, *, now: datetime) -> None:
     for company in companies.select_related("merchant").order_by("pk"):
         update_company_matches(company, now=now)
     if AutoPaySettings.objects.filter(merchant=sync.merchant).exists():
-        with transaction.atomic(durable=True):
+        with transaction():
             schedule_planning(sync.merchant, now=now)
 
 
@@ -140,7 +140,7 @@ def record_sync_result(sync: PaymentSync, *, now: datetime) -> None:
         "invoices": paid,
         "cancelled": list_cancelled_payments(invoices, sync.since).count(),
     }
-    with transaction.atomic(durable=True):
+    with transaction():
         sync.move_to("finished", now=now, by="books", error="", **counts)
 
 

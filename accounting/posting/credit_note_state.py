@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from datetime import datetime
 
-from django.db import transaction
 from django.db.models import QuerySet
+from django_subatomic.db import transaction, transaction_required
 
 from accounting.ledger_session import ledger_session
 from accounting.ledgers.protocol import RemoteCreditNote
@@ -17,12 +17,13 @@ from merchants.models import Merchant
 from wisepay.errors import Disconnected
 
 
+@transaction_required
 def sync_credit_note_states(
     merchant: Merchant, remote_notes: Iterable[RemoteCreditNote], *, asked_at: datetime, now: datetime
 ) -> None:
     """Write down what is left of our credit notes, where it went, and what somebody did to them in the books.
 
-    What we learned after `asked_at` is newer and stays. A step of an open transaction.
+    What we learned after `asked_at` is newer and stays.
     """
     by_number = {fact.number: fact for fact in remote_notes}
     notes = CreditNote.objects.select_for_update(of=("self",)).filter(merchant=merchant, number__in=by_number)
@@ -43,10 +44,11 @@ def update_credit_note(note: CreditNote, remote_note: RemoteCreditNote, *, now: 
             note.move_locked_to(state, now=now, by="ledger", reason="seen in the books")
 
 
+@transaction_required
 def record_deleted_credit_notes(
     merchant: Merchant, organisation_id: str, ledger_ids: Iterable[str], *, now: datetime
 ) -> None:
-    """Somebody deleted these in that organisation's books. A step of an open transaction."""
+    """Somebody deleted these in that organisation's books."""
     notes = CreditNote.objects.select_for_update(of=("self",)).filter(merchant=merchant, ledger_id__in=ledger_ids)
     for note in notes.filter(organisation_id=organisation_id).order_by("pk"):
         if note.can_move_to("voided"):
@@ -78,7 +80,7 @@ def sync_manual_tasks(merchant: Merchant, *, now: datetime) -> int:
             ]
     except Disconnected:
         return len(tasks)
-    with transaction.atomic(durable=True):
+    with transaction():
         sync_credit_note_states(merchant, found, asked_at=now, now=now)
         retry_cleared_tasks(merchant, {f.number: f for f in found}, now=now)
     return list_rejected_tasks(merchant).count()
@@ -89,8 +91,9 @@ def list_rejected_tasks(merchant: Merchant) -> QuerySet[ManualTask]:
     return list_open_tasks(merchant).filter(posting__state="rejected")
 
 
+@transaction_required
 def retry_cleared_tasks(merchant: Merchant, remote_notes: dict[str, RemoteCreditNote], *, now: datetime) -> None:
-    """Try again what nothing stands in the way of any more. A step of an open transaction."""
+    """Try again what nothing stands in the way of any more."""
     released = 0
     for task in list_rejected_tasks(merchant).select_related("posting__attempt__credit_note"):
         number = get_credit_note_number(task)

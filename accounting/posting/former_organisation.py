@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from datetime import datetime
 
-from django.db import transaction
+from django_subatomic.db import transaction
 
 from accounting.models import Posting
 from accounting.posting.manual_tasks import save_manual_task
@@ -16,7 +16,7 @@ def create_former_organisation_tasks(rows: Iterable[Posting], *, now: datetime) 
     for row in rows:
         if row.error == FORMER_ORGANISATION:
             continue
-        with transaction.atomic(durable=True):
+        with transaction():
             posting = row.lock()
             if posting.state in ("pending", "sent"):
                 Posting.objects.filter(pk=posting.pk).update(error=FORMER_ORGANISATION)

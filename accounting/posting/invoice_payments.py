@@ -8,8 +8,8 @@ before it settles.
 from collections.abc import Sequence
 from datetime import datetime
 
-from django.db import transaction
 from django.db.models import Sum
+from django_subatomic.db import transaction
 
 from accounting.models import CreditNote, PaymentAllocation, Posting
 from accounting.posting.manual_tasks import create_manual_task
@@ -35,14 +35,14 @@ def has_payment_allocations(payment: Payment) -> bool:
 
 def post_invoice_payment(payment: Payment, *, now: datetime) -> None:
     """Promise the payment of every invoice of a paid payment. The same again is nothing."""
-    with transaction.atomic(durable=True):
+    with transaction():
         sync_payment_allocations(lock_payment_with_company(payment), now=now)
         schedule_sending(payment.merchant, now=now)
 
 
 def reverse_invoice_payment(attempt: Attempt, *, now: datetime) -> None:
     """Take the money of a reversed attempt off its invoices, and what was left of it as credit out of the books."""
-    with transaction.atomic(durable=True):
+    with transaction():
         payment, current = lock_payment_and_attempt(attempt)
         sync_payment_allocations(payment, now=now)
         if current.state == "reversed":
@@ -53,7 +53,7 @@ def reverse_invoice_payment(attempt: Attempt, *, now: datetime) -> None:
 
 def post_invoice_refund(refund: Refund, *, now: datetime) -> None:
     """Promise that the payments of the invoices, or what was left as credit, become smaller by a refund."""
-    with transaction.atomic(durable=True):
+    with transaction():
         payment, attempt = lock_payment_and_attempt(refund.attempt)
         current = refund.lock()
         if current.state == "succeeded" and attempt.state == "succeeded":

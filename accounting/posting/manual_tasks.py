@@ -2,8 +2,9 @@
 
 from datetime import datetime, timedelta
 
-from django.db import models, transaction
+from django.db import models
 from django.urls import reverse
+from django_subatomic.db import transaction, transaction_required
 
 from accounting.ledger_session import get_guide
 from accounting.ledgers.protocol import RemoteCreditNote
@@ -23,8 +24,9 @@ REMOVAL_KINDS = (Kind.PAYMENT_REMOVAL, Kind.REFUND_REMOVAL, Kind.INVOICE_PAYMENT
 CHECK_INTERVAL = timedelta(minutes=15)  # a look is one call of a budget that payments need too
 
 
+@transaction_required
 def create_manual_task(posting: Posting, *, remote_note: RemoteCreditNote | None, now: datetime) -> ManualTask:
-    """The open task about a refused posting, with steps from what the books say now. A step of an open transaction."""
+    """The open task about a refused posting, with steps from what the books say now."""
     task = save_manual_task(
         posting, TASK_TEXT_BUILDERS[posting.kind](posting, remote_note, get_guide(posting.merchant)), now=now
     )
@@ -32,8 +34,9 @@ def create_manual_task(posting: Posting, *, remote_note: RemoteCreditNote | None
     return task
 
 
+@transaction_required
 def save_manual_task(posting: Posting, text: TaskText, *, now: datetime) -> ManualTask:
-    """The open task about a posting, in these words; the merchant's people are told once. A step of a transaction."""
+    """The open task about a posting, in these words; the merchant's people are told once."""
     title, steps = text
     task, is_new = ManualTask.objects.update_or_create(
         posting=posting,
@@ -62,15 +65,16 @@ def save_manual_task(posting: Posting, text: TaskText, *, now: datetime) -> Manu
     return task
 
 
+@transaction_required
 def close_manual_task(posting: Posting, *, now: datetime) -> None:
-    """What the posting's open task asked for was done, or is needed no more. A step of an open transaction."""
+    """What the posting's open task asked for was done, or is needed no more."""
     for task in ManualTask.objects.filter(posting=posting, state="open"):
         task.move_to("done", now=now, by="books", reason="it went through" if posting.state == "posted" else "needless")
 
 
 def resolve_manual_task(task: ManualTask, *, by: User, now: datetime) -> bool:
     """Somebody did it themselves: the task is done and the posting will not be tried again. False if it was done."""
-    with transaction.atomic(durable=True):
+    with transaction():
         posting = task.posting.lock()
         if not task.move_to("done", now=now, by=by.email, reason="by hand", done_by=by):
             return False
@@ -97,8 +101,9 @@ def schedule_task_check(merchant: Merchant, *, now: datetime) -> None:
     outbox.schedule(f"look:{merchant.pk}", "accounting.look_at_tasks", now=now, merchant_id=merchant.pk)
 
 
+@transaction_required
 def retry_task_posting(task: ManualTask, remote_note: RemoteCreditNote | None, *, now: datetime) -> bool:
-    """Try the task's posting again if nothing stands in its way as far as we see. A step of an open transaction."""
+    """Try the task's posting again if nothing stands in its way as far as we see."""
     posting = task.posting.lock()
     if posting.state != "rejected" or needs_manual_task(posting, remote_note):
         return False

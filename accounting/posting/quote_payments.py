@@ -8,8 +8,8 @@ from datetime import datetime
 from functools import reduce
 from operator import or_
 
-from django.db import transaction
 from django.db.models import Q
+from django_subatomic.db import transaction
 
 from accounting.ledger_session import has_drafts
 from accounting.models import CreditNote, Posting
@@ -43,7 +43,7 @@ def post_quote_debit(attempt: Attempt, *, now: datetime) -> None:
 
     Where the books have no drafts nothing is promised before the money has arrived.
     """
-    with transaction.atomic(durable=True):
+    with transaction():
         payment, current = lock_payment_and_attempt(attempt)
         if current.state == "processing" and has_drafts(payment.merchant):
             note = create_credit_note(payment, current, now=now)
@@ -56,7 +56,7 @@ def post_quote_payment(payment: Payment, *, now: datetime) -> None:
 
     The documents belong to the attempt that succeeded; when that was reversed meanwhile, nothing is promised.
     """
-    with transaction.atomic(durable=True):
+    with transaction():
         held = payment.lock()
         held.merchant = payment.merchant
         attempt = held.attempts.filter(state="succeeded").first()
@@ -67,7 +67,7 @@ def post_quote_payment(payment: Payment, *, now: datetime) -> None:
 
 def cancel_debit_postings(attempt: Attempt, *, now: datetime) -> None:
     """Take back what was promised for a bank debit that failed."""
-    with transaction.atomic(durable=True):
+    with transaction():
         payment, current = lock_payment_and_attempt(attempt)
         if not current.is_live and current.state != "succeeded":
             void_credit_note(current, now=now)
@@ -76,7 +76,7 @@ def cancel_debit_postings(attempt: Attempt, *, now: datetime) -> None:
 
 def reverse_quote_payment(attempt: Attempt, *, now: datetime) -> None:
     """Take the credit and the money of a reversed attempt out of the books; the PF invoice stays and is open again."""
-    with transaction.atomic(durable=True):
+    with transaction():
         payment, current = lock_payment_and_attempt(attempt)
         if current.state == "reversed":
             void_credit_note(current, now=now)
@@ -86,7 +86,7 @@ def reverse_quote_payment(attempt: Attempt, *, now: datetime) -> None:
 
 def post_quote_refund(refund: Refund, *, now: datetime) -> None:
     """Promise that the credit note becomes smaller by a refund that succeeded."""
-    with transaction.atomic(durable=True):
+    with transaction():
         payment, attempt = lock_payment_and_attempt(refund.attempt)
         current = refund.lock()
         if current.state != "succeeded":
@@ -106,7 +106,7 @@ def post_quote_refund(refund: Refund, *, now: datetime) -> None:
 
 def reverse_refund(refund: Refund, *, now: datetime) -> None:
     """Take back what was promised for a refund that failed after all."""
-    with transaction.atomic(durable=True):
+    with transaction():
         payment, attempt = lock_payment_and_attempt(refund.attempt)
         current = refund.lock()
         made = lock_postings_by_kind(refund=current).get(Kind.REFUND)
@@ -129,7 +129,7 @@ def cancel_contact_postings(merchant: Merchant, *, organisation_id: str, now: da
         company__organisation_id=organisation_id,
         company__contact_id__gt="",
     )
-    with transaction.atomic(durable=True):
+    with transaction():
         for posting in needless.order_by("pk"):
             cancel_posting(posting, now=now, reason="mapped by hand")
 
@@ -147,7 +147,7 @@ def cancel_draft_postings(merchant: Merchant, *, organisation_id: str, supports_
                 (Q(POSTING_KIND_BY_VALUE[k].is_in_other_organisation(organisation_id), kind=k) for k in DRAFT_KINDS),
             )
         )
-    with transaction.atomic(durable=True):
+    with transaction():
         for posting in waiting.select_related("attempt__payment__merchant", "attempt__payment__company").order_by("pk"):
             if posting.attempt is None:
                 continue

@@ -15,8 +15,8 @@ from datetime import datetime, timedelta
 from itertools import groupby
 
 import structlog
-from django.db import transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
+from django_subatomic.db import transaction
 
 from accounting.ledger_session import ledger_session
 from accounting.ledgers.protocol import Ledger, OrderGroup, RemoteCreditNote, WriteResult
@@ -241,7 +241,7 @@ class PostingSender:
         """These, marked `sent` before anybody hears of them; what was cancelled meanwhile is left out."""
         if keys := [posting.pk for posting in found]:
             check_budget(self.connection, priority=PRIORITY)
-        with transaction.atomic(durable=True):
+        with transaction():
             rows = Posting.objects.select_for_update(of=("self",)).select_related(*RELATED_FIELDS).filter(pk__in=keys)
             batch = list(rows.filter(state="pending").order_by("pk"))
             for posting in batch:
@@ -322,7 +322,7 @@ class PostingSender:
         """These are certainly not in the books."""
         if not batch:
             return
-        with transaction.atomic(durable=True):
+        with transaction():
             for posting in batch:
                 record_not_found(posting, now=self.now)
 
@@ -330,7 +330,7 @@ class PostingSender:
         self, batch: Sequence[Posting], answers: Sequence[WriteResult], facts: dict[str, RemoteCreditNote]
     ) -> None:
         """Write every element's answer down, all in one commit."""
-        with transaction.atomic(durable=True):
+        with transaction():
             for posting, answer in zip(batch, answers, strict=True):
                 if answer.id:
                     record_posted(posting, ledger_id=answer.id, connection=self.connection, now=self.now)

@@ -2,7 +2,8 @@
 
 from datetime import datetime
 
-from django.db import models, transaction
+from django.db import models
+from django_subatomic.db import transaction
 
 from accounting.ledger_session import has_drafts
 from accounting.ledgers import LEDGERS
@@ -34,7 +35,7 @@ def is_ready_to_post(settings: AccountingSettings, connection: Connection) -> bo
 
 def retry_postings(merchant: Merchant, *, by: str, now: datetime) -> int:
     """Send again, now, everything that waits or was refused; answers how many documents."""
-    with transaction.atomic(durable=True):
+    with transaction():
         refused = Posting.objects.filter(merchant=merchant, state="rejected").order_by("pk")
         for posting in refused:
             posting.move_to("pending", now=now, by=by, reason="retry", error="")

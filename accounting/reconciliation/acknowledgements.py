@@ -7,8 +7,8 @@ from typing import Any
 
 from django import forms
 from django.core import signing
-from django.db import transaction
 from django.db.models import Q, QuerySet
+from django_subatomic.db import transaction
 
 from accounting.models import Acknowledgement
 from accounting.reconciliation.differences import AcknowledgementSummary, Difference
@@ -49,14 +49,14 @@ def record_acknowledgement(merchant: Merchant, *, shown: str, reason: str, by: U
     fresh: dict[str, Any] = said | {"on": date.fromisoformat(said["on"])}
     content_hash = fresh.pop("content_hash")
     fresh |= {"reason": reason[:MAX_REASON_LENGTH], "acknowledged_by": by, "acknowledged_at": now}
-    with transaction.atomic(durable=True):
+    with transaction():
         words = Acknowledgement.objects
         return words.get_or_create(merchant=merchant, content_hash=content_hash, retracted_at=None, defaults=fresh)[0]
 
 
 def retract_acknowledgement(acknowledgement: Acknowledgement, *, by: User, now: datetime) -> bool:
     """The difference counts as open again. False when it did already."""
-    with transaction.atomic(durable=True):
+    with transaction():
         return bool(
             list_active_acknowledgements(acknowledgement.merchant)
             .filter(pk=acknowledgement.pk)

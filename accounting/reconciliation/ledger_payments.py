@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from django.db import transaction
 from django.db.models import CharField, Exists, Func, OuterRef, Q, QuerySet, Subquery, Value
+from django_subatomic.db import transaction, transaction_required
 
 from accounting.ledger_session import ledger_session
 from accounting.ledgers.protocol import Ledger, PaymentRemovalOrder, RemotePayment
@@ -81,7 +81,7 @@ def sync_pages(merchant: Merchant, cursor: LedgerPaymentCursor, ledger: Ledger, 
     while page < pages:
         found = ledger.read_payment_page(page + 1, since=None if is_whole else since)
         page, pages = page + 1, found.pages
-        with transaction.atomic(durable=True):
+        with transaction():
             record_removed_payments(cursor, found.tombstones, now=now)
             save_payments(merchant, cursor.organisation_id, found.rows, now=now)
             mine.update(read_started_at=began, page=page, **({"fully_read_at": None} if found.is_truncated else {}))
@@ -102,8 +102,9 @@ def is_full_read_due(cursor: LedgerPaymentCursor, ledger: Ledger, *, at: datetim
     )
 
 
+@transaction_required
 def record_removed_payments(cursor: LedgerPaymentCursor, removed_ids: Sequence[str], *, now: datetime) -> None:
-    """These stand no more; a refund is named by its payment and more behind it. A step of an open transaction."""
+    """These stand no more; a refund is named by its payment and more behind it."""
     held = LedgerPayment.objects.filter(
         merchant_id=cursor.merchant_id, organisation_id=cursor.organisation_id, is_standing=True
     )
@@ -167,8 +168,9 @@ def create_removed_payment(cursor: LedgerPaymentCursor, posting: Posting, *, now
     )
 
 
+@transaction_required
 def save_payments(merchant: Merchant, organisation_id: str, rows: Sequence[RemotePayment], *, now: datetime) -> None:
-    """Write down those that concern us, each once by its id. A step of an open transaction."""
+    """Write down those that concern us, each once by its id."""
     clearing = AccountingSettings.objects.filter(merchant=merchant).values_list("clearing_account", flat=True).first()
     ids = [row.id for row in rows]
     made = Posting.objects.filter(merchant=merchant, sent_to=organisation_id, ledger_id__in=ids, kind__in=PAYMENT_KINDS)

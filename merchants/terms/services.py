@@ -3,7 +3,7 @@
 import re
 from datetime import datetime
 
-from django.db import transaction
+from django_subatomic.db import transaction
 
 from merchants.models import Merchant, Terms
 from merchants.terms.defaults import DEFAULT_TERMS
@@ -33,7 +33,7 @@ def get_current_terms(merchant: Merchant, kind: str) -> Terms:
 
 def create_terms_version(merchant: Merchant, *, kind: str, text: str, by: User, now: datetime) -> Terms:
     """A new version from now on; the same text again is the version that stands."""
-    with transaction.atomic(durable=True):
+    with transaction():
         # Two who publish at once meet here, so that each version has one text.
         Merchant.objects.select_for_update().get(pk=merchant.pk)
         newest = get_current_terms(merchant, kind)

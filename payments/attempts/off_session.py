@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from django.db import transaction
+from django_subatomic.db import transaction, transaction_required
 
 from payers.models import TermsAcceptance
 from payments.access import list_attempts
@@ -24,19 +24,20 @@ def charge_saved_method(
     The answered attempt may still be `processing`: nobody knows then, and the outbox keeps asking. Raises what
     `promise_charge` and the guards raise; then nothing is stored.
     """
-    with transaction.atomic(durable=True):
+    with transaction():
         check_charge_policies(payment, amount=payment.amount, locks=True, now=now)
         attempt = create_off_session_attempt(payment, method=method, acceptance=acceptance, now=now)
     send_attempt(attempt, now=now)
     return attempt
 
 
+@transaction_required
 def create_off_session_attempt(
     payment: Payment, *, method: SavedMethod, acceptance: TermsAcceptance | None, now: datetime
 ) -> Attempt:
     """The intention alone: an attempt whose key and words are its own, so that saying them again charges once.
 
-    A step of an open transaction, in which the guards were asked. Raises AlreadyPaid, AttemptInProgress,
+    The charge policies were asked in the same transaction. Raises AlreadyPaid, AttemptInProgress,
     MerchantNotReady or MethodUnusable.
     """
     locked = lock_payment(payment)

@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import transaction
+from django_subatomic.db import transaction, transaction_required
 
 from payments import consequences
 from payments.gateways import OperationResult
@@ -20,7 +20,7 @@ def apply_attempt_result(attempt: Attempt, result: OperationResult, *, by: str, 
 
     The same word again changes nothing. Raises IllegalTransition when money moved that must not have.
     """
-    with transaction.atomic(durable=True):
+    with transaction():
         payment = lock_payment(attempt.payment)
         current = attempt.lock()
         if not current.is_live and result.status in ("failed", "cancelled", "processing", "requires_action"):
@@ -58,10 +58,11 @@ def build_result_fields(attempt: Attempt, result: OperationResult, *, now: datet
     }
 
 
+@transaction_required
 def schedule_consequences(
     attempt: Attempt, result: OperationResult, *, moved: bool, was_settling: bool, now: datetime
 ) -> None:
-    """What has to happen next, as messages. A step of an open transaction."""
+    """What has to happen next, as messages."""
     payment = attempt.payment
     if attempt.is_settling and not was_settling:
         save_used_method(attempt, result, now=now)
@@ -82,8 +83,9 @@ def schedule_consequences(
         outbox.enqueue(f"attempt:{attempt.pk}:processing", "quotes.record_outcome", payment_id=payment.pk)
 
 
+@transaction_required
 def record_payment_success(payment: Payment, attempt: Attempt, result: OperationResult, *, now: datetime) -> None:
-    """The payment is paid; one message stands for all that follows. A step of an open transaction."""
+    """The payment is paid; one message stands for all that follows."""
     if result.amount != attempt.money:
         raise ValueError(f"attempt {attempt.reference}: asked for {attempt.money}, the gateway took {result.amount}")
     payment.move_locked_to(
@@ -92,8 +94,9 @@ def record_payment_success(payment: Payment, attempt: Attempt, result: Operation
     outbox.enqueue(f"attempt:{attempt.pk}:succeeded", "payments.follow_success", attempt_id=attempt.pk)
 
 
+@transaction_required
 def save_used_method(attempt: Attempt, result: OperationResult, *, now: datetime) -> None:
-    """Keep what the gateway keeps, and remember what a kept method was used for. A step of an open transaction."""
+    """Keep what the gateway keeps, and remember what a kept method was used for."""
     kept = attempt.saved_method
     if kept is not None:
         SavedMethod.objects.filter(pk=kept.pk).update(last_used_at=now, last_failure="")
@@ -122,18 +125,17 @@ def record_method_failure(attempt: Attempt, *, now: datetime) -> None:
         invalidate_method(kept, reason=attempt.failure_code, now=now)
 
 
+@transaction_required
 def renew_payment_deadline(payment: Payment, *, now: datetime) -> None:
-    """Money that came back is owed again, whatever the quote's own end was. A step of an open transaction."""
+    """Money that came back is owed again, whatever the quote's own end was."""
     if payment.expires_at < now + REPAYMENT_WINDOW:
         payment.expires_at = now + REPAYMENT_WINDOW
         Payment.objects.filter(pk=payment.pk).update(expires_at=payment.expires_at)
 
 
+@transaction_required
 def reverse_attempt(attempt: Attempt, *, reason: str, now: datetime) -> bool:
-    """The bank took the money back after it had arrived: the payment is owed again. False if that was known.
-
-    A step of an open transaction.
-    """
+    """The bank took the money back after it had arrived: the payment is owed again. False if that was known."""
     payment = lock_payment(attempt.payment)
     current = attempt.lock()
     if current.state != "succeeded":

@@ -4,8 +4,8 @@ from datetime import datetime
 
 import structlog
 from django.conf import settings
-from django.db import transaction
 from django.urls import reverse
+from django_subatomic.db import transaction
 
 from payments.access import list_attempts
 from payments.attempts.charge_policies import check_charge_policies
@@ -34,7 +34,7 @@ def start_attempt(payment: Payment, *, amount: int, choice: PaymentChoice, perso
     then nothing is stored.
     """
     customer_id = get_customer_id(payment, person)
-    with transaction.atomic(durable=True):
+    with transaction():
         check_charge_policies(payment, amount=amount, locks=True, now=now)
         locked = lock_payment(payment)
         attempts = list_attempts(locked)

@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from django.db import transaction
+from django_subatomic.db import transaction, transaction_required
 
 from payments.balance.transactions import link_balance_transactions, record_balance_transactions
 from payments.gateways import Gateway, RemotePayout, open_gateway
@@ -63,19 +63,20 @@ def sync_payout_transactions(payout: Payout, gateway: Gateway, *, now: datetime)
     while True:
         found = gateway.list_balance_transactions(since=None, after=after, payout_id=payout.stripe_payout_id)
         ids += [row.id for row in found.rows]
-        with transaction.atomic(durable=True):
+        with transaction():
             record_balance_transactions(payout.account, found.rows, now=now)
         after = found.after
         if not after:
             break
-    with transaction.atomic(durable=True):
+    with transaction():
         BalanceTransaction.objects.filter(account=payout.account, stripe_id__in=ids).update(payout=payout)
         reassign_failed_payout_transactions(payout)
         Payout.objects.filter(pk=payout.pk).update(transactions_read_at=now)
 
 
+@transaction_required
 def reassign_failed_payout_transactions(payout: Payout) -> None:
-    """The money of a payout that came back goes with the one that takes its return along. A step of a transaction."""
+    """The money of a payout that came back goes with the one that takes its return along."""
     returned = payout.balance_transactions.filter(kind="payout").exclude(source_id=payout.stripe_payout_id)
     failed = Payout.objects.filter(account=payout.account, stripe_payout_id__in=returned.values("source_id"))
     BalanceTransaction.objects.filter(payout__in=failed).exclude(kind="payout").update(payout=payout)

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from django.db import transaction
 from django.db.models import Exists, OuterRef, QuerySet, Subquery
+from django_subatomic.db import transaction, transaction_required
 
 from payments.gateways import Gateway, RemoteBalanceTransaction
 from payments.models import (
@@ -38,7 +38,7 @@ def sync_balance_transactions(
     since = cursor.known_until - OVERLAP if cursor.known_until else None
     while True:
         found = gateway.list_balance_transactions(since=since, after=after)
-        with transaction.atomic(durable=True):
+        with transaction():
             record_balance_transactions(account, found.rows, now=now)
             BalanceTransactionCursor.objects.filter(pk=cursor.pk).update(read_started_at=began, after=found.after)
         after = found.after
@@ -46,10 +46,11 @@ def sync_balance_transactions(
             return began
 
 
+@transaction_required
 def record_balance_transactions(
     account: GatewayAccount, rows: Sequence[RemoteBalanceTransaction], *, now: datetime
 ) -> None:
-    """Write lines down, each once by its id. What a line says never changes. A step of an open transaction."""
+    """Write lines down, each once by its id. What a line says never changes."""
     fresh = [
         BalanceTransaction(
             account=account,

@@ -3,6 +3,8 @@
 from datetime import datetime, timedelta
 from typing import Any
 
+from django_subatomic.db import transaction_required
+
 from merchants.models import Terms
 from payers.models import PayerCompany, TermsAcceptance
 from payers.terms import RequestSource, record_acceptance
@@ -24,6 +26,7 @@ FIRST_CHECK_AFTER = timedelta(seconds=10)  # when the answer to an attempt is fi
 RETRY_WINDOW = timedelta(minutes=30)  # how long a payer may be charged after pressing Pay; a key lives a day
 
 
+@transaction_required
 def build_operation_fields(
     account: GatewayAccount,
     choice: PaymentChoice,
@@ -33,7 +36,7 @@ def build_operation_fields(
     currency: str,
     now: datetime,
 ) -> dict[str, Any]:
-    """What every talk with the gateway begins with. A step of an open transaction."""
+    """What every talk with the gateway begins with."""
     reference = new_reference()
     kept = choice.saved_method
     return {
@@ -57,10 +60,11 @@ def build_operation_fields(
     }
 
 
+@transaction_required
 def record_accepted_terms(
     choice: PaymentChoice, person: Person, *, company: PayerCompany, now: datetime
 ) -> TermsAcceptance | None:
-    """Keep the proof of what was ticked, if anything was. A step of an open transaction."""
+    """Keep the proof of what was ticked, if anything was."""
     if choice.accepted_terms is None:
         return None
     return record_acceptance(

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from django.core.paginator import Page, Paginator
-from django.db import transaction
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Window
 from django.http import Http404
+from django_subatomic.db import transaction
 
 from merchants.models import Merchant
 from payers.models import PayerAccess, PayerCompany
@@ -190,7 +190,7 @@ def list_removal_obstacles(access: PayerAccess) -> list[str]:
 
 def remove_payer(access: PayerAccess, *, by: User, now: datetime) -> None:
     """Take the person out of the company. Raises StillInUse with what stands in the way."""
-    with transaction.atomic(durable=True):
+    with transaction():
         reasons = list_removal_obstacles(access.lock())
         if reasons:
             raise StillInUse(reasons)

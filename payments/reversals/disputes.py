@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from django.db import transaction
+from django_subatomic.db import transaction, transaction_required
 
 from payments import consequences
 from payments.attempts.results import reverse_attempt
@@ -28,7 +28,7 @@ def record_dispute(attempt: Attempt, remote: RemoteDispute, *, now: datetime) ->
     A dispute of a bank debit is final when it is made (docs.stripe.com/payments/ach-direct-debit); one of a card
     is when it is lost. Of a payment that was refunded in full nothing is left to take, so only the merchant hears.
     """
-    with transaction.atomic(durable=True):
+    with transaction():
         attempt.payment.lock()
         dispute, is_new = Dispute.objects.get_or_create(
             stripe_dispute_id=remote.dispute_id,
@@ -58,8 +58,9 @@ def is_dispute_final(attempt: Attempt, remote: RemoteDispute) -> bool:
     return not is_refunded and remote.status != "won" and (attempt.is_debit or remote.status == "lost")
 
 
+@transaction_required
 def notify_merchant_of_dispute(attempt: Attempt, remote: RemoteDispute, *, now: datetime) -> None:
-    """The merchant has to act at Stripe, or at least to know. A step of an open transaction."""
+    """The merchant has to act at Stripe, or at least to know."""
     payment = attempt.payment
     reason = remote.reason.replace("_", " ")
     after = (

@@ -2,8 +2,8 @@
 
 from datetime import datetime
 
-from django.db import transaction
 from django.db.models import Sum
+from django_subatomic.db import transaction, transaction_required
 
 from payments import consequences
 from payments.models import Attempt, Dispute, Payment
@@ -47,7 +47,7 @@ def reinstate_payment(dispute: Dispute, *, now: datetime) -> bool:
     paying again: that has to end first. The same again is nothing.
     """
     key = f"won-{dispute.stripe_dispute_id}"[:80]
-    with transaction.atomic(durable=True):
+    with transaction():
         payment = lock_payment(dispute.attempt.payment)
         taken = dispute.attempt.lock()
         taken.payment = payment
@@ -79,12 +79,13 @@ def get_unrefunded_amount(attempt: Attempt) -> Money:
     return Money(attempt.amount - refunded, attempt.payment.currency)
 
 
+@transaction_required
 def create_reinstated_attempt(
     payment: Payment, reversed_attempt: Attempt, money: Money, *, key: str, now: datetime
 ) -> Attempt:
     """An attempt of its own stands for the money that came back, so that all that follows has numbers of its own.
 
-    From now on the gateway's intent is its intent, and its refunds. A step of an open transaction.
+    From now on the gateway's intent is its intent, and its refunds.
     """
     copied = {
         field.name: getattr(reversed_attempt, field.name)

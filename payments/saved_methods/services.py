@@ -2,8 +2,8 @@
 
 from datetime import datetime
 
-from django.db import transaction
 from django.db.models import Q
+from django_subatomic.db import transaction, transaction_required
 
 from payers.models import PayerAccess, PayerCompany
 from payments.gateways import RemoteMethod, open_gateway
@@ -38,10 +38,11 @@ class MethodInUse(Exception):
     """A payment with it has not ended."""
 
 
+@transaction_required
 def record_saved_method(
     operation: Attempt | Setup, method: RemoteMethod, *, company: PayerCompany, now: datetime
 ) -> SavedMethod:
-    """What the gateway keeps after a talk that saves. The same again is the same row. A step of a transaction."""
+    """What the gateway keeps after a talk that saves. The same again is the same row."""
     is_first = not SavedMethod.objects.filter(company=company, state="active").exists()
     scope = PayerAccess.objects.filter(user=operation.user, company=company).values_list("scope", flat=True).first()
     kept, is_new = SavedMethod.objects.get_or_create(
@@ -71,7 +72,7 @@ def record_saved_method(
 
 def set_default_method(method: SavedMethod) -> None:
     """This one is offered first from now on."""
-    with transaction.atomic(durable=True):
+    with transaction():
         list(SavedMethod.objects.select_for_update().filter(company=method.company_id).order_by("pk"))
         SavedMethod.objects.filter(company=method.company_id, is_default=True).update(is_default=False)
         SavedMethod.objects.filter(pk=method.pk, state="active").update(is_default=True)
@@ -84,7 +85,7 @@ def share_method(method: SavedMethod, *, is_shared: bool) -> None:
 
 def remove_method(method: SavedMethod, *, by: str, now: datetime) -> None:
     """Nobody pays with it from now on; the gateway is told by message. Raises MethodBusy."""
-    with transaction.atomic(durable=True):
+    with transaction():
         method.lock()
         used = Q(saved_method=method) | Q(stripe_payment_method_id=method.stripe_payment_method_id)
         if Attempt.objects.filter(used, account=method.account_id, state__in=LIVE_STATES).exists():
@@ -93,8 +94,9 @@ def remove_method(method: SavedMethod, *, by: str, now: datetime) -> None:
             outbox.enqueue(f"method:{method.pk}:forget", "payments.forget_method", method_id=method.pk)
 
 
+@transaction_required
 def invalidate_method(method: SavedMethod, *, reason: str, now: datetime) -> None:
-    """The gateway takes it no more. A step of an open transaction."""
+    """The gateway takes it no more."""
     locked = method.lock()
     if locked.state == "active":
         locked.move_locked_to(
@@ -114,7 +116,7 @@ def sync_saved_method(account: GatewayAccount, method_id: str, *, now: datetime)
     except Rejected:
         seen = RemoteMethod()
     is_dead = bool(row.stripe_mandate_id) and not gateway.is_mandate_active(row.stripe_mandate_id)
-    with transaction.atomic(durable=True):
+    with transaction():
         if not seen.customer_id:
             row.move_to("removed", now=now, by="gateway", reason="removed at the gateway", is_default=False)
         elif is_dead:

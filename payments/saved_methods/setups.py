@@ -5,8 +5,8 @@ from typing import Any
 
 import structlog
 from django.conf import settings
-from django.db import transaction
 from django.urls import reverse
+from django_subatomic.db import transaction, transaction_required
 
 from payers.models import PayerCompany
 from payments import consequences
@@ -32,7 +32,7 @@ def start_setup(payment: Payment, *, choice: PaymentChoice, person: Person, now:
     Raises what `start_attempt` raises; then nothing is stored.
     """
     customer_id = get_customer_id(payment, person)
-    with transaction.atomic(durable=True):
+    with transaction():
         locked = lock_payment(payment)
         account = check_payable(locked, now=now, attempts=[], has_account=person.access is not None)
         setups = list(locked.setups.all())
@@ -91,7 +91,7 @@ def start_standalone_setup(
 ) -> Setup:
     """The same for a method that a payer adds in their settings. Raises TermsNotAccepted or TooManyAttempts."""
     customer_id = ensure_customer(account, company)
-    with transaction.atomic(durable=True):
+    with transaction():
         PayerCompany.objects.select_for_update().get(pk=company.pk)
         needed = get_required_terms(company.merchant, choice.method, saves=True)
         if needed is None or needed.pk != choice.accepted_terms:
@@ -106,8 +106,9 @@ def start_standalone_setup(
     return setup
 
 
+@transaction_required
 def schedule_setup_check(setup: Setup, *, now: datetime) -> None:
-    """Somebody asks again when the answer is lost. A step of an open transaction."""
+    """Somebody asks again when the answer is lost."""
     outbox.enqueue(f"setup:{setup.pk}", "payments.resolve_setup", run_after=now + FIRST_CHECK_AFTER, setup_id=setup.pk)
 
 
@@ -185,7 +186,7 @@ def cancel_setup(setup: Setup, *, now: datetime) -> OperationResult | None:
 
 def apply_setup_result(setup: Setup, result: OperationResult, *, now: datetime) -> None:
     """Write the gateway's word on the setup, keep the method, and let the quote follow. The same again is nothing."""
-    with transaction.atomic(durable=True):
+    with transaction():
         payment = lock_payment(setup.payment) if setup.payment else None
         current = setup.lock()
         if not current.is_live:
@@ -214,8 +215,9 @@ def apply_setup_result(setup: Setup, result: OperationResult, *, now: datetime) 
     setup.refresh_from_db()
 
 
+@transaction_required
 def record_setup_success(payment: Payment, setup: Setup, method: SavedMethod, *, now: datetime) -> None:
-    """The quote has what it needs: nothing is charged. A step of an open transaction."""
+    """The quote has what it needs: nothing is charged."""
     if payment.state == "open":
         payment.move_locked_to("saved", now=now, by="gateway", reason="method saved", saved_method=method)
     outbox.enqueue(f"setup:{setup.pk}:saved", "quotes.record_outcome", payment_id=payment.pk)
