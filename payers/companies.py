@@ -4,7 +4,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from django.db import IntegrityError
-from django_subatomic.db import transaction_if_not_already, transaction_required
+from django_subatomic.db import savepoint, transaction_if_not_already, transaction_required
 
 from merchants.models import Merchant
 from payers.models import PayerCompany, fold_name
@@ -46,7 +46,7 @@ def get_or_create_company(merchant: Merchant, *, name: str, contact: Contact | N
 def map_company(company: PayerCompany, *, contact: Contact) -> PayerCompany:
     """The company is this contact from now on. Raises CompanyTaken when another one is."""
     try:
-        with transaction_if_not_already():
+        with transaction_if_not_already(), savepoint():
             held = PayerCompany.objects.select_for_update().get(pk=company.pk)
             held.organisation_id, held.contact_id = contact.organisation_id, contact.contact_id
             held.contacts[contact.organisation_id] = contact.contact_id
@@ -86,7 +86,7 @@ def rename_company(company: PayerCompany, *, name: str) -> None:
     """The company is called this from now on; which contact it is does not change. Raises CompanyTaken."""
     cleaned = " ".join(name.split())
     try:
-        with transaction_if_not_already():
+        with transaction_if_not_already(), savepoint():
             PayerCompany.objects.filter(pk=company.pk).update(name=cleaned, folded_name=fold_name(cleaned))
     except IntegrityError:
         raise CompanyTaken(f"Another company is called “{cleaned}” already.") from None

@@ -5,6 +5,7 @@ from contextlib import suppress
 from datetime import datetime
 
 from django.urls import reverse
+from django_subatomic.db import transaction
 
 from accounting.configuration.services import ITEM_NAME, save_ledger_item, save_ledger_lists
 from accounting.ledger_session import ledger_session
@@ -72,14 +73,15 @@ def create_item_in_ledger(merchant: Merchant, ledger: Ledger, now: datetime) -> 
             ITEM_NAME, account=chosen.prepayments_account, key=f"item-{chosen.pk}-{now:%H%M%S%f}"
         )
     except Rejected as error:
-        notify_merchant(
-            merchant,
-            event=EventNotification.Event.POSTING_REFUSED,
-            key=f"item:{chosen.pk}:{now.isoformat()}",
-            title=f"The item “{ITEM_NAME}” was refused by the accounting package",
-            body=f"{error.message} Choose an item under Accounts.",
-            path=reverse("accounting:accounts", args=[merchant.reference]),
-            now=now,
-        )
+        with transaction():
+            notify_merchant(
+                merchant,
+                event=EventNotification.Event.POSTING_REFUSED,
+                key=f"item:{chosen.pk}:{now.isoformat()}",
+                title=f"The item “{ITEM_NAME}” was refused by the accounting package",
+                body=f"{error.message} Choose an item under Accounts.",
+                path=reverse("accounting:accounts", args=[merchant.reference]),
+                now=now,
+            )
         return
     save_ledger_item(merchant, LedgerItem(code=made.code, name=made.name, account=made.account), now=now)

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 from django.utils import timezone
+from django_subatomic.db import transaction
 
 from accounting.autopay.actions import (
     ActionNotPossible,
@@ -84,7 +85,8 @@ def test_the_mirror_wakes_planning_for_the_invoices_that_changed(autopay: AutoPa
     first, second = autopay.create_invoice(), autopay.create_invoice()
     now = timezone.now()
     for _ in range(5):
-        notify_mirror_listeners(autopay.tenant.merchant, invoice_ids=[first.pk], now=now)
+        with transaction():
+            notify_mirror_listeners(autopay.tenant.merchant, invoice_ids=[first.pk], now=now)
     deliver_outbox()
     assert ScheduledPayment.objects.filter(invoice=first).count() == 1
     assert not ScheduledPayment.objects.filter(invoice=second).exists()

@@ -4,6 +4,7 @@ import random
 
 import pytest
 from django.utils import timezone
+from django_subatomic.db import transaction
 
 from accounting.autopay.charging import charge_scheduled_payment, schedule_due_payments
 from accounting.mirror.listeners import notify_mirror_listeners
@@ -38,7 +39,8 @@ class RandomSequence:
 
     def webhook(self) -> None:
         """The mirror read it again."""
-        notify_mirror_listeners(self.autopay.tenant.merchant, invoice_ids=[self.invoice.pk], now=timezone.now())
+        with transaction():
+            notify_mirror_listeners(self.autopay.tenant.merchant, invoice_ids=[self.invoice.pk], now=timezone.now())
 
     def apply_event(self, event: str) -> None:
         """One thing happens."""

@@ -5,9 +5,9 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
+from django_subatomic.db import transaction
 
 from accounting.ledgers.protocol import RemotePage
 from accounting.ledgers.quickbooks import base
@@ -108,10 +108,11 @@ def test_a_deleted_credit_leaves_nothing_on_invoices_that_were_not_read_again(
     act_in_ledger(tenant, "allocate", credit_note="CN-1", invoice="INV-1")
     poll_everything()
     listener_calls.clear()
-    mark_credits_deleted(
-        ReadContext(tenant.merchant, tenant.connection.organisation_id, timezone.now()),
-        RemotePage((), 1, tombstones=(key,)),
-    )
+    with transaction():
+        mark_credits_deleted(
+            ReadContext(tenant.merchant, tenant.connection.organisation_id, timezone.now()),
+            RemotePage((), 1, tombstones=(key,)),
+        )
     assert LedgerApplication.objects.count() == 0
     assert listener_calls == [(["INV-1"], ["CN-1"])]
 
@@ -153,7 +154,8 @@ def test_an_older_reading_does_not_bring_a_deleted_invoice_back(tenant: Tenant) 
     poll_everything()
     facts = build_invoice_version(before.ledger_id, 1)
     object.__setattr__(facts, "changed_at", before.changed_at)
-    upsert_invoices(ReadContext(tenant.merchant, before.organisation_id, get_time_after(3)), [facts])
+    with transaction():
+        upsert_invoices(ReadContext(tenant.merchant, before.organisation_id, get_time_after(3)), [facts])
     assert get_invoice("D").status == "deleted"
 
 
@@ -170,7 +172,7 @@ def test_two_thousand_permutations_of_readings_and_a_deletion_end_deleted(tenant
             seen = [(f"k{n:05}", ways[n][step]) for n in range(begin, begin + 1000) if step < len(ways[n])]
             rows = tuple(build_invoice_version(key, state) for key, state in seen if state != DELETED)
             gone = tuple(key for key, state in seen if state == DELETED)
-            with transaction.atomic():
+            with transaction():
                 MIRRORED_KINDS["invoices"].save_page(
                     ReadContext(tenant.merchant, "org", now), RemotePage(rows, 1, as_of=gone_at, tombstones=gone)
                 )

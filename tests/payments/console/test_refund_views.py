@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from django.test import Client
 from django.utils import timezone
+from django_subatomic.db import transaction
 
 from merchants.models import Membership
 from payments.attempts.results import reverse_attempt
@@ -214,7 +215,9 @@ def create_dispute(attempt: Attempt, name: str, state: str) -> None:
 
 def test_a_reversed_payment_cannot_be_refunded(tenant: Tenant) -> None:
     of = create_payment(create_company(tenant, "Acme"))
-    reverse_attempt(create_paid_attempt(of, method=BANK), reason="dispute:x", now=timezone.now())
+    attempt = create_paid_attempt(of, method=BANK)
+    with transaction():
+        reverse_attempt(attempt, reason="dispute:x", now=timezone.now())
     assert 'name="amount"' not in get_panel(tenant, of)
     assert tenant.admin.post(get_panel_path(tenant, of), build_form(step="order")).status_code == 422
 

@@ -10,8 +10,10 @@ from merchants.terms.services import get_current_terms
 from payers.models import PayerCompany
 from payments.models import GatewayAccount, SavedMethod
 from tests.payments.portal.factories import PortalPayer
-from tests.payments.portal.test_methods import GOOD_CARD, JSON
 from tests.tenants import Tenant
+
+GOOD_CARD = "4242424242424242"
+JSON = {"Accept": "application/json"}
 
 
 def create_saved_method(of: PayerCompany, by: PortalPayer, last4: str, **more: Any) -> SavedMethod:

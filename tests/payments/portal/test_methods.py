@@ -24,14 +24,19 @@ from tests.payments.portal.factories import (
     create_payment,
     record_result,
 )
-from tests.payments.portal.method_steps import build_form, create_saved_method, post_action, post_method
+from tests.payments.portal.method_steps import (
+    JSON,
+    build_form,
+    create_saved_method,
+    post_action,
+    post_method,
+)
 from tests.payments.three_d_secure import answer_three_d_secure
 from tests.tenants import Tenant
 from wisepay.models import AuditEntry
 
 CARDS, BANKS = "/my/cards", "/my/bank-accounts"
-GOOD_CARD, ASKING_CARD, DECLINED_CARD = "4242424242424242", "4000002760003184", "4000000000000002"
-JSON = {"Accept": "application/json"}
+ASKING_CARD, DECLINED_CARD = "4000002760003184", "4000000000000002"
 
 
 @pytest.fixture
