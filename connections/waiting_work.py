@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 
 from connections.models import Tier
 from merchants.models import Merchant
+from wisepay.registries import add_once
 
 WaitingWorkCounter = Callable[[Merchant], Mapping[str, int]]
 WAITING_WORK_COUNTERS: list[WaitingWorkCounter] = []
@@ -12,8 +13,7 @@ WAITING_WORK_COUNTERS: list[WaitingWorkCounter] = []
 
 def register_waiting_work_counter(function: WaitingWorkCounter) -> WaitingWorkCounter:
     """Register a function that answers how many things of a merchant wait, by tier."""
-    WAITING_WORK_COUNTERS.append(function)
-    return function
+    return add_once(WAITING_WORK_COUNTERS, function)
 
 
 def count_waiting_work(merchant: Merchant) -> dict[str, int]:

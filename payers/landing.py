@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from payers.access import PORTAL_PATH, get_local_path
+from wisepay.registries import add_once
 
 LandingPolicy = Callable[[str, datetime], bool | None]
 LANDING_POLICIES: list[LandingPolicy] = []
@@ -14,9 +15,7 @@ LANDING_POLICIES: list[LandingPolicy] = []
 
 def register_landing_policy(function: LandingPolicy) -> LandingPolicy:
     """Register a function that says whether a path still makes sense; None when it is not its page."""
-    if function not in LANDING_POLICIES:
-        LANDING_POLICIES.append(function)
-    return function
+    return add_once(LANDING_POLICIES, function)
 
 
 def get_landing_path(wanted: str, *, now: datetime) -> str:

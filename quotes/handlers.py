@@ -2,7 +2,6 @@
 
 from datetime import datetime
 
-import quotes.credit_references  # noqa: F401 (it registers itself)
 from quotes.callbacks import send_callback
 from quotes.models import Callback, Quote
 from quotes.status import sync_quote_state

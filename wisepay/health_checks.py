@@ -13,6 +13,7 @@ from django.db.migrations.executor import MigrationExecutor
 
 from wisepay import clock
 from wisepay.models import OutboxMessage
+from wisepay.registries import add_once
 from wisepay.secrets import Secret
 
 LATE_AFTER = timedelta(seconds=30)  # the sweeper comes by every five
@@ -33,8 +34,7 @@ HEALTH_CHECKS: list[HealthCheck] = []
 
 def register_health_check(function: HealthCheck) -> HealthCheck:
     """Register a question for the doctor."""
-    HEALTH_CHECKS.append(function)
-    return function
+    return add_once(HEALTH_CHECKS, function)
 
 
 def check_url(subject: str, url: str) -> HealthCheckResult:

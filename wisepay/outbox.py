@@ -41,15 +41,26 @@ def handler(name: str) -> Callable[[Handler], Handler]:
     """Register the decorated function as `name` ("<app>.<verb_noun>"); names are never reused."""
 
     def register(function: Handler) -> Handler:
-        if HANDLERS.setdefault(name, function) is not function:
+        if name in HANDLERS:
             raise ValueError(f"two outbox handlers are called {name}")
+        HANDLERS[name] = function
         return function
 
     return register
 
 
+def check_handler(name: str) -> None:
+    """Raise ValueError if no handler of this name is registered."""
+    if name not in HANDLERS:
+        raise ValueError(f"no outbox handler is called {name}")
+
+
 def enqueue(key: str, name: str, *, run_after: datetime | None = None, **kwargs: int | str) -> None:
-    """Promise that handler `name` runs with `kwargs` (ids only). The same key again changes nothing."""
+    """Have the handler `name` run with `kwargs` (ids only); the same key again changes nothing.
+
+    Raises ValueError if no handler of this name is registered.
+    """
+    check_handler(name)
     message = OutboxMessage(key=key, handler=name, kwargs=kwargs, run_after=run_after or clock.now())
     OutboxMessage.objects.bulk_create([message], ignore_conflicts=True)
     if run_after is None or run_after <= clock.now():
@@ -60,8 +71,9 @@ def schedule(key: str, name: str, *, now: datetime, **kwargs: int | str) -> None
     """Make the standing message `key` due now, whether it is new, waiting, running or done.
 
     One that is running is run once more, perhaps at the same time, so nothing that came meanwhile is missed;
-    handlers of standing messages let one of two wait.
+    handlers of standing messages let one of two wait. Raises ValueError if no handler `name` is registered.
     """
+    check_handler(name)
     fresh = {"handler": name, "kwargs": kwargs, "state": "pending", "run_after": now, "claim": None}
     OutboxMessage.objects.update_or_create(key=key, defaults={**fresh, "finished_at": None, "attempts": 0})
     wake_on_commit(key)

@@ -26,14 +26,15 @@ SECURE = PUBLIC_URL.startswith("https://")
 
 # ---- the application ----------------------------------------------------------------------------
 INSTALLED_APPS = [
-    "quotes",
-    "accounting",
-    "payments",
-    "payers",
-    "connections",
-    "merchants",
+    # From the ground up: each floor's AppConfig.ready finds the floors below registered.
     "wisepay",
     "wisepay.social",
+    "merchants",
+    "connections",
+    "payers",
+    "payments",
+    "accounting",
+    "quotes",
     "allauth",
     "allauth.account",
     "allauth.mfa",

@@ -6,6 +6,7 @@ from allauth.mfa.models import Authenticator
 from allauth.mfa.utils import is_mfa_enabled
 
 from wisepay.models import User
+from wisepay.registries import add_once
 
 SecondFactorPolicy = Callable[[User], bool | None]
 SECOND_FACTOR_TYPES = [Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN]
@@ -14,8 +15,7 @@ _policies: list[SecondFactorPolicy] = []
 
 def register_second_factor_policy(policy: SecondFactorPolicy) -> SecondFactorPolicy:
     """Let `voter(user)` vote: True for needed, False for not needed, None for no opinion."""
-    _policies.append(policy)
-    return policy
+    return add_once(_policies, policy)
 
 
 def needs_second_factor(user: User) -> bool:

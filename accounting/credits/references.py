@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from payments.models import Payment
+from wisepay.registries import add_once
 
 MIN_LENGTH = 3  # characters; anything shorter stands in every second text by chance
 SEPARATOR_PATTERN = r"[\W_]*"
@@ -37,8 +38,7 @@ REFERENCE_READERS: list[ReferenceReader] = []
 
 def reference_reader(function: ReferenceReader) -> ReferenceReader:
     """Register a function that answers, for payments by primary key, what their quotes are called."""
-    REFERENCE_READERS.append(function)
-    return function
+    return add_once(REFERENCE_READERS, function)
 
 
 def get_quote_references(payments: Sequence[Payment]) -> dict[int, tuple[QuoteReference, ...]]:

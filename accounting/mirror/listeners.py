@@ -7,6 +7,7 @@ from typing import Protocol
 from django_subatomic.db import transaction_required
 
 from merchants.models import Merchant
+from wisepay.registries import add_once
 
 
 class MirrorListener(Protocol):
@@ -22,8 +23,7 @@ LISTENERS: list[MirrorListener] = []
 
 def mirror_listener[F: Callable[..., None]](function: F) -> F:
     """Register a function that hears which rows, by primary key, are new or different. Told once a page."""
-    LISTENERS.append(function)
-    return function
+    return add_once(LISTENERS, function)
 
 
 @transaction_required

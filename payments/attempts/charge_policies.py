@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Protocol
 
 from payments.models import Payment
+from wisepay.registries import add_once
 
 
 class ChargePolicy(Protocol):
@@ -21,8 +22,7 @@ CHARGE_POLICIES: list[ChargePolicy] = []
 
 def register_charge_policy[G: ChargePolicy](policy: G) -> G:
     """Register a guard that is asked before every charge."""
-    if policy not in CHARGE_POLICIES:
-        CHARGE_POLICIES.append(policy)
+    add_once(CHARGE_POLICIES, policy)
     return policy
 
 

@@ -6,6 +6,7 @@ from datetime import date, timedelta
 
 from payers.models import PayerAccess
 from payments.models import SavedMethod
+from wisepay.registries import add_once
 
 EXPIRY_WARNING = timedelta(days=60)
 
@@ -87,8 +88,7 @@ AUTO_PAY_READERS: list[AutoPayReader] = []
 
 def register_auto_pay_reader[R: AutoPayReader](reader: R) -> R:
     """Register who tells the Auto-Pay marks of companies, by their ids; those without mappings may be left out."""
-    if reader not in AUTO_PAY_READERS:
-        AUTO_PAY_READERS.append(reader)
+    add_once(AUTO_PAY_READERS, reader)
     return reader
 
 

@@ -13,6 +13,7 @@ from payers.models import PayerAccess, PayerCompany
 from payments.checkout.offers import TERMS_KINDS, TERMS_LABELS
 from payments.method_choices import BANK_DEBIT, CARD, get_gateway_method_type, list_allowed_methods
 from payments.models import GatewayAccount, Payment
+from wisepay.registries import add_once
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +61,7 @@ CURRENCY_READERS: list[CurrencyReader] = []
 
 def register_currency_reader[R: CurrencyReader](reader: R) -> R:
     """Register who tells in which currency companies owe, by their ids; those that owe nothing may be left out."""
-    if reader not in CURRENCY_READERS:
-        CURRENCY_READERS.append(reader)
+    add_once(CURRENCY_READERS, reader)
     return reader
 
 

@@ -118,7 +118,9 @@ def test_the_doctor_names_everything_that_is_broken(
         assert any(subject in line for line in bad), subject
 
 
-def test_the_doctor_says_when_nobody_does_what_is_due(tenant: Tenant, deliver: Callable[..., int]) -> None:
+def test_the_doctor_says_when_nobody_does_what_is_due(
+    tenant: Tenant, deliver: Callable[..., int], fails: dict[str, bool]
+) -> None:
     deliver()
     outbox.enqueue("forgotten", NAME, run_after=timezone.now() - timedelta(minutes=5))
     out = io.StringIO()

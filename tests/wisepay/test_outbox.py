@@ -186,9 +186,18 @@ def test_any_other_error_is_death_and_tells_no_secret(db: None, notes: Notebook)
 
 
 def test_a_handler_that_nobody_registered_is_death_too(db: None) -> None:
-    enqueue("k", "tests.nobody")
-    deliver_message("k", now=timezone.now())
+    now = timezone.now()
+    OutboxMessage.objects.create(key="k", handler="tests.nobody", run_after=now)
+    deliver_message("k", now=now)
     assert (message().state, message().last_error) == ("dead", "KeyError: 'tests.nobody'")
+
+
+def test_an_unknown_handler_is_refused_at_once(db: None) -> None:
+    with pytest.raises(ValueError, match=r"no outbox handler is called tests\.nobody"):
+        enqueue("k", "tests.nobody")
+    with pytest.raises(ValueError, match=r"no outbox handler is called tests\.nobody"):
+        outbox.schedule("k", "tests.nobody", now=timezone.now())
+    assert not OutboxMessage.objects.exists()
 
 
 def test_the_dead_can_be_revived(db: None, notes: Notebook) -> None:

@@ -1,0 +1,12 @@
+"""The quotes as a Django application."""
+
+from django.apps import AppConfig
+
+
+class QuotesConfig(AppConfig):
+    """Imports what registers itself with the floors below, once every model is loaded."""
+
+    name = "quotes"
+
+    def ready(self) -> None:
+        from quotes import credit_references, handlers, health_checks  # noqa: F401
