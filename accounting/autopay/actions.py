@@ -5,7 +5,6 @@ from typing import Any
 
 from django_subatomic.db import transaction, transaction_required
 
-from accounting.autopay.charge_times import get_local_date
 from accounting.autopay.charging import build_invoice_snapshot, get_outbox_key
 from accounting.autopay.decision_context import get_decision_context
 from accounting.autopay.decisions import SkipReason, choose_method, find_billing_term, find_mapping, plan_charge
@@ -18,6 +17,7 @@ from payments.attempts.services import refresh_attempt
 from payments.models import Attempt
 from payments.states import LIVE_STATES
 from wisepay import outbox
+from wisepay.dates import get_local_date
 from wisepay.models import User
 
 

@@ -4,6 +4,8 @@ import calendar
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
+from wisepay.dates import get_local_date
+
 RUN_TIME = time(6)  # on the day itself
 LATE_RUN_TIME = time(15)  # on the day after, for what is past its day
 
@@ -35,11 +37,6 @@ def get_month_day(year: int, month: int, day: int) -> date:
 def get_instant(day: date, at: time, zone: ZoneInfo) -> datetime:
     """`at` on the clocks of `zone` on that day. An hour that the clocks skip is the one after."""
     return datetime.combine(day, at, tzinfo=zone).astimezone(UTC)
-
-
-def get_local_date(at: datetime, zone: ZoneInfo) -> date:
-    """The day that it is in `zone`."""
-    return at.astimezone(zone).date()
 
 
 def get_next_late_run(now: datetime, zone: ZoneInfo) -> datetime:

@@ -7,7 +7,6 @@ import structlog
 from django.db import models
 from django_subatomic.db import savepoint, transaction, transaction_required
 
-from accounting.autopay.charge_times import get_local_date
 from accounting.autopay.decision_context import get_decision_context, is_paused
 from accounting.autopay.decisions import (
     ChargePlan,
@@ -34,6 +33,7 @@ from payments.errors import AttemptInProgress, CannotPay
 from payments.models import Attempt, Payment, SavedMethod
 from payments.states import LIVE_STATES
 from wisepay import outbox
+from wisepay.dates import get_local_date
 from wisepay.errors import Disconnected, Rejected, Unavailable
 from wisepay.models import OutboxMessage
 

@@ -16,6 +16,7 @@ from payments.failure_messages import explain_failure
 from payments.models import Attempt, Payment
 from payments.states import LIVE_STATES
 from wisepay import outbox
+from wisepay.dates import format_date, get_local_date
 
 ACTOR = "gateway"
 
@@ -114,8 +115,8 @@ def get_failure_message(attempt: Attempt) -> str:
 def schedule_retry(scheduled: ScheduledPayment, step: NextStep, reason_prefix: str, *, now: datetime) -> None:
     """The same method once more, days later."""
     run_at = get_retry_run(now, scheduled.merchant.zone, days=step.days)
-    day = run_at.astimezone(scheduled.merchant.zone)
-    reason = f"{reason_prefix} It is tried again on {day.day} {day:%b %Y}."
+    day = get_local_date(run_at, scheduled.merchant.zone)
+    reason = f"{reason_prefix} It is tried again on {format_date(day)}."
     scheduled.update_state("scheduled", now=now, by=ACTOR, reason=reason, run_at=run_at)
 
 

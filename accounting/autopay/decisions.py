@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from accounting.autopay.charge_times import RUN_TIME, get_instant, get_local_date, get_next_late_run, get_run_date
+from accounting.autopay.charge_times import RUN_TIME, get_instant, get_next_late_run, get_run_date
 from payments.method_choices import DEBIT_TYPES
+from wisepay.dates import get_local_date
 from wisepay.money import Money
 
 TermKey = tuple[str, str]  # the organisation and the id of the term there

@@ -8,26 +8,22 @@ from accounting.autopay.settings import AutoPayLimits
 from accounting.models import AutoPaySettings, BillingTerm, LedgerTerm
 from merchants.models import Merchant
 from payments.models import SavedMethod
-from wisepay.money import InvalidAmount, Money
+from wisepay.forms import AmountField
+from wisepay.money import Money
 
 ALL_TERMS_CHOICE = "all"
 
 
-class LimitField(forms.CharField):
-    """An amount of a currency, or nothing; cleans to minor units."""
+class LimitField(AmountField):
+    """An optional amount; cleans to minor units."""
 
     def __init__(self, currency: str, amount: int | None, **kwargs: Any) -> None:
-        self.currency = currency
-        look = forms.TextInput(attrs={"inputmode": "decimal", "autocomplete": "off", "class": "num"})
         initial = "" if amount is None else Money(amount, currency).plain
-        super().__init__(max_length=20, widget=look, required=False, initial=initial, **kwargs)
+        super().__init__(currency, required=False, initial=initial, **kwargs)
 
-    def clean(self, value: Any) -> int | None:
-        text = str(super().clean(value)).replace(",", "").strip()
-        try:
-            return Money.parse(text, self.currency).amount if text else None
-        except InvalidAmount as error:
-            raise forms.ValidationError(str(error)) from None
+    def clean(self, value: Any) -> int | None:  # type: ignore[override]
+        money = super().clean(value)
+        return None if money is None else money.amount
 
 
 class AutoPaySettingsForm(forms.Form):

@@ -3,7 +3,7 @@
 import calendar
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 
 from django.db.models import F, Q, QuerySet
 from django.http import Http404
@@ -14,6 +14,7 @@ from merchants.models import Merchant
 from payers.models import PayerAccess
 from payments.models import Attempt
 from payments.states import LIVE_STATES
+from wisepay.dates import get_day_start, get_local_date
 from wisepay.money import Money
 
 PAGE_SIZE = 50
@@ -154,12 +155,12 @@ def list_attempts(scheduled: ScheduledPayment) -> list[Attempt]:
 def get_settlement_date(scheduled: ScheduledPayment, attempts: Sequence[Attempt]) -> date | None:
     """The day on which a bank debit on its way usually settles."""
     sent = next((a.submitted_at for a in attempts if a.state in LIVE_STATES and a.submitted_at), None)
-    return (sent + DEBIT_SETTLEMENT_TIME).astimezone(scheduled.merchant.zone).date() if sent else None
+    return get_local_date(sent + DEBIT_SETTLEMENT_TIME, scheduled.merchant.zone) if sent else None
 
 
 def get_calendar_month(merchant: Merchant, text: str, *, now: datetime) -> CalendarMonth:
     """What will be charged when, in the month `YYYY-MM` on the merchant's clock; this month for any other text."""
-    today = now.astimezone(merchant.zone).date()
+    today = get_local_date(now, merchant.zone)
     first = parse_calendar_month(text) or today.replace(day=1)
     weeks = [
         [CalendarDay(on, on.month == first.month, on == today) for on in week]
@@ -168,10 +169,10 @@ def get_calendar_month(merchant: Merchant, text: str, *, now: datetime) -> Calen
     days = {day.on: day for week in weeks for day in week}
     begin, end = min(days), max(days) + timedelta(days=1)
     rows = list_live_payments(merchant).filter(
-        run_at__gte=get_day_start(merchant, begin), run_at__lt=get_day_start(merchant, end)
+        run_at__gte=get_day_start(begin, merchant.zone), run_at__lt=get_day_start(end, merchant.zone)
     )
     for row in build_rows(rows, paused=is_paused(merchant)):
-        days[row.scheduled.run_at.astimezone(merchant.zone).date()].rows.append(row)
+        days[get_local_date(row.scheduled.run_at, merchant.zone)].rows.append(row)
     before, after = first - timedelta(days=1), first + timedelta(days=32)
     return CalendarMonth(first, weeks, f"{before:%Y-%m}", f"{after:%Y-%m}")
 
@@ -183,11 +184,6 @@ def parse_calendar_month(text: str) -> date | None:
     except ValueError:
         return None
     return found if 2000 <= found.year <= 2100 else None
-
-
-def get_day_start(merchant: Merchant, day: date) -> datetime:
-    """When that day begins for the merchant."""
-    return datetime.combine(day, time.min, tzinfo=merchant.zone).astimezone(UTC)
 
 
 def list_payer_rows(accesses: Sequence[PayerAccess]) -> list[ScheduledPaymentRow]:

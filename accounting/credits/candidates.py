@@ -11,6 +11,7 @@ from accounting.invoices.balances import READ_MARGIN, get_balances, list_payable
 from accounting.models import CreditMatch, CreditNote, LedgerApplication, LedgerInvoice
 from accounting.posting.numbers import build_invoice_number
 from payers.models import PayerCompany
+from wisepay.dates import get_local_date
 from wisepay.money import Money
 
 NotesById = dict[int, CreditNote]
@@ -40,7 +41,7 @@ def list_open_credits(company: PayerCompany) -> tuple[NotesById, list[CreditCand
             references=marks[note.payment_id],
             amount=note.money,
             remaining=Money(left, note.currency),
-            accepted_on=note.payment.created_at.astimezone(zone).date(),
+            accepted_on=get_local_date(note.payment.created_at, zone),
         )
         for note in notes.values()
         if (left := get_remaining_amount(note) - taken.get(note.pk, 0)) > 0

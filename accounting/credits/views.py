@@ -43,7 +43,7 @@ THRESHOLD_CHOICES = [
 class ThresholdForm(forms.Form):
     """From which confidence on credits apply themselves."""
 
-    threshold = forms.ChoiceField(label="Apply by itself", choices=THRESHOLD_CHOICES)
+    threshold = forms.ChoiceField(label="Apply automatically", choices=THRESHOLD_CHOICES)
 
     @property
     def threshold_value(self) -> int | None:

@@ -10,6 +10,7 @@ from django.db.models import Exists, F, OuterRef, Q
 from accounting.invoices.balances import is_in_linked_organisation, list_unconfirmed_allocations
 from accounting.models import LIVE_SCHEDULED, CreditMatch, CreditNote, LedgerCredit, LedgerInvoice, ScheduledPayment
 from payments.models import Payment
+from wisepay.dates import format_date, get_local_date
 from wisepay.money import Money
 
 CREDIT_NOTE_PREFIX = "PF_CR"
@@ -144,7 +145,7 @@ def list_scheduled_warnings(invoices: Sequence[LedgerInvoice]) -> list[Duplicate
     doubts = []
     for row in rows.select_related("merchant").order_by("run_at", "pk"):
         row.invoice = by_key[row.invoice_id]
-        day = row.run_at.astimezone(row.merchant.zone)
-        sentence = f"{row.money} for invoice {row.invoice} will be taken by itself on {day.day} {day:%b %Y}."
+        day = format_date(get_local_date(row.run_at, row.merchant.zone))
+        sentence = f"{row.money} for invoice {row.invoice} will be taken automatically on {day}."
         doubts.append(DuplicateWarning(row.invoice_id, "scheduled", row.money, sentence))
     return doubts

@@ -8,32 +8,17 @@ from django import forms
 
 from accounting.invoices.selectors import OutstandingInvoice
 from accounting.invoices.services import InvoiceAmount
-from wisepay.money import InvalidAmount, Money
+from wisepay.forms import AmountField
 
 CONFIRM_LABEL = "Pay anyway"
 
 
-class AmountField(forms.CharField):
-    """An amount in a currency of at least one minor unit; cleans to minor units."""
-
-    def __init__(self, currency: str, maximum: int, **kwargs: Any) -> None:
-        self.currency, self.maximum = currency, maximum
-        look = {"inputmode": "decimal", "autocomplete": "off", "class": "num"}
-        super().__init__(max_length=20, widget=forms.TextInput(attrs=look), **kwargs)
-
-    def clean(self, value: Any) -> int:
-        text = str(super().clean(value)).replace(",", "").strip()
-        if not text and not self.required:
-            return 0
-        try:
-            amount = Money.parse(text, self.currency).amount
-        except InvalidAmount as error:
-            raise forms.ValidationError(str(error)) from None
-        if amount < 1:
-            raise forms.ValidationError(f"Pay at least {Money(1, self.currency)}.")
-        if amount > self.maximum:
-            raise forms.ValidationError(f"At most {Money(self.maximum, self.currency)} can be paid.")
-        return amount
+def build_amount_field(row: OutstandingInvoice, **kwargs: Any) -> AmountField:
+    """The field for how much of the invoice is paid: at least the smallest coin, at most what can be paid now."""
+    messages = {"min_amount": "Pay at least %(limit)s.", "max_amount": "At most %(limit)s can be paid."}
+    field = AmountField(row.invoice.currency, minimum=1, maximum=row.balance.payable, error_messages=messages, **kwargs)
+    field.initial = row.payable.plain
+    return field
 
 
 class ConfirmationForm(forms.Form):
@@ -48,13 +33,11 @@ class PayInvoiceForm(ConfirmationForm):
     def __init__(self, data: Any, *, row: OutstandingInvoice) -> None:
         super().__init__(data)
         self.row = row
-        field = AmountField(row.invoice.currency, row.balance.payable, label="Amount to Pay")
-        field.initial = row.payable.plain
-        self.fields["amount"] = field
+        self.fields["amount"] = build_amount_field(row, label="Amount to Pay")
 
     def build_amounts(self) -> list[InvoiceAmount]:
         """What a valid form chose."""
-        return [InvoiceAmount(self.row.invoice, self.cleaned_data["amount"])]
+        return [InvoiceAmount(self.row.invoice, self.cleaned_data["amount"].amount)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +61,7 @@ class BatchForm(ConfirmationForm):
             self.fields[f"pick-{mark}"] = forms.BooleanField(
                 required=False, initial=mark == picked, widget=forms.CheckboxInput(attrs=about)
             )
-            amount = AmountField(row.invoice.currency, row.balance.payable, required=False)
-            amount.initial = row.payable.plain
+            amount = build_amount_field(row, required=False)
             amount.widget.attrs |= {"data-allocated": mark, "aria-label": f"Allocated to invoice {row.invoice}"}
             self.fields[f"amount-{mark}"] = amount
 
@@ -109,4 +91,4 @@ class BatchForm(ConfirmationForm):
         """What a valid form chose."""
         found = self.cleaned_data
         chosen = [row for row in self.rows if found[f"pick-{row.invoice.reference}"]]
-        return [InvoiceAmount(row.invoice, found[f"amount-{row.invoice.reference}"]) for row in chosen]
+        return [InvoiceAmount(row.invoice, found[f"amount-{row.invoice.reference}"].amount) for row in chosen]

@@ -25,6 +25,7 @@ from payments.portal.view_models import (
     list_outstanding_quotes,
     list_owed_quotes,
 )
+from wisepay.dates import format_date, get_local_date
 from wisepay.models import User
 from wisepay.money import Money
 
@@ -157,10 +158,10 @@ def get_scheduled_payment(invoice: LedgerInvoice) -> ScheduledPayment | None:
 
 def build_schedule_text(schedule: ScheduledPayment, company: PayerCompany) -> str:
     """When how much will be taken, and from where."""
-    day = schedule.run_at.astimezone(company.merchant.zone)
+    day = format_date(get_local_date(schedule.run_at, company.merchant.zone))
     method = f" from {schedule.method}" if schedule.method else ""
     held = " It is on hold." if schedule.state == "held" else ""
-    return f"{schedule.money} on {day.day} {day:%b %Y}{method}.{held}"
+    return f"{schedule.money} on {day}{method}.{held}"
 
 
 def get_invoice_standing(
@@ -178,7 +179,7 @@ def get_invoice_standing(
     failure = get_operation_failure(attempt)
     if attempt is not None and failure:
         return PaymentStanding(attempt.state, failure, can_pay=can_pay)
-    today = now.astimezone(company.merchant.zone).date()
+    today = get_local_date(now, company.merchant.zone)
     return PaymentStanding("overdue" if invoice.days_past_due(today) else "open", can_pay=can_pay)
 
 

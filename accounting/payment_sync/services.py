@@ -33,6 +33,7 @@ from merchants.models import Merchant
 from payers.models import PayerCompany
 from payments.models import Payment
 from wisepay import outbox
+from wisepay.dates import format_date, get_local_date
 from wisepay.errors import Disconnected, Unavailable
 from wisepay.models import User
 from wisepay.money import Money
@@ -149,7 +150,7 @@ def list_applications(sync: PaymentSync) -> QuerySet[LedgerApplication]:
 
     Our own PF invoices, which quotes are paid through, are left out.
     """
-    day = sync.since.astimezone(sync.merchant.zone).date()
+    day = get_local_date(sync.since, sync.merchant.zone)
     earlier = PaymentSync.objects.filter(merchant=sync.merchant, state="finished", created_at__lte=sync.since)
     new = Q(read_at__gt=sync.since) if earlier.exists() else Q()
     rows = LedgerApplication.objects.filter(Q(on__gte=day) | new if new else Q(on__gte=day), merchant=sync.merchant)
@@ -209,8 +210,8 @@ def build_sync_line(
     is_paid = invoice.status == LedgerInvoice.InvoiceStatus.PAID
     done.append("Not outstanding any more." if is_paid else f"{invoice.due_money} still outstanding.")
     for scheduled in ended.get(invoice.pk, []):
-        day = scheduled.run_at.astimezone(scheduled.merchant.zone)
-        done.append(f"Scheduled payment of {scheduled.money} on {day.day} {day:%b %Y} cancelled.")
+        day = get_local_date(scheduled.run_at, scheduled.merchant.zone)
+        done.append(f"Scheduled payment of {scheduled.money} on {format_date(day)} cancelled.")
     return PaymentSyncLine(row, invoice, Money(row.amount, invoice.currency), payment, tuple(done))
 
 

@@ -1,6 +1,6 @@
 """The page Payment Sync: start one, see how far it is, and what it did."""
 
-from datetime import UTC, date, datetime, time
+from datetime import date, datetime
 from typing import Any
 
 from django import forms
@@ -21,9 +21,10 @@ from merchants.access import MerchantRequest, merchant_page
 from merchants.models import Merchant
 from wisepay import clock
 from wisepay.audit import record_request_audit
+from wisepay.dates import get_day_start
 
 PAGE_SIZE = 50
-EARLIEST_DATE = date(1970, 1, 1)  # what a date before any books is taken for: everything
+EARLIEST_DATE = date(1970, 1, 1)  # an earlier date has no instant in every time zone, and means everything as well
 
 
 class PaymentSyncForm(forms.Form):
@@ -48,7 +49,7 @@ def get_since(merchant: Merchant, day: date | None, *, now: datetime) -> datetim
     """The beginning of that day where the merchant is, or the usual instant."""
     if day is None:
         return get_default_since(merchant, now=now)
-    return datetime.combine(max(day, EARLIEST_DATE), time(), merchant.zone).astimezone(UTC)
+    return get_day_start(max(day, EARLIEST_DATE), merchant.zone)
 
 
 @require_http_methods(["GET", "POST"])

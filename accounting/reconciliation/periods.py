@@ -2,8 +2,10 @@
 
 from calendar import monthrange
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
+
+from wisepay.dates import get_day_start, get_local_date
 
 ONE_DAY = timedelta(days=1)
 
@@ -23,12 +25,12 @@ class Period:
     @property
     def begin(self) -> datetime:
         """The instant at which the first day begins, in UTC."""
-        return get_midnight(self.first, self.zone)
+        return get_day_start(self.first, self.zone)
 
     @property
     def end(self) -> datetime:
         """The instant at which the last day is over, in UTC."""
-        return get_midnight(self.last + ONE_DAY, self.zone)
+        return get_day_start(self.last + ONE_DAY, self.zone)
 
     @property
     def days(self) -> list[date]:
@@ -37,12 +39,7 @@ class Period:
 
     def get_day(self, instant: datetime) -> date:
         """The merchant's day of an instant."""
-        return instant.astimezone(self.zone).date()
-
-
-def get_midnight(day: date, zone: ZoneInfo) -> datetime:
-    """When the day begins there; where the clocks skip midnight it begins at the first minute that exists."""
-    return datetime.combine(day, time.min, zone).astimezone(UTC)
+        return get_local_date(instant, self.zone)
 
 
 def get_month(day: date, zone: ZoneInfo) -> Period:

@@ -19,8 +19,9 @@ from payments.models import Dispute, Payment, Refund
 from payments.refunds import check_refundable, send_refund, start_refund
 from wisepay import clock
 from wisepay.audit import record_request_audit
+from wisepay.forms import AmountField
 from wisepay.http import record_rate_limited_use
-from wisepay.money import InvalidAmount, Money
+from wisepay.money import Money
 from wisepay.references import new_reference
 
 FORM_LIFETIME = timedelta(days=7)
@@ -41,9 +42,6 @@ OPEN_DISPUTE_ADVICE = (
 class RefundForm(forms.Form):
     """How much goes back and why; `key` is new in every form, so that each form orders one refund at most."""
 
-    amount = forms.CharField(
-        max_length=20, widget=forms.TextInput(attrs={"inputmode": "decimal", "autocomplete": "off"})
-    )
     reason = forms.CharField(
         max_length=200, required=False, help_text="For your own records; the payer does not see it."
     )
@@ -53,13 +51,14 @@ class RefundForm(forms.Form):
     def __init__(self, payment: Payment, data: Any = None, **more: Any) -> None:
         super().__init__(data, **more)
         self.payment = payment
+        self.fields = {"amount": AmountField(payment.currency), **self.fields}
 
     def clean_amount(self) -> Money:
-        """What to give back. The sentence of a bad amount is the field's error."""
+        """The amount to refund, which the payment still has to have."""
+        money: Money = self.cleaned_data["amount"]
         try:
-            money = Money.parse(self.cleaned_data["amount"].replace(",", ""), self.payment.currency)
             check_refundable(self.payment, amount=money.amount)
-        except (InvalidAmount, NothingToRefund) as error:
+        except NothingToRefund as error:
             raise forms.ValidationError(str(error)) from None
         return money
 

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from functools import cache, partial
 from zoneinfo import ZoneInfo
@@ -20,6 +20,7 @@ from payments.portal.access import list_visible_payments
 from payments.portal.ordering import build_amount_expression, build_date_expression, list_first_ids
 from payments.portal.view_models import PAID_STATES
 from payments.states import LIVE_STATES
+from wisepay.dates import get_day_start
 from wisepay.models import User
 from wisepay.money import get_currency_digits, list_currencies
 
@@ -27,6 +28,7 @@ PAGE_SIZE, LAST_PAGE = 50, 100
 MAX_COUNTED = 1000
 MAX_MATCHED_IDS = MAX_COUNTED  # so many payments are known by their ids; more are read and sorted
 QUICK_SCAN_ROWS = 500  # rows that are looked at first for a common word
+ONE_DAY = timedelta(days=1)
 EARLIEST, LATEST = date(1970, 1, 2), date(9000, 1, 1)
 SORTS = {
     "-date": "Newest first",
@@ -163,9 +165,9 @@ def apply_filters(
     )
     rows = rows.exclude(build_abandoned_filter())
     if filters.since:
-        rows = rows.filter(shown_at__gte=get_midnight(filters.since, filters.zone))
+        rows = rows.filter(shown_at__gte=get_day_start(limit_date(filters.since), filters.zone))
     if filters.until:
-        rows = rows.filter(shown_at__lt=get_midnight(filters.until, filters.zone, days_later=1))
+        rows = rows.filter(shown_at__lt=get_day_start(limit_date(filters.until) + ONE_DAY, filters.zone))
     if filters.status:
         rows = rows.filter(get_status_filter(filters.status, now=now))
     if filters.method:
@@ -230,10 +232,9 @@ def build_minor_unit_filter(limits: dict[str, Decimal], digits: int) -> Q:
     return Q(**up, **down)
 
 
-def get_midnight(day: date, zone: ZoneInfo, *, days_later: int = 0) -> datetime:
-    """The instant at which the day begins there; days at the ends of time count as the nearest sensible one."""
-    sensible = min(max(day, EARLIEST), LATEST) + timedelta(days=days_later)
-    return datetime.combine(sensible, time.min, tzinfo=zone).astimezone(UTC)
+def limit_date(day: date) -> date:
+    """The day, or the nearest one that can be compared in every time zone."""
+    return min(max(day, EARLIEST), LATEST)
 
 
 def get_status_filter(status: str, *, now: datetime) -> Q:

@@ -113,7 +113,7 @@ def test_a_scheduled_payment_is_said_but_not_to_the_one_who_runs_it(billing: Inv
     invoice = billing.create_invoice("500.00")
     create_scheduled_payment(invoice)
     assert list_warning_kinds(invoice) == ["scheduled"]
-    assert "will be taken by itself" in billing.submit_pay_invoice(invoice).content.decode()
+    assert "will be taken automatically" in billing.submit_pay_invoice(invoice).content.decode()
     widget = billing.get_outstanding_widget()
     assert "icon-calendar" in widget
     assert "Scheduled: A$500.00 on" in widget

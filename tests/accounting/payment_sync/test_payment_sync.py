@@ -162,7 +162,7 @@ def test_while_one_runs_no_second_one_begins_and_one_that_nobody_is_at_ends(scen
 def test_a_limit_of_the_books_is_said_and_waited_out(scenario: CreditScenario) -> None:
     headers = {"Retry-After": "40", "X-Rate-Limit-Problem": "minute"}
     scenario.tenant.world.fault("xero", "status", status=429, headers=headers, path="/Invoices*", times=1)
-    assert "It goes on by itself." in press_sync(scenario)
+    assert "It continues automatically." in press_sync(scenario)
     deliver_outbox(at=timezone.now() + timedelta(seconds=45))
     assert (PaymentSync.objects.get().state, PaymentSync.objects.get().error) == ("finished", "")
 

@@ -1,0 +1,22 @@
+"""Days in a time zone: when one begins, which one it is, and how people write it."""
+
+from datetime import UTC, date, datetime, time
+from zoneinfo import ZoneInfo
+
+
+def get_day_start(day: date, zone: ZoneInfo) -> datetime:
+    """The instant, in UTC, at which `day` begins in `zone`.
+
+    Where the clocks skip midnight it is the first minute of the day that exists.
+    """
+    return datetime.combine(day, time.min, tzinfo=zone).astimezone(UTC)
+
+
+def get_local_date(instant: datetime, zone: ZoneInfo) -> date:
+    """The day that it is in `zone` at `instant`."""
+    return instant.astimezone(zone).date()
+
+
+def format_date(day: date) -> str:
+    """The day as people write it: "1 Nov 2026"."""
+    return f"{day.day} {day:%b %Y}"
