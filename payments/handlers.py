@@ -1,67 +1,54 @@
 """Outbox handlers of the payments floor."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import payments.webhooks.handlers  # noqa: F401 (they register themselves)
 from payments import consequences, emails
-from payments.attempts.services import cancel_attempt, refresh_attempt
+from payments.attempts.services import ATTEMPTS
 from payments.balance.services import sync_balance
 from payments.gateways import open_gateway
 from payments.models import Attempt, Dispute, GatewayAccount, Refund, SavedMethod, Setup
+from payments.operations.services import build_retry, get_retry_delay
 from payments.refunds import refresh_refund
 from payments.reversals.reinstatements import reinstate_payment
-from payments.saved_methods.setups import cancel_setup, refresh_setup
+from payments.saved_methods.setups import SETUPS
 from wisepay import outbox
 from wisepay.outbox import Retry, handler
-
-ABANDONED_AFTER = timedelta(minutes=30)  # a payer who left 3-D Secure this long ago is not coming back
 
 
 @handler("payments.resolve_attempt")
 def resolve_attempt(*, attempt_id: int, now: datetime, **_: object) -> None:
-    """Keep asking how an attempt ended until the gateway says so; end one whose payer went away."""
+    """Look an attempt up until the gateway says how it ended; cancel one whose payer went away."""
     attempt = get_attempt(attempt_id)
     if not attempt.is_live:
         return
-    refresh_attempt(attempt, now=now)
-    if attempt.state == "requires_action" and now - attempt.created_at > ABANDONED_AFTER:
-        cancel_attempt(attempt, by="sweeper", now=now)
+    ATTEMPTS.resolve(attempt, now=now)
     if attempt.is_live:
         outbox.enqueue(f"attempt:{attempt.pk}:processing", "quotes.record_outcome", payment_id=attempt.payment_id)
-        raise Retry(
-            f"attempt {attempt.reference} is {attempt.state}", after=get_retry_delay(attempt.created_at, now=now)
-        )
+        raise build_retry(attempt, now=now)
 
 
 @handler("payments.resolve_setup")
 def resolve_setup(*, setup_id: int, now: datetime, **_: object) -> None:
-    """The same for a method that is being saved."""
+    """Look a setup up until the gateway says how it ended; cancel one whose payer went away."""
     setup = Setup.objects.select_related("payment__merchant", "company__merchant", "account").get(pk=setup_id)
     if not setup.is_live:
         return
-    refresh_setup(setup, now=now)
-    if setup.state == "requires_action" and now - setup.created_at > ABANDONED_AFTER:
-        cancel_setup(setup, now=now)
+    SETUPS.resolve(setup, now=now)
     if setup.is_live:
-        raise Retry(f"setup {setup.reference} is {setup.state}", after=get_retry_delay(setup.created_at, now=now))
+        raise build_retry(setup, now=now)
 
 
 @handler("payments.resolve_refund")
 def resolve_refund(*, refund_id: int, now: datetime, **_: object) -> None:
-    """The same for a refund."""
-    refund = Refund.objects.select_related("payment__merchant", "attempt__account", "attempt__payment").get(
-        pk=refund_id
-    )
+    """Look a refund up until the gateway says how it ended."""
+    rows = Refund.objects.select_related("payment__merchant", "attempt__account", "attempt__payment")
+    refund = rows.get(pk=refund_id)
     if refund.state != "processing":
         return
     refresh_refund(refund, now=now)
     if refund.state == "processing":
-        raise Retry(f"refund {refund.reference} is not decided", after=get_retry_delay(refund.created_at, now=now))
-
-
-def get_retry_delay(since: datetime, *, now: datetime) -> float:
-    """Seconds until something that is not decided is asked about again: a quarter of its age, an hour at most."""
-    return min(max(10.0, (now - since).total_seconds() / 4), 3600.0)
+        raise build_retry(refund, now=now)
 
 
 def get_attempt(attempt_id: int) -> Attempt:

@@ -2,20 +2,18 @@
 
 from datetime import datetime
 
-import structlog
 from django_subatomic.db import transaction, transaction_required
 
 from payments import consequences
 from payments.errors import NothingToRefund
 from payments.gateways import RefundResult, open_gateway
 from payments.models import Attempt, Payment, Refund
-from payments.operations.services import FIRST_CHECK_AFTER, lock_payment
+from payments.operations.lifecycle import find_refusal
+from payments.operations.services import enqueue_first_check, lock_payment
 from wisepay import outbox
 from wisepay.errors import Rejected, Unavailable
 from wisepay.models import User
 from wisepay.references import new_reference
-
-log = structlog.get_logger(__name__)
 
 
 def start_refund(payment: Payment, *, amount: int, reason: str, by: User, now: datetime) -> Refund:
@@ -40,9 +38,7 @@ def start_refund(payment: Payment, *, amount: int, reason: str, by: User, now: d
             created_at=now,
         )
         Payment.objects.filter(pk=locked.pk).update(refunded_amount=locked.refunded_amount + amount)
-        outbox.enqueue(
-            f"refund:{refund.pk}", "payments.resolve_refund", run_after=now + FIRST_CHECK_AFTER, refund_id=refund.pk
-        )
+        enqueue_first_check(refund, "payments.resolve_refund", refund_id=refund.pk)
     return refund
 
 
@@ -56,22 +52,20 @@ def check_refundable(payment: Payment, *, amount: int) -> None:
 
 
 def send_refund(refund: Refund, *, now: datetime) -> None:
-    """Say the order to the gateway and write down the answer. Saying it again is harmless."""
+    """Send the refund and apply its result, if the answer is known. Sending it twice is one refund."""
     attempt = refund.attempt
     gateway = open_gateway(attempt.account.secret_key.decrypt())
     try:
-        outcome = gateway.refund(
+        result = gateway.refund(
             attempt.stripe_payment_intent_id, refund.money, key=refund.idempotency_key, reference=refund.reference
         )
-    except Unavailable as error:
-        log.warning("refund.answer_unknown", refund=refund.reference, reason=str(error))
-        return
-    except Rejected as error:
-        if error.code in ("idempotency", "gateway_key"):
-            log.warning("refund.answer_unknown", refund=refund.reference, reason=str(error))
+    except (Unavailable, Rejected) as error:
+        # A key that is not accepted never fails a refund: with a new key it is sent again.
+        refusal = find_refusal(error, is_retry=True, reference=refund.reference)
+        if refusal is None:
             return
-        outcome = RefundResult("failed", "", refund.money, failure_code=error.code, reference=refund.reference)
-    apply_refund_result(refund, outcome, now=now)
+        result = RefundResult("failed", "", refund.money, failure_code=refusal.code, reference=refund.reference)
+    apply_refund_result(refund, result, now=now)
 
 
 def refresh_refund(refund: Refund, *, now: datetime) -> None:

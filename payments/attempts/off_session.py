@@ -1,66 +1,50 @@
-"""Charging a saved method while its payer is not there: the same three phases as every payment."""
+"""Create an attempt to charge a saved method while its payer is not present."""
 
 from datetime import datetime
 
-from django_subatomic.db import transaction, transaction_required
+from django_subatomic.db import transaction_required
 
 from payers.models import TermsAcceptance
 from payments.access import list_attempts
-from payments.attempts.charge_policies import check_charge_policies
-from payments.attempts.services import send_attempt
+from payments.attempts.services import create_attempt
 from payments.errors import AlreadyPaid, AttemptInProgress, MerchantNotReady, MethodUnusable
-from payments.method_choices import supports_currency
+from payments.method_choices import PaymentChoice, Person, supports_currency
 from payments.models import Attempt, GatewayAccount, Payment, SavedMethod
-from payments.operations.services import FIRST_CHECK_AFTER, lock_payment
-from wisepay import outbox
-from wisepay.references import new_reference
-
-
-def charge_saved_method(
-    payment: Payment, *, method: SavedMethod, acceptance: TermsAcceptance | None, now: datetime
-) -> Attempt:
-    """Commit the intention to charge the payment to `method` off-session, ask the gateway, write down its word.
-
-    The answered attempt may still be `processing`: nobody knows then, and the outbox keeps asking. Raises what
-    `promise_charge` and the guards raise; then nothing is stored.
-    """
-    with transaction():
-        check_charge_policies(payment, amount=payment.amount, locks=True, now=now)
-        attempt = create_off_session_attempt(payment, method=method, acceptance=acceptance, now=now)
-    send_attempt(attempt, now=now)
-    return attempt
+from payments.operations.services import build_operation_fields, build_saved_method_fields, lock_payment
 
 
 @transaction_required
 def create_off_session_attempt(
     payment: Payment, *, method: SavedMethod, acceptance: TermsAcceptance | None, now: datetime
 ) -> Attempt:
-    """The intention alone: an attempt whose key and words are its own, so that saying them again charges once.
+    """Create the attempt; `send_attempt` charges it after the transaction.
 
-    The charge policies were asked in the same transaction. Raises AlreadyPaid, AttemptInProgress,
+    The charge policies were checked in the same transaction. Raises AlreadyPaid, AttemptInProgress,
     MerchantNotReady or MethodUnusable.
     """
     locked = lock_payment(payment)
     account = get_chargeable_account(locked)
-    kept = method.lock()
-    if kept.state != "active" or kept.account_id != account.pk or kept.company_id != locked.company_id:
-        raise MethodUnusable(f"{method} can't be used any more.")
-    if not supports_currency(kept, locked.currency) or (not kept.is_card and not account.takes_bank_debits):
-        raise MethodUnusable(f"{method} can't pay in {locked.currency}.")
-    attempt = Attempt.objects.create(
-        payment=locked,
-        amount=locked.amount,
-        **build_off_session_fields(account, kept, acceptance, payment=locked, now=now),
+    locked_method = method.lock()
+    check_chargeable_method(locked_method, account, locked)
+    owner = locked_method.owner
+    proof = acceptance or locked_method.acceptance
+    fields = build_operation_fields(
+        account,
+        PaymentChoice(saved_method=locked_method),
+        get_off_session_person(locked_method, locked, proof),
+        company=locked.company,
+        currency=locked.currency,
+        acceptance=proof,
+        now=now,
     )
+    fields |= build_saved_method_fields(locked_method) | {"user": owner, "is_off_session": True}
+    attempt = create_attempt(locked, amount=locked.amount, **fields)
     attempt.payment = payment
-    outbox.enqueue(
-        f"attempt:{attempt.pk}", "payments.resolve_attempt", run_after=now + FIRST_CHECK_AFTER, attempt_id=attempt.pk
-    )
     return attempt
 
 
 def get_chargeable_account(payment: Payment) -> GatewayAccount:
-    """The account that takes the money of a payment that is owed and that nobody else is paying.
+    """Return the account that takes the money of a payment that is owed and that nobody is paying.
 
     Raises AlreadyPaid, AttemptInProgress or MerchantNotReady.
     """
@@ -74,37 +58,17 @@ def get_chargeable_account(payment: Payment) -> GatewayAccount:
     return account
 
 
-def build_off_session_fields(
-    account: GatewayAccount,
-    method: SavedMethod,
-    acceptance: TermsAcceptance | None,
-    *,
-    payment: Payment,
-    now: datetime,
-) -> dict[str, object]:
-    """The columns of an attempt that nobody is there for: who saved the method counts as the payer."""
-    reference = new_reference()
-    proof = acceptance or method.acceptance
+def check_chargeable_method(method: SavedMethod, account: GatewayAccount, payment: Payment) -> None:
+    """Check that the method can pay this payment. Raises MethodUnusable."""
+    if method.state != "active" or method.account_id != account.pk or method.company_id != payment.company_id:
+        raise MethodUnusable(f"{method} can't be used any more.")
+    if not supports_currency(method, payment.currency) or (not method.is_card and not account.takes_bank_debits):
+        raise MethodUnusable(f"{method} can't pay in {payment.currency}.")
+
+
+def get_off_session_person(method: SavedMethod, payment: Payment, acceptance: TermsAcceptance | None) -> Person:
+    """Return whoever saved the method as the payer; without an owner the payer company."""
     owner = method.owner
-    return {
-        "reference": reference,
-        "account": account,
-        "state": "processing",
-        "state_at": now,
-        "created_at": now,
-        "idempotency_key": f"attempt-{reference}",
-        "is_off_session": True,
-        "saved_method": method,
-        "stripe_payment_method_id": method.stripe_payment_method_id,
-        "stripe_mandate_id": method.stripe_mandate_id,
-        "stripe_customer_id": method.stripe_customer_id,
-        "method_types": [method.kind],
-        "method_kind": method.kind,
-        "brand": method.brand,
-        "last4": method.last4,
-        "user": owner,
-        "acceptance": proof,
-        "payer_name": (owner.name if owner and owner.name else payment.company.name)[:120],
-        "payer_email": owner.email if owner else payment.company.email or (proof.email if proof else ""),
-        "ip": None,
-    }
+    email = owner.email if owner else payment.company.email or (acceptance.email if acceptance else "")
+    name = (owner.name if owner and owner.name else payment.company.name)[:120]
+    return Person(name=name, email=email, phone="", ip="", user_agent="")

@@ -1,9 +1,8 @@
 """What the gateway's word about an attempt changes: attempt, payment, kept method, and all that follows."""
 
 from datetime import datetime, timedelta
-from typing import Any
 
-from django_subatomic.db import transaction, transaction_required
+from django_subatomic.db import transaction_required
 
 from payments import consequences
 from payments.gateways import OperationResult
@@ -15,59 +14,16 @@ from wisepay import outbox
 REPAYMENT_WINDOW = timedelta(days=30)  # how long a quote can be paid again after its bank debit came back
 
 
-def apply_attempt_result(attempt: Attempt, result: OperationResult, *, by: str, now: datetime) -> None:
-    """Write the gateway's word on the attempt and, if it was paid, on the payment with all that follows.
-
-    The same word again changes nothing. Raises IllegalTransition when money moved that must not have.
-    """
-    with transaction():
-        payment = lock_payment(attempt.payment)
-        current = attempt.lock()
-        if not current.is_live and result.status in ("failed", "cancelled", "processing", "requires_action"):
-            attempt.refresh_from_db()
-            return
-        current.payment = payment
-        learned = build_result_fields(current, result, now=now)
-        reason = result.failure_code or result.status
-        was_settling = current.is_settling
-        moved = current.move_locked_to(result.status, now=now, by=by, reason=reason, **learned)
-        if not moved:
-            Attempt.objects.filter(pk=attempt.pk).update(**learned)
-            for name, value in learned.items():
-                setattr(current, name, value)
-        schedule_consequences(current, result, moved=moved, was_settling=was_settling, now=now)
-        for name, value in {"state": current.state, "state_at": current.state_at, **learned}.items():
-            setattr(attempt, name, value)
-        attempt.payment = payment
-
-
-def build_result_fields(attempt: Attempt, result: OperationResult, *, now: datetime) -> dict[str, Any]:
-    """The columns that this outcome tells us more about."""
-    method = result.method
-    is_submitted = result.status == "processing" and method.kind not in ("", "card")
-    return {
-        "stripe_payment_intent_id": result.intent_id or attempt.stripe_payment_intent_id,
-        "stripe_payment_method_id": method.id or attempt.stripe_payment_method_id,
-        "stripe_mandate_id": method.mandate_id or attempt.stripe_mandate_id,
-        "method_kind": method.kind or attempt.method_kind,
-        "brand": method.brand or attempt.brand,
-        "last4": method.last4 or attempt.last4,
-        "failure_code": result.failure_code[:60],
-        "failure_message": result.failure_message[:300],
-        "submitted_at": attempt.submitted_at or (now if is_submitted else None),
-    }
-
-
 @transaction_required
-def schedule_consequences(
-    attempt: Attempt, result: OperationResult, *, moved: bool, was_settling: bool, now: datetime
+def record_attempt_consequences(
+    attempt: Attempt, result: OperationResult, *, is_moved: bool, was_settling: bool, now: datetime
 ) -> None:
-    """What has to happen next, as messages."""
+    """Record what the attempt's new state means for its payment and method, and enqueue what follows."""
     payment = attempt.payment
     if attempt.is_settling and not was_settling:
         save_used_method(attempt, result, now=now)
         consequences.enqueue_after_submission(attempt)
-    if not moved:
+    if not is_moved:
         return
     consequences.enqueue_after_charge(attempt)
     if attempt.state == "succeeded":

@@ -1,37 +1,32 @@
-"""Orders about payments: start an attempt, ask the gateway, write down its word."""
+"""Start an attempt to charge a payment, and follow it at the gateway until it has ended."""
 
 from datetime import datetime
+from typing import Any
 
-import structlog
 from django.conf import settings
 from django.urls import reverse
-from django_subatomic.db import transaction
+from django_subatomic.db import transaction, transaction_required
 
 from payments.access import list_attempts
 from payments.attempts.charge_policies import check_charge_policies
-from payments.attempts.results import apply_attempt_result
-from payments.errors import (
-    AmountChanged,
-)
-from payments.gateways import ChargeRequest, OperationResult, open_gateway
+from payments.attempts.results import record_attempt_consequences
+from payments.errors import AmountChanged
+from payments.gateways import ChargeRequest, Gateway, OperationResult
 from payments.method_choices import PaymentChoice, Person, check_method_choice
 from payments.models import Attempt, Payment
 from payments.operations.checks import check_payable
 from payments.operations.customers import get_customer_id
+from payments.operations.lifecycle import OperationLifecycle, build_method_fields
 from payments.operations.limits import check_attempt_limits
-from payments.operations.services import FIRST_CHECK_AFTER, RETRY_WINDOW, build_operation_fields, lock_payment
-from wisepay import outbox
-from wisepay.errors import Rejected, Unavailable
-
-log = structlog.get_logger(__name__)
+from payments.operations.services import build_operation_fields, enqueue_first_check, lock_payment
 
 
 def start_attempt(payment: Payment, *, amount: int, choice: PaymentChoice, person: Person, now: datetime) -> Attempt:
-    """Commit the intention to charge `amount` minor units, before the gateway hears of it.
+    """Commit the attempt to charge `amount` minor units, before the gateway is asked.
 
     Raises AlreadyPaid, AttemptInProgress, PaymentExpired, AmountChanged, GuestRefused, TooManyAttempts,
-    MerchantNotReady, what `check_choice` and the guards raise, or Unavailable when a customer could not be made;
-    then nothing is stored.
+    MerchantNotReady, what `check_method_choice` and the charge policies raise, or Unavailable when a customer could
+    not be created; then nothing is stored.
     """
     customer_id = get_customer_id(payment, person)
     with transaction():
@@ -45,33 +40,77 @@ def start_attempt(payment: Payment, *, amount: int, choice: PaymentChoice, perso
             )
         check_method_choice(locked, account, choice=choice, person=person)
         check_attempt_limits(attempts, merchant=payment.merchant.name, person=person, now=now)
-        attempt = Attempt.objects.create(
-            payment=locked,
+        fields = build_operation_fields(
+            account, choice, person, company=locked.company, currency=locked.currency, now=now
+        )
+        return create_attempt(
+            locked,
             amount=amount,
             saved_method=choice.saved_method,
             saves_method=choice.saves and choice.is_new,
-            **build_operation_fields(
-                account, choice, person, company=locked.company, currency=locked.currency, now=now
-            ),
             stripe_customer_id=customer_id,
+            **fields,
         )
-        outbox.enqueue(
-            f"attempt:{attempt.pk}",
-            "payments.resolve_attempt",
-            run_after=now + FIRST_CHECK_AFTER,
-            attempt_id=attempt.pk,
-        )
+
+
+@transaction_required
+def create_attempt(payment: Payment, *, amount: int, **fields: Any) -> Attempt:
+    """Create the row, and the message that looks for its answer."""
+    attempt = Attempt.objects.create(payment=payment, amount=amount, **fields)
+    enqueue_first_check(attempt, "payments.resolve_attempt", attempt_id=attempt.pk)
     return attempt
 
 
-def send_attempt(attempt: Attempt, *, now: datetime, is_retry: bool = False) -> OperationResult | None:
-    """Say the order to the gateway and write down the answer; None when there was no answer.
+class AttemptLifecycle(OperationLifecycle[Attempt]):
+    """Attempts at the gateway: PaymentIntents."""
 
-    Saying it again is harmless: key and words are made from the row.
-    """
-    account = attempt.account
+    def submit(self, gateway: Gateway, operation: Attempt) -> OperationResult:
+        """Charge the method. A decline is a result."""
+        return gateway.start(build_charge_request(operation))
+
+    def look_up(self, gateway: Gateway, intent_id: str) -> OperationResult:
+        """Read the PaymentIntent."""
+        return gateway.look_up(intent_id)
+
+    def find(self, gateway: Gateway, operation: Attempt) -> OperationResult | None:
+        """Find the PaymentIntent by our reference."""
+        return gateway.find(operation.reference, since=operation.created_at)
+
+    def cancel_intent(self, gateway: Gateway, intent_id: str, *, key: str) -> OperationResult:
+        """Cancel the PaymentIntent unless it is too late."""
+        return gateway.cancel(intent_id, key=key)
+
+    def is_settled(self, operation: Attempt, result: OperationResult) -> bool:
+        """Whether the attempt has ended. A late success is applied: either it is known, or it is an error."""
+        return not operation.is_live and result.status != "succeeded"
+
+    def build_result_fields(self, operation: Attempt, result: OperationResult, *, now: datetime) -> dict[str, Any]:
+        """Build the columns that the result changes."""
+        is_submitted = result.status == "processing" and result.method.kind not in ("", "card")
+        return {
+            **build_method_fields(operation, result),
+            "stripe_payment_intent_id": result.intent_id or operation.stripe_payment_intent_id,
+            "submitted_at": operation.submitted_at or (now if is_submitted else None),
+        }
+
+    def record_consequences(
+        self, operation: Attempt, result: OperationResult, *, is_moved: bool, was_settling: bool, now: datetime
+    ) -> None:
+        """Record what the result means for payment and method, and announce it."""
+        record_attempt_consequences(operation, result, is_moved=is_moved, was_settling=was_settling, now=now)
+
+
+ATTEMPTS = AttemptLifecycle()
+send_attempt = ATTEMPTS.send
+refresh_attempt = ATTEMPTS.refresh
+cancel_attempt = ATTEMPTS.cancel
+apply_attempt_result = ATTEMPTS.apply_result
+
+
+def build_charge_request(attempt: Attempt) -> ChargeRequest:
+    """Build the request from the row alone, so that the same row is always the same request."""
     payment = attempt.payment
-    order = ChargeRequest(
+    return ChargeRequest(
         key=attempt.idempotency_key,
         reference=attempt.reference,
         amount=attempt.money,
@@ -88,65 +127,3 @@ def send_attempt(attempt: Attempt, *, now: datetime, is_retry: bool = False) -> 
         saves_method=attempt.saves_method,
         is_off_session=attempt.is_off_session,
     )
-    try:
-        outcome = open_gateway(account.secret_key.decrypt()).start(order)
-    except Unavailable as error:
-        log.warning("payment.answer_unknown", attempt=attempt.reference, reason=str(error))
-        return None
-    except Rejected as error:
-        # A secret key that was revoked meanwhile says nothing of what the first saying did.
-        if error.code == "idempotency" or (is_retry and error.code == "gateway_key"):
-            log.warning("payment.answer_unknown", attempt=attempt.reference, reason=str(error))
-            return None
-        outcome = OperationResult("failed", "", failure_code=error.code, failure_message=error.message)
-    apply_attempt_result(attempt, outcome, by="gateway", now=now)
-    return outcome
-
-
-def refresh_attempt(attempt: Attempt, *, now: datetime) -> OperationResult | None:
-    """Ask how a live attempt stands and write it down. None when nothing can be known now."""
-    gateway = open_gateway(attempt.account.secret_key.decrypt())
-    try:
-        if attempt.stripe_payment_intent_id:
-            outcome = gateway.look_up(attempt.stripe_payment_intent_id)
-        else:
-            found = gateway.find(attempt.reference, since=attempt.created_at)
-            if found is None and now - attempt.created_at < RETRY_WINDOW:
-                return send_attempt(attempt, now=now, is_retry=True)
-            outcome = found or OperationResult("failed", "", failure_code="never_arrived")
-        return apply_refreshed_result(attempt, outcome, now=now)
-    except (Unavailable, Rejected) as error:
-        log.warning("payment.answer_unknown", attempt=attempt.reference, reason=str(error))
-        return None
-
-
-def apply_refreshed_result(attempt: Attempt, result: OperationResult, *, now: datetime) -> OperationResult:
-    """Write down what a look at the gateway found. Raises Unavailable.
-
-    A failed intent whose secret a browser holds could still be paid there, so it is cancelled first.
-    """
-    if result.status == "failed" and result.intent_id and attempt.is_live:
-        ended = cancel_intent(attempt, intent_id=result.intent_id)
-        if ended.status != "cancelled":
-            result = ended
-    apply_attempt_result(attempt, result, by="gateway", now=now)
-    return result
-
-
-def cancel_intent(attempt: Attempt, *, intent_id: str) -> OperationResult:
-    """End the intent without money if it is not too late. Raises Unavailable."""
-    gateway = open_gateway(attempt.account.secret_key.decrypt())
-    try:
-        return gateway.cancel(intent_id, key=f"cancel-{attempt.reference}")
-    except Rejected as error:
-        # A no to the question says nothing about the money, so it is still not known.
-        raise Unavailable(str(error)) from error
-
-
-def cancel_attempt(attempt: Attempt, *, by: str, now: datetime) -> OperationResult | None:
-    """Give up an attempt that waits for the payer; the gateway has the last word. Raises Unavailable."""
-    if not attempt.stripe_payment_intent_id or attempt.is_settling:
-        return refresh_attempt(attempt, now=now)
-    outcome = cancel_intent(attempt, intent_id=attempt.stripe_payment_intent_id)
-    apply_attempt_result(attempt, outcome, by=by, now=now)
-    return outcome

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -43,9 +42,8 @@ class CheckoutActions:
     cancel: CheckoutStep
 
 
-CANCEL_ATTEMPT = partial(cancel_attempt, by="payer")
 ATTEMPT_ACTIONS = CheckoutActions(
-    AttemptForm, ("amount",), start_attempt, get_payment_attempt, send_attempt, refresh_attempt, CANCEL_ATTEMPT
+    AttemptForm, ("amount",), start_attempt, get_payment_attempt, send_attempt, refresh_attempt, cancel_attempt
 )
 SETUP_ACTIONS = CheckoutActions(SetupForm, (), start_setup, get_payment_setup, send_setup, refresh_setup, cancel_setup)
 
@@ -118,7 +116,7 @@ def stop(request: HttpRequest, reference: str, operation_ref: str, actions: Chec
     talk = actions.find(get_payment_by_reference(reference), operation_ref)
     try:
         if talk.is_live:
-            actions.cancel(talk, now=clock.now())
+            actions.cancel(talk, by="payer", now=clock.now())
     except Unavailable:
         pass  # the page shows what is known: it is still being processed
     return redirect("payments:pay", reference)

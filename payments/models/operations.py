@@ -58,6 +58,16 @@ class GatewayOperation(Stateful):
         return self.state in LIVE_STATES
 
     @property
+    def intent_id(self) -> str:
+        """The gateway's id of it; empty while the gateway has not answered."""
+        raise NotImplementedError
+
+    @property
+    def is_settling(self) -> bool:
+        """Whether the payer's bank has it and has not answered, as only a charge can be."""
+        return False
+
+    @property
     def method(self) -> str:
         """The method as a person knows it, for example "Visa ···· 4242"."""
         return describe_method(self.method_kind, self.brand, self.last4)
@@ -121,6 +131,11 @@ class Attempt(GatewayOperation):
         return f"Attempt {self.reference}"
 
     @property
+    def intent_id(self) -> str:
+        """The PaymentIntent."""
+        return self.stripe_payment_intent_id
+
+    @property
     def money(self) -> Money:
         """What this attempt would take."""
         return Money(self.amount, self.payment.currency)
@@ -164,3 +179,8 @@ class Setup(GatewayOperation):
 
     def __str__(self) -> str:
         return f"Setup {self.reference}"
+
+    @property
+    def intent_id(self) -> str:
+        """The SetupIntent."""
+        return self.stripe_setup_intent_id

@@ -98,7 +98,7 @@ def stop_method(request: PayerRequest, setup_ref: str) -> HttpResponse:
     setup = get_own_setup(request, setup_ref)
     try:
         if setup.is_live:
-            cancel_setup(setup, now=clock.now())
+            cancel_setup(setup, by="payer", now=clock.now())
     except Unavailable:
         pass  # the page shows what is known: it has not ended yet
     return redirect(get_setup_page_url(setup))

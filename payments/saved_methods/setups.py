@@ -1,9 +1,8 @@
-"""Orders about saving a method without paying: start, ask the gateway, write down its word."""
+"""Save a method without charging it: start a setup, and follow it at the gateway until it has ended."""
 
 from datetime import datetime
 from typing import Any
 
-import structlog
 from django.conf import settings
 from django.urls import reverse
 from django_subatomic.db import transaction, transaction_required
@@ -11,23 +10,26 @@ from django_subatomic.db import transaction, transaction_required
 from payers.models import PayerCompany
 from payments import consequences
 from payments.errors import AttemptInProgress, TermsNotAccepted
-from payments.gateways import OperationResult, SetupRequest, open_gateway
+from payments.gateways import Gateway, OperationResult, SetupRequest
 from payments.method_choices import PaymentChoice, Person, check_method_choice, get_required_terms
 from payments.models import GatewayAccount, Payment, SavedMethod, Setup
 from payments.operations.checks import check_payable
 from payments.operations.customers import ensure_customer, get_customer_id
+from payments.operations.lifecycle import OperationLifecycle, build_method_fields
 from payments.operations.limits import check_attempt_limits
-from payments.operations.services import FIRST_CHECK_AFTER, RETRY_WINDOW, build_operation_fields, lock_payment
+from payments.operations.services import (
+    build_operation_fields,
+    build_saved_method_fields,
+    enqueue_first_check,
+    lock_payment,
+)
 from payments.saved_methods.services import record_saved_method
 from payments.states import LIVE_STATES
 from wisepay import outbox
-from wisepay.errors import Rejected, Unavailable
-
-log = structlog.get_logger(__name__)
 
 
 def start_setup(payment: Payment, *, choice: PaymentChoice, person: Person, now: datetime) -> Setup:
-    """Commit the intention to save a method for a quote that only recurs, before the gateway hears of it.
+    """Commit the setup of a method for a quote that only recurs, before the gateway is asked.
 
     Raises what `start_attempt` raises; then nothing is stored.
     """
@@ -44,16 +46,10 @@ def start_setup(payment: Payment, *, choice: PaymentChoice, person: Person, now:
                 locked, choice.saved_method, account=account, choice=choice, person=person, now=now
             )
         check_attempt_limits(setups, merchant=payment.merchant.name, person=person, now=now)
-        setup = Setup.objects.create(
-            company=locked.company,
-            payment=locked,
-            **build_operation_fields(
-                account, choice, person, company=locked.company, currency=locked.currency, now=now
-            ),
-            stripe_customer_id=customer_id,
+        fields = build_operation_fields(
+            account, choice, person, company=locked.company, currency=locked.currency, now=now
         )
-        schedule_setup_check(setup, now=now)
-    return setup
+        return create_setup(locked.company, payment=locked, stripe_customer_id=customer_id, **fields)
 
 
 def create_setup_from_saved_method(
@@ -65,17 +61,12 @@ def create_setup_from_saved_method(
     person: Person,
     now: datetime,
 ) -> Setup:
-    """A method that is kept already is the one for the recurring part; the gateway need not be asked."""
-    columns = build_operation_fields(
+    """Choose a method that is saved already for the recurring part; the gateway is not asked."""
+    fields = build_operation_fields(
         account, choice, person, company=payment.company, currency=payment.currency, now=now
     )
-    setup = Setup.objects.create(
-        company=payment.company,
-        payment=payment,
-        **columns | {"state": "succeeded", "method_kind": method.kind, "brand": method.brand, "last4": method.last4},
-        saved_method=method,
-        stripe_customer_id=method.stripe_customer_id,
-    )
+    fields |= build_saved_method_fields(method) | {"state": "succeeded"}
+    setup = Setup.objects.create(company=payment.company, payment=payment, **fields)
     record_setup_success(payment, setup, method, now=now)
     return setup
 
@@ -89,7 +80,10 @@ def start_standalone_setup(
     currency: str,
     now: datetime,
 ) -> Setup:
-    """The same for a method that a payer adds in their settings. Raises TermsNotAccepted or TooManyAttempts."""
+    """Commit the setup of a method that a payer adds in their settings, before the gateway is asked.
+
+    Raises TermsNotAccepted or TooManyAttempts, or Rejected or Unavailable when a customer could not be created.
+    """
     customer_id = ensure_customer(account, company)
     with transaction():
         PayerCompany.objects.select_for_update().get(pk=company.pk)
@@ -97,29 +91,71 @@ def start_standalone_setup(
         if needed is None or needed.pk != choice.accepted_terms:
             raise TermsNotAccepted("Please read the terms and accept them.")
         check_attempt_limits([], merchant=company.merchant.name, person=person, now=now)
-        setup = Setup.objects.create(
-            company=company,
-            **build_operation_fields(account, choice, person, company=company, currency=currency, now=now),
-            stripe_customer_id=customer_id,
-        )
-        schedule_setup_check(setup, now=now)
-    return setup
+        fields = build_operation_fields(account, choice, person, company=company, currency=currency, now=now)
+        return create_setup(company, stripe_customer_id=customer_id, **fields)
 
 
 @transaction_required
-def schedule_setup_check(setup: Setup, *, now: datetime) -> None:
-    """Somebody asks again when the answer is lost."""
-    outbox.enqueue(f"setup:{setup.pk}", "payments.resolve_setup", run_after=now + FIRST_CHECK_AFTER, setup_id=setup.pk)
+def create_setup(company: PayerCompany, **fields: Any) -> Setup:
+    """Create the row, and the message that looks for its answer."""
+    setup = Setup.objects.create(company=company, **fields)
+    enqueue_first_check(setup, "payments.resolve_setup", setup_id=setup.pk)
+    return setup
 
 
-def send_setup(setup: Setup, *, now: datetime, is_retry: bool = False) -> OperationResult | None:
-    """Say the order to the gateway and write down the answer; None when there was no answer.
+class SetupLifecycle(OperationLifecycle[Setup]):
+    """Setups at the gateway: SetupIntents."""
 
-    Saying it again is harmless: key and words are made from the row.
-    """
-    if not setup.is_live:
-        return None
-    order = SetupRequest(
+    def submit(self, gateway: Gateway, operation: Setup) -> OperationResult:
+        """Save the method. A refusal by the bank is a result."""
+        return gateway.save_method(build_setup_request(operation))
+
+    def look_up(self, gateway: Gateway, intent_id: str) -> OperationResult:
+        """Read the SetupIntent."""
+        return gateway.look_up_setup(intent_id)
+
+    def find(self, gateway: Gateway, operation: Setup) -> OperationResult | None:
+        """Find the SetupIntent by our reference."""
+        return gateway.find_setup(operation.reference, since=operation.created_at)
+
+    def cancel_intent(self, gateway: Gateway, intent_id: str, *, key: str) -> OperationResult:
+        """Cancel the SetupIntent unless it is too late."""
+        return gateway.cancel_setup(intent_id, key=key)
+
+    def send(self, operation: Setup, *, now: datetime, is_retry: bool = False) -> OperationResult | None:
+        """Send the request as for every operation; a setup of a method that is saved already needs none."""
+        return super().send(operation, now=now, is_retry=is_retry) if operation.is_live else None
+
+    def build_result_fields(self, operation: Setup, result: OperationResult, *, now: datetime) -> dict[str, Any]:
+        """Build the columns that the result changes, and save the method of one that succeeded."""
+        fields = build_method_fields(operation, result)
+        fields["stripe_setup_intent_id"] = result.intent_id or operation.stripe_setup_intent_id
+        if result.status == "succeeded":
+            fields["saved_method"] = record_saved_method(operation, result.method, company=operation.company, now=now)
+        return fields
+
+    def record_consequences(
+        self, operation: Setup, result: OperationResult, *, is_moved: bool, was_settling: bool, now: datetime
+    ) -> None:
+        """Record what the result means for the payment that the setup is for, if it is for one."""
+        payment = operation.payment
+        if payment is None or not is_moved:
+            return
+        if operation.saved_method is not None:
+            record_setup_success(payment, operation, operation.saved_method, now=now)
+        else:
+            outbox.enqueue(f"setup:{operation.pk}:{operation.state}", "quotes.record_outcome", payment_id=payment.pk)
+
+
+SETUPS = SetupLifecycle()
+send_setup = SETUPS.send
+refresh_setup = SETUPS.refresh
+cancel_setup = SETUPS.cancel
+
+
+def build_setup_request(setup: Setup) -> SetupRequest:
+    """Build the request from the row alone, so that the same row is always the same request."""
+    return SetupRequest(
         key=setup.idempotency_key,
         reference=setup.reference,
         method_types=tuple(setup.method_types),
@@ -128,96 +164,18 @@ def send_setup(setup: Setup, *, now: datetime, is_retry: bool = False) -> Operat
         description=setup.payment.purpose if setup.payment else f"Saved by {setup.company}",
         return_url=f"{settings.PUBLIC_URL}{get_return_path(setup)}",
     )
-    try:
-        outcome = open_gateway(setup.account.secret_key.decrypt()).save_method(order)
-    except Unavailable as error:
-        log.warning("setup.answer_unknown", setup=setup.reference, reason=str(error))
-        return None
-    except Rejected as error:
-        if error.code == "idempotency" or (is_retry and error.code == "gateway_key"):
-            log.warning("setup.answer_unknown", setup=setup.reference, reason=str(error))
-            return None
-        outcome = OperationResult("failed", "", failure_code=error.code, failure_message=error.message)
-    apply_setup_result(setup, outcome, now=now)
-    return outcome
 
 
 def get_return_path(setup: Setup) -> str:
-    """Where a bank's own page sends the payer back to."""
+    """Return the page that a bank's own page sends the payer back to."""
     if setup.payment is not None:
         return reverse("payments:pay", args=[setup.payment.reference])
     return reverse("payments:my_cards")
 
 
-def refresh_setup(setup: Setup, *, now: datetime) -> OperationResult | None:
-    """Ask how a live setup stands and write it down. None when nothing can be known now."""
-    gateway = open_gateway(setup.account.secret_key.decrypt())
-    try:
-        if setup.stripe_setup_intent_id:
-            outcome = gateway.look_up_setup(setup.stripe_setup_intent_id)
-        else:
-            found = gateway.find_setup(setup.reference, since=setup.created_at)
-            if found is None and now - setup.created_at < RETRY_WINDOW:
-                return send_setup(setup, now=now, is_retry=True)
-            outcome = found or OperationResult("failed", "", failure_code="never_arrived")
-        if outcome.status == "failed" and outcome.intent_id:
-            # A failed setup whose secret a browser holds could still succeed there.
-            ended = gateway.cancel_setup(outcome.intent_id, key=f"cancel-{setup.reference}")
-            outcome = outcome if ended.status == "cancelled" else ended
-        apply_setup_result(setup, outcome, now=now)
-    except (Unavailable, Rejected) as error:
-        log.warning("setup.answer_unknown", setup=setup.reference, reason=str(error))
-        return None
-    return outcome
-
-
-def cancel_setup(setup: Setup, *, now: datetime) -> OperationResult | None:
-    """Give up a setup that waits for the payer; the gateway has the last word. Raises Unavailable."""
-    if not setup.stripe_setup_intent_id:
-        return refresh_setup(setup, now=now)
-    gateway = open_gateway(setup.account.secret_key.decrypt())
-    try:
-        outcome = gateway.cancel_setup(setup.stripe_setup_intent_id, key=f"cancel-{setup.reference}")
-    except Rejected as error:
-        raise Unavailable(str(error)) from error
-    apply_setup_result(setup, outcome, now=now)
-    return outcome
-
-
-def apply_setup_result(setup: Setup, result: OperationResult, *, now: datetime) -> None:
-    """Write the gateway's word on the setup, keep the method, and let the quote follow. The same again is nothing."""
-    with transaction():
-        payment = lock_payment(setup.payment) if setup.payment else None
-        current = setup.lock()
-        if not current.is_live:
-            setup.refresh_from_db()
-            return
-        method = result.method
-        learned: dict[str, Any] = {
-            "stripe_setup_intent_id": result.intent_id or current.stripe_setup_intent_id,
-            "stripe_payment_method_id": method.id or current.stripe_payment_method_id,
-            "stripe_mandate_id": method.mandate_id or current.stripe_mandate_id,
-            "method_kind": method.kind or current.method_kind,
-            "brand": method.brand or current.brand,
-            "last4": method.last4 or current.last4,
-            "failure_code": result.failure_code[:60],
-            "failure_message": result.failure_message[:300],
-        }
-        kept = None
-        if result.status == "succeeded":
-            kept = learned["saved_method"] = record_saved_method(current, method, company=current.company, now=now)
-        if not current.move_locked_to(result.status, now=now, by="gateway", reason=result.failure_code, **learned):
-            Setup.objects.filter(pk=setup.pk).update(**learned)
-        elif payment is not None and kept is not None:
-            record_setup_success(payment, current, kept, now=now)
-        elif payment is not None:
-            outbox.enqueue(f"setup:{setup.pk}:{current.state}", "quotes.record_outcome", payment_id=payment.pk)
-    setup.refresh_from_db()
-
-
 @transaction_required
 def record_setup_success(payment: Payment, setup: Setup, method: SavedMethod, *, now: datetime) -> None:
-    """The quote has what it needs: nothing is charged."""
+    """Record that the quote has its method; nothing is charged."""
     if payment.state == "open":
         payment.move_locked_to("saved", now=now, by="gateway", reason="method saved", saved_method=method)
     outbox.enqueue(f"setup:{setup.pk}:saved", "quotes.record_outcome", payment_id=payment.pk)
@@ -235,5 +193,5 @@ def record_setup_success(payment: Payment, setup: Setup, method: SavedMethod, *,
 
 
 def find_live_setup(payment: Payment) -> Setup | None:
-    """The setup of this payment that has not ended, if any."""
+    """Find the setup of this payment that has not ended."""
     return payment.setups.filter(state__in=LIVE_STATES).select_related("account", "payment__merchant").first()

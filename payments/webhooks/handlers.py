@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from payments.attempts.services import apply_refreshed_result, refresh_attempt
+from payments.attempts.services import ATTEMPTS, refresh_attempt
 from payments.balance.payouts import sync_payout
 from payments.gateways import open_gateway
 from payments.models import Attempt, GatewayAccount, SavedMethod, Setup
@@ -29,7 +29,7 @@ def read_event(*, account_id: int, intent_id: str, now: datetime, **_: object) -
         mine = Attempt.objects.select_related("payment__merchant", "account", "saved_method").filter(account=account)
         attempt = mine.filter(reference=outcome.reference).exclude(reference="").first()
     if attempt is not None:
-        apply_refreshed_result(attempt, outcome, now=now)
+        ATTEMPTS.settle(attempt, outcome, now=now)
 
 
 def find_attempt_by_intent(account: GatewayAccount, intent_id: str) -> Attempt | None:

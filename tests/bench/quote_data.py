@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from payers.companies import Contact, map_company
 from payers.models import PayerCompany
-from payments.attempts.results import apply_attempt_result
+from payments.attempts.services import apply_attempt_result
 from payments.gateways import OperationResult, RemoteMethod
 from payments.models import Attempt, GatewayAccount, Payment
 from quotes.intake import receive_checkout

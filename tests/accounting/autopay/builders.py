@@ -22,7 +22,7 @@ from merchants.models import Terms
 from merchants.terms.services import get_current_terms
 from payers.companies import Contact, map_company
 from payers.models import PayerCompany
-from payments.attempts.results import apply_attempt_result
+from payments.attempts.services import apply_attempt_result
 from payments.gateways import OperationResult, RemoteMethod
 from payments.models import Attempt, SavedMethod
 from tests.payments.signed_in_payer import create_bank_token

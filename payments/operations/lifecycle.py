@@ -1,0 +1,179 @@
+"""Send, look up, cancel and settle a gateway operation: one rule for attempts and setups."""
+
+from abc import ABC, abstractmethod
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+from django_subatomic.db import transaction
+
+from payments.gateways import Gateway, OperationResult, open_gateway
+from payments.models import Attempt, GatewayOperation, Setup
+from payments.operations.services import RETRY_WINDOW, lock_payment
+from wisepay.errors import Rejected, Unavailable
+
+log = structlog.get_logger(__name__)
+
+ABANDONED_AFTER = timedelta(minutes=30)  # a payer who left 3-D Secure this long ago is not coming back
+
+
+class OperationLifecycle[O: (Attempt, Setup)](ABC):
+    """What happens to a gateway operation, from its row to its result.
+
+    A variant names the gateway's verbs for its kind and what a result changes.
+    """
+
+    @abstractmethod
+    def submit(self, gateway: Gateway, operation: O) -> OperationResult:
+        """Send the request that the row describes."""
+
+    @abstractmethod
+    def look_up(self, gateway: Gateway, intent_id: str) -> OperationResult:
+        """Read the intent."""
+
+    @abstractmethod
+    def find(self, gateway: Gateway, operation: O) -> OperationResult | None:
+        """Find the intent by our reference; None if the gateway has none."""
+
+    @abstractmethod
+    def cancel_intent(self, gateway: Gateway, intent_id: str, *, key: str) -> OperationResult:
+        """Cancel the intent unless it is too late; the result says which."""
+
+    @abstractmethod
+    def build_result_fields(self, operation: O, result: OperationResult, *, now: datetime) -> dict[str, Any]:
+        """Build the columns that the result changes. A step of the transaction of `apply_result`."""
+
+    @abstractmethod
+    def record_consequences(
+        self, operation: O, result: OperationResult, *, is_moved: bool, was_settling: bool, now: datetime
+    ) -> None:
+        """Record what the result causes. A step of the transaction of `apply_result`."""
+
+    def is_settled(self, operation: O, result: OperationResult) -> bool:
+        """Whether the operation has ended, so that the result changes nothing."""
+        return not operation.is_live
+
+    def send(self, operation: O, *, now: datetime, is_retry: bool = False) -> OperationResult | None:
+        """Send the request and apply its result; None if the answer is unknown.
+
+        Key and parameters come from the row, so sending it twice is one request at the gateway.
+        """
+        try:
+            result = self.submit(open_gateway(operation.account.secret_key.decrypt()), operation)
+        except (Unavailable, Rejected) as error:
+            refusal = find_refusal(error, is_retry=is_retry, reference=operation.reference)
+            if refusal is None:
+                return None
+            result = OperationResult("failed", "", failure_code=refusal.code, failure_message=refusal.message)
+        self.apply_result(operation, result, by="gateway", now=now)
+        return result
+
+    def refresh(self, operation: O, *, now: datetime) -> OperationResult | None:
+        """Look a live operation up and apply what is found; None if the answer is unknown.
+
+        One that the gateway does not have is sent again within RETRY_WINDOW, and has failed after it.
+        """
+        gateway = open_gateway(operation.account.secret_key.decrypt())
+        try:
+            if operation.intent_id:
+                result = self.look_up(gateway, operation.intent_id)
+            else:
+                found = self.find(gateway, operation)
+                if found is None and now - operation.created_at < RETRY_WINDOW:
+                    return self.send(operation, now=now, is_retry=True)
+                result = found or OperationResult("failed", "", failure_code="never_arrived")
+            return self.settle(operation, result, now=now)
+        except (Unavailable, Rejected) as error:
+            log_unknown_answer(error, reference=operation.reference)
+            return None
+
+    def settle(self, operation: O, result: OperationResult, *, now: datetime) -> OperationResult:
+        """Apply the result of a look-up. Raises Unavailable.
+
+        A failed intent whose secret a browser holds could still succeed there, so it is cancelled first.
+        """
+        if result.status == "failed" and result.intent_id and operation.is_live:
+            ended = self._cancel(operation, intent_id=result.intent_id)
+            if ended.status != "cancelled":
+                result = ended
+        self.apply_result(operation, result, by="gateway", now=now)
+        return result
+
+    def cancel(self, operation: O, *, by: str, now: datetime) -> OperationResult | None:
+        """Cancel an operation that waits for the payer; the gateway may say that it is too late. Raises Unavailable."""
+        if not operation.intent_id or operation.is_settling:
+            return self.refresh(operation, now=now)
+        result = self._cancel(operation, intent_id=operation.intent_id)
+        self.apply_result(operation, result, by=by, now=now)
+        return result
+
+    def resolve(self, operation: O, *, now: datetime) -> None:
+        """Refresh a live operation, and cancel one whose payer went away. It may still be live. Raises Unavailable."""
+        self.refresh(operation, now=now)
+        if operation.state == "requires_action" and now - operation.created_at > ABANDONED_AFTER:
+            self.cancel(operation, by="sweeper", now=now)
+
+    def apply_result(self, operation: O, result: OperationResult, *, by: str, now: datetime) -> None:
+        """Write the result on the operation with all its consequences; the same result again changes nothing.
+
+        Raises IllegalTransition when money moved that must not have.
+        """
+        with transaction():
+            payment = None if operation.payment is None else lock_payment(operation.payment)
+            current = operation.lock()
+            if self.is_settled(current, result):
+                operation.refresh_from_db()
+                return
+            if payment is not None:
+                current.payment = payment
+            was_settling = current.is_settling
+            fields: dict[str, Any] = self.build_result_fields(current, result, now=now)
+            reason = result.failure_code or result.status
+            is_moved = current.move_locked_to(result.status, now=now, by=by, reason=reason, **fields)
+            if not is_moved:
+                type(current)._base_manager.filter(pk=current.pk).update(**fields)
+            for name, value in fields.items():
+                setattr(current, name, value)
+            self.record_consequences(current, result, is_moved=is_moved, was_settling=was_settling, now=now)
+            for name in ("payment", "state", "state_at", *fields):
+                setattr(operation, name, getattr(current, name))
+
+    def _cancel(self, operation: O, *, intent_id: str) -> OperationResult:
+        """Cancel the intent at the gateway. Raises Unavailable."""
+        gateway = open_gateway(operation.account.secret_key.decrypt())
+        try:
+            return self.cancel_intent(gateway, intent_id, key=f"cancel-{operation.reference}")
+        except Rejected as error:
+            # A refused question says nothing about the money, so the state is still unknown.
+            raise Unavailable(str(error)) from error
+
+
+def build_method_fields(operation: GatewayOperation, result: OperationResult) -> dict[str, Any]:
+    """Build the columns about method and failure that every operation has."""
+    method = result.method
+    return {
+        "stripe_payment_method_id": method.id or operation.stripe_payment_method_id,
+        "stripe_mandate_id": method.mandate_id or operation.stripe_mandate_id,
+        "method_kind": method.kind or operation.method_kind,
+        "brand": method.brand or operation.brand,
+        "last4": method.last4 or operation.last4,
+        "failure_code": result.failure_code[:60],
+        "failure_message": result.failure_message[:300],
+    }
+
+
+def find_refusal(error: Unavailable | Rejected, *, is_retry: bool, reference: str) -> Rejected | None:
+    """Return the refusal in the error, or None if it leaves unknown what the gateway did with a request.
+
+    A secret key that was revoked before a retry says nothing about what the first request did.
+    """
+    is_unknown = isinstance(error, Unavailable) or error.code == "idempotency"
+    if is_unknown or (is_retry and isinstance(error, Rejected) and error.code == "gateway_key"):
+        log_unknown_answer(error, reference=reference)
+        return None
+    return error if isinstance(error, Rejected) else None
+
+
+def log_unknown_answer(error: Exception, *, reference: str) -> None:
+    """Log that nobody knows what the gateway did."""
+    log.warning("gateway.answer_unknown", reference=reference, reason=str(error))
