@@ -111,7 +111,7 @@ def get_error_message(connection: Connection, *, now: datetime) -> str:
         return get_disconnect_message(connection) or connection.last_error
     if connection.unavailable_since is not None:
         label = PROVIDER_LABELS.get(connection.provider, "The accounting package")
-        return f"{label} is unavailable. Nothing is lost: what waits goes on by itself. ({connection.last_error})"
+        return f"{label} is unavailable. Nothing is lost: what waits continues automatically. ({connection.last_error})"
     return connection.last_error if connection.is_blocked(now) else ""
 
 

@@ -35,7 +35,7 @@ def build_former_organisation_text(posting: Posting) -> tuple[str, list[str]]:
         steps.append("It was on its way when the company was changed: see in the former books whether it arrived.")
     steps += [
         "Do it by hand in the former books if it is still wanted, and press Done here.",
-        "If you connect the former company again instead, it goes on by itself.",
+        "If you connect the former company again instead, it continues automatically.",
     ]
     return f"See to “{what}” {posting.number} in the former books", steps
 

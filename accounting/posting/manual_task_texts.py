@@ -14,7 +14,7 @@ TaskText = tuple[str, list[str]]
 
 
 RETRIED_AUTOMATICALLY = (
-    "Nothing else is needed: it is looked at again within a quarter of an hour, and then goes on by itself."
+    "Nothing else is needed: it is looked at again within a quarter of an hour, and then continues automatically."
 )
 
 
@@ -130,7 +130,7 @@ def build_allocation_text(posting: Posting, _: RemoteCreditNote | None, guide: G
         f"See in Xero that invoice {invoice} is approved and not paid, is made out to {posting.company}, "
         "and that its month is not locked. Then press Retry.",
         f"By hand: open credit note {note} in Xero, choose Allocate credit, and enter {posting.money} at invoice "
-        f"{invoice}. That is noticed by itself.",
+        f"{invoice}. That is noticed automatically.",
         "If the credit does not belong there, choose Dismiss under Credits to apply.",
     ]
 
@@ -142,7 +142,7 @@ def build_allocation_removal_text(posting: Posting, _: RemoteCreditNote | None, 
         f"Xero did not take {posting.money} of credit {note} off invoice {invoice}: "
         f"{posting.error or 'no reason given'}",
         f"In Xero open credit note {note}, and next to its allocation to invoice {invoice} click the cross.",
-        "That is noticed by itself. If a lock date stands in the way, move it first, and press Retry.",
+        "That is noticed automatically. If a lock date stands in the way, move it first, and press Retry.",
     ]
 
 

@@ -64,7 +64,7 @@ KIND_TEXTS: dict[DifferenceKind, tuple[str, str]] = {
     ),
     DifferenceKind.CHARGE_NOT_RECORDED: (
         "Stripe took money that is not written down here",
-        "Open the payment and check that Stripe's webhook reaches us; the attempt is asked about again by itself.",
+        "Open the payment and check that Stripe's webhook reaches us; the attempt is asked about again automatically.",
     ),
     DifferenceKind.CHARGED_TWICE: (
         "Charged twice",

@@ -54,7 +54,7 @@ def parse_json(label: str, answer: requests.Response) -> Any:
 def raise_token_error(label: str, code: str) -> NoReturn:
     """Raise what a refusal means: only `invalid_grant` speaks of the merchant's grant.
 
-    A wrong client secret or a proxy's page is our operator's trouble and ends by itself.
+    A wrong client secret or a proxy's page is our operator's trouble, and is over when they mend it.
     """
     if code == "invalid_grant":
         raise InvalidGrant(code)

@@ -15,7 +15,7 @@ ACCEPTED_WHEN = {
     Terms.Kind.SAVED_BANK_ACCOUNT.value: "Accepted when a bank account is saved.",
     Terms.Kind.PAYMENT.value: "Accepted with every payment by card.",
     Terms.Kind.DIRECT_DEBIT.value: "Accepted with every payment by bank debit.",
-    Terms.Kind.AUTOMATIC_PAYMENTS.value: "Accepted when invoices are to be paid by themselves.",
+    Terms.Kind.AUTOMATIC_PAYMENTS.value: "Accepted when invoices are to be paid automatically.",
 }
 PLACEHOLDER = re.compile(r"\{(merchant|contact|email|phone)\}")
 
