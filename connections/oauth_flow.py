@@ -7,7 +7,6 @@ import secrets
 from dataclasses import asdict
 from datetime import datetime, timedelta
 
-from django.conf import settings
 from django.db import IntegrityError
 from django.urls import reverse
 from django_subatomic.db import transaction, transaction_required
@@ -26,6 +25,7 @@ from connections.providers import (
 )
 from connections.services import list_live_connections, list_tiers, schedule_waiting_work
 from merchants.models import Merchant
+from wisepay.addresses import build_public_url
 from wisepay.models import User
 
 AUTHORISATION_LIFETIME = timedelta(minutes=10)
@@ -231,7 +231,7 @@ def _save_connection(
 
 def get_redirect_uri(provider: str) -> str:
     """The address that the provider sends people back to; it has to be registered there."""
-    return f"{settings.PUBLIC_URL}{reverse('connections:callback', args=[provider])}"
+    return build_public_url(reverse("connections:callback", args=[provider]))
 
 
 def _digest(state: str) -> str:

@@ -7,6 +7,7 @@ from django.core.exceptions import ValidationError
 from django.db import models
 
 from wisepay import clock
+from wisepay.addresses import build_public_url
 from wisepay.models import User
 from wisepay.references import new_reference
 from wisepay.secrets import SecretField
@@ -47,6 +48,10 @@ class Merchant(models.Model):
     def zone(self) -> ZoneInfo:
         """The merchant's time zone."""
         return ZoneInfo(self.time_zone)
+
+    def build_public_url(self, path: str) -> str:
+        """The whole address of a page for this merchant's payers; today one host serves every merchant."""
+        return build_public_url(path)
 
 
 class Membership(models.Model):

@@ -10,7 +10,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponseBase
 from django.shortcuts import redirect
 from django.urls import reverse
-from django.utils.http import url_has_allowed_host_and_scheme, urlencode
+from django.utils.http import urlencode
 
 from merchants.models import Membership, Merchant
 from payers.models import Payer, PayerAccess, PayerCompany
@@ -125,12 +125,6 @@ def get_completion_path(payer: Payer | None, next_path: str = "") -> str:
         return ""
     query = urlencode({"next": next_path}) if next_path else ""
     return reverse("payers:welcome_details") + (f"?{query}" if query else "")
-
-
-def get_local_path(path: str) -> str:
-    """`path` if it is one of this site's, else nothing."""
-    is_ours = path.startswith("/") and url_has_allowed_host_and_scheme(path, allowed_hosts=None)
-    return path if is_ours else ""
 
 
 def get_impersonation(request: HttpRequest) -> Impersonation | None:

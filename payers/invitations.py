@@ -2,7 +2,6 @@
 
 from datetime import datetime, timedelta
 
-from django.conf import settings
 from django.core.signing import BadSignature, TimestampSigner
 from django.urls import reverse
 from django_subatomic.db import transaction, transaction_required
@@ -29,7 +28,8 @@ class TooManyMails(Exception):
 
 def build_invitation_link(invitation: Invitation) -> str:
     """The address that the mail carries."""
-    return f"{settings.PUBLIC_URL}{reverse('payers:welcome_link', args=[signer.sign(invitation.reference)])}"
+    path = reverse("payers:welcome_link", args=[signer.sign(invitation.reference)])
+    return invitation.access.company.merchant.build_public_url(path)
 
 
 def parse_token(token: str) -> str:

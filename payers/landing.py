@@ -6,7 +6,8 @@ A floor above knows what its own pages are about, and says so by registering a v
 from collections.abc import Callable
 from datetime import datetime
 
-from payers.access import PORTAL_PATH, get_local_path
+from payers.access import PORTAL_PATH
+from wisepay.addresses import get_local_path
 from wisepay.registries import add_once
 
 LandingPolicy = Callable[[str, datetime], bool | None]

@@ -166,7 +166,7 @@ def find_idempotent_answer(
 def read_checkout(request: HttpRequest, checkout_id: str) -> Any:
     """How a checkout stands. Another merchant's id is not found."""
     integration: CpqIntegration = request.auth  # type: ignore[attr-defined]
-    mine = Quote.objects.select_related("payment").filter(merchant=integration.merchant)
+    mine = Quote.objects.select_related("payment__merchant").filter(merchant=integration.merchant)
     quote = mine.filter(reference=checkout_id).first() if checkout_id.isprintable() else None
     if quote is None:
         raise ProblemError(404, "not_found", "There is no checkout with this id.")

@@ -5,8 +5,6 @@ import uuid
 from datetime import datetime
 from typing import Any
 
-from django.conf import settings
-from django.urls import reverse
 from django_subatomic.db import transaction, transaction_required
 
 from payments.failure_messages import get_operation_failure
@@ -46,7 +44,7 @@ def render_checkout(quote: Quote, *, now: datetime) -> dict[str, Any]:
     return {
         "id": quote.reference,
         "status": get_checkout_status(quote, attempt, now=now),
-        "url": f"{settings.PUBLIC_URL}{reverse('payments:pay', args=[payment.reference])}",
+        "url": payment.pay_url,
         "quote": {"id": quote.cpq_id, "number": quote.number, "version": quote.version, "name": quote.name},
         "amount_due": _money(payment.due),
         "expires_at": _time(payment.expires_at),

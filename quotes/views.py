@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from django.conf import settings
 from django.contrib import messages
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
@@ -25,6 +24,7 @@ from quotes.services import get_integration, save_integration
 from quotes.status import get_checkout_status, get_last_attempt, sync_quote_state
 from quotes.timeline import get_timeline
 from wisepay import clock
+from wisepay.addresses import build_public_url
 from wisepay.audit import record_request_audit
 from wisepay.http import never_cached
 from wisepay.reauthentication import has_reauthenticated, redirect_to_reauthentication
@@ -104,7 +104,7 @@ def build_integration_context(merchant: Merchant, form: IntegrationForm) -> dict
         "integration": get_integration(merchant),
         "form": form,
         "prerequisites": list_prerequisites(merchant),
-        "api_url": f"{settings.PUBLIC_URL}{reverse('quotes:cpq_v1:api-root').rstrip('/')}",
+        "api_url": build_public_url(reverse("quotes:cpq_v1:api-root").rstrip("/")),
     }
 
 
@@ -173,6 +173,6 @@ def api_docs(request: HttpRequest) -> HttpResponse:
         "schema": schema,
         "operations": parse_operations(schema),
         "problem": list_problem_fields(schema),
-        "api_url": f"{settings.PUBLIC_URL}{root.rstrip('/')}",
+        "api_url": build_public_url(root.rstrip("/")),
     }
     return render(request, "quotes/api_docs.html", context)

@@ -14,6 +14,7 @@ from allauth.mfa.adapter import DefaultMFAAdapter
 from allauth.mfa.models import Authenticator
 from django.conf import settings
 from django.contrib import messages
+from django.contrib.sites.shortcuts import get_current_site
 from django.core.mail import EmailMultiAlternatives
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -21,8 +22,10 @@ from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils.http import urlencode
 
+from wisepay.addresses import build_public_url
+from wisepay.errors import Unavailable
 from wisepay.login_code_limits import is_mailed_code_limit_exceeded, reset_code_limits
-from wisepay.mail import render_text_as_html
+from wisepay.mail import deliver_email, render_text_as_html
 from wisepay.models import User
 from wisepay.secrets import Secret
 from wisepay.social.claims import has_multi_factor_claim
@@ -113,12 +116,13 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         """Send one mail now. Answers the request with 429 after too many codes, with 503 without a mail server."""
         if template_prefix == LOGIN_CODE and is_mailed_code_limit_exceeded(email):
             raise ImmediateHttpResponse(too_many_requests(self.request))
+        values = {"request": self.request, "email": email, "current_site": get_current_site(self.request), **context}
         try:
-            super().send_mail(template_prefix, email, {**context, "public_url": settings.PUBLIC_URL})
+            deliver_email(self.render_mail(template_prefix, email, {**values, "public_url": build_public_url("")}))
         except smtplib.SMTPRecipientsRefused:
             logger.warning("mail_refused", template=template_prefix)
-        except (OSError, smtplib.SMTPException) as error:
-            logger.warning("mail_not_sent", template=template_prefix, error=type(error).__name__)
+        except Unavailable as error:
+            logger.warning("mail_not_sent", template=template_prefix, error=str(error))
             title = "We can't send mail at the moment. Please try again in a minute"
             raise ImmediateHttpResponse(render(self.request, "error.html", {"title": title}, status=503)) from error
 

@@ -1,9 +1,9 @@
-"""E-mail: one template pair a message, a fixed Message-ID so that a repeat is seen as one."""
+"""E-mail: every one goes through `send_email`, or through `deliver_email` where django-allauth wrote it."""
 
 import re
 import smtplib
-from typing import Any
-from urllib.parse import urlsplit
+from collections.abc import Mapping
+from typing import Any, Protocol
 
 from django.conf import settings
 from django.core.mail import EmailMultiAlternatives
@@ -12,37 +12,53 @@ from django.template.loader import render_to_string
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
+from wisepay.addresses import build_public_url, get_public_host
 from wisepay.errors import Unavailable
 
 
-def send_mail(
-    template: str,
+class EmailSender(Protocol):
+    """In whose name a mail goes out, and who gets the replies: a merchant."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def contact_email(self) -> str: ...
+
+
+def send_email(
+    event: str,
+    recipient: str,
+    context: Mapping[str, Any],
     *,
-    to: str,
     subject: str,
     message_id: str,
-    context: dict[str, Any],
-    sender_name: str = "",
-    reply_to: str = "",
+    sender: EmailSender | None = None,
 ) -> None:
-    """Render `<template>.txt` and `<template>.html` and send them.
+    """Send the mail about `event`, rendered from emails/<event>.txt and .html, to one address.
 
+    `sender` is the merchant in whose name it goes, which the templates call `merchant`; None is Wise-Pay.
+    The same `message_id` marks a repeat of the same mail.
     Raises Unavailable when the mail server cannot take it now, SMTPRecipientsRefused when it never will.
     """
-    context = {"public_url": settings.PUBLIC_URL, "subject": subject, **context}
-    address = settings.DEFAULT_FROM_EMAIL.rpartition("<")[2].rstrip(">")
+    values = {"public_url": build_public_url(""), "subject": subject, "merchant": sender, **context}
     message = EmailMultiAlternatives(
         subject=" ".join(subject.split()),
-        body=render_to_string(f"{template}.txt", context),
-        from_email=f"{quote_display_name(sender_name)} <{address}>" if sender_name else settings.DEFAULT_FROM_EMAIL,
-        to=[to],
-        reply_to=[reply_to] if reply_to else [],
-        headers={
-            "Message-ID": f"<{message_id}@{urlsplit(settings.PUBLIC_URL).hostname}>",
-            "Auto-Submitted": "auto-generated",
-        },
+        body=render_to_string(f"emails/{event}.txt", values),
+        from_email=build_from_header(sender.name) if sender else settings.DEFAULT_FROM_EMAIL,
+        to=[recipient],
+        reply_to=[sender.contact_email] if sender and sender.contact_email else [],
+        headers={"Message-ID": f"<{message_id}@{get_public_host()}>", "Auto-Submitted": "auto-generated"},
     )
-    message.attach_alternative(render_to_string(f"{template}.html", context), "text/html")
+    message.attach_alternative(render_to_string(f"emails/{event}.html", values), "text/html")
+    deliver_email(message)
+
+
+def deliver_email(message: EmailMultiAlternatives) -> None:
+    """Hand a mail to the mail server.
+
+    Raises Unavailable when it cannot take it now, SMTPRecipientsRefused when it never will.
+    """
     try:
         message.send()
     except smtplib.SMTPRecipientsRefused:
@@ -53,7 +69,7 @@ def send_mail(
 
 def render_text_as_html(text: str) -> SafeString:
     """Plain text as HTML, with links to our own pages and nowhere else: what strangers say may stand in it."""
-    pieces = re.split(rf"({re.escape(settings.PUBLIC_URL)}/\S*)", text)
+    pieces = re.split(rf"({re.escape(build_public_url('/'))}\S*)", text)
     return format_html_join(
         "",
         "{}",
@@ -64,6 +80,8 @@ def render_text_as_html(text: str) -> SafeString:
     )
 
 
-def quote_display_name(name: str) -> str:
-    """A display name that is safe in a From header."""
-    return '"' + " ".join(name.replace("\\", "").replace('"', "").split()) + '"'
+def build_from_header(display_name: str) -> str:
+    """Our address under a name that is made safe for the header."""
+    address = settings.DEFAULT_FROM_EMAIL.rpartition("<")[2].rstrip(">")
+    name = " ".join(display_name.replace("\\", "").replace('"', "").split())
+    return f'"{name}" <{address}>'

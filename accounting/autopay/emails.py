@@ -1,12 +1,9 @@
 """Mails to payers about their automatic payments."""
 
-from django.conf import settings
-from django.urls import reverse
-
 from accounting.models import ScheduledPayment
 from payments.failure_messages import explain_failure
 from payments.models import Attempt
-from wisepay.mail import send_mail
+from wisepay.mail import send_email
 
 
 def send_failure_email(scheduled: ScheduledPayment, attempt: Attempt) -> None:
@@ -16,23 +13,21 @@ def send_failure_email(scheduled: ScheduledPayment, attempt: Attempt) -> None:
     if not attempt.payer_email or payment.state == "succeeded":
         return
     run_at = scheduled.run_at.astimezone(merchant.zone) if scheduled.state == "scheduled" else None
-    send_mail(
-        "emails/autopay_failed",
-        to=attempt.payer_email,
-        subject=f"Your automatic payment to {merchant.name} failed: {attempt.money}",
-        message_id=f"autopay-{attempt.reference}-{attempt.state}",
-        context={
-            "merchant": merchant,
+    send_email(
+        "autopay_failed",
+        attempt.payer_email,
+        {
             "scheduled": scheduled,
             "payment": payment,
             "attempt": attempt,
             "why": explain_to_payer(attempt),
             "run_at": run_at,
             "asks": attempt.failure_code == "authentication_required",
-            "pay_url": f"{settings.PUBLIC_URL}{reverse('payments:pay', args=[payment.reference])}",
+            "pay_url": payment.pay_url,
         },
-        sender_name=merchant.name,
-        reply_to=merchant.contact_email,
+        subject=f"Your automatic payment to {merchant.name} failed: {attempt.money}",
+        message_id=f"autopay-{attempt.reference}-{attempt.state}",
+        sender=merchant,
     )
 
 

@@ -3,8 +3,6 @@
 from datetime import datetime
 from typing import Any
 
-from django.conf import settings
-from django.urls import reverse
 from django_subatomic.db import transaction, transaction_required
 
 from payments.access import list_attempts
@@ -117,7 +115,7 @@ def build_charge_request(attempt: Attempt) -> ChargeRequest:
         method_types=tuple(attempt.method_types),
         description=payment.purpose,
         payer_email=attempt.payer_email,
-        return_url=f"{settings.PUBLIC_URL}{reverse('payments:pay', args=[payment.reference])}",
+        return_url=payment.pay_url,
         ip=attempt.ip or "",
         user_agent=attempt.user_agent,
         confirmation_token=attempt.confirmation_token,

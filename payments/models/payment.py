@@ -5,6 +5,7 @@ from datetime import datetime
 from django.db import models
 from django.db.models import F
 from django.db.models.functions import Coalesce
+from django.urls import reverse
 
 from merchants.models import Merchant
 from payers.models import PayerCompany
@@ -115,6 +116,11 @@ class Payment(Stateful):
     def is_quote(self) -> bool:
         """Whether it is for a quote; everything else is for invoices of the books."""
         return self.origin == self.Origin.QUOTE
+
+    @property
+    def pay_url(self) -> str:
+        """The public address of its Pay Now page."""
+        return self.merchant.build_public_url(reverse("payments:pay", args=[self.reference]))
 
     @property
     def subject(self) -> str:

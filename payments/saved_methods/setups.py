@@ -3,7 +3,6 @@
 from datetime import datetime
 from typing import Any
 
-from django.conf import settings
 from django.urls import reverse
 from django_subatomic.db import transaction, transaction_required
 
@@ -162,7 +161,7 @@ def build_setup_request(setup: Setup) -> SetupRequest:
         confirmation_token=setup.confirmation_token,
         customer_id=setup.stripe_customer_id,
         description=setup.payment.purpose if setup.payment else f"Saved by {setup.company}",
-        return_url=f"{settings.PUBLIC_URL}{get_return_path(setup)}",
+        return_url=setup.company.merchant.build_public_url(get_return_path(setup)),
     )
 
 

@@ -1,6 +1,5 @@
 """The webhook endpoint of the gateway."""
 
-from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.views.decorators.csrf import csrf_exempt
@@ -11,6 +10,7 @@ from payments.gateways import BadSignature, verify_webhook
 from payments.webhooks.accounts import find_webhook_account
 from payments.webhooks.events import find_event_handler
 from wisepay import outbox
+from wisepay.addresses import build_public_url
 
 
 @csrf_exempt
@@ -41,4 +41,4 @@ def stripe_webhook(request: HttpRequest, merchant_ref: str) -> HttpResponse:
 
 def get_webhook_url(merchant: Merchant) -> str:
     """Where Stripe has to send this merchant's events."""
-    return f"{settings.PUBLIC_URL}{reverse('payments:stripe_webhook', args=[merchant.reference])}"
+    return build_public_url(reverse("payments:stripe_webhook", args=[merchant.reference]))

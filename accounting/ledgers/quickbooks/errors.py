@@ -8,13 +8,14 @@ BOOKS_CLOSED = (
     "The books are closed for this day in QuickBooks. Move the closing date (Account and settings, Advanced), and retry"
 )
 CREDITS_APPLIED_AUTOMATICALLY = (
-    "QuickBooks applies credits automatically, and so it used one here. Switch off “Automatically apply credits” (Account "
-    "and settings, Advanced, Automation), delete the payment of nothing that it made for this invoice, and retry."
+    "QuickBooks applies credits automatically, and so it used one here. Switch off “Automatically apply credits” "
+    "(Account and settings, Advanced, Automation), delete the payment of nothing that it made for "
+    "this invoice, and retry."
 )
 AUTO_APPLY_WARNING = (
-    "QuickBooks applies credits automatically: it would put the credit of a paid quote to any open invoice, and old credit "
-    "to the PF invoice, so that its payment is refused. Switch off “Automatically apply credits” (Account and "
-    "settings, Advanced, Automation), then press Read again."
+    "QuickBooks applies credits automatically: it would put the credit of a paid quote to any open invoice, and "
+    "old credit to the PF invoice, so that its payment is refused. Switch off “Automatically apply credits” "
+    "(Account and settings, Advanced, Automation), then press Read again."
 )
 ERROR_MEANINGS = {
     500: "QuickBooks does not allow this here",
