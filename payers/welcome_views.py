@@ -6,9 +6,9 @@ from datetime import datetime
 from typing import cast
 
 from allauth.account.app_settings import EmailVerificationMethod
-from allauth.account.internal.constants import LoginStageKey
 from allauth.account.internal.flows.login import perform_login, record_authentication
 from allauth.account.models import Login
+from allauth.account.stages import LoginByCodeStage
 from django.contrib import messages
 from django.contrib.auth import logout
 from django.http import HttpRequest, HttpResponse
@@ -240,7 +240,7 @@ class RegistrationPage:
         """Sign the person in as allauth does, so that an enrolled second factor is asked for."""
         record_authentication(self.request, self.user, method="password", email=self.user.email)
         # The mailed link proved the address as a mailed code would, so no code is mailed right after it.
-        proved = {"stages": {LoginStageKey.LOGIN_BY_CODE.value: {"handled": True}}}
+        proved = {"stages": {LoginByCodeStage.key: {"handled": True}}}
         login = Login(
             user=self.user,
             redirect_url=self.next_path,

@@ -2,12 +2,14 @@
 
 from datetime import datetime
 
+from django.urls import reverse
 from django_subatomic.db import transaction
 
 from merchants.models import Merchant
 from payments.gateways import open_gateway
 from payments.models import Attempt, GatewayAccount
 from payments.states import LIVE_STATES
+from wisepay.addresses import build_public_url
 
 
 class GatewayAccountInUse(Exception):
@@ -44,3 +46,8 @@ def save_gateway_account(
 def set_bank_debits(merchant: Merchant, *, is_on: bool) -> None:
     """Whether the merchant's payers may pay by bank debit from now on."""
     GatewayAccount.objects.filter(merchant=merchant).update(takes_bank_debits=is_on)
+
+
+def get_webhook_url(merchant: Merchant) -> str:
+    """Where Stripe has to send this merchant's events."""
+    return build_public_url(reverse("payments:stripe_webhook", args=[merchant.reference]))

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from merchants.models import Merchant, Terms
-from merchants.terms.services import get_current_terms
+from merchants.terms.services import get_current_terms, render_terms
 from payers.models import PayerAccess, PayerCompany
 from payments.errors import MethodNotAllowed, MethodUnusable, MustSaveMethod, TermsNotAccepted
 from payments.models import GatewayAccount, Payment, SavedMethod
@@ -19,6 +19,16 @@ DEBIT_TYPES = {
     "GBP": "bacs_debit",
     "NZD": "nz_bank_account",
     "USD": "us_bank_account",
+}
+TERMS_KINDS = {
+    (CARD, True): Terms.Kind.SAVED_CARD,
+    (BANK_DEBIT, True): Terms.Kind.SAVED_BANK_ACCOUNT,
+    (BANK_DEBIT, False): Terms.Kind.DIRECT_DEBIT,
+}
+TERMS_LABELS = {
+    (CARD, True): "I accept the terms for saving my card for later use",
+    (BANK_DEBIT, True): "I accept the terms for saving my bank details for later use",
+    (BANK_DEBIT, False): "I accept the terms of this bank debit",
 }
 
 
@@ -61,6 +71,17 @@ class PaymentChoice:
     def is_new(self) -> bool:
         """Whether the gateway's form read it just now."""
         return self.saved_method is None
+
+
+@dataclass(frozen=True, slots=True)
+class TermsCheckbox:
+    """A text to accept, shown when a new method of this kind is used, saved or not."""
+
+    method: str
+    saves: bool
+    terms: Terms
+    text: str
+    label: str
 
 
 def list_allowed_methods(methods: Sequence[str], account: GatewayAccount | None, currency: str) -> list[str]:
@@ -112,7 +133,11 @@ def check_method_choice(payment: Payment, account: GatewayAccount, *, choice: Pa
 
 def get_required_terms(merchant: Merchant, method: str, *, saves: bool) -> Terms | None:
     """The text that has to be accepted for a new method, if any."""
-    if method == BANK_DEBIT:
-        kind = Terms.Kind.SAVED_BANK_ACCOUNT if saves else Terms.Kind.DIRECT_DEBIT
-        return get_current_terms(merchant, kind)
-    return get_current_terms(merchant, Terms.Kind.SAVED_CARD) if saves else None
+    kind = TERMS_KINDS.get((method, saves))
+    return get_current_terms(merchant, kind) if kind else None
+
+
+def build_terms_checkbox(merchant: Merchant, method: str, *, saves: bool) -> TermsCheckbox:
+    """The text in force for a new method of this kind, with the words beside its tick."""
+    terms = get_current_terms(merchant, TERMS_KINDS[method, saves])
+    return TermsCheckbox(method, saves, terms, render_terms(terms), TERMS_LABELS[method, saves])

@@ -40,6 +40,11 @@ def never_cached[**P](view: Callable[P, HttpResponseBase]) -> Callable[P, HttpRe
     return wrapped
 
 
+def parse_page_number(text: str, *, last: int) -> int:
+    """The page that a query asks for, `last` at most; 1 for everything that is no number."""
+    return max(1, min(int(text[:9]), last)) if text.isascii() and text.isdigit() else 1
+
+
 COUNT_SQL = """
 INSERT INTO wisepay_ratewindow AS w (key, started_at, count) VALUES (%(key)s, %(now)s, 1)
 ON CONFLICT (key) DO UPDATE SET

@@ -19,8 +19,7 @@ from payers.access import PayerRequest, payer_page
 from payers.models import PayerAccess
 from payers.terms import get_request_source
 from payments.portal.access import list_visible_methods
-from payments.portal.view_models import PAGE_SIZE, RowPage
-from payments.portal.views import get_page_number, render_widget
+from payments.portal.widgets import PAGE_SIZE, RowPage, get_page_number, render_widget
 from wisepay import clock
 
 

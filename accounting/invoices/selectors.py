@@ -15,16 +15,15 @@ from payments.failure_messages import get_operation_failure
 from payments.models import Attempt, Payment
 from payments.portal.access import WHOLE_COMPANY, attach_companies
 from payments.portal.view_models import (
-    PAGE_SIZE,
     OutstandingPayment,
     PaymentStanding,
-    RowPage,
     format_day,
     get_standing_in_progress,
     list_latest_attempts,
     list_outstanding_quotes,
     list_owed_quotes,
 )
+from payments.portal.widgets import PAGE_SIZE, RowPage
 from wisepay.dates import format_date, get_local_date
 from wisepay.models import User
 from wisepay.money import Money

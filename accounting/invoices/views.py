@@ -32,7 +32,7 @@ from payers.models import PayerCompany
 from payments.errors import CannotPay
 from payments.models import Payment
 from payments.portal.access import WHOLE_COMPANY
-from payments.portal.views import get_page_number, render_widget
+from payments.portal.widgets import get_page_number, render_widget
 from wisepay import clock
 
 MAX_BATCH_SIZE = 99  # invoices of one batch: what their numbers have room for

@@ -1,4 +1,4 @@
-"""Forms of Pay Now and of the gateway's keys."""
+"""Forms of Pay Now."""
 
 from typing import Any
 
@@ -7,8 +7,7 @@ from django import forms
 from payers.models import PayerAccess
 from payments.method_choices import BANK_DEBIT, CARD, PaymentChoice, Person
 from payments.models import SavedMethod
-
-CONFIRMATION_TOKEN = r"^ctoken_[A-Za-z0-9_]{6,200}$"  # noqa: S105
+from payments.payment_element import CONFIRMATION_TOKEN
 
 
 class MethodChoiceForm(forms.Form):

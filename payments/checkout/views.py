@@ -1,14 +1,10 @@
 """Pay Now: the payer's pages."""
 
-from typing import Any, cast
-from urllib.parse import urlsplit
+from typing import Any
 
-from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.utils.csp import CSP
-from django.views.decorators.csp import csp_override
 from django.views.decorators.http import require_GET, require_http_methods
 
 from merchants.models import Terms
@@ -26,24 +22,10 @@ from payments.failure_messages import get_operation_failure
 from payments.method_choices import list_allowed_methods
 from payments.models import Attempt, Payment, Setup
 from payments.operations.checks import check_guest, check_payable
+from payments.payment_element import render_with_payment_element
 from payments.saved_methods.setups import find_live_setup
 from wisepay import clock
 from wisepay.http import never_cached
-
-
-def _origin(url: str) -> str:
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc}"
-
-
-STRIPE_ORIGINS = [_origin(settings.STRIPE_JS_URL), "https://*.stripe.com"]
-PAY_CSP: dict[str, list[str]] = {
-    **cast("dict[str, list[str]]", settings.SECURE_CSP),
-    "script-src": [CSP.SELF, CSP.NONCE, *STRIPE_ORIGINS],
-    "frame-src": STRIPE_ORIGINS,
-    "connect-src": [CSP.SELF, _origin(settings.STRIPE_API_BASE), *STRIPE_ORIGINS],
-    "img-src": [CSP.SELF, "data:", "https://*.stripe.com"],
-}
 
 
 @never_cached
@@ -94,7 +76,6 @@ def is_closed(payment: Payment, attempt: Attempt | None) -> bool:
     return not is_payable or bool(attempt and attempt.is_live) or find_live_setup(payment) is not None
 
 
-@csp_override(PAY_CSP)
 @never_cached
 @require_GET
 def guest(request: HttpRequest, reference: str) -> HttpResponse:
@@ -116,10 +97,9 @@ def guest(request: HttpRequest, reference: str) -> HttpResponse:
         "problem": problem,
         "account": account,
         "form": AttemptForm(initial={"email": payment.company.email, "phone": payment.company.phone}),
-        "stripe_js": settings.STRIPE_JS_URL,
         "last_failure": get_operation_failure(attempt),
     }
-    return render(request, "pay/guest.html", context, status=409 if problem else 200)
+    return render_with_payment_element(request, "pay/guest.html", context, status=409 if problem else 200)
 
 
 @never_cached
@@ -155,7 +135,6 @@ def _enter(request: HttpRequest, payment: Payment, found: dict[str, Any], accept
     start_registration(request, payment, access)
 
 
-@csp_override(PAY_CSP)
 @never_cached
 @require_GET
 def checkout(request: HttpRequest, reference: str) -> HttpResponse:
@@ -173,7 +152,6 @@ def checkout(request: HttpRequest, reference: str) -> HttpResponse:
         "payment": payment,
         "merchant": payment.merchant,
         "visitor": visitor,
-        "stripe_js": settings.STRIPE_JS_URL,
         "last_failure": get_operation_failure(attempts[0] if attempts else payment.setups.order_by("-pk").first()),
     }
     try:
@@ -182,7 +160,8 @@ def checkout(request: HttpRequest, reference: str) -> HttpResponse:
         context |= {"account": account, "offer": get_checkout_offer(payment, account, visitor)}
     except CannotPay as error:
         context |= {"problem": str(error)}
-    return render(request, "pay/checkout.html", context, status=409 if "problem" in context else 200)
+    status = 409 if "problem" in context else 200
+    return render_with_payment_element(request, "pay/checkout.html", context, status=status)
 
 
 def _status(request: HttpRequest, payment: Payment, attempt: Attempt | None) -> HttpResponse:
@@ -198,9 +177,8 @@ def _status(request: HttpRequest, payment: Payment, attempt: Attempt | None) -> 
         "check_path": get_operation_path(payment, talk, "check") if talk else "",
         "stop_path": get_operation_path(payment, talk, "stop") if talk else "",
         "visitor": get_visitor(request, payment),
-        "stripe_js": settings.STRIPE_JS_URL,
     }
-    return csp_override(PAY_CSP)(render)(request, "pay/status.html", context)
+    return render_with_payment_element(request, "pay/status.html", context)
 
 
 def get_operation_path(payment: Payment, operation: Attempt | Setup, action: str) -> str:

@@ -20,6 +20,7 @@ class SavedMethod(Stateful):
     """
 
     TRANSITIONS = METHOD_TRANSITIONS
+    EXPIRY_WARNING = timedelta(days=60)  # people are warned of a card that expires within this time
 
     reference = models.CharField(max_length=20, unique=True, default=new_reference, editable=False)
     account = models.ForeignKey(GatewayAccount, on_delete=models.PROTECT, related_name="saved_methods")

@@ -2,13 +2,11 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 
 from payers.models import PayerAccess
 from payments.models import SavedMethod
 from wisepay.registries import add_once
-
-EXPIRY_WARNING = timedelta(days=60)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +39,7 @@ def get_method_badge(method: SavedMethod, *, today: date) -> StatusBadge:
         return EXPIRED
     if method.last_failure:
         return FAILED if method.is_card else ERROR
-    if method.expires_on and method.expires_on <= today + EXPIRY_WARNING:
+    if method.expires_on and method.expires_on <= today + SavedMethod.EXPIRY_WARNING:
         return EXPIRING
     return USED if method.last_used_at else SAVED
 

@@ -13,7 +13,6 @@ from payers.models import PayerAccess, PayerCompany
 from payers.registration import remove_access
 from payments.models import Attempt, SavedMethod, Setup
 from payments.payer_admin.badges import (
-    EXPIRY_WARNING,
     NONE,
     AccessBadges,
     StatusBadge,
@@ -25,7 +24,7 @@ from payments.payer_admin.badges import (
 from payments.states import LIVE_STATES
 from wisepay.models import User
 
-PAGE_SIZE = 50
+PAGE_SIZE, LAST_PAGE = 50, 99_999
 FILTERS = {
     "expiring": "Cards Expiring in 60 Days",
     "expired": "Expired Cards",
@@ -50,6 +49,16 @@ class AccessRow:
     badges: AccessBadges
 
 
+class CountedPaginator(Paginator[AccessRow]):
+    """A paginator of rows that were counted by the query that read them."""
+
+    count = 0
+
+    def __init__(self, count: int) -> None:
+        super().__init__([], PAGE_SIZE)
+        self.count = count
+
+
 def list_accesses(merchant: Merchant, *, q: str, filter_name: str, page: int, now: datetime) -> "Page[AccessRow]":
     """One page of the accesses that match `q` and the filter `chosen`, by company and person. Three queries."""
     today = get_today(merchant, now)
@@ -63,10 +72,7 @@ def list_accesses(merchant: Merchant, *, q: str, filter_name: str, page: int, no
     companies = [access.company_id for access in found]
     methods, auto_pay = list_methods_of_companies(companies), get_auto_pay_badges(companies)
     shown = [build_access_row(access, methods, auto_pay, today=today) for access in found]
-    paginator: Paginator[AccessRow] = Paginator([], PAGE_SIZE)
-    # The window brought the count along, so the paginator need not ask for it.
-    paginator.__dict__["count"] = getattr(found[0], "total", 0) if found else 0
-    return Page(shown, number, paginator)
+    return Page(shown, number, CountedPaginator(getattr(found[0], "total", 0) if found else 0))
 
 
 def build_access_row(
@@ -95,7 +101,7 @@ def _matching_methods(chosen: str, *, today: date) -> "QuerySet[SavedMethod]":
     )
     methods = SavedMethod.objects.filter(usable, company=OuterRef("company")).exclude(state="removed")
     if chosen == "expiring":
-        return methods.filter(state="active", expires_on__gte=today, expires_on__lte=today + EXPIRY_WARNING)
+        return methods.filter(state="active", expires_on__gte=today, expires_on__lte=today + SavedMethod.EXPIRY_WARNING)
     if chosen == "expired":
         return methods.filter(expires_on__lt=today)
     return methods.filter(state="invalid")

@@ -18,6 +18,7 @@ from payments.payer_admin import services
 from payments.payer_admin.forms import AccessScopeForm, AddPayerForm, CompanyForm, MapContactForm, RenameCompanyForm
 from wisepay import clock
 from wisepay.audit import record_request_audit
+from wisepay.http import parse_page_number
 
 MAX_SUGGESTIONS = 500  # names of companies that the browser suggests while one types
 
@@ -28,15 +29,10 @@ def list_payers(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """Payer Company Access."""
     q = request.GET.get("q", "").replace("\0", "").strip()
     chosen = request.GET.get("show", "")
-    number = parse_page_number(request.GET.get("page", ""))
+    number = parse_page_number(request.GET.get("page", ""), last=services.LAST_PAGE)
     page = services.list_accesses(merchant, q=q, filter_name=chosen, page=number, now=clock.now())
     context = {"merchant": merchant, "page": page, "q": q, "chosen": chosen, "filters": services.FILTERS}
     return render(request, "payer_admin/list.html", context)
-
-
-def parse_page_number(text: str) -> int:
-    """The number of a page; 1 for everything that is none."""
-    return max(1, int(text)) if text.isascii() and text.isdecimal() and len(text) < 6 else 1
 
 
 @require_http_methods(["GET", "POST"])

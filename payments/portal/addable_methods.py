@@ -5,13 +5,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.conf import settings
 from django.db.models import OuterRef, Subquery
 
-from merchants.terms.services import get_current_terms, render_terms
 from payers.models import PayerAccess, PayerCompany
-from payments.checkout.offers import TERMS_KINDS, TERMS_LABELS
-from payments.method_choices import BANK_DEBIT, CARD, get_gateway_method_type, list_allowed_methods
+from payments.method_choices import (
+    BANK_DEBIT,
+    CARD,
+    build_terms_checkbox,
+    get_gateway_method_type,
+    list_allowed_methods,
+)
 from payments.models import GatewayAccount, Payment
 from wisepay.registries import add_once
 
@@ -67,7 +70,7 @@ def register_currency_reader[R: CurrencyReader](reader: R) -> R:
 
 def build_addition_context(addable: AddableMethods, kind: str) -> dict[str, Any]:
     """What the page of Stripe's form needs."""
-    terms = get_current_terms(addable.company.merchant, TERMS_KINDS[kind, True])
+    checkbox = build_terms_checkbox(addable.company.merchant, kind, saves=True)
     return {
         "company": addable.company,
         "merchant": addable.company.merchant,
@@ -75,8 +78,7 @@ def build_addition_context(addable: AddableMethods, kind: str) -> dict[str, Any]
         "currency": addable.currency,
         "gateway_kind": get_gateway_method_type(kind, addable.currency),
         "types": json.dumps([get_gateway_method_type(kind, addable.currency)]),
-        "terms": terms,
-        "terms_text": render_terms(terms),
-        "label": TERMS_LABELS[kind, True],
-        "stripe_js": settings.STRIPE_JS_URL,
+        "terms": checkbox.terms,
+        "terms_text": checkbox.text,
+        "label": checkbox.label,
     }

@@ -10,12 +10,12 @@ from django.views.decorators.http import require_POST
 
 from payers.access import PayerRequest, get_company_access, payer_page
 from payers.models import PayerAccess
-from payments.checkout.forms import CONFIRMATION_TOKEN
 from payments.errors import CannotPay, MerchantNotReady, MethodNotAllowed
 from payments.failure_messages import get_operation_failure
 from payments.gateways import OperationResult
 from payments.method_choices import BANK_DEBIT, CARD, PaymentChoice, Person
 from payments.models import Setup
+from payments.payment_element import CONFIRMATION_TOKEN
 from payments.portal.access import get_own_setup
 from payments.portal.addable_methods import list_addable_methods
 from payments.saved_methods.setups import cancel_setup, refresh_setup, send_setup, start_standalone_setup

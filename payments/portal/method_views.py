@@ -4,20 +4,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.conf import settings
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
-from django.views.decorators.csp import csp_override
 from django.views.decorators.http import require_GET, require_POST
 
 from payers.access import PayerRequest, payer_page
 from payers.models import PayerAccess, PayerCompany
-from payments.checkout.views import PAY_CSP
 from payments.failure_messages import CARD_FAILURES, DEBIT_FAILURES, get_operation_failure
 from payments.method_choices import BANK_DEBIT, CARD
 from payments.models import SavedMethod, Setup
+from payments.payment_element import render_with_payment_element
 from payments.portal.access import WHOLE_COMPANY, get_visible_method, list_visible_methods
 from payments.portal.addable_methods import build_addition_context, list_addable_methods
 from payments.portal.method_api import METHOD_PAGES
@@ -27,7 +25,6 @@ from wisepay import clock
 from wisepay.audit import record_request_audit
 from wisepay.models import User
 
-EXPIRY_WARNING = timedelta(days=60)
 SHOW_FAILURE_FOR = timedelta(hours=1)  # how long the page tells of an addition that ended
 TITLES = {CARD: "Saved Credit Cards", BANK_DEBIT: "Saved Bank Accounts"}
 
@@ -87,10 +84,9 @@ def render_methods_page(request: PayerRequest, kind: str) -> HttpResponse:
         "addition": addition,
         "failure": get_operation_failure(addition),
         "may_change": request.impersonation is None,
-        "stripe_js": settings.STRIPE_JS_URL,
     }
     if addition is not None and addition.is_live:
-        return csp_override(PAY_CSP)(render)(request, "portal/methods.html", context)
+        return render_with_payment_element(request, "portal/methods.html", context)
     return render(request, "portal/methods.html", context)
 
 
@@ -151,7 +147,7 @@ def get_method_badges(method: SavedMethod, *, today: datetime) -> list[MethodBad
     left = (method.expires_on - today.date()).days
     if left < 0:
         found.append(MethodBadge("bad", "Expired"))
-    elif left <= EXPIRY_WARNING.days:
+    elif left <= SavedMethod.EXPIRY_WARNING.days:
         found.append(
             MethodBadge("busy", "Expires today" if left == 0 else f"Expiring in {left} day{'' if left == 1 else 's'}")
         )
@@ -227,7 +223,6 @@ def remove(request: PayerRequest, method_ref: str) -> HttpResponse:
     return redirect(get_page_name(method))
 
 
-@csp_override(PAY_CSP)
 @require_GET
 @payer_page
 def add_method(request: PayerRequest) -> HttpResponse:
@@ -239,4 +234,5 @@ def add_method(request: PayerRequest) -> HttpResponse:
     context = {"kind": kind, "title": TITLES[kind], "back": METHOD_PAGES[kind], "addable": addable}
     if not chosen or request.impersonation is not None:
         return render(request, "portal/add_choose.html", context)
-    return render(request, "portal/add_method.html", context | build_addition_context(chosen[0], kind))
+    context |= build_addition_context(chosen[0], kind)
+    return render_with_payment_element(request, "portal/add_method.html", context)

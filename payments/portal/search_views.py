@@ -32,7 +32,7 @@ from payments.portal.search import (
     find_shown_attempts,
 )
 from payments.portal.view_models import format_refund_note, get_payment_standing
-from payments.portal.views import get_page_number, get_time_zone
+from payments.portal.widgets import get_page_number, get_time_zone
 from wisepay import clock
 from wisepay.money import Money
 

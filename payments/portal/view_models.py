@@ -12,31 +12,12 @@ from payments.failure_messages import get_operation_failure
 from payments.models import Attempt, Payment, Setup
 from payments.portal.access import attach_companies, list_visible_payments
 from payments.portal.ordering import list_first_ids
+from payments.portal.widgets import PAGE_SIZE, RowPage
 from payments.states import LIVE_STATES
 from wisepay.models import User
 from wisepay.money import Money
 
-PAGE_SIZE = 25
 PAID_STATES = ("succeeded", "reversed")
-
-
-@dataclass(frozen=True, slots=True)
-class RowPage[R]:
-    """One page of rows; whether there are newer and older ones is known without counting them."""
-
-    rows: Sequence[R]
-    number: int
-    has_next: bool
-
-    @property
-    def previous(self) -> int:
-        """The page before, 0 on the first."""
-        return self.number - 1
-
-    @property
-    def next(self) -> int:
-        """The page after, 0 on the last."""
-        return self.number + 1 if self.has_next else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +48,6 @@ class PaidAttempt:
     attempt: Attempt
     at: datetime
     notes: list[str] = field(default_factory=list)
-
-
-def parse_page_number(text: str) -> int:
-    """The page that a query asks for; 1 for everything that is none."""
-    return min(int(text), 400) if text.isascii() and text.isdigit() and text.strip("0") else 1
 
 
 def list_owed_quotes(accesses: Sequence[PayerAccess], user: User, *, now: datetime) -> QuerySet[Payment]:

@@ -15,13 +15,12 @@ from payments.portal.receipt_pdf import render_receipt_pdf
 from payments.portal.receipts import REFUND_STATE_TEXTS, get_receipt
 from payments.portal.view_models import (
     PAID_STATES,
-    RowPage,
     build_live_setup_subquery,
     format_refund_note,
     get_payment_standing,
     list_past_payments,
-    parse_page_number,
 )
+from payments.portal.widgets import get_page_number, render_widget
 from wisepay import clock
 
 ATTEMPT_MESSAGES = {
@@ -45,31 +44,6 @@ def past_payments(request: PayerRequest) -> HttpResponse:
     return render_widget(
         request, "past", list_past_payments(request.accesses, request.person, page=get_page_number(request))
     )
-
-
-def get_page_number(request: PayerRequest) -> int:
-    """The page of the query."""
-    return parse_page_number(request.GET.get("page", ""))
-
-
-def render_widget(request: PayerRequest, name: str, page: RowPage[Any], *, folder: str = "portal") -> HttpResponse:
-    """A list as a part of the dashboard, or as a page of its own where no script asks for it."""
-    context = {
-        "slice": page,
-        "read_at": clock.now(),
-        "zone": get_time_zone(request),
-        "has_merchants": len({access.company.merchant_id for access in request.accesses}) > 1,
-    }
-    is_part = request.headers.get("HX-Request") == "true"
-    template = f"{folder}/{name}.html{f'#{name}' if is_part else ''}"
-    response = render(request, template, context)
-    response["Vary"] = "HX-Request, Cookie"
-    return response
-
-
-def get_time_zone(request: PayerRequest) -> str:
-    """The time zone of things that belong to no single merchant."""
-    return request.accesses[0].company.merchant.time_zone if request.accesses else "UTC"
 
 
 @require_GET

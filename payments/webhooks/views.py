@@ -1,16 +1,13 @@
 """The webhook endpoint of the gateway."""
 
 from django.http import HttpRequest, HttpResponse
-from django.urls import reverse
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
-from merchants.models import Merchant
 from payments.gateways import BadSignature, verify_webhook
 from payments.webhooks.accounts import find_webhook_account
 from payments.webhooks.events import find_event_handler
 from wisepay import outbox
-from wisepay.addresses import build_public_url
 
 
 @csrf_exempt
@@ -37,8 +34,3 @@ def stripe_webhook(request: HttpRequest, merchant_ref: str) -> HttpResponse:
             f"stripe:{known[0]}:{event.id}"[:200], name, account_id=known[0], run_after=None, **{which: value}
         )
     return HttpResponse(status=200)
-
-
-def get_webhook_url(merchant: Merchant) -> str:
-    """Where Stripe has to send this merchant's events."""
-    return build_public_url(reverse("payments:stripe_webhook", args=[merchant.reference]))

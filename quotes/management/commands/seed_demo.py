@@ -18,9 +18,8 @@ from connections.services import disconnect_all
 from connections.verification import verify_connection
 from merchants.models import EventNotification, Merchant, PayNowLink
 from merchants.services import create_merchant, create_paynow_link, update_event_notifications
-from payments.gateway_accounts import save_gateway_account, set_bank_debits
+from payments.gateway_accounts import get_webhook_url, save_gateway_account, set_bank_debits
 from payments.models import GatewayAccount
-from payments.webhooks.views import get_webhook_url
 from quotes.models import CpqIntegration
 from quotes.services import get_integration, save_integration
 from wisepay import clock
