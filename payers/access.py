@@ -1,7 +1,8 @@
-"""The gate of the payers' portal: whose view it is, which companies they may see, and what they must do first."""
+"""Access to the payers' portal: whose view it is, which companies they may see, and what they must do first."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from functools import wraps
 from typing import Any, Concatenate, cast
 
@@ -14,12 +15,17 @@ from django.utils.http import urlencode
 
 from merchants.models import Membership, Merchant
 from payers.models import Payer, PayerAccess, PayerCompany
+from wisepay.addresses import get_local_path
 from wisepay.http import SignedInRequest, never_cached
 from wisepay.models import User
+from wisepay.registries import add_once
 
 IMPERSONATION_KEY = "seeing_as"  # the session's key: the reference of the access whose view an admin looks at
 PORTAL_PATH = "/my/"
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
+
+LandingPolicy = Callable[[str, datetime], bool | None]
+LANDING_POLICIES: list[LandingPolicy] = []
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +133,20 @@ def get_completion_path(payer: Payer | None, next_path: str = "") -> str:
     return reverse("payers:welcome_details") + (f"?{query}" if query else "")
 
 
+def register_landing_policy(function: LandingPolicy) -> LandingPolicy:
+    """Register a function that says whether a path still makes sense; None when it is not a page of its floor."""
+    return add_once(LANDING_POLICIES, function)
+
+
+def get_landing_path(path: str, *, now: datetime) -> str:
+    """Where a payer goes after a detour: `path`, if it is a page of ours that no policy rejects, else the portal."""
+    local = get_local_path(path)
+    answers = [policy(local, now) for policy in LANDING_POLICIES] if local else [False]
+    return PORTAL_PATH if False in answers else local
+
+
 def get_impersonation(request: HttpRequest) -> Impersonation | None:
-    """Whose view the signed-in admin looks at; what no longer may be seen is forgotten."""
+    """The impersonation of the signed-in admin, ended if the access is no longer active or theirs to see."""
     reference = request.session.get(IMPERSONATION_KEY)
     if not reference:
         return None

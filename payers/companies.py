@@ -1,4 +1,4 @@
-"""Orders about payer companies: find or make one, name it, say which accounting contact it is."""
+"""Payer companies: find or create one, rename it, map it to an accounting contact."""
 
 from contextlib import suppress
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ class Contact:
 
 
 def get_or_create_company(merchant: Merchant, *, name: str, contact: Contact | None) -> PayerCompany:
-    """The company that is this contact, or else the one of this name, made on first sight and mapped if it can be.
+    """The company that is this contact, or else the one of this name, created if needed, and mapped to the contact.
 
     Raises CompanyTaken when the name belongs to a company that is another contact.
     """
@@ -44,22 +44,26 @@ def get_or_create_company(merchant: Merchant, *, name: str, contact: Contact | N
 
 
 def map_company(company: PayerCompany, *, contact: Contact) -> PayerCompany:
-    """The company is this contact from now on. Raises CompanyTaken when another one is."""
+    """Map the company to this contact. Raises CompanyTaken when another one is mapped to it."""
     try:
         with transaction_if_not_already(), savepoint():
-            held = PayerCompany.objects.select_for_update().get(pk=company.pk)
-            held.organisation_id, held.contact_id = contact.organisation_id, contact.contact_id
-            held.contacts[contact.organisation_id] = contact.contact_id
-            held.save(update_fields=["organisation_id", "contact_id", "contacts"])
-            schedule_contact_change(held)
+            locked = PayerCompany.objects.select_for_update().get(pk=company.pk)
+            locked.organisation_id, locked.contact_id = contact.organisation_id, contact.contact_id
+            locked.contacts[contact.organisation_id] = contact.contact_id
+            locked.save(update_fields=["organisation_id", "contact_id", "contacts"])
+            schedule_contact_change(locked)
     except IntegrityError:
         raise CompanyTaken("Another company is this contact already.") from None
-    company.organisation_id, company.contact_id, company.contacts = held.organisation_id, held.contact_id, held.contacts
+    company.organisation_id, company.contact_id, company.contacts = (
+        locked.organisation_id,
+        locked.contact_id,
+        locked.contacts,
+    )
     return company
 
 
 def restore_contact(company: PayerCompany, *, organisation_id: str) -> bool:
-    """The company is again the contact that it was in this organisation; False when it was none there.
+    """Map the company to the contact that it was last in this organisation; False when it was none there.
 
     Raises CompanyTaken when another company is that contact by now.
     """
@@ -78,12 +82,12 @@ def restore_contacts(merchant: Merchant, *, organisation_id: str) -> None:
 
 @transaction_required
 def schedule_contact_change(company: PayerCompany) -> None:
-    """The company is another contact now: its documents follow."""
+    """Let accounting move the company's documents to its new contact."""
     outbox.schedule(f"follow:{company.pk}", "accounting.follow_company", now=clock.now(), company_id=company.pk)
 
 
 def rename_company(company: PayerCompany, *, name: str) -> None:
-    """The company is called this from now on; which contact it is does not change. Raises CompanyTaken."""
+    """Rename the company; its contact does not change. Raises CompanyTaken."""
     cleaned = " ".join(name.split())
     try:
         with transaction_if_not_already(), savepoint():
@@ -94,7 +98,7 @@ def rename_company(company: PayerCompany, *, name: str) -> None:
 
 
 def record_payer_company(merchant: Merchant, *, name: str, email: str, phone: str = "") -> PayerCompany:
-    """The company of that name, made on first sight; its newest e-mail and phone are kept."""
+    """The company of that name, created if needed, with this e-mail and phone."""
     company, is_new = PayerCompany.objects.get_or_create(
         merchant=merchant,
         folded_name=fold_name(name),

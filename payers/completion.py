@@ -1,4 +1,4 @@
-"""Orders of an invited person about themselves: choose a password, confirm details, accept the terms."""
+"""How an invited person completes their registration: a password, their details, the terms."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -52,7 +52,7 @@ def create_password(invitation: Invitation, *, password: str, now: datetime) -> 
 
 
 def list_accesses_to_confirm(user: User, invitation: Invitation | None) -> list[PayerAccess]:
-    """What the person is about to confirm: the invitation's access, or without one everything that they were offered.
+    """The accesses that the person is about to confirm: the invitation's, or without one every pending one.
 
     For a payer who is not registered also what is active already, because its terms were not accepted yet.
     """
@@ -80,9 +80,9 @@ def complete_registration(
     source: RequestSource,
     now: datetime,
 ) -> list[PayerAccess]:
-    """The payer is registered, the accesses are active, and the acceptance of their terms is on record.
+    """Register the payer, activate the accesses, and record the acceptance of their terms. Idempotent.
 
-    Answers what became active by it; `details` None keeps those on record. The same again is nothing.
+    Answers the accesses that became active; `details` None leaves those on record.
     Raises TermsChanged unless `seen_terms` (ids) are the ones that stand.
     """
     with transaction():
@@ -104,17 +104,17 @@ def complete_registration(
 
 @transaction_required
 def _confirm(access: PayerAccess, user: User, terms: Terms, source: RequestSource, *, now: datetime) -> bool:
-    """One access with its proof; True when it became active now."""
-    held = access.lock()
-    if held.state == "removed":
+    """Activate one access and record the acceptance of its terms; True when it became active now."""
+    locked = access.lock()
+    if locked.state == "removed":
         return False
     record_acceptance(access.company, terms=terms, user=user, email=user.email, source=source, now=now)
-    close_invitations(held, now=now, used=True)
-    moved = held.move_locked_to("active", now=now, by=str(user), reason="confirmed by mail")
+    close_invitations(locked, now=now, used=True)
+    moved = locked.move_locked_to("active", now=now, by=str(user), reason="confirmed by mail")
     if moved:
         outbox.enqueue(f"access:{access.pk}:{now.timestamp():.0f}", "payers.email_access", access_id=access.pk)
         notify_registration(access.company.merchant, access, user, now=now)
-    access.state = held.state
+    access.state = locked.state
     return moved
 
 
@@ -133,7 +133,7 @@ def notify_registration(merchant: Merchant, access: PayerAccess, user: User, *, 
 
 
 def save_details(payer: Payer, user: User, details: PayerDetails) -> None:
-    """Write what the payer says of themselves."""
+    """Save the details of a payer."""
     with transaction_if_not_already():
         User.objects.filter(pk=user.pk).update(name=details.name)
         Payer.objects.filter(pk=payer.pk).update(

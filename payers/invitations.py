@@ -48,7 +48,7 @@ def find_invitation(reference: str) -> Invitation | None:
 
 @transaction_required
 def send_invitation(access: PayerAccess, *, now: datetime, next_path: str = "", renew: bool = False) -> Invitation:
-    """The open invitation of an access, mailed. The caller holds the access.
+    """Mail an invitation to the access, and answer it. The caller holds the lock of the access.
 
     One that was just mailed serves again, with its new destination, unless `renew`; an older one stops working.
     Raises TooManyMails.
@@ -73,21 +73,21 @@ def send_invitation(access: PayerAccess, *, now: datetime, next_path: str = "", 
 
 @transaction_required
 def close_invitations(access: PayerAccess, *, now: datetime, used: bool = False) -> None:
-    """Links of the access open nothing from now on."""
+    """Close the open invitations of the access: their links open nothing from now on."""
     standing = access.invitations.filter(used_at=None, replaced_at=None)
     standing.update(**{"used_at" if used else "replaced_at": now})
 
 
 def close_used_invitation(invitation: Invitation, *, now: datetime) -> None:
-    """The link opens nothing from now on, because its person has what it would give."""
+    """Close an invitation whose person has what its link would give."""
     Invitation.objects.filter(pk=invitation.pk, used_at=None, replaced_at=None).update(used_at=now)
 
 
 def renew_invitation(access: PayerAccess, *, now: datetime) -> Invitation:
     """Mail a new link; the older one stops working. Raises TooManyMails, or PayerAccess.DoesNotExist once removed."""
     with transaction():
-        held = access.lock()
-        if held.state == "removed":
+        locked = access.lock()
+        if locked.state == "removed":
             raise PayerAccess.DoesNotExist("this access was removed")
-        last = held.invitations.order_by("-pk").values_list("next_path", flat=True).first()
-        return send_invitation(held, now=now, next_path=last or "", renew=True)
+        last = locked.invitations.order_by("-pk").values_list("next_path", flat=True).first()
+        return send_invitation(locked, now=now, next_path=last or "", renew=True)

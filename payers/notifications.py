@@ -1,4 +1,4 @@
-"""What a payer wants to be told by mail."""
+"""Which mails a payer is subscribed to."""
 
 from collections.abc import Iterable
 
@@ -17,7 +17,7 @@ EVENT_DESCRIPTIONS = {
 
 
 def is_subscribed(user: User | None, event: str) -> bool:
-    """Whether to mail them about `event`. People without an account can't say no."""
+    """Whether to mail them about `event`. People without an account can't unsubscribe."""
     if user is None:
         return True
     found = PayerNotification.objects.filter(user=user, event=event).values_list("is_enabled", flat=True).first()
@@ -25,16 +25,16 @@ def is_subscribed(user: User | None, event: str) -> bool:
 
 
 def get_preferences(user: User) -> dict[str, bool]:
-    """Every event with whether they want its mail."""
-    said = dict(PayerNotification.objects.filter(user=user).values_list("event", "is_enabled"))
-    return {event.value: said.get(event.value, True) for event in PayerEvent}
+    """Every event with whether they are subscribed to its mail."""
+    saved = dict(PayerNotification.objects.filter(user=user).values_list("event", "is_enabled"))
+    return {event.value: saved.get(event.value, True) for event in PayerEvent}
 
 
 def save_preferences(user: User, *, events: Iterable[str]) -> None:
-    """Exactly the mails about `events` are wanted from now on."""
-    wanted = set(events)
+    """Subscribe the payer to the mails about exactly these events."""
+    enabled = set(events)
     with transaction():
         for event in PayerEvent:
             PayerNotification.objects.update_or_create(
-                user=user, event=event, defaults={"is_enabled": event.value in wanted}
+                user=user, event=event, defaults={"is_enabled": event.value in enabled}
             )

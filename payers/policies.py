@@ -1,4 +1,4 @@
-"""Payers' say in what their sign-in needs."""
+"""The policy of payers for the second factor of a sign-in."""
 
 from merchants.models import Merchant
 from payers.models import PayerAccess

@@ -1,4 +1,4 @@
-"""Orders about who may see a company: register while paying, invite, enter signed in, change, remove."""
+"""Who may see a payer company: register while paying, invite, add a signed-in payer, change, remove."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -34,15 +34,15 @@ def create_checkout_access(
     next_path: str,
     now: datetime,
 ) -> PayerAccess:
-    """Somebody who pays says that they want an account; a mail to `email` asks whether it was them.
+    """Create the access of somebody who asks for an account while paying; a mail to `email` asks whether it was them.
 
-    The access waits for that answer, or is the one that stands. An address that has an account is treated alike,
+    The access waits for that answer, or is the existing one. An address that has an account is treated alike,
     so tell the browser the same whatever comes back. The same again within minutes sends no second mail.
     """
     with transaction():
-        user = _person(email, name=name)
-        _payer(user, phone=phone, now=now)
-        access = _access(
+        user = _get_or_create_user(email, name=name)
+        _get_or_create_payer(user, phone=phone, now=now)
+        access = _get_or_create_access(
             user,
             company,
             scope=get_initial_scope(email, company),
@@ -64,17 +64,17 @@ def create_checkout_access(
 def invite_payer(
     merchant: Merchant, *, company: PayerCompany, email: str, name: str, by: User, now: datetime
 ) -> PayerAccess:
-    """The merchant lets a person see a whole company, once that person follows the mail.
+    """Invite a person to see a whole company, once they follow the mail.
 
-    An access that stands is widened to the whole company. Raises ValueError for another merchant's company,
+    An existing access is widened to the whole company. Raises ValueError for another merchant's company,
     TooManyMails when the person was mailed too often; then nothing is stored.
     """
     if company.merchant_id != merchant.pk:
         raise ValueError("this company is another merchant's")
     with transaction():
-        user = _person(email, name=name)
-        _payer(user, phone="", now=now)
-        access = _access(
+        user = _get_or_create_user(email, name=name)
+        _get_or_create_payer(user, phone="", now=now)
+        access = _get_or_create_access(
             user, company, scope=AccessScope.COMPANY, origin=AccessOrigin.INVITED, now=now, by=str(by), invited_by=by
         )
         if access.scope != AccessScope.COMPANY:
@@ -86,13 +86,13 @@ def invite_payer(
 
 
 def create_signed_in_access(user: User, company: PayerCompany, *, now: datetime) -> PayerAccess:
-    """A signed-in person pays something of this company: they have access from now on, without a mail.
+    """Give a signed-in person who pays for this company access to it, without a mail.
 
-    Their own payments only, unless the company's e-mail address is theirs. An access that stands stays as it is.
+    Their own payments only, unless the company's e-mail address is theirs. An existing access stays as it is.
     """
     with transaction():
-        _payer(user, phone="", now=now)
-        access = _access(
+        _get_or_create_payer(user, phone="", now=now)
+        access = _get_or_create_access(
             user,
             company,
             scope=get_initial_scope(user.email, company),
@@ -107,18 +107,18 @@ def create_signed_in_access(user: User, company: PayerCompany, *, now: datetime)
 
 @transaction_required
 def remove_access(access: PayerAccess, *, by: User, now: datetime) -> bool:
-    """The person sees the company no more, and links that were mailed open nothing. False when it was so before.
+    """Remove the access and close its invitations. False when it was removed before.
 
-    Whoever orders it looks first, in the same transaction, at what stands in the way.
+    The caller checks first, in the same transaction, whether something forbids it.
     """
-    held = access.lock()
-    moved = held.move_locked_to("removed", now=now, by=str(by))
-    close_invitations(held, now=now)
+    locked = access.lock()
+    moved = locked.move_locked_to("removed", now=now, by=str(by))
+    close_invitations(locked, now=now)
     return moved
 
 
 def update_access_scope(access: PayerAccess, *, scope: str, by: User, now: datetime) -> None:
-    """See the whole company, or own payments only, from now on. Raises ValueError for a scope nobody knows."""
+    """Set whether the person sees the whole company or own payments only. Raises ValueError for an unknown scope."""
     if scope not in AccessScope.values:
         raise ValueError(f"no scope {scope!r}")
     with transaction():
@@ -132,27 +132,27 @@ def get_initial_scope(email: str, company: PayerCompany) -> str:
     return AccessScope.COMPANY if is_theirs else AccessScope.OWN
 
 
-def _person(email: str, *, name: str) -> User:
-    """The user of that address, made without a password on first sight."""
-    wanted = email.strip().lower()
+def _get_or_create_user(email: str, *, name: str) -> User:
+    """The user of that address, created without a password if needed."""
+    address = email.strip().lower()
     by_email = User.objects.alias(folded=Lower("email"))
-    found = by_email.filter(folded=wanted).first()
+    found = by_email.filter(folded=address).first()
     if found is not None:
         return found
     try:
         with savepoint():
-            return User.objects.create_user(wanted, None, name=" ".join(name.split())[:120])
+            return User.objects.create_user(address, None, name=" ".join(name.split())[:120])
     except IntegrityError:
-        return by_email.get(folded=wanted)
+        return by_email.get(folded=address)
 
 
-def _payer(user: User, *, phone: str, now: datetime) -> Payer:
-    """The payer that the person is, made on first sight."""
+def _get_or_create_payer(user: User, *, phone: str, now: datetime) -> Payer:
+    """The payer of the user, created if needed."""
     fresh = {"state": "invited", "state_at": now, "created_at": now, "phone": phone[:40]}
     return Payer.objects.get_or_create(user=user, defaults=fresh)[0]
 
 
-def _access(
+def _get_or_create_access(
     user: User,
     company: PayerCompany,
     *,
@@ -162,13 +162,13 @@ def _access(
     by: str,
     invited_by: User | None = None,
 ) -> PayerAccess:
-    """The access, held: pending when it is new or had been removed, else as it stands."""
+    """The access, locked: pending when it is new or had been removed, else as it stands."""
     fresh = {"scope": scope, "origin": origin, "invited_by": invited_by, "created_at": now}
     found, is_new = PayerAccess.objects.get_or_create(
         user=user, company=company, defaults=fresh | {"state": "pending", "state_at": now}
     )
-    held = found.lock()
-    if not is_new and held.state == "removed":
-        held.move_locked_to("pending", now=now, by=by, scope=scope, origin=origin, invited_by=invited_by)
-    held.user, held.company = user, company
-    return held
+    locked = found.lock()
+    if not is_new and locked.state == "removed":
+        locked.move_locked_to("pending", now=now, by=by, scope=scope, origin=origin, invited_by=invited_by)
+    locked.user, locked.company = user, company
+    return locked

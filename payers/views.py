@@ -37,9 +37,9 @@ def my_notifications(request: PayerRequest) -> HttpResponse:
         save_preferences(request.person, events=request.POST.getlist("events"))
         messages.success(request, "Notifications saved.")
         return redirect("payers:my_notifications")
-    wishes = get_preferences(request.person)
+    preferences = get_preferences(request.person)
     rows = [
-        {"event": e.value, "label": e.label, "why": EVENT_DESCRIPTIONS[e], "is_enabled": wishes[e.value]}
+        {"event": e.value, "label": e.label, "why": EVENT_DESCRIPTIONS[e], "is_enabled": preferences[e.value]}
         for e in PayerEvent
     ]
     return render(request, "payers/my_notifications.html", {"rows": rows})

@@ -18,7 +18,7 @@ from django.utils.http import urlencode
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from merchants.terms.services import render_terms
-from payers.access import get_payer
+from payers.access import get_landing_path, get_payer
 from payers.completion import (
     NothingToComplete,
     PasswordAlreadySet,
@@ -30,7 +30,6 @@ from payers.completion import (
 )
 from payers.forms import AgreementForm, PasswordForm, PayerDetailsForm
 from payers.invitations import TooManyMails, close_used_invitation, find_invitation, parse_token, renew_invitation
-from payers.landing import get_landing_path
 from payers.models import Invitation, PayerAccess
 from payers.terms import get_request_source
 from wisepay import clock
@@ -44,7 +43,7 @@ HTTP_GONE = 410
 
 @dataclass(frozen=True, slots=True)
 class OpenedLink:
-    """An opened link. `proved`: the password was chosen in this session, so nobody has to type it again."""
+    """An opened link; with `is_password_chosen` in this session, nobody has to type the password again."""
 
     invitation: Invitation
     is_password_chosen: bool
@@ -145,14 +144,14 @@ def confirm_details(request: HttpRequest) -> HttpResponse:
     elif not request.user.is_authenticated:
         return redirect(f"{reverse('account_login')}?{urlencode({'next': request.get_full_path()})}")
     user = visit.user if visit else cast(User, request.user)
-    wanted = visit.invitation.next_path if visit else request.POST.get("next", request.GET.get("next", ""))
+    next_path = visit.invitation.next_path if visit else request.POST.get("next", request.GET.get("next", ""))
     return RegistrationPage(
-        request, user, visit.invitation if visit else None, get_landing_path(wanted, now=now), now
+        request, user, visit.invitation if visit else None, get_landing_path(next_path, now=now), now
     ).render()
 
 
 def get_sign_in_redirect(request: HttpRequest, visit: OpenedLink) -> HttpResponse | None:
-    """Where an anonymous browser goes before it may speak for the invited person; None when it may."""
+    """Where an anonymous browser goes before it may act for the invited person; None when it may."""
     if request.user.is_authenticated:
         return None
     if not visit.user.has_usable_password():
@@ -164,7 +163,7 @@ def get_sign_in_redirect(request: HttpRequest, visit: OpenedLink) -> HttpRespons
 
 @dataclass(frozen=True, slots=True)
 class RegistrationPage:
-    """One request to the last step, of somebody who may speak for `user`."""
+    """One request to the last step, of somebody who may act for `user`."""
 
     request: HttpRequest
     user: User
@@ -240,12 +239,12 @@ class RegistrationPage:
         """Sign the person in as allauth does, so that an enrolled second factor is asked for."""
         record_authentication(self.request, self.user, method="password", email=self.user.email)
         # The mailed link proved the address as a mailed code would, so no code is mailed right after it.
-        proved = {"stages": {LoginByCodeStage.key: {"handled": True}}}
+        state = {"stages": {LoginByCodeStage.key: {"handled": True}}}
         login = Login(
             user=self.user,
             redirect_url=self.next_path,
             email_verification=EmailVerificationMethod.NONE,
-            state=proved,
+            state=state,
         )
         return cast(HttpResponse, perform_login(self.request, login))
 
@@ -283,8 +282,8 @@ def sent_again(request: HttpRequest) -> HttpResponse:
 @require_POST
 def switch_person(request: HttpRequest) -> HttpResponse:
     """Sign out whoever is signed in, and go on with the link."""
-    kept = request.session.get(SESSION_KEY)
+    stored = request.session.get(SESSION_KEY)
     logout(request)
-    if kept:
-        request.session[SESSION_KEY] = {"invitation": kept.get("invitation", "")}
+    if stored:
+        request.session[SESSION_KEY] = {"invitation": stored.get("invitation", "")}
     return redirect("payers:welcome")

@@ -3,7 +3,7 @@
 import re
 from datetime import datetime
 
-from payers.landing import register_landing_policy
+from payers.access import register_landing_policy
 from payments.models import Payment
 
 PAY_NOW_PATH = re.compile(r"^/pay/([0-9a-z]{20})(?:[/?].*)?$")

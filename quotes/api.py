@@ -31,7 +31,7 @@ REQUESTS_PER_MINUTE = 60
 
 
 class CpqApi(NinjaAPI):
-    """The API with its OpenAPI document told the truth: where it is mounted, and how errors are typed."""
+    """The API, with the path it is mounted at and the media type of errors in its OpenAPI document."""
 
     def get_root_path(self, path_params: dict[str, Any]) -> str:
         return reverse(f"quotes:{self.urls_namespace}:api-root")
@@ -65,10 +65,10 @@ class ApiKey(APIKeyHeader):
     param_name = "X-API-Key"
 
     def authenticate(self, request: HttpRequest, key: str | None) -> CpqIntegration:
-        wanted = hash_api_key(key or "")
-        found = CpqIntegration.objects.select_related("merchant").filter(api_key_digest=wanted).first()
-        held = found.api_key_digest if found and found.api_key_digest else hash_api_key("nobody's")
-        if not hmac.compare_digest(held, wanted) or found is None:
+        digest = hash_api_key(key or "")
+        found = CpqIntegration.objects.select_related("merchant").filter(api_key_digest=digest).first()
+        stored = found.api_key_digest if found and found.api_key_digest else hash_api_key("nobody's")
+        if not hmac.compare_digest(stored, digest) or found is None:
             raise ProblemError(401, "unauthorized", "Send the API key of Integrations › ConnectWise Sell in X-API-Key.")
         if not found.is_enabled:
             raise ProblemError(403, "integration_disabled", "ConnectWise Sell is not enabled for this merchant.")
@@ -87,10 +87,13 @@ class ApiKey(APIKeyHeader):
 
 
 def check_size(request: HttpRequest) -> None:
-    """Refuse a body that no checkout needs, before it is read; Django reads no further than the length told."""
-    told = request.headers.get("Content-Length") or "0"
-    is_length = told.isascii() and told.isdigit() and len(told) < 18
-    if not is_length or int(told) > MAX_BODY_BYTES:
+    """Refuse a body that is too large before it is read; Django reads no further than the Content-Length.
+
+    Raises ProblemError.
+    """
+    length = request.headers.get("Content-Length") or "0"
+    is_number = length.isascii() and length.isdigit() and len(length) < 18
+    if not is_number or int(length) > MAX_BODY_BYTES:
         raise ProblemError(413, "too_large", "A checkout fits into 64 KiB.")
 
 
@@ -113,10 +116,10 @@ def open_checkout(
     """Open a checkout for a quote version, or bring the open one up to date (200)."""
     integration: CpqIntegration = request.auth  # type: ignore[attr-defined]
     now = clock.now()
-    asked = hashlib.sha256(request.body).hexdigest()
+    digest = hashlib.sha256(request.body).hexdigest()
     try:
         with transaction():
-            known = find_idempotent_answer(integration, idempotency_key, asked, now=now)
+            known = find_idempotent_answer(integration, idempotency_key, digest, now=now)
             if known is not None:
                 return Status(*known)
             quote, is_new = receive_checkout(integration, checkout, now=now)
@@ -125,7 +128,7 @@ def open_checkout(
                 IdempotentAnswer.objects.create(
                     merchant=integration.merchant,
                     key=idempotency_key,
-                    request_digest=asked,
+                    request_digest=digest,
                     status=status,
                     body=body,
                     created_at=now,
@@ -141,9 +144,9 @@ def find_idempotent_answer(
     """The answer that this Idempotency-Key got within a day. Raises ProblemError for another request."""
     if not key:
         return None
-    mine = IdempotentAnswer.objects.filter(merchant=integration.merchant, key=key)
-    mine.filter(created_at__lte=now - IDEMPOTENCY_KEY_LIFETIME).delete()
-    known = mine.first()
+    answers = IdempotentAnswer.objects.filter(merchant=integration.merchant, key=key)
+    answers.filter(created_at__lte=now - IDEMPOTENCY_KEY_LIFETIME).delete()
+    known = answers.first()
     if known is None:
         return None
     if known.request_digest != request_digest:
@@ -166,8 +169,8 @@ def find_idempotent_answer(
 def read_checkout(request: HttpRequest, checkout_id: str) -> Any:
     """How a checkout stands. Another merchant's id is not found."""
     integration: CpqIntegration = request.auth  # type: ignore[attr-defined]
-    mine = Quote.objects.select_related("payment__merchant").filter(merchant=integration.merchant)
-    quote = mine.filter(reference=checkout_id).first() if checkout_id.isprintable() else None
+    quotes = Quote.objects.select_related("payment__merchant").filter(merchant=integration.merchant)
+    quote = quotes.filter(reference=checkout_id).first() if checkout_id.isprintable() else None
     if quote is None:
         raise ProblemError(404, "not_found", "There is no checkout with this id.")
     return Status(200, render_checkout(quote, now=clock.now()))

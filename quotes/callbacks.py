@@ -1,8 +1,10 @@
-"""Delivering callbacks to CPQ, and signing what goes there."""
+"""The addresses that CPQ names, on the merchant's CPQ hosts: which are allowed, and what goes there, signed."""
 
 import hashlib
 import hmac
+import re
 from datetime import datetime, timedelta
+from fnmatch import fnmatchcase
 from urllib.parse import unquote_plus, urlencode, urlsplit, urlunsplit
 
 import requests
@@ -12,6 +14,33 @@ from quotes.models import Callback, CpqIntegration, Quote
 from wisepay.outbox import Retry
 
 GIVE_UP_AFTER = timedelta(days=3)
+LOOPBACK = frozenset({"127.0.0.1", "localhost"})
+HOST_REGEX = r"([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}"
+HOST_PATTERN = re.compile(rf"(\*\.)?{HOST_REGEX}")
+HTTPS_PORT = 443
+
+
+def find_url_problem(url: str, *, hosts: list[str]) -> str:
+    """Why `url` may not be used, in a sentence; empty when it may."""
+    try:
+        parts = urlsplit(url)
+        host, port = (parts.hostname or "").lower(), parts.port
+    except ValueError:
+        return "This is not an address."
+    if not url.isascii() or any(c in url for c in " \\<>\"'`{}|^"):
+        return "This is not an address: encode spaces and special characters."
+    if parts.username is not None or parts.password is not None:
+        return "An address with a user name is not accepted."
+    if settings.DEMO and parts.scheme == "http" and host in LOOPBACK:
+        return ""
+    if parts.scheme != "https":
+        return "Use an address that begins with https://."
+    if port not in (None, HTTPS_PORT):
+        return "Leave the port out of the address."
+    # A browser decodes "evil.com%2f" before it connects: only plain names may meet the patterns.
+    if not re.fullmatch(HOST_REGEX, host) or not any(fnmatchcase(host, pattern) for pattern in hosts):
+        return f"The host {host or '(none)'} is not in this merchant's list of CPQ hosts."
+    return ""
 
 
 def sign_message(message: str | bytes, *, api_key: str) -> str:
@@ -34,17 +63,17 @@ def create_signed_return_url(quote: Quote, *, status: str, amount: str, currency
     ours["wisepay_signature"] = sign_message(text, api_key=get_api_key(quote))
     parts = urlsplit(quote.return_url)
     # The quote's own parameters stay as they were written: its page may read them in a way of its own.
-    kept = [p for p in parts.query.split("&") if p and not unquote_plus(p).startswith("wisepay_")]
-    return urlunsplit(parts._replace(query="&".join([*kept, urlencode(ours)])))
+    others = [p for p in parts.query.split("&") if p and not unquote_plus(p).startswith("wisepay_")]
+    return urlunsplit(parts._replace(query="&".join([*others, urlencode(ours)])))
 
 
 def get_api_key(quote: Quote) -> str:
-    """The merchant's present API key."""
+    """The merchant's current API key."""
     return str(CpqIntegration.objects.get(merchant=quote.merchant_id).api_key.decrypt())
 
 
 def send_callback(callback: Callback, *, now: datetime) -> None:
-    """POST it once. Raises Retry until a 2xx; after three days it is given up, visibly."""
+    """Send the callback once. Raises Retry until CPQ answers 2xx; after three days it is given up and shown as such."""
     if callback.delivered_at or callback.gave_up_at:
         return
     if now - callback.created_at > GIVE_UP_AFTER:
@@ -58,7 +87,7 @@ def send_callback(callback: Callback, *, now: datetime) -> None:
 
 
 def post_callback(callback: Callback, *, now: datetime) -> str:
-    """One delivery; answers why it failed, or nothing."""
+    """POST the callback, signed; answers why it failed, or nothing."""
     stamp = int(now.timestamp())
     signature = sign_message(f"{stamp}.{callback.body}", api_key=get_api_key(callback.quote))
     headers = {

@@ -2,7 +2,7 @@
 
 from django import forms
 
-from quotes.allowed_urls import HOST_PATTERN
+from quotes.callbacks import HOST_PATTERN
 
 
 class IntegrationForm(forms.Form):

@@ -10,12 +10,12 @@ from wisepay.outbox import handler
 
 @handler("quotes.record_outcome")
 def record_outcome(*, payment_id: int, now: datetime, **_: object) -> None:
-    """Let a quote follow its payment."""
+    """Bring a quote's state in line with its payment's."""
     for quote in Quote.objects.filter(payment_id=payment_id):
         sync_quote_state(quote, now=now)
 
 
 @handler("quotes.deliver_callback")
 def deliver_callback(*, callback_id: int, now: datetime, **_: object) -> None:
-    """Tell CPQ."""
+    """Send a callback to CPQ."""
     send_callback(Callback.objects.select_related("quote__payment").get(pk=callback_id), now=now)

@@ -1,4 +1,4 @@
-"""Receiving a checkout from CPQ: the quote, its payment, and what happens to older versions."""
+"""Receive a checkout from CPQ: the quote, its payment, and what happens to older versions."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -14,7 +14,7 @@ from payers.companies import record_payer_company
 from payments.method_choices import list_allowed_methods
 from payments.models import GatewayAccount, Payment
 from payments.states import LIVE_STATES
-from quotes.allowed_urls import find_url_problem
+from quotes.callbacks import find_url_problem
 from quotes.models import CpqIntegration, Quote, create_checkout_reference
 from quotes.problems import ProblemError, build_invalid_problem
 from quotes.schemas import CheckoutIn
@@ -26,7 +26,7 @@ CHECKOUT_LIFETIME = timedelta(days=30)  # of a checkout whose quote names no end
 
 @dataclass(frozen=True, slots=True)
 class CheckoutAmounts:
-    """The amounts of a checkout, once they are known to make sense."""
+    """The amounts of a checkout, checked against each other."""
 
     total: Money
     tax: Money
@@ -46,7 +46,7 @@ def receive_checkout(integration: CpqIntegration, checkout: CheckoutIn, *, now: 
     check_urls_and_times(checkout, hosts=integration.hosts, now=now)
     check_merchant_ready(merchant)
     check_methods(merchant, checkout)
-    # One checkout of a merchant at a time: versions meet by id and by number, and neither is a row yet.
+    # One checkout of a merchant at a time: versions are compared by id and by number, and there is no row to lock yet.
     CpqIntegration.objects.select_for_update().get(pk=integration.pk)
     same = Quote.objects.filter(merchant=merchant, cpq_id=checkout.quote.id, version=checkout.quote.version)
     known = same.select_for_update().first()
@@ -125,20 +125,20 @@ def check_merchant_ready(merchant: Merchant) -> None:
         codes.append("payments_enabled")
         titles.append("Payments enabled")
     if codes:
-        sentence = f"Quotes can't be paid yet. Still missing in Wise-Pay: {'; '.join(titles)}."
-        raise ProblemError(409, "merchant_not_ready", sentence, missing=codes)
+        detail = f"Quotes can't be paid yet. Still missing in Wise-Pay: {'; '.join(titles)}."
+        raise ProblemError(409, "merchant_not_ready", detail, missing=codes)
 
 
 def check_methods(merchant: Merchant, checkout: CheckoutIn) -> None:
     """Raises ProblemError when the merchant takes none of the methods that CPQ allows, in this currency."""
     account = GatewayAccount.objects.get(merchant=merchant)
     if not list_allowed_methods(checkout.allowed_methods, account, checkout.quote.currency):
-        sentence = f"{merchant.name} takes none of these methods in {checkout.quote.currency}. Allow another one."
-        raise build_invalid_problem(("allowed_methods", sentence))
+        message = f"{merchant.name} takes none of these methods in {checkout.quote.currency}. Allow another one."
+        raise build_invalid_problem(("allowed_methods", message))
 
 
 def update_quote(quote: Quote, checkout: CheckoutIn, amounts: CheckoutAmounts, *, now: datetime) -> None:
-    """Bring a known checkout up to date, unless it is too late for that."""
+    """Bring a known checkout up to date. Raises ProblemError when it was paid or withdrawn, or an attempt is live."""
     payment = quote.payment.lock()
     if payment.state in ("succeeded", "reversed", "saved") or quote.state in ("paid", "saved"):
         raise ProblemError(409, "already_paid", "This version of the quote is already paid.")
@@ -166,7 +166,7 @@ def check_no_live_attempt(payment: Payment) -> None:
 
 
 def withdraw_older_versions(merchant: Merchant, checkout: CheckoutIn, *, now: datetime) -> None:
-    """Withdraw open checkouts of older versions; refuse when a newer one exists."""
+    """Withdraw open checkouts of older versions. Raises ProblemError when a newer one exists."""
     version = checkout.quote.version
     of_quote = Q(number=checkout.quote.number) | Q(cpq_id=checkout.quote.id)
     siblings = Quote.objects.filter(of_quote, merchant=merchant).select_for_update().order_by("pk")
@@ -185,7 +185,7 @@ def withdraw_older_versions(merchant: Merchant, checkout: CheckoutIn, *, now: da
 
 
 def create_quote(merchant: Merchant, checkout: CheckoutIn, amounts: CheckoutAmounts, *, now: datetime) -> Quote:
-    """A new checkout with its payment."""
+    """Create the quote and its payment."""
     quote = Quote(
         merchant=merchant,
         reference=create_checkout_reference(),
@@ -204,7 +204,7 @@ def create_quote(merchant: Merchant, checkout: CheckoutIn, amounts: CheckoutAmou
 
 
 def build_quote_fields(checkout: CheckoutIn, amounts: CheckoutAmounts) -> dict[str, Any]:
-    """What CPQ says of the quote, as our columns."""
+    """The columns of the quote, from what CPQ sent."""
     recurring = checkout.recurring
     return {
         "number": checkout.quote.number,
@@ -224,7 +224,7 @@ def build_quote_fields(checkout: CheckoutIn, amounts: CheckoutAmounts) -> dict[s
 def build_payment_fields(
     quote: Quote, checkout: CheckoutIn, amounts: CheckoutAmounts, *, now: datetime
 ) -> dict[str, Any]:
-    """What is to be paid, as the payment's columns."""
+    """The columns of the payment, from what CPQ sent."""
     customer = checkout.customer
     company = record_payer_company(
         quote.merchant, name=customer.account_name, email=customer.email, phone=customer.phone

@@ -23,7 +23,7 @@ DEFAULT_HOSTS = ["*.orderporter.com"]
 
 
 def hash_api_key(api_key: str) -> str:
-    """What a key is found by: its SHA-256, so that neither the index nor the comparison leaks the key."""
+    """The SHA-256 by which a key is found, so that neither the index nor the comparison leaks the key."""
     return hashlib.sha256(api_key.encode()).hexdigest()
 
 

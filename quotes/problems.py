@@ -92,7 +92,7 @@ def render_problem(error: ProblemError) -> HttpResponse:
 
 def convert_validation_error(error: ValidationError) -> ProblemError:
     """What the schema refused, in our words."""
-    return build_invalid_problem(*[(_field(e["loc"]), _sentence(e)) for e in error.errors])
+    return build_invalid_problem(*[(_field(e["loc"]), _message(e)) for e in error.errors])
 
 
 def _field(location: tuple[str | int, ...]) -> str:
@@ -101,7 +101,7 @@ def _field(location: tuple[str | int, ...]) -> str:
     return ".".join(parts[2:] if parts[0] == "body" else parts[1:]) or "body"
 
 
-def _sentence(error: dict[str, Any]) -> str:
+def _message(error: dict[str, Any]) -> str:
     kind, context = error["type"], error.get("ctx", {})
     if kind in FIELD_MESSAGES:
         return FIELD_MESSAGES[kind].format(**context)

@@ -1,4 +1,4 @@
-"""The words of the CPQ contract: what CPQ sends and what it is answered, field by field."""
+"""The schemas of the CPQ API: what CPQ sends and what it is answered, field by field."""
 
 import unicodedata
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""Orders about the CPQ integration and about quotes whose time is over."""
+"""The CPQ integration's settings, and what expires: quotes and answers to idempotency keys."""
 
 import secrets
 from datetime import datetime
@@ -33,19 +33,19 @@ def save_integration(
 
 
 def delete_expired_answers(*, now: datetime) -> int:
-    """Delete what was answered to idempotency keys whose day is over; answers how many."""
+    """Delete the stored answers to idempotency keys that expired; answers how many."""
     return IdempotentAnswer.objects.filter(created_at__lte=now - IDEMPOTENCY_KEY_LIFETIME).delete()[0]
 
 
 def expire_quotes(*, now: datetime, limit: int = 500) -> int:
-    """Label open quotes whose deadline passed, if no attempt is live; answers how many."""
-    over = (
+    """Expire open quotes whose deadline passed, unless an attempt is live; answers how many."""
+    overdue = (
         Quote.objects.filter(state="open", payment__state="open", payment__expires_at__lte=now)
         .exclude(payment__attempts__state__in=LIVE_STATES)
         .order_by("pk")
     )
     count = 0
-    for quote in over[:limit]:
+    for quote in overdue[:limit]:
         with transaction():
             locked = quote.lock()
             locked.payment = locked.payment.lock()

@@ -74,7 +74,7 @@ def _time(value: datetime) -> str:
 
 
 def sync_quote_state(quote: Quote, *, now: datetime) -> None:
-    """Let the quote follow its payment, and tell CPQ if its status changed. The same again is nothing."""
+    """Bring the quote's state in line with its payment's, and schedule a callback if the status changed. Idempotent."""
     with transaction():
         locked = quote.lock()
         locked.payment = Payment.objects.select_related("merchant").get(pk=locked.payment_id)
@@ -89,7 +89,7 @@ def sync_quote_state(quote: Quote, *, now: datetime) -> None:
 
 @transaction_required
 def schedule_status_callback(quote: Quote, *, now: datetime) -> None:
-    """Put a callback into the outbox if the status is not the one told last."""
+    """Enqueue a callback if the status differs from the last one sent."""
     body = render_checkout(quote, now=now)
     if body["status"] == quote.notified_status:
         return

@@ -8,11 +8,11 @@ from wisepay import clock
 
 @shared_task
 def expire_quotes(**_: object) -> None:
-    """Label quotes whose deadline passed."""
+    """Expire quotes whose deadline passed."""
     services.expire_quotes(now=clock.now())
 
 
 @shared_task
 def delete_expired_answers(**_: object) -> None:
-    """Forget yesterday's idempotency keys."""
+    """Delete expired answers to idempotency keys."""
     services.delete_expired_answers(now=clock.now())

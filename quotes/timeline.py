@@ -1,4 +1,4 @@
-"""A quote's way into the books: accepted, paid, credit, invoice, applied, synced, with what is stuck and why."""
+"""The timeline of a quote: accepted, paid, credit, invoice, applied, synced, with what is stuck and why."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -27,7 +27,7 @@ CLOSED_QUOTE_TEXTS = {
 
 @dataclass(frozen=True, slots=True)
 class TimelineStep:
-    """One step. `moving` goes on by itself within moments; `waiting` takes longer; `stuck` needs a person."""
+    """One step. `moving` continues automatically within moments; `waiting` takes longer; `stuck` needs a person."""
 
     name: str
     state: StepState
@@ -43,7 +43,7 @@ class TimelineStep:
 
 
 def get_timeline(quote: Quote, *, now: datetime) -> list[TimelineStep]:
-    """The six steps. What comes after one that is not done is `later`, except what is so already."""
+    """The six steps; after one that is not done, steps are `later` unless they are done already."""
     merchant, payment = quote.merchant, quote.payment
     attempt = get_last_attempt(payment)
     note = CreditNote.objects.filter(payment=payment).order_by("-pk").first()
@@ -58,7 +58,7 @@ def get_timeline(quote: Quote, *, now: datetime) -> list[TimelineStep]:
 
 
 def find_leading_match(note: CreditNote | None) -> CreditMatch | None:
-    """The match that says how far the credit is: the one furthest on, then the surest."""
+    """The match that shows how far the credit is: by state, then by confidence."""
     if note is None:
         return None
     rows = CreditMatch.objects.filter(note=note, state__in=MATCH_STATES).select_related("invoice", "note", "decided_by")
@@ -116,36 +116,36 @@ def get_ledger_steps(
 def get_pending_credit_step(
     merchant: Merchant, payment: Payment, note: CreditNote | None, *, now: datetime
 ) -> TimelineStep:
-    """Why there is no credit yet, or no more."""
+    """Why there is no credit yet, or no longer."""
     if note is None:
         return TimelineStep("credit", "moving" if payment.state == "succeeded" else "later")
     if note.state in ("removed", "voided"):
         return TimelineStep("credit", "later", f"{note.number} is {note.state}.", note.state_at)
     task = list_open_tasks(merchant).filter(payment=payment).first()
     refused = Posting.objects.filter(payment=payment, state="rejected").order_by("pk").first()
-    books: dict[str, Any] = {
+    postings_link: dict[str, Any] = {
         "url": reverse("accounting:postings", args=[merchant.reference]),
         "link": "Accounting postings",
     }
     if task is not None:
-        return TimelineStep("credit", "stuck", f"{task.title}.", task.created_at, **books)
+        return TimelineStep("credit", "stuck", f"{task.title}.", task.created_at, **postings_link)
     if refused is not None:
         words = f"{refused.get_kind_display()} was refused: {refused.error}"
-        return TimelineStep("credit", "stuck", words, refused.state_at, **books)
+        return TimelineStep("credit", "stuck", words, refused.state_at, **postings_link)
     if note.state == "draft" and payment.state != "succeeded":
         return TimelineStep(
             "credit", "waiting", f"{note.number} is a draft until the bank debit has settled.", note.state_at
         )
     reason = get_waiting_reason(merchant, now=now)
     return TimelineStep(
-        "credit", "stuck" if reason else "moving", reason or "Being posted.", **(books if reason else {})
+        "credit", "stuck" if reason else "moving", reason or "Being posted.", **(postings_link if reason else {})
     )
 
 
 def get_invoice_steps(
     merchant: Merchant, note: CreditNote, match: CreditMatch | None, *, now: datetime
 ) -> list[TimelineStep]:
-    """What became of a credit that is in the books."""
+    """The steps of a credit that is posted."""
     page: dict[str, Any] = {"url": reverse("accounting:credits", args=[merchant.reference]), "link": "Credits to apply"}
     if match is None or match.state in ("undone", "dismissed"):
         if note.state == "applied":
@@ -191,7 +191,7 @@ def get_applied_step(match: CreditMatch, page: dict[str, Any]) -> TimelineStep:
 
 
 def get_synced_step(match: CreditMatch) -> TimelineStep:
-    """Whether the books, read back, show it."""
+    """Whether the mirror shows the allocation."""
     if match.state != "applied":
         return TimelineStep("synced", "later")
     if match.synced_at is None:

@@ -43,8 +43,8 @@ def return_to_quote(request: HttpRequest, reference: str) -> HttpResponse:
     quote.payment.refresh_from_db()
     attempt = get_last_attempt(quote.payment)
     status = get_checkout_status(quote, attempt, now=now)
-    asked = attempt.money if attempt and attempt.is_live else quote.payment.due
-    amount = quote.payment.paid or asked
+    pending = attempt.money if attempt and attempt.is_live else quote.payment.due
+    amount = quote.payment.paid or pending
     url = create_signed_return_url(
         quote,
         status=RETURN_STATUSES.get(status, "cancelled"),
@@ -113,18 +113,18 @@ def build_integration_context(merchant: Merchant, form: IntegrationForm) -> dict
 def list_quotes(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """Every checkout, newest first."""
     rows = Quote.objects.filter(merchant=merchant).select_related("payment__company").order_by("-created_at")
-    wanted = request.GET.get("q", "").replace("\0", "").strip()
-    if wanted:
-        by_name = rows.filter(name__icontains=wanted) | rows.filter(payment__company__name__icontains=wanted)
-        rows = rows.filter(number=int(wanted)) if wanted.isdecimal() and len(wanted) < 16 else by_name
+    q = request.GET.get("q", "").replace("\0", "").strip()
+    if q:
+        by_name = rows.filter(name__icontains=q) | rows.filter(payment__company__name__icontains=q)
+        rows = rows.filter(number=int(q)) if q.isdecimal() and len(q) < 16 else by_name
     page = Paginator(rows, PAGE_SIZE).get_page(request.GET.get("page"))
-    return render(request, "quotes/list.html", {"merchant": merchant, "page": page, "q": wanted})
+    return render(request, "quotes/list.html", {"merchant": merchant, "page": page, "q": q})
 
 
 @require_GET
 @merchant_page()
 def quote_callbacks(request: MerchantRequest, merchant: Merchant, reference: str) -> HttpResponse:
-    """The panel of a payment's quote: what CPQ was told."""
+    """The panel of a payment's quote: the callbacks to CPQ."""
     quote = Quote.objects.filter(merchant=merchant, payment__reference=reference).first()
     rows = list(quote.callbacks.order_by("pk")) if quote else []
     return render(request, "quotes/callbacks.html", {"merchant": merchant, "quote": quote, "rows": rows})
@@ -133,7 +133,7 @@ def quote_callbacks(request: MerchantRequest, merchant: Merchant, reference: str
 @require_GET
 @merchant_page()
 def quote_timeline(request: MerchantRequest, merchant: Merchant, reference: str) -> HttpResponse:
-    """The panel of a payment's quote: how far it is on its way to the books."""
+    """The panel of a payment's quote: its steps from acceptance to the ledger."""
     rows = Quote.objects.select_related("payment", "merchant")
     quote = rows.filter(merchant=merchant, payment__reference=reference).first()
     steps = get_timeline(quote, now=clock.now()) if quote else []
@@ -166,7 +166,7 @@ def setup_panel(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
 
 @require_GET
 def api_docs(request: HttpRequest) -> HttpResponse:
-    """The contract for people."""
+    """The documentation of the API."""
     root = reverse("quotes:cpq_v1:api-root")
     schema = api.get_openapi_schema(path_prefix=root)
     context = {

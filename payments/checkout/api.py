@@ -1,4 +1,4 @@
-"""The small JSON door that Pay Now's script talks to: start, ask again, give up."""
+"""The JSON API of Pay Now's script: start an attempt or a setup, check it, cancel it."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ REDIRECT_CODES = ("already_paid", "amount_changed", "not_payable", "may_be_paid_
 
 @dataclass(frozen=True, slots=True)
 class CheckoutActions:
-    """What the page can order of one kind of talk; `asks` are fields of the form that only its start knows."""
+    """What the script can do with attempts or with setups; `extra_fields` of the form are only for `start`."""
 
     form: type[AttemptForm]
     extra_fields: Sequence[str]
@@ -57,19 +57,19 @@ def create(request: HttpRequest, reference: str, actions: CheckoutActions) -> Ht
     if not form.is_valid():
         return JsonResponse({"status": "invalid", "errors": form.errors.get_json_data()}, status=422)
     now = clock.now()
-    asked = {name: form.cleaned_data[name] for name in actions.extra_fields}
+    extra = {name: form.cleaned_data[name] for name in actions.extra_fields}
     try:
         person, choice = read_person_and_choice(request, payment, form)
-        talk = actions.start(payment, choice=choice, person=person, now=now, **asked)
+        operation = actions.start(payment, choice=choice, person=person, now=now, **extra)
     except CannotPay as error:
         return render_refusal(payment, error)
     except Unavailable:
         return render_unavailable()
-    return render_status(request, payment, talk, actions.run(talk, now=clock.now()))
+    return render_status(request, payment, operation, actions.run(operation, now=clock.now()))
 
 
 def read_person_and_choice(request: HttpRequest, payment: Payment, form: AttemptForm) -> tuple[Person, PaymentChoice]:
-    """Who asks for what. Raises MethodUnusable when the kept method is not this company's."""
+    """Who pays, and how they want to. Raises MethodUnusable when the saved method is not this company's."""
     visitor = get_visitor(request, payment)
     access = get_or_create_access(visitor, payment, now=clock.now()) if visitor else None
     person = form.get_person(
@@ -78,23 +78,23 @@ def read_person_and_choice(request: HttpRequest, payment: Payment, form: Attempt
         access=access,
         is_signed_in=bool(visitor and visitor.is_signed_in),
     )
-    wanted = form.cleaned_data["saved_method"]
-    kept = find_saved_method(payment, wanted)
-    if wanted and kept is None:
+    method_ref = form.cleaned_data["saved_method"]
+    saved_method = find_saved_method(payment, method_ref)
+    if method_ref and saved_method is None:
         raise MethodUnusable("This payment method can't be used any more. Please choose another one.")
-    return person, form.get_choice(kept)
+    return person, form.get_choice(saved_method)
 
 
 def render_refusal(payment: Payment, error: CannotPay) -> JsonResponse:
-    """Why it was not tried; on to the page that shows how things stand, where they moved on."""
-    moved_on = isinstance(error, AttemptInProgress) or error.code in REDIRECT_CODES
+    """Why nothing was started; with the page to go to where the payment has changed meanwhile."""
+    is_outdated = isinstance(error, AttemptInProgress) or error.code in REDIRECT_CODES
     body = {"status": "refused", "code": error.code, "message": str(error)}
     page = reverse("payments:pay", args=[payment.reference])
-    return JsonResponse(body | ({"next": page} if moved_on else {}), status=409)
+    return JsonResponse(body | ({"next": page} if is_outdated else {}), status=409)
 
 
 def render_unavailable() -> JsonResponse:
-    """The gateway did not answer before anything was begun."""
+    """The answer when the gateway did not answer before anything was started."""
     message = "The payment service does not answer at the moment. Nothing was charged. Please try again."
     return JsonResponse({"status": "refused", "code": "unavailable", "message": message}, status=503)
 
@@ -102,36 +102,36 @@ def render_unavailable() -> JsonResponse:
 @never_cached
 @require_POST
 def check(request: HttpRequest, reference: str, operation_ref: str, actions: CheckoutActions) -> HttpResponse:
-    """Ask the gateway again, after 3-D Secure or while the page waits."""
+    """Look up at the gateway how it stands, after 3-D Secure or while the page waits."""
     payment = get_payment_by_reference(reference)
-    talk = actions.find(payment, operation_ref)
-    outcome = actions.look_up(talk, now=clock.now()) if talk.is_live else None
-    return render_status(request, payment, talk, outcome)
+    operation = actions.find(payment, operation_ref)
+    result = actions.look_up(operation, now=clock.now()) if operation.is_live else None
+    return render_status(request, payment, operation, result)
 
 
 @never_cached
 @require_POST
 def stop(request: HttpRequest, reference: str, operation_ref: str, actions: CheckoutActions) -> HttpResponse:
-    """Give up what waits for the payer's bank."""
-    talk = actions.find(get_payment_by_reference(reference), operation_ref)
+    """Cancel what waits for the payer's bank."""
+    operation = actions.find(get_payment_by_reference(reference), operation_ref)
     try:
-        if talk.is_live:
-            actions.cancel(talk, by="payer", now=clock.now())
+        if operation.is_live:
+            actions.cancel(operation, by="payer", now=clock.now())
     except Unavailable:
         pass  # the page shows what is known: it is still being processed
     return redirect("payments:pay", reference)
 
 
 def render_status(
-    request: HttpRequest, payment: Payment, operation: AttemptOrSetup, outcome: OperationResult | None
+    request: HttpRequest, payment: Payment, operation: AttemptOrSetup, result: OperationResult | None
 ) -> JsonResponse:
-    """How the talk stands, for the page's script: a status and, where one is due, the next step."""
+    """How it stands, for the page's script: a status and, where one is due, the next step."""
     body: dict[str, Any] = {"status": operation.state, "attempt": get_operation_path(payment, operation, "check")}
     is_settling = isinstance(operation, Attempt) and operation.is_settling
     if operation.state == "succeeded" or is_settling:
         body |= {"status": "settling" if is_settling else operation.state, "next": get_next_page(request, payment)}
-    elif operation.state == "requires_action" and outcome is not None:
-        body["client_secret"] = outcome.client_secret
+    elif operation.state == "requires_action" and result is not None:
+        body["client_secret"] = result.client_secret
     elif operation.state == "failed":
         body["message"] = get_operation_failure(operation)
     else:

@@ -11,7 +11,7 @@ from payments.payment_element import CONFIRMATION_TOKEN
 
 
 class MethodChoiceForm(forms.Form):
-    """How somebody wants to pay or what they save: the gateway's token of a new method, or a kept one."""
+    """How somebody wants to pay or what they save: the gateway's token of a new method, or a saved one."""
 
     method = forms.ChoiceField(choices=[(CARD, "Card"), (BANK_DEBIT, "Bank debit")], required=False)
     confirmation_token = forms.RegexField(CONFIRMATION_TOKEN, required=False, widget=forms.HiddenInput)
@@ -26,7 +26,7 @@ class MethodChoiceForm(forms.Form):
         return found
 
     def get_choice(self, saved_method: SavedMethod | None) -> PaymentChoice:
-        """The choice, of a valid form; `kept` is the row that `saved_method` names."""
+        """The choice of a valid form, with the row that its field `saved_method` names."""
         found = self.cleaned_data
         return PaymentChoice(
             method=found["method"] or CARD,

@@ -21,7 +21,7 @@ from payments.models import GatewayAccount, Payment, SavedMethod
 
 @dataclass(frozen=True, slots=True)
 class CheckoutOffer:
-    """Everything that can be chosen."""
+    """The ways to pay that one visitor can choose from; `types` is JSON for the script."""
 
     saved_methods: list[SavedMethod]
     methods: list[str]
@@ -33,10 +33,12 @@ def get_checkout_offer(payment: Payment, account: GatewayAccount, visitor: Visit
     """What this visitor can pay this payment with."""
     methods = list_allowed_methods(payment.methods, account, payment.currency)
     asker = Person("", "", "", ip="", user_agent="", access=visitor.access, is_signed_in=visitor.is_signed_in)
-    kept = list_usable_methods(asker, payment.company, account)
+    saved = list_usable_methods(asker, payment.company, account)
     return CheckoutOffer(
         saved_methods=[
-            m for m in kept if (CARD if m.is_card else BANK_DEBIT) in methods and supports_currency(m, payment.currency)
+            m
+            for m in saved
+            if (CARD if m.is_card else BANK_DEBIT) in methods and supports_currency(m, payment.currency)
         ],
         methods=methods,
         types=json.dumps({get_gateway_method_type(m, payment.currency): m for m in methods}),

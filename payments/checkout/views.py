@@ -37,13 +37,13 @@ def invoice_details(request: HttpRequest, reference: str) -> HttpResponse:
         request.session[FROM_PORTAL_KEY] = payment.reference
     attempt = payment.attempts.order_by("-pk").first()
     if is_closed(payment, attempt):
-        return _status(request, payment, attempt)
+        return render_payment_status(request, payment, attempt)
     account = getattr(payment.merchant, "gateway_account", None)
     context = {
         "payment": payment,
         "merchant": payment.merchant,
         "is_expired": payment.is_expired(clock.now()),
-        "problem": get_guard_problem(payment),
+        "problem": get_policy_problem(payment),
         "guest_problem": get_guest_problem(payment),
         "methods": list_allowed_methods(payment.methods, account, payment.currency),
         "visitor": get_visitor(request, payment),
@@ -52,8 +52,8 @@ def invoice_details(request: HttpRequest, reference: str) -> HttpResponse:
     return render(request, "pay/invoice_details.html", context)
 
 
-def get_guard_problem(payment: Payment) -> str:
-    """What stands against paying this now, whoever pays; empty when nothing does."""
+def get_policy_problem(payment: Payment) -> str:
+    """Why the charge policies forbid paying this now, whoever pays; empty when they allow it."""
     try:
         check_charge_policies(payment, amount=payment.amount, now=clock.now())
     except CannotPay as error:
@@ -71,7 +71,7 @@ def get_guest_problem(payment: Payment) -> str:
 
 
 def is_closed(payment: Payment, attempt: Attempt | None) -> bool:
-    """Whether nothing can be begun now: it is over, or something is under way."""
+    """Whether no attempt can start now: the payment has ended, or an attempt or setup is live."""
     is_payable = payment.state in ("open", "reversed")
     return not is_payable or bool(attempt and attempt.is_live) or find_live_setup(payment) is not None
 
@@ -113,7 +113,7 @@ def register(request: HttpRequest, reference: str) -> HttpResponse:
     form = RegisterForm(request.POST or None, initial={"email": payment.company.email, "phone": payment.company.phone})
     if request.method == "POST" and form.is_valid():
         if form.cleaned_data["accepted_terms"] == terms.pk:
-            _enter(request, payment, form.cleaned_data, CheckoutAcceptance(terms, get_request_source(request)))
+            _create_access(request, payment, form.cleaned_data, CheckoutAcceptance(terms, get_request_source(request)))
             return redirect("payments:checkout", reference)
         form.add_error("accepted_terms", "The terms have changed. Please read them again and accept them.")
     context = {"payment": payment, "merchant": payment.merchant, "form": form, "terms": terms}
@@ -121,8 +121,10 @@ def register(request: HttpRequest, reference: str) -> HttpResponse:
     return render(request, "pay/register.html", context, status=422 if form.errors else 200)
 
 
-def _enter(request: HttpRequest, payment: Payment, found: dict[str, Any], acceptance: CheckoutAcceptance) -> None:
-    """Make the account that waits for its mail, and let this browser pay as it."""
+def _create_access(
+    request: HttpRequest, payment: Payment, found: dict[str, Any], acceptance: CheckoutAcceptance
+) -> None:
+    """Create the access that waits for its mail, and let this browser pay with it."""
     access = create_checkout_access(
         payment.company,
         email=found["email"],
@@ -164,24 +166,24 @@ def checkout(request: HttpRequest, reference: str) -> HttpResponse:
     return render_with_payment_element(request, "pay/checkout.html", context, status=status)
 
 
-def _status(request: HttpRequest, payment: Payment, attempt: Attempt | None) -> HttpResponse:
-    """The page of a payment that is paid, saved, over, on its way, or not decided yet."""
+def render_payment_status(request: HttpRequest, payment: Payment, attempt: Attempt | None) -> HttpResponse:
+    """The page of a payment that has ended, or whose attempt or setup is live."""
     setup = find_live_setup(payment)
-    talk: Attempt | Setup | None = setup if setup is not None else attempt
+    operation: Attempt | Setup | None = setup if setup is not None else attempt
     context: dict[str, Any] = {
         "payment": payment,
         "merchant": payment.merchant,
         "attempt": attempt,
-        "talk": talk,
-        "account": talk.account if talk else None,
-        "check_path": get_operation_path(payment, talk, "check") if talk else "",
-        "stop_path": get_operation_path(payment, talk, "stop") if talk else "",
+        "operation": operation,
+        "account": operation.account if operation else None,
+        "check_path": get_operation_path(payment, operation, "check") if operation else "",
+        "stop_path": get_operation_path(payment, operation, "stop") if operation else "",
         "visitor": get_visitor(request, payment),
     }
     return render_with_payment_element(request, "pay/status.html", context)
 
 
 def get_operation_path(payment: Payment, operation: Attempt | Setup, action: str) -> str:
-    """Where the page's script asks how it stands (`check`), or the payer gives it up (`stop`)."""
+    """The path at which the page's script checks an attempt or a setup (`check`), or the payer cancels it (`stop`)."""
     kind = "attempt" if isinstance(operation, Attempt) else "setup"
     return reverse(f"payments:{action}_{kind}", args=[payment.reference, operation.reference])

@@ -1,4 +1,4 @@
-"""Who stands in front of a Pay Now page: signed in, registering, or a guest."""
+"""Who visits a Pay Now page: somebody signed in, somebody registering, or a guest."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -36,21 +36,21 @@ def get_visitor(request: HttpRequest, payment: Payment) -> Visitor | None:
 
 
 def start_registration(request: HttpRequest, payment: Payment, access: PayerAccess) -> None:
-    """This browser pays as the one who just registered; for this payment only."""
+    """Let this browser pay as the person who just registered, for this payment only."""
     request.session[REGISTERING_KEY] = {**request.session.get(REGISTERING_KEY, {}), payment.reference: access.reference}
 
 
 def get_or_create_access(visitor: Visitor, payment: Payment, *, now: datetime) -> PayerAccess:
-    """The access that the visitor pays with, made for one who is signed in and pays for this company first."""
+    """The access that the visitor pays with; created when a signed-in one first pays for this company."""
     return visitor.access or create_signed_in_access(visitor.user, payment.company, now=now)
 
 
 def find_saved_method(payment: Payment, reference: str) -> SavedMethod | None:
-    """A kept method of the payment's company; whether this visitor may use it is for the service to say."""
+    """A saved method of the payment's company; the service checks whether this visitor may use it."""
     rows = SavedMethod.objects.select_related("acceptance")
     return rows.filter(company=payment.company, reference=reference).first() if reference else None
 
 
 def get_next_page(request: HttpRequest, payment: Payment) -> str:
-    """Where the payer goes when it is over: the portal they came from, or straight back to the quote."""
+    """Where the payer goes once it is paid: the portal they came from, or back to the quote."""
     return "/my/" if request.session.get(FROM_PORTAL_KEY) == payment.reference else payment.done_path

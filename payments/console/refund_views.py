@@ -1,4 +1,4 @@
-"""Refunds in the console: what went back and what is disputed, and giving money back in two steps."""
+"""Refunds in the console: the refunds and disputes of a payment, and ordering a refund in two steps."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -40,7 +40,7 @@ OPEN_DISPUTE_ADVICE = (
 
 
 class RefundForm(forms.Form):
-    """How much goes back and why; `key` is new in every form, so that each form orders one refund at most."""
+    """How much to refund and why; `key` is new in every form, so that each form orders one refund at most."""
 
     reason = forms.CharField(
         max_length=200, required=False, help_text="For your own records; the payer does not see it."
@@ -94,19 +94,22 @@ def refunds_panel(request: MerchantRequest, merchant: Merchant, reference: str) 
 
 
 def build_refund_form(payment: Payment) -> RefundForm:
-    """An empty form with a key of its own, filled with all that is left."""
+    """A form with a key of its own, filled with all that can be refunded."""
     initial = {"amount": get_refundable_amount(payment).plain, "key": new_reference(), "step": "ask"}
     return RefundForm(payment, initial=initial)
 
 
 def get_refundable_amount(payment: Payment) -> Money:
-    """What can still be given back."""
-    left = (payment.paid_amount or 0) - payment.refunded_amount if payment.state == "succeeded" else 0
-    return Money(left, payment.currency)
+    """The amount that can still be refunded."""
+    amount = (payment.paid_amount or 0) - payment.refunded_amount if payment.state == "succeeded" else 0
+    return Money(amount, payment.currency)
 
 
 def render_panel(request: MerchantRequest, payment: Payment, form: RefundForm, *, status: int = 200) -> HttpResponse:
-    """Refunds and disputes, and the form where something is left; a page of its own where no script asks."""
+    """Render refunds and disputes, and the form where something can be refunded.
+
+    A page of its own where no script asks for the panel.
+    """
     is_admin = request.membership.role == Membership.Role.ADMIN
     context = {
         "merchant": payment.merchant,
@@ -115,7 +118,7 @@ def render_panel(request: MerchantRequest, payment: Payment, form: RefundForm, *
             build_refund_row(refund, payment) for refund in payment.refunds.order_by("pk").select_related("ordered_by")
         ],
         "disputes": list_dispute_rows(payment),
-        "left": get_refundable_amount(payment),
+        "remaining": get_refundable_amount(payment),
         "form": form if is_admin and get_refundable_amount(payment) else None,
     }
     is_part = request.headers.get("HX-Request") == "true"
@@ -123,7 +126,7 @@ def render_panel(request: MerchantRequest, payment: Payment, form: RefundForm, *
 
 
 def build_refund_row(refund: Refund, payment: Payment) -> RefundOrDisputeRow:
-    """A refund and what has to be known of it."""
+    """A refund with the words for its state."""
     refund.payment = payment
     advice = {
         "processing": "Stripe has not said how it ended. Wise-Pay keeps asking.",
@@ -139,7 +142,7 @@ def list_dispute_rows(payment: Payment) -> list[RefundOrDisputeRow]:
 
 
 def build_dispute_row(dispute: Dispute, payment: Payment) -> RefundOrDisputeRow:
-    """A dispute and what to do about it."""
+    """A dispute with the words for its state and what to do."""
     dispute.attempt.payment = payment
     if dispute.state != "open":
         advice = WON_ADVICE if dispute.state == "won" else LOST_ADVICE
@@ -149,21 +152,21 @@ def build_dispute_row(dispute: Dispute, payment: Payment) -> RefundOrDisputeRow:
 
 
 def render_confirmation(request: MerchantRequest, payment: Payment, form: RefundForm, money: Money) -> HttpResponse:
-    """Say what will happen before it happens."""
+    """Render what the refund will do, before it is ordered."""
     attempt = payment.attempts.get(state="succeeded")
     context = {
         "merchant": payment.merchant,
         "payment": payment,
         "attempt": attempt,
         "money": money,
-        "left": Money(get_refundable_amount(payment).amount - money.amount, payment.currency),
+        "remaining": Money(get_refundable_amount(payment).amount - money.amount, payment.currency),
         "hidden": {"amount": money.plain, "key": form.cleaned_data["key"], "reason": form.cleaned_data["reason"]},
     }
     return render(request, "payments/refund_confirm.html", context)
 
 
 def submit_refund(request: MerchantRequest, payment: Payment, form: RefundForm, money: Money) -> HttpResponse:
-    """Order it once, ask Stripe, and go back to the payment. A form that was sent before orders nothing."""
+    """Start the refund, send it to Stripe, and go back to the payment. A form that was sent before orders nothing."""
     merchant, now = payment.merchant, clock.now()
     page = redirect("payments:detail", merchant.reference, payment.reference)
     if record_rate_limited_use(f"refund-form:{form.cleaned_data['key']}", limit=1, per=FORM_LIFETIME, now=now):
@@ -184,7 +187,7 @@ def submit_refund(request: MerchantRequest, payment: Payment, form: RefundForm, 
 
 
 def add_outcome_message(request: MerchantRequest, refund: Refund, money: Money) -> None:
-    """What became of it, as the page's message."""
+    """Add the result of the refund as the page's message."""
     if refund.state == "failed":
         messages.error(request, f"Stripe did not give {money} back. The refund is listed with its reason.")
     elif refund.state == "succeeded":

@@ -1,4 +1,4 @@
-"""The console's pages about payments and the gateway's keys, and the gateway's webhook."""
+"""The console's pages about payments and the gateway's keys."""
 
 from typing import Any
 
@@ -46,10 +46,10 @@ def edit_gateway(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
 
 
 def _switch_debits(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
-    wanted = bool(request.POST.get("takes_bank_debits"))
-    set_bank_debits(merchant, is_on=wanted)
-    record_request_audit(request, "gateway.bank_debits", merchant_id=merchant.pk, detail="on" if wanted else "off")
-    messages.success(request, "Payers can pay by bank debit now." if wanted else "Bank debits are off.")
+    is_on = bool(request.POST.get("takes_bank_debits"))
+    set_bank_debits(merchant, is_on=is_on)
+    record_request_audit(request, "gateway.bank_debits", merchant_id=merchant.pk, detail="on" if is_on else "off")
+    messages.success(request, "Payers can pay by bank debit now." if is_on else "Bank debits are off.")
     return redirect("payments:gateway", merchant.reference)
 
 
@@ -76,25 +76,27 @@ def list_payments(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """All payments, newest first, searchable by payer or quote."""
     rows = Payment.objects.filter(merchant=merchant).exclude(build_abandoned_filter()).select_related("company")
     rows = rows.order_by("-created_at")
-    wanted = request.GET.get("q", "").replace("\0", "").strip()
-    if wanted:
-        rows = rows.filter(company__name__icontains=wanted) | rows.filter(purpose__icontains=wanted)
+    q = request.GET.get("q", "").replace("\0", "").strip()
+    if q:
+        rows = rows.filter(company__name__icontains=q) | rows.filter(purpose__icontains=q)
     page = Paginator(rows, PAGE_SIZE).get_page(request.GET.get("page"))
-    return render(request, "payments/list.html", {"merchant": merchant, "page": page, "q": wanted})
+    return render(request, "payments/list.html", {"merchant": merchant, "page": page, "q": q})
 
 
 @require_GET
 @merchant_page()
 def payment_detail(request: MerchantRequest, merchant: Merchant, reference: str) -> HttpResponse:
-    """One payment: what was promised, every attempt, and where its documents are."""
+    """One payment: what is due, every attempt, and where its documents are."""
     payment = get_merchant_payment(merchant, reference)
-    attempts = [_described(a) for a in payment.attempts.order_by("pk").select_related("payment", "acceptance__terms")]
-    attempts += [_described(s) for s in payment.setups.order_by("pk").select_related("acceptance__terms")]
+    attempts = [
+        _describe_operation(a) for a in payment.attempts.order_by("pk").select_related("payment", "acceptance__terms")
+    ]
+    attempts += [_describe_operation(s) for s in payment.setups.order_by("pk").select_related("acceptance__terms")]
     return render(request, "payments/detail.html", {"merchant": merchant, "payment": payment, "attempts": attempts})
 
 
-def _described(attempt: Attempt | Setup) -> dict[str, Any]:
-    return {"row": attempt, "failure": get_operation_failure(attempt)}
+def _describe_operation(operation: Attempt | Setup) -> dict[str, Any]:
+    return {"row": operation, "failure": get_operation_failure(operation)}
 
 
 @require_GET

@@ -1,4 +1,4 @@
-"""The coloured marks of Payer Admin: how a payer's cards and bank accounts stand."""
+"""The coloured badges of Payer Admin: how a payer's cards and bank accounts stand."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from wisepay.registries import add_once
 
 @dataclass(frozen=True, slots=True)
 class StatusBadge:
-    """One mark: its colour, the sign drawn in it, the words that say the same, and how many, where that is shown."""
+    """One badge: its colour, the sign drawn in it, the words that say the same, and how many, where that is shown."""
 
     colour: str
     icon: str
@@ -45,13 +45,13 @@ def get_method_badge(method: SavedMethod, *, today: date) -> StatusBadge:
 
 
 def get_worst_badge(badges: Iterable[StatusBadge]) -> StatusBadge:
-    """The mark that most needs a look; none at all is white."""
-    return max(badges, key=lambda mark: mark.weight, default=NONE)
+    """The badge that most needs a look; white when there is none."""
+    return max(badges, key=lambda badge: badge.weight, default=NONE)
 
 
 @dataclass(frozen=True, slots=True)
 class AccessBadges:
-    """The marks of one row of Payer Company Access."""
+    """The badges of one row of Payer Company Access."""
 
     card: StatusBadge
     bank: StatusBadge
@@ -62,22 +62,22 @@ class AccessBadges:
 def get_access_badges(
     access: PayerAccess, methods: Iterable[SavedMethod], *, today: date, auto_pay: StatusBadge = NONE
 ) -> AccessBadges:
-    """The marks of an access whose methods these are, and whose company pays by itself like that."""
-    kept = list(methods)
-    card = get_worst_badge(get_method_badge(m, today=today) for m in kept if m.is_card)
-    bank = get_worst_badge(get_method_badge(m, today=today) for m in kept if not m.is_card)
+    """The badges of an access whose methods these are, and whose company pays automatically as `auto_pay` shows."""
+    found = list(methods)
+    card = get_worst_badge(get_method_badge(m, today=today) for m in found if m.is_card)
+    bank = get_worst_badge(get_method_badge(m, today=today) for m in found if not m.is_card)
     payer = get_worst_badge([card, bank]) if access.state == "active" else NOT_REGISTERED
     is_whole = access.scope == PayerAccess.Scope.COMPANY
     return AccessBadges(card=card, bank=bank, auto_pay=auto_pay if is_whole else NONE, payer=payer)
 
 
 def build_auto_pay_badge(count: int, *, is_payers: bool) -> StatusBadge:
-    """How a company stands that so many Auto-Pay mappings let pay by itself."""
+    """The badge of a company with `count` Auto-Pay mappings; `is_payers`: its payer made them."""
     if not count:
         return NONE
-    words = f"{count} mapping{'' if count == 1 else 's'}"
+    text = f"{count} mapping{'' if count == 1 else 's'}"
     colour, who = ("purple", ", set by the payer") if is_payers else ("green", "")
-    return StatusBadge(colour, "again", words + who, 2, count)
+    return StatusBadge(colour, "again", text + who, 2, count)
 
 
 AutoPayReader = Callable[[Sequence[int]], Mapping[int, StatusBadge]]
@@ -85,14 +85,17 @@ AUTO_PAY_READERS: list[AutoPayReader] = []
 
 
 def register_auto_pay_reader[R: AutoPayReader](reader: R) -> R:
-    """Register who tells the Auto-Pay marks of companies, by their ids; those without mappings may be left out."""
+    """Register a function that answers the Auto-Pay badges of companies, by their ids.
+
+    Companies without mappings may be missing from the answer.
+    """
     add_once(AUTO_PAY_READERS, reader)
     return reader
 
 
 def get_auto_pay_badges(companies: Sequence[int]) -> dict[int, StatusBadge]:
-    """The Auto-Pay mark of each company that pays by itself."""
-    return {pk: mark for reader in AUTO_PAY_READERS for pk, mark in reader(companies).items()}
+    """The Auto-Pay badge of each of these companies that pays automatically."""
+    return {pk: badge for reader in AUTO_PAY_READERS for pk, badge in reader(companies).items()}
 
 
 def can_use_method(access: PayerAccess, method: SavedMethod) -> bool:

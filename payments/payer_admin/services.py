@@ -1,4 +1,4 @@
-"""What Payer Admin shows: accesses with their marks, what a payer has, and what stands in the way of removing them."""
+"""What Payer Admin shows: accesses with their badges, what a payer has, and why they can't be removed."""
 
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -43,7 +43,7 @@ class StillInUse(Exception):
 
 @dataclass(frozen=True, slots=True)
 class AccessRow:
-    """One access with its marks."""
+    """One access with its badges."""
 
     access: PayerAccess
     badges: AccessBadges
@@ -60,7 +60,7 @@ class CountedPaginator(Paginator[AccessRow]):
 
 
 def list_accesses(merchant: Merchant, *, q: str, filter_name: str, page: int, now: datetime) -> "Page[AccessRow]":
-    """One page of the accesses that match `q` and the filter `chosen`, by company and person. Three queries."""
+    """One page of the accesses that match `q` and the filter, by company and person. Three queries."""
     today = get_today(merchant, now)
     rows = PayerAccess.objects.filter(company__merchant=merchant, state__in=OPEN_STATES)
     if q:
@@ -78,7 +78,7 @@ def list_accesses(merchant: Merchant, *, q: str, filter_name: str, page: int, no
 def build_access_row(
     access: PayerAccess, methods: list[SavedMethod], auto_pay: dict[int, StatusBadge], *, today: date
 ) -> AccessRow:
-    """An access with the marks of those of these methods that its person may use."""
+    """An access with the badges of those of these methods that its person may use."""
     usable = [method for method in methods if can_use_method(access, method)]
     return AccessRow(
         access, get_access_badges(access, usable, today=today, auto_pay=auto_pay.get(access.company_id, NONE))
@@ -94,15 +94,15 @@ def _slice(rows: "QuerySet[PayerAccess]", page: int) -> tuple[list[PayerAccess],
     return found, page
 
 
-def _matching_methods(chosen: str, *, today: date) -> "QuerySet[SavedMethod]":
-    """The methods of an outer access that a filter is about."""
+def _matching_methods(filter_name: str, *, today: date) -> "QuerySet[SavedMethod]":
+    """The methods of the outer access that match a filter."""
     usable = Q(owner=OuterRef("user")) | Q(is_shared=True) & Exists(
         PayerAccess.objects.filter(pk=OuterRef(OuterRef("pk")), scope=PayerAccess.Scope.COMPANY)
     )
     methods = SavedMethod.objects.filter(usable, company=OuterRef("company")).exclude(state="removed")
-    if chosen == "expiring":
+    if filter_name == "expiring":
         return methods.filter(state="active", expires_on__gte=today, expires_on__lte=today + SavedMethod.EXPIRY_WARNING)
-    if chosen == "expired":
+    if filter_name == "expired":
         return methods.filter(expires_on__lt=today)
     return methods.filter(state="invalid")
 
@@ -115,13 +115,13 @@ def list_methods_of_companies(companies: list[int]) -> list[SavedMethod]:
 
 
 def get_today(merchant: Merchant, now: datetime) -> date:
-    """The day that it is for the merchant."""
+    """The date in the merchant's zone."""
     return now.astimezone(merchant.zone).date()
 
 
 @dataclass(frozen=True, slots=True)
 class MethodWithBadge:
-    """A method and how it stands."""
+    """A method and the badge that shows how it stands."""
 
     method: SavedMethod
     badge: StatusBadge
@@ -137,7 +137,7 @@ class AccessDetails:
 
 
 def get_person(merchant: Merchant, reference: str) -> User:
-    """A payer of this merchant, whatever became of their access. Raises Http404."""
+    """A payer of this merchant, also one whose access was removed. Raises Http404."""
     rows = User.objects.select_related("payer").filter(payer__isnull=False)
     found = rows.filter(reference=reference, payer_accesses__company__merchant=merchant).distinct().first()
     if found is None:
@@ -195,7 +195,7 @@ def list_removal_obstacles(access: PayerAccess) -> list[str]:
 
 
 def remove_payer(access: PayerAccess, *, by: User, now: datetime) -> None:
-    """Take the person out of the company. Raises StillInUse with what stands in the way."""
+    """Remove the person's access to the company. Raises StillInUse with the reasons that forbid it."""
     with transaction():
         reasons = list_removal_obstacles(access.lock())
         if reasons:

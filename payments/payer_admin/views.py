@@ -50,7 +50,7 @@ def add_payer(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
 
 
 def _invite(request: MerchantRequest, merchant: Merchant, form: AddPayerForm) -> PayerAccess | None:
-    """Do what a valid form says; what it can't becomes the form's error."""
+    """Invite the payer of a valid form; what is refused becomes the form's error."""
     found = form.cleaned_data
     try:
         company = get_or_create_company(merchant, name=found["q"], contact=get_contact(merchant, found["contact_id"]))
@@ -162,11 +162,11 @@ def set_scope(request: MerchantRequest, merchant: Merchant, access_ref: str) -> 
     access, form = services.get_access(merchant, access_ref), AccessScopeForm(request.POST)
     if form.is_valid():
         update_access_scope(access, scope=form.cleaned_data["scope"], by=request.user, now=clock.now())
-        told = f"{access.company}: {access.get_scope_display()}"
+        change = f"{access.company}: {access.get_scope_display()}"
         record_request_audit(
-            request, "payer.scope_changed", merchant_id=merchant.pk, subject=access.user.email, detail=told
+            request, "payer.scope_changed", merchant_id=merchant.pk, subject=access.user.email, detail=change
         )
-        messages.success(request, f"{told}.")
+        messages.success(request, f"{change}.")
     else:
         messages.error(request, "Choose what this payer may see.")
     return redirect("payer_admin:payer", merchant.reference, access.user.reference)
@@ -193,7 +193,7 @@ def resend_welcome(request: MerchantRequest, merchant: Merchant, access_ref: str
 @require_POST
 @merchant_page()
 def remove(request: MerchantRequest, merchant: Merchant, access_ref: str) -> HttpResponse:
-    """Take a payer out of a company, unless something stands in the way."""
+    """Remove a payer's access to a company, unless something forbids it."""
     access = services.get_access(merchant, access_ref)
     try:
         services.remove_payer(access, by=request.user, now=clock.now())

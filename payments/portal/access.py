@@ -18,9 +18,9 @@ def list_visible_payments(accesses: Iterable[PayerAccess], user: User) -> QueryS
 
     `company` opens every payment of the company, `own` those that the person tried to pay or saved a method for.
     """
-    given = list(accesses)
-    whole = [access.company_id for access in given if access.scope == WHOLE_COMPANY]
-    own = [access.company_id for access in given if access.scope != WHOLE_COMPANY]
+    chosen = list(accesses)
+    whole = [access.company_id for access in chosen if access.scope == WHOLE_COMPANY]
+    own = [access.company_id for access in chosen if access.scope != WHOLE_COMPANY]
     seen = Q(company__in=whole)
     if own:
         tried = Attempt.objects.filter(user=user).values("payment")
@@ -30,16 +30,16 @@ def list_visible_payments(accesses: Iterable[PayerAccess], user: User) -> QueryS
 
 
 def list_visible_methods(accesses: Iterable[PayerAccess], user: User) -> QuerySet[SavedMethod]:
-    """The kept methods that this person may pay with or has to know of: their own, and what is shared with them."""
-    given = list(accesses)
-    companies = [access.company_id for access in given]
-    whole = [access.company_id for access in given if access.scope == WHOLE_COMPANY]
-    mine = Q(company__in=companies, owner=user) | Q(company__in=whole, is_shared=True)
-    return SavedMethod.objects.filter(mine).exclude(state="removed")
+    """The saved methods that this person sees: their own, and those shared with the companies that they see whole."""
+    chosen = list(accesses)
+    companies = [access.company_id for access in chosen]
+    whole = [access.company_id for access in chosen if access.scope == WHOLE_COMPANY]
+    visible = Q(company__in=companies, owner=user) | Q(company__in=whole, is_shared=True)
+    return SavedMethod.objects.filter(visible).exclude(state="removed")
 
 
 def attach_companies(payments: Iterable[Payment], accesses: Sequence[PayerAccess]) -> list[Payment]:
-    """The rows with company and merchant, which the accesses brought along already."""
+    """The payments with company and merchant set from the accesses, which were read with them. No query."""
     companies = {access.company_id: access.company for access in accesses}
     found = list(payments)
     for payment in found:
@@ -57,7 +57,7 @@ def get_visible_payment(request: PayerRequest, reference: str) -> Payment:
 
 
 def get_visible_method(request: PayerRequest, reference: str) -> SavedMethod:
-    """One kept method that this view may show, with owner and company. Raises Http404 for every other."""
+    """One saved method that this view may show, with owner and company. Raises Http404 for every other."""
     rows = list_visible_methods(request.accesses, request.person).select_related(
         "owner", "company__merchant", "account"
     )

@@ -33,7 +33,7 @@ def list_addable_methods(accesses: Sequence[PayerAccess]) -> dict[int, AddableMe
     """What can be added for each company, by its id. Three queries at most.
 
     The currency is the one of the company's last payment, else of what it owes, else of its merchant's last payment;
-    without any no bank account can be added, for the currency says what kind of debit it is.
+    without any no bank account can be added, because the currency decides what kind of debit it is.
     """
     companies = {access.company_id: access.company for access in accesses}
     merchants = {company.merchant_id for company in companies.values()}
@@ -48,13 +48,13 @@ def list_addable_methods(accesses: Sequence[PayerAccess]) -> dict[int, AddableMe
 
 
 def get_company_currencies(companies: list[int]) -> dict[int, str]:
-    """The currency that each company's next payment will have, by its id; empty where nothing tells it."""
+    """The currency that each company's next payment will have, by its id; empty where it is unknown."""
     newest = Payment.objects.order_by("-created_at").values("currency")
     own = Subquery(newest.filter(company=OuterRef("pk"))[:1])
     usual = Subquery(newest.filter(merchant=OuterRef("merchant"))[:1])
     rows = list(PayerCompany.objects.filter(pk__in=companies).values_list("pk", own, usual))
-    silent = [pk for pk, paid, _ in rows if not paid]
-    owed = {pk: currency for reader in CURRENCY_READERS for pk, currency in reader(silent).items()} if silent else {}
+    unpaid = [pk for pk, paid, _ in rows if not paid]
+    owed = {pk: currency for reader in CURRENCY_READERS for pk, currency in reader(unpaid).items()} if unpaid else {}
     return {pk: paid or owed.get(pk) or likely or "" for pk, paid, likely in rows}
 
 
@@ -63,13 +63,16 @@ CURRENCY_READERS: list[CurrencyReader] = []
 
 
 def register_currency_reader[R: CurrencyReader](reader: R) -> R:
-    """Register who tells in which currency companies owe, by their ids; those that owe nothing may be left out."""
+    """Register a function that answers in which currency companies owe, by their ids.
+
+    Companies that owe nothing may be missing from the answer.
+    """
     add_once(CURRENCY_READERS, reader)
     return reader
 
 
 def build_addition_context(addable: AddableMethods, kind: str) -> dict[str, Any]:
-    """What the page of Stripe's form needs."""
+    """The context of the page with Stripe's form."""
     checkbox = build_terms_checkbox(addable.company.merchant, kind, saves=True)
     return {
         "company": addable.company,

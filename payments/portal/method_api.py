@@ -1,4 +1,4 @@
-"""The small JSON door that the script of the settings talks to: add a method, ask again, give up."""
+"""The JSON API of the script of the payer's settings: add a method, check it, cancel it."""
 
 from typing import Any
 
@@ -54,7 +54,7 @@ def create_method(request: PayerRequest) -> HttpResponse:
 
 
 def start_method_setup(request: PayerRequest, access: PayerAccess, form: AddMethodForm) -> Setup:
-    """Commit the intention. Raises Unavailable or a CannotPay."""
+    """Create the setup that saves the method. Raises Unavailable or a CannotPay."""
     found, person = form.cleaned_data, request.person
     addable = list_addable_methods([access])[access.company_id]
     if addable.account is None or found["method"] not in addable.kinds:
@@ -83,18 +83,21 @@ def start_method_setup(request: PayerRequest, access: PayerAccess, form: AddMeth
 @require_POST
 @payer_page
 def check_method(request: PayerRequest, setup_ref: str) -> HttpResponse:
-    """Ask the gateway again, after the bank's page or while the page waits; without a script, back to the page."""
+    """Look up at the gateway how it stands, after the bank's page or while the page waits.
+
+    Without a script, back to the page.
+    """
     setup = get_own_setup(request, setup_ref)
-    outcome = refresh_setup(setup, now=clock.now()) if setup.is_live else None
+    result = refresh_setup(setup, now=clock.now()) if setup.is_live else None
     if "json" not in request.headers.get("Accept", ""):
         return redirect(get_setup_page_url(setup))
-    return render_setup_status(setup, outcome)
+    return render_setup_status(setup, result)
 
 
 @require_POST
 @payer_page
 def stop_method(request: PayerRequest, setup_ref: str) -> HttpResponse:
-    """Give up an addition that waits for the payer's bank."""
+    """Cancel an addition that waits for the payer's bank."""
     setup = get_own_setup(request, setup_ref)
     try:
         if setup.is_live:
@@ -109,14 +112,14 @@ def get_setup_page_url(setup: Setup) -> str:
     return reverse(METHOD_PAGES[CARD if setup.method_types == [CARD] else BANK_DEBIT])
 
 
-def render_setup_status(setup: Setup, outcome: OperationResult | None) -> JsonResponse:
+def render_setup_status(setup: Setup, result: OperationResult | None) -> JsonResponse:
     """How it stands, for the page's script: a status and, where one is due, the next step."""
     body: dict[str, Any] = {
         "status": setup.state,
         "attempt": reverse("payments:check_method", args=[setup.reference]),
     }
-    if setup.state == "requires_action" and outcome is not None and outcome.client_secret:
-        body["client_secret"] = outcome.client_secret
+    if setup.state == "requires_action" and result is not None and result.client_secret:
+        body["client_secret"] = result.client_secret
     elif setup.state == "failed":
         body["message"] = get_operation_failure(setup)
     else:

@@ -1,4 +1,4 @@
-"""Saved Credit Cards and Saved Bank Accounts: a payer's kept methods, by company."""
+"""Saved Credit Cards and Saved Bank Accounts: a payer's saved methods, by company."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ from wisepay import clock
 from wisepay.audit import record_request_audit
 from wisepay.models import User
 
-SHOW_FAILURE_FOR = timedelta(hours=1)  # how long the page tells of an addition that ended
+SHOW_FAILURE_FOR = timedelta(hours=1)  # how long the page shows that an addition failed
 TITLES = {CARD: "Saved Credit Cards", BANK_DEBIT: "Saved Bank Accounts"}
 
 
@@ -91,15 +91,15 @@ def render_methods_page(request: PayerRequest, kind: str) -> HttpResponse:
 
 
 def find_setup_to_show(request: PayerRequest, *, now: datetime) -> Setup | None:
-    """The addition to tell of: one that has not ended, else the last one if it failed a moment ago."""
+    """The addition to show: one that is live, else the last one if it failed within the last hour."""
     rows = Setup.objects.filter(
         user=request.person, payment=None, company__in=[access.company_id for access in request.accesses]
     )
     newest = rows.select_related("account", "company").order_by("-pk").first()
     if newest is None or newest.is_live:
         return newest
-    is_news = newest.state == "failed" and now - newest.state_at < SHOW_FAILURE_FOR
-    return newest if is_news else rows.select_related("account", "company").filter(state__in=LIVE_STATES).first()
+    is_recent = newest.state == "failed" and now - newest.state_at < SHOW_FAILURE_FOR
+    return newest if is_recent else rows.select_related("account", "company").filter(state__in=LIVE_STATES).first()
 
 
 def list_company_methods(request: PayerRequest, kind: str, *, now: datetime) -> list[CompanyMethods]:
@@ -121,22 +121,22 @@ def list_company_methods(request: PayerRequest, kind: str, *, now: datetime) -> 
 
 
 def get_method_row(method: SavedMethod, access: PayerAccess, user: User, *, now: datetime) -> MethodRow:
-    """One method with its badges and acts."""
-    is_mine, is_whole = method.owner_id == user.pk, access.scope == WHOLE_COMPANY
+    """One method with its badges and what this person may do with it."""
+    is_own, is_whole = method.owner_id == user.pk, access.scope == WHOLE_COMPANY
     is_usable = method.state == "active"
     return MethodRow(
         method=method,
         badges=get_method_badges(method, today=now.astimezone(access.company.merchant.zone)),
         why=explain_invalid_method(method) if method.state == "invalid" else "",
-        saved_by="you" if is_mine else str(method.owner or "somebody who has left"),
+        saved_by="you" if is_own else str(method.owner or "somebody who has days"),
         may_set_default=is_usable and is_whole and not method.is_default,
-        may_share=is_usable and is_mine and is_whole,
-        may_remove=is_mine or is_whole,
+        may_share=is_usable and is_own and is_whole,
+        may_remove=is_own or is_whole,
     )
 
 
 def get_method_badges(method: SavedMethod, *, today: datetime) -> list[MethodBadge]:
-    """What has to be known of it before it is used."""
+    """The badges of a method on `today`, an instant in the merchant's zone."""
     found = [MethodBadge("good", "Default")] if method.is_default else []
     if method.is_shared:
         found.append(MethodBadge("quiet", "Shared with the company"))
@@ -144,18 +144,18 @@ def get_method_badges(method: SavedMethod, *, today: datetime) -> list[MethodBad
         return [*found, MethodBadge("bad", "Invalid")]
     if method.expires_on is None:
         return found
-    left = (method.expires_on - today.date()).days
-    if left < 0:
+    days = (method.expires_on - today.date()).days
+    if days < 0:
         found.append(MethodBadge("bad", "Expired"))
-    elif left <= SavedMethod.EXPIRY_WARNING.days:
+    elif days <= SavedMethod.EXPIRY_WARNING.days:
         found.append(
-            MethodBadge("busy", "Expires today" if left == 0 else f"Expiring in {left} day{'' if left == 1 else 's'}")
+            MethodBadge("busy", "Expires today" if days == 0 else f"Expiring in {days} day{'' if days == 1 else 's'}")
         )
     return found
 
 
 def explain_invalid_method(method: SavedMethod) -> str:
-    """Why the gateway takes it no more, and what to do."""
+    """Why the gateway no longer accepts the method, and what to do."""
     if method.is_card:
         reason = (
             "The bank takes this card no more."
@@ -184,7 +184,7 @@ def check_allowed(request: PayerRequest, method: SavedMethod, action: str) -> Me
 @require_POST
 @payer_page
 def make_default(request: PayerRequest, method_ref: str) -> HttpResponse:
-    """Set default: offered first to everybody who may use it."""
+    """Make a method the default, which is offered first to everybody who may use it."""
     method = get_visible_method(request, method_ref)
     if not method.is_default:
         check_allowed(request, method, "set_default")
@@ -196,7 +196,7 @@ def make_default(request: PayerRequest, method_ref: str) -> HttpResponse:
 @require_POST
 @payer_page
 def share(request: PayerRequest, method_ref: str) -> HttpResponse:
-    """Share with the company, or keep to oneself: `shared` is 1 or 0."""
+    """Share a method with the company, or stop sharing it: `shared` is 1 or 0."""
     method = get_visible_method(request, method_ref)
     check_allowed(request, method, "share")
     is_shared = request.POST.get("shared") == "1"
@@ -209,14 +209,14 @@ def share(request: PayerRequest, method_ref: str) -> HttpResponse:
 @require_POST
 @payer_page
 def remove(request: PayerRequest, method_ref: str) -> HttpResponse:
-    """Remove, after the page asked once."""
+    """Remove a method; the page asks for confirmation first."""
     method = get_visible_method(request, method_ref)
     check_allowed(request, method, "remove")
     try:
         remove_method(method, by=str(request.person), now=clock.now())
     except MethodInUse:
-        sentence = f"A payment with {method} has not ended yet. Remove it when the bank has answered."
-        messages.error(request, sentence)
+        message = f"A payment with {method} has not ended yet. Remove it when the bank has answered."
+        messages.error(request, message)
         return redirect(get_page_name(method))
     record_request_audit(request, "method.removed", merchant_id=method.company.merchant_id, subject=str(method))
     messages.success(request, f"{method} is removed. Nobody can pay with it any more.")
@@ -229,8 +229,8 @@ def add_method(request: PayerRequest) -> HttpResponse:
     """Add a card or a bank account: choose the company, then Stripe's form and the terms."""
     kind = BANK_DEBIT if request.GET.get("kind") == BANK_DEBIT else CARD
     addable = [one for one in list_addable_methods(request.accesses).values() if kind in one.kinds]
-    wanted = request.GET.get("company", "")
-    chosen = [one for one in addable if wanted == one.company.reference or (not wanted and len(addable) == 1)]
+    company_ref = request.GET.get("company", "")
+    chosen = [one for one in addable if company_ref == one.company.reference or (not company_ref and len(addable) == 1)]
     context = {"kind": kind, "title": TITLES[kind], "back": METHOD_PAGES[kind], "addable": addable}
     if not chosen or request.impersonation is not None:
         return render(request, "portal/add_choose.html", context)

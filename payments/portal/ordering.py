@@ -1,4 +1,4 @@
-"""Reading the payments of one or several companies in one order, from indexes."""
+"""Read the payments of one or several companies in one order, from indexes."""
 
 from collections.abc import Callable, Sequence
 
@@ -15,7 +15,7 @@ PaymentQueryFilter = Callable[[QuerySet[Payment]], QuerySet[Payment]]
 
 
 def build_date_expression() -> Coalesce:
-    """The day of a payment: when it was paid, else when it came."""
+    """The date of a payment: when it was paid, else when it was created."""
     return Coalesce("paid_at", "created_at")
 
 
@@ -33,11 +33,11 @@ def list_first_ids(
     apply_filter: PaymentQueryFilter,
     scan_limit: int | None = None,
 ) -> list[int]:
-    """The ids of the first `stop` visible payments that `narrow` leaves, in the order `sort`. One query.
+    """The ids of the first `stop` visible payments that `apply_filter` leaves, in the order `sort`. One query.
 
     `sort` is date, amount or company, with a minus for descending. PostgreSQL reads the list of one company in the
-    order of an index, but sorts everything when there are several: so a few lists are read apart and merged.
-    With `within` only so many rows of each list are looked at: what is found is right, but there may be more.
+    order of an index, but sorts everything when there are several: so a few lists are read one by one and merged.
+    With `scan_limit` only so many rows of each list are read: what is found is right, but there may be more.
     """
     name, is_descending = sort.removeprefix("-"), sort.startswith("-")
     by_name = sorted(accesses, key=lambda access: (access.company.name.casefold(), access.company_id))
@@ -47,8 +47,8 @@ def list_first_ids(
         order = build_order_by(name, is_descending, is_one_company=len(by_name) <= MAX_MERGED_COMPANIES)
         rows = list_visible_payments(group, user)
         if scan_limit is not None:
-            looked_at = rows.annotate(sort_key=build_sort_key(name, rank), day=build_date_expression()).order_by(*order)
-            rows = Payment.objects.filter(pk__in=looked_at.values("pk")[:scan_limit])
+            scanned = rows.annotate(sort_key=build_sort_key(name, rank), day=build_date_expression()).order_by(*order)
+            rows = Payment.objects.filter(pk__in=scanned.values("pk")[:scan_limit])
         branches.append(
             apply_filter(rows)
             .annotate(sort_key=build_sort_key(name, rank), day=build_date_expression())
@@ -59,8 +59,8 @@ def list_first_ids(
     if len(branches) == 1:
         return list(branches[0].values_list("pk", flat=True)[:stop])
     merged = [rows.values_list("pk", "sort_key", "day")[:stop] for rows in branches]
-    ways = ("sort_key", "-day", "-pk") if name == "company" else build_order_by(name, is_descending)
-    return [row[0] for row in merged[0].union(*merged[1:], all=True).order_by(*ways)[:stop]]
+    merged_order = ("sort_key", "-day", "-pk") if name == "company" else build_order_by(name, is_descending)
+    return [row[0] for row in merged[0].union(*merged[1:], all=True).order_by(*merged_order)[:stop]]
 
 
 def build_sort_key(name: str, rank: int) -> Coalesce | Value:
@@ -71,7 +71,7 @@ def build_sort_key(name: str, rank: int) -> Coalesce | Value:
 
 
 def build_order_by(name: str, is_descending: bool, *, is_one_company: bool = False) -> tuple[str, ...]:
-    """The order as Django says it; both directions are an index read forwards or backwards."""
+    """The arguments of `order_by`; both directions are an index read forwards or backwards."""
     if name == "company":
         by_name = () if is_one_company else ("-company__name" if is_descending else "company__name",)
         return (*by_name, "-day", "-pk")

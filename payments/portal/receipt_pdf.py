@@ -1,7 +1,7 @@
-"""The receipt as a document: one A4 page in the letters that every PDF reader has.
+"""The receipt as a PDF: one A4 page in the fonts that every PDF reader has.
 
-No font is shipped with it, so letters outside of Western Europe's lose their accents or become "?"; the document
-says so itself where that happened.
+No font is embedded, so characters outside Western European alphabets lose their accents or become "?"; the document
+says so where that happened.
 """
 
 import unicodedata
@@ -20,7 +20,7 @@ TEXT_COLOUR, MUTED_COLOUR, RULE_COLOUR = (22, 32, 46), (74, 87, 104), (205, 212,
 
 
 def render_receipt_pdf(receipt: Receipt) -> bytes:
-    """The document."""
+    """Render the receipt as PDF bytes."""
     sheet = ReceiptDocument(receipt)
     sheet.write_header()
     sheet.write_details()
@@ -30,28 +30,29 @@ def render_receipt_pdf(receipt: Receipt) -> bytes:
 
 
 def make_printable(text: str) -> str:
-    """`text` in the letters that the document has: accents are lost before whole letters are."""
-    made = []
-    for letter in unicodedata.normalize("NFC", text):
-        if _fits(letter):
-            made.append(letter)
+    """`text` in the characters that the document has: accents are dropped first, then whole characters."""
+    printable = []
+    for character in unicodedata.normalize("NFC", text):
+        if _fits(character):
+            printable.append(character)
             continue
-        bare = unicodedata.normalize("NFKD", REPLACEMENTS.get(letter, letter))
-        kept = "".join(part for part in bare if not unicodedata.combining(part) and _fits(part))
-        made.append(kept or ("" if unicodedata.combining(letter) else "?"))
-    return "".join(made)
+        bare = unicodedata.normalize("NFKD", REPLACEMENTS.get(character, character))
+        plain = "".join(part for part in bare if not unicodedata.combining(part) and _fits(part))
+        printable.append(plain or ("" if unicodedata.combining(character) else "?"))
+    return "".join(printable)
 
 
-def _fits(letter: str) -> bool:
+def _fits(character: str) -> bool:
+    """Whether the document's encoding has the character."""
     try:
-        letter.encode(ENCODING)
+        character.encode(ENCODING)
     except UnicodeEncodeError:
         return False
-    return letter.isprintable() or letter == "\u00a0"
+    return character.isprintable() or character == "\u00a0"
 
 
 class ReceiptDocument:
-    """The page while it is written, from the top down."""
+    """The page that is written from the top down."""
 
     def __init__(self, receipt: Receipt) -> None:
         self.receipt = receipt
@@ -66,9 +67,9 @@ class ReceiptDocument:
 
     def to_printable(self, text: str) -> str:
         """The text as it can be printed; remembers when it is not the whole text."""
-        made = make_printable(text)
-        self.has_replaced_characters = self.has_replaced_characters or made != unicodedata.normalize("NFC", text)
-        return made
+        printable = make_printable(text)
+        self.has_replaced_characters = self.has_replaced_characters or printable != unicodedata.normalize("NFC", text)
+        return printable
 
     def write_header(self) -> None:
         """Merchant, heading, and the warning of a reversed payment."""
@@ -101,7 +102,7 @@ class ReceiptDocument:
         self.pdf.ln(5)
 
     def write_amounts(self) -> None:
-        """Every movement, and what is left of it."""
+        """Every payment and refund, and the amount that remains."""
         for line in self.receipt.payments:
             self.write_receipt_line(line)
         for line in self.receipt.refunds:
@@ -113,7 +114,7 @@ class ReceiptDocument:
         self.pdf.ln(8)
 
     def write_footer(self) -> None:
-        """Whom to ask, and what the letters could not say."""
+        """Whom to ask, and whether characters were replaced."""
         merchant = self.receipt.payment.merchant
         ways = " or ".join(way for way in (merchant.contact_email, merchant.contact_phone) if way)
         self.write_text(f"Questions? {merchant.name}{f': {ways}' if ways else ''}", soft=True)

@@ -1,4 +1,4 @@
-"""What a receipt says: who paid whom how much for what, and what of it went back."""
+"""What a receipt contains: who paid whom how much for what, and what was refunded or reversed."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ class ReceiptLine:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """Everything that the page and the document print. `kept` is what the merchant still has of it."""
+    """Everything that the page and the PDF print; `net_amount` is what the merchant still has of it."""
 
     payment: Payment
     attempt: Attempt
@@ -42,8 +42,8 @@ class Receipt:
 
     @property
     def filename(self) -> str:
-        """A name for the document that every computer can keep."""
-        safe = "".join(letter if letter.isascii() and letter.isalnum() else "-" for letter in self.reference)
+        """A file name for the document that is safe everywhere."""
+        safe = "".join(c if c.isascii() and c.isalnum() else "-" for c in self.reference)
         return f"receipt-{safe}-{self.payment.reference}.pdf"
 
     @property
@@ -74,7 +74,7 @@ def get_receipt(payment: Payment) -> Receipt:
 
 
 def build_attempt_lines(attempt: Attempt, payment: Payment, newest: Attempt) -> list[ReceiptLine]:
-    """What one attempt took, and that it was taken back if it was."""
+    """The line of what one attempt charged, and a second one if it was reversed."""
     at = payment.paid_at if attempt.pk == newest.pk and payment.paid_at else attempt.created_at
     lines = [ReceiptLine(at, f"Paid with {attempt.method or 'a payment method'}", attempt.money)]
     if attempt.state == "reversed":

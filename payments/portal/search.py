@@ -81,7 +81,7 @@ def build_words_match(words: Sequence[str]) -> WordsMatch:
 
 @dataclass(frozen=True, slots=True)
 class TransactionFilters:
-    """What is looked for; everything that is not asked for is None or empty. Amounts are in major units."""
+    """What a payer filters by; a filter that is not used is None or empty. Amounts are in major units."""
 
     text: str = ""
     amount: Decimal | None = None
@@ -98,14 +98,14 @@ class TransactionFilters:
 
     @property
     def has_only_text(self) -> bool:
-        """Whether nothing narrows it but the text, and perhaps the company or merchant."""
+        """Whether the text is the only filter, company and merchant apart."""
         amounts = (self.amount, self.at_least, self.at_most)
         return not (self.status or self.method or self.since or self.until) and amounts == (None, None, None)
 
 
 @dataclass(frozen=True, slots=True)
 class TransactionPage:
-    """One page of payments, newest first or as asked; `count` stops at COUNTED + 1."""
+    """One page of payments, newest first or in the order asked for; `count` stops at MAX_COUNTED + 1."""
 
     payments: list[Payment]
     count: int
@@ -116,7 +116,7 @@ class TransactionPage:
 def find_payments(
     accesses: Sequence[PayerAccess], user: User, filters: TransactionFilters, *, page: int, now: datetime
 ) -> TransactionPage:
-    """The page of what is visible and wished for. At most five queries at any number of rows."""
+    """One page of the visible payments that the filters leave. At most five queries at any number of rows."""
     chosen = filter_accesses(accesses, filters)
     visible = list_visible_payments(chosen, user)
     named, glanced = build_text_filters(visible, filters.text, chosen)
@@ -159,7 +159,7 @@ def filter_accesses(accesses: Sequence[PayerAccess], filters: TransactionFilters
 def apply_filters(
     rows: QuerySet[Payment], filters: TransactionFilters, text_filter: Q, *, now: datetime
 ) -> QuerySet[Payment]:
-    """The rows that all filters let through; `named` is what became of the text."""
+    """The rows that all filters leave; `text_filter` is the condition made of the text."""
     rows = rows.alias(shown_amount=build_amount_expression(), shown_at=build_date_expression()).filter(
         text_filter, build_amount_filter(filters)
     )
@@ -253,19 +253,19 @@ def get_status_filter(status: str, *, now: datetime) -> Q:
 
 def build_method_filter(method: str) -> Q:
     """Paid, or being paid, by this kind of method."""
-    talks = Attempt.objects.filter(payment=OuterRef("pk"), state__in=(*PAID_STATES, *LIVE_STATES)).exclude(
+    attempts = Attempt.objects.filter(payment=OuterRef("pk"), state__in=(*PAID_STATES, *LIVE_STATES)).exclude(
         method_kind=""
     )
     kind = Q(method_kind=CARD)
-    return Q(Exists(talks.filter(kind if method == CARD else ~kind)))
+    return Q(Exists(attempts.filter(kind if method == CARD else ~kind)))
 
 
 def find_shown_attempts(payments: Sequence[Payment]) -> dict[int, Attempt]:
-    """The attempt that a row tells of: the paid one, else the newest. One query."""
-    wanted = {payment.pk: payment for payment in payments}
+    """The attempt that each row shows: the paid one, else the newest. One query."""
+    by_id = {payment.pk: payment for payment in payments}
     found: dict[int, Attempt] = {}
-    for attempt in Attempt.objects.filter(payment__in=list(wanted)).order_by("pk"):
-        attempt.payment = wanted[attempt.payment_id]
+    for attempt in Attempt.objects.filter(payment__in=list(by_id)).order_by("pk"):
+        attempt.payment = by_id[attempt.payment_id]
         known = found.get(attempt.payment_id)
         if known is None or known.state != "succeeded":
             found[attempt.payment_id] = attempt

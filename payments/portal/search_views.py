@@ -142,11 +142,11 @@ def search(request: PayerRequest) -> HttpResponse:
     context: dict[str, Any] = {"form": form, "is_filtered": any(request.GET.get(name) for name in form.fields)}
     if not form.is_valid():
         return render(request, "portal/search.html", context, status=422)
-    wish = form.get_filters(get_time_zone(request))
-    found = find_payments(request.accesses, request.person, wish, page=get_page_number(request), now=now)
+    filters = form.get_filters(get_time_zone(request))
+    found = find_payments(request.accesses, request.person, filters, page=get_page_number(request), now=now)
     payments = attach_companies(found.payments, request.accesses)
-    context |= {"rows": list_transaction_rows(payments, now=now), "found": found, "wish": wish}
-    context |= {"is_many": found.count > MAX_COUNTED, "counted": MAX_COUNTED, "sort": wish.sort}
+    context |= {"rows": list_transaction_rows(payments, now=now), "found": found, "wish": filters}
+    context |= {"is_many": found.count > MAX_COUNTED, "counted": MAX_COUNTED, "sort": filters.sort}
     return render(request, "portal/search.html", context)
 
 

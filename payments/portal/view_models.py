@@ -1,4 +1,4 @@
-"""The rows of the payer's widgets: what is outstanding, what is scheduled, what was paid."""
+"""The rows of the payer's widgets: outstanding quotes and past payments, and how each payment stands."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -42,7 +42,7 @@ class OutstandingPayment:
 
 @dataclass(frozen=True, slots=True)
 class PaidAttempt:
-    """An attempt that was paid, with what became of it since."""
+    """An attempt that took money, with notes of what was refunded since."""
 
     payment: Payment
     attempt: Attempt
@@ -51,7 +51,7 @@ class PaidAttempt:
 
 
 def list_owed_quotes(accesses: Sequence[PayerAccess], user: User, *, now: datetime) -> QuerySet[Payment]:
-    """The quotes that are owed or on their way, by due date; invoices are owed by the books, not by a payment."""
+    """The quotes that are owed or on their way, by due date; invoices are read from the mirror."""
     live = Attempt.objects.filter(payment=OuterRef("pk"), state__in=LIVE_STATES)
     rows = list_visible_payments(accesses, user).annotate(setup_state=build_live_setup_subquery())
     owed = Q(state="reversed") | Q(state="open") & (Q(expires_at__gt=now) | Exists(live) | Q(setup_state__isnull=False))
@@ -67,7 +67,7 @@ def build_live_setup_subquery() -> Subquery:
 def list_outstanding_quotes(
     shown: Sequence[Payment], attempts: Mapping[int, Attempt], *, now: datetime
 ) -> list[OutstandingPayment]:
-    """How these of `owed_quotes` stand whose newest attempts these are."""
+    """How each of these quotes of `list_owed_quotes` stands; `attempts` are their newest, by payment."""
     return [
         OutstandingPayment(
             payment=payment,
@@ -102,20 +102,20 @@ def get_payment_standing(
         return PaymentStanding(
             "processing", f"Processing: bank debit sent {format_day(payment.merchant, attempt.submitted_at)}"
         )
-    talking = attempt.state if attempt is not None and attempt.is_live else setup_state
-    if talking:
-        return get_standing_in_progress(talking)
+    live_state = attempt.state if attempt is not None and attempt.is_live else setup_state
+    if live_state:
+        return get_standing_in_progress(live_state)
     is_payable = not payment.is_expired(now)
     failure = get_operation_failure(attempt)
     if payment.state == "reversed" or failure:
         state = "reversed" if payment.state == "reversed" and not (attempt and attempt.state == "failed") else "failed"
-        lost = "" if is_payable else f" It can't be paid here any more: please contact {payment.merchant.name}."
-        return PaymentStanding(state, f"{failure}{lost}", can_pay=is_payable)
+        advice = "" if is_payable else f" It can't be paid here any more: please contact {payment.merchant.name}."
+        return PaymentStanding(state, f"{failure}{advice}", can_pay=is_payable)
     return PaymentStanding("open", can_pay=is_payable)
 
 
 def get_standing_in_progress(state: str) -> PaymentStanding:
-    """How it stands while the gateway or the payer's bank is asked."""
+    """How it stands while the gateway or the payer's bank has not decided."""
     if state == "requires_action":
         return PaymentStanding(state, "Your bank wants to confirm that it is you.", can_pay=True)
     return PaymentStanding("processing", "Processing: we are waiting for the bank's answer.")
@@ -140,21 +140,21 @@ def list_past_payments(accesses: Sequence[PayerAccess], user: User, *, page: int
     found = Payment.objects.in_bulk(keys[:PAGE_SIZE])
     shown = attach_companies([found[key] for key in keys[:PAGE_SIZE]], accesses)
     attempts = list_paid_attempts(shown)
-    made = [
+    rows = [
         build_paid_attempt(payment, attempt, is_newest=number == 0)
         for payment in shown
         for number, attempt in enumerate(attempts.get(payment.pk, []))
     ]
-    return RowPage(made, page, has_next=len(keys) > PAGE_SIZE)
+    return RowPage(rows, page, has_next=len(keys) > PAGE_SIZE)
 
 
 def list_paid_attempts(payments: Iterable[Payment]) -> dict[int, list[Attempt]]:
     """The attempts of each payment that took money, the newest first. One query."""
-    wanted = {payment.pk: payment for payment in payments}
-    made: dict[int, list[Attempt]] = {}
-    for attempt in Attempt.objects.filter(payment__in=list(wanted), state__in=PAID_STATES).order_by("-pk"):
-        made.setdefault(attempt.payment_id, []).append(attach_payment(attempt, wanted))
-    return made
+    by_id = {payment.pk: payment for payment in payments}
+    paid: dict[int, list[Attempt]] = {}
+    for attempt in Attempt.objects.filter(payment__in=list(by_id), state__in=PAID_STATES).order_by("-pk"):
+        paid.setdefault(attempt.payment_id, []).append(attach_payment(attempt, by_id))
+    return paid
 
 
 def build_paid_attempt(payment: Payment, attempt: Attempt, *, is_newest: bool) -> PaidAttempt:

@@ -6,8 +6,13 @@ from django.test import Client
 from django.utils import timezone
 
 from merchants.models import Membership, Merchant
-from payers.access import find_access, get_accessible_company, get_completion_path, list_active_accesses
-from payers.landing import get_landing_path
+from payers.access import (
+    find_access,
+    get_accessible_company,
+    get_completion_path,
+    get_landing_path,
+    list_active_accesses,
+)
 from payers.models import Payer, PayerNotification
 from payers.notifications import is_subscribed
 from tests.payers.welcome_flow import DETAILS, EMAIL, invite

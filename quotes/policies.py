@@ -1,4 +1,4 @@
-"""What a paid quote is called, for whoever looks for it in the books."""
+"""The references of a paid quote, by which accounting matches its credit with an invoice."""
 
 from collections.abc import Sequence
 
