@@ -9,4 +9,4 @@ class QuotesConfig(AppConfig):
     name = "quotes"
 
     def ready(self) -> None:
-        from quotes import credit_references, handlers, health_checks  # noqa: F401
+        from quotes import handlers, health_checks, policies  # noqa: F401

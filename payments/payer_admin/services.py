@@ -49,7 +49,7 @@ class AccessRow:
     badges: AccessBadges
 
 
-class CountedPaginator(Paginator[AccessRow]):
+class CountedPaginator(Paginator):  # type: ignore[type-arg]  # at run time it takes no type
     """A paginator of rows that were counted by the query that read them."""
 
     count = 0
