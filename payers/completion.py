@@ -98,12 +98,12 @@ def complete_registration(
         return [
             access
             for access in accesses
-            if _confirm(access, user, by_merchant[access.company.merchant_id], source, now=now)
+            if _complete_access(access, user, by_merchant[access.company.merchant_id], source, now=now)
         ]
 
 
 @transaction_required
-def _confirm(access: PayerAccess, user: User, terms: Terms, source: RequestSource, *, now: datetime) -> bool:
+def _complete_access(access: PayerAccess, user: User, terms: Terms, source: RequestSource, *, now: datetime) -> bool:
     """Activate one access and record the acceptance of its terms; True when it became active now."""
     locked = access.lock()
     if locked.state == "removed":

@@ -61,7 +61,7 @@ def create_checkout_access(
     return access
 
 
-def invite_payer(
+def create_invited_access(
     merchant: Merchant, *, company: PayerCompany, email: str, name: str, by: User, now: datetime
 ) -> PayerAccess:
     """Invite a person to see a whole company, once they follow the mail.

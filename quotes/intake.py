@@ -53,7 +53,7 @@ def receive_checkout(integration: CpqIntegration, checkout: CheckoutIn, *, now: 
     if known is not None:
         update_quote(known, checkout, amounts, now=now)
         return known, False
-    withdraw_older_versions(merchant, checkout, now=now)
+    cancel_older_versions(merchant, checkout, now=now)
     return create_quote(merchant, checkout, amounts, now=now), True
 
 
@@ -165,7 +165,7 @@ def check_no_live_attempt(payment: Payment) -> None:
         raise ProblemError(409, "attempt_in_progress", "A payment for this quote is being processed. Ask again soon.")
 
 
-def withdraw_older_versions(merchant: Merchant, checkout: CheckoutIn, *, now: datetime) -> None:
+def cancel_older_versions(merchant: Merchant, checkout: CheckoutIn, *, now: datetime) -> None:
     """Withdraw open checkouts of older versions. Raises ProblemError when a newer one exists."""
     version = checkout.quote.version
     of_quote = Q(number=checkout.quote.number) | Q(cpq_id=checkout.quote.id)

@@ -13,7 +13,7 @@ from merchants.models import Membership, Merchant
 from payers.companies import CompanyTaken, Contact, get_or_create_company, map_company, rename_company
 from payers.invitations import TooManyMails, renew_invitation
 from payers.models import PayerAccess
-from payers.registration import invite_payer, update_access_scope
+from payers.registration import create_invited_access, update_access_scope
 from payments.payer_admin import services
 from payments.payer_admin.forms import AccessScopeForm, AddPayerForm, CompanyForm, MapContactForm, RenameCompanyForm
 from wisepay import clock
@@ -54,7 +54,7 @@ def _invite(request: MerchantRequest, merchant: Merchant, form: AddPayerForm) ->
     found = form.cleaned_data
     try:
         company = get_or_create_company(merchant, name=found["q"], contact=get_contact(merchant, found["contact_id"]))
-        access = invite_payer(
+        access = create_invited_access(
             merchant, company=company, email=found["email"], name=found["name"], by=request.user, now=clock.now()
         )
     except CompanyTaken as error:

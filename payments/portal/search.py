@@ -123,24 +123,24 @@ def find_payments(
     number = min(page, LAST_PAGE)
     start, stop = (number - 1) * PAGE_SIZE, number * PAGE_SIZE + 1
 
-    def narrow(rows: QuerySet[Payment], by: Q = named) -> QuerySet[Payment]:
+    def apply_all(rows: QuerySet[Payment], by: Q = named) -> QuerySet[Payment]:
         return apply_filters(rows, filters, by, now=now)
 
     keys: list[int] = []
     if glanced is not None and number == 1:
-        glance = partial(narrow, by=glanced)
+        glance = partial(apply_all, by=glanced)
         keys = list_first_ids(
             chosen, user, sort=filters.sort, stop=stop, apply_filter=glance, scan_limit=QUICK_SCAN_ROWS
         )
     if len(keys) < stop:
-        keys = list_first_ids(chosen, user, sort=filters.sort, stop=stop, apply_filter=narrow)
+        keys = list_first_ids(chosen, user, sort=filters.sort, stop=stop, apply_filter=apply_all)
     is_all = len(keys) < stop
     if is_all:
         count = len(keys)
     elif glanced is not None and filters.has_only_text:
         count = MAX_COUNTED + 1  # a text that is common names more than are counted
     else:
-        count = narrow(visible).values("pk")[: MAX_COUNTED + 1].count()
+        count = apply_all(visible).values("pk")[: MAX_COUNTED + 1].count()
     rows = Payment.objects.in_bulk(keys[start : stop - 1])
     shown = [rows[key] for key in keys[start : stop - 1]]
     return TransactionPage(shown, count, number, has_next=not is_all and number < LAST_PAGE)

@@ -33,17 +33,17 @@ function missing(form) {
   return errors;
 }
 
-// What the form says now: a kept method, or the kind of the new one and whether it is saved.
+// What the form says now: a saved method, or the kind of the new one and whether it is saved.
 function chosen(form) {
   const data = new FormData(form);
-  return { kept: data.get("saved_method") || "", method: data.get("method") || "card", saves: Boolean(data.get("saves")) };
+  return { saved: data.get("saved_method") || "", method: data.get("method") || "card", saves: Boolean(data.get("saves")) };
 }
 
 // Show the terms of what is chosen, and only those; hidden ones are not sent.
 function showTerms(form) {
-  const { kept, method, saves } = chosen(form);
+  const { saved, method, saves } = chosen(form);
   form.querySelectorAll("[data-terms-for]").forEach((node) => {
-    const fits = !kept && node.dataset.termsFor === method && Boolean(node.dataset.termsSaves) === saves;
+    const fits = !saved && node.dataset.termsFor === method && Boolean(node.dataset.termsSaves) === saves;
     node.hidden = !fits;
     node.querySelector("input").disabled = !fits;
   });
@@ -73,13 +73,13 @@ function watchChoices(form, elements, element) {
     if (method && form.elements.method) { form.elements.method.value = method; showTerms(form); }
   });
   form.addEventListener("change", (event) => {
-    if (event.target.name === "saved_method" && fresh) fresh.hidden = Boolean(chosen(form).kept);
+    if (event.target.name === "saved_method" && fresh) fresh.hidden = Boolean(chosen(form).saved);
     if (event.target.name === "saves" && form.dataset.mode === "payment") {
       elements.update({ setupFutureUsage: chosen(form).saves ? "off_session" : null });
     }
     showTerms(form);
   });
-  if (fresh) fresh.hidden = Boolean(chosen(form).kept);
+  if (fresh) fresh.hidden = Boolean(chosen(form).saved);
   showTerms(form);
 }
 
@@ -109,7 +109,7 @@ function payForm(form) {
     return tokenised(form, stripe, elements, { name: typed.get("name"), email: typed.get("email"), phone: typed.get("phone") });
   }
 
-  async function withKept() {
+  async function withSavedMethod() {
     if (!(await confirmed(form))) return null;
     const data = new FormData(form);
     data.delete("saves");
@@ -118,7 +118,7 @@ function payForm(form) {
 
   whenSubmitted(form, document.getElementById("pay-button"), async () => {
     show("");
-    const data = chosen(form).kept ? await withKept() : await withToken();
+    const data = chosen(form).saved ? await withSavedMethod() : await withToken();
     if (!data) return;
     const answer = await post(form.action, data);
     if (answer.status !== "invalid") return follow(answer, stripe);

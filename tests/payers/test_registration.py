@@ -11,7 +11,7 @@ from django.utils import timezone
 from payers.companies import CompanyTaken, Contact, get_or_create_company, map_company, rename_company
 from payers.invitations import TooManyMails, renew_invitation
 from payers.models import Invitation, Payer, PayerAccess, TermsAcceptance
-from payers.registration import create_signed_in_access, invite_payer, remove_access, update_access_scope
+from payers.registration import create_invited_access, create_signed_in_access, remove_access, update_access_scope
 from payers.terms import record_acceptance
 from tests.payers.welcome_flow import EMAIL, SOURCE, get_welcome_link, invite, list_mails, register
 from tests.tenants import Tenant
@@ -33,8 +33,13 @@ def test_registering_makes_a_person_who_can_not_sign_in_and_an_access_that_waits
     assert (user.name, user.has_usable_password()) == ("Ada Lind", False)
     assert (access.user, access.state, access.scope, access.origin) == (user, "pending", "own", "registered")
     assert Payer.objects.get(user=user).state == "invited"
-    told = TermsAcceptance.objects.get()
-    assert (told.user, told.email, told.ip, told.user_agent) == (None, EMAIL, SOURCE.ip, SOURCE.user_agent)
+    acceptance = TermsAcceptance.objects.get()
+    assert (acceptance.user, acceptance.email, acceptance.ip, acceptance.user_agent) == (
+        None,
+        EMAIL,
+        SOURCE.ip,
+        SOURCE.user_agent,
+    )
     assert [m["subject"] for m in list_mails(tenant)] == ["Welcome to Wise-Pay"]
 
 
@@ -143,7 +148,7 @@ def test_inviting_somebody_who_sees_their_own_payments_widens_it(tenant: Tenant)
 
 def test_another_merchants_company_is_not_invited_into(tenant: Tenant, stranger: Tenant) -> None:
     with pytest.raises(ValueError, match="another merchant"):
-        invite_payer(
+        create_invited_access(
             tenant.merchant, company=stranger.company(), email=EMAIL, name="", by=tenant.user, now=timezone.now()
         )
     assert not User.objects.filter(email=EMAIL).exists()

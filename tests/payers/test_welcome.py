@@ -42,8 +42,13 @@ def test_an_invited_payer_walks_from_the_mail_to_an_open_account(tenant: Tenant,
     assert (access.state, payer.state, payer.phone) == ("active", "registered", DETAILS["phone"])
     assert payer.address == {k: DETAILS[k] for k in ("line1", "city", "state", "postal_code", "country")}
     assert browser.get("/my/details").status_code == 200
-    told = TermsAcceptance.objects.get()
-    assert (told.user, told.email, told.terms.version, told.ip) == (payer.user, EMAIL, 1, "127.0.0.1")
+    acceptance = TermsAcceptance.objects.get()
+    assert (acceptance.user, acceptance.email, acceptance.terms.version, acceptance.ip) == (
+        payer.user,
+        EMAIL,
+        1,
+        "127.0.0.1",
+    )
     assert Notification.objects.get(event="payer_registered").user == tenant.user
     assert AuditEntry.objects.get(action="payer.registered").user == payer.user
     assert [m["subject"] for m in list_mails(tenant)][-1] == "Your access to Harbour Dental Pty Ltd is open"
@@ -81,7 +86,7 @@ def test_the_links_secret_is_in_no_later_address(tenant: Tenant, browser: Client
 
 
 @pytest.mark.parametrize(
-    ("fields", "said"),
+    ("fields", "message"),
     [
         ({"password": "short", "confirm": "short"}, "at least 12 characters"),
         ({"password": NEW_PASSWORD, "confirm": NEW_PASSWORD + "x"}, "not the same"),
@@ -91,17 +96,17 @@ def test_the_links_secret_is_in_no_later_address(tenant: Tenant, browser: Client
     ],
 )
 def test_a_password_that_is_no_good_is_refused(
-    tenant: Tenant, browser: Client, fields: dict[str, str], said: str
+    tenant: Tenant, browser: Client, fields: dict[str, str], message: str
 ) -> None:
     invite(tenant)
     browser.get(get_welcome_link(tenant))
     answer = post_form(browser, "/welcome/password", **fields)
-    assert (answer.status_code, said in answer.content.decode()) == (422, True)
+    assert (answer.status_code, message in answer.content.decode()) == (422, True)
     assert not User.objects.get(email=EMAIL).has_usable_password()
 
 
 @pytest.mark.parametrize(
-    ("wrong", "said"),
+    ("wrong", "message"),
     [
         ({"agree": ""}, "tick the box"),
         ({"name": ""}, "required"),
@@ -110,13 +115,13 @@ def test_a_password_that_is_no_good_is_refused(
     ],
 )
 def test_details_that_make_no_sense_open_nothing(
-    tenant: Tenant, browser: Client, wrong: dict[str, str], said: str
+    tenant: Tenant, browser: Client, wrong: dict[str, str], message: str
 ) -> None:
     access = invite(tenant)
     browser.get(get_welcome_link(tenant))
     post_form(browser, "/welcome/password", password=NEW_PASSWORD, confirm=NEW_PASSWORD)
     answer = post_form(browser, "/welcome/details", **{k: v for k, v in (DETAILS | wrong).items() if v or k != "agree"})
-    assert (answer.status_code, said in answer.content.decode()) == (422, True)
+    assert (answer.status_code, message in answer.content.decode()) == (422, True)
     access.refresh_from_db()
     assert (access.state, TermsAcceptance.objects.count()) == ("pending", 0)
 

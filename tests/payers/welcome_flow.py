@@ -10,7 +10,7 @@ from django.utils import timezone
 from merchants.models import Terms
 from merchants.terms.services import get_current_terms
 from payers.models import PayerAccess, PayerCompany
-from payers.registration import CheckoutAcceptance, create_checkout_access, invite_payer
+from payers.registration import CheckoutAcceptance, create_checkout_access, create_invited_access
 from payers.terms import RequestSource
 from tests.tenants import Tenant, deliver_outbox
 
@@ -41,7 +41,7 @@ def register(tenant: Tenant, email: str = EMAIL, *, company: PayerCompany | None
 
 def invite(tenant: Tenant, email: str = EMAIL, *, company: PayerCompany | None = None) -> PayerAccess:
     """The merchant invites somebody."""
-    return invite_payer(
+    return create_invited_access(
         tenant.merchant,
         company=company or tenant.company(),
         email=email,

@@ -94,11 +94,11 @@ def check_problem(answer: HttpResponse, status: int, code: str) -> dict[str, Any
     assert body.keys() >= PROBLEM_FIELDS
     assert (body["status"], body["type"]) == (status, f"urn:wisepay:problem:{code}")
     assert body["title"]
-    assert_sentence(body["detail"])
+    assert_readable(body["detail"])
     return body
 
 
-def assert_sentence(text: str) -> None:
+def assert_readable(text: str) -> None:
     """Words for a person: a capital letter or a quoted thing first, a full stop last."""
     assert text == text.strip()
     assert text.endswith("."), text
@@ -111,7 +111,7 @@ def get_refused_fields(answer: HttpResponse) -> set[str]:
     assert body.keys() == PROBLEM_FIELDS | {"errors"}
     for error in body["errors"]:
         assert error.keys() == {"field", "message"}
-        assert_sentence(error["message"])
+        assert_readable(error["message"])
     return {error["field"] for error in body["errors"]}
 
 

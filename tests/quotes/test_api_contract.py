@@ -79,8 +79,8 @@ def test_the_document_names_every_field_of_the_contract(document: dict[str, Any]
     names = {"quote": "QuoteIn", "customer": "CustomerIn", "customer.address": "AddressIn", "amounts": "AmountsIn"}
     names |= {"recurring": "RecurringIn", "": "CheckoutIn"}
     for group, name in names.items():
-        wanted = {p.rpartition(".")[2] for p in list_paths(FULL_CHECKOUT) if p.rpartition(".")[0] == group}
-        assert set(schemas[name]["properties"]) == wanted
+        expected = {p.rpartition(".")[2] for p in list_paths(FULL_CHECKOUT) if p.rpartition(".")[0] == group}
+        assert set(schemas[name]["properties"]) == expected
         assert schemas[name]["additionalProperties"] is False
     assert set(schemas["QuoteIn"]["required"]) == {"id", "number", "version", "name", "currency"}
     assert set(schemas["CustomerIn"]["required"]) == {"account_name", "email"}

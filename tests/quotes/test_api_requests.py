@@ -63,8 +63,8 @@ def test_a_body_that_is_no_object_is_a_problem(shop: Tenant, body: str) -> None:
 
 
 def test_an_empty_object_is_told_everything_it_lacks(shop: Tenant) -> None:
-    wanted = {"quote", "customer", "amounts", "allowed_methods", "return_url"}
-    assert get_refused_fields(send("POST", CHECKOUTS, shop.api_key, "{}")) == wanted
+    required = {"quote", "customer", "amounts", "allowed_methods", "return_url"}
+    assert get_refused_fields(send("POST", CHECKOUTS, shop.api_key, "{}")) == required
 
 
 def test_64_kib_are_accepted_and_a_byte_more_is_not(shop: Tenant) -> None:
@@ -178,9 +178,9 @@ def test_no_answer_and_no_log_line_tells_a_secret(shop: Tenant, lines: pytest.Lo
         shop.call(BODY),
     ]
     assert [a.status_code for a in answers] == [422, 422, 422, 400, 401, 404, 201]
-    told = "".join(a.content.decode() + str(a.headers) for a in answers) + lines.text
+    output = "".join(a.content.decode() + str(a.headers) for a in answers) + lines.text
     for secret in (card, key, wrong, shop.stripe_key, "Traceback"):
-        assert secret not in told
+        assert secret not in output
     assert "Unprocessable" in lines.text
 
 

@@ -36,14 +36,14 @@ ACCOUNTS = {
 
 
 class Command(BaseCommand):
-    """Make, or mend, the demo merchant."""
+    """Create or repair the demo merchant."""
 
     help = "Create or reuse the demo merchant, connected to the sandbox, and write its credentials to a file."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--json", type=Path, help="write the API key and the sign-in there")
-        told = "the accounting package; without it the one of an earlier start, else Xero"
-        parser.add_argument("--accounting", choices=sorted(PROVIDERS), help=told)
+        help_text = "the accounting package; without it the one of an earlier start, else Xero"
+        parser.add_argument("--accounting", choices=sorted(PROVIDERS), help=help_text)
 
     def handle(self, *_: Any, **options: Any) -> None:
         if not settings.DEMO:
@@ -57,17 +57,17 @@ class Command(BaseCommand):
         accounting = connect_accounting(merchant, admin, requested_provider=options["accounting"])
         integration = enable_cpq(merchant)
         if options["json"]:
-            made = {
+            credentials = {
                 "cpq_api_key": integration.api_key.decrypt(),
                 "merchant": {"email": EMAIL, "password": PASSWORD, "reference": merchant.reference},
                 "accounting": accounting,
             }
-            options["json"].write_text(json.dumps(made))
+            options["json"].write_text(json.dumps(credentials))
         self.stdout.write(f"{merchant.name} is ready")
 
 
 def enable_prerequisites(merchant: Merchant, admin: User) -> None:
-    """The three prerequisites of quote payments."""
+    """Set up the three prerequisites of quote payments."""
     update_event_notifications(merchant, events=set(EventNotification.Event.values))
     for kind in PayNowLink.Kind.values:
         if not merchant.paynow_links.filter(kind=kind, is_active=True).exists():
@@ -75,17 +75,17 @@ def enable_prerequisites(merchant: Merchant, admin: User) -> None:
 
 
 def connect_stripe(merchant: Merchant) -> None:
-    """Practice keys, and a webhook endpoint at the practice Stripe."""
+    """Save practice keys, and create a webhook endpoint at the practice Stripe."""
     endpoints = f"{settings.STRIPE_API_BASE}/v1/webhook_endpoints"
     url = get_webhook_url(merchant)
     auth = {"Authorization": f"Bearer {STRIPE_SECRET}", "Stripe-Version": "2026-10-28.endive"}
     known = requests.get(endpoints, headers=auth, timeout=settings.HTTP_TIMEOUT).json()["data"]
     if GatewayAccount.objects.filter(merchant=merchant).exists() and any(e["url"] == url for e in known):
         return
-    for endpoint in known:
-        if endpoint["url"] == url:
-            requests.delete(f"{endpoints}/{endpoint['id']}", headers=auth, timeout=settings.HTTP_TIMEOUT)
-    made = requests.post(
+    for old in known:
+        if old["url"] == url:
+            requests.delete(f"{endpoints}/{old['id']}", headers=auth, timeout=settings.HTTP_TIMEOUT)
+    endpoint = requests.post(
         endpoints,
         headers=auth | {"Idempotency-Key": f"demo-{merchant.reference}-{clock.now().timestamp()}"},
         data={"url": url, "enabled_events[0]": "*"},
@@ -95,24 +95,24 @@ def connect_stripe(merchant: Merchant) -> None:
         merchant,
         publishable_key=STRIPE_PUBLISHABLE,
         secret_key=STRIPE_SECRET,
-        webhook_secret=made.json()["secret"],
+        webhook_secret=endpoint.json()["secret"],
         now=clock.now(),
     )
     set_bank_debits(merchant, is_on=True)
 
 
 def connect_accounting(merchant: Merchant, admin: User, *, requested_provider: str | None) -> str:
-    """The walk through the practice consent page, and the accounts that postings use; answers the provider."""
-    held = Connection.objects.filter(merchant=merchant, tier="wise_pay").first()
-    provider = requested_provider or (held.provider if held else "xero")
-    if held is not None and held.provider == provider and is_working(held):
+    """Connect through the practice consent page, and choose the accounts that postings use; answers the provider."""
+    known = Connection.objects.filter(merchant=merchant, tier="wise_pay").first()
+    provider = requested_provider or (known.provider if known else "xero")
+    if known is not None and known.provider == provider and is_working(known):
         return provider
     disconnect_all(merchant, by="demo", now=clock.now())
     url = start_authorisation(merchant, user=admin, tier="wise_pay", provider=provider, now=clock.now())
     answer = requests.get(f"{url}&auto={ORGANISATION}", timeout=settings.HTTP_TIMEOUT, allow_redirects=False)
     back = {name: values[0] for name, values in parse_qs(urlsplit(answer.headers["Location"]).query).items()}
-    told = {"state": back["state"], "code": back["code"], "company": back.get("realmId", "")}
-    receive_authorisation(user=admin, provider=provider, **told, now=clock.now())
+    grant = {"state": back["state"], "code": back["code"], "company": back.get("realmId", "")}
+    receive_authorisation(user=admin, provider=provider, **grant, now=clock.now())
     save_accounting_settings(merchant, **ACCOUNTS[provider], now=clock.now())
     return provider
 
@@ -126,7 +126,7 @@ def is_working(connection: Connection) -> bool:
 
 
 def enable_cpq(merchant: Merchant) -> CpqIntegration:
-    """The integration, enabled, with a key."""
+    """Enable the CPQ integration with an API key."""
     integration = get_integration(merchant)
     if integration.is_enabled and integration.api_key:
         return integration

@@ -251,12 +251,12 @@ def test_a_prerequisite_that_goes_away_after_opening_stops_the_charge(checkout: 
 
 
 def test_the_key_to_a_payment_opens_no_other_payment(tenant: Tenant, stranger: Tenant, browser: Client) -> None:
-    mine, theirs = tenant.open_checkout(), stranger.open_checkout()
-    mine.pay("4000002760003184")
-    reference = mine.attempts[0].reference
+    own, theirs = tenant.open_checkout(), stranger.open_checkout()
+    own.pay("4000002760003184")
+    reference = own.attempts[0].reference
     for act in ("check", "stop"):
         assert browser.post(f"{theirs.path}/attempts/{reference}/{act}").status_code == 404
-    assert mine.attempts[0].state == "requires_action"
+    assert own.attempts[0].state == "requires_action"
 
 
 @pytest.mark.parametrize("tail", ["/attempts", "/attempts/x/check", "/attempts/x/stop"])
@@ -278,14 +278,14 @@ def test_the_amount_that_was_chosen_is_charged(checkout: Checkout, browser: Clie
     assert f"A${amount // 100:,}.00 from Visa ···· 4242" in page
 
 
-@pytest.mark.parametrize(("card", "sentence"), DECLINES.items(), ids=DECLINES)
+@pytest.mark.parametrize(("card", "message"), DECLINES.items(), ids=DECLINES)
 def test_a_declined_card_gets_a_sentence_and_another_card_pays_from_the_same_page(
-    checkout: Checkout, browser: Client, card: str, sentence: str
+    checkout: Checkout, browser: Client, card: str, message: str
 ) -> None:
     browser.get(f"{checkout.path}/guest")
     declined = read_json(checkout.pay(card, client=browser))
-    assert (declined["status"], declined["message"]) == ("failed", sentence)
-    assert "Nothing was charged" in sentence
+    assert (declined["status"], declined["message"]) == ("failed", message)
+    assert "Nothing was charged" in message
     assert "next" not in declined
     assert browser.get(f"{checkout.path}/guest").status_code == 200
     assert read_json(checkout.pay(client=browser))["status"] == "succeeded"

@@ -43,7 +43,7 @@ def test_good_keys_are_tested_saved_and_written_into_the_audit_log(tenant: Tenan
 
 
 @pytest.mark.parametrize(
-    ("wrong", "sentence"),
+    ("wrong", "message"),
     [
         ({"secret_key": "sk_test_bad0key00000"}, "does not accept this secret key"),
         ({"secret_key": "pk_test_1234567890"}, "A secret key begins with"),
@@ -55,13 +55,13 @@ def test_good_keys_are_tested_saved_and_written_into_the_audit_log(tenant: Tenan
     ],
 )
 def test_bad_keys_are_refused_with_a_sentence_and_nothing_is_saved(
-    tenant: Tenant, wrong: dict[str, str], sentence: str
+    tenant: Tenant, wrong: dict[str, str], message: str
 ) -> None:
     before = get_account(tenant).secret_key.decrypt()
     answer = tenant.admin.post(tenant.url(TAB), build_keys(**wrong))
     page = answer.content.decode()
     assert answer.status_code == 422
-    assert sentence in page
+    assert message in page
     assert get_account(tenant).secret_key.decrypt() == before
     for name in ("secret_key", "webhook_secret"):
         given = build_keys(**wrong)[name]

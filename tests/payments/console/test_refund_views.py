@@ -150,8 +150,8 @@ def test_users_look_and_only_admins_give_back(tenant: Tenant, stranger: Tenant, 
     for method in ("get", "post"):
         assert getattr(stranger.admin, method)(where, build_form(step="order")).status_code == 404
         assert getattr(Client(), method)(where).status_code == 302
-        own_door = stranger.url(f"payments/{paid_checkout.reference}/refunds")
-        assert getattr(stranger.admin, method)(own_door, build_form(step="order")).status_code == 404
+        own_url = stranger.url(f"payments/{paid_checkout.reference}/refunds")
+        assert getattr(stranger.admin, method)(own_url, build_form(step="order")).status_code == 404
     tenant.merchant.memberships.update(role=Membership.Role.USER)
     assert 'name="amount"' not in get_panel(tenant, paid_checkout)
     assert tenant.admin.post(where, build_form(step="order")).status_code == 403
@@ -189,12 +189,12 @@ def test_a_refund_that_stripe_refuses_is_listed_and_can_be_tried_again(tenant: T
 def test_disputes_say_what_to_do(tenant: Tenant) -> None:
     where = create_company(tenant, "Acme")
     by_card, by_bank = create_payment(where), create_payment(where)
-    told = {}
+    panels = {}
     for of, attempt in ((by_card, create_paid_attempt(by_card)), (by_bank, create_paid_attempt(by_bank, method=BANK))):
         create_dispute(attempt, f"dp_{of.pk}", "open")
-        told[of.pk] = get_panel(tenant, of)
-    assert "Answer it at Stripe" in told[by_card.pk]
-    assert "final" in told[by_bank.pk]
+        panels[of.pk] = get_panel(tenant, of)
+    assert "Answer it at Stripe" in panels[by_card.pk]
+    assert "final" in panels[by_bank.pk]
     Dispute.objects.update(state="won")
     assert "The bank decided for you" in get_panel(tenant, by_card)
     Dispute.objects.update(state="lost")

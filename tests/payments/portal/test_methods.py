@@ -95,7 +95,7 @@ def test_badges_say_when_a_card_expires(ada: PortalPayer, harbour: PayerCompany,
     today = timezone.now().astimezone(harbour.merchant.zone).date()
     create_saved_method(harbour, ada, "1111", expires_on=today + timedelta(days=days))
     page = ada.get(CARDS)
-    assert (badge or 'class="kept"') in page
+    assert (badge or 'class="saved-method"') in page
     assert ("badge-" in page) == bool(badge)
 
 
@@ -155,11 +155,11 @@ def test_the_default_is_one_for_the_company(ada: PortalPayer, harbour: PayerComp
 def test_sharing_is_for_the_one_who_saved_it(ada: PortalPayer, bob: PortalPayer, harbour: PayerCompany) -> None:
     eve = create_payer("eve@harbourdental.example")
     eve.give_access(harbour)
-    mine = create_saved_method(harbour, ada, "1111")
-    assert post_action(ada, mine, "share", shared="1") == 302
+    own = create_saved_method(harbour, ada, "1111")
+    assert post_action(ada, own, "share", shared="1") == 302
     assert "1111" in eve.get(CARDS)
-    assert post_action(eve, mine, "share", shared="0") == 403
-    assert post_action(ada, mine, "share", shared="0") == 302
+    assert post_action(eve, own, "share", shared="0") == 403
+    assert post_action(ada, own, "share", shared="0") == 302
     assert "1111" not in eve.get(CARDS)
 
 
@@ -179,11 +179,11 @@ def test_removing_takes_it_from_everybody_and_tells_the_gateway(
     assert AuditEntry.objects.filter(action="method.removed", user=ada.user).count() == 1
 
 
-@pytest.mark.parametrize("is_kept", [True, False], ids=["kept before", "saved along with it"])
-def test_a_method_whose_payment_has_not_ended_stays(ada: PortalPayer, harbour: PayerCompany, is_kept: bool) -> None:
+@pytest.mark.parametrize("is_saved", [True, False], ids=["saved before", "saved along with it"])
+def test_a_method_whose_payment_has_not_ended_stays(ada: PortalPayer, harbour: PayerCompany, is_saved: bool) -> None:
     method = create_saved_method(harbour, ada, "1111")
     going = create_attempt(create_payment(harbour), by=ada.user)
-    changed = {"saved_method": method} if is_kept else {"stripe_payment_method_id": method.stripe_payment_method_id}
+    changed = {"saved_method": method} if is_saved else {"stripe_payment_method_id": method.stripe_payment_method_id}
     type(going).objects.filter(pk=going.pk).update(**changed)
     assert post_action(ada, method, "remove") == 302
     assert "has not ended yet" in ada.get(CARDS)
@@ -200,12 +200,12 @@ ACTIONS = ("default", "share", "remove")
 
 
 def test_own_scope_may_only_remove_what_is_theirs(ada: PortalPayer, bob: PortalPayer, harbour: PayerCompany) -> None:
-    mine, shared, private = (
+    own, shared, private = (
         create_saved_method(harbour, bob, "1111"),
         create_saved_method(harbour, ada, "2222", is_shared=True),
         create_saved_method(harbour, ada, "3"),
     )
-    assert [post_action(bob, mine, name) for name in ACTIONS] == [403, 403, 302]
+    assert [post_action(bob, own, name) for name in ACTIONS] == [403, 403, 302]
     assert [post_action(bob, shared, name) for name in ACTIONS] == [404, 404, 404]
     assert [post_action(bob, private, name) for name in ACTIONS] == [404, 404, 404]
 

@@ -141,8 +141,8 @@ def test_strangers_and_guests_get_no_receipt(ada: PortalPayer, row: Payment, str
         ("", ""),
     ],
 )
-def test_letters_lose_accents_before_they_are_lost(name: str, made: str) -> None:
-    assert make_printable(name) == made
+def test_letters_lose_accents_before_they_are_lost(name: str, printable: str) -> None:
+    assert make_printable(name) == printable
 
 
 def test_the_document_says_itself_when_letters_are_lost(ada: PortalPayer, row: Payment) -> None:

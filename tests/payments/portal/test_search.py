@@ -75,7 +75,7 @@ def rows(ada: PortalPayer, harbour: PayerCompany, tenant: Tenant, stranger: Tena
     second, elsewhere = create_company(tenant, "Acme Logistics"), create_company(stranger, "Zenith Water")
     ada.give_access(second)
     ada.give_access(elsewhere)
-    made = {
+    payments = {
         "open": create_payment(harbour, purpose="Quote 1042 v1: Managed services onboarding"),
         "over": create_payment(harbour, days=-1, amount=100),
         "withdrawn": create_payment(harbour, state="cancelled", amount=200),
@@ -87,13 +87,13 @@ def rows(ada: PortalPayer, harbour: PayerCompany, tenant: Tenant, stranger: Tena
         "saved": create_payment(elsewhere, state="saved", amount=0),
         "yen": create_payment(elsewhere, amount=625, currency="JPY"),
     }
-    create_paid_attempt(made["card"], at=NOON)
-    create_paid_attempt(made["debit"], method=BANK)
-    record_result(create_attempt(made["settling"]), "processing", method=BANK)
-    create_reversed_attempt(made["reversed"])
-    create_paid_attempt(made["refunded"])
-    Payment.objects.filter(pk=made["refunded"].pk).update(refunded_amount=100)
-    return made
+    create_paid_attempt(payments["card"], at=NOON)
+    create_paid_attempt(payments["debit"], method=BANK)
+    record_result(create_attempt(payments["settling"]), "processing", method=BANK)
+    create_reversed_attempt(payments["reversed"])
+    create_paid_attempt(payments["refunded"])
+    Payment.objects.filter(pk=payments["refunded"].pk).update(refunded_amount=100)
+    return payments
 
 
 @pytest.mark.parametrize(
@@ -167,23 +167,23 @@ def test_sorting_goes_both_ways_over_several_companies(ada: PortalPayer, rows: d
 
 @pytest.mark.parametrize("sort", ["date", "-date", "amount", "-amount", "company", "-company"])
 def test_every_order_holds_for_many_companies_too(ada: PortalPayer, tenant: Tenant, sort: str) -> None:
-    made = {}
+    payments = {}
     for number in range(9):
         where = create_company(tenant, f"Company {9 - number}")
         ada.give_access(where)
-        made[str(number)] = create_payment(where, amount=100 + number)
+        payments[str(number)] = create_payment(where, amount=100 + number)
     expected = [str(number) for number in range(9)]
     is_first_to_last = sort in ("date", "amount", "-company")
-    assert get_order(ada, made, sort=sort) == (expected if is_first_to_last else expected[::-1])
+    assert get_order(ada, payments, sort=sort) == (expected if is_first_to_last else expected[::-1])
 
 
 def test_pages_hold_50_and_keep_the_filters_in_the_address(ada: PortalPayer, harbour: PayerCompany) -> None:
     begin = timezone.now() - timedelta(days=1)
-    made = {
+    payments = {
         str(number): create_payment(harbour, created_at=begin + timedelta(minutes=number), purpose=f"Work {number}")
         for number in range(60)
     }
-    first, second = find_on_page(ada, made, q="work"), find_on_page(ada, made, q="work", page="2")
+    first, second = find_on_page(ada, payments, q="work"), find_on_page(ada, payments, q="work", page="2")
     assert (first, second) == ({str(n) for n in range(10, 60)}, {str(n) for n in range(10)})
     page = ada.get(f"{PATH}?q=work&amount=625")
     assert "60 payments" in page
@@ -199,13 +199,13 @@ def test_common_words_are_found_in_the_same_order_however_many_rows_are_glanced_
     monkeypatch.setattr("payments.portal.search.QUICK_SCAN_ROWS", glance)
     begin = timezone.now() - timedelta(days=1)
     words = ("Common", "Other")
-    made = {
+    payments = {
         str(n): create_payment(harbour, created_at=begin + timedelta(minutes=n), purpose=f"{words[n % 2]} {n}")
         for n in range(110)
     }
     common = [str(n) for n in range(108, -1, -2)]
-    assert get_order(ada, made, q="comm") == common[:50]
-    assert get_order(ada, made, q="comm", page="2") == common[50:]
+    assert get_order(ada, payments, q="comm") == common[:50]
+    assert get_order(ada, payments, q="comm", page="2") == common[50:]
 
 
 def find_on_page(ada: PortalPayer, rows: dict[str, Payment], **query: str) -> set[str]:
@@ -292,8 +292,8 @@ def test_no_cell_is_a_formula(ada: PortalPayer, harbour: PayerCompany, bad: str)
 
 def test_the_file_is_read_in_chunks(ada: PortalPayer, harbour: PayerCompany, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("payments.portal.search_views.CHUNK_SIZE", 2)
-    made = {str(number): create_payment(harbour) for number in range(5)}
-    assert len(export_csv(ada)) == len(made)
+    payments = {str(number): create_payment(harbour) for number in range(5)}
+    assert len(export_csv(ada)) == len(payments)
     monkeypatch.setattr("payments.portal.search_views.MAX_EXPORTED", 3)
     assert len(export_csv(ada)) == 3
 

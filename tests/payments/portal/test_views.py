@@ -100,13 +100,13 @@ def test_paid_rows_receipts_and_files_follow_the_same_scopes(tenant: Tenant) -> 
     where = create_company(tenant, "Own Co")
     ada.give_access(where, OWN_PAYMENTS)
     bob.give_access(where)
-    mine, theirs = create_payment(where), create_payment(where)
-    create_paid_attempt(mine, by=ada.user)
+    own, theirs = create_payment(where), create_payment(where)
+    create_paid_attempt(own, by=ada.user)
     create_paid_attempt(theirs, by=bob.user)
-    assert (mine.purpose in ada.get_widget("past"), theirs.purpose in ada.get_widget("past")) == (True, False)
-    assert (mine.purpose in bob.get_widget("past"), theirs.purpose in bob.get_widget("past")) == (True, True)
+    assert (own.purpose in ada.get_widget("past"), theirs.purpose in ada.get_widget("past")) == (True, False)
+    assert (own.purpose in bob.get_widget("past"), theirs.purpose in bob.get_widget("past")) == (True, True)
     for tail in ("", "/receipt", "/receipt.pdf"):
-        assert ada.client.get(f"/my/payments/{mine.reference}{tail}").status_code == 200
+        assert ada.client.get(f"/my/payments/{own.reference}{tail}").status_code == 200
         assert ada.client.get(f"/my/payments/{theirs.reference}{tail}").status_code == 404
 
 
