@@ -120,7 +120,7 @@ def _complete_access(access: PayerAccess, user: User, terms: Terms, source: Requ
 
 @transaction_required
 def notify_registration(merchant: Merchant, access: PayerAccess, user: User, *, now: datetime) -> None:
-    """Tell the merchant that the payer registered, once an access."""
+    """Notify the merchant that the payer registered, once per access."""
     notify_merchant(
         merchant,
         event=EventNotification.Event.PAYER_REGISTERED,

@@ -1,4 +1,4 @@
-"""Forms of payers: their first password, their details, what they want to be told."""
+"""Forms of payers: their first password, their details, the terms."""
 
 from typing import Any
 

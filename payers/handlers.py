@@ -35,7 +35,7 @@ def email_welcome(*, invitation_id: int, now: datetime, **_: object) -> None:
 
 @handler("payers.email_access")
 def email_access(*, access_id: int, **_: object) -> None:
-    """Tell a person that an access of theirs is open, and where."""
+    """Send the mail that an access is open, with its link."""
     access = PayerAccess.objects.select_related("user", "company__merchant").get(pk=access_id)
     if access.state != "active" or not access.user.is_active:
         return

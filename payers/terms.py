@@ -1,4 +1,4 @@
-"""Proof that a payer accepted a text: which version, when, from where."""
+"""Record that a payer accepted a text: which version, when, from where."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,7 +13,7 @@ from wisepay.models import User
 
 @dataclass(frozen=True, slots=True)
 class RequestSource:
-    """Where somebody ticked the box: the address and the browser of their request."""
+    """Where an acceptance came from: the address and the browser of the request."""
 
     ip: str
     user_agent: str
@@ -27,9 +27,9 @@ def get_request_source(request: HttpRequest) -> RequestSource:
 def record_acceptance(
     company: PayerCompany, *, terms: Terms, user: User | None, email: str, source: RequestSource, now: datetime
 ) -> TermsAcceptance:
-    """Write down that the person behind `email` accepted `terms` for `company`.
+    """Record that the person behind `email` accepted `terms` for `company`.
 
-    Without `user` nobody proved that they are that person. Raises ValueError for terms of another merchant.
+    Without `user` it is not proved that they are that person. Raises ValueError for terms of another merchant.
     """
     if terms.merchant_id != company.merchant_id:
         raise ValueError("these terms are another merchant's")

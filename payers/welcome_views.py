@@ -237,6 +237,7 @@ class RegistrationPage:
 
     def sign_in(self) -> HttpResponse:
         """Sign the person in as allauth does, so that an enrolled second factor is asked for."""
+        # allauth's public functions sign in by its own forms only; its flow is what keeps the second factor asked for.
         record_authentication(self.request, self.user, method="password", email=self.user.email)
         # The mailed link proved the address as a mailed code would, so no code is mailed right after it.
         state = {"stages": {LoginByCodeStage.key: {"handled": True}}}

@@ -91,7 +91,7 @@ def render_problem(error: ProblemError) -> HttpResponse:
 
 
 def convert_validation_error(error: ValidationError) -> ProblemError:
-    """What the schema refused, in our words."""
+    """The errors of the schema as a problem, with our messages."""
     return build_invalid_problem(*[(_field(e["loc"]), _message(e)) for e in error.errors])
 
 

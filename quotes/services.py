@@ -14,7 +14,7 @@ KEY_PREFIX = "wpk_"
 
 
 def get_integration(merchant: Merchant) -> CpqIntegration:
-    """The merchant's integration, made on first sight."""
+    """The merchant's integration, created if needed."""
     return CpqIntegration.objects.get_or_create(merchant=merchant)[0]
 
 

@@ -1,4 +1,4 @@
-"""The status that CPQ sees, made from the quote, its payment and its attempts; and telling CPQ of changes."""
+"""The status that CPQ sees, made from the quote, its payment and its attempts; and its callbacks."""
 
 import json
 import uuid

@@ -85,7 +85,7 @@ def edit_integration(request: MerchantRequest, merchant: Merchant) -> HttpRespon
 @require_GET
 @merchant_page(admin=True)
 def display_key(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
-    """Show the API key, to somebody who has just proved again who they are."""
+    """Show the API key, after the admin signed in again."""
     if not has_reauthenticated(request):
         return redirect_to_reauthentication(request)
     integration = get_integration(merchant)

@@ -27,7 +27,7 @@ from wisepay.money import get_currency_digits, list_currencies
 PAGE_SIZE, LAST_PAGE = 50, 100
 MAX_COUNTED = 1000
 MAX_MATCHED_IDS = MAX_COUNTED  # so many payments are known by their ids; more are read and sorted
-QUICK_SCAN_ROWS = 500  # rows that are looked at first for a common word
+QUICK_SCAN_ROWS = 500  # rows that are scanned first for a common word
 ONE_DAY = timedelta(days=1)
 EARLIEST, LATEST = date(1970, 1, 2), date(9000, 1, 1)
 SORTS = {
@@ -119,25 +119,25 @@ def find_payments(
     """One page of the visible payments that the filters leave. At most five queries at any number of rows."""
     chosen = filter_accesses(accesses, filters)
     visible = list_visible_payments(chosen, user)
-    named, glanced = build_text_filters(visible, filters.text, chosen)
+    text_filter, quick_filter = build_text_filters(visible, filters.text, chosen)
     number = min(page, LAST_PAGE)
     start, stop = (number - 1) * PAGE_SIZE, number * PAGE_SIZE + 1
 
-    def apply_all(rows: QuerySet[Payment], by: Q = named) -> QuerySet[Payment]:
+    def apply_all(rows: QuerySet[Payment], by: Q = text_filter) -> QuerySet[Payment]:
         return apply_filters(rows, filters, by, now=now)
 
     keys: list[int] = []
-    if glanced is not None and number == 1:
-        glance = partial(apply_all, by=glanced)
+    if quick_filter is not None and number == 1:
+        apply_quick = partial(apply_all, by=quick_filter)
         keys = list_first_ids(
-            chosen, user, sort=filters.sort, stop=stop, apply_filter=glance, scan_limit=QUICK_SCAN_ROWS
+            chosen, user, sort=filters.sort, stop=stop, apply_filter=apply_quick, scan_limit=QUICK_SCAN_ROWS
         )
     if len(keys) < stop:
         keys = list_first_ids(chosen, user, sort=filters.sort, stop=stop, apply_filter=apply_all)
     is_all = len(keys) < stop
     if is_all:
         count = len(keys)
-    elif glanced is not None and filters.has_only_text:
+    elif quick_filter is not None and filters.has_only_text:
         count = MAX_COUNTED + 1  # a text that is common names more than are counted
     else:
         count = apply_all(visible).values("pk")[: MAX_COUNTED + 1].count()
@@ -176,13 +176,13 @@ def apply_filters(
 
 
 def build_text_filters(rows: QuerySet[Payment], text: str, accesses: Sequence[PayerAccess]) -> tuple[Q, Q | None]:
-    """The rows that a text names; and, of one so common that the first rows will have it, the same for a glance.
+    """The condition of a text; and, for a text so common that the first rows will have it, one for a quick scan.
 
     Every word begins a word of reference, quote number or purpose, or the text is in the company's name.
 
     PostgreSQL can't tell how rare the beginning of a word is, and would read every payment for one that is not
     there: so rare words are looked up first, and the rows are known by their ids from then on. At most one query.
-    For the same reason it would look common words up among a few rows that it knows; the glance's condition is one
+    For the same reason it would look common words up among a few rows that it knows; the condition for the scan is one
     that no index can answer.
     """
     if not text:

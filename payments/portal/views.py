@@ -49,7 +49,7 @@ def past_payments(request: PayerRequest) -> HttpResponse:
 @require_GET
 @payer_page
 def payment_page(request: PayerRequest, reference: str) -> HttpResponse:
-    """One payment: what for, how it stands, every attempt in words, what went back."""
+    """One payment: what for, how it stands, every attempt, what was refunded."""
     payment = get_visible_payment(request, reference)
     attempts = list_attempts(payment)
     newest = attempts[0] if attempts else None
@@ -76,7 +76,7 @@ def list_refunds(payment: Payment) -> list[Any]:
 
 
 def describe_attempt(attempt: Attempt) -> str:
-    """A sentence about an attempt, for its payer."""
+    """A message about an attempt, for its payer."""
     if attempt.is_settling:
         return "The bank debit is on its way. It takes some days to settle."
     return get_operation_failure(attempt) or ATTEMPT_MESSAGES.get(attempt.state, "")
@@ -85,7 +85,7 @@ def describe_attempt(attempt: Attempt) -> str:
 @require_GET
 @payer_page
 def receipt_page(request: PayerRequest, reference: str) -> HttpResponse:
-    """The receipt, made to be printed."""
+    """The receipt as a page to print."""
     receipt = get_receipt(get_visible_payment(request, reference))
     return render(request, "portal/receipt.html", {"receipt": receipt, "merchant": receipt.payment.merchant})
 

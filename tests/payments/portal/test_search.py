@@ -191,12 +191,12 @@ def test_pages_hold_50_and_keep_the_filters_in_the_address(ada: PortalPayer, har
     assert "/my/transactions.csv?q=work&amp;amount=625" in page
 
 
-@pytest.mark.parametrize("glance", [1, 30, 200])
-def test_common_words_are_found_in_the_same_order_however_many_rows_are_glanced_at(
-    ada: PortalPayer, harbour: PayerCompany, monkeypatch: pytest.MonkeyPatch, glance: int
+@pytest.mark.parametrize("scan_rows", [1, 30, 200])
+def test_common_words_are_found_in_the_same_order_however_many_rows_are_scanned_first(
+    ada: PortalPayer, harbour: PayerCompany, monkeypatch: pytest.MonkeyPatch, scan_rows: int
 ) -> None:
     monkeypatch.setattr("payments.portal.search.MAX_MATCHED_IDS", 5)
-    monkeypatch.setattr("payments.portal.search.QUICK_SCAN_ROWS", glance)
+    monkeypatch.setattr("payments.portal.search.QUICK_SCAN_ROWS", scan_rows)
     begin = timezone.now() - timedelta(days=1)
     words = ("Common", "Other")
     payments = {
