@@ -100,14 +100,20 @@ def supports_currency(method: SavedMethod, currency: str) -> bool:
     return method.is_card or method.kind == DEBIT_TYPES.get(currency)
 
 
+def can_use_method(access: PayerAccess, method: SavedMethod) -> bool:
+    """Whether the person of an access may pay with the method: their own, and for whole companies shared ones."""
+    if method.company_id != access.company_id:
+        return False
+    return method.owner_id == access.user_id or (method.is_shared and access.scope == PayerAccess.Scope.COMPANY)
+
+
 def list_usable_methods(person: Person, company: PayerCompany, account: GatewayAccount | None) -> list[SavedMethod]:
     """Kept methods that this person may pay this company's things with, the default first."""
     if not person.is_signed_in or person.access is None or account is None:
         return []
     rows = SavedMethod.objects.filter(account=account, company=company, state="active")
     rows = rows.order_by("-is_default", "-last_used_at", "-pk")
-    sees_all = person.access.scope == PayerAccess.Scope.COMPANY
-    return [m for m in rows if m.owner_id == person.access.user_id or (m.is_shared and sees_all)]
+    return [method for method in rows if can_use_method(person.access, method)]
 
 
 def check_method_choice(payment: Payment, account: GatewayAccount, *, choice: PaymentChoice, person: Person) -> None:

@@ -96,10 +96,3 @@ def register_auto_pay_reader[R: AutoPayReader](reader: R) -> R:
 def get_auto_pay_badges(companies: Sequence[int]) -> dict[int, StatusBadge]:
     """The Auto-Pay badge of each of these companies that pays automatically."""
     return {pk: badge for reader in AUTO_PAY_READERS for pk, badge in reader(companies).items()}
-
-
-def can_use_method(access: PayerAccess, method: SavedMethod) -> bool:
-    """Whether the person of an access may pay with the method: their own, and for whole companies shared ones."""
-    if method.company_id != access.company_id:
-        return False
-    return method.owner_id == access.user_id or (method.is_shared and access.scope == PayerAccess.Scope.COMPANY)

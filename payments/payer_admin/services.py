@@ -11,12 +11,12 @@ from django_subatomic.db import transaction
 from merchants.models import Merchant
 from payers.models import PayerAccess, PayerCompany
 from payers.registration import remove_access
+from payments.method_choices import can_use_method
 from payments.models import Attempt, SavedMethod, Setup
 from payments.payer_admin.badges import (
     NONE,
     AccessBadges,
     StatusBadge,
-    can_use_method,
     get_access_badges,
     get_auto_pay_badges,
     get_method_badge,

@@ -10,6 +10,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from payers.models import Payer, PayerAccess, PayerCompany
+from payments.method_choices import can_use_method
 from payments.models import Attempt, SavedMethod
 from payments.payer_admin import badges
 from tests.payers.welcome_flow import EMAIL, get_welcome_link, invite, list_mails
@@ -114,7 +115,7 @@ def test_whose_method_it_is_decides_in_whose_row_it_shows(tenant: Tenant) -> Non
         create_saved_method(owner, tenant=tenant),
         create_saved_method(owner, tenant=tenant, is_shared=True),
     )
-    table = {a: [badges.can_use_method(a, m) for m in (private, shared)] for a in (owner, whole, own, elsewhere)}
+    table = {a: [can_use_method(a, m) for m in (private, shared)] for a in (owner, whole, own, elsewhere)}
     assert table == {owner: [True, True], whole: [False, True], own: [False, False], elsewhere: [False, False]}
 
 
