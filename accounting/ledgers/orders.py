@@ -1,8 +1,9 @@
 """What a ledger is asked to do: one frozen dataclass a kind of order, and what it answers to each."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
+from typing import Any, Literal
 
 from wisepay.money import Money
 
@@ -103,12 +104,15 @@ class AllocationOrder:
     id: str = ""
 
 
+MixableDocument = Literal["contact", "invoice", "credit_note", "payment"]
+
+
 @dataclass(frozen=True, slots=True)
 class OrderGroup:
-    """Orders that travel with others of other kinds; `verb` is the one of the ledger's that takes them alone."""
+    """New documents of one type, to be created in one call together with those of other types."""
 
-    method: str
-    orders: list[Any]
+    document: MixableDocument
+    orders: Sequence[Any]
 
 
 @dataclass(frozen=True, slots=True)

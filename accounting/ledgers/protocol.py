@@ -8,6 +8,7 @@ from accounting.ledgers.orders import (
     ContactOrder,
     CreditNoteOrder,
     DocumentOrder,
+    MixableDocument,
     OrderGroup,
     PaymentOrder,
     PaymentRemovalOrder,
@@ -36,6 +37,7 @@ __all__ = [
     "CreditNoteOrder",
     "DocumentOrder",
     "Ledger",
+    "MixableDocument",
     "OrderGroup",
     "PaymentOrder",
     "PaymentRemovalOrder",
@@ -84,7 +86,7 @@ class Ledger(Protocol):
         ...
 
     def create_mixed_batch(self, groups: list[OrderGroup], *, key: str) -> list[WriteResult]:
-        """Contacts, invoices, credit notes and payments in one call, if none needs another. Where `mixes_kinds`."""
+        """Create documents of several types, none of which needs another: one call where `supports_mixed_batches`."""
         ...
 
     def create_contacts(self, orders: list[ContactOrder], *, key: str) -> list[WriteResult]: ...

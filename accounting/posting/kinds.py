@@ -13,6 +13,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from accounting.ledgers.protocol import (
     Ledger,
+    MixableDocument,
     WriteResult,
 )
 from accounting.models import AccountingSettings, Posting
@@ -37,8 +38,8 @@ class PostingKind:
 
     `stands_on` are postings of which one has to be in these books before; those that it `belongs_to` have to be in
     these if they are in any; `about` leads to the organisation of a document that is not ours. `needs` are more
-    conditions on the posting's row. `is_single`: the ledger takes them one at a time. `mixes`: they may travel with
-    other kinds in one call, where the ledger can do that; nothing but these conditions orders such kinds.
+    conditions on the posting's row. `is_single`: the ledger takes them one at a time. `mixed_as` is what they create,
+    if they may go with other kinds in one call, where the ledger can do that; only these conditions order such kinds.
     """
 
     value: str
@@ -51,7 +52,7 @@ class PostingKind:
     conditions: tuple[Any, ...] = ()
     credit_note_state: str = ""
     is_single: bool = False
-    is_mixable: bool = False
+    mixed_as: MixableDocument | None = None
 
     def is_in_organisation(self, organisation_id: str) -> Q:
         """What it changes or belongs to is in this organisation's books."""
@@ -120,8 +121,8 @@ def has_credit_note_in(*states: str) -> Q:
 
 
 POSTING_KINDS: tuple[PostingKind, ...] = (
-    PostingKind(Kind.CONTACT, build_contact_order, "create_contacts", "find_contacts", is_mixable=True),
-    PostingKind(Kind.INVOICE, build_document_order, "create_invoices", "find_invoices", is_mixable=True),
+    PostingKind(Kind.CONTACT, build_contact_order, "create_contacts", "find_contacts", mixed_as="contact"),
+    PostingKind(Kind.INVOICE, build_document_order, "create_invoices", "find_invoices", mixed_as="invoice"),
     PostingKind(
         Kind.PAYMENT_REMOVAL,
         build_removal_order,
@@ -153,7 +154,7 @@ POSTING_KINDS: tuple[PostingKind, ...] = (
         "find_credit_notes",
         same_organisation_as=POSTED_INVOICE,
         credit_note_state="approved",
-        is_mixable=True,
+        mixed_as="credit_note",
     ),
     PostingKind(
         Kind.APPROVAL,
@@ -178,7 +179,7 @@ POSTING_KINDS: tuple[PostingKind, ...] = (
         "find_payments",
         requires_posted=POSTED_INVOICE,
         conditions=(has_no_unfinished(Kind.PAYMENT_REMOVAL, Kind.INVOICE_CHANGE),),
-        is_mixable=True,
+        mixed_as="payment",
     ),
     PostingKind(
         Kind.INVOICE_PAYMENT_REMOVAL,

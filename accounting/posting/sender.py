@@ -190,7 +190,7 @@ class PostingSender:
         """As many as go in one call, in the order of the desks."""
         found: list[Posting] = []
         for desk in POSTING_KINDS:
-            if desk.is_mixable and len(found) < self.ledger.batch_size:
+            if desk.mixed_as and len(found) < self.ledger.batch_size:
                 found += self.list_ready(desk, state="pending")[: self.ledger.batch_size - len(found)]
         return found
 
@@ -268,7 +268,7 @@ class PostingSender:
             [(desk, rows)] = parts
             return desk.create(self.ledger, self.build_orders(rows), key=key)
         return self.ledger.create_mixed_batch(
-            [OrderGroup(desk.write_method, self.build_orders(rows)) for desk, rows in parts], key=key
+            [OrderGroup(desk.mixed_as, self.build_orders(rows)) for desk, rows in parts if desk.mixed_as], key=key
         )
 
     def split_rejected_batch(self, batch: Sequence[Posting], error: Rejected) -> None:

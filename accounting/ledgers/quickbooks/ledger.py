@@ -9,6 +9,7 @@ from accounting.ledgers.parsing import RemoteRow
 from accounting.ledgers.protocol import (
     ContactOrder,
     DocumentOrder,
+    MixableDocument,
     OrderGroup,
     RemoteAccount,
     RemoteItem,
@@ -50,7 +51,7 @@ class QuickBooksLedger(QuickBooksPayments, QuickBooksAllocations):
 
     def create_mixed_batch(self, groups: list[OrderGroup], *, key: str) -> list[WriteResult]:
         return self._write(
-            [BATCH_ITEM_BUILDERS[parcel.method](order) for parcel in groups for order in parcel.orders], key=key
+            [BATCH_ITEM_BUILDERS[group.document](order) for group in groups for order in group.orders], key=key
         )
 
     # ---- contacts -------------------------------------------------------------------------------
@@ -185,11 +186,11 @@ def build_invoice_batch_item(order: DocumentOrder) -> BatchItemRequest:
     return BatchItemRequest(order.number, "Invoice", {**build_document(order), "DueDate": order.on.isoformat()})
 
 
-BATCH_ITEM_BUILDERS: dict[str, Callable[[Any], BatchItemRequest]] = {
-    "create_contacts": build_contact_batch_item,
-    "create_invoices": build_invoice_batch_item,
-    "create_credit_notes": build_credit_memo_batch_item,
-    "create_payments": build_payment_batch_item,
+BATCH_ITEM_BUILDERS: dict[MixableDocument, Callable[[Any], BatchItemRequest]] = {
+    "contact": build_contact_batch_item,
+    "invoice": build_invoice_batch_item,
+    "credit_note": build_credit_memo_batch_item,
+    "payment": build_payment_batch_item,
 }
 
 

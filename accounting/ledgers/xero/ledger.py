@@ -1,5 +1,6 @@
 """Xero behind the ledger's door. Source: developer.xero.com, Accounting API."""
 
+from collections.abc import Callable
 from decimal import Decimal
 
 from xero_python.accounting import Contacts, Invoice, Invoices
@@ -8,6 +9,7 @@ from accounting.ledgers.parsing import is_same_amount
 from accounting.ledgers.protocol import (
     ContactOrder,
     DocumentOrder,
+    MixableDocument,
     OrderGroup,
     RemoteAccount,
     RemoteItem,
@@ -42,8 +44,14 @@ class XeroLedger(XeroPayments, XeroAllocations, XeroPaymentPages, XeroReader):
     supports_mixed_batches = False
 
     def create_mixed_batch(self, groups: list[OrderGroup], *, key: str) -> list[WriteResult]:
+        create: dict[MixableDocument, Callable[..., list[WriteResult]]] = {
+            "contact": self.create_contacts,
+            "invoice": self.create_invoices,
+            "credit_note": self.create_credit_notes,
+            "payment": self.create_payments,
+        }
         return [
-            w for parcel in groups for w in getattr(self, parcel.method)(parcel.orders, key=f"{key}-{parcel.method}")
+            result for group in groups for result in create[group.document](group.orders, key=f"{key}-{group.document}")
         ]
 
     # ---- contacts -------------------------------------------------------------------------------

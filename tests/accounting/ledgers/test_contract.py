@@ -104,13 +104,11 @@ def test_amounts_keep_every_cent(ledger_case: LedgerCase) -> None:
 def test_kinds_travel_together_where_the_ledger_says_so(ledger_case: LedgerCase) -> None:
     contact_id = ledger_case.contact()
     before = ledger_case.count_calls()
-    parcels = [
-        OrderGroup("create_invoices", [ledger_case.build_document_order(contact_id, f"PF-{n}") for n in range(3)]),
-        OrderGroup(
-            "create_credit_notes", [ledger_case.build_document_order(contact_id, f"PF_CR-{n}") for n in range(2)]
-        ),
+    groups = [
+        OrderGroup("invoice", [ledger_case.build_document_order(contact_id, f"PF-{n}") for n in range(3)]),
+        OrderGroup("credit_note", [ledger_case.build_document_order(contact_id, f"PF_CR-{n}") for n in range(2)]),
     ]
-    made = ledger_case.ledger.create_mixed_batch(parcels, key="t")
+    made = ledger_case.ledger.create_mixed_batch(groups, key="t")
     assert [w.number for w in made] == ["PF-0", "PF-1", "PF-2", "PF_CR-0", "PF_CR-1"]
     assert all(w.id for w in made)
     assert ledger_case.count_calls() - before == (1 if ledger_case.ledger.supports_mixed_batches else 2)
