@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Literal
+from typing import Literal, Self
 
 from wisepay.money import Money
 
@@ -55,6 +55,25 @@ class RemoteCreditNoteDetails(RemoteCreditNote):
     contact_id: str
     issued_on: date | None
     changed_at: datetime
+
+    @classmethod
+    def from_credit_note(
+        cls, note: RemoteCreditNote, *, remark: str, contact_id: str, issued_on: date | None, changed_at: datetime
+    ) -> Self:
+        """Return the credit note with its details."""
+        return cls(
+            number=note.number,
+            id=note.id,
+            status=note.status,
+            total=note.total,
+            remaining=note.remaining,
+            allocations=note.allocations,
+            refunds=note.refunds,
+            remark=remark,
+            contact_id=contact_id,
+            issued_on=issued_on,
+            changed_at=changed_at,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -270,7 +270,7 @@ class LedgerPaymentScenario(Scenario):
     interrupt_from: ClassVar[str] = "work"
     periodic_tasks: ClassVar[tuple[Callable[..., object], ...]] = (lambda now: schedule_ledger_payment_syncs(),)
     page_sizes: ClassVar[dict[str, int]] = {
-        "accounting.ledgers.xero.payment_pages.LARGEST_PAGE": 2,
+        "accounting.ledgers.xero.reading.LARGEST_PAGE": 2,
         "accounting.ledgers.quickbooks.base.LARGEST_PAGE": 2,
     }
 

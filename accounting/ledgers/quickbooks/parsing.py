@@ -144,15 +144,9 @@ def add_credit_uses(fact: RemoteCreditNote, uses: Iterable[RemoteAllocation | Re
 
 
 def parse_credit_note_details(row: RemoteRow, used: RemoteCreditNote) -> RemoteCreditNoteDetails:
-    """A credit memo as the mirror wants it; `used` is the same with its uses."""
-    return RemoteCreditNoteDetails(
-        number=used.number,
-        id=used.id,
-        status=used.status,
-        total=used.total,
-        remaining=used.remaining,
-        allocations=used.allocations,
-        refunds=used.refunds,
+    """Add to a credit memo with its uses what the mirror saves of it."""
+    return RemoteCreditNoteDetails.from_credit_note(
+        used,
         remark=parse_remark(row),
         contact_id=str(row["CustomerRef"]["value"]),
         issued_on=parse_date(row, "TxnDate"),

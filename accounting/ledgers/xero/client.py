@@ -1,10 +1,9 @@
-"""The Xero SDK, tamed: one execution a call, always a time limit, never a refresh, errors in our words."""
+"""The Xero SDK makes the calls: one execution each, with a time limit, without a token refresh; we read plain JSON."""
 
 import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
@@ -14,43 +13,34 @@ from xero_python.accounting import AccountingApi
 from xero_python.api_client import ApiClient
 from xero_python.api_client.configuration import Configuration
 from xero_python.api_client.oauth2 import OAuth2Token
-from xero_python.exceptions import ApiException, HTTPStatusException
 
+from accounting.ledgers.parsing import RemoteRow
+from accounting.ledgers.xero.errors import translate_errors
 from connections.rate_limiter.budget import BudgetAccount, Priority
-from connections.rate_limiter.limiter import Permit, acquire
-from wisepay.errors import Disconnected, Rejected, Unavailable
+from connections.rate_limiter.limiter import acquire
 
-UNSENT_ERRORS = (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError)
-# One pool for the process. The SDK's own retries PUT by itself and sleeps on 429; this one does neither.
+Operation = Callable[..., Any]  # a method of the SDK, which carries no types
+# One pool for the process. The SDK's own would repeat a PUT and sleep on 429; this one does neither.
 CONNECTION_POOL = urllib3.PoolManager(
     maxsize=8, retries=urllib3.Retry(0, respect_retry_after_header=False, raise_on_status=False)
 )
 
 
-class XeroClient(ApiClient):  # type: ignore[misc]  # the SDK carries no types
-    """The SDK's client, which would write a document into a shared folder under the name that the answer gives."""
-
-    def deserialize(self, response: Any, response_type: str, response_model_finder: Any) -> Any:
-        if response_type == "file":
-            return bytes(response.data)
-        return super().deserialize(response, response_type, response_model_finder)
-
-
 def build_accounting_api(access_token: str) -> AccountingApi:
-    """An AccountingApi that uses exactly this token."""
+    """Return an AccountingApi that uses exactly this token."""
     token = {
         "access_token": access_token,
         "token_type": "Bearer",
         "scope": [],
         "expires_in": 1800,
-        "expires_at": time.time() + 86_400,  # its age is our business: the SDK must not refresh
+        "expires_at": time.time() + 86_400,  # connections.tokens keeps its age: the SDK must not refresh
         "refresh_token": "",
         "id_token": "",
     }
     configuration = Configuration()
     # The constructor keeps the first token it ever saw in the process; assigning does not.
     configuration.oauth2_token = OAuth2Token(client_id="", client_secret="")
-    client = XeroClient(configuration, oauth2_token_getter=lambda: token, oauth2_token_saver=_refuse_refresh)
+    client = ApiClient(configuration, oauth2_token_getter=lambda: token, oauth2_token_saver=_refuse_refresh)
     client.rest_client.pool_manager = CONNECTION_POOL
     return AccountingApi(client, base_url=settings.XERO_API_URL)
 
@@ -59,90 +49,58 @@ def _refuse_refresh(token: object) -> None:
     raise RuntimeError("the SDK must never refresh a token")
 
 
-@dataclass(frozen=True, slots=True)
-class CallContext:
-    """Who calls: the app at one organisation whose budget pays, and what for."""
+class XeroClient:
+    """One organisation's API within its call budget. Every call raises Unavailable, Disconnected or Rejected."""
 
-    account: BudgetAccount
-    priority: Priority
+    def __init__(self, access_token: str, account: BudgetAccount, *, priority: Priority) -> None:
+        self.api = build_accounting_api(access_token)
+        self.account = account
+        self.priority = priority
 
+    def call(self, operation: Operation, *args: Any, **kwargs: Any) -> RemoteRow:
+        """Call an operation of the SDK and return its answer as JSON, with Decimals for fractions."""
+        with self._send(operation, *args, **kwargs) as answer:
+            body = json.loads(answer.data, parse_float=Decimal)
+            if not isinstance(body, dict):
+                raise ValueError("the answer is no JSON object")
+            return body
 
-def call_api(operation: Callable[..., Any], caller: CallContext, *args: Any, **kwargs: Any) -> Any:
-    """One call of the SDK, within the budget and our time limits. Raises Unavailable, Disconnected or Rejected."""
-    with acquire(caller.account, priority=caller.priority) as slot:
-        return _send(operation, slot, caller.account.organisation_id, *args, **kwargs)
+    def read(self, operation: Operation, **query: Any) -> RemoteRow:
+        """Call an operation that changes nothing; arguments that are None are left out."""
+        return self.call(operation, **{name: value for name, value in query.items() if value is not None})
 
+    def write_batch(self, operation: Operation, *args: Any, key: str, **kwargs: Any) -> RemoteRow:
+        """Send elements that Xero accepts or refuses one by one; `key` makes a repeat harmless."""
+        return self.call(operation, *args, summarize_errors=False, idempotency_key=key, **kwargs)
 
-def call_api_json(operation: Callable[..., Any], caller: CallContext, **asked: Any) -> dict[str, Any]:
-    """The same for long lists, as plain JSON with Decimals: the SDK's objects cost more than the call."""
-    with acquire(caller.account, priority=caller.priority) as slot, _translate_errors(slot):
-        answer = operation(
-            caller.account.organisation_id,
-            _preload_content=False,
-            _return_http_data_only=True,
-            _request_timeout=settings.HTTP_TIMEOUT,
-            **asked,
-        )
-        body = json.loads(answer.data, parse_float=Decimal)
-        slot.record_response(answer.headers)
-        if not isinstance(body, dict):
-            raise ValueError("no object")
-        return body
+    def download(self, operation: Operation, *args: Any) -> bytes:
+        """Call an operation of the SDK whose answer is a file."""
+        with self._send(operation, *args) as answer:
+            return bytes(answer.data)
 
-
-def _send(operation: Callable[..., Any], permit: Permit, *args: Any, **kwargs: Any) -> Any:
-    """The call itself; the slot learns what the answer says of the budget."""
-    with _translate_errors(permit):
-        data, _, headers = operation(
-            *args, _return_http_data_only=False, _request_timeout=settings.HTTP_TIMEOUT, **kwargs
-        )
-        permit.record_response(headers)
-        return data
-
-
-@contextmanager
-def _translate_errors(permit: Permit) -> Iterator[None]:
-    """What goes wrong in the block, in the three ways of this house; the slot learns of it."""
-    try:
-        yield
-    except HTTPStatusException as error:
-        permit.record_response(error.headers or {}, status=error.status)
-        raise translate_error(error) from error
-    except urllib3.exceptions.MaxRetryError as error:
-        sent = not isinstance(error.reason, UNSENT_ERRORS)
-        if not sent:
-            permit.mark_unsent()
-        raise Unavailable("Xero does not answer", maybe_done=sent) from error
-    except urllib3.exceptions.HTTPError as error:
-        raise Unavailable(f"Xero did not answer ({type(error).__name__})") from error
-    except (ApiException, ValueError, TypeError, AttributeError) as error:
-        # A page of HTML with status 200, or a body cut short: nobody knows what was done.
-        raise Unavailable(f"Xero's answer could not be read ({type(error).__name__})") from error
+    @contextmanager
+    def _send(self, operation: Operation, *args: Any, **kwargs: Any) -> Iterator[urllib3.BaseHTTPResponse]:
+        """Yield the answer; once the block has read it, its rate limit headers are recorded."""
+        with acquire(self.account, priority=self.priority) as permit, translate_errors(permit):
+            answer = operation(
+                self.account.organisation_id,
+                *args,
+                _preload_content=False,  # the SDK's models lose Decimals, nulls and unknown values, and cost more
+                _return_http_data_only=True,
+                _request_timeout=settings.HTTP_TIMEOUT,
+                **kwargs,
+            )
+            yield answer
+            permit.record_response(answer.headers)
 
 
-def translate_error(error: HTTPStatusException) -> Exception:
-    """Xero's no in the three ways of this house."""
-    status = error.status
-    headers = {k.lower(): v for k, v in dict(error.headers or {}).items()}
-    if status == 429:
-        problem = headers.get("x-rate-limit-problem", "rate")
-        return Unavailable(
-            f"Xero's {problem} limit is reached",
-            retry_after=float(headers.get("retry-after") or 60),
-            maybe_done=False,
-        )
-    if status in (401, 403):
-        return Disconnected("Xero no longer accepts our connection.")
-    if status >= 500:
-        return Unavailable(f"Xero answered {status}")
-    return Rejected(str(status), _message(error))
+class XeroOrganisation:
+    """What every part of the Xero ledger has: the client of one organisation, and the SDK's operations."""
 
+    def __init__(self, access_token: str, account: BudgetAccount, *, priority: Priority) -> None:
+        self._client = XeroClient(access_token, account, priority=priority)
+        self._api = self._client.api
 
-def _message(error: HTTPStatusException) -> str:
-    """What Xero says is wrong, in its own words."""
-    try:
-        body = json.loads(error.body)
-        found = [v["Message"] for e in body.get("Elements", []) for v in e.get("ValidationErrors", [])]
-        return "; ".join(found) or str(body.get("Message") or body.get("Detail") or "")
-    except (ValueError, TypeError, KeyError, AttributeError):
-        return f"Xero answered {error.status}"
+    @property
+    def was_accepted(self) -> bool:
+        return self._client.account.was_accepted

@@ -1,24 +1,18 @@
-"""The credit notes of the Xero ledger: made, approved, removed, voided, and read back."""
+"""The credit notes of the Xero ledger: created, approved, removed, voided, and read back."""
 
 from typing import Any
 
 from xero_python.accounting import CreditNote, CreditNotes
 
+from accounting.ledgers.parsing import parse_every_row
 from accounting.ledgers.protocol import CreditNoteOrder, DocumentOrder, RemoteCreditNote, WriteResult
-from accounting.ledgers.xero.base import XeroOrganisation
-from accounting.ledgers.xero.shapes import (
-    build_document_fields,
-    clear_read_only_flags,
-    escape_quotes,
-    parse_credit_note,
-    parse_results,
-)
-
-LARGEST_PAGE = 1000
+from accounting.ledgers.xero.client import XeroOrganisation
+from accounting.ledgers.xero.parsing import parse_credit_note, parse_results
+from accounting.ledgers.xero.shapes import build_credit_note, clear_read_only_flags, escape_quotes
 
 
 class XeroCreditNotes(XeroOrganisation):
-    """PF_CR credit notes."""
+    """The verbs of PF_CR credit notes."""
 
     def create_credit_notes(self, orders: list[DocumentOrder], *, key: str) -> list[WriteResult]:
         return self._create(orders, "AUTHORISED", key=key)
@@ -49,37 +43,34 @@ class XeroCreditNotes(XeroOrganisation):
 
     def read_credit_notes_by_number(self, numbers: list[str]) -> list[RemoteCreditNote]:
         where = " OR ".join(f'CreditNoteNumber=="{escape_quotes(number)}"' for number in numbers)
-        rows = self._read(self._api.get_credit_notes, where=where, page=1, page_size=100).credit_notes
-        return [parse_credit_note(row) for row in rows or []]
+        body = self._client.read(self._api.get_credit_notes, where=where, page=1, page_size=100)
+        return parse_every_row(body.get("CreditNotes") or [], parse_credit_note)
 
     def _create(self, orders: list[DocumentOrder], status: str, *, key: str) -> list[WriteResult]:
-        asked = [
-            clear_read_only_flags(
-                CreditNote(type="ACCRECCREDIT", status=status, credit_note_number=o.number, **build_document_fields(o))
-            )
-            for o in orders
-        ]
-        answer = self._write(self._api.create_credit_notes, CreditNotes(credit_notes=asked), key=key, unitdp=4)
-        return parse_results(orders, answer.credit_notes, "credit_note_id")
+        body = CreditNotes(credit_notes=[build_credit_note(order, status) for order in orders])
+        answer = self._client.write_batch(self._api.create_credit_notes, body, key=key, unitdp=4)
+        return parse_results(orders, answer.get("CreditNotes"), "CreditNoteID")
 
     def _set_status(
         self, orders: list[CreditNoteOrder], status: str, *, key: str, is_dated: bool = False
     ) -> list[WriteResult]:
-        """Give notes another status; the id says which, so nothing can be made by it."""
-        asked = [
-            clear_read_only_flags(
-                CreditNote(credit_note_id=o.id, status=status, **({"date": o.on} if is_dated else {}))
-            )
-            for o in orders
+        """Give credit notes another status; they are named by id, so that none can be created by it."""
+        notes = [
+            CreditNote(credit_note_id=order.id, status=status, **({"date": order.on} if is_dated else {}))
+            for order in orders
         ]
-        body = CreditNotes(credit_notes=asked)
-        answer = self._write(self._api.update_or_create_credit_notes, body, key=key, unitdp=4)
-        return parse_results(orders, answer.credit_notes, "credit_note_id")
+        body = CreditNotes(credit_notes=[clear_read_only_flags(note) for note in notes])
+        answer = self._client.write_batch(self._api.update_or_create_credit_notes, body, key=key, unitdp=4)
+        return parse_results(orders, answer.get("CreditNotes"), "CreditNoteID")
 
     def _find(self, orders: list[Any], *statuses: str) -> list[WriteResult]:
-        """The orders whose note is there in one of these states, for the same amount."""
+        """Find the orders whose credit note is in one of these statuses and of the order's amount."""
         if not orders:
             return []
-        rows = {row.number: row for row in self.read_credit_notes_by_number([o.number for o in orders])}
-        met = ((o, rows.get(o.number)) for o in orders)
-        return [WriteResult(o.number, id=r.id) for o, r in met if r and r.status in statuses and r.total == o.amount]
+        notes = {note.number: note for note in self.read_credit_notes_by_number([o.number for o in orders])}
+        pairs = ((order, notes.get(order.number)) for order in orders)
+        return [
+            WriteResult(order.number, id=note.id)
+            for order, note in pairs
+            if note and note.status in statuses and note.total == order.amount
+        ]

@@ -1,11 +1,10 @@
-"""Xero behind the ledger's door. Source: developer.xero.com, Accounting API."""
+"""The Xero ledger. Source: developer.xero.com, Accounting API."""
 
-from collections.abc import Callable
-from decimal import Decimal
+from collections.abc import Callable, Iterable
 
-from xero_python.accounting import Contacts, Invoice, Invoices
+from xero_python.accounting import Contacts, Invoices
 
-from accounting.ledgers.parsing import is_same_amount
+from accounting.ledgers.parsing import RemoteRow, is_same_amount, parse_rows
 from accounting.ledgers.protocol import (
     ContactOrder,
     DocumentOrder,
@@ -18,22 +17,14 @@ from accounting.ledgers.protocol import (
     WriteResult,
 )
 from accounting.ledgers.xero.allocations import XeroAllocations
-from accounting.ledgers.xero.client import call_api
-from accounting.ledgers.xero.payment_pages import XeroPaymentPages
+from accounting.ledgers.xero.parsing import parse_account, parse_results, parse_tax_code, parse_term
 from accounting.ledgers.xero.payments import XeroPayments
 from accounting.ledgers.xero.reading import XeroReader
-from accounting.ledgers.xero.shapes import (
-    build_contact,
-    build_document_fields,
-    clear_read_only_flags,
-    convert_to_text,
-    escape_quotes,
-    parse_results,
-)
+from accounting.ledgers.xero.shapes import build_contact, build_invoice, build_invoice_update, escape_quotes
 from wisepay.errors import Rejected, Unavailable
 
 
-class XeroLedger(XeroPayments, XeroAllocations, XeroPaymentPages, XeroReader):
+class XeroLedger(XeroPayments, XeroAllocations, XeroReader):
     """One Xero organisation."""
 
     batch_size = 50
@@ -57,91 +48,64 @@ class XeroLedger(XeroPayments, XeroAllocations, XeroPaymentPages, XeroReader):
     # ---- contacts -------------------------------------------------------------------------------
 
     def create_contacts(self, orders: list[ContactOrder], *, key: str) -> list[WriteResult]:
-        asked = [clear_read_only_flags(build_contact(o)) for o in orders]
-        answer = self._write(self._api.create_contacts, Contacts(contacts=asked), key=key)
-        return parse_results(orders, answer.contacts, "contact_id")
+        body = Contacts(contacts=[build_contact(order) for order in orders])
+        answer = self._client.write_batch(self._api.create_contacts, body, key=key)
+        return parse_results(orders, answer.get("Contacts"), "ContactID")
 
     def find_contacts(self, orders: list[ContactOrder]) -> list[WriteResult]:
         found = []
         for order in orders:
             where = f'ContactNumber=="{escape_quotes(order.number)}" OR Name=="{escape_quotes(order.name)}"'
-            rows = self._read(self._api.get_contacts, where=where).contacts or []
-            active = [r for r in rows if convert_to_text(r.contact_status) != "ARCHIVED"]
-            best = sorted(active, key=lambda r: r.contact_number != order.number)
-            found += [WriteResult(order.number, id=best[0].contact_id)] if best else []
+            rows = self._client.read(self._api.get_contacts, where=where).get("Contacts") or []
+            active = [row for row in rows if row.get("ContactStatus") != "ARCHIVED"]
+            best = sorted(active, key=lambda row: row.get("ContactNumber") != order.number)
+            found += [WriteResult(order.number, id=best[0]["ContactID"])] if best else []
         return found
 
     # ---- invoices -------------------------------------------------------------------------------
 
     def create_invoices(self, orders: list[DocumentOrder], *, key: str) -> list[WriteResult]:
-        asked = [
-            clear_read_only_flags(
-                Invoice(
-                    type="ACCREC",
-                    status="AUTHORISED",
-                    invoice_number=o.number,
-                    due_date=o.on,
-                    **build_document_fields(o),
-                )
-            )
-            for o in orders
-        ]
-        answer = self._write(self._api.create_invoices, Invoices(invoices=asked), key=key, unitdp=4)
-        return parse_results(orders, answer.invoices, "invoice_id")
+        body = Invoices(invoices=[build_invoice(order) for order in orders])
+        answer = self._client.write_batch(self._api.create_invoices, body, key=key, unitdp=4)
+        return parse_results(orders, answer.get("Invoices"), "InvoiceID")
 
     def find_invoices(self, orders: list[DocumentOrder]) -> list[WriteResult]:
         if not orders:
             return []
-        rows = {i.invoice_number: i for i in self._read_invoices(invoice_numbers=[o.number for o in orders])}
-        return _find_requested_invoices([(o, rows.get(o.number)) for o in orders])
+        rows = self._read_invoices(invoice_numbers=[order.number for order in orders])
+        by_number = {row.get("InvoiceNumber"): row for row in rows}
+        return _find_requested_invoices((order, by_number.get(order.number)) for order in orders)
 
     def update_invoices(self, orders: list[DocumentOrder], *, key: str) -> list[WriteResult]:
-        asked = [
-            clear_read_only_flags(Invoice(invoice_id=o.id, due_date=o.on, **build_document_fields(o))) for o in orders
-        ]
-        answer = self._write(self._api.update_or_create_invoices, Invoices(invoices=asked), key=key, unitdp=4)
-        return parse_results(orders, answer.invoices, "invoice_id")
+        body = Invoices(invoices=[build_invoice_update(order) for order in orders])
+        answer = self._client.write_batch(self._api.update_or_create_invoices, body, key=key, unitdp=4)
+        return parse_results(orders, answer.get("Invoices"), "InvoiceID")
 
     def find_updated_invoices(self, orders: list[DocumentOrder]) -> list[WriteResult]:
         if not orders:
             return []
-        rows = {i.invoice_id: i for i in self._read_invoices(i_ds=[o.id for o in orders])}
-        return _find_requested_invoices([(o, rows.get(o.id)) for o in orders])
+        by_id = {row["InvoiceID"]: row for row in self._read_invoices(i_ds=[order.id for order in orders])}
+        return _find_requested_invoices((order, by_id.get(order.id)) for order in orders)
 
     def read_invoice_pdf(self, invoice_id: str) -> bytes:
-        found: bytes = call_api(self._api.get_invoice_as_pdf, self._caller, invoice_id)
-        if not found.startswith(b"%PDF"):
+        content = self._client.download(self._api.get_invoice_as_pdf, invoice_id)
+        if not content.startswith(b"%PDF"):
             raise Unavailable("Xero sent no document")
-        return found
+        return content
 
     # ---- lists ----------------------------------------------------------------------------------
 
     def read_accounts(self) -> list[RemoteAccount]:
-        rows = self._read(self._api.get_accounts, where='Status=="ACTIVE"').accounts or []
-        return [
-            RemoteAccount(
-                code=convert_to_text(r.code),
-                name=r.name,
-                kind=convert_to_text(r.type),
-                takes_payments=bool(r.enable_payments_to_account) or convert_to_text(r.type) == "BANK",
-                holds_prepayments=convert_to_text(r.type) != "BANK",
-                number=convert_to_text(r.code),
-            )
-            for r in rows
-            if convert_to_text(r.code)
-        ]
+        rows = self._client.read(self._api.get_accounts, where='Status=="ACTIVE"').get("Accounts") or []
+        return list(parse_rows((row for row in rows if row.get("Code")), parse_account))
 
     def read_tax_codes(self) -> list[RemoteTaxCode]:
-        rows = self._read(self._api.get_tax_rates).tax_rates or []
-        return [
-            RemoteTaxCode(code=convert_to_text(r.tax_type), name=r.name, rate=Decimal(str(r.effective_rate or 0)))
-            for r in rows
-            if convert_to_text(r.status) == "ACTIVE"
-        ]
+        rows = self._client.read(self._api.get_tax_rates).get("TaxRates") or []
+        return list(parse_rows((row for row in rows if row.get("Status") == "ACTIVE"), parse_tax_code))
 
     def read_terms(self) -> list[RemoteTerm]:
-        rows = self._read(self._api.get_branding_themes).branding_themes or []
-        return [RemoteTerm(id=convert_to_text(r.branding_theme_id), name=convert_to_text(r.name)) for r in rows]
+        rows = self._client.read(self._api.get_branding_themes).get("BrandingThemes") or []
+        return list(parse_rows(rows, parse_term))
 
     def read_settings_warning(self) -> str:
         return ""
@@ -153,12 +117,12 @@ class XeroLedger(XeroPayments, XeroAllocations, XeroPaymentPages, XeroReader):
         raise Rejected("no_item", "Lines of Xero need no item.")
 
 
-def _find_requested_invoices(pairs: "list[tuple[DocumentOrder, Invoice | None]]") -> list[WriteResult]:
-    """The orders whose invoice is there, for the same amount and not deleted or voided."""
+def _find_requested_invoices(pairs: Iterable[tuple[DocumentOrder, RemoteRow | None]]) -> list[WriteResult]:
+    """Find the orders whose invoice is of the order's amount and neither deleted nor voided."""
     return [
-        WriteResult(order.number, id=row.invoice_id)
+        WriteResult(order.number, id=row["InvoiceID"])
         for order, row in pairs
         if row is not None
-        and convert_to_text(row.status) not in ("DELETED", "VOIDED")
-        and is_same_amount(row.total, order.amount)
+        and row.get("Status") not in ("DELETED", "VOIDED")
+        and is_same_amount(row.get("Total"), order.amount)
     ]
