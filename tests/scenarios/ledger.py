@@ -187,7 +187,7 @@ class MirrorSyncScenario(Scenario):
     interrupt_from: ClassVar[str] = "read_books"
     page_sizes: ClassVar[dict[str, int]] = {
         "accounting.ledgers.xero.reading.LARGEST_PAGE": 5,
-        "accounting.ledgers.quickbooks.base.LARGEST_PAGE": 5,
+        "accounting.ledgers.quickbooks.company.LARGEST_PAGE": 5,
     }
     periodic_tasks: ClassVar[tuple[Callable[..., object], ...]] = (schedule_mirror_syncs,)
 
@@ -271,7 +271,7 @@ class LedgerPaymentScenario(Scenario):
     periodic_tasks: ClassVar[tuple[Callable[..., object], ...]] = (lambda now: schedule_ledger_payment_syncs(),)
     page_sizes: ClassVar[dict[str, int]] = {
         "accounting.ledgers.xero.reading.LARGEST_PAGE": 2,
-        "accounting.ledgers.quickbooks.base.LARGEST_PAGE": 2,
+        "accounting.ledgers.quickbooks.company.LARGEST_PAGE": 2,
     }
 
     def set_up(self) -> None:

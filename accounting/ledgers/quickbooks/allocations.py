@@ -4,7 +4,7 @@ from decimal import Decimal
 
 from accounting.ledgers.parsing import RemoteRow, is_same_amount
 from accounting.ledgers.protocol import AllocationOrder, WriteResult
-from accounting.ledgers.quickbooks.base import BatchItemRequest
+from accounting.ledgers.quickbooks.company import BatchItemRequest
 from accounting.ledgers.quickbooks.credit_memos import QuickBooksCreditMemos
 from accounting.ledgers.quickbooks.parsing import split_payment
 from accounting.ledgers.quickbooks.shapes import (

@@ -2,7 +2,7 @@
 
 from accounting.ledgers.parsing import RemoteRow
 from accounting.ledgers.protocol import CreditNoteOrder, DocumentOrder, RemoteCreditNote, WriteResult
-from accounting.ledgers.quickbooks.base import BatchItemRequest
+from accounting.ledgers.quickbooks.company import BatchItemRequest
 from accounting.ledgers.quickbooks.parsing import is_used
 from accounting.ledgers.quickbooks.reading import QuickBooksReader
 from accounting.ledgers.quickbooks.shapes import build_document, get_sync_token, is_requested_document, is_voided

@@ -1,4 +1,21 @@
-"""QuickBooks' refusals in words that a bookkeeper understands. Source: developer.intuit.com, "Error codes"."""
+"""What QuickBooks' refusals and failures mean. Source: developer.intuit.com, "Error codes"."""
+
+from typing import Any
+
+import requests
+import urllib3
+from quickbooks.exceptions import QuickbooksException
+
+from connections.rate_limiter.limiter import Permit
+from wisepay.errors import Disconnected, Rejected, Unavailable
+
+THROTTLED_CODES = frozenset({3001})
+UNAUTHORISED_CODES = frozenset({100, 120, 3100, 3200})
+STALE_OBJECT_CODE = 5010
+BUSINESS_RULE_CODE = 6000
+VENDOR_FAILURE_CODE = 10_000  # the vendor's own failures, and what the SDK calls an answer that it cannot read
+THROTTLE_PAUSE = 60  # seconds; a limit says nothing about when it ends
+UNSENT_ERRORS = (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError)
 
 REFERENCE_INACTIVE = (
     "Something that this needs was deleted or made inactive in QuickBooks: the customer, the item or an account. Make "
@@ -9,13 +26,12 @@ BOOKS_CLOSED = (
 )
 CREDITS_APPLIED_AUTOMATICALLY = (
     "QuickBooks applies credits automatically, and so it used one here. Switch off “Automatically apply credits” "
-    "(Account and settings, Advanced, Automation), delete the payment of nothing that it made for "
-    "this invoice, and retry."
+    "(Account and settings, Advanced, Automation), delete the payment of nothing that it made for this invoice, and retry."
 )
 AUTO_APPLY_WARNING = (
-    "QuickBooks applies credits automatically: it would put the credit of a paid quote to any open invoice, and "
-    "old credit to the PF invoice, so that its payment is refused. Switch off “Automatically apply credits” "
-    "(Account and settings, Advanced, Automation), then press Read again."
+    "QuickBooks applies credits automatically: it would put the credit of a paid quote to any open invoice, and old "
+    "credit to the PF invoice, so that its payment is refused. Switch off “Automatically apply credits” (Account and "
+    "settings, Advanced, Automation), then press Read again."
 )
 ERROR_MEANINGS = {
     500: "QuickBooks does not allow this here",
@@ -31,8 +47,40 @@ ERROR_MEANINGS = {
 }
 
 
+def translate_refusal(error: QuickbooksException, response: requests.Response | None, permit: Permit) -> Exception:
+    """Return Unavailable, Disconnected or Rejected for a fault; throttling comes as a fault of validation."""
+    status = response.status_code if response is not None else 0
+    code = int(error.error_code or 0)
+    if status == 429 or code in THROTTLED_CODES:
+        permit.record_response(response.headers if response is not None else {}, status=429)
+        pause = permit.remaining.retry_after or THROTTLE_PAUSE
+        return Unavailable("QuickBooks' limit of calls is reached", retry_after=pause, maybe_done=False)
+    if status in (401, 403) or code in UNAUTHORISED_CODES:
+        return Disconnected("QuickBooks no longer accepts our connection.")
+    if status != 200 and code == VENDOR_FAILURE_CODE:
+        return Unavailable(f"QuickBooks answered {status}")
+    if code >= VENDOR_FAILURE_CODE:
+        return Unavailable("QuickBooks' answer could not be read")
+    return Rejected(str(code), explain_error(code, error.detail or error.message))
+
+
+def translate_network_error(error: requests.RequestException, permit: Permit) -> Unavailable:
+    """Return Unavailable for a call without an answer; without a connection, nothing was done."""
+    cause = error.args[0] if error.args else None
+    if isinstance(cause, urllib3.exceptions.MaxRetryError) and isinstance(cause.reason, UNSENT_ERRORS):
+        permit.mark_unsent()
+        return Unavailable("QuickBooks does not answer", maybe_done=False)
+    return Unavailable(f"QuickBooks did not answer ({type(error).__name__})")
+
+
 def explain_error(code: int, detail: str) -> str:
-    """What a fault means, with QuickBooks' own words after it."""
-    said = " ".join(detail.split()).rstrip(".") or "no reason"
+    """Return what a fault means, with QuickBooks' own words after it."""
+    words = " ".join(detail.split()).rstrip(".") or "no reason"
     meaning = ERROR_MEANINGS.get(code)
-    return f"{meaning}. (QuickBooks {code}: {said}.)" if meaning else f"{said}. (QuickBooks {code}.)"
+    return f"{meaning}. (QuickBooks {code}: {words}.)" if meaning else f"{words}. (QuickBooks {code}.)"
+
+
+def get_fault_code(fault: dict[str, Any]) -> int:
+    """Return a fault's number, or 0 if it has none."""
+    text = str(fault.get("code", ""))
+    return int(text) if text.isdecimal() else 0

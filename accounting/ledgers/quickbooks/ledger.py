@@ -18,7 +18,7 @@ from accounting.ledgers.protocol import (
     WriteResult,
 )
 from accounting.ledgers.quickbooks.allocations import QuickBooksAllocations
-from accounting.ledgers.quickbooks.base import BatchItemRequest
+from accounting.ledgers.quickbooks.company import BatchItemRequest
 from accounting.ledgers.quickbooks.credit_memos import build_credit_memo_batch_item
 from accounting.ledgers.quickbooks.errors import AUTO_APPLY_WARNING
 from accounting.ledgers.quickbooks.payments import QuickBooksPayments, build_payment_batch_item

@@ -10,7 +10,7 @@ from typing import Any
 
 from accounting.ledgers.parsing import RemoteRow, is_same_amount
 from accounting.ledgers.protocol import PaymentOrder, PaymentRemovalOrder, RefundOrder, WriteResult
-from accounting.ledgers.quickbooks.base import BatchItemRequest
+from accounting.ledgers.quickbooks.company import BatchItemRequest
 from accounting.ledgers.quickbooks.credit_memos import QuickBooksCreditMemos
 from accounting.ledgers.quickbooks.parsing import EXPENSE_TYPES
 from accounting.ledgers.quickbooks.shapes import (

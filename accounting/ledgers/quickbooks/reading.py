@@ -17,7 +17,7 @@ from accounting.ledgers.protocol import (
     RemotePage,
     RemotePayment,
 )
-from accounting.ledgers.quickbooks.base import QueryPage, QuickBooksCompany, split_into_chunks
+from accounting.ledgers.quickbooks.company import QueryPage, QuickBooksCompany, split_into_chunks
 from accounting.ledgers.quickbooks.parsing import (
     EXPENSE_TYPES,
     RowsById,

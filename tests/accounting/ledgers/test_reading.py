@@ -174,9 +174,9 @@ def test_contacts_are_told_with_those_that_were_retired(ledger_case: LedgerCase)
 @pytest.fixture
 def two_rows_per_page(ledger_case: LedgerCase, monkeypatch: pytest.MonkeyPatch) -> None:
     """Books that answer two rows at a time."""
-    for name in ("xero.reading", "quickbooks.base"):
+    for name in ("xero.reading", "quickbooks.company"):
         monkeypatch.setattr(f"accounting.ledgers.{name}.LARGEST_PAGE", 2)
-    monkeypatch.setattr("accounting.ledgers.quickbooks.base.QUERIES_PER_PAGE", 1)
+    monkeypatch.setattr("accounting.ledgers.quickbooks.company.QUERIES_PER_PAGE", 1)
 
 
 @pytest.mark.usefixtures("two_rows_per_page")

@@ -10,7 +10,7 @@ from django.utils import timezone
 from django_subatomic.db import transaction
 
 from accounting.ledgers.protocol import RemotePage
-from accounting.ledgers.quickbooks import base
+from accounting.ledgers.quickbooks import company
 from accounting.mirror.reader import MIRRORED_KINDS, schedule_full_sync
 from accounting.mirror.services import schedule_mirror_syncs
 from accounting.mirror.store import ReadContext, mark_credits_deleted, upsert_invoices
@@ -247,7 +247,7 @@ def test_after_a_month_of_silence_everything_is_read_anew_and_what_is_not_met_is
     tenant: Tenant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Change data capture forgets deletions after thirty days."""
-    monkeypatch.setattr(base, "LARGEST_PAGE", 2)
+    monkeypatch.setattr(company, "LARGEST_PAGE", 2)
     fill_ledger(tenant, invoices=9, contacts=2)
     MirrorCursor.objects.update(since=None)
     poll_everything()

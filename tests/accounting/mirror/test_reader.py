@@ -14,7 +14,7 @@ from django.core.management import CommandError, call_command
 from django.test import Client
 from django.utils import timezone
 
-from accounting.ledgers.quickbooks import base
+from accounting.ledgers.quickbooks import company
 from accounting.ledgers.xero import reading
 from accounting.mirror import reader
 from accounting.models import Download, LedgerApplication, LedgerContact, LedgerCredit, LedgerInvoice, MirrorCursor
@@ -69,7 +69,7 @@ def stranger(tenant: Tenant) -> Tenant:
 def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pages of four documents."""
     monkeypatch.setattr(reading, "LARGEST_PAGE", 4)
-    monkeypatch.setattr(base, "LARGEST_PAGE", 2)
+    monkeypatch.setattr(company, "LARGEST_PAGE", 2)
 
 
 def test_a_new_connection_is_read_whole_in_as_few_calls_as_there_are_pages(tenant: Tenant) -> None:

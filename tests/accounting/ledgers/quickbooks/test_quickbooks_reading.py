@@ -139,8 +139,8 @@ def test_changes_that_are_too_many_for_one_answer_are_read_by_pages(
 def test_a_row_that_is_deleted_between_two_pages_hides_no_other(
     ledger_case: LedgerCase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("accounting.ledgers.quickbooks.base.LARGEST_PAGE", 2)
-    monkeypatch.setattr("accounting.ledgers.quickbooks.base.PAGE_OVERLAP", 1)
+    monkeypatch.setattr("accounting.ledgers.quickbooks.company.LARGEST_PAGE", 2)
+    monkeypatch.setattr("accounting.ledgers.quickbooks.company.PAGE_OVERLAP", 1)
     whose = ledger_case.contact()
     made = [ledger_case.create_invoice(whose, f"INV-{n}").id for n in range(7)]
     first = ledger_case.ledger.read_invoice_page(1, since=None)

@@ -12,8 +12,16 @@ from django.conf import settings
 
 from accounting.ledgers.parsing import RemoteRow
 from accounting.ledgers.protocol import WriteResult
-from accounting.ledgers.quickbooks.client import THROTTLED_CODES, QuickBooksClient, get_part
-from accounting.ledgers.quickbooks.errors import CREDITS_APPLIED_AUTOMATICALLY, explain_error
+from accounting.ledgers.quickbooks.client import QuickBooksClient, get_part
+from accounting.ledgers.quickbooks.errors import (
+    BUSINESS_RULE_CODE,
+    CREDITS_APPLIED_AUTOMATICALLY,
+    STALE_OBJECT_CODE,
+    THROTTLED_CODES,
+    VENDOR_FAILURE_CODE,
+    explain_error,
+    get_fault_code,
+)
 from accounting.ledgers.quickbooks.shapes import build_in_condition
 from connections.rate_limiter.budget import BudgetAccount, Priority
 from wisepay.errors import Disconnected, Rejected, Unavailable
@@ -23,8 +31,6 @@ QUERIES_PER_PAGE = 2  # queries of them that make a page of ours: what a page ne
 PAGE_OVERLAP = 100  # rows before a page that are read again with it
 MAX_QUERIES_PER_CALL = 8  # queries that one call carries for what a page needs beside itself
 MAX_IDS_PER_QUERY = 500  # ids in one query
-STALE_OBJECT_CODE = 5010
-BUSINESS_RULE_CODE = 6000
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,7 +226,7 @@ def parse_batch_item(answer: dict[str, Any], entity: str) -> BatchItemResponse:
     faults = (answer.get("Fault") or {}).get("Error") or []
     if faults:
         code = get_fault_code(faults[0])
-        if code in THROTTLED_CODES or code >= 10_000:
+        if code in THROTTLED_CODES or code >= VENDOR_FAILURE_CODE:
             raise Unavailable("QuickBooks had trouble of its own")
         told = "; ".join(str(f.get("Detail") or f.get("Message") or "") for f in faults)
         return BatchItemResponse({}, code=code, refusal=explain_error(code, told))
@@ -228,9 +234,3 @@ def parse_batch_item(answer: dict[str, Any], entity: str) -> BatchItemResponse:
     if not isinstance(row, dict) or not row.get("Id"):
         raise Unavailable("QuickBooks' answer could not be read")
     return BatchItemResponse(row)
-
-
-def get_fault_code(fault: dict[str, Any]) -> int:
-    """A fault's number; 0 for one that has none."""
-    text = str(fault.get("code", ""))
-    return int(text) if text.isdecimal() else 0
