@@ -1,4 +1,4 @@
-"""Speaking with the books: whatever is said, the connection learns how it went, in one place."""
+"""Open the ledger behind a connection, and record on the connection how its calls went."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,10 +21,10 @@ from wisepay.outbox import Retry
 
 @contextmanager
 def ledger_session(connection: Connection, *, priority: Priority, now: datetime) -> Iterator[Ledger]:
-    """The connection's ledger; what goes wrong in the block is written on the connection.
+    """Open the connection's ledger for the block, and record its success or failure on the connection.
 
-    A block that found nothing to ask says nothing about the connection.
-    Raises Unavailable, Rejected, Disconnected (for a person), or Retry after a token was refused before its time.
+    A block without a call records nothing. Raises Unavailable, Rejected, Disconnected when a person has to connect
+    again, or Retry after a token was refused before it expired.
     """
     try:
         ledger = open_ledger(connection, priority=priority, now=now)
@@ -41,7 +41,7 @@ def ledger_session(connection: Connection, *, priority: Priority, now: datetime)
 
 
 def open_ledger(connection: Connection, *, priority: Priority, now: datetime) -> Ledger:
-    """The ledger behind `connection`, whose calls have this `priority`. Raises Disconnected or Unavailable."""
+    """Return the ledger behind `connection`; its calls have this `priority`. Raises Disconnected or Unavailable."""
     token = get_access_token(connection, now=now)
     ledger: Ledger = import_string(LEDGERS[connection.provider].path)(
         token, BudgetAccount.from_owner(connection), priority=priority
@@ -50,18 +50,18 @@ def open_ledger(connection: Connection, *, priority: Priority, now: datetime) ->
 
 
 def get_ledger_info(merchant: Merchant) -> LedgerInfo | None:
-    """Which books the merchant connected last, whether or not that still works; None before the first time."""
+    """Return what is known of the ledger that the merchant connected last, or None before the first time."""
     rows = Connection.objects.filter(merchant=merchant, tier=Tier.WISE_PAY)
     return LEDGERS.get(rows.values_list("provider", flat=True).first() or "")
 
 
 def get_guide(merchant: Merchant) -> Guide:
-    """The words for what a person has to do in the merchant's books."""
-    books = get_ledger_info(merchant)
-    return books.guide if books else Guide("the accounting package")
+    """Return the guide to the merchant's accounting package, for manual tasks."""
+    info = get_ledger_info(merchant)
+    return info.guide if info else Guide("the accounting package")
 
 
 def has_drafts(merchant: Merchant) -> bool:
-    """Whether a bank debit leaves a draft in the books; while there are none yet, it may."""
-    books = get_ledger_info(merchant)
-    return books is None or books.supports_drafts
+    """Return whether a bank debit gets a draft credit note; before the first connection it may."""
+    info = get_ledger_info(merchant)
+    return info is None or info.supports_drafts

@@ -1,4 +1,4 @@
-"""The table of ledgers: one package and one line each. A ledger's SDK loads when it is first opened."""
+"""The table of ledgers, one package each. A ledger's SDK is imported when the ledger is first opened."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from accounting.ledgers.guides import QUICKBOOKS_GUIDE, XERO_GUIDE, Guide
 
 @dataclass(frozen=True, slots=True)
 class LedgerInfo:
-    """What is known of a ledger without opening it."""
+    """What is known of a ledger without opening it. `path` is where its class is."""
 
     path: str
     supports_drafts: bool

@@ -1,11 +1,11 @@
-"""How a person does in an accounting package what only a person can: sentences for tasks, package by package."""
+"""The steps of manual tasks, accounting package by accounting package."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Guide:
-    """The words of one package. `note` is its credit note; {amount}, {invoice}, {on}, {reference} are filled in."""
+    """The words of one package, with the placeholders {amount}, {invoice}, {on} and {reference}."""
 
     package: str
     credit_note_name: str = "credit note"

@@ -1,4 +1,4 @@
-"""What a ledger is asked to do: one frozen dataclass a kind of order, and what it answers to each."""
+"""The orders that a ledger takes, and the result of each."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from wisepay.money import Money
 
 @dataclass(frozen=True, slots=True)
 class ContactOrder:
-    """A contact to make; `number` is our own permanent number, `currency` what it is expected to pay in."""
+    """A contact to create; `number` is our permanent number, `currency` the one it is expected to pay in."""
 
     number: str
     name: str
@@ -21,9 +21,9 @@ class ContactOrder:
 
 @dataclass(frozen=True, slots=True)
 class DocumentOrder:
-    """An invoice or credit note of one line to make; `id` names the one that is to be changed instead.
+    """An invoice or credit note of one line to create, or to change if it has an `id`.
 
-    `item` is what the line sells, in books that need one; its income account is `account`.
+    `item` is what the line sells, in a ledger that needs one; its income account is `account`.
     """
 
     number: str
@@ -40,7 +40,7 @@ class DocumentOrder:
 
 @dataclass(frozen=True, slots=True)
 class CreditNoteOrder:
-    """A credit note that is there under `id`, to be approved as of `on`, removed or voided."""
+    """The credit note `id`, to be approved as of `on`, removed or voided."""
 
     number: str
     id: str
@@ -50,10 +50,10 @@ class CreditNoteOrder:
 
 @dataclass(frozen=True, slots=True)
 class PaymentOrder:
-    """Money received for an invoice of a contact, put to `account`.
+    """A payment of a contact's invoice, received on `account`.
 
-    Of a PF invoice we know the number, and somebody may have paid it by hand. One that `is_foreign` was made by
-    somebody else and is known by its id: there only a payment that carries our number is ours.
+    A PF invoice is known by its number, and a bookkeeper may have entered its payment by hand. An invoice that
+    `is_foreign` was created by somebody else and is known by its id: there only a payment with our number is ours.
     """
 
     number: str
@@ -68,7 +68,7 @@ class PaymentOrder:
 
 @dataclass(frozen=True, slots=True)
 class RefundOrder:
-    """Money given back out of the credit note `note_number`, taken from `account`."""
+    """A refund out of the credit note `note_number`, paid from `account`."""
 
     number: str
     note_number: str
@@ -81,7 +81,7 @@ class RefundOrder:
 
 @dataclass(frozen=True, slots=True)
 class PaymentRemovalOrder:
-    """A payment or refund that is there under `id`, to be taken back; `number` is what we call the act."""
+    """The payment or refund `id`, to be removed; `number` is our number of the removal."""
 
     number: str
     id: str
@@ -89,9 +89,9 @@ class PaymentRemovalOrder:
 
 @dataclass(frozen=True, slots=True)
 class AllocationOrder:
-    """A part of the credit note `note_id` for the invoice `invoice_id` of a contact; `number` is what we call the act.
+    """A part of the credit note `note_id` to apply to the contact's invoice `invoice_id`, under our `number`.
 
-    `id` names one that stands already and is to be taken off again.
+    `id` names an allocation that exists and is to be removed.
     """
 
     number: str
@@ -117,7 +117,7 @@ class OrderGroup:
 
 @dataclass(frozen=True, slots=True)
 class WriteResult:
-    """What the ledger said of one element: `id` when it holds it, else `refusal` in its words."""
+    """The result of one order: the `id` in the ledger, or else the `refusal` in the package's words."""
 
     number: str
     id: str = ""

@@ -1,4 +1,4 @@
-"""What is said through the ledger's door: its verbs, and under one name the orders and facts that they speak in."""
+"""The protocol of a ledger, and the orders and documents that its methods take and return."""
 
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -60,17 +60,17 @@ __all__ = [
 
 
 class Ledger(Protocol):
-    """One organisation's books.
+    """One organisation of an accounting package.
 
-    Writing verbs take up to `batch_size` orders and a `key` that makes a repeat within minutes harmless, and
-    answer one Written an order, in order. Finding verbs answer only what is really there, or really gone, with
-    the amount asked for. Every verb may raise Unavailable, Disconnected, or Rejected when the call as a whole was
+    Methods that write take up to `batch_size` orders and a `key` that makes a repeat within minutes harmless, and
+    return one result an order, in order. Methods that find return results only for orders that are done, with the
+    amount asked for. Every method may raise Unavailable, Disconnected, or Rejected when the call as a whole was
     refused. Pages are counted from 1; `since` leaves out what did not change after that instant.
 
-    The mirror is made of the reading verbs: of each of `mirror_kinds` ("contacts", "invoices", "credits") there is
-    one that reads a page and one that reads up to `batch_size` documents by id: those that exist, in one page whose
-    `gone` are the ids that the books surely do not have. `tells_gone` is how far back one call tells the changes of all
-    kinds at once, and what left the books; None where nothing leaves them and every kind is asked by itself.
+    The mirror is read by two methods for each of `mirrored_kinds` ("contacts", "invoices", "credits"): one reads a
+    page, the other up to `batch_size` documents by id, in one page whose `tombstones` are the ids that certainly do
+    not exist. `deletion_feed_window` is how far back one call lists the changes of all kinds, with the deletions;
+    None where nothing can be deleted and each kind is polled separately.
     """
 
     batch_size: int
@@ -82,7 +82,7 @@ class Ledger(Protocol):
 
     @property
     def was_accepted(self) -> bool:
-        """Whether the books answered a call since this was opened, with whatever."""
+        """Return whether a call was answered since this was opened, with success or with a refusal."""
         ...
 
     def create_mixed_batch(self, groups: list[OrderGroup], *, key: str) -> list[WriteResult]:
@@ -92,7 +92,7 @@ class Ledger(Protocol):
     def create_contacts(self, orders: list[ContactOrder], *, key: str) -> list[WriteResult]: ...
 
     def find_contacts(self, orders: list[ContactOrder]) -> list[WriteResult]:
-        """Those that exist, by our number or by the same name."""
+        """Find contacts by our number or by the same name."""
         ...
 
     def create_invoices(self, orders: list[DocumentOrder], *, key: str) -> list[WriteResult]: ...
@@ -106,15 +106,15 @@ class Ledger(Protocol):
     def find_updated_invoices(self, orders: list[DocumentOrder]) -> list[WriteResult]: ...
 
     def create_credit_notes(self, orders: list[DocumentOrder], *, key: str) -> list[WriteResult]:
-        """Make them, approved."""
+        """Create approved credit notes."""
         ...
 
     def create_draft_credit_notes(self, orders: list[DocumentOrder], *, key: str) -> list[WriteResult]:
-        """Make them as drafts, which move no money. Only where `supports_drafts`."""
+        """Create drafts, which have no effect on balances. Only where `supports_drafts`."""
         ...
 
     def find_credit_notes(self, orders: list[DocumentOrder]) -> list[WriteResult]:
-        """Those that are there, drafts or approved."""
+        """Find credit notes, drafts or approved."""
         ...
 
     def approve_credit_notes(self, orders: list[CreditNoteOrder], *, key: str) -> list[WriteResult]: ...
@@ -126,13 +126,13 @@ class Ledger(Protocol):
     def find_removed_draft_credit_notes(self, orders: list[CreditNoteOrder]) -> list[WriteResult]: ...
 
     def void_credit_notes(self, orders: list[CreditNoteOrder], *, key: str) -> list[WriteResult]:
-        """Void approved notes; one of which something was used is refused."""
+        """Void approved credit notes; one that was applied or refunded in part is refused."""
         ...
 
     def find_voided_credit_notes(self, orders: list[CreditNoteOrder]) -> list[WriteResult]: ...
 
     def read_credit_notes_by_number(self, numbers: list[str]) -> list[RemoteCreditNote]:
-        """Those of up to `batch_size` notes that are there, deleted and voided ones too."""
+        """Read up to `batch_size` credit notes, deleted and voided ones too; those that do not exist are left out."""
         ...
 
     def create_payments(self, orders: list[PaymentOrder], *, key: str) -> list[WriteResult]: ...
@@ -144,53 +144,53 @@ class Ledger(Protocol):
     def find_refunds(self, orders: list[RefundOrder]) -> list[WriteResult]: ...
 
     def remove_payments(self, orders: list[PaymentRemovalOrder], *, key: str) -> list[WriteResult]:
-        """Take back one payment or refund; takes one order only."""
+        """Remove a payment or refund; takes one order only."""
         ...
 
     def find_removed_payments(self, orders: list[PaymentRemovalOrder]) -> list[WriteResult]: ...
 
     def create_allocations(self, orders: list[AllocationOrder], *, key: str) -> list[WriteResult]:
-        """Put one credit to one invoice; takes one order only. More than either side has left is refused."""
+        """Apply a credit note to an invoice; takes one order only. More than remains of either is refused."""
         ...
 
     def find_allocations(self, orders: list[AllocationOrder]) -> list[WriteResult]:
-        """Those that stand, with the id under which they can be taken off."""
+        """Find allocations that stand; the result's id is the one to remove them by."""
         ...
 
     def remove_allocations(self, orders: list[AllocationOrder], *, key: str) -> list[WriteResult]:
-        """Take one credit off its invoice, by `id`; takes one order only. Both are open again by that much."""
+        """Remove an allocation by its `id`; takes one order only. The credit note and the invoice are open again."""
         ...
 
     def find_removed_allocations(self, orders: list[AllocationOrder]) -> list[WriteResult]:
-        """Those of which the `id` does not stand any more."""
+        """Find orders whose allocation `id` does not exist any more."""
         ...
 
     def read_invoice_pdf(self, invoice_id: str) -> bytes:
-        """An invoice as its merchant sends it. Raises Rejected for one that has no document, such as a draft."""
+        """Read an invoice as its merchant sends it. Raises Rejected for one that has no PDF, such as a draft."""
         ...
 
     def read_contact_page(self, page: int, *, since: datetime | None) -> RemotePage[RemoteContact]:
-        """All contacts, archived ones too."""
+        """Read a page of all contacts, archived ones too."""
         ...
 
     def read_contacts(self, ids: list[str]) -> RemotePage[RemoteContact]: ...
 
     def read_invoice_page(self, page: int, *, since: datetime | None) -> RemotePage[RemoteInvoice]:
-        """All sales invoices, drafts, void and deleted ones too."""
+        """Read a page of all sales invoices; drafts, voided and deleted ones too."""
         ...
 
     def read_invoices(self, ids: list[str]) -> RemotePage[RemoteInvoice]:
-        """The sales invoices among these; bills are left out."""
+        """Read those of these ids that are sales invoices; bills are left out."""
         ...
 
     def read_credit_note_page(self, page: int, *, since: datetime | None) -> RemotePage[RemoteCreditNoteDetails]:
-        """All credit notes for customers, whoever made them."""
+        """Read a page of all credit notes for customers, whoever created them."""
         ...
 
     def read_credit_notes_by_id(self, ids: list[str]) -> RemotePage[RemoteCreditNoteDetails]: ...
 
     def read_payment_page(self, page: int, *, since: datetime | None) -> RemotePage[RemotePayment]:
-        """All payments of sales invoices and out of their credit notes, those that were taken back too."""
+        """Read a page of all payments of sales invoices and refunds of credit notes, removed ones too."""
         ...
 
     def read_accounts(self) -> list[RemoteAccount]: ...
@@ -198,17 +198,17 @@ class Ledger(Protocol):
     def read_tax_codes(self) -> list[RemoteTaxCode]: ...
 
     def read_terms(self) -> list[RemoteTerm]:
-        """Everything that an invoice's `term_id` can name, in the books' order."""
+        """Read everything that an invoice's `term_id` can name, in the package's order."""
         ...
 
     def read_settings_warning(self) -> str:
-        """What in the books' own settings would spoil our documents, and what to do; empty when nothing does."""
+        """Return which setting of the package would spoil our documents and what to do, or an empty text."""
         ...
 
     def read_items(self) -> list[RemoteItem]:
-        """What a line can sell; nothing unless `needs_item`."""
+        """Read what a line can sell; nothing unless `needs_item`."""
         ...
 
     def get_or_create_item(self, name: str, *, account: str, key: str) -> RemoteItem:
-        """The item of that name and income account, made if it is not there. Only where `needs_item`."""
+        """Return the item of that name and income account, created if missing. Only where `needs_item`."""
         ...

@@ -1,4 +1,4 @@
-"""What a ledger tells of the books: documents, money and lists as they are there, in frozen dataclasses."""
+"""Documents, payments and lists as the accounting package has them."""
 
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -10,7 +10,7 @@ from wisepay.money import Money
 
 @dataclass(frozen=True, slots=True)
 class RemoteAllocation:
-    """A part of a credit note that was put against an invoice, named by its number."""
+    """The part of a credit note that was applied to an invoice; `invoice` is the invoice's number."""
 
     invoice: str
     amount: Money
@@ -21,7 +21,7 @@ class RemoteAllocation:
 
 @dataclass(frozen=True, slots=True)
 class RemoteRefund:
-    """A part of a credit note that was paid out; `reference` is the payment's."""
+    """The part of a credit note that was paid out; `reference` is the payment's."""
 
     id: str
     reference: str
@@ -31,7 +31,7 @@ class RemoteRefund:
 
 @dataclass(frozen=True, slots=True)
 class RemoteCreditNote:
-    """A credit note as the books have it. `status`: draft, approved, applied (nothing left), removed or voided."""
+    """A credit note. `status`: draft, approved, applied (nothing remains), removed or voided."""
 
     number: str
     id: str
@@ -43,13 +43,13 @@ class RemoteCreditNote:
 
     @property
     def is_unused(self) -> bool:
-        """Whether nothing of it was used."""
+        """Return whether nothing of it was applied or refunded."""
         return not self.allocations and not self.refunds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RemoteCreditNoteDetails(RemoteCreditNote):
-    """Any credit note of the books, with what the mirror keeps of it. `remark` is the document's reference."""
+    """A credit note with what the mirror saves of it. `remark` is the document's reference."""
 
     remark: str
     contact_id: str
@@ -78,9 +78,9 @@ class RemoteCreditNoteDetails(RemoteCreditNote):
 
 @dataclass(frozen=True, slots=True)
 class RemoteApplication:
-    """What the books put to an invoice: money, or a part of a credit, prepayment or overpayment.
+    """What was applied to an invoice: a payment, or a part of a credit, prepayment or overpayment.
 
-    `id` tells it from everything else that was put to the same invoice; `source_id` is the payment or the credit.
+    `id` is unique among what was applied to the same invoice; `source_id` is the payment or the credit.
     """
 
     kind: Literal["payment", "credit"]
@@ -93,9 +93,9 @@ class RemoteApplication:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RemoteInvoice:
-    """A sales invoice as the books have it. `term_id` is its branding theme, or its terms.
+    """A sales invoice. `term_id` is its branding theme, or its payment terms.
 
-    `applied` is all that stands against it. Of one that is `deleted` only the id, the status and `changed_at` count.
+    `applied` is everything that reduces it. Of one that is `deleted` only the id, the status and `changed_at` count.
     """
 
     id: str
@@ -114,10 +114,10 @@ class RemoteInvoice:
 
 @dataclass(frozen=True, slots=True)
 class RemotePayment:
-    """A payment of a sales invoice (`is_received`) or out of a credit note, as the books have it.
+    """A payment of a sales invoice (`is_received`) or out of a credit note.
 
     `account` is the code of the account that the money went through, `document_id` what it was for, or the first of
-    several. Of a page, what is `gone` and what carries such an id before a hyphen stands no more, unless a row says so.
+    several. A page's `tombstones`, and ids that begin with one and a hyphen, do not stand unless a row says so.
     """
 
     id: str
@@ -133,7 +133,7 @@ class RemotePayment:
 
 @dataclass(frozen=True, slots=True)
 class RemoteContact:
-    """A contact as the books have it; `changed_at` as the books say."""
+    """A contact; `changed_at` by the package's own clock."""
 
     id: str
     name: str
@@ -144,12 +144,12 @@ class RemoteContact:
 
 @dataclass(frozen=True, slots=True)
 class RemotePage[T]:
-    """One page of a long list, and how many pages there are; `as_of` is the books' own clock when they answered.
+    """One page of a long list, and how many pages there are; `as_of` is the package's own clock when it answered.
 
-    The list is in an order that a change of a row does not change, so that nothing is missed by who reads page after
-    page while people work in the books. Where rows can leave the books, `gone` are the ids of those that did, as far
-    as is told: what is asked for by its id and not answered is not there. `is_cut`: more changed than the books tell of
-    at once, so something may have left them without a word.
+    A change of a row does not change the list's order, so that nothing is missed while people work in the package
+    between two pages. Where rows can be deleted, `tombstones` are the ids of those that were, as far as the package
+    lists them; of rows asked for by id, those that it did not answer. `is_truncated`: more changed than it lists at
+    once, so that a deletion may be missing.
     """
 
     rows: tuple[T, ...]
@@ -161,7 +161,7 @@ class RemotePage[T]:
 
 @dataclass(frozen=True, slots=True)
 class RemoteAccount:
-    """A line of the chart of accounts; `code` is what orders name it by, `number` what people know it by."""
+    """An account of the chart; orders name it by `code`, people know it by `number`."""
 
     code: str
     name: str
@@ -182,7 +182,7 @@ class RemoteTaxCode:
 
 @dataclass(frozen=True, slots=True)
 class RemoteTerm:
-    """What the books call an invoice's terms: a branding theme in Xero, payment terms in QuickBooks."""
+    """An invoice's terms: a branding theme in Xero, payment terms in QuickBooks."""
 
     id: str
     name: str
@@ -190,7 +190,7 @@ class RemoteTerm:
 
 @dataclass(frozen=True, slots=True)
 class RemoteItem:
-    """Something that the books sell; `account` is the code of its income account."""
+    """Something that the merchant sells; `account` is the code of its income account."""
 
     code: str
     name: str

@@ -26,7 +26,8 @@ BOOKS_CLOSED = (
 )
 CREDITS_APPLIED_AUTOMATICALLY = (
     "QuickBooks applies credits automatically, and so it used one here. Switch off “Automatically apply credits” "
-    "(Account and settings, Advanced, Automation), delete the payment of nothing that it made for this invoice, and retry."
+    "(Account and settings, Advanced, Automation), delete the payment of nothing that it made for this "
+    "invoice, and retry."
 )
 AUTO_APPLY_WARNING = (
     "QuickBooks applies credits automatically: it would put the credit of a paid quote to any open invoice, and old "

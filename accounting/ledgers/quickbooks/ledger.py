@@ -1,4 +1,4 @@
-"""QuickBooks Online behind the ledger's door. Source: developer.intuit.com, Accounting API, minor version 75."""
+"""The QuickBooks Online ledger. Source: developer.intuit.com, Accounting API, minor version 75."""
 
 from collections.abc import Callable
 from decimal import Decimal
@@ -21,6 +21,14 @@ from accounting.ledgers.quickbooks.allocations import QuickBooksAllocations
 from accounting.ledgers.quickbooks.company import BatchItemRequest
 from accounting.ledgers.quickbooks.credit_memos import build_credit_memo_batch_item
 from accounting.ledgers.quickbooks.errors import AUTO_APPLY_WARNING
+from accounting.ledgers.quickbooks.parsing import (
+    get_tax_rate,
+    is_requested_document,
+    parse_account,
+    parse_credit_note,
+    parse_item,
+    parse_term,
+)
 from accounting.ledgers.quickbooks.payments import QuickBooksPayments, build_payment_batch_item
 from accounting.ledgers.quickbooks.shapes import (
     build_contact_tag,
@@ -30,14 +38,10 @@ from accounting.ledgers.quickbooks.shapes import (
     build_in_condition,
     build_ref,
     get_sync_token,
-    is_requested_document,
-    parse_credit_note,
     quote_literal,
 )
 from wisepay.errors import Rejected, Unavailable
 
-RECEIVING_ACCOUNT_TYPES = ("Bank", "Other Current Asset")
-LIABILITY_ACCOUNT_TYPES = ("Other Current Liability", "Long Term Liability")
 SALES_ITEM_TYPES = ("Service", "NonInventory")
 
 
@@ -68,9 +72,9 @@ class QuickBooksLedger(QuickBooksPayments, QuickBooksAllocations):
         found = []
         for order in orders:
             named = [r for r in rows if r["DisplayName"].casefold() == build_display_name(order).casefold()]
-            # Of a name that had to be changed only our own mark says whose it is.
-            meant = [r for r in named if has_contact_tag(r, order) or build_display_name(order) == order.name]
-            best = sorted(meant, key=lambda r: not has_contact_tag(r, order))
+            # If the name had to be changed, only our tag tells whose customer it is.
+            matching = [r for r in named if has_contact_tag(r, order) or build_display_name(order) == order.name]
+            best = sorted(matching, key=lambda r: not has_contact_tag(r, order))
             found += [WriteResult(order.number, id=str(best[0]["Id"]))] if best else []
         return found
 
@@ -88,13 +92,13 @@ class QuickBooksLedger(QuickBooksPayments, QuickBooksAllocations):
         ]
 
     def update_invoices(self, orders: list[DocumentOrder], *, key: str) -> list[WriteResult]:
-        """QuickBooks would change a paid one as well, so those are left out here."""
+        """Update unpaid invoices; QuickBooks would update a paid one as well, so that is refused here."""
         rows = self._query_by_field("Invoice", "Id", [o.id for o in orders])
         refused = {o.number: reason for o in orders if (reason := get_update_refusal(rows.get(o.id)))}
-        free = [o for o in orders if o.number not in refused]
+        unpaid = [o for o in orders if o.number not in refused]
         done = (
-            {w.number: w for w in self._write_with_fresh_tokens(lambda: self._build_updates(free), key=key)}
-            if free
+            {w.number: w for w in self._write_with_fresh_tokens(lambda: self._build_updates(unpaid), key=key)}
+            if unpaid
             else {}
         )
         return [
@@ -112,7 +116,7 @@ class QuickBooksLedger(QuickBooksPayments, QuickBooksAllocations):
         return found
 
     def _build_updates(self, orders: list[DocumentOrder]) -> list[BatchItemRequest]:
-        """As the invoices are now: another line and another day, and all else as it is."""
+        """Build sparse updates with the invoices' current sync tokens: another line and another day."""
         rows = self._query_by_field("Invoice", "Id", [o.id for o in orders])
         return [
             BatchItemRequest(o.number, "Invoice", build_invoice_update(o, rows[o.id]), "update")
@@ -124,22 +128,12 @@ class QuickBooksLedger(QuickBooksPayments, QuickBooksAllocations):
 
     @cached_property
     def _lists(self) -> dict[str, list[RemoteRow]]:
-        """Whoever reads one of them wants the others next, so all come in one call."""
+        """All lists in one call, because whoever reads one reads the others next."""
         active = dict.fromkeys(("Account", "TaxCode", "Item", "Term"), "Active = true")
         return self._query_kinds(active | {"TaxRate": ""})
 
     def read_accounts(self) -> list[RemoteAccount]:
-        return [
-            RemoteAccount(
-                code=str(row["Id"]),
-                name=str(row.get("FullyQualifiedName") or row["Name"]),
-                kind=str(row.get("AccountType", "")),
-                takes_payments=row.get("AccountType") in RECEIVING_ACCOUNT_TYPES,
-                holds_prepayments=row.get("AccountType") in LIABILITY_ACCOUNT_TYPES,
-                number=str(row.get("AcctNum") or ""),
-            )
-            for row in self._lists["Account"]
-        ]
+        return [parse_account(row) for row in self._lists["Account"]]
 
     def read_tax_codes(self) -> list[RemoteTaxCode]:
         rates = {str(r["Id"]): Decimal(str(r.get("RateValue") or 0)) for r in self._lists["TaxRate"]}
@@ -150,7 +144,7 @@ class QuickBooksLedger(QuickBooksPayments, QuickBooksAllocations):
         ]
 
     def read_terms(self) -> list[RemoteTerm]:
-        return [RemoteTerm(id=str(row["Id"]), name=str(row["Name"])) for row in self._lists["Term"]]
+        return [parse_term(row) for row in self._lists["Term"]]
 
     def read_settings_warning(self) -> str:
         forms = self._client.get_preferences().get("SalesFormsPrefs") or {}
@@ -164,25 +158,25 @@ class QuickBooksLedger(QuickBooksPayments, QuickBooksAllocations):
         ]
 
     def get_or_create_item(self, name: str, *, account: str, key: str) -> RemoteItem:
-        there = next((r for r in self._query_rows("Item", f"Name = {quote_literal(name)}")), None)
-        if there is not None and parse_item(there).account != account:
+        existing = next((r for r in self._query_rows("Item", f"Name = {quote_literal(name)}")), None)
+        if existing is not None and parse_item(existing).account != account:
             raise Rejected("6240", f"An item “{name}” is in QuickBooks already, with another income account.")
-        if there is not None:
-            return parse_item(there)
+        if existing is not None:
+            return parse_item(existing)
         body = {"Name": name, "Type": "Service", "IncomeAccountRef": build_ref(account)}
-        [said] = self._send_batch([BatchItemRequest(name, "Item", body)], key=key)
-        if said.refusal:
-            raise Rejected(str(said.code), said.refusal)
-        return parse_item(said.row)
+        [response] = self._send_batch([BatchItemRequest(name, "Item", body)], key=key)
+        if response.refusal:
+            raise Rejected(str(response.code), response.refusal)
+        return parse_item(response.row)
 
 
 def build_contact_batch_item(order: ContactOrder) -> BatchItemRequest:
-    """A customer to make."""
+    """Return the operation that creates a customer."""
     return BatchItemRequest(order.number, "Customer", build_customer(order))
 
 
 def build_invoice_batch_item(order: DocumentOrder) -> BatchItemRequest:
-    """An invoice to make, due at once."""
+    """Return the operation that creates an invoice, due at once."""
     return BatchItemRequest(order.number, "Invoice", {**build_document(order), "DueDate": order.on.isoformat()})
 
 
@@ -195,44 +189,26 @@ BATCH_ITEM_BUILDERS: dict[MixableDocument, Callable[[Any], BatchItemRequest]] = 
 
 
 def has_contact_tag(row: RemoteRow, order: ContactOrder) -> bool:
-    """Whether we made this customer for that company."""
+    """Return whether we created this customer for the order's company."""
     return build_contact_tag(order.number) in str(row.get("Notes") or "").splitlines()
 
 
 def build_invoice_update(order: DocumentOrder, row: RemoteRow) -> RemoteRow:
-    """A sparse update of an invoice; its number stays."""
+    """Return a sparse update of an invoice; its number stays."""
     new = build_document(order)
-    kept: RemoteRow = {name: new[name] for name in ("Line", "TxnDate", "GlobalTaxCalculation") if name in new}
+    changes: RemoteRow = {name: new[name] for name in ("Line", "TxnDate", "GlobalTaxCalculation") if name in new}
     return {
         **get_sync_token(row),
         "sparse": True,
-        **kept,
+        **changes,
         "CustomerRef": row["CustomerRef"],
         "DueDate": order.on.isoformat(),
     }
 
 
 def get_update_refusal(row: RemoteRow | None) -> str:
-    """Why an invoice cannot have another amount."""
+    """Return why an invoice cannot have another amount, or an empty text."""
     if row is None:
         return "The invoice is not in QuickBooks any more."
-    fact = parse_credit_note(row)
-    return "" if fact.remaining == fact.total else "The invoice was paid in QuickBooks, so its amount stays."
-
-
-def get_tax_rate(row: RemoteRow, rates: dict[str, Decimal]) -> Decimal | None:
-    """What a tax code adds to a sale, in percent; None for one that is only for purchases."""
-    details = (row.get("SalesTaxRateList") or {}).get("TaxRateDetail") or []
-    bought = (row.get("PurchaseTaxRateList") or {}).get("TaxRateDetail") or []
-    if bought and not details:
-        return None
-    keys = [str((detail.get("TaxRateRef") or {}).get("value", "")) for detail in details]
-    return sum((rates.get(key, Decimal(0)) for key in keys), Decimal(0))
-
-
-def parse_item(row: RemoteRow) -> RemoteItem:
-    """An item that was read."""
-    account = str((row.get("IncomeAccountRef") or {}).get("value") or "")
-    return RemoteItem(
-        code=str(row["Id"]), name=str(row.get("FullyQualifiedName") or row.get("Name", "")), account=account
-    )
+    document = parse_credit_note(row)
+    return "" if document.remaining == document.total else "The invoice was paid in QuickBooks, so its amount stays."

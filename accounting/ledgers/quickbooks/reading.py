@@ -1,7 +1,7 @@
-"""What the mirror reads of QuickBooks: lists by the page, what changed by one answer for all kinds, and some by id.
+"""The reading verbs of the QuickBooks ledger: lists by the page, changes of all types in one call, rows by id.
 
-A page is 2,000 documents in one call. Invoices name their payments, which are one call more, and credits are named by
-payments: two calls more where any was used, one for their customers' payments and one for the invoices' numbers.
+A page is 2,000 documents in one call. Invoices link their payments: one call more. Credit memos are linked by payments:
+two calls more where any was used, one for their customers' payments and one for the invoices' numbers.
 """
 
 from collections.abc import Iterable
@@ -24,22 +24,20 @@ from accounting.ledgers.quickbooks.parsing import (
     add_credit_uses,
     get_first_invoice_id,
     has_money,
+    is_voided,
+    list_links,
+    list_payment_ids,
     parse_applications,
     parse_changed_at,
     parse_contact,
+    parse_credit_note,
     parse_credit_note_details,
     parse_credit_uses,
     parse_invoice,
     parse_payment,
     parse_refund_payments,
 )
-from accounting.ledgers.quickbooks.shapes import (
-    build_in_condition,
-    is_voided,
-    list_links,
-    list_payment_ids,
-    parse_credit_note,
-)
+from accounting.ledgers.quickbooks.shapes import build_in_condition
 from wisepay import clock
 
 ACTIVE_AND_INACTIVE = "Active IN (true, false)"
@@ -53,14 +51,14 @@ CAPTURED_ENTITIES = (
     "Invoice",
     "CreditMemo",
     "Payment",
-)  # in one call: whoever wants the ones wants the others next
-MAX_CAPTURED_CHANGES = 1000  # objects that change data capture tells of at most
+)  # in one call, because whoever reads one type reads the others next
+MAX_CAPTURED_CHANGES = 1000  # objects that change data capture lists at most
 CUSTOMERS_PER_QUERY = 100  # whose payments one query asks for
 
 
 @dataclass(frozen=True, slots=True)
 class ChangeDataCapture:
-    """What changed since an instant. `served` are the kinds that were read from it: each is, once."""
+    """What changed since an instant. `served_kinds` were read from it already: each is read once."""
 
     since: datetime
     as_of: datetime | None
@@ -69,11 +67,11 @@ class ChangeDataCapture:
 
     @property
     def is_complete(self) -> bool:
-        """Whether nothing had to be left out."""
+        """Return whether no change was left out."""
         return sum(len(rows) for rows in self.rows.values()) < MAX_CAPTURED_CHANGES
 
     def get_existing_rows(self) -> dict[str, RowsById]:
-        """The rows that are there, by kind and id."""
+        """Return the rows that are not deleted, by type and id."""
         return {
             entity: {str(row["Id"]): row for row in rows if row.get("status") != "Deleted"}
             for entity, rows in self.rows.items()
@@ -114,50 +112,49 @@ class QuickBooksReader(QuickBooksCompany):
 
     def read_payment_page(self, page: int, *, since: datetime | None) -> RemotePage[RemotePayment]:
         found = self._query_page_or_changes("Payment", "", page, since)
-        bare = (str(row["Id"]) for row in found.rows if is_voided(row) or not has_money(row))
-        return RemotePage(
-            tuple(self._payments(found)), found.pages, found.as_of, (*found.tombstones, *bare), found.is_truncated
-        )
+        without_money = (str(row["Id"]) for row in found.rows if is_voided(row) or not has_money(row))
+        tombstones = (*found.tombstones, *without_money)
+        return RemotePage(tuple(self._payments(found)), found.pages, found.as_of, tombstones, found.is_truncated)
 
     # ---- rows by id, pages and changes ----------------------------------------------------------
 
     def _query_ids(self, entity: str, ids: list[str], where: str = "") -> QueryPage:
-        """The rows of these ids; what is not answered is not there."""
-        asked = " AND ".join(filter(None, (build_in_condition("Id", ids), where)))
-        rows = self._query_rows(entity, asked) if ids else []
-        there = {str(row["Id"]) for row in rows}
-        return QueryPage(rows, tombstones=tuple(key for key in dict.fromkeys(ids) if key not in there))
+        """Query rows by id; those that are not answered do not exist."""
+        condition = " AND ".join(filter(None, (build_in_condition("Id", ids), where)))
+        rows = self._query_rows(entity, condition) if ids else []
+        existing = {str(row["Id"]) for row in rows}
+        return QueryPage(rows, tombstones=tuple(key for key in dict.fromkeys(ids) if key not in existing))
 
     def _query_page_or_changes(self, entity: str, where: str, page: int, since: datetime | None) -> QueryPage:
-        """A page of all, or everything that changed; where that is too much or too long ago, by pages as well."""
+        """Return a page of everything, or all changes at once; where they are too many or too old, a page of them."""
         if since is None:
             return self._query_page(entity, where, page)
-        told = self._get_changes(entity, since) if page == 1 else None
-        gone = list_deleted_ids(told, entity, since) if told else ()
-        if told and told.is_complete:
-            beside = told.get_existing_rows()
-            rows = [row for row in beside.get(entity, {}).values() if is_changed_since(row, since)]
-            return QueryPage(rows, as_of=told.as_of, tombstones=gone, related_rows=beside)
+        capture = self._get_changes(entity, since) if page == 1 else None
+        deleted = list_deleted_ids(capture, entity, since) if capture else ()
+        if capture and capture.is_complete:
+            existing = capture.get_existing_rows()
+            rows = [row for row in existing.get(entity, {}).values() if is_changed_since(row, since)]
+            return QueryPage(rows, as_of=capture.as_of, tombstones=deleted, related_rows=existing)
         when = f"MetaData.LastUpdatedTime >= '{since.isoformat()}'"
         found = self._query_page(entity, f"{where} AND {when}" if where else when, page)
-        return replace(found, tombstones=gone, is_truncated=told is not None)
+        return replace(found, tombstones=deleted, is_truncated=capture is not None)
 
     def _get_changes(self, entity: str, since: datetime) -> ChangeDataCapture | None:
-        """What changed of all kinds, asked for when this one was not read from the last answer; None when too old."""
+        """Return the changes of all types: the last answer, unless this type was read from it; None when too old."""
         if clock.now() - since > DELETION_FEED_LIMIT:
             return None
-        held = self._last_capture
-        if held is None or since < held.since or entity in held.served_kinds:
+        capture = self._last_capture
+        if capture is None or since < capture.since or entity in capture.served_kinds:
             listed = self._client.list_changes(",".join(CAPTURED_ENTITIES), since.isoformat())
             rows = {name: some for each in listed for name, some in each.items() if name in CAPTURED_ENTITIES}
-            held = self._last_capture = ChangeDataCapture(since, self._client.answered_at, rows)
-        held.served_kinds.add(entity)
-        return held
+            capture = self._last_capture = ChangeDataCapture(since, self._client.answered_at, rows)
+        capture.served_kinds.add(entity)
+        return capture
 
     # ---- rows with what belongs to them ---------------------------------------------------------
 
     def _invoices(self, found: QueryPage) -> list[RemoteInvoice]:
-        """The invoices with what was put to them: their payments are asked for together."""
+        """Parse invoices with what was applied to them; their payments are queried together."""
         keys = {key for row in found.rows for key in list_payment_ids(row)}
         payments = self._query_by_id({"Payment": keys}, found.related_rows)["Payment"]
         applied = group_by_key(
@@ -166,71 +163,73 @@ class QuickBooksReader(QuickBooksCompany):
         return list(parse_rows(found.rows, lambda row: parse_invoice(row, applied.get(str(row["Id"]), ()))))
 
     def _credits(self, found: QueryPage) -> list[RemoteCreditNoteDetails]:
-        """The credits with what was taken out of them."""
-        uses = {fact.id: fact for fact in self._with_uses(found.rows, found.related_rows)}
+        """Parse credit memos with what was used of them."""
+        uses = {note.id: note for note in self._with_uses(found.rows, found.related_rows)}
         return list(parse_rows(found.rows, lambda row: parse_credit_note_details(row, uses[str(row["Id"])])))
 
     def _with_uses(
         self, rows: list[RemoteRow], related_rows: dict[str, RowsById] | None = None
     ) -> list[RemoteCreditNote]:
-        """Credits that were read, with what was taken out of them. A memo does not name its payments."""
-        met = list(parse_rows(rows, lambda row: (parse_credit_note(row), str(row["CustomerRef"]["value"]))))
-        payments = self._payments_of(whose for fact, whose in met if fact.remaining != fact.total)
-        joins = [row for row in payments if has_credit_memo_link(row)]
-        wanted = {key for row in joins for kind, key, _ in list_links(row) if kind == "Invoice"}
-        invoices = self._query_by_id({"Invoice": wanted}, related_rows)["Invoice"]
-        uses = group_by_key(parse_rows(joins, lambda row: parse_credit_uses(row, invoices)))
-        return [add_credit_uses(fact, uses.get(fact.id, ())) for fact, _ in met]
+        """Parse credit memos with what was used of them, by their customers' payments: they link none themselves."""
+        notes = list(parse_rows(rows, lambda row: (parse_credit_note(row), str(row["CustomerRef"]["value"]))))
+        payments = self._payments_of(customer for note, customer in notes if note.remaining != note.total)
+        links = [row for row in payments if has_credit_memo_link(row)]
+        invoice_ids = {key for row in links for kind, key, _ in list_links(row) if kind == "Invoice"}
+        invoices = self._query_by_id({"Invoice": invoice_ids}, related_rows)["Invoice"]
+        uses = group_by_key(parse_rows(links, lambda row: parse_credit_uses(row, invoices)))
+        return [add_credit_uses(note, uses.get(note.id, ())) for note, _ in notes]
 
     def _payments_of(self, customers: Iterable[str]) -> list[RemoteRow]:
-        """Every payment of these customers."""
-        wanted = [
+        """Query every payment of these customers."""
+        conditions = [
             build_in_condition("CustomerRef", some)
             for some in split_into_chunks(sorted(set(customers)), CUSTOMERS_PER_QUERY)
         ]
-        return self._query_all(("Payment", where) for where in wanted).get("Payment", [])
+        return self._query_all(("Payment", where) for where in conditions).get("Payment", [])
 
     def _payments(self, found: QueryPage) -> list[RemotePayment]:
-        """The money that payments brought, and what was paid back out of credits."""
-        joins = [row for row in found.rows if has_credit_memo_link(row)]
+        """Parse the money that payments brought, and the refunds of credit memos."""
+        links = [row for row in found.rows if has_credit_memo_link(row)]
         received = [row for row in found.rows if has_money(row) and not is_voided(row)]
-        wanted: dict[str, Iterable[str]] = {
+        ids: dict[str, Iterable[str]] = {
             "Invoice": [get_first_invoice_id(row) for row in received],
-            "Purchase": [key for row in joins for kind, key, _ in list_links(row) if kind in EXPENSE_TYPES],
+            "Purchase": [key for row in links for kind, key, _ in list_links(row) if kind in EXPENSE_TYPES],
             "CreditMemo": [
-                key for row in joins if has_expense_link(row) for kind, key, _ in list_links(row) if kind == CREDIT_MEMO
+                key for row in links if has_expense_link(row) for kind, key, _ in list_links(row) if kind == CREDIT_MEMO
             ],
         }
-        known = self._query_by_id(wanted, found.related_rows)
-        money = parse_rows(received, lambda row: parse_payment(row, known["Invoice"]))
-        back = parse_rows(joins, lambda row: tuple(parse_refund_payments(row, known["Purchase"], known["CreditMemo"])))
-        return [*money, *(fact for facts in back for fact in facts)]
+        known = self._query_by_id(ids, found.related_rows)
+        payments = parse_rows(received, lambda row: parse_payment(row, known["Invoice"]))
+        refunds = parse_rows(
+            links, lambda row: tuple(parse_refund_payments(row, known["Purchase"], known["CreditMemo"]))
+        )
+        return [*payments, *(refund for each in refunds for refund in each)]
 
 
 def group_by_key[T](found: Iterable[Iterable[tuple[str, T]]]) -> dict[str, list[T]]:
-    """What many rows told, gathered by what it is about."""
-    gathered: dict[str, list[T]] = {}
+    """Group what was parsed of many rows by its key."""
+    grouped: dict[str, list[T]] = {}
     for key, value in (pair for pairs in found for pair in pairs):
-        gathered.setdefault(key, []).append(value)
-    return gathered
+        grouped.setdefault(key, []).append(value)
+    return grouped
 
 
 def has_credit_memo_link(payment: RemoteRow) -> bool:
-    """Whether a payment took something out of a credit memo."""
+    """Return whether a payment links a credit memo."""
     return any(kind == CREDIT_MEMO for kind, _, _ in list_links(payment))
 
 
 def has_expense_link(payment: RemoteRow) -> bool:
-    """Whether a payment joins money that was paid out."""
+    """Return whether a payment links an expense."""
     return any(kind in EXPENSE_TYPES for kind, _, _ in list_links(payment))
 
 
 def is_changed_since(row: RemoteRow, since: datetime) -> bool:
-    """Whether a row changed since then; QuickBooks tells times to the second."""
+    """Return whether a row changed since then; QuickBooks' times are whole seconds."""
     return parse_changed_at(row) >= since.replace(microsecond=0)
 
 
 def list_deleted_ids(captured: ChangeDataCapture, entity: str, since: datetime) -> tuple[str, ...]:
-    """The ids of what was deleted since then, as far as was told."""
+    """Return the ids that change data capture lists as deleted since then."""
     rows = (row for row in captured.rows.get(entity, []) if row.get("status") == "Deleted")
     return tuple(str(row["Id"]) for row in rows if is_changed_since(row, since))
