@@ -1,4 +1,4 @@
-"""Money as the books have it: the payments that somebody, or we, put there, read back."""
+"""The payments of the accounting package as they were last read, and acknowledged differences."""
 
 from django.db import models
 
@@ -11,10 +11,10 @@ from wisepay.references import new_reference
 
 
 class LedgerPayment(models.Model):
-    """A payment of the books as last read: money for an invoice, or money out of a credit note.
+    """A payment of the accounting package as it was last read: for an invoice, or out of a credit note.
 
-    Only those are kept that went through the clearing account or carry a number of ours. `amount` is above zero in
-    minor units of `currency`; `posting` is what of ours made it, where that is so.
+    Only those are saved that went through the clearing account or have a number of ours. `amount` is above zero, in
+    minor units of `currency`; `posting` is the one that created it, if one did.
     """
 
     merchant = models.ForeignKey(Merchant, on_delete=models.CASCADE, related_name="ledger_payments")
@@ -48,7 +48,7 @@ class LedgerPayment(models.Model):
 
     @property
     def money(self) -> Money:
-        """What was paid."""
+        """Return what was paid."""
         return Money(self.amount, self.currency)
 
 
@@ -78,11 +78,10 @@ class LedgerPaymentCursor(models.Model):
 
 
 class Acknowledgement(models.Model):
-    """Somebody's word that a difference of reconciliation is known, and why.
+    """A person's statement that a difference of reconciliation is known, and why.
 
-    It counts for the difference exactly as it was shown, which `content_hash` names;
-    `identity_hash` names it whatever it comes to.
-    It stands until somebody takes it back; `amount` is what the difference came to, in minor units.
+    It counts for the difference exactly as it was shown, which `content_hash` identifies; `identity_hash` identifies
+    the difference whatever its amount. It counts until it is retracted; `amount` was the gap, in minor units.
     """
 
     reference = models.CharField(max_length=20, unique=True, default=new_reference, editable=False)
@@ -91,7 +90,7 @@ class Acknowledgement(models.Model):
     identity_hash = models.CharField(max_length=64)
     kind = models.CharField(max_length=30)
     subject = models.CharField(max_length=255, blank=True)
-    sentence = models.TextField()
+    description = models.TextField()
     amount = models.BigIntegerField()
     currency = models.CharField(max_length=3, blank=True)
     on = models.DateField(help_text="The day that the difference falls on.")

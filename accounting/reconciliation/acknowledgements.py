@@ -1,4 +1,4 @@
-"""Differences that somebody knows of: who said so, when and why, for as long as the difference stays what it was."""
+"""Acknowledge differences: who, when and why. An acknowledgement counts until its difference changes."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -20,42 +20,43 @@ MAX_REASON_LENGTH = 300
 
 
 class AcknowledgementForm(forms.Form):
-    """Why a difference is known; `shown` is what `shown_as` made of it."""
+    """The form of an acknowledgement; `shown` is what `sign_difference` returned."""
 
     shown = forms.CharField(widget=forms.HiddenInput)
     reason = forms.CharField(max_length=MAX_REASON_LENGTH)
 
 
 def sign_difference(merchant: Merchant, row: Difference) -> str:
-    """A difference as a page shows it, signed: what comes back with a reason is what a person saw."""
-    said = {
+    """Return a difference as a page shows it, signed, so that a person acknowledges what they saw."""
+    shown = {
         "content_hash": row.content_hash,
         "identity_hash": row.identity_hash,
         "kind": row.kind.value,
         "subject": row.subject[:255],
-        "sentence": row.sentence,
+        "description": row.description,
         "amount": row.gap.amount,
         "currency": row.gap.currency,
         "on": row.day.isoformat(),
     }
-    return signing.dumps([merchant.pk, said], salt=SALT, compress=True)
+    return signing.dumps([merchant.pk, shown], salt=SALT, compress=True)
 
 
 def record_acknowledgement(merchant: Merchant, *, shown: str, reason: str, by: User, now: datetime) -> Acknowledgement:
-    """Write down that a difference is known. Somebody's earlier word about the same stays. Raises BadSignature."""
-    whose, said = signing.loads(shown, salt=SALT)
-    if whose != merchant.pk:
+    """Record that a difference is known; an earlier acknowledgement of the same stays. Raises BadSignature."""
+    merchant_id, fields = signing.loads(shown, salt=SALT)
+    if merchant_id != merchant.pk:
         raise signing.BadSignature("another merchant's")
-    fresh: dict[str, Any] = said | {"on": date.fromisoformat(said["on"])}
-    content_hash = fresh.pop("content_hash")
-    fresh |= {"reason": reason[:MAX_REASON_LENGTH], "acknowledged_by": by, "acknowledged_at": now}
+    defaults: dict[str, Any] = fields | {"on": date.fromisoformat(fields["on"])}
+    content_hash = defaults.pop("content_hash")
+    defaults |= {"reason": reason[:MAX_REASON_LENGTH], "acknowledged_by": by, "acknowledged_at": now}
     with transaction():
-        words = Acknowledgement.objects
-        return words.get_or_create(merchant=merchant, content_hash=content_hash, retracted_at=None, defaults=fresh)[0]
+        return Acknowledgement.objects.get_or_create(
+            merchant=merchant, content_hash=content_hash, retracted_at=None, defaults=defaults
+        )[0]
 
 
 def retract_acknowledgement(acknowledgement: Acknowledgement, *, by: User, now: datetime) -> bool:
-    """The difference counts as open again. False when it did already."""
+    """Count the difference as open again. Returns False when it already was."""
     with transaction():
         return bool(
             list_active_acknowledgements(acknowledgement.merchant)
@@ -65,21 +66,21 @@ def retract_acknowledgement(acknowledgement: Acknowledgement, *, by: User, now: 
 
 
 def list_active_acknowledgements(merchant: Merchant) -> "QuerySet[Acknowledgement]":
-    """The words that nobody took back."""
+    """Return the acknowledgements that are not retracted."""
     return Acknowledgement.objects.filter(merchant=merchant, retracted_at=None)
 
 
 def add_acknowledgements(merchant: Merchant, rows: Sequence[Difference]) -> list[Difference]:
-    """Differences with what people said of them, as they are and as they were before. One statement."""
-    now_there = {row.content_hash for row in rows}
-    asked = Q(content_hash__in=now_there) | Q(identity_hash__in={row.identity_hash for row in rows})
-    words = (
-        list_active_acknowledgements(merchant).filter(asked).select_related("acknowledged_by").order_by("pk")
+    """Return the differences with their acknowledgements, also those of before they changed. One query."""
+    current = {row.content_hash for row in rows}
+    condition = Q(content_hash__in=current) | Q(identity_hash__in={row.identity_hash for row in rows})
+    acknowledgements = (
+        list_active_acknowledgements(merchant).filter(condition).select_related("acknowledged_by").order_by("pk")
         if rows
         else []
     )
-    known = {word.content_hash: word for word in words}
-    before = {word.identity_hash: word for word in words if word.content_hash not in now_there}
+    known = {each.content_hash: each for each in acknowledgements}
+    before = {each.identity_hash: each for each in acknowledgements if each.content_hash not in current}
     return [
         replace(
             row,
@@ -91,7 +92,7 @@ def add_acknowledgements(merchant: Merchant, rows: Sequence[Difference]) -> list
 
 
 def build_summary(acknowledgement: Acknowledgement | None) -> AcknowledgementSummary | None:
-    """A word as the pages say it."""
+    """Return an acknowledgement as pages show it."""
     if acknowledgement is None:
         return None
     return AcknowledgementSummary(
@@ -99,5 +100,5 @@ def build_summary(acknowledgement: Acknowledgement | None) -> AcknowledgementSum
         str(acknowledgement.acknowledged_by),
         acknowledgement.acknowledged_at,
         acknowledgement.reason,
-        acknowledgement.sentence,
+        acknowledgement.description,
     )

@@ -1,4 +1,4 @@
-"""Charts of money in: bars a day, stacked by method or by state, drawn by the server, with the numbers behind them."""
+"""Bar charts of incoming money by day, stacked by method or by state, with their numbers as a table."""
 
 from collections import defaultdict
 from collections.abc import Callable
@@ -15,7 +15,7 @@ SeriesKey = Callable[[ReconciliationItem], str]
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """One rectangle of the drawing, in its own units; `tone` is a class of the style sheet."""
+    """One rectangle, in units of the drawing; `tone` is a CSS class."""
 
     x: int
     y: int
@@ -27,7 +27,7 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """What a colour stands for, and its sum."""
+    """One colour of the chart, its name and its sum."""
 
     name: str
     tone: str
@@ -36,7 +36,7 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """A stacked bar chart of one currency; `rows` is the same as a table: day, then one amount a series."""
+    """A stacked bar chart of one currency; `rows` is its table: a day, then one amount a series."""
 
     id: str
     title: str
@@ -51,13 +51,13 @@ class Chart:
 
 
 def build_charts(report: ReconciliationReport) -> list[Chart]:
-    """By method and by state, for the currency that most money came in."""
-    taken: defaultdict[str, int] = defaultdict(int)
+    """Return the charts by method and by state, in the currency of most incoming money."""
+    incoming: defaultdict[str, int] = defaultdict(int)
     for item in report.items:
-        taken[item.currency] += item.stripe if item.kind == "charge" else 0
-    if not any(taken.values()):
+        incoming[item.currency] += item.stripe if item.kind == "charge" else 0
+    if not any(incoming.values()):
         return []
-    currency = max(taken, key=lambda code: taken[code])
+    currency = max(incoming, key=lambda code: incoming[code])
     return [
         build_chart(
             report, currency, "method", "Money in by method", {"card": "Card", "bank": "Bank debit"}, get_method_series
@@ -74,14 +74,14 @@ def build_charts(report: ReconciliationReport) -> list[Chart]:
 
 
 def get_method_series(item: ReconciliationItem) -> str:
-    """How a payer paid; what is no payment is not drawn."""
+    """Return how a payer paid; empty for what is no payment, which is not drawn."""
     if item.kind != "charge":
         return ""
     return "card" if item.method_kind in ("", "card") else "bank"
 
 
 def get_state_series(item: ReconciliationItem) -> str:
-    """What became of it: paid out, still at Stripe, or gone back."""
+    """Return what became of it: paid out, still at Stripe, or returned."""
     if not item.is_compared or not item.stripe:
         return ""
     if item.kind != "charge":
@@ -92,7 +92,7 @@ def get_state_series(item: ReconciliationItem) -> str:
 def build_chart(
     report: ReconciliationReport, currency: str, chart_id: str, title: str, names: dict[str, str], get_series: SeriesKey
 ) -> Chart:
-    """One chart: sums by day and series, then rectangles from the baseline up, what went back below it."""
+    """Return one chart: sums by day and series, then rectangles above the baseline, or below it for returned money."""
     days, keys = report.period.days, list(names)
     sums: defaultdict[tuple[date, str], int] = defaultdict(int)
     for item in report.items:
@@ -117,19 +117,19 @@ def build_chart(
 
 
 def get_height_above(sums: dict[tuple[date, str], int], day: date, keys: list[str]) -> int:
-    """How high a day's bars are."""
+    """Return the sum of a day's amounts above zero."""
     return sum(max(sums.get((day, key), 0), 0) for key in keys)
 
 
 def get_depth_below(sums: dict[tuple[date, str], int], day: date, keys: list[str]) -> int:
-    """How deep they go."""
+    """Return the sum of a day's amounts below zero."""
     return sum(max(-sums.get((day, key), 0), 0) for key in keys)
 
 
 def build_bars(
     day: date, place: int, count: int, sums: dict[tuple[date, str], int], names: dict[str, str], whole: int, zero: int
 ) -> list[Bar]:
-    """The rectangles of one day, stacked in whole units so that they touch."""
+    """Return the rectangles of one day, stacked in whole units so that they touch."""
     x, after = WIDTH * place // count, WIDTH * (place + 1) // count
     found, above, below = [], 0, 0
     for key, name in names.items():

@@ -1,4 +1,4 @@
-"""The clearing account, line by line, and why what is left on it is left."""
+"""The clearing account line by line, and the reasons of its balance."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -28,7 +28,7 @@ PAYOUT_SHORTFALL = "Payouts that do not add up"
 
 @dataclass(frozen=True, slots=True)
 class AccountEntry:
-    """One line of an account; `path_of` is the payment's reference that it leads to."""
+    """One line of an account; `payment_reference` is the payment that it leads to."""
 
     on: date
     description: str
@@ -39,7 +39,7 @@ class AccountEntry:
 
 @dataclass(frozen=True, slots=True)
 class BalanceReason:
-    """A part of what is left, and why."""
+    """A part of the balance, and its reason."""
 
     text: str
     amount: Money
@@ -47,7 +47,7 @@ class BalanceReason:
 
 @dataclass(frozen=True, slots=True)
 class AccountStatement:
-    """An account for a period in one currency: opening and every entry come to closing, and the reasons do too."""
+    """An account for a period in one currency: opening and entries add up to closing, and so do the reasons."""
 
     currency: str
     opening: Money
@@ -56,79 +56,81 @@ class AccountStatement:
 
     @property
     def closing(self) -> Money:
-        """What is left at the end."""
+        """Return the balance at the end."""
         return Money(self.opening.amount + sum(entry.amount.amount for entry in self.entries), self.currency)
 
     @property
     def latest_entries(self) -> list[AccountEntry]:
-        """The latest entries, newest first."""
+        """Return the latest entries, newest first."""
         return self.entries[: -MAX_ENTRIES - 1 : -1]
 
     @property
     def hidden_count(self) -> int:
-        """How many earlier ones there are."""
+        """Return how many earlier entries there are."""
         return max(len(self.entries) - MAX_ENTRIES, 0)
 
     @property
     def hidden_sum(self) -> Money:
-        """What those come to."""
+        """Return the sum of the earlier entries."""
         return Money(sum(entry.amount.amount for entry in self.entries[:-MAX_ENTRIES]), self.currency)
 
     @property
     def is_explained(self) -> bool:
-        """Whether the reasons come to what is left."""
+        """Return whether the reasons add up to the balance."""
         return sum(reason.amount.amount for reason in self.reasons) == self.closing.amount
 
 
 def build_clearing_statements(report: ReconciliationReport, *, clearing: str) -> list[AccountStatement]:
-    """The clearing account in each currency, as if every payout and its fees were booked on the day of its arrival."""
+    """Return the clearing account in each currency, with every payout and its fees booked on the day of its arrival."""
     account = ClearingAccount(report, clearing)
     return [account.build_statement(currency) for currency in account.list_currencies()]
 
 
 @dataclass(frozen=True, slots=True)
 class ClearingAccount:
-    """Asks for what is on the account; a dozen statements a currency at any number of documents."""
+    """Queries the account: a dozen statements a currency at any number of documents."""
 
     report: ReconciliationReport
     clearing: str
 
     @property
     def period(self) -> Period:
-        """The report's."""
+        """Return the report's period."""
         return self.report.period
 
     def list_currencies(self) -> list[str]:
-        """Every currency with something in the period, or paid out in it."""
+        """Return every currency with an item or a payout in the period."""
         found = {item.currency for item in self.report.items} | {p.currency for p in self.report.payouts}
         return sorted(found)
 
     def build_statement(self, currency: str) -> AccountStatement:
-        """The account in one currency."""
+        """Return the account in one currency."""
         before, after = Q(day__lt=self.period.first), Q(day__lte=self.period.last)
         opening = self.sum_booked(currency, before) - self.sum_paid_out(currency, before)
         entries = [*self.list_document_entries(currency), *self.list_payout_entries(currency)]
         entries.sort(key=lambda entry: (entry.on, entry.number))
         closing = self.sum_booked(currency, after) - self.sum_paid_out(currency, after)
-        left_before = opening - self.sum_in_transit(currency, self.period.first) + self.sum_shortfall(currency, before)
-        left = closing - self.sum_in_transit(currency, None) + self.sum_shortfall(currency, after)
-        reasons = self.list_reasons(currency, left_before, left)
+        explained_opening = (
+            opening - self.sum_in_transit(currency, self.period.first) + self.sum_shortfall(currency, before)
+        )
+        remaining = closing - self.sum_in_transit(currency, None) + self.sum_shortfall(currency, after)
+        reasons = self.list_reasons(currency, explained_opening, remaining)
         return AccountStatement(currency, Money(opening, currency), entries, reasons)
 
-    # ---- what is on it --------------------------------------------------------------------------
+    # ---- documents ------------------------------------------------------------------------------
 
     def sum_booked(self, currency: str, when: Q) -> int:
-        """What our documents, and others' in the account, come to."""
+        """Return the sum of our documents and of others' payments in the account."""
         total: int = (
             self.get_posted_documents(currency).filter(when).aggregate(total=Coalesce(Sum("value"), 0))["total"]
         )
-        strange: int = (
+        foreign: int = (
             self.get_foreign_payments(currency).filter(when).aggregate(total=Coalesce(Sum("value"), 0))["total"]
         )
-        return total + strange
+        return total + foreign
 
     def list_document_entries(self, currency: str) -> Iterable[AccountEntry]:
-        """Every document of the period."""
+        """Return an entry for every document of the period."""
         fields = ("day", "kind", "number", "value", "payment__reference")
         for day, kind, number, value, reference in (
             self.get_posted_documents(currency).filter(self.build_period_filter()).values_list(*fields)
@@ -140,17 +142,17 @@ class ClearingAccount:
             yield AccountEntry(day, "Payment that is not ours", remark or number, Money(value, currency))
 
     def get_posted_documents(self, currency: str) -> Any:
-        """Our documents of money with `day` and signed `value`, as the books have them where they were read."""
+        """Return our payments and refunds with `day` and signed `value`: as read, or else as posted."""
         done = ManualTask.objects.filter(posting=OuterRef("pk"), state="done", done_by__isnull=False)
-        undone = Posting.objects.filter(
+        removals = Posting.objects.filter(
             merchant=self.report.merchant, number=OuterRef("number"), kind__in=REMOVED_KINDS, state="posted"
         )
-        there = Q(ledger_payment__isnull=False)
-        mine = Q(ledger_payment__organisation_id=self.report.organisation_id)
-        elsewhere = mine & ~Q(ledger_payment__account__in=["", self.clearing]) if self.clearing else Q(pk=None)
+        is_read = Q(ledger_payment__isnull=False)
+        is_here = Q(ledger_payment__organisation_id=self.report.organisation_id)
+        elsewhere = is_here & ~Q(ledger_payment__account__in=["", self.clearing]) if self.clearing else Q(pk=None)
         value = Case(
-            When(~Q(kind__in=PAYMENT_KINDS) | Exists(undone) | ~there, then=F("amount")),
-            When(there & (Q(ledger_payment__is_standing=False) | elsewhere), then=Value(0)),
+            When(~Q(kind__in=PAYMENT_KINDS) | Exists(removals) | ~is_read, then=F("amount")),
+            When(is_read & (Q(ledger_payment__is_standing=False) | elsewhere), then=Value(0)),
             default=F("ledger_payment__amount"),
             output_field=BigIntegerField(),
         )
@@ -163,7 +165,7 @@ class ClearingAccount:
         )
 
     def get_foreign_payments(self, currency: str) -> Any:
-        """Payments in the account that nothing of ours made."""
+        """Return the payments in the account that no posting of ours created."""
         rows = LedgerPayment.objects.filter(
             merchant=self.report.merchant,
             organisation_id=self.report.organisation_id,
@@ -174,40 +176,40 @@ class ClearingAccount:
         )
         return rows.annotate(day=F("on"), value=Case(When(is_received=True, then=F("amount")), default=-F("amount")))
 
-    # ---- what Stripe did ------------------------------------------------------------------------
+    # ---- payouts --------------------------------------------------------------------------------
 
     def get_arrived_payouts(self, currency: str) -> Any:
-        """Payouts with the `day` that they arrive; one that failed never does."""
+        """Return payouts with the `day` that they arrive; one that failed never does."""
         rows = Payout.objects.filter(account__merchant=self.report.merchant, currency=currency)
         return rows.exclude(status=Payout.Status.FAILED).annotate(day=F("arrives_on"))
 
     def sum_paid_out(self, currency: str, when: Q) -> int:
-        """What payouts took off the account: what reached the bank, and what Stripe kept of it."""
+        """Return what payouts took off the account: what reached the bank, and Stripe's fees."""
         rows = self.get_arrived_payouts(currency).filter(when)
         total: int = rows.aggregate(total=Coalesce(Sum("amount"), 0))["total"]
         return total + sum_costs(BalanceTransaction.objects.filter(payout__in=rows))
 
     def list_payout_entries(self, currency: str) -> Iterable[AccountEntry]:
-        """Every payout of the period, and what Stripe kept of it."""
+        """Return entries for every payout of the period and for its fees."""
         for row in self.get_arrived_payouts(currency).filter(self.build_period_filter()).order_by("created_at"):
             yield AccountEntry(row.day, "Payout", row.stripe_payout_id, Money(-row.amount, currency))
-            kept = sum_costs(BalanceTransaction.objects.filter(payout=row))
-            if kept:
-                yield AccountEntry(row.day, "Stripe's fees in the payout", row.stripe_payout_id, Money(-kept, currency))
+            fees = sum_costs(BalanceTransaction.objects.filter(payout=row))
+            if fees:
+                yield AccountEntry(row.day, "Stripe's fees in the payout", row.stripe_payout_id, Money(-fees, currency))
 
     def sum_in_transit(self, currency: str, until: date | None) -> int:
-        """Money at Stripe that no payout took to the bank by then, before fees."""
+        """Return the money at Stripe, before fees, that no payout took to the bank by then."""
         end = self.period.begin if until else self.period.end
         day = self.period.first if until else self.period.last
-        gone = self.get_arrived_payouts(currency).filter(Q(day__lt=day) if until else Q(day__lte=day))
+        arrived = self.get_arrived_payouts(currency).filter(Q(day__lt=day) if until else Q(day__lte=day))
         rows = BalanceTransaction.objects.filter(
             account__merchant=self.report.merchant, currency=currency, happened_at__lt=end
         ).exclude(kind__in=["payout", *COST_KINDS])
-        total: int = rows.exclude(payout__in=gone).aggregate(total=Coalesce(Sum("amount"), 0))["total"]
+        total: int = rows.exclude(payout__in=arrived).aggregate(total=Coalesce(Sum("amount"), 0))["total"]
         return total
 
     def sum_shortfall(self, currency: str, when: Q) -> int:
-        """How much more was paid out than the lines of the payouts come to."""
+        """Return how much more was paid out than the lines of the payouts add up to."""
         rows = self.get_arrived_payouts(currency).filter(when)
         total: int = rows.aggregate(total=Coalesce(Sum("amount"), 0))["total"]
         lines = BalanceTransaction.objects.filter(payout__in=rows).exclude(kind="payout")
@@ -216,19 +218,19 @@ class ClearingAccount:
         return total - int(nets) - unknown
 
     def build_period_filter(self) -> Q:
-        """The days of the period."""
+        """Return the condition that the day is in the period."""
         return Q(day__gte=self.period.first, day__lte=self.period.last)
 
-    # ---- why ------------------------------------------------------------------------------------
+    # ---- reasons --------------------------------------------------------------------------------
 
-    def list_reasons(self, currency: str, left_before: int, left: int) -> list[BalanceReason]:
-        """What is left, in parts that come to it exactly."""
+    def list_reasons(self, currency: str, opening: int, closing: int) -> list[BalanceReason]:
+        """Return the parts of the balance, which add up to it exactly."""
         gaps = sum_gaps_by_reason(self.report.items, currency)
-        timing = left - left_before - sum(gaps.values())
+        timing = closing - opening - sum(gaps.values())
         parts = {
             NOT_PAID_OUT: self.sum_in_transit(currency, None),
             PAYOUT_SHORTFALL: -self.sum_shortfall(currency, Q(day__lte=self.period.last)),
-            BROUGHT_FORWARD: left_before,
+            BROUGHT_FORWARD: opening,
             **{REASON_LABELS.get(reason, NAMED_DIFFERENCES).capitalize(): gap for reason, gap in sorted(gaps.items())},
             OUTSIDE_PERIOD: timing,
         }
@@ -236,15 +238,15 @@ class ClearingAccount:
 
 
 def sum_costs(lines: Any) -> int:
-    """What Stripe kept: the fees on lines, and lines that are fees."""
-    kept = lines.aggregate(
+    """Return Stripe's costs: the fees on lines, and lines that are fees."""
+    sums = lines.aggregate(
         fees=Coalesce(Sum("fee"), 0), charged=Coalesce(Sum("amount", filter=Q(kind__in=COST_KINDS)), 0)
     )
-    return int(kept["fees"]) - int(kept["charged"])
+    return int(sums["fees"]) - int(sums["charged"])
 
 
 def sum_gaps_by_reason(items: Iterable[ReconciliationItem], currency: str) -> dict[str, int]:
-    """What the books have more than Stripe, by reason; without a reason it is a difference, or nothing."""
+    """Return what was booked more than Stripe has, by reason; without a reason it is a difference, or nothing."""
     found: defaultdict[str, int] = defaultdict(int)
     for item in items:
         if item.is_compared and item.currency == currency:

@@ -1,4 +1,4 @@
-"""What reconciliation speaks of: items of money, and differences, each with its name and what to do about it."""
+"""The results of a reconciliation: items of money, and differences, each with its name and what to do about it."""
 
 import hashlib
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from wisepay.money import Money
 
 
 class DifferenceKind(StrEnum):
-    """Every way in which Stripe, our ledger and the books can disagree."""
+    """Every way in which Stripe, our ledger and the accounting package can disagree."""
 
     CHARGE_UNKNOWN = "charge_unknown"
     CHARGE_MISSING = "charge_missing"
@@ -43,12 +43,12 @@ class DifferenceKind(StrEnum):
 
     @property
     def label(self) -> str:
-        """Its name."""
+        """Return its name."""
         return KIND_TEXTS[self][0]
 
     @property
     def advice(self) -> str:
-        """What to do about it."""
+        """Return what to do about it."""
         return KIND_TEXTS[self][1]
 
 
@@ -64,7 +64,7 @@ KIND_TEXTS: dict[DifferenceKind, tuple[str, str]] = {
     ),
     DifferenceKind.CHARGE_NOT_RECORDED: (
         "Stripe took money that is not written down here",
-        "Open the payment and check that Stripe's webhook reaches us; the attempt is asked about again automatically.",
+        "Open the payment and check that Stripe's webhook reaches us; the attempt is looked up again automatically.",
     ),
     DifferenceKind.CHARGED_TWICE: (
         "Charged twice",
@@ -194,10 +194,10 @@ ITEM_LABELS = {
 
 @dataclass(slots=True)
 class ReconciliationItem:
-    """One event of money, in the payer's currency: what Stripe, our ledger and the books say of it.
+    """One movement of money, in the payer's currency, at Stripe, in our ledger and in the accounting package.
 
-    Amounts are minor units of `currency`, below zero when money leaves. `net`, `fee` are of the balance's `settled_in`.
-    `reason` says why the books may differ without anything being wrong.
+    Amounts are minor units of `currency`, below zero when money leaves; `amount` and `fee` are of the balance's
+    `settlement_currency`. `reason` is why `books` may differ without anything being wrong.
     """
 
     kind: str
@@ -220,54 +220,54 @@ class ReconciliationItem:
 
     @property
     def amounts(self) -> tuple[Money, Money, Money]:
-        """What Stripe, our ledger and the books say."""
+        """Return the amounts at Stripe, in our ledger and in the accounting package."""
         return Money(self.stripe, self.currency), Money(self.ours, self.currency), Money(self.books, self.currency)
 
     @property
     def label(self) -> str:
-        """What it is, for a person."""
+        """Return what it is, for a person."""
         return ITEM_LABELS[self.kind]
 
     @property
     def why(self) -> str:
-        """The reason in words."""
+        """Return the reason in words."""
         return REASON_LABELS.get(self.reason, "")
 
     @property
     def is_compared(self) -> bool:
-        """Whether our ledger and the books have to have it; fees and adjustments are Stripe's own."""
+        """Return whether the three are compared; fees and adjustments are only Stripe's."""
         return self.kind not in ("fee", "adjustment")
 
     @property
     def is_equal(self) -> bool:
-        """Whether all three say the same."""
+        """Return whether all three agree."""
         return not self.is_compared or self.stripe == self.ours == self.books
 
 
 @dataclass(frozen=True, slots=True)
 class AcknowledgementSummary:
-    """Somebody's word that a difference is known: who, when, why, and the difference as it was then."""
+    """Who acknowledged a difference, when, why, and how it was described then."""
 
     reference: str
     by: str
     at: datetime
     reason: str
-    sentence: str
+    description: str
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """Something that is not as it should be. `gap` is what the side that is wrong is off by, 0 when money is not.
+    """Something that is not as it should be. `gap` is what the wrong side is off by, 0 when no money is.
 
-    `subject` names the thing where it lies, and `thing` tells it from others of that name; `attempt`, `payment` and
-    `path` lead to it. `known` is somebody's word about it, `was` one about what it was before it changed.
+    `subject` is what the record is called where it is, and `thing_id` distinguishes records of one name; `attempt`,
+    `payment` and `path` lead to it. `known` acknowledges it, `known_before` acknowledged it before it changed.
     """
 
     kind: DifferenceKind
     day: date
     gap: Money
     subject: str
-    sentence: str
+    description: str
     attempt: int | None = None
     payment: int | None = None
     payer: str = ""
@@ -278,28 +278,28 @@ class Difference:
 
     @property
     def identity_hash(self) -> str:
-        """What names it whatever it comes to: 64 characters."""
+        """Return 64 characters that identify it whatever its amount and description."""
         return hash_parts(self.kind, self.attempt, self.subject, self.thing_id)
 
     @property
     def content_hash(self) -> str:
-        """What names it as it stands, to the cent and the word: 64 characters."""
-        return hash_parts(self.identity_hash, self.gap.amount, self.gap.currency, self.sentence)
+        """Return 64 characters that identify it with its amount and description."""
+        return hash_parts(self.identity_hash, self.gap.amount, self.gap.currency, self.description)
 
     @property
     def label(self) -> str:
-        """Its name."""
+        """Return its name."""
         return self.kind.label
 
     @property
     def advice(self) -> str:
-        """What to do about it."""
+        """Return what to do about it."""
         return self.kind.advice
 
 
 @dataclass(slots=True)
-class Findings:
-    """Differences as they are found."""
+class DifferenceList:
+    """The differences found so far."""
 
     rows: list[Difference] = field(default_factory=list)
 
@@ -309,17 +309,17 @@ class Findings:
         day: date,
         gap: Money,
         subject: str,
-        sentence: str,
+        description: str,
         *,
         attempt: int | None = None,
         payment: int | None = None,
-        thing: str = "",
+        thing_id: str = "",
     ) -> None:
-        """One more."""
-        row = Difference(kind, day, gap, subject, sentence, attempt=attempt, payment=payment, thing_id=thing)
+        """Add a difference."""
+        row = Difference(kind, day, gap, subject, description, attempt=attempt, payment=payment, thing_id=thing_id)
         self.rows.append(row)
 
 
 def hash_parts(*parts: object) -> str:
-    """One name for all of these."""
+    """Return the SHA-256 of these parts, in hexadecimal."""
     return hashlib.sha256("\n".join(str(part) for part in parts).encode()).hexdigest()

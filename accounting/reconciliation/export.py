@@ -1,4 +1,4 @@
-"""Reconciliation as CSV: one line an item, then one a difference; each amount in major units with its currency."""
+"""A reconciliation as CSV: a line for each item, then for each difference; amounts in major units."""
 
 import csv
 from collections.abc import Iterator
@@ -16,14 +16,14 @@ FORMULA_PREFIXES = ("=", "+", "-", "@", "\t", "\r")
 
 
 class EchoFile:
-    """A file that answers what is written to it."""
+    """A file that returns what is written to it."""
 
     def write(self, value: str) -> str:
         return value
 
 
 def render_csv_lines(report: ReconciliationReport) -> Iterator[str]:
-    """The file, line by line."""
+    """Render the file line by line."""
     writer = csv.writer(EchoFile())
     yield writer.writerow(HEADER)
     payouts = {payout.pk: payout.stripe_id for payout in report.payouts}
@@ -34,16 +34,22 @@ def render_csv_lines(report: ReconciliationReport) -> Iterator[str]:
 
 
 def render_difference(row: Difference) -> tuple[str, ...]:
-    """Something that is not as it should be; what it is off by stands under `books`."""
-    word = row.known
-    known = (word.at.isoformat(), word.by, word.reason) if word else ("", "", "")
-    said = (row.subject, row.payer, row.sentence, row.advice, *known)
-    names = ("known" if word else "difference", row.day.isoformat(), "", row.kind.value, row.label, row.gap.currency)
-    return (*names, "", "", row.gap.plain, *[""] * 6, *(escape_formula(text) for text in said))
+    """Render a difference; its gap stands under `books`."""
+    known = (row.known.at.isoformat(), row.known.by, row.known.reason) if row.known else ("", "", "")
+    texts = (row.subject, row.payer, row.description, row.advice, *known)
+    names = (
+        "known" if row.known else "difference",
+        row.day.isoformat(),
+        "",
+        row.kind.value,
+        row.label,
+        row.gap.currency,
+    )
+    return (*names, "", "", row.gap.plain, *[""] * 6, *(escape_formula(text) for text in texts))
 
 
 def render_item(item: ReconciliationItem, payout: str) -> tuple[str, ...]:
-    """One event of money."""
+    """Render an item."""
 
     def plain(amount: int) -> str:
         return Money(amount, item.currency).plain
@@ -57,5 +63,5 @@ def render_item(item: ReconciliationItem, payout: str) -> tuple[str, ...]:
 
 
 def escape_formula(text: str) -> str:
-    """A text that no spreadsheet takes for a formula."""
+    """Return a text that no spreadsheet takes for a formula."""
     return f"'{text}" if text.startswith(FORMULA_PREFIXES) else text

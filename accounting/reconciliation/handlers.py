@@ -1,4 +1,4 @@
-"""Outbox handler that reads the ledger's payments back."""
+"""The outbox handler that syncs the payments of the accounting package."""
 
 from datetime import datetime
 
@@ -9,5 +9,5 @@ from wisepay.outbox import handler
 
 @handler("accounting.read_ledger_payments")
 def read_ledger_payments(*, merchant_id: int, now: datetime, **_: object) -> None:
-    """Read the payments of a merchant's books back."""
+    """Sync the payments of a merchant's accounting package."""
     sync_ledger_payments(Merchant.objects.get(pk=merchant_id), now=now)

@@ -1,4 +1,4 @@
-"""Our own ledger against the books: what every attempt should have left there, and what it did."""
+"""Compare our own ledger with the accounting package: what every attempt should have left there, and what it did."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from django.db.models import Exists, OuterRef, Q, Subquery, Sum
 from django.db.models.functions import Coalesce
 
 from accounting.models import LedgerPaymentCursor, ManualTask, Posting
-from accounting.reconciliation.differences import DifferenceKind, Findings, ReconciliationItem
+from accounting.reconciliation.differences import DifferenceKind, DifferenceList, ReconciliationItem
 from accounting.reconciliation.periods import Period
 from merchants.models import Merchant
 from payments.models import Attempt, BalanceTransaction, Refund
@@ -31,12 +31,12 @@ REMOVED_KINDS = {
     DocumentKind.REFUND_REMOVAL: DocumentKind.REFUND,
 }
 UNPOSTED_STATES = ("pending", "sent")
-LATER_REASONS = ("held", "unsettled", "fresh")  # the books are to have it later, or perhaps never
+LATER_REASONS = ("held", "unsettled", "fresh")  # it is posted later, or perhaps never
 GRACE_PERIOD, LATE_AFTER = timedelta(minutes=15), timedelta(days=1)
 
 
 class PostedPayment(NamedTuple):
-    """A posting of money, with the payment of the books that it made, as that was read."""
+    """A posting of a payment or refund, with the payment that it created as that was last read."""
 
     attempt: int
     kind: str
@@ -65,7 +65,7 @@ POSTED_PAYMENT_FIELDS = (
 
 
 class AttemptSnapshot(NamedTuple):
-    """What is so of an attempt now."""
+    """An attempt as it is now."""
 
     attempt: int
     state: str
@@ -73,12 +73,12 @@ class AttemptSnapshot(NamedTuple):
     refunded: int
     currency: str
     state_at: datetime
-    has_later_activity: bool  # something happened to it after the period
+    has_later_activity: bool  # its money moved after the period
 
 
 @dataclass(slots=True)
 class AttemptComparison:
-    """One attempt: its facts, its papers, and its items of the period."""
+    """One attempt with its postings and its items of the period."""
 
     snapshot: AttemptSnapshot
     postings: list[PostedPayment] = field(default_factory=list)
@@ -86,28 +86,28 @@ class AttemptComparison:
 
     @property
     def expected_amount(self) -> int:
-        """What the clearing account should hold of it after all, in minor units."""
+        """Return what should remain of it on the clearing account, in minor units."""
         return self.snapshot.amount - self.snapshot.refunded if self.snapshot.state == "succeeded" else 0
 
     @property
     def difference_item(self) -> ReconciliationItem:
-        """The item on whose day a difference of the books falls: the last thing that changed what they should hold."""
+        """Return the item on whose day a difference falls: the last that changed what should be booked."""
         return next((item for item in reversed(self.items) if item.reason not in LATER_REASONS), self.items[-1])
 
 
 @dataclass(frozen=True, slots=True)
 class LedgerVsBooks:
-    """Compares the items of a period with the books of a merchant."""
+    """Compares the items of a period with a merchant's accounting package."""
 
     merchant: Merchant
     clearing: str
     cursor: LedgerPaymentCursor | None
     period: Period
-    findings: Findings
+    differences: DifferenceList
     now: datetime
 
     def compare_items(self, items: Sequence[ReconciliationItem]) -> None:
-        """Say of every item what the books have of it; differences go to `found`. Five statements at any number."""
+        """Set what is booked of every item, and add the differences. Five queries at any number."""
         groups = self.group_by_attempt(items)
         for item in items:
             if item.attempt not in groups and item.is_compared:
@@ -116,7 +116,7 @@ class LedgerVsBooks:
             self.compare_attempt(group)
 
     def group_by_attempt(self, items: Sequence[ReconciliationItem]) -> dict[int, AttemptComparison]:
-        """The items of each attempt that has something to do with the books."""
+        """Group the items by attempt, with each attempt's postings."""
         lines = BalanceTransaction.objects.filter(
             account__merchant=self.merchant,
             happened_at__gte=self.period.begin,
@@ -124,19 +124,21 @@ class LedgerVsBooks:
             attempt__isnull=False,
         ).values("attempt")
         alone = [item.attempt for item in items if not item.stripe_id and item.attempt]
-        mine = Q(pk__in=lines) | Q(pk__in=alone)
-        groups = {row.attempt: AttemptComparison(row) for row in list_attempt_snapshots(mine, until=self.period.end)}
-        of = Q(attempt__in=lines) | Q(attempt__in=alone)
-        for paper in list_posted_payments(self.merchant, of):
-            if paper.attempt in groups:
-                groups[paper.attempt].postings.append(paper)
+        attempts = Q(pk__in=lines) | Q(pk__in=alone)
+        groups = {
+            row.attempt: AttemptComparison(row) for row in list_attempt_snapshots(attempts, until=self.period.end)
+        }
+        of_attempts = Q(attempt__in=lines) | Q(attempt__in=alone)
+        for posting in list_posted_payments(self.merchant, of_attempts):
+            if posting.attempt in groups:
+                groups[posting.attempt].postings.append(posting)
         for item in items:
             if item.attempt in groups and item.is_compared:
                 groups[item.attempt].items.append(item)
         return {key: group for key, group in groups.items() if group.items}
 
     def compare_attempt(self, group: AttemptComparison) -> None:
-        """Give every item of an attempt what the books have of it, and name why that is not what it should be."""
+        """Set what is booked of an attempt's items, and add the difference if that is not what it should be."""
         for item in group.items:
             item.books = 0 if item.reason in ("held", "unsettled") else item.ours
         removed = {
@@ -144,85 +146,87 @@ class LedgerVsBooks:
             for p in group.postings
             if DocumentKind(p.kind) in REMOVED_KINDS and is_in_books(p)
         }
-        effects = [self.get_clearing_effect(paper, removed, group) for paper in group.postings]
+        effects = [self.get_clearing_effect(posting, removed, group) for posting in group.postings]
         gap = sum(effects) - group.expected_amount
         if not gap or group.snapshot.has_later_activity:
             return
-        named = any(self.is_explained_by(paper, removed) for paper in group.postings)
+        is_explained = any(self.is_explained_by(posting, removed) for posting in group.postings)
         late = [p for p in group.postings if p.state in (*UNPOSTED_STATES, "rejected") and not p.is_manual]
         coming = sum(KIND_SIGNS[DocumentKind(p.kind)] * p.amount for p in late)
         group.difference_item.books += gap
         if late and gap + coming == self.sum_outside_changes(group, removed):
             self.add_waiting_difference(group, late, gap)
-        elif not named:
+        elif not is_explained:
             self.add_gap_difference(group, gap)
 
     def sum_outside_changes(self, group: AttemptComparison, removed: set[tuple[str, str]]) -> int:
-        """What is off because somebody changed the books, which is named by itself."""
+        """Return what is off because somebody changed documents, which is a difference of its own."""
         return sum(
-            self.get_clearing_effect(paper, removed, group) - KIND_SIGNS[DocumentKind(paper.kind)] * paper.amount
-            for paper in group.postings
-            if is_in_books(paper)
+            self.get_clearing_effect(posting, removed, group) - KIND_SIGNS[DocumentKind(posting.kind)] * posting.amount
+            for posting in group.postings
+            if is_in_books(posting)
         )
 
-    def get_clearing_effect(self, paper: PostedPayment, removed: set[tuple[str, str]], group: AttemptComparison) -> int:
-        """What a paper does to the clearing account, in minor units: as it was read, else as it was posted."""
-        if not is_in_books(paper):
+    def get_clearing_effect(
+        self, posting: PostedPayment, removed: set[tuple[str, str]], group: AttemptComparison
+    ) -> int:
+        """Return a posting's effect on the clearing account, in minor units: as read, or else as posted."""
+        if not is_in_books(posting):
             return 0
-        sign = KIND_SIGNS[DocumentKind(paper.kind)]
-        if DocumentKind(paper.kind) not in PAYMENT_KINDS:
-            made = next(
+        sign = KIND_SIGNS[DocumentKind(posting.kind)]
+        if DocumentKind(posting.kind) not in PAYMENT_KINDS:
+            original = next(
                 (
                     p
                     for p in group.postings
-                    if (p.kind, p.number) == (REMOVED_KINDS[DocumentKind(paper.kind)], paper.number)
+                    if (p.kind, p.number) == (REMOVED_KINDS[DocumentKind(posting.kind)], posting.number)
                 ),
                 None,
             )
-            seen = made.ledger_amount if made is not None and made.ledger_amount is not None else None
-            return sign * (paper.amount if seen is None else seen)
-        if (paper.kind, paper.number) in removed:
-            return sign * (paper.amount if paper.ledger_amount is None else paper.ledger_amount)
-        return sign * self.get_current_amount(paper)
+            removed_amount = original.ledger_amount if original is not None else None
+            return sign * (posting.amount if removed_amount is None else removed_amount)
+        if (posting.kind, posting.number) in removed:
+            return sign * (posting.amount if posting.ledger_amount is None else posting.ledger_amount)
+        return sign * self.get_current_amount(posting)
 
-    def get_current_amount(self, paper: PostedPayment) -> int:
-        """What of a paper is on the clearing account now."""
-        if paper.ledger_amount is None:
-            return 0 if self.is_missing(paper) else paper.amount
-        return paper.ledger_amount if paper.is_standing and self.is_on_clearing_account(paper) else 0
+    def get_current_amount(self, posting: PostedPayment) -> int:
+        """Return what of a posting is on the clearing account now."""
+        if posting.ledger_amount is None:
+            return 0 if self.is_missing(posting) else posting.amount
+        return posting.ledger_amount if posting.is_standing and self.is_on_clearing_account(posting) else 0
 
     @property
     def organisation_id(self) -> str:
-        """Whose chart of accounts `clearing` is of: the organisation that is connected."""
+        """Return the connected organisation, whose chart of accounts `clearing` is of."""
         return self.cursor.organisation_id if self.cursor else ""
 
-    def is_on_clearing_account(self, paper: PostedPayment) -> bool:
-        """Whether it went through the clearing account, as far as that is known."""
-        is_elsewhere = bool(paper.account) and paper.account != self.clearing
-        return not self.clearing or not is_elsewhere or paper.organisation != self.organisation_id
+    def is_on_clearing_account(self, posting: PostedPayment) -> bool:
+        """Return whether it went through the clearing account, as far as that is known."""
+        is_elsewhere = bool(posting.account) and posting.account != self.clearing
+        return not self.clearing or not is_elsewhere or posting.organisation != self.organisation_id
 
-    def is_missing(self, paper: PostedPayment) -> bool:
-        """Whether the books were read and do not show it."""
+    def is_missing(self, posting: PostedPayment) -> bool:
+        """Return whether payments were read since and it was not among them."""
         cursor = self.cursor
-        if cursor is None or cursor.known_until is None or paper.is_manual or not paper.ledger_id:
+        if cursor is None or cursor.known_until is None or posting.is_manual or not posting.ledger_id:
             return False
-        return cursor.begins_at <= paper.created_at and paper.state_at + GRACE_PERIOD <= cursor.known_until
+        return cursor.begins_at <= posting.created_at and posting.state_at + GRACE_PERIOD <= cursor.known_until
 
-    def is_explained_by(self, paper: PostedPayment, removed: set[tuple[str, str]]) -> bool:
-        """Whether the paper itself shows why the books are off."""
-        is_kept = (
-            is_in_books(paper)
-            and DocumentKind(paper.kind) in PAYMENT_KINDS
-            and (paper.kind, paper.number) not in removed
+    def is_explained_by(self, posting: PostedPayment, removed: set[tuple[str, str]]) -> bool:
+        """Return whether the posting itself shows why the balance is off."""
+        is_standing = (
+            is_in_books(posting)
+            and DocumentKind(posting.kind) in PAYMENT_KINDS
+            and (posting.kind, posting.number) not in removed
         )
-        return is_kept and (self.get_current_amount(paper) != paper.amount)
+        return is_standing and (self.get_current_amount(posting) != posting.amount)
 
-    # ---- names ----------------------------------------------------------------------------------
+    # ---- differences ----------------------------------------------------------------------------
 
     def add_waiting_difference(self, group: AttemptComparison, late: list[PostedPayment], gap: int) -> None:
-        """It is on its way to the books, for too long or refused if so."""
-        refused = next((paper for paper in late if paper.state == "rejected"), None)
-        oldest = min(late, key=lambda paper: paper.created_at)
+        """Mark what waits to be posted, and add a difference if it was refused or waits for too long."""
+        refused = next((posting for posting in late if posting.state == "rejected"), None)
+        oldest = min(late, key=lambda posting: posting.created_at)
         if refused is not None:
             self.add_difference(
                 DifferenceKind.POSTING_REFUSED, group, gap, refused.number, f"The books said: {refused.error or 'no'}"
@@ -236,7 +240,7 @@ class LedgerVsBooks:
             group.difference_item.reason = "waiting"
 
     def add_gap_difference(self, group: AttemptComparison, gap: int) -> None:
-        """Nothing that was posted or waits explains it."""
+        """Add a difference that no posting explains."""
         money = Money(abs(gap), group.snapshot.currency)
         if self.now - max(group.snapshot.state_at, group.difference_item.at) < GRACE_PERIOD:
             group.difference_item.reason = "waiting"
@@ -250,20 +254,20 @@ class LedgerVsBooks:
             )
 
     def add_difference(
-        self, kind: DifferenceKind, group: AttemptComparison, gap: int, subject: str, sentence: str
+        self, kind: DifferenceKind, group: AttemptComparison, gap: int, subject: str, description: str
     ) -> None:
-        """A difference of an attempt."""
+        """Add a difference of an attempt."""
         off = Money(gap, group.snapshot.currency)
-        self.findings.add(kind, group.difference_item.day, off, subject, sentence, attempt=group.snapshot.attempt)
+        self.differences.add(kind, group.difference_item.day, off, subject, description, attempt=group.snapshot.attempt)
 
 
 def is_in_books(posting: PostedPayment) -> bool:
-    """Whether it is done in the books, by us or by a person's hand."""
+    """Return whether it is booked, by us or by a person."""
     return posting.state == "posted" or posting.is_manual
 
 
 def list_attempt_snapshots(which: Q, *, until: datetime) -> Iterable[AttemptSnapshot]:
-    """The facts of attempts that were paid, whatever became of them."""
+    """Return the attempts that were paid, whatever became of them."""
     later = BalanceTransaction.objects.filter(attempt=OuterRef("pk"), happened_at__gte=until)
     refunds = Refund.objects.filter(attempt=OuterRef("pk"), state="succeeded").order_by().values("attempt")
     rows = Attempt.objects.filter(which, state__in=("succeeded", "reversed")).annotate(
@@ -275,7 +279,7 @@ def list_attempt_snapshots(which: Q, *, until: datetime) -> Iterable[AttemptSnap
 
 
 def list_posted_payments(merchant: Merchant, which: Q) -> Iterable[PostedPayment]:
-    """Every posting of money, whatever became of it."""
+    """Return every posting of a payment or refund, whatever became of it."""
     done = ManualTask.objects.filter(posting=OuterRef("pk"), state="done", done_by__isnull=False)
     rows: Any = (
         Posting.objects.filter(which, merchant=merchant, kind__in=KIND_SIGNS)

@@ -1,4 +1,4 @@
-"""How time is cut: Stripe counts in UTC, a merchant lives in days of their own zone, and every item has one day."""
+"""Periods of days in the merchant's time zone; Stripe's times are UTC, and every item has one day."""
 
 from calendar import monthrange
 from dataclasses import dataclass
@@ -24,25 +24,25 @@ class Period:
 
     @property
     def begin(self) -> datetime:
-        """The instant at which the first day begins, in UTC."""
+        """Return the instant at which the first day begins, in UTC."""
         return get_day_start(self.first, self.zone)
 
     @property
     def end(self) -> datetime:
-        """The instant at which the last day is over, in UTC."""
+        """Return the instant at which the last day is over, in UTC."""
         return get_day_start(self.last + ONE_DAY, self.zone)
 
     @property
     def days(self) -> list[date]:
-        """Every day, in order."""
+        """Return every day, in order."""
         return [self.first + ONE_DAY * n for n in range((self.last - self.first).days + 1)]
 
     def get_day(self, instant: datetime) -> date:
-        """The merchant's day of an instant."""
+        """Return the merchant's day of an instant."""
         return get_local_date(instant, self.zone)
 
 
 def get_month(day: date, zone: ZoneInfo) -> Period:
-    """The month that the day is in."""
+    """Return the month that the day is in."""
     last = monthrange(day.year, day.month)[1]
     return Period(day.replace(day=1), day.replace(day=last), zone)

@@ -27,45 +27,45 @@ STATE_REASONS = {
 
 
 def build_prepayments_statements(merchant: Merchant, period: Period) -> list[AccountStatement]:
-    """The account in each currency that it was used in. What is credited counts above zero."""
+    """Return the account in each currency that it was used in. Credits to it count above zero."""
     rows = get_documents(merchant).filter(on__lte=period.last).order_by()
     currencies = rows.values_list("payment__currency", flat=True).distinct()
     return [build_prepayments_statement(merchant, period, currency) for currency in sorted(currencies)]
 
 
 def build_prepayments_statement(merchant: Merchant, period: Period, currency: str) -> AccountStatement:
-    """The account in one currency."""
-    mine = get_documents(merchant).filter(payment__currency=currency)
-    opening = sum_documents(mine.filter(on__lt=period.first))
-    entries = list(list_entries(mine.filter(on__gte=period.first, on__lte=period.last), currency))
-    reasons = list(list_reasons(mine.filter(on__lte=period.last), currency))
+    """Return the account in one currency."""
+    documents = get_documents(merchant).filter(payment__currency=currency)
+    opening = sum_documents(documents.filter(on__lt=period.first))
+    entries = list(list_entries(documents.filter(on__gte=period.first, on__lte=period.last), currency))
+    reasons = list(list_reasons(documents.filter(on__lte=period.last), currency))
     return AccountStatement(currency, Money(opening, currency), entries, reasons)
 
 
 def get_documents(merchant: Merchant) -> Any:
-    """What was posted to the account."""
+    """Return what was posted to the account."""
     kinds = (*INVOICE_KINDS, *CREDIT_NOTE_KINDS, DocumentKind.VOID)
     return Posting.objects.filter(merchant=merchant, kind__in=kinds, state="posted")
 
 
 def sum_documents(rows: Any) -> int:
-    """What documents come to: of a payment's PF invoice only its newest amount counts."""
+    """Return the sum of documents; of a payment's PF invoice only its latest amount counts."""
     latest = rows.filter(kind__in=INVOICE_KINDS).order_by("payment", "-pk").distinct("payment")
     invoiced = Posting.objects.filter(pk__in=latest.values("pk")).aggregate(total=Coalesce(Sum("amount"), 0))
-    noted = rows.aggregate(
+    sums = rows.aggregate(
         credited=Coalesce(Sum("amount", filter=Q(kind__in=CREDIT_NOTE_KINDS)), 0),
         voided=Coalesce(Sum("amount", filter=Q(kind=DocumentKind.VOID)), 0),
     )
-    total: int = invoiced["total"] - noted["credited"] + noted["voided"]
+    total: int = invoiced["total"] - sums["credited"] + sums["voided"]
     return total
 
 
 def list_entries(rows: Any, currency: str) -> Iterable[AccountEntry]:
-    """Every document of the period, oldest first; a change of a PF invoice counts by what it changed."""
+    """Return an entry for every document, oldest first; a change of a PF invoice counts by what it changed."""
     before = Posting.objects.filter(
         payment=OuterRef("payment"), kind__in=INVOICE_KINDS, state="posted", pk__lt=OuterRef("pk")
     ).order_by("-pk")
-    sized = rows.annotate(
+    entries = rows.annotate(
         before=Coalesce(Subquery(before.values("amount")[:1]), 0, output_field=BigIntegerField()),
         value=Case(
             When(kind__in=INVOICE_KINDS, then=F("amount") - F("before")),
@@ -75,49 +75,49 @@ def list_entries(rows: Any, currency: str) -> Iterable[AccountEntry]:
         ),
     )
     fields = ("on", "kind", "number", "value", "payment__reference")
-    for on, kind, number, value, reference in sized.order_by("on", "pk").values_list(*fields):
+    for on, kind, number, value, reference in entries.order_by("on", "pk").values_list(*fields):
         yield AccountEntry(on, Posting.Kind(kind).label, number, Money(value, currency), reference)
 
 
 def list_reasons(rows: Any, currency: str) -> Iterable[BalanceReason]:
-    """The payments whose documents do not cancel out, each with its reason; the rest of a long list in one line."""
+    """Return the payments whose documents do not cancel out, each with its reason; the rest as one sum."""
     latest = rows.filter(kind__in=INVOICE_KINDS, payment=OuterRef("payment")).order_by("-pk")
-    noted = Case(
+    credited = Case(
         When(kind__in=CREDIT_NOTE_KINDS, then=F("amount")),
         When(kind=DocumentKind.VOID, then=-F("amount")),
         default=Value(0),
         output_field=BigIntegerField(),
     )
-    open_ones = (
+    open_payments = (
         rows.order_by()
         .values("payment")
         .annotate(
             number=Coalesce(Subquery(latest.values("number")[:1]), Max("number")),
             invoiced=Coalesce(Subquery(latest.values("amount")[:1]), 0, output_field=BigIntegerField()),
-            noted=Sum(noted),
+            credited=Sum(credited),
         )
-        .annotate(left=F("invoiced") - F("noted"))
-        .exclude(left=0)
+        .annotate(balance=F("invoiced") - F("credited"))
+        .exclude(balance=0)
         .order_by("-payment")
     )
-    found = list(open_ones.values_list("payment", "number", "left"))
+    found = list(open_payments.values_list("payment", "number", "balance"))
     shown = found[:MAX_PAYMENTS]
     states = dict(
         CreditNote.objects.filter(payment__in=[pk for pk, _, _ in shown])
         .order_by("payment", "pk")
         .values_list("payment", "state")
     )
-    for pk, number, left in shown:
-        why = STATE_REASONS.get(states.get(pk, ""), "its documents are not over the same amount")
-        yield BalanceReason(f"{number}: {why}", Money(left, currency))
-    rest = sum(left for _, _, left in found[MAX_PAYMENTS:])
+    for pk, number, balance in shown:
+        reason = STATE_REASONS.get(states.get(pk, ""), "its documents are not over the same amount")
+        yield BalanceReason(f"{number}: {reason}", Money(balance, currency))
+    rest = sum(balance for _, _, balance in found[MAX_PAYMENTS:])
     if rest:
         yield BalanceReason(f"{len(found) - MAX_PAYMENTS} more payments", Money(rest, currency))
 
 
 @dataclass(frozen=True, slots=True)
 class OpenCredits:
-    """PF_CR credits that wait for their invoices: the newest, how many there are, and their sum by currency."""
+    """PF_CR credits that are not used up: the latest, how many there are, and their sum by currency."""
 
     notes: list[CreditNote]
     count: int
@@ -125,7 +125,7 @@ class OpenCredits:
 
 
 def get_open_credits(merchant: Merchant) -> OpenCredits:
-    """The money of payers that no invoice has used yet, as the books were last read."""
+    """Return the credits of payers that are not used up, as they were last read."""
     rows = CreditNote.objects.filter(merchant=merchant, state="approved").filter(Q(remaining=None) | Q(remaining__gt=0))
     sums = rows.order_by().values("currency").annotate(total=Sum(Coalesce("remaining", "amount")))
     notes = list(rows.select_related("payment__company").order_by("-pk")[:MAX_PAYMENTS])

@@ -1,4 +1,4 @@
-"""The whole answer for a period: items, differences, days, payouts."""
+"""The reconciliation of a period: items, differences, days, payouts."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable
@@ -10,7 +10,7 @@ from django.urls import reverse
 
 from accounting.models import AccountingSettings, LedgerPaymentCursor
 from accounting.reconciliation.acknowledgements import add_acknowledgements
-from accounting.reconciliation.differences import REASON_LABELS, Difference, Findings, ReconciliationItem
+from accounting.reconciliation.differences import REASON_LABELS, Difference, DifferenceList, ReconciliationItem
 from accounting.reconciliation.document_checks import DocumentChecks
 from accounting.reconciliation.ledger_vs_books import LedgerVsBooks
 from accounting.reconciliation.payouts import PayoutSummary, add_payout_differences, list_payouts
@@ -24,7 +24,7 @@ from wisepay.money import Money
 
 @dataclass(slots=True)
 class PeriodTotals:
-    """One day, or all of them, in one currency: minor units. `explained` is what the reasons account for."""
+    """The sums of one day, or of all, in minor units of one currency. `explained` is what the reasons account for."""
 
     day: date | None
     currency: str
@@ -38,22 +38,19 @@ class PeriodTotals:
 
     @property
     def is_equal(self) -> bool:
-        """Whether all three say the same, but for what is explained."""
+        """Return whether all three agree, except for what is explained."""
         return self.stripe == self.ours == self.books + self.explained
 
     @property
     def why(self) -> str:
-        """The reasons in words."""
+        """Return the reasons in words."""
         return ", ".join(sorted(REASON_LABELS[reason] for reason in self.reasons))
-
-    def get_money(self, name: str) -> Money:
-        """One of the sums as money."""
-        return Money(getattr(self, name), self.currency)
 
     @property
     def amounts(self) -> tuple[Money, Money, Money, Money]:
-        """Stripe, our ledger, the books, and Stripe's fees."""
-        return self.get_money("stripe"), self.get_money("ours"), self.get_money("books"), self.get_money("fees")
+        """Return the amounts at Stripe, in our ledger and in the accounting package, and Stripe's fees."""
+        stripe, ours = Money(self.stripe, self.currency), Money(self.ours, self.currency)
+        return stripe, ours, Money(self.books, self.currency), Money(self.fees, self.currency)
 
     def add_item(self, item: ReconciliationItem) -> None:
         """Add an item."""
@@ -71,7 +68,7 @@ class PeriodTotals:
 
 @dataclass(frozen=True, slots=True)
 class ReconciliationReport:
-    """What came of reconciling a period."""
+    """The result of reconciling a period."""
 
     merchant: Merchant
     period: Period
@@ -87,56 +84,56 @@ class ReconciliationReport:
 
     @property
     def incomplete_reason(self) -> str:
-        """Why it was not judged by all that there is, in words; empty when it was."""
-        said = []
+        """Return why it is incomplete, or an empty text."""
+        reasons = []
         if self.stripe_known_until is None:
-            said.append("Stripe was not read yet.")
+            reasons.append("Stripe was not read yet.")
         if self.is_before_account:
-            said.append("Another Stripe account was connected then, of which nothing is known.")
+            reasons.append("Another Stripe account was connected then, of which nothing is known.")
         if self.items and self.books_known_until is None:
-            said.append("The payments of the books were not read yet.")
-        said += [f"Stripe: {self.stripe_error}"] if self.stripe_error else []
-        said += [f"Books: {self.books_error}"] if self.books_error else []
-        return " ".join(said)
+            reasons.append("The payments of the books were not read yet.")
+        reasons += [f"Stripe: {self.stripe_error}"] if self.stripe_error else []
+        reasons += [f"Books: {self.books_error}"] if self.books_error else []
+        return " ".join(reasons)
 
     @property
     def is_before_account(self) -> bool:
-        """Whether the period was over before Stripe's lines begin."""
+        """Return whether the period was over before Stripe's lines begin."""
         return self.stripe_begins_at is not None and self.period.end <= self.stripe_begins_at
 
     @property
     def open_differences(self) -> list[Difference]:
-        """The differences that nobody said a word about."""
+        """Return the differences that are not acknowledged."""
         return [row for row in self.differences if row.known is None]
 
     @property
     def known_differences(self) -> list[Difference]:
-        """Those that somebody knows of."""
+        """Return the differences that are acknowledged."""
         return [row for row in self.differences if row.known is not None]
 
     @property
     def open_days(self) -> set[date]:
-        """The days with an open difference."""
+        """Return the days with an open difference."""
         return {row.day for row in self.open_differences}
 
     @property
     def is_clean(self) -> bool:
-        """Whether nothing is left to look at: nothing differs, or only what somebody knows of."""
+        """Return whether no difference is open."""
         return not self.open_differences
 
     @property
     def is_read(self) -> bool:
-        """Whether Stripe was read at all."""
+        """Return whether Stripe was read at all."""
         return self.stripe_known_until is not None
 
     @property
     def totals(self) -> list[PeriodTotals]:
-        """The period in each currency."""
+        """Return the sums of the period in each currency."""
         return sum_items(self.items, lambda item: None)
 
     @property
     def days(self) -> list[PeriodTotals]:
-        """Each day with something, newest first, in each currency."""
+        """Return the sums of each day with an item in each currency, newest first."""
         found = sum_items(self.items, lambda item: item.day)
         return sorted(found, key=lambda row: (row.day or date.min, row.currency), reverse=True)
 
@@ -144,7 +141,7 @@ class ReconciliationReport:
 def sum_items(
     items: Iterable[ReconciliationItem], day_of: Callable[[ReconciliationItem], date | None]
 ) -> list[PeriodTotals]:
-    """Items summed by day and currency."""
+    """Return the sums of items by day and currency."""
     found: defaultdict[tuple[date | None, str], PeriodTotals] = defaultdict(lambda: PeriodTotals(None, ""))
     for item in items:
         key = (day_of(item), item.currency)
@@ -155,26 +152,26 @@ def sum_items(
 
 
 def reconcile(merchant: Merchant, period: Period, *, now: datetime) -> ReconciliationReport:
-    """Compare Stripe, our own ledger and the books for a period. Reads only; a fixed number of statements."""
+    """Compare Stripe, our own ledger and the accounting package for a period, in a fixed number of queries."""
     account = GatewayAccount.objects.filter(merchant=merchant).first()
     stripe = BalanceTransactionCursor.objects.filter(account=account).first() if account else None
     books = get_ledger_payment_cursor(merchant)
-    found = Findings()
+    differences = DifferenceList()
     items: list[ReconciliationItem] = []
     payouts: list[PayoutSummary] = []
     if account is not None and stripe is not None and stripe.known_until is not None:
-        items = list(StripeVsLedger(account, stripe, period, found, now).list_items())
+        items = list(StripeVsLedger(account, stripe, period, differences, now).list_items())
         clearing = AccountingSettings.objects.filter(merchant=merchant).values_list("clearing_account", flat=True)
-        side = LedgerVsBooks(merchant, clearing.first() or "", books, period, found, now)
-        side.compare_items(items)
-        items += DocumentChecks(side).run()
+        comparison = LedgerVsBooks(merchant, clearing.first() or "", books, period, differences, now)
+        comparison.compare_items(items)
+        items += DocumentChecks(comparison).run()
         payouts = list_payouts(account, period)
-        add_payout_differences(payouts, found, today=period.get_day(now))
+        add_payout_differences(payouts, differences, today=period.get_day(now))
     return ReconciliationReport(
         merchant=merchant,
         period=period,
         items=items,
-        differences=add_details(merchant, found.rows),
+        differences=add_details(merchant, differences.rows),
         payouts=payouts,
         stripe_known_until=stripe.known_until if stripe else None,
         books_known_until=books.known_until if books else None,
@@ -186,14 +183,14 @@ def reconcile(merchant: Merchant, period: Period, *, now: datetime) -> Reconcili
 
 
 def get_ledger_payment_cursor(merchant: Merchant) -> LedgerPaymentCursor | None:
-    """How far the payments of the connected organisation were read, or of the last one."""
+    """Return the payment cursor of the connected organisation, or of the last one."""
     connection = Connection.objects.filter(merchant=merchant, tier=Tier.WISE_PAY).first()
     rows = LedgerPaymentCursor.objects.filter(merchant=merchant).order_by(F("known_until").desc(nulls_last=True))
     return (rows.filter(organisation_id=connection.organisation_id) if connection else rows).first()
 
 
 def add_details(merchant: Merchant, rows: list[Difference]) -> list[Difference]:
-    """Differences with who they are about, the way there and what was said of them, newest first. Two statements."""
+    """Add to differences their payer, path and acknowledgement, newest first. Two queries."""
     attempts = {row.attempt for row in rows if row.attempt}
     known = {
         pk: (payment, reference, company)

@@ -1,4 +1,4 @@
-"""Stripe against our own ledger: every line of the balance with what we know of it, and what Stripe does not have."""
+"""Compare Stripe with our own ledger: every balance transaction, and what Stripe does not have."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,20 +8,20 @@ from typing import Any, NamedTuple
 from django.db.models import Case, Exists, F, OuterRef, Q, QuerySet, Subquery, Value, When
 from django.db.models.functions import Coalesce
 
-from accounting.reconciliation.differences import DifferenceKind, Findings, ReconciliationItem
+from accounting.reconciliation.differences import DifferenceKind, DifferenceList, ReconciliationItem
 from accounting.reconciliation.periods import Period
 from payments.models import Attempt, BalanceTransaction, BalanceTransactionCursor, GatewayAccount, Refund
 from payments.states import LIVE_STATES
 from wisepay.money import Money
 from wisepay.states import StateChange
 
-GRACE_PERIOD = timedelta(minutes=15)  # a webhook may be on its way so long
-UNDECIDED_PERIOD = timedelta(hours=1)  # an attempt may be undecided here so long after Stripe took the money
+GRACE_PERIOD = timedelta(minutes=15)  # a webhook may take so long
+UNDECIDED_PERIOD = timedelta(hours=1)  # an attempt may be undecided so long after Stripe took the money
 PAID_STATES = ("succeeded", "reversed")
 
 
 class BalanceLine(NamedTuple):
-    """A line of the balance with what of ours it is linked to."""
+    """A balance transaction with the records of ours that it is linked to."""
 
     pk: int
     stripe_id: str
@@ -62,16 +62,16 @@ BALANCE_LINE_FIELDS = (
 
 @dataclass(frozen=True, slots=True)
 class StripeVsLedger:
-    """Reads one account's movements and our rows for a period, and names what differs."""
+    """Compares one account's balance transactions with our records for a period."""
 
     account: GatewayAccount
     cursor: BalanceTransactionCursor | None
     period: Period
-    findings: Findings
+    differences: DifferenceList
     now: datetime
 
     def list_items(self) -> Iterator[ReconciliationItem]:
-        """Every item of the period: Stripe's, then those that Stripe should have. Differences go to `found`."""
+        """Return every item of the period: Stripe's, then those that Stripe should have. Adds the differences."""
         if self.cursor is None or self.cursor.known_until is None:
             return
         for row in self.get_lines().iterator(chunk_size=5000):
@@ -81,7 +81,7 @@ class StripeVsLedger:
         yield from self.list_missing_refunds()
 
     def get_lines(self) -> "QuerySet[BalanceTransaction, Any]":
-        """The lines of the balance, payouts left out."""
+        """Return the balance transactions without payouts."""
         same = BalanceTransaction.objects.filter(account=self.account)
         back = same.filter(refund=OuterRef("refund"), kind="refund_failure")
         # Until an attempt knows its intent, the first charge that names it is its own.
@@ -101,7 +101,7 @@ class StripeVsLedger:
         )
 
     def build_item(self, line: BalanceLine) -> ReconciliationItem:
-        """The item of a line, with what our ledger says of it."""
+        """Return the item of a line, compared with our ledger."""
         item = ReconciliationItem(
             kind=line.kind,
             at=line.happened_at,
@@ -118,27 +118,27 @@ class StripeVsLedger:
             refund=line.refund,
             payout=line.payout,
         )
-        judge = LINE_COMPARISONS.get(line.kind)
-        if judge is None:
+        compare = LINE_COMPARISONS.get(line.kind)
+        if compare is None:
             item.ours = item.books = item.stripe
         elif self.is_fresh(line):
             item.ours, item.reason = item.stripe, "fresh"
         else:
-            judge(self, line, item)
+            compare(self, line, item)
         return item
 
     def is_fresh(self, line: BalanceLine) -> bool:
-        """Whether what it is about may simply not have been heard of."""
+        """Return whether its webhook may still be on its way."""
         age = self.now - line.happened_at
         if line.kind == "charge" and line.attempt_state in LIVE_STATES:
             return age < UNDECIDED_PERIOD
         is_linked = line.attempt if line.kind == "charge" else line.refund or line.dispute_amount
         return not is_linked and age < GRACE_PERIOD
 
-    # ---- one kind of line each ------------------------------------------------------------------
+    # ---- kinds of lines -------------------------------------------------------------------------
 
     def compare_charge(self, line: BalanceLine, item: ReconciliationItem) -> None:
-        """Money that a payer paid."""
+        """Compare a charge."""
         if line.attempt is None or line.attempt_amount is None:
             self.add_difference(
                 DifferenceKind.CHARGE_UNKNOWN, item, "Stripe took {money}, and nothing here is about it."
@@ -156,16 +156,18 @@ class StripeVsLedger:
                 f"Stripe took {{money}}; here the attempt is {line.attempt_state}.",
             )
         elif line.payment_currency != line.paid_currency:
-            wanted = Money(line.attempt_amount, line.payment_currency or line.paid_currency)
-            self.add_difference(DifferenceKind.CURRENCY_DIFFERS, item, f"Stripe took {{money}}; here it is {wanted}.")
+            recorded = Money(line.attempt_amount, line.payment_currency or line.paid_currency)
+            self.add_difference(DifferenceKind.CURRENCY_DIFFERS, item, f"Stripe took {{money}}; here it is {recorded}.")
         else:
             item.ours = line.attempt_amount
             if item.ours != item.stripe:
-                wanted = Money(item.ours, item.currency)
-                self.add_difference(DifferenceKind.AMOUNT_DIFFERS, item, f"Stripe took {{money}}; here it is {wanted}.")
+                recorded = Money(item.ours, item.currency)
+                self.add_difference(
+                    DifferenceKind.AMOUNT_DIFFERS, item, f"Stripe took {{money}}; here it is {recorded}."
+                )
 
     def compare_refund(self, line: BalanceLine, item: ReconciliationItem) -> None:
-        """Money that went back."""
+        """Compare a refund."""
         if line.refund_amount is None:
             self.add_difference(
                 DifferenceKind.REFUND_UNKNOWN, item, "Stripe gave {money} back, and no refund here says so."
@@ -181,13 +183,13 @@ class StripeVsLedger:
         if line.refund_state == "processing":
             item.reason = "unsettled"
         if item.ours != item.stripe:
-            wanted = Money(line.refund_amount, item.currency)
+            recorded = Money(line.refund_amount, item.currency)
             self.add_difference(
-                DifferenceKind.AMOUNT_DIFFERS, item, f"Stripe gave {{money}} back; here it is {wanted}."
+                DifferenceKind.AMOUNT_DIFFERS, item, f"Stripe gave {{money}} back; here it is {recorded}."
             )
 
     def compare_refund_failure(self, line: BalanceLine, item: ReconciliationItem) -> None:
-        """Money that was to go back and came home again."""
+        """Compare a refund that failed."""
         if line.refund_amount is not None and line.refund_state != "failed":
             self.add_difference(
                 DifferenceKind.REFUND_STATE_DIFFERS, item, "A refund of {money} came back; here it still counts."
@@ -200,7 +202,7 @@ class StripeVsLedger:
             item.ours = line.refund_amount
 
     def compare_dispute(self, line: BalanceLine, item: ReconciliationItem) -> None:
-        """Money that a payer's bank took."""
+        """Compare a dispute."""
         if line.dispute_amount is None:
             self.add_difference(
                 DifferenceKind.DISPUTE_UNKNOWN, item, "A bank took {money} back, and no dispute here says so."
@@ -208,9 +210,9 @@ class StripeVsLedger:
             return
         item.ours = -line.dispute_amount
         if item.ours != item.stripe:
-            wanted = Money(line.dispute_amount, item.currency)
+            recorded = Money(line.dispute_amount, item.currency)
             self.add_difference(
-                DifferenceKind.AMOUNT_DIFFERS, item, f"A bank took {{money}} back; here the dispute is over {wanted}."
+                DifferenceKind.AMOUNT_DIFFERS, item, f"A bank took {{money}} back; here the dispute is over {recorded}."
             )
         if line.attempt_state == "succeeded":
             item.reason = "held"
@@ -222,7 +224,7 @@ class StripeVsLedger:
                 )
 
     def compare_dispute_reversal(self, line: BalanceLine, item: ReconciliationItem) -> None:
-        """Money that a bank gave back."""
+        """Compare a dispute that was won."""
         if line.dispute_amount is None or line.dispute_state != "won":
             self.add_difference(
                 DifferenceKind.DISPUTE_STATE_DIFFERS, item, "A dispute over {money} was won, but not here."
@@ -232,7 +234,7 @@ class StripeVsLedger:
             item.reason = "held"
 
     def compare_failure(self, line: BalanceLine, item: ReconciliationItem) -> None:
-        """A payment that came back without a dispute."""
+        """Compare a bank debit that was returned without a dispute."""
         if line.attempt_state == "succeeded":
             self.add_difference(
                 DifferenceKind.RETURN_NOT_RECORDED, item, "A bank took {money} back; here it counts as paid."
@@ -243,7 +245,7 @@ class StripeVsLedger:
     # ---- what Stripe should have ----------------------------------------------------------------
 
     def list_missing_charges(self) -> Iterator[ReconciliationItem]:
-        """Paid attempts without a charge."""
+        """Return items for paid attempts without a charge."""
         for row in self.list_paid_attempts("charge", moment=build_paid_at(), states=PAID_STATES):
             item = self.build_missing_item("charge", row, row.attempt_amount)
             self.add_difference(
@@ -252,7 +254,7 @@ class StripeVsLedger:
             yield item
 
     def list_missing_reversals(self) -> Iterator[ReconciliationItem]:
-        """Reversed attempts of which nobody took the money."""
+        """Return items for reversed attempts without a dispute or a returned debit."""
         kinds = ("dispute", "failure")
         for row in self.list_paid_attempts(*kinds, moment=F("state_at"), states=("reversed",)):
             item = self.build_missing_item("dispute", row, -row.attempt_amount)
@@ -265,7 +267,7 @@ class StripeVsLedger:
             yield item
 
     def list_missing_refunds(self) -> Iterator[ReconciliationItem]:
-        """Refunds that succeeded without a line."""
+        """Return items for refunds that succeeded without a line."""
         lines = BalanceTransaction.objects.filter(refund=OuterRef("pk"))
         unlinked = BalanceTransaction.objects.filter(account=self.account, source_id=OuterRef("stripe_refund_id"))
         rows = Refund.objects.filter(
@@ -276,10 +278,11 @@ class StripeVsLedger:
             created_at__gte=self.period.begin,
             created_at__lt=self.period.end,
         )
-        for one in rows.select_related("payment").order_by("pk"):
-            if self.is_known(one.state_at):
-                row = ExpectedRecord(one.attempt_id, one.created_at, one.amount, one.payment.currency, "", one.pk)
-                item = self.build_missing_item("refund", row, -one.amount)
+        for refund in rows.select_related("payment").order_by("pk"):
+            if self.is_known(refund.state_at):
+                currency = refund.payment.currency
+                row = ExpectedRecord(refund.attempt_id, refund.created_at, refund.amount, currency, "", refund.pk)
+                item = self.build_missing_item("refund", row, -refund.amount)
                 self.add_difference(
                     DifferenceKind.REFUND_MISSING,
                     item,
@@ -289,7 +292,7 @@ class StripeVsLedger:
                 yield item
 
     def list_paid_attempts(self, *kinds: str, moment: Any, states: tuple[str, ...]) -> "Iterator[ExpectedRecord]":
-        """Our attempts of the period in these states without a line of these kinds."""
+        """Return our attempts of the period in these states without a line of these kinds."""
         lines = BalanceTransaction.objects.filter(attempt=OuterRef("pk"), kind__in=kinds)
         unlinked = BalanceTransaction.objects.filter(
             account=self.account, kind__in=kinds, intent_id=OuterRef("stripe_payment_intent_id")
@@ -311,11 +314,11 @@ class StripeVsLedger:
                 yield ExpectedRecord(*row)
 
     def is_known(self, instant: datetime) -> bool:
-        """Whether Stripe's lines of then were all read."""
+        """Return whether all lines up to a grace period after the instant were read."""
         return self.cursor is not None and self.cursor.covers(instant) and self.cursor.covers(instant + GRACE_PERIOD)
 
     def build_missing_item(self, kind: str, row: "ExpectedRecord", amount: int) -> ReconciliationItem:
-        """An item that only our ledger has."""
+        """Return an item that only our ledger has."""
         return ReconciliationItem(
             kind=kind,
             at=row.at,
@@ -328,18 +331,20 @@ class StripeVsLedger:
         )
 
     def add_difference(
-        self, kind: DifferenceKind, item: ReconciliationItem, sentence: str, *, gap: int | None = None
+        self, kind: DifferenceKind, item: ReconciliationItem, description: str, *, gap: int | None = None
     ) -> None:
-        """A difference of an item; `{money}` in the sentence is what moved."""
+        """Add a difference of an item; `{money}` in the description is replaced by the amount."""
         money = Money(abs(item.stripe if gap is None else gap), item.currency)
         off = Money(item.ours - item.stripe, item.currency)
         subject = item.source_id or item.stripe_id
-        thing = item.stripe_id or str(item.refund or "")
-        self.findings.add(kind, item.day, off, subject, sentence.format(money=money), attempt=item.attempt, thing=thing)
+        thing_id = item.stripe_id or str(item.refund or "")
+        self.differences.add(
+            kind, item.day, off, subject, description.format(money=money), attempt=item.attempt, thing_id=thing_id
+        )
 
 
 class ExpectedRecord(NamedTuple):
-    """Something of our ledger that Stripe should have."""
+    """A record of ours that Stripe should have."""
 
     attempt: int
     at: datetime
@@ -360,9 +365,9 @@ LINE_COMPARISONS = {
 
 
 def build_paid_at() -> Any:
-    """When an attempt was paid: for a reversed one its history knows."""
+    """Return when an attempt was paid; for a reversed one that is in its history."""
     steps = StateChange.objects.filter(
         subject="payments.attempt", subject_id=OuterRef("pk"), to_state="succeeded"
     ).order_by("at")
-    when_paid = Coalesce(Subquery(steps.values("at")[:1]), F("created_at"))
-    return Case(When(Q(state="reversed"), then=when_paid), default=F("state_at"))
+    paid_at = Coalesce(Subquery(steps.values("at")[:1]), F("created_at"))
+    return Case(When(Q(state="reversed"), then=paid_at), default=F("state_at"))

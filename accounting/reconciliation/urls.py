@@ -1,4 +1,4 @@
-"""Paths of reconciliation."""
+"""The URLs of reconciliation."""
 
 from django.urls import path, register_converter
 
@@ -6,7 +6,7 @@ from accounting.reconciliation import views
 
 
 class DayConverter:
-    """A day as the paths write it."""
+    """A day as the URLs write it."""
 
     regex = "[0-9]{4}-[0-9]{2}-[0-9]{2}"
 

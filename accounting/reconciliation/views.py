@@ -39,7 +39,7 @@ ONE_DAY = timedelta(days=1)
 @require_GET
 @merchant_page(admin=True)
 def overview(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
-    """One month: whether everything agrees, what does not, every day, every payout, and charts of money in."""
+    """Show one month: differences, days, payouts, and charts of incoming money."""
     period = parse_month(request, merchant)
     report = reconcile(merchant, period, now=clock.now())
     context = build_month_context(merchant, period) | {
@@ -53,15 +53,15 @@ def overview(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
 @require_GET
 @merchant_page(admin=True)
 def day_detail(request: MerchantRequest, merchant: Merchant, day: str) -> HttpResponse:
-    """One day, item by item."""
-    wanted = parse_date(day)
-    report = reconcile(merchant, Period(wanted, wanted, merchant.zone), now=clock.now())
+    """Show one day, item by item."""
+    shown = parse_date(day)
+    report = reconcile(merchant, Period(shown, shown, merchant.zone), now=clock.now())
     context = {
         "merchant": merchant,
-        "day": wanted,
-        "before": wanted - ONE_DAY,
-        "after": wanted + ONE_DAY if wanted < get_today(merchant) else None,
-        "month": f"{wanted:%Y-%m}",
+        "day": shown,
+        "before": shown - ONE_DAY,
+        "after": shown + ONE_DAY if shown < get_today(merchant) else None,
+        "month": f"{shown:%Y-%m}",
         "report": report,
         **build_differences_context(report),
         "items": report.items[:MAX_ROWS],
@@ -72,7 +72,7 @@ def day_detail(request: MerchantRequest, merchant: Merchant, day: str) -> HttpRe
 @require_GET
 @merchant_page(admin=True)
 def payout_detail(request: MerchantRequest, merchant: Merchant, payout_id: str) -> HttpResponse:
-    """One payout with the lines that it took along."""
+    """Show one payout with its lines."""
     payout = get_object_or_404(Payout, account__merchant=merchant, stripe_payout_id=payout_id)
     lines = (
         payout.balance_transactions.exclude(kind="payout")
@@ -93,7 +93,7 @@ def payout_detail(request: MerchantRequest, merchant: Merchant, payout_id: str) 
 @require_GET
 @merchant_page(admin=True)
 def accounts(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
-    """The clearing account and the prepayments account of one month, and why they are not zero."""
+    """Show the clearing account and the prepayments account of one month, and the reasons of their balances."""
     period = parse_month(request, merchant)
     chosen = AccountingSettings.objects.filter(merchant=merchant).first()
     report = reconcile(merchant, period, now=clock.now())
@@ -110,7 +110,7 @@ def accounts(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
 @require_GET
 @merchant_page(admin=True)
 def export(request: MerchantRequest, merchant: Merchant) -> HttpResponseBase:
-    """A month as CSV."""
+    """Export a month as CSV."""
     period = parse_month(request, merchant)
     report = reconcile(merchant, period, now=clock.now())
     record_request_audit(request, "reconciliation.exported", merchant_id=merchant.pk, detail=f"{period.first:%Y-%m}")
@@ -122,7 +122,7 @@ def export(request: MerchantRequest, merchant: Merchant) -> HttpResponseBase:
 @require_POST
 @merchant_page(admin=True)
 def refresh(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
-    """Read Stripe and the payments of the books now."""
+    """Schedule a sync of Stripe and of the payments of the accounting package."""
     account = GatewayAccount.objects.filter(merchant=merchant).first()
     if account is not None:
         schedule_balance_sync(account, now=clock.now())
@@ -135,34 +135,38 @@ def refresh(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
 @require_POST
 @merchant_page(admin=True)
 def acknowledge_difference(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
-    """Somebody knows of a difference, and says why."""
+    """Acknowledge a difference, with a reason."""
     form = AcknowledgementForm(request.POST)
     if not form.is_valid():
         messages.error(request, "Say why it is known.")
         return redirect("reconciliation:overview", merchant.reference)
     shown, reason = form.cleaned_data["shown"], form.cleaned_data["reason"]
     try:
-        word = record_acknowledgement(merchant, shown=shown, reason=reason, by=request.user, now=clock.now())
+        acknowledgement = record_acknowledgement(merchant, shown=shown, reason=reason, by=request.user, now=clock.now())
     except BadSignature:
         raise Http404 from None
-    record_request_audit(request, "reconciliation.known", merchant_id=merchant.pk, subject=str(word), detail=reason)
+    record_request_audit(
+        request, "reconciliation.known", merchant_id=merchant.pk, subject=str(acknowledgement), detail=reason
+    )
     messages.success(request, "It is known now, and no longer counted as open.")
-    return redirect(get_return_url(request, word))
+    return redirect(get_return_url(request, acknowledgement))
 
 
 @require_POST
 @merchant_page(admin=True)
 def reopen_difference(request: MerchantRequest, merchant: Merchant, acknowledgement_ref: str) -> HttpResponse:
-    """The difference is open again."""
-    word = get_object_or_404(Acknowledgement, merchant=merchant, reference=acknowledgement_ref)
-    if retract_acknowledgement(word, by=request.user, now=clock.now()):
-        record_request_audit(request, "reconciliation.open_again", merchant_id=merchant.pk, subject=str(word))
+    """Retract an acknowledgement."""
+    acknowledgement = get_object_or_404(Acknowledgement, merchant=merchant, reference=acknowledgement_ref)
+    if retract_acknowledgement(acknowledgement, by=request.user, now=clock.now()):
+        record_request_audit(
+            request, "reconciliation.open_again", merchant_id=merchant.pk, subject=str(acknowledgement)
+        )
         messages.success(request, "It counts as open again.")
-    return redirect(get_return_url(request, word))
+    return redirect(get_return_url(request, acknowledgement))
 
 
 def get_return_url(request: MerchantRequest, acknowledgement: Acknowledgement) -> str:
-    """Where a difference was shown: its day, or its month."""
+    """Return where a difference was shown: its day, or its month."""
     ref = acknowledgement.merchant.reference
     if request.POST.get("back") == "day":
         return reverse("reconciliation:day", args=[ref, acknowledgement.on])
@@ -170,13 +174,13 @@ def get_return_url(request: MerchantRequest, acknowledgement: Acknowledgement) -
 
 
 def build_differences_context(report: ReconciliationReport) -> dict[str, Any]:
-    """The open ones with what their forms send back, and those that somebody knows of."""
+    """Return the open differences with their signed forms, and the acknowledged ones."""
     shown = [(row, sign_difference(report.merchant, row)) for row in report.open_differences[:MAX_ROWS]]
     return {"open": shown, "known": report.known_differences[:MAX_ROWS]}
 
 
 def build_month_context(merchant: Merchant, period: Period) -> dict[str, Any]:
-    """What every page of a month shows around it."""
+    """Return what every page of a month shows."""
     following = period.last + ONE_DAY
     return {
         "merchant": merchant,
@@ -188,13 +192,13 @@ def build_month_context(merchant: Merchant, period: Period) -> dict[str, Any]:
 
 
 def parse_month(request: MerchantRequest, merchant: Merchant) -> Period:
-    """The month that was asked for, this one by default. Raises Http404 for what is no month."""
-    asked = request.GET.get("month", "")
-    return get_month(parse_date(f"{asked}-01") if asked else get_today(merchant), merchant.zone)
+    """Return the requested month, or this one. Raises Http404 for what is no month."""
+    month = request.GET.get("month", "")
+    return get_month(parse_date(f"{month}-01") if month else get_today(merchant), merchant.zone)
 
 
 def parse_date(text: str) -> date:
-    """A day of years that people trade in. Raises Http404."""
+    """Parse a day from 2000 to 2199. Raises Http404."""
     try:
         found = date.fromisoformat(text)
     except ValueError:
@@ -205,12 +209,12 @@ def parse_date(text: str) -> date:
 
 
 def get_today(merchant: Merchant) -> date:
-    """The merchant's day."""
+    """Return the merchant's current day."""
     return clock.now().astimezone(merchant.zone).date()
 
 
 def sum_payout_lines(payout: Payout) -> dict[str, Any]:
-    """What the lines of a payout come to."""
+    """Return the sums of a payout's lines."""
     rows = list(payout.balance_transactions.exclude(kind="payout").values_list("amount", "fee"))
     gross, fees = sum(amount for amount, _ in rows), sum(fee for _, fee in rows)
     sums = {"gross": gross, "fees": -fees, "net": gross - fees, "off": payout.amount - gross + fees}

@@ -246,7 +246,7 @@ def parse_item(row: RemoteRow) -> RemoteItem:
     )
 
 
-# ---- documents that were asked for -------------------------------------------------------------------
+# ---- documents that were asked for ------------------------------------------------------------------
 
 
 def get_currency(row: RemoteRow) -> str:

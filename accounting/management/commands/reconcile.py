@@ -1,4 +1,4 @@
-"""`manage.py reconcile MERCHANT --from DAY --to DAY`: compare Stripe, our ledger and the books."""
+"""`manage.py reconcile MERCHANT --from DAY --to DAY`: compare Stripe, our ledger and the accounting package."""
 
 from argparse import ArgumentParser
 from datetime import date
@@ -26,7 +26,7 @@ class Command(BaseCommand):
     help = "Compares Stripe, our own ledger and the books for some days; exit code 1 while differences are open."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """What to compare."""
+        """Add the options."""
         parser.add_argument("merchant", help="the merchant's reference, as in its console's addresses")
         parser.add_argument("--from", dest="first", type=date.fromisoformat, help="first day, by default this month's")
         parser.add_argument("--to", dest="last", type=date.fromisoformat, help="last day, by default this month's")
@@ -34,7 +34,7 @@ class Command(BaseCommand):
         parser.add_argument("--no-read", action="store_true", help="compare what was read before, without any call")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Read, compare, say."""
+        """Sync, compare and write the report."""
         merchant = Merchant.objects.filter(reference=options["merchant"]).first()
         if merchant is None:
             raise CommandError(f"There is no merchant {options['merchant']}.", returncode=2)
@@ -56,7 +56,7 @@ class Command(BaseCommand):
             raise SystemExit(1)
 
     def read_all_kinds(self, merchant: Merchant) -> None:
-        """Both sides as they are now."""
+        """Sync Stripe and the payments of the accounting package."""
         try:
             for account in GatewayAccount.objects.filter(merchant=merchant):
                 sync_balance(account, now=clock.now())
@@ -65,15 +65,16 @@ class Command(BaseCommand):
             raise CommandError(f"It could not be read to the end: {error}", returncode=2) from error
 
     def write_report(self, report: ReconciliationReport, *, as_csv: bool) -> None:
-        """The report for a person, or for a program."""
+        """Write the report as text, or as CSV."""
         if as_csv:
             for line in render_csv_lines(report):
                 self.stdout.write(line, ending="")
             return
         self.stdout.write(f"{report.merchant}, {report.period.first} to {report.period.last}")
         for total in report.totals:
-            said = (f"{name} {total.get_money(name)}" for name in ("stripe", "ours", "books", "fees"))
-            self.stdout.write(f"  {total.count} items: {', '.join(said)}" + (f" ({total.why})" if total.why else ""))
+            names = ("stripe", "ours", "books", "fees")
+            amounts = (f"{name} {amount}" for name, amount in zip(names, total.amounts, strict=True))
+            self.stdout.write(f"  {total.count} items: {', '.join(amounts)}" + (f" ({total.why})" if total.why else ""))
         for row in report.open_differences:
             self.stdout.write(f"  {format_difference(row)} {row.advice}")
         for row in report.known_differences:
@@ -82,17 +83,17 @@ class Command(BaseCommand):
 
 
 def format_difference(row: Difference) -> str:
-    """A difference in one line."""
-    return f"{row.day} {row.label}: {row.subject} {row.payer}. {row.sentence}"
+    """Return a difference as one line."""
+    return f"{row.day} {row.label}: {row.subject} {row.payer}. {row.description}"
 
 
 def format_acknowledgement(row: Difference, zone: ZoneInfo) -> str:
-    """Who knows of it, since when and why."""
+    """Return who acknowledged it, when and why."""
     return f"{row.known.by}, {row.known.at.astimezone(zone):%Y-%m-%d}: {row.known.reason}" if row.known else ""
 
 
 def format_summary(report: ReconciliationReport) -> str:
-    """How many are open, and how many known."""
+    """Return how many are open, and how many acknowledged."""
     count = len(report.open_differences)
     said = f"{count} open difference{'s' * (count != 1)}" if count else "Everything agrees"
     return f"{said}; {len(report.known_differences)} known" if report.known_differences else said

@@ -131,7 +131,7 @@ def test_two_hundred_discrepancies_are_all_named_and_nothing_else_is(any_tenant:
     assert expected - found == Counter()
     assert sum(expected.values()) + EACH == 200
     assert len({row.kind for row in report.differences}) == 1 + len({kind for kind, _ in expected})
-    assert all(row.sentence and row.advice and row.subject for row in report.differences)
+    assert all(row.description and row.advice and row.subject for row in report.differences)
 
 
 def test_a_clean_month_raises_no_alarm(any_tenant: Tenant) -> None:
