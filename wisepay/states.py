@@ -69,7 +69,32 @@ class Stateful(models.Model):
             return False
         if state not in self.TRANSITIONS.get(self.state, frozenset()):
             raise IllegalTransition(f"{self._meta.label_lower} {self.pk}: {self.state} does not lead to {state}")
-        StateChange.objects.create(
+        self._build_change(state, now=now, by=by, reason=reason).save(force_insert=True)
+        type(self)._base_manager.filter(pk=self.pk).update(state=state, state_at=now, **changes)
+        for name, value in {"state": state, "state_at": now, **changes}.items():
+            setattr(self, name, value)
+        return True
+
+    @classmethod
+    def move_all_to(cls, reasons: Mapping[int, str], state: str, *, now: datetime, by: str) -> list[Self]:
+        """Lock the rows with these primary keys, and move those to `state` whose state leads there.
+
+        `reasons` says of each key why. For many rows that were read without a lock: one that moved meanwhile is left
+        as it is, where `move_to` would raise. Answers the rows that moved. Needs an open transaction.
+        """
+        _check_transaction()
+        sources = [source for source, targets in cls.TRANSITIONS.items() if state in targets]
+        found = cls._base_manager.select_for_update(of=("self",)).filter(pk__in=reasons, state__in=sources)
+        rows = list(found.order_by("pk"))
+        changes = (row._build_change(state, now=now, by=by, reason=reasons[row.pk]) for row in rows)
+        StateChange.objects.bulk_create(changes)
+        cls._base_manager.filter(pk__in=[row.pk for row in rows]).update(state=state, state_at=now)
+        for row in rows:
+            row.state, row.state_at = state, now
+        return rows
+
+    def _build_change(self, state: str, *, now: datetime, by: str, reason: str) -> StateChange:
+        return StateChange(
             subject=self._meta.label_lower,
             subject_id=self.pk,
             from_state=self.state,
@@ -78,15 +103,10 @@ class Stateful(models.Model):
             by=by[:120],
             at=now,
         )
-        type(self)._base_manager.filter(pk=self.pk).update(state=state, state_at=now, **changes)
-        for name, value in {"state": state, "state_at": now, **changes}.items():
-            setattr(self, name, value)
-        return True
 
     def lock(self) -> Self:
         """The row as the database has it, locked until the open transaction ends."""
-        if not transaction.get_connection().in_atomic_block:
-            raise transaction.TransactionManagementError("a state moves only inside a transaction")
+        _check_transaction()
         rows: list[Self] = _build_locking_query(type(self))(self.pk)
         if not rows:
             raise type(self).DoesNotExist(f"{self._meta.label_lower} {self.pk} is gone")
@@ -95,6 +115,12 @@ class Stateful(models.Model):
     def list_state_changes(self) -> "models.QuerySet[StateChange]":
         """The row's steps, oldest first."""
         return StateChange.objects.filter(subject=self._meta.label_lower, subject_id=self.pk).order_by("at", "pk")
+
+
+def _check_transaction() -> None:
+    """Raise TransactionManagementError outside of a transaction."""
+    if not transaction.get_connection().in_atomic_block:
+        raise transaction.TransactionManagementError("a state moves only inside a transaction")
 
 
 @cache

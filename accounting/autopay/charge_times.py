@@ -1,4 +1,4 @@
-"""On which day and at which instant an invoice is charged. Days are the merchant's, instants UTC."""
+"""The day and the instant at which an invoice is charged. Days are in the merchant's zone, instants in UTC."""
 
 import calendar
 from datetime import UTC, date, datetime, time, timedelta
@@ -22,7 +22,7 @@ def get_run_date(mode: str, days: int, *, issued_on: date | None, due_on: date |
 
 
 def find_day_of_month(day: int, *, since: date) -> date:
-    """The first such day on or after `since`; a month that is too short has its last day instead."""
+    """The first such day of a month on or after `since`; a month that is too short has its last day instead."""
     found = get_month_day(since.year, since.month, day)
     if found >= since:
         return found
@@ -35,7 +35,7 @@ def get_month_day(year: int, month: int, day: int) -> date:
 
 
 def get_instant(day: date, at: time, zone: ZoneInfo) -> datetime:
-    """`at` on the clocks of `zone` on that day. An hour that the clocks skip is the one after."""
+    """The instant of the local time `at` on that day in `zone`. An hour that the clocks skip is the one after."""
     return datetime.combine(day, at, tzinfo=zone).astimezone(UTC)
 
 

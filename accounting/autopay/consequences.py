@@ -1,4 +1,4 @@
-"""What a charge's outcome makes of its scheduled payment. Every order is idempotent and may come late."""
+"""What follows for a scheduled payment when its charge ends. Every function is idempotent and may run late."""
 
 from datetime import datetime
 from typing import Any
@@ -22,7 +22,7 @@ ACTOR = "gateway"
 
 
 def apply_charge_result(attempt: Attempt, *, now: datetime) -> None:
-    """Let the scheduled payment of an attempt's payment follow what is so now."""
+    """Bring the scheduled payment of an attempt's payment up to date with the payment."""
     found = ScheduledPayment.objects.filter(payment=attempt.payment_id).first()
     if found is None:
         return
@@ -44,14 +44,14 @@ def apply_charge_result(attempt: Attempt, *, now: datetime) -> None:
 
 @transaction_required
 def lock_scheduled_payment(pk: int) -> ScheduledPayment:
-    """The scheduled payment, locked, with all that is said about it."""
+    """Lock the scheduled payment, and answer it with its related rows."""
     ScheduledPayment.objects.get(pk=pk).lock()
-    told = ("merchant", "company", "invoice", "method", "payment", "mapping__secondary_method")
-    return ScheduledPayment.objects.select_related(*told).get(pk=pk)
+    related = ("merchant", "company", "invoice", "method", "payment", "mapping__secondary_method")
+    return ScheduledPayment.objects.select_related(*related).get(pk=pk)
 
 
 def settle_scheduled_payment(scheduled: ScheduledPayment, payment: Payment, *, now: datetime) -> None:
-    """The money arrived: by the charge, or because the payer paid it themselves."""
+    """Settle it when its charge succeeded; cancel or resolve it when the payer paid by another way."""
     if scheduled.state == "pending":
         scheduled.update_state("settled", now=now, by=ACTOR)
     elif scheduled.state in ("scheduled", "held"):
@@ -61,12 +61,12 @@ def settle_scheduled_payment(scheduled: ScheduledPayment, payment: Payment, *, n
 
 
 def record_resolution(scheduled: ScheduledPayment, resolution: str, *, now: datetime) -> None:
-    """A failure that nobody need look at any more."""
+    """Record that a failure is resolved, and how."""
     ScheduledPayment.objects.filter(pk=scheduled.pk).update(resolved_at=now, resolution=resolution[:300])
 
 
 def apply_reversal(scheduled: ScheduledPayment, attempt: Attempt, *, now: datetime) -> None:
-    """The bank took the money back after it had arrived: the invoice is owed again, and a person decides."""
+    """Move it to `failed` when the bank took the money back; the invoice is owed again, and a person decides."""
     reason = f"The bank took the payment back after it had settled. {get_failure_message(attempt)}"
     scheduled.update_state("failed", now=now, by=ACTOR, reason=reason, resolved_at=None, resolved_by=None)
     notify_failed(scheduled, now=now)
@@ -74,7 +74,7 @@ def apply_reversal(scheduled: ScheduledPayment, attempt: Attempt, *, now: dateti
 
 
 def apply_failure(scheduled: ScheduledPayment, attempt: Attempt, *, now: datetime) -> None:
-    """The charge failed: again later, the secondary method at once, the payer asked, or the end."""
+    """Do what follows a failed charge: retry later, charge the secondary method, ask the payer, or give up."""
     step = plan_next_step(build_failed_charge(scheduled, attempt), now=now)
     why = f"{scheduled.method}: {get_failure_message(attempt)}"
     if attempt.failure_code in NOT_PRESENTED and scheduled.presentations:
@@ -93,7 +93,7 @@ def apply_failure(scheduled: ScheduledPayment, attempt: Attempt, *, now: datetim
 
 
 def build_failed_charge(scheduled: ScheduledPayment, attempt: Attempt) -> FailedCharge:
-    """The failed charge as the rules need it."""
+    """Build what the retry rules need of a failed charge."""
     mapping = scheduled.mapping
     secondary = mapping.secondary_method if mapping is not None else None
     return FailedCharge(
@@ -108,12 +108,12 @@ def build_failed_charge(scheduled: ScheduledPayment, attempt: Attempt) -> Failed
 
 
 def get_failure_message(attempt: Attempt) -> str:
-    """Why it failed, for the merchant."""
+    """Why it failed, in words for the merchant."""
     return explain_failure(attempt.failure_code, is_debit=attempt.is_debit)
 
 
 def schedule_retry(scheduled: ScheduledPayment, step: NextStep, reason_prefix: str, *, now: datetime) -> None:
-    """The same method once more, days later."""
+    """Schedule the same method once more, days later."""
     run_at = get_retry_run(now, scheduled.merchant.zone, days=step.days)
     day = get_local_date(run_at, scheduled.merchant.zone)
     reason = f"{reason_prefix} It is tried again on {format_date(day)}."
@@ -121,7 +121,7 @@ def schedule_retry(scheduled: ScheduledPayment, step: NextStep, reason_prefix: s
 
 
 def schedule_secondary_method(scheduled: ScheduledPayment, reason_prefix: str, *, now: datetime) -> None:
-    """The secondary method, at once."""
+    """Schedule the secondary method at once."""
     mapping = scheduled.mapping
     secondary = mapping.secondary_method if mapping is not None else None
     fresh: dict[str, Any] = {"method": secondary, "tries": 0, "presentations": 0, "first_presented_at": None}
@@ -131,7 +131,7 @@ def schedule_secondary_method(scheduled: ScheduledPayment, reason_prefix: str, *
 
 
 def build_final_reason(step: NextStep, reason_prefix: str) -> str:
-    """Why it is over, and what to do."""
+    """Why it failed for good, and what to do."""
     if step.kind == "ask":
         return f"{reason_prefix} The payer was sent a link to pay it in person."
     if step.failure_kind == "ours":

@@ -1,4 +1,4 @@
-"""Reading what decisions stand on: a merchant's rulebook, and invoices with what is scheduled of them, in bulk."""
+"""Reading what decisions need: a merchant's rules, and invoices with what is scheduled of them, in bulk."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -8,19 +8,28 @@ from typing import Any
 
 from django.db import connection
 
-from accounting.autopay.decisions import (
+from accounting.autopay.diff import CurrentSchedule
+from accounting.autopay.settings import get_autopay_settings, get_limits
+from accounting.autopay.snapshots import (
     AutoPayRules,
     DecisionContext,
     InvoiceSnapshot,
     MappingSnapshot,
     MethodSnapshot,
+    ScheduledCharge,
     TermKey,
     TermSnapshot,
 )
-from accounting.autopay.diff import CurrentSchedule
-from accounting.autopay.settings import get_autopay_settings, get_limits
-from accounting.invoices.balances import list_unconfirmed_allocations
-from accounting.models import LIVE_SCHEDULED, AutoPayMapping, AutoPaySettings, BillingTerm, LedgerTerm
+from accounting.invoices.balances import InvoiceBalance, list_unconfirmed_allocations
+from accounting.models import (
+    LIVE_SCHEDULED,
+    AutoPayMapping,
+    AutoPaySettings,
+    BillingTerm,
+    LedgerInvoice,
+    LedgerTerm,
+    ScheduledPayment,
+)
 from accounting.posting.numbers import PF_INVOICE_PATTERN
 from connections.models import LinkedOrganisation
 from merchants.models import Merchant
@@ -30,7 +39,7 @@ from payments.models import GatewayAccount, SavedMethod, describe_method
 CHUNK_SIZE = 20_000
 LIKE_SPECIALS, ESCAPED = re.compile(r"([\\%_])"), r"\\\1"
 
-# OFFSET 0 keeps PostgreSQL from walking all scheduled payments backwards for each invoice, which it does to find
+# OFFSET 0 keeps PostgreSQL from scanning all scheduled payments backwards for each invoice, which it does to find
 # the newest one while it has no statistics of a table that grows.
 INVOICES_SQL = """
 SELECT i.id, i.company_id, i.currency, i.status, i.due,
@@ -54,7 +63,7 @@ ORDER BY i.id LIMIT %(chunk)s
 
 @dataclass(frozen=True, slots=True)
 class PlanningInput:
-    """One invoice, what stands scheduled of it, and under which code it is listed as unmatched."""
+    """One invoice, its newest scheduled payment, and the code under which it is listed as unmatched."""
 
     invoice: InvoiceSnapshot
     current: CurrentSchedule | None
@@ -64,12 +73,12 @@ class PlanningInput:
 def list_planning_inputs(
     merchant: Merchant, context: DecisionContext, *, ids: Sequence[int] | None = None
 ) -> Iterator[list[PlanningInput]]:
-    """Every invoice that a decision could be about, of all or of those with these ids, in chunks by id.
+    """Read every invoice that a decision could be about, of all or of those with these ids, in chunks by id.
 
-    Two statements a chunk, which is also all that is held in memory.
+    Two statements a chunk; one chunk is in memory at a time.
     """
     after = 0
-    asked = {
+    params = {
         "merchant": merchant.pk,
         "ids": None if ids is None else list(ids),
         "terms": sorted({term_id for _, term_id in context.terms}),
@@ -80,39 +89,69 @@ def list_planning_inputs(
     }
     while True:
         with connection.cursor() as cursor:
-            cursor.execute(INVOICES_SQL, asked | {"after": after})
+            cursor.execute(INVOICES_SQL, params | {"after": after})
             rows = cursor.fetchall()
         if not rows:
             return
         after = rows[-1][0]
-        flying = get_in_flight_amounts([row[0] for row in rows if row[5]])
-        yield [parse_planning_input(row, flying.get(row[0], 0)) for row in rows]
+        in_flight = get_in_flight_amounts([row[0] for row in rows if row[5]])
+        yield [parse_planning_input(row, in_flight.get(row[0], 0)) for row in rows]
         if len(rows) < CHUNK_SIZE:
             return
 
 
 def parse_planning_input(row: Sequence[Any], in_flight: int) -> PlanningInput:
-    """A row of FACTS_SQL, with what of the invoice is being paid."""
+    """Parse a row of INVOICES_SQL; `in_flight` is the amount of the invoice that is being paid."""
     pk, company_id, currency, status, due, _, issued_on, due_on, organisation_id, term_id, *rest = row
     key = (organisation_id, term_id)
-    number, state, amount, run_at, mapping_id, method_id, is_begun, person, unmatched, remark = rest
+    number, state, amount, run_at, mapping_id, method_id, was_charged, person, unmatched, remark = rest
     invoice = InvoiceSnapshot(pk, company_id, currency, status, due, in_flight, issued_on, due_on, key, remark)
-    standing = None
+    current = None
     if number is not None:
-        standing = CurrentSchedule(number, state, amount, run_at, mapping_id, method_id, is_begun, person is not None)
-    return PlanningInput(invoice, standing, unmatched or "")
+        current = CurrentSchedule(number, state, amount, run_at, mapping_id, method_id, was_charged, person is not None)
+    return PlanningInput(invoice, current, unmatched or "")
 
 
 def get_in_flight_amounts(ids: Sequence[int]) -> dict[int, int]:
-    """What of each invoice is being paid, or was paid and is not in the mirror yet."""
+    """The amount of each invoice that is being paid, or was paid and is not in the mirror yet."""
     found: dict[int, int] = {}
     for invoice_id, amount in list_unconfirmed_allocations(ids).values_list("invoice", "amount") if ids else ():
         found[invoice_id] = found.get(invoice_id, 0) + amount
     return found
 
 
+def build_invoice_snapshot(invoice: LedgerInvoice, balance: InvoiceBalance) -> InvoiceSnapshot:
+    """Build what a decision needs of one invoice; `balance` leaves the scheduled payment's own payment out."""
+    return InvoiceSnapshot(
+        id=invoice.pk,
+        company_id=invoice.company_id,
+        currency=invoice.currency,
+        status=invoice.status,
+        due=invoice.due,
+        in_flight=balance.in_flight + balance.unconfirmed,
+        issued_on=invoice.issued_on,
+        due_on=invoice.due_on,
+        term_key=(invoice.organisation_id, invoice.term_id),
+        remark=invoice.remark,
+    )
+
+
+def build_scheduled_charge(scheduled: ScheduledPayment, *, is_reset: bool = False) -> ScheduledCharge:
+    """Build what a decision needs of a scheduled payment: as it was planned, or reset to what is due now.
+
+    A bank's count of presentments is never reset.
+    """
+    return ScheduledCharge(
+        method_id=scheduled.method_id,
+        presentations=scheduled.presentations,
+        first_presented_at=scheduled.first_presented_at,
+        maximum_amount=None if is_reset else scheduled.amount,
+        mapping_id=None if is_reset else scheduled.mapping_id,
+    )
+
+
 def get_decision_context(merchant: Merchant, *, companies: Sequence[int] | None = None) -> DecisionContext:
-    """The merchant's rulebook, of all payers or of those of some companies. Eight statements."""
+    """Read the merchant's rules, terms, mappings and methods, of all companies or of some. Eight statements."""
     mappings = get_mappings_by_company(merchant, companies)
     account = GatewayAccount.objects.filter(merchant=merchant).first()
     link = LinkedOrganisation.objects.filter(merchant=merchant).first()
@@ -146,7 +185,7 @@ def is_paused(merchant: Merchant) -> bool:
 
 
 def get_terms_by_key(merchant: Merchant) -> dict[TermKey, TermSnapshot]:
-    """The active billing terms, by the terms of the books that they cover."""
+    """The active billing terms, by the ledger's terms that they cover."""
     rows = LedgerTerm.objects.filter(merchant=merchant, billing_term__is_active=True).select_related("billing_term")
     return {
         (row.organisation_id, row.term_id): build_term_snapshot(row.billing_term) for row in rows if row.billing_term
@@ -180,8 +219,8 @@ def get_mappings_by_company(merchant: Merchant, companies: Sequence[int] | None)
     found: dict[int, list[MappingSnapshot]] = {}
     columns = ("pk", "company_id", "term_id", "primary_method_id", "secondary_method_id", "origin")
     for pk, company_id, term_id, primary, secondary, origin in rows.order_by("pk").values_list(*columns):
-        fact = MappingSnapshot(pk, company_id, term_id, primary, secondary, origin == AutoPayMapping.Origin.PAYER)
-        found.setdefault(company_id, []).append(fact)
+        mapping = MappingSnapshot(pk, company_id, term_id, primary, secondary, origin == AutoPayMapping.Origin.PAYER)
+        found.setdefault(company_id, []).append(mapping)
     return found
 
 
@@ -189,11 +228,11 @@ def get_methods_by_id(
     mappings: dict[int, list[MappingSnapshot]], account: GatewayAccount | None
 ) -> dict[int, MethodSnapshot]:
     """The methods that these mappings name, as far as the merchant's gateway account has them."""
-    named = {m.primary_id for mine in mappings.values() for m in mine}
-    named |= {m.secondary_id for mine in mappings.values() for m in mine if m.secondary_id is not None}
-    if not named or account is None:
+    ids = {mapping.primary_id for group in mappings.values() for mapping in group}
+    ids |= {m.secondary_id for group in mappings.values() for m in group if m.secondary_id is not None}
+    if not ids or account is None:
         return {}
-    rows = SavedMethod.objects.filter(account=account, pk__in=named)
+    rows = SavedMethod.objects.filter(account=account, pk__in=ids)
     columns = ("pk", "kind", "brand", "last4", "state", "expires_on")
     return {
         pk: MethodSnapshot(pk, kind, describe_method(kind, brand, last4) or str(pk), state == "active", expires_on)

@@ -1,111 +1,57 @@
-"""Deciding whether, when, how much and with what an invoice is charged: no tables, no clock, no words with anybody."""
+"""Whether, when, how much and with which method an invoice is charged automatically: decided here and nowhere else.
+
+Nothing here reads a table or the clock.
+"""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
-from zoneinfo import ZoneInfo
+from datetime import date, datetime
+from typing import Literal
 
 from accounting.autopay.charge_times import RUN_TIME, get_instant, get_next_late_run, get_run_date
+from accounting.autopay.failures import is_presentment_limit_reached
+from accounting.autopay.snapshots import (
+    AutoPayRules,
+    DecisionContext,
+    InvoiceSnapshot,
+    MappingSnapshot,
+    MethodSnapshot,
+    ScheduledCharge,
+    TermSnapshot,
+)
 from payments.method_choices import DEBIT_TYPES
 from wisepay.dates import get_local_date
 from wisepay.money import Money
 
-TermKey = tuple[str, str]  # the organisation and the id of the term there
 ALL_TERMS = "All Automatic Payment Terms"
-
-
-@dataclass(frozen=True, slots=True)
-class InvoiceSnapshot:
-    """An invoice as it stands. `flying` is what of `due` is being paid already."""
-
-    id: int
-    company_id: int | None
-    currency: str
-    status: str
-    due: int
-    in_flight: int
-    issued_on: date | None
-    due_on: date | None
-    term_key: TermKey
-    remark: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class TermSnapshot:
-    """A billing term."""
-
-    id: int
-    name: str
-    is_real_time: bool
-    mode: str
-    days: int
-    takes_cards: bool
-    takes_debits: bool
-    keyword: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class MethodSnapshot:
-    """A saved method. `kind` is the gateway's word."""
-
-    id: int
-    kind: str
-    label: str
-    is_active: bool
-    expires_on: date | None
-
-    @property
-    def is_card(self) -> bool:
-        """Whether it is a card; everything else is a bank debit."""
-        return self.kind == "card"
-
-
-@dataclass(frozen=True, slots=True)
-class MappingSnapshot:
-    """An active mapping; without `term_id` it is for all terms."""
-
-    id: int
-    company_id: int
-    term_id: int | None
-    primary_id: int
-    secondary_id: int | None
-    is_from_payer: bool
-
-
-@dataclass(frozen=True, slots=True)
-class AutoPayRules:
-    """A merchant's settings. `limits` are the least and the most of a currency, in its minor units."""
-
-    zone: ZoneInfo
-    delay: timedelta = timedelta(0)
-    schedules_past_due: bool = False
-    maximum_days_past_due: int = 0
-    limits: Mapping[str, tuple[int | None, int | None]] = field(default_factory=dict)
-    takes_debits: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class DecisionContext:
-    """Everything of one merchant that a decision stands on.
-
-    `keywords` are the terms that an invoice's reference can name, the longest keyword first. Only invoices of
-    `organisation_id` are charged; None is any.
-    """
-
-    rules: AutoPayRules
-    terms: Mapping[TermKey, TermSnapshot]
-    mappings: Mapping[int, list[MappingSnapshot]]
-    methods: Mapping[int, MethodSnapshot]
-    keywords: Sequence[TermSnapshot] = ()
-    organisation_id: str | None = None
+SkipCode = Literal[
+    "over",
+    "no_term",
+    "unmatched",
+    "paying",
+    "below_minimum",
+    "above_maximum",
+    "no_date",
+    "past_due",
+    "method",
+    "currency",
+    "presentment",
+]
+NO_TERM_REASON = "It is under no billing term."
+CLOSED_REASONS = {
+    "draft": "It is a draft.",
+    "paid": "It is paid.",
+    "voided": "It was voided in the accounting package.",
+    "deleted": "It was deleted in the accounting package.",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class ChargePlan:
-    """Charge `amount` at `run_at`. With `hold` it waits for a person, who reads why.
+    """Charge `amount` minor units at `run_at`. With a `hold_reason` it waits for a person, who reads it.
 
-    `is_sticky`: the instant was counted from now, so it does not move an earlier one.
+    `is_relative_to_now`: the instant was counted from now, so it does not move an earlier one.
     """
 
     run_at: datetime
@@ -119,15 +65,24 @@ class ChargePlan:
 
 @dataclass(frozen=True, slots=True)
 class SkipReason:
-    """It is not charged, and why; `code` is for programs. Not every gap is somebody's business."""
+    """The invoice is not charged: a code for programs, a reason for people."""
 
-    code: str
+    code: SkipCode
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
+class MappingClaim:
+    """The mapping that claims an invoice, and under which term; `note` says why this one of several."""
+
+    term: TermSnapshot
+    mapping: MappingSnapshot
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class SelectedMethod:
-    """The method to charge; `note` says why it is not the first one, `hold` why it may not be charged yet."""
+    """The method to charge; `note` says why it is not the first one, `hold_reason` why it may not be charged yet."""
 
     method: MethodSnapshot
     note: str = ""
@@ -142,8 +97,81 @@ class ChargeTiming:
     is_relative_to_now: bool = field(default=False)
 
 
-def plan_charge(invoice: InvoiceSnapshot, context: DecisionContext, *, now: datetime) -> ChargePlan | SkipReason:
-    """What to do about one invoice."""
+def plan_charge(
+    invoice: InvoiceSnapshot, context: DecisionContext, *, now: datetime, scheduled: ScheduledCharge | None = None
+) -> ChargePlan | SkipReason:
+    """Decide when, how much and with which method an invoice is charged, or why it is not.
+
+    Without `scheduled` it is planned for the day that its billing term means; with it, it is charged now.
+    """
+    claim = find_claim(invoice, context)
+    if isinstance(claim, SkipReason):
+        return claim
+    amount = get_amount(invoice, context.rules, maximum=scheduled.maximum_amount if scheduled else None)
+    if isinstance(amount, SkipReason):
+        return amount
+    if scheduled is not None:
+        return plan_charge_now(invoice, claim, context, scheduled, amount=amount, now=now)
+    return plan_charge_on_its_day(invoice, claim, context, amount=amount, now=now)
+
+
+def plan_charge_on_its_day(
+    invoice: InvoiceSnapshot, claim: MappingClaim, context: DecisionContext, *, amount: int, now: datetime
+) -> ChargePlan | SkipReason:
+    """Plan a claimed invoice for the day that its billing term means, with a method that can pay on that day."""
+    term = claim.term
+    day = get_run_date(term.mode, term.days, issued_on=invoice.issued_on, due_on=invoice.due_on)
+    if day is None and not term.is_real_time:
+        return SkipReason("no_date", f"It has no date that {term.name} could count from.")
+    used_on = max(day or date.min, get_local_date(now, context.rules.zone))
+    selected = choose_method(claim, context, currency=invoice.currency, on=used_on)
+    if isinstance(selected, SkipReason):
+        return selected
+    timing = plan_timing(invoice, term, day, context.rules, is_card=selected.method.is_card, now=now)
+    return timing if isinstance(timing, SkipReason) else build_plan(claim, selected, timing, amount=amount)
+
+
+def plan_charge_now(
+    invoice: InvoiceSnapshot,
+    claim: MappingClaim,
+    context: DecisionContext,
+    scheduled: ScheduledCharge,
+    *,
+    amount: int,
+    now: datetime,
+) -> ChargePlan | SkipReason:
+    """Plan a claimed invoice for now, with a method that can pay today and that the bank may still be asked for."""
+    first = scheduled.method_id if claim.mapping.id == scheduled.mapping_id else None
+    today = get_local_date(now, context.rules.zone)
+    selected = choose_method(claim, context, currency=invoice.currency, on=today, first=first)
+    if isinstance(selected, SkipReason):
+        return selected
+    is_same = selected.method.id == scheduled.method_id
+    if (
+        is_same
+        and not selected.hold_reason
+        and is_presentment_limit_reached(scheduled.presentations, scheduled.first_presented_at, now=now)
+    ):
+        label = selected.method.label
+        return SkipReason("presentment", f"The bank's rules do not allow {label} to be asked again for this invoice.")
+    return build_plan(claim, selected, ChargeTiming(now, is_relative_to_now=True), amount=amount)
+
+
+def build_plan(claim: MappingClaim, selected: SelectedMethod, timing: ChargeTiming, *, amount: int) -> ChargePlan:
+    """Put the parts of a decision together."""
+    return ChargePlan(
+        run_at=timing.run_at,
+        amount=amount,
+        mapping_id=claim.mapping.id,
+        method_id=selected.method.id,
+        is_relative_to_now=timing.is_relative_to_now,
+        note=" ".join(filter(None, [claim.note, selected.note])),
+        hold_reason=selected.hold_reason,
+    )
+
+
+def find_claim(invoice: InvoiceSnapshot, context: DecisionContext) -> MappingClaim | SkipReason:
+    """Find the billing term and the mapping under which an invoice is charged, or why there are none."""
     if invoice.status != "open" or invoice.due <= 0:
         return SkipReason("over", CLOSED_REASONS.get(invoice.status, "Nothing is left to pay."))
     if context.organisation_id not in (None, invoice.term_key[0]):
@@ -151,91 +179,34 @@ def plan_charge(invoice: InvoiceSnapshot, context: DecisionContext, *, now: date
     term = find_billing_term(invoice, context)
     if term is None:
         return SkipReason("no_term", NO_TERM_REASON)
-    mapping, note = find_mapping(invoice, term, context)
-    if mapping is None:
-        return SkipReason("unmatched", note)
-    amount = invoice.due - invoice.in_flight
-    if amount <= 0:
-        return SkipReason("paying", "A payment of it is on its way.")
-    problem = find_limit_violation(amount, invoice.currency, context.rules)
-    return problem or _build_plan(invoice, term, mapping, context, amount=amount, note=note, now=now)
+    if invoice.company_id is None:
+        return SkipReason("unmatched", f"{term.name} applies, but no payer company is this contact.")
+    mappings = context.mappings.get(invoice.company_id, ())
+    candidates = [mapping for mapping in mappings if mapping.term_id in (None, term.id)]
+    if not candidates:
+        return SkipReason("unmatched", f"{term.name} applies, but the payer has no Auto-Pay mapping for it.")
+    best = choose_mapping(candidates)
+    return MappingClaim(term, best, explain_mapping_choice(best, candidates, term))
 
 
 def find_billing_term(invoice: InvoiceSnapshot, context: DecisionContext) -> TermSnapshot | None:
-    """The billing term that the reference names, else the one that covers the invoice's terms in the books."""
+    """Find the billing term that the reference names, else the one that covers the invoice's terms in the ledger."""
     named = (term for term in context.keywords if has_keyword(invoice.remark, term.keyword))
     return next(named, None) or context.terms.get(invoice.term_key)
 
 
 def has_keyword(text: str, keyword: str) -> bool:
-    """Whether the keyword stands in a text by itself, in capitals or not."""
+    """Whether the keyword stands in a text as a word of its own, in capitals or not."""
     return re.search(rf"(?<!\w){re.escape(keyword)}(?!\w)", text, re.IGNORECASE) is not None
 
 
-NO_TERM_REASON = "It is under no billing term."
-CLOSED_REASONS = {
-    "draft": "It is a draft.",
-    "paid": "It is paid.",
-    "voided": "It was voided in the accounting package.",
-    "deleted": "It was deleted in the accounting package.",
-}
-
-
-def _build_plan(
-    invoice: InvoiceSnapshot,
-    term: TermSnapshot,
-    mapping: MappingSnapshot,
-    context: DecisionContext,
-    *,
-    amount: int,
-    note: str,
-    now: datetime,
-) -> ChargePlan | SkipReason:
-    """The day and the method of an invoice that a mapping claims."""
-    day = get_run_date(term.mode, term.days, issued_on=invoice.issued_on, due_on=invoice.due_on)
-    if day is None and not term.is_real_time:
-        return SkipReason("no_date", f"It has no date that {term.name} could count from.")
-    used_on = max(day or date.min, get_local_date(now, context.rules.zone))
-    chosen = choose_method(mapping, term, context, currency=invoice.currency, on=used_on)
-    if isinstance(chosen, SkipReason):
-        return chosen
-    timing = plan_timing(invoice, term, day, context.rules, is_card=chosen.method.is_card, now=now)
-    if isinstance(timing, SkipReason):
-        return timing
-    return ChargePlan(
-        run_at=timing.run_at,
-        amount=amount,
-        mapping_id=mapping.id,
-        method_id=chosen.method.id,
-        is_relative_to_now=timing.is_relative_to_now,
-        note=" ".join(filter(None, [note, chosen.note])),
-        hold_reason=chosen.hold_reason,
-    )
-
-
-def find_mapping(
-    invoice: InvoiceSnapshot, term: TermSnapshot | None, context: DecisionContext
-) -> tuple[MappingSnapshot | None, str]:
-    """The mapping that claims the invoice, and a sentence: why none does, or why this one of several."""
-    if term is None:
-        return None, NO_TERM_REASON
-    if invoice.company_id is None:
-        return None, f"{term.name} applies, but no payer company is this contact."
-    mine = context.mappings.get(invoice.company_id, ())
-    claims = [m for m in mine if m.term_id is None or m.term_id == term.id]
-    if not claims:
-        return None, f"{term.name} applies, but the payer has no Auto-Pay mapping for it."
-    best = choose_mapping(claims)
-    return best, explain_mapping_choice(best, claims, term)
-
-
 def choose_mapping(claims: Iterable[MappingSnapshot]) -> MappingSnapshot:
-    """The specific term before all terms, the merchant's before the payer's, the older before the newer."""
+    """Choose the specific term before all terms, the merchant's before the payer's, the older before the newer."""
     return min(claims, key=lambda m: (m.term_id is None, m.is_from_payer, m.id))
 
 
 def explain_mapping_choice(best: MappingSnapshot, claims: list[MappingSnapshot], term: TermSnapshot) -> str:
-    """Why this one of several; empty when there is no other."""
+    """Say why this one of several; empty when there is no other."""
     others = [m for m in claims if m is not best]
     if not others:
         return ""
@@ -246,69 +217,80 @@ def explain_mapping_choice(best: MappingSnapshot, claims: list[MappingSnapshot],
     return "Two mappings claim it: the older one counts."
 
 
+def get_amount(invoice: InvoiceSnapshot, rules: AutoPayRules, *, maximum: int | None) -> int | SkipReason:
+    """How many minor units are charged: what nobody pays yet, `maximum` at most; or why none are."""
+    unpaid = invoice.due - invoice.in_flight
+    if unpaid <= 0:
+        return SkipReason("paying", "A payment of it is on its way.")
+    amount = unpaid if maximum is None else min(unpaid, maximum)
+    return find_limit_violation(amount, invoice.currency, rules) or amount
+
+
 def find_limit_violation(amount: int, currency: str, rules: AutoPayRules) -> SkipReason | None:
-    """Why this amount is not charged automatically, if it is not."""
-    least, most = rules.limits.get(currency, (None, None))
-    if least is not None and amount < least:
+    """Say why this amount is outside the merchant's limits, if it is."""
+    minimum, maximum = rules.limits.get(currency, (None, None))
+    if minimum is not None and amount < minimum:
         return SkipReason(
-            "below_minimum", f"{Money(amount, currency)} is below the minimum of {Money(least, currency)}."
+            "below_minimum", f"{Money(amount, currency)} is below the minimum of {Money(minimum, currency)}."
         )
-    if most is not None and amount > most:
+    if maximum is not None and amount > maximum:
         return SkipReason(
-            "above_maximum", f"{Money(amount, currency)} is above the maximum of {Money(most, currency)}."
+            "above_maximum", f"{Money(amount, currency)} is above the maximum of {Money(maximum, currency)}."
         )
     return None
 
 
 def choose_method(
-    mapping: MappingSnapshot,
-    term: TermSnapshot,
-    context: DecisionContext,
-    *,
-    currency: str,
-    on: date,
-    first: int | None = None,
+    claim: MappingClaim, context: DecisionContext, *, currency: str, on: date, first: int | None = None
 ) -> SelectedMethod | SkipReason:
-    """The primary method, or the secondary one where the primary can't pay. `first` is asked before both."""
+    """Choose the mapping's primary method, or the secondary one where the primary can't pay.
+
+    `first` is tried before both. A method that only its term excludes is chosen last, with a `hold_reason`.
+    """
+    problems: list[SkipReason] = []
+    excluded: SelectedMethod | None = None
+    for method in list_methods(claim.mapping, context, first=first):
+        problem = find_method_problem(method, context.rules, currency=currency, on=on)
+        restriction = find_term_restriction(method, claim.term)
+        if problem is not None:
+            problems.append(problem)
+        elif restriction:
+            excluded = excluded or SelectedMethod(method, hold_reason=restriction)
+        else:
+            note = f"{problems[0].reason} The secondary method is charged." if problems else ""
+            return SelectedMethod(method, note=note)
+    if excluded is not None:
+        return excluded
+    is_currency = bool(problems) and all(problem.code == "currency" for problem in problems)
+    reasons = " ".join(problem.reason for problem in problems)
+    return SkipReason("currency" if is_currency else "method", reasons or "The mapping's method is gone.")
+
+
+def list_methods(mapping: MappingSnapshot, context: DecisionContext, *, first: int | None) -> list[MethodSnapshot]:
+    """The mapping's methods that are known, in the order in which they are tried; from `first` on, if it is given."""
     order = [mapping.primary_id, mapping.secondary_id]
     if first is not None:
-        order = [first, *(one for one in order[order.index(first) + 1 :])] if first in order else [first]
-    refusals: list[tuple[str, str]] = []
-    not_taken: SelectedMethod | None = None
-    for number in order:
-        method = context.methods.get(number) if number is not None else None
-        if method is None:
-            continue
-        code, why = find_method_problem(method, context.rules, currency=currency, on=on)
-        if not code and find_term_restriction(method, term):
-            not_taken = not_taken or SelectedMethod(method, hold_reason=find_term_restriction(method, term))
-        elif not code:
-            return SelectedMethod(method, note=f"{refusals[0][1]} The secondary method is charged." if refusals else "")
-        if code:
-            refusals.append((code, why))
-    if not_taken is not None:
-        return not_taken
-    code = "currency" if refusals and all(c == "currency" for c, _ in refusals) else "method"
-    return SkipReason(code, " ".join(why for _, why in refusals) or "The mapping's method is gone.")
+        order = order[order.index(first) :] if first in order else [first]
+    return [context.methods[number] for number in order if number is not None and number in context.methods]
 
 
-def find_method_problem(method: MethodSnapshot, rules: AutoPayRules, *, currency: str, on: date) -> tuple[str, str]:
-    """Why a method can't pay in `currency` on that day: a code and a sentence, both empty when it can."""
+def find_method_problem(method: MethodSnapshot, rules: AutoPayRules, *, currency: str, on: date) -> SkipReason | None:
+    """Say why a method can't pay in `currency` on that day; None when it can."""
     if not method.is_active:
-        return "method", f"{method.label} can't be used any more."
+        return SkipReason("method", f"{method.label} can't be used any more.")
     if method.expires_on is not None and method.expires_on < on:
-        return "method", f"{method.label} expired on {method.expires_on:%-d %b %Y}."
+        return SkipReason("method", f"{method.label} expired on {method.expires_on:%-d %b %Y}.")
     if method.is_card:
-        return "", ""
+        return None
     if not rules.takes_debits:
-        return "method", f"{method.label} is a bank account, and bank debits are switched off."
+        return SkipReason("method", f"{method.label} is a bank account, and bank debits are switched off.")
     if method.kind != DEBIT_TYPES.get(currency):
-        return "currency", f"{method.label} can't pay in {currency}."
-    return "", ""
+        return SkipReason("currency", f"{method.label} can't pay in {currency}.")
+    return None
 
 
 def find_term_restriction(method: MethodSnapshot, term: TermSnapshot) -> str:
-    """Why the term does not take the method; empty when it does."""
+    """Say why the term does not take the method; empty when it does."""
     if method.is_card and not term.takes_cards:
         return f"Card payments are not enabled for {term.name}."
     if not method.is_card and not term.takes_debits:
@@ -319,7 +301,7 @@ def find_term_restriction(method: MethodSnapshot, term: TermSnapshot) -> str:
 def plan_timing(
     invoice: InvoiceSnapshot, term: TermSnapshot, day: date | None, rules: AutoPayRules, *, is_card: bool, now: datetime
 ) -> ChargeTiming | SkipReason:
-    """When: on the day, at once for real time, at the next late run for what is past its day and may be."""
+    """Plan the instant: on the day, at once for real time, at the next late run for what is past due and may be."""
     today = get_local_date(now, rules.zone)
     if term.is_real_time:
         if invoice.due_on is None or invoice.due_on >= today:

@@ -1,4 +1,4 @@
-"""Comparing what is scheduled with what was decided now: what changes, and what is too late to change."""
+"""Comparing what is scheduled with the decision of now: what changes, and what is too late to change."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -6,12 +6,12 @@ from datetime import datetime, timedelta
 from accounting.autopay.decisions import ChargePlan, SkipReason
 
 FREEZE_PERIOD = timedelta(hours=18)  # before a run: from then on an amount only falls
-TOLERATED_SKIPS = frozenset({"past_due", "paying"})  # gaps that came after it was scheduled, and don't undo that
+TOLERATED_SKIPS = frozenset({"past_due", "paying"})  # reasons that don't cancel what is scheduled already
 
 
 @dataclass(frozen=True, slots=True)
 class CurrentSchedule:
-    """The newest scheduled payment of an invoice. `is_begun`: it was charged before, and waits to be tried again."""
+    """The newest scheduled payment of an invoice. `was_charged`: it was charged before, and waits for a retry."""
 
     id: int
     state: str
@@ -53,7 +53,7 @@ class CancelSchedule:
 
 @dataclass(frozen=True, slots=True)
 class HoldSchedule:
-    """Let it wait for a person."""
+    """Hold it until a person decides."""
 
     id: int
     reason: str
@@ -65,7 +65,7 @@ ScheduleChange = CreateSchedule | UpdateSchedule | CancelSchedule | HoldSchedule
 def find_schedule_change(
     current: CurrentSchedule | None, decision: ChargePlan | SkipReason, *, now: datetime, is_paused: bool = False
 ) -> ScheduleChange:
-    """What has to change; None when nothing has to.
+    """Find what has to change; None when nothing has to.
 
     What failed, and what a person cancelled, comes back only when a person says so. While the merchant's automatic
     payments are off nothing new is scheduled, and only what is over is cancelled.
@@ -77,8 +77,8 @@ def find_schedule_change(
     if isinstance(decision, SkipReason):
         return find_cancellation(current, decision, is_paused=is_paused)
     if current.state == "held":
-        less = min(current.amount, decision.amount)
-        return find_update(current, decision, amount=less, can_move=False) if less < current.amount else None
+        amount = min(current.amount, decision.amount)
+        return find_update(current, decision, amount=amount, can_move=False) if amount < current.amount else None
     is_near = current.run_at - now <= FREEZE_PERIOD
     if decision.hold_reason and not is_near and not current.was_charged:
         return HoldSchedule(current.id, decision.hold_reason)
@@ -94,7 +94,7 @@ def is_replaceable(current: CurrentSchedule) -> bool:
 
 
 def find_cancellation(current: CurrentSchedule, skip: SkipReason, *, is_paused: bool) -> CancelSchedule | None:
-    """Whether a gap ends what was scheduled."""
+    """Find whether a reason not to charge cancels what is scheduled."""
     if skip.code == "over":
         return CancelSchedule(current.id, skip.reason)
     if is_paused or skip.code in TOLERATED_SKIPS or current.state == "held":
@@ -105,18 +105,13 @@ def find_cancellation(current: CurrentSchedule, skip: SkipReason, *, is_paused: 
 
 
 def find_update(current: CurrentSchedule, plan: ChargePlan, *, amount: int, can_move: bool) -> UpdateSchedule | None:
-    """The new amount and, where it may still move, the new instant, mapping and method."""
+    """Find the new amount and, where it may still move, the new instant, mapping and method."""
     run_at, mapping_id, method_id = current.run_at, current.mapping_id, current.method_id
     if can_move:
         run_at = min(current.run_at, plan.run_at) if plan.is_relative_to_now else plan.run_at
         mapping_id, method_id = plan.mapping_id, plan.method_id
-    same = (amount, run_at, mapping_id, method_id) == (
-        current.amount,
-        current.run_at,
-        current.mapping_id,
-        current.method_id,
-    )
-    if same:
+    before = (current.amount, current.run_at, current.mapping_id, current.method_id)
+    if (amount, run_at, mapping_id, method_id) == before:
         return None
     reason = plan.note if amount == current.amount else "The invoice changed, and the amount with it."
     return UpdateSchedule(current.id, current.amount, amount, run_at, mapping_id, method_id, reason)

@@ -1,4 +1,4 @@
-"""Mails to payers about their automatic payments."""
+"""Emails to payers about their automatic payments."""
 
 from accounting.models import ScheduledPayment
 from payments.failure_messages import explain_failure
@@ -7,7 +7,7 @@ from wisepay.mail import send_email
 
 
 def send_failure_email(scheduled: ScheduledPayment, attempt: Attempt) -> None:
-    """Why it failed, what happens next, and the link to pay it in person. Nothing where nobody's address is known."""
+    """Email the payer why it failed, what happens next, and the link to pay it. Without an address nothing is sent."""
     merchant = scheduled.merchant
     payment = attempt.payment
     if not attempt.payer_email or payment.state == "succeeded":

@@ -1,4 +1,4 @@
-"""What follows a charge that failed: tried again, the secondary method, the payer asked, or the end."""
+"""Retry rules: what follows a failed charge, by its code, its method and how often it was tried."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -68,7 +68,7 @@ NOT_PRESENTED = frozenset({"never_arrived", "processing_error", "try_again_later
 
 @dataclass(frozen=True, slots=True)
 class FailedCharge:
-    """A charge that failed. `tries` and `presentations` are those with this method, the failed one counted."""
+    """A failed charge. `tries` and `presentations` count those with this method, the failed one included."""
 
     code: str
     is_debit: bool
@@ -81,7 +81,7 @@ class FailedCharge:
 
 @dataclass(frozen=True, slots=True)
 class NextStep:
-    """What happens next: `again` in `days`, the `secondary` at once, `ask` the payer, or `stop`."""
+    """What happens next: `again` in `days`, the `secondary` method at once, `ask` the payer, or `stop`."""
 
     kind: Literal["again", "secondary", "ask", "stop"]
     days: int = 0
@@ -89,7 +89,7 @@ class NextStep:
 
 
 def get_failure_kind(code: str, *, is_debit: bool) -> FailureKind:
-    """What a failure's code means for the method. A debit's unknown code counts as final, a card's as passing."""
+    """Classify a failure's code. An unknown code of a debit is final (hard), of a card temporary (soft)."""
     if code in PAYER_ACTION_CODES:
         return "person"
     if code in MERCHANT_CODES:
@@ -100,15 +100,15 @@ def get_failure_kind(code: str, *, is_debit: bool) -> FailureKind:
 
 
 def plan_next_step(charge: FailedCharge, *, now: datetime) -> NextStep:
-    """What follows."""
-    verdict = get_failure_kind(charge.code, is_debit=charge.is_debit)
-    if verdict == "person":
-        return NextStep("ask", failure_kind=verdict)
-    if verdict == "ours":
-        return NextStep("stop", failure_kind=verdict)
-    if verdict == "soft" and charge.tries <= charge.maximum_retries and can_present(charge, now=now):
-        return NextStep("again", days=RETRY_DELAYS[min(charge.tries, len(RETRY_DELAYS)) - 1], failure_kind=verdict)
-    return NextStep("secondary" if charge.has_secondary else "stop", failure_kind=verdict)
+    """Decide what follows a failed charge."""
+    kind = get_failure_kind(charge.code, is_debit=charge.is_debit)
+    if kind == "person":
+        return NextStep("ask", failure_kind=kind)
+    if kind == "ours":
+        return NextStep("stop", failure_kind=kind)
+    if kind == "soft" and charge.tries <= charge.maximum_retries and can_present(charge, now=now):
+        return NextStep("again", days=RETRY_DELAYS[min(charge.tries, len(RETRY_DELAYS)) - 1], failure_kind=kind)
+    return NextStep("secondary" if charge.has_secondary else "stop", failure_kind=kind)
 
 
 def can_present(charge: FailedCharge, *, now: datetime) -> bool:
@@ -119,7 +119,7 @@ def can_present(charge: FailedCharge, *, now: datetime) -> bool:
 
 
 def is_presentment_limit_reached(presentations: int, first_presented_at: datetime | None, *, now: datetime) -> bool:
-    """Whether a debit was presented as often, or as long ago, as the rules allow."""
+    """Whether a debit was presented as often as the rules allow, or first presented too long ago."""
     if presentations > MAX_RE_PRESENTMENTS:
         return True
     return first_presented_at is not None and now + timedelta(days=1) > first_presented_at + RE_PRESENTMENT_WINDOW

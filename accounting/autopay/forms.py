@@ -27,7 +27,7 @@ class LimitField(AmountField):
 
 
 class AutoPaySettingsForm(forms.Form):
-    """How a merchant charges by itself, and in each currency how little and how much."""
+    """A merchant's settings of automatic payments, and the limits of each currency."""
 
     is_enabled = forms.BooleanField(
         label="Is Enabled", required=False, help_text="When off, nothing is charged. What is scheduled waits."
@@ -59,21 +59,21 @@ class AutoPaySettingsForm(forms.Form):
     def __init__(self, data: Any = None, *, chosen: AutoPaySettings, limits: AutoPayLimits) -> None:
         super().__init__(data, initial={name: getattr(chosen, name) for name in self.base_fields})
         self.currencies = list(limits)
-        for currency, (least, most) in limits.items():
-            self.fields[f"minimum_{currency}"] = LimitField(currency, least, label=f"Minimum Amount in {currency}")
+        for currency, (minimum, maximum) in limits.items():
+            self.fields[f"minimum_{currency}"] = LimitField(currency, minimum, label=f"Minimum Amount in {currency}")
             self.fields[f"maximum_{currency}"] = LimitField(
                 currency,
-                most,
+                maximum,
                 label=f"Maximum Amount in {currency}",
                 help_text="Larger invoices are listed under Unmatched Auto-Payments instead of charged.",
             )
 
     def clean(self) -> dict[str, Any]:
-        """The settings, and as `limits` the least and the most of each currency, in an order that makes sense."""
+        """The settings, and as `limits` the minimum and the maximum of each currency, in this order."""
         found = super().clean() or {}
         limits = {c: (found.pop(f"minimum_{c}", None), found.pop(f"maximum_{c}", None)) for c in self.currencies}
-        for currency, (least, most) in limits.items():
-            if least is not None and most is not None and least > most:
+        for currency, (minimum, maximum) in limits.items():
+            if minimum is not None and maximum is not None and minimum > maximum:
                 self.add_error(f"maximum_{currency}", "The maximum can't be below the minimum.")
         return found | {"limits": limits}
 
@@ -122,7 +122,7 @@ class BillingTermForm(forms.Form):
         field.queryset = offered.order_by("name", "pk")
 
     def clean(self) -> dict[str, Any]:
-        """A day of the month is one, and no other active term has the name or the keyword."""
+        """A day of the month is 1 to 31, and no other active term has the name or the keyword."""
         found = super().clean() or {}
         if found.get("mode") == BillingTerm.Mode.DAY_OF_MONTH and not 1 <= (found.get("days") or 0) <= 31:
             self.add_error("days", "Choose a day from 1 to 31.")
@@ -171,9 +171,9 @@ class MappingForm(forms.Form):
 
     @property
     def chosen_terms(self) -> list[BillingTerm | None]:
-        """What was chosen; None stands for all."""
-        picked = self.cleaned_data["terms"]
-        return [None] if ALL_TERMS_CHOICE in picked else [self.by_reference[one] for one in picked]
+        """The chosen terms; None stands for all."""
+        chosen = self.cleaned_data["terms"]
+        return [None] if ALL_TERMS_CHOICE in chosen else [self.by_reference[reference] for reference in chosen]
 
 
 class ResolveForm(forms.Form):
@@ -185,6 +185,6 @@ class ResolveForm(forms.Form):
 
 
 class AcceptProposalForm(forms.Form):
-    """One click on a proposal; the term may be narrowed."""
+    """Accept a proposal, for all terms or for one."""
 
     term = forms.CharField(max_length=20, required=False)

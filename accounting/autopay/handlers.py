@@ -1,4 +1,4 @@
-"""Outbox handlers of automatic payments, and what the mirror wakes."""
+"""Outbox handlers of automatic payments, and the listener to changes of the mirror."""
 
 import hashlib
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from payments.models import Attempt, Payment
 from wisepay import outbox
 from wisepay.outbox import Retry, handler
 
-INVOICES_PER_MESSAGE = 1000  # invoices that one message names
+INVOICES_PER_MESSAGE = 1000
 
 
 @mirror_listener
@@ -26,31 +26,31 @@ INVOICES_PER_MESSAGE = 1000  # invoices that one message names
 def plan_changed_invoices(
     merchant: Merchant, *, invoice_ids: Sequence[int], credit_ids: Sequence[int] = (), now: datetime
 ) -> None:
-    """Plan these invoices anew, if the merchant ever set automatic payments up."""
+    """Enqueue planning of these invoices, if the merchant ever set automatic payments up."""
     if not invoice_ids or not AutoPaySettings.objects.filter(merchant=merchant).exists():
         return
     ids = sorted(set(invoice_ids))
     for begin in range(0, len(ids), INVOICES_PER_MESSAGE):
-        named = ",".join(map(str, ids[begin : begin + INVOICES_PER_MESSAGE]))
-        mark = hashlib.sha256(named.encode()).hexdigest()[:16]  # the same invoices again are one message
-        key = f"autopay:{merchant.pk}:{mark}"
-        outbox.schedule(key, "accounting.plan_invoices", now=now, merchant_id=merchant.pk, invoice_ids=named)
+        joined = ",".join(map(str, ids[begin : begin + INVOICES_PER_MESSAGE]))
+        digest = hashlib.sha256(joined.encode()).hexdigest()[:16]  # the same invoices again are one message
+        key = f"autopay:{merchant.pk}:{digest}"
+        outbox.schedule(key, "accounting.plan_invoices", now=now, merchant_id=merchant.pk, invoice_ids=joined)
 
 
 @handler("accounting.plan_autopay")
 def plan_autopay(*, merchant_id: int, now: datetime, **_: object) -> None:
-    """Compare everything that is scheduled with everything that is due."""
+    """Plan all invoices of a merchant."""
     plan_merchant_or_retry(merchant_id, None, now=now)
 
 
 @handler("accounting.plan_invoices")
 def plan_invoices(*, merchant_id: int, invoice_ids: str, now: datetime, **_: object) -> None:
-    """The same for invoices that changed in the books."""
+    """Plan the invoices that changed in the ledger."""
     plan_merchant_or_retry(merchant_id, [int(one) for one in invoice_ids.split(",")], now=now)
 
 
 def plan_merchant_or_retry(merchant_id: int, ids: Sequence[int] | None, *, now: datetime) -> None:
-    """Plan one merchant. Raises Retry while somebody else does."""
+    """Plan one merchant. Raises Retry while another worker does."""
     try:
         plan_merchant_payments(Merchant.objects.get(pk=merchant_id), ids=ids, now=now)
     except PlanningInProgress:
@@ -59,19 +59,19 @@ def plan_merchant_or_retry(merchant_id: int, ids: Sequence[int] | None, *, now: 
 
 @handler("accounting.run_scheduled")
 def run_scheduled(*, scheduled_id: int, now: datetime, **_: object) -> None:
-    """Charge one that is due."""
+    """Charge one scheduled payment that is due."""
     charge_scheduled_payment(scheduled_id, now=now)
 
 
 @handler("accounting.follow_charge")
 def follow_charge(*, attempt_id: int, now: datetime, **_: object) -> None:
-    """Let a scheduled payment follow an attempt to charge it that ended."""
+    """Bring a scheduled payment up to date with an attempt to charge it that ended."""
     consequences.apply_charge_result(Attempt.objects.select_related("payment").get(pk=attempt_id), now=now)
 
 
 @handler("accounting.email_autopay")
 def email_autopay(*, scheduled_id: int, attempt_id: int, **_: object) -> None:
-    """Tell the payer why their automatic payment failed."""
+    """Email the payer why their automatic payment failed."""
     rows = ScheduledPayment.objects.select_related("merchant", "company", "invoice", "method")
     attempt = Attempt.objects.select_related("payment__merchant", "payment__company").get(pk=attempt_id)
     emails.send_failure_email(rows.get(pk=scheduled_id), attempt)
@@ -79,12 +79,12 @@ def email_autopay(*, scheduled_id: int, attempt_id: int, **_: object) -> None:
 
 @handler("accounting.map_from_payment")
 def map_from_payment(*, payment_id: int, now: datetime, **_: object) -> None:
-    """Propose or make the mapping of a quote whose recurring part has a saved method."""
+    """Propose or create the mapping of a quote whose recurring part has a saved method."""
     rows = Payment.objects.select_related("merchant", "company", "saved_method")
     create_mapping_from_payment(rows.get(pk=payment_id), now=now)
 
 
 @handler("accounting.read_terms")
 def read_terms(*, merchant_id: int, now: datetime, **_: object) -> None:
-    """Read the branding themes or payment terms of the books."""
+    """Read the ledger's branding themes or payment terms."""
     import_ledger_terms(Merchant.objects.get(pk=merchant_id), now=now)

@@ -56,7 +56,7 @@ def list_active_mappings(company: PayerCompany) -> list[AutoPayMapping]:
 
 
 def save_mappings_form(request: MerchantRequest, company: PayerCompany, form: MappingForm) -> bool:
-    """Do what a valid form says; what it can't becomes the form's error."""
+    """Create the mappings of a valid form; a refusal becomes the form's error."""
     found = form.cleaned_data
     try:
         mappings.create_mappings(
@@ -81,7 +81,7 @@ def save_mappings_form(request: MerchantRequest, company: PayerCompany, form: Ma
 @require_POST
 @merchant_page()
 def end(request: MerchantRequest, merchant: Merchant, company_ref: str, mapping_ref: str) -> HttpResponse:
-    """End a mapping, whoever made it."""
+    """End a mapping, whoever created it."""
     company = get_company(merchant, company_ref)
     mapping = get_object_or_404(AutoPayMapping, company=company, reference=mapping_ref, state="active")
     mappings.end_mapping(mapping, by=request.user, as_payer=False, now=clock.now())
@@ -102,7 +102,7 @@ def proposals(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
 @require_POST
 @merchant_page()
 def accept(request: MerchantRequest, merchant: Merchant, mapping_ref: str) -> HttpResponse:
-    """Let a proposal charge."""
+    """Accept a proposal, so that it charges."""
     mapping = get_proposal(merchant, mapping_ref)
     form = AcceptProposalForm(request.POST)
     chosen = form.cleaned_data["term"] if form.is_valid() else ""
@@ -122,7 +122,7 @@ def accept(request: MerchantRequest, merchant: Merchant, mapping_ref: str) -> Ht
 @require_POST
 @merchant_page()
 def dismiss(request: MerchantRequest, merchant: Merchant, mapping_ref: str) -> HttpResponse:
-    """Don't propose it any more."""
+    """Dismiss a proposal."""
     mapping = get_proposal(merchant, mapping_ref)
     try:
         mappings.dismiss_proposal(mapping, by=request.user, now=clock.now())
@@ -136,6 +136,6 @@ def dismiss(request: MerchantRequest, merchant: Merchant, mapping_ref: str) -> H
 
 
 def get_proposal(merchant: Merchant, reference: str) -> AutoPayMapping:
-    """A mapping of this merchant that was proposed, whatever became of it. Raises Http404."""
+    """A mapping of this merchant that was proposed, in whatever state. Raises Http404."""
     rows = AutoPayMapping.objects.select_related("company", "merchant", "primary_method", "secondary_method")
     return get_object_or_404(rows, merchant=merchant, reference=reference, quote_payment__isnull=False)

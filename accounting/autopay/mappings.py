@@ -1,4 +1,4 @@
-"""Orders about Auto-Pay mappings: made by a merchant, a payer or a quote, accepted, ended."""
+"""Auto-Pay mappings: created by a merchant, a payer or a quote, accepted, ended."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -19,7 +19,7 @@ Origin = AutoPayMapping.Origin
 
 
 class MappingRefused(Exception):
-    """The mapping can't be made; the message says why, for whoever asked."""
+    """The mapping can't be created or changed; the message says why."""
 
 
 def create_mappings(
@@ -34,7 +34,7 @@ def create_mappings(
     source: RequestSource,
     now: datetime,
 ) -> list[AutoPayMapping]:
-    """A mapping for each of the terms (None: for all of them), in place of the active one for the same.
+    """Create a mapping for each of the terms (None: for all of them), in place of the active one for the same.
 
     Payers choose all terms only, and leave the merchant's mappings alone. Raises MappingRefused.
     """
@@ -49,7 +49,7 @@ def create_mappings(
         for term in terms:
             end_active_mapping(company, term, origin=origin, by=by, now=now)
         acceptance = record_acceptance(company, terms=needed, user=by, email=by.email, source=source, now=now)
-        made = [
+        created = [
             AutoPayMapping.objects.create(
                 **build_mapping_fields(company, primary, secondary, acceptance, now=now),
                 term=term,
@@ -59,11 +59,11 @@ def create_mappings(
             for term in terms
         ]
         schedule_planning(company.merchant, now=now)
-    return made
+    return created
 
 
 def check_methods(company: PayerCompany, primary: SavedMethod, secondary: SavedMethod | None) -> None:
-    """Whether these can be charged for the company. Raises MappingRefused."""
+    """Raise MappingRefused when these methods can't be charged for the company."""
     for method in filter(None, [primary, secondary]):
         if method.company_id != company.pk or method.state != "active":
             raise MappingRefused(f"{method} can't be used any more. Choose another one.")
@@ -76,12 +76,12 @@ def end_active_mapping(
     company: PayerCompany, term: BillingTerm | None, *, origin: str, by: User | None, now: datetime
 ) -> None:
     """End the active mapping for the same terms, if it may be ended. Raises MappingRefused."""
-    standing = AutoPayMapping.objects.filter(company=company, term=term, state="active").first()
-    if standing is None:
+    active = AutoPayMapping.objects.filter(company=company, term=term, state="active").first()
+    if active is None:
         return
-    if origin == Origin.PAYER and standing.origin != Origin.PAYER:
+    if origin == Origin.PAYER and active.origin != Origin.PAYER:
         raise MappingRefused(f"{company.merchant} has set up automatic payments for you already.")
-    standing.move_to("ended", now=now, by=by.email if by else "quote", reason="another one took its place")
+    active.move_to("ended", now=now, by=by.email if by else "quote", reason="another one took its place")
 
 
 def build_mapping_fields(
@@ -92,7 +92,7 @@ def build_mapping_fields(
     *,
     now: datetime,
 ) -> dict[str, object]:
-    """What every new mapping has."""
+    """The columns that every new mapping has."""
     return {
         "state": "active",
         "state_at": now,
@@ -106,7 +106,7 @@ def build_mapping_fields(
 
 
 def end_mapping(mapping: AutoPayMapping, *, by: User, as_payer: bool, now: datetime) -> None:
-    """It charges nothing any more. Payers end only what they made. Raises MappingRefused."""
+    """End a mapping; what it scheduled is cancelled. Payers end only what they created. Raises MappingRefused."""
     if as_payer and mapping.origin != Origin.PAYER:
         raise MappingRefused(f"{mapping.merchant} set this up. Please contact them to change it.")
     with transaction():
@@ -114,13 +114,10 @@ def end_mapping(mapping: AutoPayMapping, *, by: User, as_payer: bool, now: datet
         schedule_planning(mapping.merchant, now=now)
 
 
-# ---- from quotes ------------------------------------------------------------------------------------
-
-
 def create_mapping_from_payment(payment: Payment, *, now: datetime) -> AutoPayMapping | None:
-    """Propose, or by the merchant's setting make, the mapping of a quote that recurs with the method saved for it.
+    """Propose, or by the merchant's setting create, the mapping of a quote that recurs with the method saved for it.
 
-    Once a quote. None where nothing recurs, nothing was saved, or the merchant wants none.
+    Once per quote. None where nothing recurs, no method was saved, or the merchant wants no mappings from quotes.
     """
     method = payment.saved_method
     chosen = get_autopay_settings(payment.merchant)
@@ -131,15 +128,15 @@ def create_mapping_from_payment(payment: Payment, *, now: datetime) -> AutoPayMa
         if AutoPayMapping.objects.filter(quote_payment=payment).exists():
             return None
         has_one = AutoPayMapping.objects.filter(company=payment.company, term=None, state="active").exists()
-        makes = chosen.from_quotes == AutoPaySettings.FromQuotes.MAKE and not has_one
+        is_active = chosen.from_quotes == AutoPaySettings.FromQuotes.MAKE and not has_one
         fresh = build_mapping_fields(payment.company, method, None, find_acceptance(payment), now=now)
         mapping = AutoPayMapping.objects.create(
-            **fresh | {"state": "active" if makes else "proposed", "merchant": payment.merchant},
+            **fresh | {"state": "active" if is_active else "proposed", "merchant": payment.merchant},
             origin=Origin.QUOTE,
             quote_payment=payment,
             created_by=method.owner,
         )
-        if makes:
+        if is_active:
             schedule_planning(payment.merchant, now=now)
         elif chosen.is_enabled:
             notify_proposed(mapping, now=now)
@@ -147,16 +144,16 @@ def create_mapping_from_payment(payment: Payment, *, now: datetime) -> AutoPayMa
 
 
 def find_acceptance(payment: Payment) -> TermsAcceptance | None:
-    """The text that was accepted when the method was saved with this payment."""
+    """The acceptance of the terms with which the method was saved with this payment."""
     for rows in (Attempt.objects.filter(payment=payment), Setup.objects.filter(payment=payment)):
-        talk = rows.filter(state="succeeded", acceptance__isnull=False).order_by("-pk").first()
-        if talk is not None:
-            return talk.acceptance
+        operation = rows.filter(state="succeeded", acceptance__isnull=False).order_by("-pk").first()
+        if operation is not None:
+            return operation.acceptance
     return payment.saved_method.acceptance if payment.saved_method else None
 
 
 def accept_proposal(mapping: AutoPayMapping, *, term: BillingTerm | None, by: User, now: datetime) -> None:
-    """Let a proposal charge, for one term or (None) for all. Raises MappingRefused."""
+    """Activate a proposal, for one term or (None) for all. Raises MappingRefused."""
     with transaction():
         PayerCompany.objects.select_for_update().get(pk=mapping.company_id)
         current = mapping.lock()
@@ -169,7 +166,7 @@ def accept_proposal(mapping: AutoPayMapping, *, term: BillingTerm | None, by: Us
 
 
 def dismiss_proposal(mapping: AutoPayMapping, *, by: User, now: datetime) -> None:
-    """Don't propose it any more. Raises MappingRefused."""
+    """End a proposal. Raises MappingRefused when it was decided already."""
     with transaction():
         current = mapping.lock()
         if current.state != "proposed":
@@ -178,6 +175,6 @@ def dismiss_proposal(mapping: AutoPayMapping, *, by: User, now: datetime) -> Non
 
 
 def list_proposals(merchant: Merchant) -> list[AutoPayMapping]:
-    """What waits for the merchant, the oldest first."""
+    """The proposals that wait for the merchant, the oldest first."""
     rows = AutoPayMapping.objects.filter(merchant=merchant, state="proposed")
     return list(rows.select_related("company", "primary_method", "quote_payment").order_by("pk"))

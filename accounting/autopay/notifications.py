@@ -1,4 +1,4 @@
-"""What people are told of automatic payments: the merchant's notifications, the payer's mail."""
+"""Notifications to merchants about automatic payments, and enqueueing the payer's email."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -17,7 +17,7 @@ Event = EventNotification.Event
 
 @transaction_required
 def notify_unmatched(merchant: Merchant, rows: Sequence[UnmatchedInvoice], *, now: datetime) -> None:
-    """Invoices under a billing term are not charged: one notification for all of them."""
+    """Notify that invoices under a billing term are not charged: one notification for all of them."""
     count = len(rows)
     which = "An invoice" if count == 1 else f"{count} invoices"
     notify_merchant(
@@ -33,13 +33,13 @@ def notify_unmatched(merchant: Merchant, rows: Sequence[UnmatchedInvoice], *, no
 
 @transaction_required
 def notify_failed(scheduled: ScheduledPayment, *, now: datetime) -> None:
-    """An automatic payment failed for good."""
+    """Notify that an automatic payment failed for good."""
     notify_about_payment(scheduled, f"failed:{scheduled.pk}:{now.isoformat()}", "Automatic payment failed", now=now)
 
 
 @transaction_required
 def notify_on_hold(scheduled: ScheduledPayment, *, now: datetime) -> None:
-    """An automatic payment waits for a person."""
+    """Notify that an automatic payment waits for a person."""
     notify_about_payment(
         scheduled, f"held:{scheduled.pk}:{now.isoformat()}", "Automatic payment needs a person", now=now
     )
@@ -47,7 +47,7 @@ def notify_on_hold(scheduled: ScheduledPayment, *, now: datetime) -> None:
 
 @transaction_required
 def notify_about_payment(scheduled: ScheduledPayment, key: str, title: str, *, now: datetime) -> None:
-    """The same title, with the reason."""
+    """Notify the merchant about one scheduled payment, with its reason."""
     notify_merchant(
         scheduled.merchant,
         event=Event.AUTOPAY_FAILED,
@@ -61,7 +61,7 @@ def notify_about_payment(scheduled: ScheduledPayment, key: str, title: str, *, n
 
 @transaction_required
 def notify_proposed(mapping: AutoPayMapping, *, now: datetime) -> None:
-    """A quote with a recurring part proposes a mapping."""
+    """Notify that a quote with a recurring part proposes a mapping."""
     merchant = mapping.merchant
     notify_merchant(
         merchant,
@@ -77,6 +77,6 @@ def notify_proposed(mapping: AutoPayMapping, *, now: datetime) -> None:
 
 @transaction_required
 def enqueue_result_email(scheduled: ScheduledPayment, attempt: Attempt) -> None:
-    """Tell the payer what became of their automatic payment."""
+    """Enqueue the email that tells the payer how their automatic payment failed."""
     key = f"autopay:{scheduled.pk}:{attempt.pk}:mail"
     outbox.enqueue(key, "accounting.email_autopay", scheduled_id=scheduled.pk, attempt_id=attempt.pk)

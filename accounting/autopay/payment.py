@@ -1,4 +1,4 @@
-"""The payment behind a scheduled payment: made when it is first charged, brought to a new amount, or given up."""
+"""The payment of a scheduled payment: created when it is first charged, updated, or cancelled."""
 
 from datetime import datetime, timedelta
 
@@ -16,8 +16,9 @@ PAYABLE_FOR = timedelta(days=30)  # how long the payer can pay one that failed t
 def create_or_update_payment(
     scheduled: ScheduledPayment, invoice: LedgerInvoice, *, amount: int, now: datetime
 ) -> Payment:
-    """The payment of `amount` minor units of the invoice, the same one at every try. The caller
-    holds the invoice's lock.
+    """Create or update the payment of `amount` minor units of the invoice; every try has the same one.
+
+    The caller has locked the invoice.
     """
     company = scheduled.company
     payment = scheduled.payment.lock() if scheduled.payment is not None else None
@@ -40,7 +41,7 @@ def create_or_update_payment(
 
 @transaction_required
 def cancel_payment(payment_id: int, *, now: datetime) -> None:
-    """Nobody is to pay it any more; one that is being paid or was paid stays."""
+    """Cancel an open payment that nobody is paying; any other stays as it is."""
     payment = Payment.objects.get(pk=payment_id).lock()
     if payment.state == "open" and not payment.attempts.filter(state__in=LIVE_STATES).exists():
         payment.move_locked_to("cancelled", now=now, by="scheduler", reason="not charged any more")

@@ -27,7 +27,7 @@ from wisepay import clock
 class CompanyAutoPay:
     """One company: its mappings, and the form of a new one where the merchant charges automatically.
 
-    `is_decided`: the merchant or a quote has set up all terms, so there is nothing for the payer to choose.
+    `is_set_by_merchant`: the merchant or a quote has set up all terms, so there is nothing for the payer to choose.
     """
 
     access: PayerAccess
@@ -41,9 +41,9 @@ class CompanyAutoPay:
 @require_http_methods(["GET", "POST"])
 @payer_page
 def my_mappings(request: PayerRequest) -> HttpResponse:
-    """Auto-Pay: which of the payer's companies pay by themselves."""
-    whole = [access for access in request.accesses if access.scope == PayerAccess.Scope.COMPANY]
-    groups = [build_company_autopay(request, access) for access in whole]
+    """Auto-Pay: which of the payer's companies pay automatically."""
+    accesses = [access for access in request.accesses if access.scope == PayerAccess.Scope.COMPANY]
+    groups = [build_company_autopay(request, access) for access in accesses]
     if request.method == "POST":
         group = next((g for g in groups if g.access.company.reference == request.POST.get("company")), None)
         if group is None or group.form is None:
@@ -60,18 +60,18 @@ def build_company_autopay(request: PayerRequest, access: PayerAccess) -> Company
     """One company's part of the page."""
     company = access.company
     methods = list(list_visible_methods([access], request.person).filter(state="active"))
-    is_asked = request.method == "POST" and request.POST.get("company") == company.reference
+    is_submitted = request.method == "POST" and request.POST.get("company") == company.reference
     form, rows = None, list_active_mappings(company)
-    is_decided = any(row.term_id is None and row.origin != AutoPayMapping.Origin.PAYER for row in rows)
+    is_set_by_merchant = any(row.term_id is None and row.origin != AutoPayMapping.Origin.PAYER for row in rows)
     if get_autopay_settings(company.merchant).is_enabled:
-        data = request.POST if is_asked else None
+        data = request.POST if is_submitted else None
         form = MappingForm(data, methods=methods, terms=[], only_all=True)
     terms = get_current_terms(company.merchant, Terms.Kind.AUTOMATIC_PAYMENTS)
-    return CompanyAutoPay(access, rows, is_decided, form, terms, render_terms(terms))
+    return CompanyAutoPay(access, rows, is_set_by_merchant, form, terms, render_terms(terms))
 
 
 def save_mappings_form(request: PayerRequest, access: PayerAccess, form: MappingForm) -> bool:
-    """Do what a valid form says; what it can't becomes the form's error."""
+    """Create the mappings of a valid form; a refusal becomes the form's error."""
     found = form.cleaned_data
     try:
         mappings.create_mappings(
@@ -95,7 +95,7 @@ def save_mappings_form(request: PayerRequest, access: PayerAccess, form: Mapping
 @require_POST
 @payer_page
 def remove(request: PayerRequest, mapping_ref: str) -> HttpResponse:
-    """Delete a mapping that a payer made."""
+    """Delete a mapping that a payer created."""
     companies = [a.company_id for a in request.accesses if a.scope == PayerAccess.Scope.COMPANY]
     rows = AutoPayMapping.objects.select_related("merchant", "company").filter(state="active", company__in=companies)
     mapping = rows.filter(reference=mapping_ref).first()
@@ -123,12 +123,12 @@ def my_scheduled(request: PayerRequest) -> HttpResponse:
 @require_POST
 @payer_page
 def my_check(request: PayerRequest, scheduled_ref: str) -> HttpResponse:
-    """Check Request: ask the gateway how it stands now."""
+    """Check Request: ask the gateway for its state."""
     companies = [a.company_id for a in request.accesses if a.scope == PayerAccess.Scope.COMPANY]
     rows = ScheduledPayment.objects.select_related("merchant", "company", "payment")
     scheduled = rows.filter(company__in=companies, reference=scheduled_ref).first()
     if scheduled is None:
         raise Http404
-    asked = actions.refresh_gateway_status(scheduled, now=clock.now())
-    messages.info(request, "The bank was asked." if asked else "It has not been sent to the bank.")
+    is_checked = actions.refresh_gateway_status(scheduled, now=clock.now())
+    messages.info(request, "The bank was asked." if is_checked else "It has not been sent to the bank.")
     return redirect("autopay:my_scheduled")

@@ -1,4 +1,4 @@
-"""What pages show of automatic payments: rows, counts, and the calendar."""
+"""Queries of the pages of automatic payments: rows, counts, and the calendar."""
 
 import calendar
 from collections.abc import Iterable, Sequence
@@ -25,7 +25,7 @@ NEEDS_ATTENTION = Q(state="held") | Q(state="failed", resolved_at=None)
 
 @dataclass(frozen=True, slots=True)
 class ScheduledPaymentRow:
-    """A scheduled payment as a page shows it; `state` is a badge's."""
+    """A scheduled payment as a page shows it; `state` is the state of its badge."""
 
     scheduled: ScheduledPayment
     state: str
@@ -36,7 +36,7 @@ class ScheduledPaymentRow:
 
 @dataclass(frozen=True, slots=True)
 class AutoPayCounts:
-    """How many of each wait."""
+    """The numbers on the tabs."""
 
     live: int
     needs_attention: int
@@ -55,7 +55,7 @@ class CalendarDay:
 
     @property
     def sums(self) -> list[Money]:
-        """What will be charged, a sum a currency."""
+        """What will be charged on the day, one sum for each currency."""
         return sum_by_currency(self.rows)
 
 
@@ -75,12 +75,12 @@ class CalendarMonth:
 
     @property
     def sums(self) -> list[Money]:
-        """What the month brings, a sum a currency."""
+        """What will be charged in the month, one sum for each currency."""
         return sum_by_currency(row for day in self.days for row in day.rows)
 
 
 def sum_by_currency(rows: Iterable[ScheduledPaymentRow]) -> list[Money]:
-    """The amounts together, a sum a currency."""
+    """Sum the amounts, one sum for each currency."""
     found: dict[str, Money] = {}
     for row in rows:
         money = row.scheduled.money
@@ -89,12 +89,12 @@ def sum_by_currency(rows: Iterable[ScheduledPaymentRow]) -> list[Money]:
 
 
 def build_rows(found: Iterable[ScheduledPayment], *, paused: bool) -> list[ScheduledPaymentRow]:
-    """The rows with what can be done to them."""
+    """Build the rows of a page."""
     return [build_row(one, paused=paused) for one in found]
 
 
 def build_row(one: ScheduledPayment, *, paused: bool) -> ScheduledPaymentRow:
-    """One row."""
+    """Build one row, with the actions that are possible."""
     state = {"pending": "in_flight", "scheduled": "paused" if paused else "scheduled"}.get(one.state, one.state)
     is_open = one.state in ("failed", "held") and one.resolved_at is None
     return ScheduledPaymentRow(one, state, one.state in ("scheduled", "held"), is_open, one.state == "pending")
@@ -112,7 +112,7 @@ def list_all_payments(merchant: Merchant) -> QuerySet[ScheduledPayment]:
 
 
 def list_failed_payments(merchant: Merchant) -> QuerySet[ScheduledPayment]:
-    """What failed or is held and nobody has settled, the newest on top."""
+    """What failed or is held and nobody has resolved, the newest on top."""
     rows = ScheduledPayment.objects.filter(NEEDS_ATTENTION, merchant=merchant)
     return rows.select_related(*RELATED_ROWS).order_by("-state_at", "-pk")
 
@@ -124,7 +124,7 @@ def list_unmatched_invoices(merchant: Merchant) -> QuerySet[UnmatchedInvoice]:
 
 
 def get_counts(merchant: Merchant) -> AutoPayCounts:
-    """The numbers on the tabs."""
+    """Count what the tabs show."""
     scheduled = ScheduledPayment.objects.filter(merchant=merchant)
     return AutoPayCounts(
         live=scheduled.filter(state__in=LIVE_SCHEDULED).count(),
@@ -135,7 +135,7 @@ def get_counts(merchant: Merchant) -> AutoPayCounts:
 
 
 def get_scheduled_payment(merchant: Merchant, reference: str) -> ScheduledPayment:
-    """One of this merchant. Raises Http404."""
+    """A scheduled payment of this merchant. Raises Http404."""
     found = list_all_payments(merchant).filter(reference=reference).first()
     if found is None:
         raise Http404
@@ -159,7 +159,7 @@ def get_settlement_date(scheduled: ScheduledPayment, attempts: Sequence[Attempt]
 
 
 def get_calendar_month(merchant: Merchant, text: str, *, now: datetime) -> CalendarMonth:
-    """What will be charged when, in the month `YYYY-MM` on the merchant's clock; this month for any other text."""
+    """What will be charged when in the month `YYYY-MM` of the merchant's zone; this month for any other text."""
     today = get_local_date(now, merchant.zone)
     first = parse_calendar_month(text) or today.replace(day=1)
     weeks = [
@@ -178,7 +178,7 @@ def get_calendar_month(merchant: Merchant, text: str, *, now: datetime) -> Calen
 
 
 def parse_calendar_month(text: str) -> date | None:
-    """The first of the month `YYYY-MM`, within reason."""
+    """Parse the month `YYYY-MM` of the years 2000 to 2100; None for any other text."""
     try:
         found = datetime.strptime(text, "%Y-%m").date()  # noqa: DTZ007 (a month has no zone)
     except ValueError:
@@ -187,7 +187,7 @@ def parse_calendar_month(text: str) -> date | None:
 
 
 def list_payer_rows(accesses: Sequence[PayerAccess]) -> list[ScheduledPaymentRow]:
-    """What will be charged to the companies that a payer sees as a whole, the next one on top. One query."""
+    """What will be charged to the companies that a payer has full access to, the next one on top. One query."""
     companies = [a.company_id for a in accesses if a.scope == PayerAccess.Scope.COMPANY]
     rows = ScheduledPayment.objects.filter(company__in=companies, state__in=LIVE_SCHEDULED)
     rows = rows.annotate(is_on=F("merchant__autopay_settings__is_enabled"))

@@ -1,4 +1,4 @@
-"""Orders about how a merchant charges by itself."""
+"""A merchant's settings of automatic payments and its limits, and planning after they changed."""
 
 from datetime import datetime
 from typing import Any
@@ -14,19 +14,19 @@ AutoPayLimits = dict[str, tuple[int | None, int | None]]
 
 
 def get_autopay_settings(merchant: Merchant) -> AutoPaySettings:
-    """The merchant's settings; those of a merchant who never chose any are all off."""
+    """The merchant's settings; unsaved defaults, which are off, where none were saved."""
     found = AutoPaySettings.objects.filter(merchant=merchant).first()
     return found or AutoPaySettings(merchant=merchant)
 
 
 def get_limits(merchant: Merchant) -> AutoPayLimits:
-    """The least and the most of each currency that has any, in its minor units."""
+    """The minimum and the maximum of each currency that has any, in its minor units."""
     rows = AutoPayLimit.objects.filter(merchant=merchant).order_by("currency")
-    return {currency: (least, most) for currency, least, most in rows.values_list("currency", "minimum", "maximum")}
+    return {row.currency: (row.minimum, row.maximum) for row in rows}
 
 
 def get_offered_limits(merchant: Merchant) -> AutoPayLimits:
-    """The limits of every currency that the merchant is paid in, those that were not chosen too."""
+    """The limits of every currency that the merchant is paid in, also of those without any."""
     used = {*LedgerInvoice.objects.filter(merchant=merchant).order_by().values_list("currency", flat=True).distinct()}
     used |= {*Payment.objects.filter(merchant=merchant).order_by().values_list("currency", flat=True).distinct()}
     chosen = get_limits(merchant)
@@ -36,11 +36,11 @@ def get_offered_limits(merchant: Merchant) -> AutoPayLimits:
 def save_autopay_settings(
     merchant: Merchant, *, limits: AutoPayLimits, now: datetime, **chosen: Any
 ) -> AutoPaySettings:
-    """Charge like this from now on, within the limits of these currencies, and plan by it."""
+    """Save the settings and the limits of these currencies, and schedule planning by them."""
     rows = [
-        AutoPayLimit(merchant=merchant, currency=currency, minimum=least, maximum=most)
-        for currency, (least, most) in limits.items()
-        if least is not None or most is not None
+        AutoPayLimit(merchant=merchant, currency=currency, minimum=minimum, maximum=maximum)
+        for currency, (minimum, maximum) in limits.items()
+        if minimum is not None or maximum is not None
     ]
     with transaction():
         saved, _ = AutoPaySettings.objects.update_or_create(merchant=merchant, defaults=chosen)
@@ -51,5 +51,5 @@ def save_autopay_settings(
 
 
 def schedule_planning(merchant: Merchant, *, now: datetime) -> None:
-    """Let a worker compare everything that is scheduled with everything that is due."""
+    """Schedule planning of all invoices of the merchant."""
     outbox.schedule(f"autopay:{merchant.pk}", "accounting.plan_autopay", now=now, merchant_id=merchant.pk)

@@ -32,7 +32,7 @@ def edit_settings(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
         "form": form,
         "terms": merchant.billing_terms.filter(is_active=True).prefetch_related("ledger_terms").order_by("name"),
         "read": LedgerTerm.objects.filter(merchant=merchant).order_by("-read_at").first(),
-        "loose": LedgerTerm.objects.filter(merchant=merchant, billing_term=None).count(),
+        "uncovered": LedgerTerm.objects.filter(merchant=merchant, billing_term=None).count(),
         "is_connected": Connection.objects.filter(merchant=merchant, state="connected").exists(),
     }
     return render(request, "autopay/settings.html", context, status=422 if form.errors else 200)
@@ -65,7 +65,7 @@ def edit_term(request: MerchantRequest, merchant: Merchant, term_ref: str = "") 
 @require_POST
 @merchant_page(admin=True)
 def remove_term(request: MerchantRequest, merchant: Merchant, term_ref: str) -> HttpResponse:
-    """Remove a billing term that no mapping names."""
+    """Remove a billing term that no mapping uses."""
     term = get_object_or_404(BillingTerm, merchant=merchant, reference=term_ref, is_active=True)
     try:
         terms.remove_term(term, now=clock.now())

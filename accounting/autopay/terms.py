@@ -1,4 +1,4 @@
-"""Orders about billing terms: which there are, what they cover of the books' own, and reading those."""
+"""Billing terms, the ledger's own terms that they cover, and importing those."""
 
 from collections.abc import Collection
 from datetime import datetime
@@ -19,27 +19,28 @@ WITHOUT_TERM = ("", "Invoices without any")
 
 
 class TermInUse(Exception):
-    """Mappings stand on it, so it can't be removed."""
+    """Mappings use the term, so it can't be removed."""
 
 
 def save_term(
     merchant: Merchant, term: BillingTerm | None, *, covers: Collection[LedgerTerm], now: datetime, **columns: Any
 ) -> BillingTerm:
-    """The term with these columns, covering exactly these of the books; everything is planned by it."""
+    """Save the term with these columns, covering exactly these ledger terms, and schedule planning."""
     with transaction():
         saved = term or BillingTerm(merchant=merchant, created_at=now)
         for name, value in columns.items():
             setattr(saved, name, value)
         saved.save()
-        kept = [one.pk for one in covers]
-        LedgerTerm.objects.filter(merchant=merchant, billing_term=saved).exclude(pk__in=kept).update(billing_term=None)
-        LedgerTerm.objects.filter(merchant=merchant, pk__in=kept).update(billing_term=saved)
+        covered = [one.pk for one in covers]
+        rows = LedgerTerm.objects.filter(merchant=merchant)
+        rows.filter(billing_term=saved).exclude(pk__in=covered).update(billing_term=None)
+        rows.filter(pk__in=covered).update(billing_term=saved)
         schedule_planning(merchant, now=now)
     return saved
 
 
 def remove_term(term: BillingTerm, *, now: datetime) -> None:
-    """Nothing is charged under it any more. Raises TermInUse while mappings name it."""
+    """Deactivate the term: nothing is charged under it any more. Raises TermInUse while mappings use it."""
     with transaction():
         BillingTerm.objects.select_for_update().get(pk=term.pk)
         if AutoPayMapping.objects.filter(term=term).exclude(state="ended").exists():
@@ -50,12 +51,12 @@ def remove_term(term: BillingTerm, *, now: datetime) -> None:
 
 
 def schedule_terms_import(merchant: Merchant, *, now: datetime) -> None:
-    """Refresh Billing Terms: read them soon."""
+    """Schedule importing the ledger's terms."""
     outbox.schedule(f"terms:{merchant.pk}", "accounting.read_terms", now=now, merchant_id=merchant.pk)
 
 
 def import_ledger_terms(merchant: Merchant, *, now: datetime) -> None:
-    """Read the books' terms. A merchant that is not connected has nothing to read; raises Retry or Unavailable."""
+    """Import the ledger's terms, if the merchant is connected. Raises Retry or Unavailable."""
     try:
         connection = get_connection(merchant, tier=Tier.WISE_PAY)
         with ledger_session(connection, priority="interactive", now=now) as ledger:
@@ -66,9 +67,9 @@ def import_ledger_terms(merchant: Merchant, *, now: datetime) -> None:
 
 
 def save_ledger_terms(merchant: Merchant, organisation_id: str, found: list[tuple[str, str]], *, now: datetime) -> None:
-    """Keep what was read: new ones cover nothing yet, those that are gone are forgotten.
+    """Save the terms that were read: new ones are covered by no billing term yet; removed ones are deleted.
 
-    An invoice may be without any, so that is one of them too.
+    Invoices without any term are one of the terms too.
     """
     found = [*found, WITHOUT_TERM]
     rows = [

@@ -1,4 +1,4 @@
-"""The merchant's pages of automatic payments: what is scheduled, the calendar, failures, what matches nothing."""
+"""The merchant's pages of automatic payments: what is scheduled, the calendar, failures, unmatched invoices."""
 
 from typing import Any
 
@@ -22,7 +22,7 @@ PANEL_ROWS = 6  # rows of a panel
 
 
 def build_page_context(request: MerchantRequest, merchant: Merchant, **more: Any) -> dict[str, Any]:
-    """What every page of these has."""
+    """The context that every one of these pages has."""
     return {
         "merchant": merchant,
         "counts": selectors.get_counts(merchant),
@@ -104,7 +104,7 @@ def detail(request: MerchantRequest, merchant: Merchant, scheduled_ref: str) -> 
 def render_detail(
     request: MerchantRequest, merchant: Merchant, scheduled: ScheduledPayment, form: ResolveForm
 ) -> HttpResponse:
-    """The page of one."""
+    """Render the page of one scheduled payment."""
     attempts = selectors.list_attempts(scheduled)
     context = build_page_context(
         request,
@@ -121,10 +121,10 @@ def render_detail(
 @require_POST
 @merchant_page()
 def check(request: MerchantRequest, merchant: Merchant, scheduled_ref: str) -> HttpResponse:
-    """Check Request: ask the gateway how it stands now."""
+    """Check Request: ask the gateway for its state."""
     scheduled = selectors.get_scheduled_payment(merchant, scheduled_ref)
-    asked = actions.refresh_gateway_status(scheduled, now=clock.now())
-    messages.info(request, "The gateway was asked." if asked else "There is nothing to ask the gateway about.")
+    is_checked = actions.refresh_gateway_status(scheduled, now=clock.now())
+    messages.info(request, "The gateway was asked." if is_checked else "There is nothing to ask the gateway about.")
     return redirect("autopay:detail", merchant.reference, scheduled_ref)
 
 
@@ -187,7 +187,7 @@ def resolve(request: MerchantRequest, merchant: Merchant, scheduled_ref: str) ->
 @require_POST
 @merchant_page()
 def queue(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
-    """Queue: compare everything with the invoices now."""
+    """Queue: schedule planning of all invoices."""
     schedule_planning(merchant, now=clock.now())
     messages.success(request, "Comparing the invoices with what is scheduled. Reload in a moment.")
     return redirect("autopay:list", merchant.reference)

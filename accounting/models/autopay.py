@@ -1,6 +1,8 @@
 """Automatic payments: settings, billing terms, mappings, and what is scheduled."""
 
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
+from typing import Self
 
 from django.db import models
 from django.db.models import Q
@@ -21,7 +23,7 @@ LIVE_SCHEDULED = ("scheduled", "pending", "held")
 
 
 class AutoPaySettings(models.Model):
-    """How a merchant charges by itself."""
+    """A merchant's settings of automatic payments."""
 
     class FromQuotes(models.TextChoices):
         NEVER = "never", "Never"
@@ -35,13 +37,14 @@ class AutoPaySettings(models.Model):
     schedules_past_due = models.BooleanField(default=False)
     maximum_days_past_due = models.PositiveSmallIntegerField(default=30)
     from_quotes = models.CharField(max_length=10, choices=FromQuotes, default=FromQuotes.PROPOSE)
+    planning_lease_until = models.DateTimeField(null=True, help_text="A worker plans this merchant until then.")
 
     def __str__(self) -> str:
         return f"Automatic payments of {self.merchant}"
 
 
 class AutoPayLimit(models.Model):
-    """The least and the most that a merchant charges by itself in one currency, in its minor units."""
+    """The minimum and the maximum that a merchant charges automatically in one currency, in its minor units."""
 
     merchant = models.ForeignKey(Merchant, on_delete=models.CASCADE, related_name="autopay_limits")
     currency = models.CharField(max_length=3)
@@ -107,7 +110,7 @@ class BillingTerm(models.Model):
 
 
 class LedgerTerm(models.Model):
-    """A branding theme or a payment term of the books, and the billing term that stands for it, if one does."""
+    """A branding theme or a payment term of the ledger, and the billing term that covers it, if one does."""
 
     merchant = models.ForeignKey(Merchant, on_delete=models.CASCADE, related_name="ledger_terms")
     organisation_id = models.CharField(max_length=60)
@@ -176,7 +179,7 @@ class ScheduledPayment(Stateful):
     """One invoice that will be charged at `run_at`, or was.
 
     `held` waits for a person (a possible duplicate, a method that its term does not take); `pending` is at the
-    gateway; `settled` brought its money; `failed` did not and stays on the lists until somebody resolves it.
+    gateway; `settled` was paid; `failed` was not, and stays on the lists until somebody resolves it.
     `amount` is minor units of the invoice's currency, as last planned.
     """
 
@@ -231,12 +234,29 @@ class ScheduledPayment(Stateful):
         return Money(self.amount, self.invoice.currency)
 
     def update_state(self, state: str, *, now: datetime, by: str, reason: str = "", **changes: object) -> bool:
-        """Advance, and keep the reason where people read it. For a row that the caller holds locked."""
+        """Move a row that the caller holds locked, and write the reason to the row, where people read it."""
         moved = self.move_locked_to(state, now=now, by=by, reason=reason, **changes)
         if moved:
             self.reason = reason[:300]
             ScheduledPayment.objects.filter(pk=self.pk).update(reason=self.reason)
         return moved
+
+    @classmethod
+    def move_all_to(cls, reasons: Mapping[int, str], state: str, *, now: datetime, by: str) -> list[Self]:
+        """The same as for any stateful rows, and write the reasons to the rows, where people read them."""
+        moved = super().move_all_to(reasons, state, now=now, by=by)
+        for row in moved:
+            row.reason = reasons[row.pk][:300]
+        cls.save_all(moved, ["reason"])
+        return moved
+
+    @classmethod
+    def save_all(cls, rows: Sequence[Self], columns: Collection[str]) -> None:
+        """Write these columns of rows that the caller holds locked, in one statement.
+
+        `bulk_update` would have PostgreSQL compare every row with every other.
+        """
+        cls.objects.bulk_create(rows, update_conflicts=True, unique_fields=["id"], update_fields=columns)
 
 
 class UnmatchedInvoice(models.Model):

@@ -24,7 +24,7 @@ from payments.models import GatewayAccount, SavedMethod
 from tests.tenants import Tenant
 
 PAYERS, INVOICES, BATCH = 5_000, 100_000, 5_000
-CHILD = "import django; django.setup(); from tests.bench.autopay import measure; measure({pk})"
+CHILD = "import django; django.setup(); from tests.bench.autopay_data import measure; measure({pk})"
 
 
 def create_many_invoices(tenant: Tenant) -> None:

@@ -77,6 +77,19 @@ def test_a_step_that_is_rolled_back_leaves_no_history(row: Connection) -> None:
     assert Connection.objects.get(pk=row.pk).state == "never"
 
 
+def test_many_rows_move_at_once_where_their_state_leads_there_and_others_stay(row: Connection) -> None:
+    other = Connection.objects.create(merchant=row.merchant, tier="company", state="never", state_at=NOW)
+    other.move_to("connected", now=NOW, by="first", **HELD)
+    later = NOW + timedelta(minutes=1)
+    reasons = {row.pk: "never connected", other.pk: "broke", other.pk + 1: "is not there"}
+    [moved] = Connection.move_all_to(reasons, "broken", now=later, by="somebody")
+    other.refresh_from_db()
+    row.refresh_from_db()
+    assert (moved, other.state, other.state_at, row.state) == (other, "broken", later, "never")
+    [_, step] = other.list_state_changes()
+    assert (step.from_state, step.to_state, step.by, step.reason) == ("connected", "broken", "somebody", "broke")
+
+
 def test_the_database_refuses_a_state_that_no_table_names(tenant: Tenant, checkout: Checkout) -> None:
     checkout.pay()
     kinds = [model for model in apps.get_models() if issubclass(model, Stateful)]

@@ -1,4 +1,4 @@
-"""The stage of automatic payments: a merchant with terms, a payer with kept methods, invoices of the books."""
+"""Builders of automatic payments: a merchant with terms, a payer with saved methods, mirrored invoices."""
 
 import itertools
 import json
@@ -35,13 +35,13 @@ GOOD_CARD, DECLINING_CARD, AUTHENTICATION_CARD = "4242424242424242", "4000000000
 
 
 def local_instant(day: date, hour: int = 6, minute: int = 0, *, tenant: Tenant) -> datetime:
-    """An instant on the merchant's clock."""
+    """The instant of a local time of the merchant."""
     return datetime(day.year, day.month, day.day, hour, minute, tzinfo=tenant.merchant.zone).astimezone(UTC)
 
 
 @dataclass
 class AutoPayBuilder:
-    """One merchant's automatic payments, in full working order, and a payer company."""
+    """One merchant with automatic payments switched on, and a payer company."""
 
     tenant: Tenant
     company: PayerCompany = field(init=False)
@@ -60,15 +60,15 @@ class AutoPayBuilder:
 
     @property
     def today(self) -> date:
-        """The day that it is for the merchant."""
+        """Today in the merchant's zone."""
         return timezone.now().astimezone(self.tenant.merchant.zone).date()
 
     def update_settings(self, **columns: Any) -> None:
-        """The merchant changes their settings."""
+        """Change the merchant's settings."""
         AutoPaySettings.objects.filter(merchant=self.tenant.merchant).update(**columns)
 
     def add_term(self, name: str, *, theme: str = "", **columns: Any) -> BillingTerm:
-        """A billing term that covers one theme of the books."""
+        """Create a billing term that covers one theme of the ledger."""
         term = BillingTerm.objects.create(merchant=self.tenant.merchant, name=name, **columns)
         LedgerTerm.objects.create(
             merchant=self.tenant.merchant,
@@ -81,7 +81,7 @@ class AutoPayBuilder:
         return term
 
     def create_invoice(self, amount: int = 34900, *, due_in: int = 7, **columns: Any) -> LedgerInvoice:
-        """An open invoice under the usual term, as the mirror writes it."""
+        """Create an open invoice under the usual term, as the mirror writes it."""
         number, now = next(invoice_numbers), timezone.now()
         usual: dict[str, Any] = {
             "merchant": self.tenant.merchant,
@@ -102,11 +102,11 @@ class AutoPayBuilder:
         return LedgerInvoice.objects.create(**usual | columns)
 
     def save_card(self, number: str = GOOD_CARD, *, owner: str = PAYER) -> SavedMethod:
-        """A card that the payer saves at the practice Stripe."""
+        """Save a card as the payer."""
         return self._save_method("card", Terms.Kind.SAVED_CARD, self.tenant.confirmation_token(number), owner)
 
     def save_bank_account(self, number: str = "000123456", *, owner: str = PAYER) -> SavedMethod:
-        """An Australian bank account that the payer saves; which kind it is comes from what they were asked to pay."""
+        """Save an Australian bank account as the payer; its type follows the currency that they were asked to pay."""
         self.tenant.open_checkout()
         token = create_bank_token(self.tenant, "aud", account_number=number)
         return self._save_method("bank_debit", Terms.Kind.SAVED_BANK_ACCOUNT, token, owner)
@@ -117,11 +117,11 @@ class AutoPayBuilder:
         client = self.tenant.payer(owner)
         headers = {"Accept": "application/json"}
         answer = client.post("/my/methods", form | {"accepted_terms": terms.pk}, headers=headers)
-        said = json.loads(answer.content)
-        if said["status"] == "requires_action":
-            answer_three_d_secure(self.tenant.world, said["client_secret"])
-            said = json.loads(client.post(said["attempt"], headers=headers).content)
-        assert said["status"] == "succeeded", said
+        result = json.loads(answer.content)
+        if result["status"] == "requires_action":
+            answer_three_d_secure(self.tenant.world, result["client_secret"])
+            result = json.loads(client.post(result["attempt"], headers=headers).content)
+        assert result["status"] == "succeeded", result
         return SavedMethod.objects.select_related("company__merchant").order_by("-pk")[0]
 
     def create_mapping(
@@ -133,7 +133,7 @@ class AutoPayBuilder:
         origin: str = "merchant",
         company: PayerCompany | None = None,
     ) -> AutoPayMapping:
-        """An active mapping."""
+        """Create an active mapping."""
         return AutoPayMapping.objects.create(
             merchant=self.tenant.merchant,
             company=company or self.company,
@@ -150,18 +150,18 @@ class AutoPayBuilder:
         return plan_merchant_payments(self.tenant.merchant, now=now or timezone.now(), ids=ids)
 
     def get_scheduled(self, invoice: LedgerInvoice) -> ScheduledPayment:
-        """The newest scheduled payment of an invoice, read afresh."""
+        """The newest scheduled payment of an invoice, read again."""
         rows = ScheduledPayment.objects.select_related("merchant", "company__merchant", "invoice", "payment", "method")
         return rows.filter(invoice=invoice).order_by("-pk")[0]
 
     def plan_and_make_due(self, invoice: LedgerInvoice) -> ScheduledPayment:
-        """Planned, and its time has come."""
+        """Plan an invoice, and make its scheduled payment due now."""
         self.plan()
         ScheduledPayment.objects.filter(invoice=invoice, state="scheduled").update(run_at=timezone.now())
         return self.get_scheduled(invoice)
 
     def charge(self, invoice: LedgerInvoice) -> ScheduledPayment:
-        """Planned, due and run, with everything that follows."""
+        """Plan and charge an invoice, and deliver everything that follows."""
         charge_scheduled_payment(self.plan_and_make_due(invoice).pk, now=timezone.now())
         deliver_outbox()
         return self.get_scheduled(invoice)
@@ -174,11 +174,11 @@ class AutoPayBuilder:
         return list(rows.order_by("pk"))
 
     def settle(self, attempt: Attempt, status: Any, code: str = "") -> None:
-        """The gateway's word on an attempt that waits, and all that follows."""
+        """Apply the gateway's result of an attempt, and deliver everything that follows."""
         row = Attempt.objects.select_related("payment__merchant", "account", "saved_method").get(pk=attempt.pk)
         method = RemoteMethod(row.stripe_payment_method_id, row.method_kind, row.brand, row.last4)
         money = row.money if status == "succeeded" else None
-        intent = row.stripe_payment_intent_id or f"pi_stage{row.pk}"
+        intent = row.stripe_payment_intent_id or f"pi_builder{row.pk}"
         apply_attempt_result(
             row,
             OperationResult(status, intent, money, method=method, failure_code=code),

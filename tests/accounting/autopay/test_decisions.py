@@ -1,4 +1,4 @@
-"""Deciding without tables: days, months, clock changes, mappings that compete, methods that can't pay, limits."""
+"""Decisions without tables: days, clock changes, competing mappings, methods that can't pay, limits, retries."""
 
 from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
@@ -14,17 +14,7 @@ from accounting.autopay.charge_times import (
     get_retry_run,
     get_run_date,
 )
-from accounting.autopay.decisions import (
-    AutoPayRules,
-    ChargePlan,
-    DecisionContext,
-    InvoiceSnapshot,
-    MappingSnapshot,
-    MethodSnapshot,
-    SkipReason,
-    TermSnapshot,
-    plan_charge,
-)
+from accounting.autopay.decisions import ChargePlan, SkipReason, plan_charge
 from accounting.autopay.diff import (
     CancelSchedule,
     CreateSchedule,
@@ -34,6 +24,15 @@ from accounting.autopay.diff import (
     find_schedule_change,
 )
 from accounting.autopay.failures import HARD_DECLINES, FailedCharge, get_failure_kind, plan_next_step
+from accounting.autopay.snapshots import (
+    AutoPayRules,
+    DecisionContext,
+    InvoiceSnapshot,
+    MappingSnapshot,
+    MethodSnapshot,
+    ScheduledCharge,
+    TermSnapshot,
+)
 
 SYDNEY = ZoneInfo("Australia/Sydney")
 NOW = datetime(2026, 3, 10, 2, 0, tzinfo=UTC)  # 1 pm on 10 March in Sydney
@@ -50,10 +49,10 @@ CURRENT = CurrentSchedule(5, "scheduled", 10_000, datetime(2026, 3, 19, 19, tzin
 def build_context(
     *mappings: MappingSnapshot, term: TermSnapshot = TERM, methods: tuple[MethodSnapshot, ...] = (), **rules: object
 ) -> DecisionContext:
-    """A rulebook of one payer."""
-    known = {method.id: method for method in (CARD, OTHER, BANK)} | {method.id: method for method in methods}
+    """The decision context of one company."""
+    methods_by_id = {method.id: method for method in (CARD, OTHER, BANK)} | {method.id: method for method in methods}
     chosen = replace(AutoPayRules(SYDNEY), **rules)  # type: ignore[arg-type]
-    return DecisionContext(chosen, {KEY: term}, {7: list(mappings or (MAPPING,))}, known)
+    return DecisionContext(chosen, {KEY: term}, {7: list(mappings or (MAPPING,))}, methods_by_id)
 
 
 def plan_for(
@@ -151,10 +150,10 @@ def test_real_time_waits_for_the_delay_with_cards_and_not_with_debits() -> None:
 def test_past_due_invoices_are_scheduled_only_where_the_merchant_wants_it_and_not_for_ever() -> None:
     late = replace(INVOICE, due_on=date(2026, 3, 1))
     assert skip_for(late).code == "past_due"
-    wanting = build_context(schedules_past_due=True, maximum_days_past_due=30)
-    assert plan_for(late, wanting).run_at == datetime(2026, 3, 11, 4, tzinfo=UTC)
-    assert plan_for(replace(INVOICE, due_on=date(2026, 2, 8)), wanting).is_relative_to_now
-    assert skip_for(replace(INVOICE, due_on=date(2026, 2, 7)), wanting).code == "past_due"
+    context = build_context(schedules_past_due=True, maximum_days_past_due=30)
+    assert plan_for(late, context).run_at == datetime(2026, 3, 11, 4, tzinfo=UTC)
+    assert plan_for(replace(INVOICE, due_on=date(2026, 2, 8)), context).is_relative_to_now
+    assert skip_for(replace(INVOICE, due_on=date(2026, 2, 7)), context).code == "past_due"
     assert plan_for(replace(INVOICE, due_on=date(2026, 3, 10))).run_at == datetime(2026, 3, 11, 4, tzinfo=UTC), (
         "due today"
     )
@@ -227,23 +226,49 @@ def test_a_debit_in_another_currency_is_a_currency_gap() -> None:
     assert plan_for(euros).method_id == CARD.id
 
 
-def test_a_method_that_its_term_does_not_take_is_held_by_name_unless_the_secondary_is_taken() -> None:
+def test_a_method_that_its_term_does_not_take_is_put_on_hold_unless_the_secondary_is_taken() -> None:
     only_banks = replace(TERM, takes_cards=False)
     assert plan_for(of=build_context(term=only_banks)).hold_reason == "Card payments are not enabled for Net 7."
     found = plan_for(of=build_context(replace(MAPPING, secondary_id=BANK.id), term=only_banks))
     assert (found.method_id, found.hold_reason) == (BANK.id, "")
 
 
+def plan_now(*mappings: MappingSnapshot, scheduled: ScheduledCharge, **rules: object) -> ChargePlan | SkipReason:
+    """The decision about a scheduled payment that is charged now."""
+    return plan_charge(INVOICE, build_context(*mappings, **rules), now=NOW, scheduled=scheduled)  # type: ignore[arg-type]
+
+
+def test_what_was_scheduled_is_charged_now_with_its_method_and_never_more_than_was_planned() -> None:
+    both = replace(MAPPING, secondary_id=2)
+    planned = ScheduledCharge(2, 0, None, maximum_amount=4_000, mapping_id=1)
+    found = plan_now(both, scheduled=planned)
+    assert isinstance(found, ChargePlan)
+    assert (found.run_at, found.amount, found.method_id) == (NOW, 4_000, 2)
+    reset = plan_now(both, scheduled=replace(planned, maximum_amount=None, mapping_id=None))
+    assert isinstance(reset, ChargePlan)
+    assert (reset.amount, reset.method_id) == (10_000, 1), "from the start, whatever is due"
+    too_small = plan_now(both, scheduled=planned, limits={"AUD": (5_000, None)})
+    assert getattr(too_small, "code", "") == "below_minimum"
+
+
+def test_a_debit_that_was_presented_too_often_is_not_charged_now_but_another_method_is() -> None:
+    debit = replace(MAPPING, primary_id=BANK.id)
+    scheduled = ScheduledCharge(BANK.id, 3, NOW - timedelta(days=20), maximum_amount=10_000, mapping_id=1)
+    assert getattr(plan_now(debit, scheduled=scheduled), "code", "") == "presentment"
+    assert isinstance(plan_now(debit, scheduled=replace(scheduled, presentations=2)), ChargePlan)
+    assert isinstance(plan_now(MAPPING, scheduled=replace(scheduled, mapping_id=9)), ChargePlan)
+
+
 # ---- comparing --------------------------------------------------------------------------------------
 
 
-def hours_later(hours: float) -> datetime:
-    """So many hours before the standing run."""
+def hours_before(hours: float) -> datetime:
+    """So many hours before the scheduled run."""
     return CURRENT.run_at - timedelta(hours=hours)
 
 
 def test_until_eighteen_hours_before_amount_date_and_method_follow_the_invoice() -> None:
-    now = hours_later(18.1)
+    now = hours_before(18.1)
     decision = ChargePlan(CURRENT.run_at + timedelta(days=2), 12_000, 2, 2)
     assert find_schedule_change(CURRENT, decision, now=now) == UpdateSchedule(
         5, 10_000, 12_000, decision.run_at, 2, 2, "The invoice changed, and the amount with it."
@@ -251,7 +276,7 @@ def test_until_eighteen_hours_before_amount_date_and_method_follow_the_invoice()
 
 
 def test_in_the_last_eighteen_hours_the_amount_only_falls_and_nothing_else_moves() -> None:
-    now = hours_later(18)
+    now = hours_before(18)
     more = ChargePlan(CURRENT.run_at + timedelta(days=2), 12_000, 2, 2)
     assert find_schedule_change(CURRENT, more, now=now) is None
     less = find_schedule_change(CURRENT, replace(more, amount=3_000), now=now)
@@ -262,12 +287,12 @@ def test_in_the_last_eighteen_hours_the_amount_only_falls_and_nothing_else_moves
 
 def test_a_date_that_was_counted_from_now_does_not_wander() -> None:
     decision = ChargePlan(NOW + timedelta(days=10), 10_000, 1, 1, is_relative_to_now=True)
-    assert find_schedule_change(CURRENT, decision, now=hours_later(48)) is None
+    assert find_schedule_change(CURRENT, decision, now=hours_before(48)) is None
 
 
 def test_a_date_that_was_counted_from_now_moves_a_later_run_forward() -> None:
     due_today = ChargePlan(CURRENT.run_at - timedelta(days=1), 10_000, 1, 1, is_relative_to_now=True)
-    sooner = find_schedule_change(CURRENT, due_today, now=hours_later(48))
+    sooner = find_schedule_change(CURRENT, due_today, now=hours_before(48))
     assert isinstance(sooner, UpdateSchedule)
     assert sooner.run_at == due_today.run_at
 
@@ -285,8 +310,8 @@ def test_a_date_that_was_counted_from_now_moves_a_later_run_forward() -> None:
 def test_what_failed_and_what_a_person_cancelled_comes_back_only_by_a_person(
     state: str, by_person: bool, creates: bool
 ) -> None:
-    standing = replace(CURRENT, state=state, is_resolved_by_person=by_person)
-    assert isinstance(find_schedule_change(standing, ChargePlan(NOW, 100, 1, 1), now=NOW), CreateSchedule) == creates
+    current = replace(CURRENT, state=state, is_resolved_by_person=by_person)
+    assert isinstance(find_schedule_change(current, ChargePlan(NOW, 100, 1, 1), now=NOW), CreateSchedule) == creates
 
 
 def test_pending_ones_are_left_alone_and_while_payments_are_off_only_what_is_over_ends() -> None:

@@ -1,4 +1,4 @@
-"""Auto-Pay mappings: who may make and end which, the proof that is kept, and what a quote proposes."""
+"""Auto-Pay mappings: who may create and end which, the accepted terms, and what a quote proposes."""
 
 from typing import Any
 
@@ -16,32 +16,32 @@ from tests.payments.signed_in_payer import RECURRING, SignedInPayer
 from tests.tenants import Tenant, deliver_outbox
 
 
-def accepted_terms(autopay: AutoPayBuilder) -> int:
-    """The text under the tick."""
+def get_accepted_terms_id(autopay: AutoPayBuilder) -> int:
+    """The id of the terms that are accepted with a mapping."""
     return get_current_terms(autopay.tenant.merchant, Terms.Kind.AUTOMATIC_PAYMENTS).pk
 
 
 def post_as_merchant(autopay: AutoPayBuilder, **form: Any) -> Any:
-    """The merchant posts the form of the company's Auto-Pay tab."""
-    usual = {"terms": ["all"], "accepted_terms": accepted_terms(autopay)}
+    """Post the form of the company's Auto-Pay tab as the merchant."""
+    usual = {"terms": ["all"], "accepted_terms": get_accepted_terms_id(autopay)}
     return autopay.tenant.admin.post(
         autopay.tenant.url(f"payers/companies/{autopay.company.reference}/autopay"), usual | form
     )
 
 
 def post_as_payer(autopay: AutoPayBuilder, client: Client, **form: Any) -> Any:
-    """The payer posts theirs."""
-    usual = {"company": autopay.company.reference, "terms": ["all"], "accepted_terms": accepted_terms(autopay)}
+    """Post the form of the Auto-Pay page as the payer."""
+    usual = {"company": autopay.company.reference, "terms": ["all"], "accepted_terms": get_accepted_terms_id(autopay)}
     return client.post("/my/autopay", usual | form)
 
 
 def list_active_mappings() -> list[tuple[str, str | None]]:
-    """Who made the active mappings, for which terms."""
+    """The origins of the active mappings, and their terms."""
     rows = AutoPayMapping.objects.filter(state="active").order_by("pk")
     return [(row.origin, row.term.name if row.term else None) for row in rows]
 
 
-def test_a_merchant_maps_several_terms_and_keeps_the_proof(autopay: AutoPayBuilder) -> None:
+def test_a_merchant_maps_several_terms_and_the_acceptance_is_recorded(autopay: AutoPayBuilder) -> None:
     card, other = autopay.save_card(), autopay.save_card("5555555555554444")
     second = autopay.add_term("Real time")
     form = {"terms": [autopay.term.reference, second.reference], "primary": card.pk, "secondary": other.pk}
@@ -74,7 +74,7 @@ def test_a_method_of_another_company_or_the_same_twice_is_refused(autopay: AutoP
     assert post_as_merchant(autopay, primary=card.pk).status_code == 422
 
 
-def test_payers_choose_all_terms_only_and_delete_only_what_they_made(autopay: AutoPayBuilder) -> None:
+def test_payers_choose_all_terms_only_and_delete_only_what_they_created(autopay: AutoPayBuilder) -> None:
     card, payer = autopay.save_card(), autopay.tenant.payer(PAYER)
     assert "Pay the invoices of" in payer.get("/my/autopay").content.decode()
     assert post_as_payer(autopay, payer, primary=card.pk, terms=[autopay.term.reference]).status_code == 422
@@ -82,12 +82,12 @@ def test_payers_choose_all_terms_only_and_delete_only_what_they_made(autopay: Au
     assert list_active_mappings() == [("payer", None)]
     acceptance = TermsAcceptance.objects.latest("pk")
     assert (acceptance.email, acceptance.terms.kind) == (PAYER, Terms.Kind.AUTOMATIC_PAYMENTS)
-    mine = AutoPayMapping.objects.get(state="active")
-    assert payer.post(f"/my/autopay/{mine.reference}/remove").status_code == 302
+    mapping = AutoPayMapping.objects.get(state="active")
+    assert payer.post(f"/my/autopay/{mapping.reference}/remove").status_code == 302
     assert list_active_mappings() == []
     assert post_as_merchant(autopay, primary=card.pk).status_code == 302
-    theirs = AutoPayMapping.objects.get(state="active")
-    payer.post(f"/my/autopay/{theirs.reference}/remove")
+    mapping = AutoPayMapping.objects.get(state="active")
+    payer.post(f"/my/autopay/{mapping.reference}/remove")
     assert "Pay the invoices of" not in payer.get("/my/autopay").content.decode()
     assert "for you already" in post_as_payer(autopay, payer, primary=card.pk).content.decode()
     assert list_active_mappings() == [("merchant", None)]
@@ -108,18 +108,18 @@ def test_strangers_and_those_who_see_only_their_own_payments_map_nothing(
     assert post_as_payer(autopay, clerk, primary=card.pk).status_code == 404
     elsewhere = stranger.payer("pay@other-it.example", company="Their Company")
     assert post_as_payer(autopay, elsewhere, primary=card.pk).status_code == 404
-    form = {"terms": ["all"], "primary": card.pk, "accepted_terms": accepted_terms(autopay)}
+    form = {"terms": ["all"], "primary": card.pk, "accepted_terms": get_accepted_terms_id(autopay)}
     path = f"payers/companies/{autopay.company.reference}/autopay"
     assert stranger.admin.post(stranger.url(path), form).status_code == 404
     assert list_active_mappings() == []
 
 
 def pay_recurring_quote(autopay: AutoPayBuilder) -> Any:
-    """A quote that recurs is paid, and its card saved."""
+    """Pay a quote that recurs, and save the card."""
     checkout = autopay.tenant.open_checkout(**RECURRING)
-    shopper = SignedInPayer(autopay.tenant)
-    shopper.grant_access(checkout.payment)
-    assert shopper.pay_and_save(checkout).status_code == 200
+    payer = SignedInPayer(autopay.tenant)
+    payer.grant_access(checkout.payment)
+    assert payer.pay_and_save(checkout).status_code == 200
     deliver_outbox()
     return checkout.payment
 
@@ -143,16 +143,16 @@ def test_a_quote_that_recurs_proposes_a_mapping_that_one_click_accepts(autopay: 
     assert autopay.get_scheduled(invoice).method_id == payment.saved_method_id
 
 
-@pytest.mark.parametrize(("wish", "state"), [("make", "active"), ("never", None)])
-def test_the_setting_decides_whether_a_quote_makes_or_leaves_it(
-    autopay: AutoPayBuilder, wish: str, state: str | None
+@pytest.mark.parametrize(("setting", "state"), [("make", "active"), ("never", None)])
+def test_the_setting_decides_whether_a_quote_creates_a_mapping(
+    autopay: AutoPayBuilder, setting: str, state: str | None
 ) -> None:
-    AutoPaySettings.objects.update(from_quotes=wish)
+    AutoPaySettings.objects.update(from_quotes=setting)
     pay_recurring_quote(autopay)
     assert list(AutoPayMapping.objects.values_list("state", flat=True)) == ([state] if state else [])
 
 
-def test_a_quote_makes_no_second_mapping_for_all_but_proposes_it(autopay: AutoPayBuilder) -> None:
+def test_a_quote_creates_no_second_mapping_for_all_terms_but_proposes_it(autopay: AutoPayBuilder) -> None:
     AutoPaySettings.objects.update(from_quotes="make")
     autopay.create_mapping(autopay.save_card())
     pay_recurring_quote(autopay)

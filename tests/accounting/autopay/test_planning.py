@@ -12,7 +12,7 @@ from accounting.autopay.actions import (
     requeue_scheduled_payment,
     resolve_scheduled_payment,
 )
-from accounting.autopay.planning import PlanningInProgress, plan_merchant_payments, planning_lock
+from accounting.autopay.planning import PlanningInProgress, plan_merchant_payments, planning_lease
 from accounting.mirror.listeners import notify_mirror_listeners
 from accounting.models import (
     AutoPayLimit,
@@ -34,7 +34,7 @@ from wisepay.models import StateChange
 
 
 def change_invoice(invoice: LedgerInvoice, **columns: object) -> None:
-    """The books changed it."""
+    """Change the invoice in the mirror."""
     LedgerInvoice.objects.filter(pk=invoice.pk).update(**columns)
 
 
@@ -80,7 +80,7 @@ def test_a_changed_invoice_changes_what_is_scheduled_and_a_void_one_ends_it(auto
     assert autopay.plan().created == 1, "what planning ended, planning may begin again"
 
 
-def test_the_mirror_wakes_planning_for_the_invoices_that_changed(autopay: AutoPayBuilder) -> None:
+def test_the_mirror_enqueues_planning_of_the_invoices_that_changed(autopay: AutoPayBuilder) -> None:
     autopay.create_mapping(autopay.save_card())
     first, second = autopay.create_invoice(), autopay.create_invoice()
     now = timezone.now()
@@ -92,7 +92,7 @@ def test_the_mirror_wakes_planning_for_the_invoices_that_changed(autopay: AutoPa
     assert not ScheduledPayment.objects.filter(invoice=second).exists()
 
 
-def test_an_invoice_that_matches_nothing_is_listed_and_told_once_until_it_matches(autopay: AutoPayBuilder) -> None:
+def test_an_unmatched_invoice_is_listed_and_notified_once_until_it_matches(autopay: AutoPayBuilder) -> None:
     card = autopay.save_card()
     AutoPayLimit.objects.create(merchant=autopay.tenant.merchant, currency="AUD", maximum=50000)
     alone = autopay.create_invoice(company=create_company(autopay.tenant, "Nobody Pays"))
@@ -112,7 +112,7 @@ def test_an_invoice_that_matches_nothing_is_listed_and_told_once_until_it_matche
     assert autopay.get_scheduled(large).amount == 40000
 
 
-def test_a_limit_of_one_currency_says_nothing_of_another(autopay: AutoPayBuilder) -> None:
+def test_a_limit_of_one_currency_does_not_apply_to_another(autopay: AutoPayBuilder) -> None:
     for currency, most in (("AUD", 50000), ("JPY", 20000)):
         AutoPayLimit.objects.create(merchant=autopay.tenant.merchant, currency=currency, maximum=most)
     autopay.create_mapping(autopay.save_card())
@@ -122,7 +122,7 @@ def test_a_limit_of_one_currency_says_nothing_of_another(autopay: AutoPayBuilder
     assert yen.unmatched.reason == "¥30,000 is above the maximum of ¥20,000."
 
 
-def test_a_keyword_in_the_reference_chooses_the_term_whatever_the_books_say(autopay: AutoPayBuilder) -> None:
+def test_a_keyword_in_the_reference_chooses_the_term_before_the_ledgers_own(autopay: AutoPayBuilder) -> None:
     mapping = autopay.create_mapping(autopay.save_card())
     monthly = autopay.add_term("Monthly", mode="day_of_month", days=28, keyword="AUTO_31%")
     LedgerTerm.objects.filter(billing_term=monthly).delete()
@@ -142,7 +142,9 @@ def test_a_keyword_in_the_reference_chooses_the_term_whatever_the_books_say(auto
     assert autopay.get_scheduled(named).state == "cancelled"
 
 
-def test_another_company_is_connected_and_what_was_scheduled_of_the_first_one_is_over(autopay: AutoPayBuilder) -> None:
+def test_connecting_another_company_cancels_what_was_scheduled_of_the_first_one(
+    autopay: AutoPayBuilder,
+) -> None:
     autopay.create_mapping(autopay.save_card())
     invoice, loose = (
         autopay.create_invoice(),
@@ -183,7 +185,7 @@ def test_a_card_that_expires_before_the_day_gives_way_to_the_secondary(autopay: 
     assert "expired on" in found.reason
 
 
-def test_a_term_without_the_tick_holds_and_after_the_tick_it_is_requeued(autopay: AutoPayBuilder) -> None:
+def test_a_method_that_the_term_does_not_take_is_put_on_hold_and_requeued_once_it_does(autopay: AutoPayBuilder) -> None:
     BillingTerm.objects.filter(pk=autopay.term.pk).update(takes_cards=False)
     autopay.create_mapping(autopay.save_card())
     invoice = autopay.create_invoice()
@@ -231,7 +233,7 @@ def test_a_resolved_failure_stays_resolved_and_its_link_pays_no_more(autopay: Au
     assert found.payment.state == "cancelled"
 
 
-def test_terms_of_another_organisation_or_merchant_mean_nothing_here(autopay: AutoPayBuilder, stranger: Tenant) -> None:
+def test_terms_of_another_organisation_or_merchant_do_not_apply(autopay: AutoPayBuilder, stranger: Tenant) -> None:
     autopay.create_mapping(autopay.save_card())
     autopay.create_invoice(organisation_id="another")
     LedgerTerm.objects.update(term_id="theme-Net 7")
@@ -274,5 +276,5 @@ def test_one_worker_plans_a_merchant_at_a_time(autopay: AutoPayBuilder) -> None:
 
     assert any(run_concurrently(4, work))
     assert ScheduledPayment.objects.count() == 20
-    with planning_lock(autopay.tenant.merchant):
+    with planning_lease(autopay.tenant.merchant):
         assert run_concurrently(1, work) == [False]

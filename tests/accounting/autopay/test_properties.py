@@ -1,4 +1,4 @@
-"""Whatever happens to an invoice between plan and run, in any order and repeated: charged once at most, never above."""
+"""Random events between plan and run: an invoice is charged once at most, and never above the amount due."""
 
 import random
 
@@ -20,7 +20,7 @@ WEIGHTS = (*[1] * len(LEDGER_EVENTS), 4, 1, 5, 5, 1, 2)
 
 
 class RandomSequence:
-    """One invoice's life: what the books do to it, and what we do about it, in a random order."""
+    """Changes of one invoice in the ledger, and what the product does, in a random order."""
 
     def __init__(self, autopay: AutoPayBuilder, seed: int) -> None:
         self.autopay, self.random = autopay, random.Random(seed)
@@ -32,18 +32,18 @@ class RandomSequence:
         return LedgerInvoice.objects.get(pk=self.invoice.pk)
 
     def change(self, **columns: object) -> None:
-        """The books changed it, and said so some times."""
+        """Change the invoice in the mirror, which notifies planning never, once or several times."""
         LedgerInvoice.objects.filter(pk=self.invoice.pk).update(**columns)
         for _ in range(self.random.randint(0, 3)):
             self.webhook()
 
     def webhook(self) -> None:
-        """The mirror read it again."""
+        """Notify planning that the mirror read the invoice again."""
         with transaction():
             notify_mirror_listeners(self.autopay.tenant.merchant, invoice_ids=[self.invoice.pk], now=timezone.now())
 
     def apply_event(self, event: str) -> None:
-        """One thing happens."""
+        """Apply one event, and check what must always hold."""
         due = self.get_invoice().due
         changes: dict[str, dict[str, object]] = {
             "less": {"due": max(due // 2, 1)},
@@ -70,18 +70,18 @@ class RandomSequence:
         self.verify()
 
     def run(self) -> None:
-        """A worker takes it, whether it is due or not."""
+        """Let a worker charge it, whether it is due or not."""
         for scheduled in ScheduledPayment.objects.filter(invoice=self.invoice):
             charge_scheduled_payment(scheduled.pk, now=timezone.now())
 
     def verify(self) -> None:
-        """What must never be."""
+        """Check what must always hold."""
         attempts = list(Attempt.objects.filter(payment__allocations__invoice=self.invoice).order_by("pk"))
         if len(attempts) > len(self.dues_at_charge):
             self.dues_at_charge += [self.get_invoice().due] * (len(attempts) - len(self.dues_at_charge))
         for attempt, due in zip(attempts, self.dues_at_charge, strict=True):
             assert attempt.amount <= due, "more than was due"
-        # Nothing is mirrored here, so all that was charged still counts against what the books ask for.
+        # Nothing is mirrored here, so all that was charged still counts against the amount due.
         assert len(attempts) <= 1 or sum(a.amount for a in attempts) <= max(self.dues_at_charge)
         live = ScheduledPayment.objects.filter(invoice=self.invoice, state__in=["scheduled", "held", "pending"])
         assert live.count() <= 1
@@ -93,15 +93,15 @@ def test_whatever_happens_it_is_charged_once_at_most_and_never_above_what_is_due
 ) -> None:
     autopay.update_settings(schedules_past_due=True)
     autopay.create_mapping(autopay.save_card())
-    dice = random.Random(seed)
+    choices = random.Random(seed)
     for number in range(ROUNDS // 6 + 1):
-        life = RandomSequence(autopay, seed * 100 + number)
-        for event in dice.choices(LEDGER_EVENTS + OUR_EVENTS, WEIGHTS, k=20):
-            life.apply_event(event)
+        sequence = RandomSequence(autopay, seed * 100 + number)
+        for event in choices.choices(LEDGER_EVENTS + OUR_EVENTS, WEIGHTS, k=20):
+            sequence.apply_event(event)
     deliver_outbox()
     by_payment: dict[int, int] = {}
     for attempt in Attempt.objects.filter(state="succeeded"):
         by_payment[attempt.payment_id] = by_payment.get(attempt.payment_id, 0) + 1
     assert set(by_payment.values()) <= {1}
     assert autopay.tenant.total_charged() == sum(a.amount for a in Attempt.objects.filter(state="succeeded"))
-    assert by_payment, "nothing was ever charged: the dice are loaded"
+    assert by_payment, "nothing was ever charged"

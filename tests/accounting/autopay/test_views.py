@@ -1,4 +1,4 @@
-"""The pages of automatic payments, the command, and reading the terms of the books."""
+"""The pages of automatic payments, the command, and importing the ledger's terms."""
 
 from datetime import timedelta
 from io import StringIO
@@ -17,14 +17,14 @@ from wisepay.models import AuditEntry
 
 
 def get_page(tenant: Tenant, tail: str, **headers: str) -> str:
-    """A page of the merchant's console that is there."""
+    """The text of a page of the merchant's console, which has to exist."""
     answer = tenant.admin.get(tenant.url(tail), headers=headers)
     assert answer.status_code == 200, (tail, answer.status_code)
     return str(answer.content.decode())
 
 
 def post_action(tenant: Tenant, scheduled: ScheduledPayment, name: str, **form: str) -> int:
-    """The status of an act's answer."""
+    """Post an action on a scheduled payment; answers the response's status."""
     path = tenant.url(f"automatic-payments/p/{scheduled.reference}/{name}")
     answer: Any = tenant.admin.post(path, form)
     return int(answer.status_code)
@@ -33,7 +33,9 @@ def post_action(tenant: Tenant, scheduled: ScheduledPayment, name: str, **form: 
 def test_the_widgets_show_what_is_scheduled_what_failed_and_what_matches_nothing(autopay: AutoPayBuilder) -> None:
     autopay.create_mapping(autopay.save_bank_account())
     failed, waiting = autopay.create_invoice(11100), autopay.create_invoice(22200)
-    loose = autopay.create_invoice(33300, company=create_company(autopay.tenant, "Nobody Pays"), contact_id="contact-2")
+    unmatched = autopay.create_invoice(
+        33300, company=create_company(autopay.tenant, "Nobody Pays"), contact_id="contact-2"
+    )
     autopay.charge(failed)
     autopay.settle(autopay.list_attempts(failed)[0], "failed", "account_closed")
     widgets = {
@@ -42,9 +44,9 @@ def test_the_widgets_show_what_is_scheduled_what_failed_and_what_matches_nothing
     }
     assert waiting.number not in widgets["failures/panel"]
     assert failed.number in widgets["failures/panel"]
-    assert loose.number in widgets["unmatched/panel"]
+    assert unmatched.number in widgets["unmatched/panel"]
     assert "A$333.00" in widgets["unmatched/panel"]
-    assert loose.number not in widgets["panel"]
+    assert unmatched.number not in widgets["panel"]
 
 
 def test_a_calendar_sums_each_day_on_the_merchants_clock(autopay: AutoPayBuilder) -> None:
@@ -115,7 +117,7 @@ def test_what_is_scheduled_is_shown_paused_while_it_is_off(autopay: AutoPayBuild
     assert 'data-state="paused"' in get_page(autopay.tenant, "automatic-payments/")
 
 
-def test_the_limits_are_kept_in_the_smallest_coins_of_each_currency(autopay: AutoPayBuilder) -> None:
+def test_the_limits_are_saved_in_the_minor_units_of_each_currency(autopay: AutoPayBuilder) -> None:
     autopay.create_invoice()
     autopay.create_invoice(5000, currency="JPY")
     path = autopay.tenant.url("configure/automatic-payments/")
@@ -142,14 +144,14 @@ def test_the_limits_are_kept_in_the_smallest_coins_of_each_currency(autopay: Aut
     assert get_limits(autopay.tenant.merchant) == {"AUD": (550, 1_000_000)}
 
 
-def test_the_terms_of_the_books_are_read_and_covered_by_billing_terms(autopay: AutoPayBuilder) -> None:
+def test_the_terms_of_the_ledger_are_read_and_covered_by_billing_terms(autopay: AutoPayBuilder) -> None:
     LedgerTerm.objects.all().delete()
     assert (
         autopay.tenant.admin.post(autopay.tenant.url("configure/automatic-payments/terms/refresh")).status_code == 302
     )
     deliver_outbox()
     themes = list(LedgerTerm.objects.filter(organisation_id=autopay.organisation_id))
-    assert themes, "the practice organisation has branding themes"
+    assert themes, "the sandbox organisation has branding themes"
     form = {
         "name": "Monthly",
         "processing": "scheduled",
@@ -172,23 +174,23 @@ def test_the_command_says_what_would_be_charged_and_why_not_and_without_dry_run_
     autopay: AutoPayBuilder,
 ) -> None:
     autopay.create_mapping(autopay.save_card())
-    due, loose = (
+    due, unmatched = (
         autopay.create_invoice(10000),
         autopay.create_invoice(20000, company=create_company(autopay.tenant, "Nobody Pays")),
     )
     autopay.plan()
     ScheduledPayment.objects.filter(invoice=due).update(run_at=timezone.now())
-    said = StringIO()
-    call_command("run_autopay", "--dry-run", "--merchant", autopay.tenant.merchant.reference, stdout=said)
-    assert due.number in said.getvalue()
-    assert f"not charged  A$200.00  {loose.number}" in said.getvalue()
+    output = StringIO()
+    call_command("run_autopay", "--dry-run", "--merchant", autopay.tenant.merchant.reference, stdout=output)
+    assert due.number in output.getvalue()
+    assert f"not charged  A$200.00  {unmatched.number}" in output.getvalue()
     assert autopay.tenant.intents() == []
-    call_command("run_autopay", stdout=said)
-    assert "1 of 1 due payments charged" in said.getvalue()
+    call_command("run_autopay", stdout=output)
+    assert "1 of 1 due payments charged" in output.getvalue()
     assert autopay.tenant.total_charged() == 10000
 
 
-def test_payer_admin_marks_whose_company_pays_by_itself_how_often_and_by_whom(autopay: AutoPayBuilder) -> None:
+def test_payer_admin_marks_which_company_pays_automatically_how_often_and_by_whom(autopay: AutoPayBuilder) -> None:
     assert 'aria-label="Auto-Pay: None"' in get_page(autopay.tenant, "payers/")
     card = autopay.save_card()
     first, second = autopay.create_mapping(card, term=autopay.term), autopay.create_mapping(card)
