@@ -8,7 +8,6 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from django.db import connection
 from django.urls import reverse
 from django_subatomic.db import transaction
 
@@ -40,10 +39,10 @@ from merchants.models import EventNotification, Merchant
 from merchants.services import notify_merchant
 from payers.models import PayerCompany
 from payments.models import Attempt
+from wisepay.locks import AdvisoryLock, lock_in_transaction
 from wisepay.models import User
 
 Kind = Posting.Kind
-ADVISORY_LOCK_CLASS = 0xC4  # the class of the advisory locks under which one company is reviewed by one worker
 BY_RULE, BY_LEDGER = "rule", "books"
 APPLIED_IN_LEDGER = "Somebody applied it in the accounting package."
 DECIDED_STATES = ("wanted", "applied", "undoing", "dismissed", "undone")
@@ -71,8 +70,7 @@ def save_threshold(merchant: Merchant, *, threshold: int | None, now: datetime) 
 def update_company_matches(company: PayerCompany, *, now: datetime) -> None:
     """Bring the company's matches to what the books show, and propose or apply what is new. The same is nothing."""
     with transaction():
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_xact_lock(%s, %s::int)", [ADVISORY_LOCK_CLASS, company.pk])
+        lock_in_transaction(AdvisoryLock.COMPANY_MATCHING, company.pk)
         sync_matches_with_mirror(company, now=now)
         notes, unused = list_open_credits(company)
         invoices, due = list_open_invoices(company, (credit.remaining.currency for credit in unused))

@@ -11,6 +11,7 @@ from django.db import connection
 from payments.errors import TooManyAttempts
 from payments.method_choices import Person
 from payments.models import Attempt, GatewayOperation, Setup
+from wisepay.locks import AdvisoryLock, lock_in_transaction
 
 WINDOW = timedelta(hours=1)
 COUNT_SQL = """
@@ -45,8 +46,8 @@ def check_attempt_limits(
         limit, sql, who = settings.GUEST_ATTEMPTS_PER_IP_HOUR, COUNT_BY_NETWORK_SQL, get_network(person.ip)
     else:
         limit, sql, who = settings.ATTEMPTS_PER_USER_HOUR, COUNT_BY_USER_SQL, str(user_id)
+    lock_in_transaction(AdvisoryLock.ATTEMPT_LIMIT, zlib.crc32(who.encode()))
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [0x1B, zlib.crc32(who.encode()) - 2**31])
         cursor.execute(sql, {"since": now - WINDOW, "who": who if user_id is None else user_id})
         tried = cursor.fetchone()[0]
     if tried >= limit:
