@@ -1,4 +1,4 @@
-"""Doing the same thing several times at once, each time in a thread with a database connection of its own."""
+"""Running the same work several times at once, each time in a thread with its own database connection."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -8,7 +8,7 @@ from django.db import connections
 
 
 def run_concurrently[T](count: int, work: Callable[[int], T]) -> list[T]:
-    """`work(0)` … `work(count - 1)`, started at the same moment; their answers in order. Raises what they raise."""
+    """Run `work(0)` … `work(count - 1)` at the same moment; answers the results in order, raises what they raise."""
     start = Barrier(count)
 
     def run(index: int) -> T:

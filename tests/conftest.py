@@ -1,4 +1,4 @@
-"""What every test can ask for: the practice world, the merchant, the payer, the stranger, and `drain`."""
+"""Fixtures of every test: the sandbox, the merchant, the stranger, a checkout, and delivering the outbox."""
 
 import os
 import uuid
@@ -32,30 +32,30 @@ def sandbox_process() -> Iterator[SandboxProcess]:
 
 @pytest.fixture(autouse=True)
 def _fast_settings(settings: Settings) -> None:
-    """Nobody here tests how slow a hash is, and a new client need not read every static file again."""
+    """Hash passwords quickly, and let a new client not read every static file again."""
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     settings.WHITENOISE_AUTOREFRESH = True
-    # A test delivers by itself what is due, so that it sees the world before and after.
+    # A test delivers what is due when it wants to, so that it sees the state before and after.
     settings.SUBATOMIC_RUN_AFTER_COMMIT_CALLBACKS_IN_TESTS = False
     settings.SUBATOMIC_CATCH_UNHANDLED_AFTER_COMMIT_CALLBACKS_IN_TESTS = False
 
 
 @pytest.fixture(autouse=True)
 def _separate_cache_keys() -> None:
-    """Failed sign-ins and calls are counted in Valkey, which all tests share: each has keys of its own."""
+    """Give each test its own keys in Valkey, which counts failed sign-ins and calls and which all tests share."""
     caches["default"].key_prefix = limiter.keyspace = uuid.uuid4().hex
 
 
 @pytest.fixture
 def sandbox(sandbox_process: SandboxProcess) -> SandboxProcess:
-    """The practice world, emptied."""
+    """The sandbox, emptied."""
     sandbox_process.reset(config=True)
     return sandbox_process
 
 
 @pytest.fixture
 def world(sandbox: SandboxProcess, settings: Settings) -> SandboxProcess:
-    """The practice world, with the settings pointed at it."""
+    """The sandbox, with the settings pointed at it."""
     for name, value in vendor_addresses(sandbox.url).items():
         setattr(settings, name, value)
     options = {"host": "127.0.0.1", "port": sandbox.smtp_port}
@@ -68,7 +68,7 @@ def world(sandbox: SandboxProcess, settings: Settings) -> SandboxProcess:
 
 @pytest.fixture
 def tenant(db: None, world: SandboxProcess) -> Tenant:
-    """A merchant who is set up in full, with its admin signed in at `house.admin`."""
+    """A merchant who is set up in full, with its admin signed in at `tenant.admin`."""
     return create_tenant(world)
 
 
@@ -92,8 +92,7 @@ def checkout(tenant: Tenant) -> Checkout:
 
 @pytest.fixture
 def deliver() -> Callable[..., int]:
-    """`drain()` delivers what is due now, and what becomes due by that; `drain(at=…)` as of later."""
-
+    """`deliver()` delivers what is due now, and what becomes due by that; `deliver(at=…)` as of later."""
     return deliver_outbox
 
 

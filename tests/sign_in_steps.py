@@ -1,4 +1,4 @@
-"""Signing in as people do: the password, the code from the mailbox, the code of an app."""
+"""Steps of signing in: the password, the emailed code, the code of an authenticator app."""
 
 import re
 import time
@@ -49,22 +49,22 @@ def sign_in(
 
 
 def is_signed_in(client: Client) -> bool:
-    """Whether the browser holds somebody's session."""
+    """Whether somebody is signed in in this browser."""
     return "_auth_user_id" in client.session
 
 
 def enrol_authenticator(user: User) -> str:
-    """Give them an authenticator app, past the pages; answers its key."""
+    """Enrol an authenticator app without the pages; answers its secret."""
     secret: str = generate_totp_secret()
     TOTP.activate(user, secret)
     return secret
 
 
 def get_authenticator_code(secret: str, *, steps: int = 0) -> str:
-    """What an app with this key shows now, or so many half minutes later."""
+    """The code that an app with this secret shows now, or so many half minutes later."""
     return str(format_hotp_value(hotp_value(secret, int(time.time()) // 30 + steps)))
 
 
 def list_factors(user: User) -> list[str]:
-    """The kinds that they have enrolled, in order."""
+    """The types of authenticators that the user has enrolled, in order."""
     return sorted(Authenticator.objects.filter(user=user).values_list("type", flat=True))

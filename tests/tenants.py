@@ -1,4 +1,4 @@
-"""The people of the tests: a merchant's house, its checkouts, a payer who pays with a practice card."""
+"""The tenant of the tests: a merchant with its checkouts and its payers, and the test cards they pay with."""
 
 import copy
 import hashlib
@@ -62,7 +62,7 @@ def merge_body(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
 
 @dataclass
 class Checkout:
-    """An open checkout as CPQ knows it, with what a payer's browser does to it."""
+    """An open checkout as CPQ knows it, with what a payer's browser does with it."""
 
     tenant: "Tenant"
     body: dict[str, Any]
@@ -88,7 +88,7 @@ class Checkout:
         return str(urlsplit(self.body["url"]).path)
 
     def pay(self, card: str = "4242424242424242", *, client: Client | None = None, **form: Any) -> HttpResponse:
-        """Post the pay form with a practice card, as the page's script does."""
+        """Post the pay form with a test card, as the page's script does."""
         data = {
             "name": "Accounts Payable",
             "email": "accounts@harbourdental.example",
@@ -103,7 +103,7 @@ class Checkout:
 
 @dataclass
 class Tenant:
-    """One merchant, set up in full in the practice world."""
+    """One merchant, set up in full in the sandbox."""
 
     world: SandboxProcess
     merchant: Merchant
@@ -143,13 +143,13 @@ class Tenant:
         return answer
 
     def post_checkout(self, **changes: Any) -> HttpResponse:
-        """What CPQ is answered for a new quote; `changes` are laid over the usual body."""
+        """Post a checkout of a new quote as CPQ; `changes` are laid over the usual body."""
         number = next(numbers)
         fresh = merge_body(BODY, {"quote": {"id": f"guid-{number}", "number": number}})
         return self.call(merge_body(fresh, changes))
 
     def open_checkout(self, **changes: Any) -> Checkout:
-        """A checkout of a new quote; `changes` are laid over the usual body."""
+        """Open a checkout of a new quote; `changes` are laid over the usual body."""
         answer = self.post_checkout(**changes)
         assert answer.status_code in (200, 201), answer.content
         return Checkout(self, json.loads(answer.content))
@@ -161,20 +161,20 @@ class Tenant:
         return found
 
     def post_to_stripe(self, path: str, **form: Any) -> dict[str, Any]:
-        """What the merchant's own people do at Stripe: POST to its API."""
+        """Post to Stripe's API, as the merchant's own people do."""
         auth = {"Authorization": f"Bearer {self.stripe_key}"}
         answer = requests.post(f"{self.world.url}/stripe/v1/{path}", headers=auth, data=form, timeout=10)
         answer.raise_for_status()
         found: dict[str, Any] = answer.json()
         return found
 
-    def act_at_stripe(self, act: str, subject: str, **said: Any) -> Any:
-        """What a person does on the practice Stripe's dashboard, or a payer's bank does to `subject`."""
+    def act_at_stripe(self, act: str, subject: str, **details: Any) -> Any:
+        """Do what a person does on Stripe's dashboard, or a payer's bank does, to `subject`."""
         kind = {"pi": "payment_intent", "re": "refund", "pm": "payment_method"}.get(subject[:2], "dispute")
-        return self.world.post("/stripe/_control", {act: {kind: subject, **said}})[act]
+        return self.world.post("/stripe/_control", {act: {kind: subject, **details}})[act]
 
     def send_stripe_webhook(self, kind: str, subject: dict[str, Any]) -> HttpResponse:
-        """Stripe tells us of an event about `subject`, signed."""
+        """Send a signed webhook of Stripe about `subject`."""
         event = {"id": f"evt_{next(numbers)}", "object": "event", "type": kind, "data": {"object": subject}}
         body, stamp = json.dumps(event), int(time.time())
         signed = hmac.new(WEBHOOK_SECRET.encode(), f"{stamp}.{body}".encode(), hashlib.sha256).hexdigest()
@@ -188,12 +188,12 @@ class Tenant:
         return answer
 
     def mails(self, to: str) -> list[dict[str, Any]]:
-        """Every mail to an address."""
+        """Every email to an address."""
         rows: list[dict[str, Any]] = self.world.get("/mailbox/messages.json", params={"to": to}).json()["messages"]
         return [row for row in rows if to in str(row["to"])]
 
     def confirmation_token(self, card: str) -> str:
-        """What the Payment Element makes of a practice card."""
+        """The confirmation token that the Payment Element creates for a test card."""
         form = {
             "key": self.stripe_key.replace("sk_", "pk_"),
             "payment_method_data[type]": "card",
@@ -206,7 +206,7 @@ class Tenant:
         return str(answer.json()["id"])
 
     def company(self, name: str = "Harbour Dental Pty Ltd", *, email: str = "") -> PayerCompany:
-        """A payer company, made on first sight."""
+        """A payer company, created the first time."""
         found = PayerCompany.objects.filter(merchant=self.merchant, folded_name=fold_name(name)).first()
         return found or record_payer_company(self.merchant, name=name, email=email)
 
@@ -232,14 +232,14 @@ class Tenant:
         return client
 
     def intents(self) -> list[dict[str, Any]]:
-        """Every payment intent of the practice Stripe account."""
+        """Every payment intent of the Stripe account."""
         auth = {"Authorization": f"Bearer {self.stripe_key}"}
         url = f"{self.world.url}/stripe/v1/payment_intents?limit=100"
         found: list[dict[str, Any]] = requests.get(url, headers=auth, timeout=10).json()["data"]
         return found
 
     def charges(self) -> list[dict[str, Any]]:
-        """Every charge of the practice Stripe account."""
+        """Every charge of the Stripe account."""
         auth = {"Authorization": f"Bearer {self.stripe_key}"}
         url = f"{self.world.url}/stripe/v1/charges?limit=100"
         found: list[dict[str, Any]] = requests.get(url, headers=auth, timeout=10).json()["data"]
@@ -258,13 +258,13 @@ def create_tenant(
     organisation: str = "au",
     provider: str = "xero",
 ) -> Tenant:
-    """A merchant with Stripe keys, an accounting connection, accounts, the prerequisites and an API key."""
+    """Create a merchant with Stripe keys, an accounting connection, its accounts, and CPQ's API key."""
     now = timezone.now()
     merchant = create_merchant(
         name=name, admin_email=email, admin_name="", password=PASSWORD, time_zone="Australia/Sydney"
     )
     user = User.objects.get(email=email)
-    key = f"sk_test_house{merchant.reference}"
+    key = f"sk_test_tenant{merchant.reference}"
     update_event_notifications(merchant, events=set(EventNotification.Event.values))
     for kind in PayNowLink.Kind.values:
         create_paynow_link(merchant, kind=kind, acts_as=user)
@@ -278,15 +278,15 @@ def create_tenant(
     set_bank_debits(merchant, is_on=True)
     connect_provider(merchant, user, provider=provider, organisation=organisation)
     import_lists(merchant_id=merchant.pk, now=now)
-    save_accounting_settings(merchant, **save_usual_accounts(merchant), now=now)
+    save_accounting_settings(merchant, **get_usual_accounts(merchant), now=now)
     save_integration(get_integration(merchant), is_enabled=True, hosts=["*.orderporter.com"], new_key=True, now=now)
     tenant = Tenant(world, merchant, user, key)
     tenant.admin.force_login(user)
     return tenant
 
 
-def save_usual_accounts(merchant: Merchant) -> dict[str, str]:
-    """The accounts, the 0 % tax code and, where one is needed, the item that every practice organisation has."""
+def get_usual_accounts(merchant: Merchant) -> dict[str, str]:
+    """The accounts, the 0 % tax code and, where one is needed, the item that every sandbox organisation has."""
     accounts = {a.name: a.code for a in LedgerAccount.objects.filter(merchant=merchant)}
     codes = LedgerTaxCode.objects.filter(merchant=merchant, rate=0, name__in=ZERO_CODES)
     item = LedgerItem.objects.filter(merchant=merchant, name="Wise-Pay Prepayment").first()
@@ -299,22 +299,22 @@ def save_usual_accounts(merchant: Merchant) -> dict[str, str]:
 
 
 def connect_xero(merchant: Merchant, user: User, *, organisation: str) -> None:
-    """Walk through the practice Xero's consent page."""
+    """Connect Xero through its consent page."""
     connect_provider(merchant, user, provider="xero", organisation=organisation)
 
 
 def connect_provider(merchant: Merchant, user: User, *, provider: str, organisation: str) -> None:
-    """Walk through a practice consent page."""
+    """Connect a provider through its consent page."""
     url = start_authorisation(merchant, user=user, tier="wise_pay", provider=provider, now=timezone.now())
-    login = f"&auto={organisation}&login_hint={user.email}"
-    answer = requests.get(url + login, timeout=10, allow_redirects=False)
-    back = parse_qs(urlsplit(answer.headers["Location"]).query)
+    consent = f"&auto={organisation}&login_hint={user.email}"
+    answer = requests.get(url + consent, timeout=10, allow_redirects=False)
+    callback = parse_qs(urlsplit(answer.headers["Location"]).query)
     receive_authorisation(
         user=user,
         provider=provider,
-        state=back["state"][0],
-        code=back["code"][0],
-        company=back.get("realmId", [""])[0],
+        state=callback["state"][0],
+        code=callback["code"][0],
+        company=callback.get("realmId", [""])[0],
         now=timezone.now(),
     )
 
@@ -324,7 +324,7 @@ def change_company(tenant: Tenant, *, provider: str, organisation: str) -> None:
     disconnect_all(tenant.merchant, by=tenant.user.email, now=timezone.now())
     connect_provider(tenant.merchant, tenant.user, provider=provider, organisation=organisation)
     import_lists(merchant_id=tenant.merchant.pk, now=timezone.now())
-    save_accounting_settings(tenant.merchant, **save_usual_accounts(tenant.merchant), now=timezone.now())
+    save_accounting_settings(tenant.merchant, **get_usual_accounts(tenant.merchant), now=timezone.now())
 
 
 def deliver_outbox(*, at: datetime | None = None, rounds: int = 50) -> int:
@@ -342,7 +342,7 @@ def deliver_outbox(*, at: datetime | None = None, rounds: int = 50) -> int:
 
 @contextmanager
 def rate_limiter_clock_at(at: datetime | None) -> Iterator[None]:
-    """The call budget's time begins at `at` for the length of a block, and goes on from there."""
+    """Let the rate limiter's clock begin at `at` for the length of a block, and run on from there."""
     before, began = limiter.clock, time.monotonic()
     if at is not None:
         first = at.timestamp()

@@ -57,7 +57,7 @@ def create_cpq_merchant(world: SandboxProcess, *, name: str, email: str) -> Tena
     now = timezone.now()
     merchant = create_merchant(name=name, admin_email=email, admin_name="", password=PASSWORD, time_zone="UTC")
     user = User.objects.get(email=email)
-    key = f"sk_test_house{merchant.reference}"
+    key = f"sk_test_tenant{merchant.reference}"
     update_event_notifications(merchant, events=set(EventNotification.Event.values))
     for kind in PayNowLink.Kind.values:
         create_paynow_link(merchant, kind=kind, acts_as=user)

@@ -1,4 +1,4 @@
-"""Journeys of automatic payments: an invoice appears in the books and is charged by itself, one way or another."""
+"""Scenarios of automatic payments: an invoice appears in the ledger and is charged automatically."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -21,7 +21,7 @@ from tests.tenants import Tenant
 
 
 def enable_autopay(tenant: Tenant, **chosen: Any) -> None:
-    """The merchant switches automatic payments on, under one billing term for everything that the books know."""
+    """Switch automatic payments on, with one billing term that covers every term of the ledger."""
     fresh = {"is_enabled": True, "maximum_retries": 1, **chosen}
     AutoPaySettings.objects.update_or_create(merchant=tenant.merchant, defaults=fresh)
     term, is_new = BillingTerm.objects.get_or_create(merchant=tenant.merchant, name="When due")
@@ -31,9 +31,9 @@ def enable_autopay(tenant: Tenant, **chosen: Any) -> None:
 
 
 class AutoPayScenario(Scenario):
-    """It is scheduled when the mirror shows it, charged to the saved card when its time has come, and booked."""
+    """The invoice is scheduled when the mirror has it, charged to the saved card when it is due, and posted."""
 
-    interrupt_from: ClassVar[str] = "read_books"
+    interrupt_from: ClassVar[str] = "sync_mirror"
     periodic_tasks: ClassVar[tuple[Callable[..., object], ...]] = (schedule_due_payments,)
     cards: ClassVar[tuple[str, ...]] = (GOOD_CARD,)
     retries: ClassVar[int] = 1
@@ -58,17 +58,17 @@ class AutoPayScenario(Scenario):
         )
 
     def save_methods(self) -> list[SavedMethod]:
-        """What the payer saved in their settings, the primary one first."""
+        """The methods that the payer saves in their settings, the primary one first."""
         return [self.save("card", self.tenant.confirmation_token(card), Terms.Kind.SAVED_CARD) for card in self.cards]
 
     def save(self, method: str, token: str, kind: str) -> SavedMethod:
         """The payer presses Save, and answers their bank if it asks."""
         form = {"company": self.billing.company.reference, "method": method, "confirmation_token": token}
         form["accepted_terms"] = str(get_terms_id(self.tenant.merchant, kind))
-        said = self.billing.client.post("/my/methods", form, headers={"Accept": "application/json"}).json()
-        if said["status"] == "requires_action":
-            answer_three_d_secure(self.tenant.world, said["client_secret"])
-            self.billing.client.post(said["attempt"], headers={"Accept": "application/json"})
+        answer = self.billing.client.post("/my/methods", form, headers={"Accept": "application/json"}).json()
+        if answer["status"] == "requires_action":
+            answer_three_d_secure(self.tenant.world, answer["client_secret"])
+            self.billing.client.post(answer["attempt"], headers={"Accept": "application/json"})
         return SavedMethod.objects.filter(company=self.billing.company, state="active").latest("pk")
 
     @property
@@ -76,13 +76,13 @@ class AutoPayScenario(Scenario):
         return [self.sync_mirror, self.make_due, self.run_worker, self.send_webhooks, self.run_worker]
 
     def make_due(self) -> None:
-        """Days pass, and nobody has looked at the invoice lately. Nothing of ours runs."""
+        """Days pass, in which the invoice was not read. Nothing of ours runs."""
         now = timezone.now()
         LedgerInvoice.objects.filter(number=f"INV-{self.number}").update(read_at=now - timedelta(hours=1))
         ScheduledPayment.objects.filter(invoice__number=f"INV-{self.number}", state="scheduled").update(run_at=now)
 
     def act_after_stop(self) -> None:
-        """Nobody does anything: the books are looked at every now and then, and what is due comes due."""
+        """Nobody does anything: the mirror is read now and then, and scheduled payments come due."""
         self.sync_mirror(after=440)
         for after in (450, 460, 470):
             self.run_worker(after=after)
@@ -105,14 +105,14 @@ class AutoPayScenario(Scenario):
         return list(Attempt.objects.filter(payment__allocations__invoice=self.invoice).order_by("pk"))
 
     def list_emails(self) -> set[str]:
-        """What the payer was told of automatic payments; a letter that was sent twice is one."""
+        """The texts of the payer's emails about automatic payments; one that was sent twice counts once."""
         mails = self.tenant.mails(self.billing.email)
         return {str(mail["text"]) for mail in mails if "automatic payment" in mail["subject"]}
 
     def list_charge_states(self) -> list[str]:
         """How each charge at the gateway ended, oldest first."""
-        mine = {intent["id"] for intent in self.list_new_intents()}
-        charges = [c for c in self.tenant.charges() if c["payment_intent"] in mine]
+        intent_ids = {intent["id"] for intent in self.list_new_intents()}
+        charges = [c for c in self.tenant.charges() if c["payment_intent"] in intent_ids]
         return [c["status"] for c in sorted(charges, key=lambda c: (c["created"], c["id"]))]
 
     def verify(self) -> None:
@@ -125,7 +125,7 @@ class AutoPayScenario(Scenario):
         assert self.invoice.status == "paid"
 
     def verify_scheduled(self) -> None:
-        """What became of the scheduled payment."""
+        """Check the state of the scheduled payment."""
         assert (self.scheduled.state, self.list_emails(), self.list_charge_states()) == (
             "settled",
             set(),
@@ -154,12 +154,12 @@ class AutoPayRetryScenario(AutoPayScenario):
     def verify_scheduled(self) -> None:
         assert (self.scheduled.state, self.scheduled.method_id) == ("settled", self.mapping.secondary_method_id)
         assert sorted(self.list_charge_states()) == ["failed", "failed", "succeeded"]
-        # A failure that could only be told of when the other card had paid is not told of.
+        # A failure whose email is due only when the other card has paid is not mailed.
         assert 1 <= len(self.list_emails()) <= 2
 
 
 class AutoPayDebitReturnedScenario(AutoPayScenario):
-    """A bank debit comes back for want of funds; it is presented once more, settles, and is booked then."""
+    """A bank debit is returned for insufficient funds; it is presented once more, settles, and is posted then."""
 
     interrupt_from: ClassVar[str] = "make_due"
 
@@ -172,8 +172,8 @@ class AutoPayDebitReturnedScenario(AutoPayScenario):
         again = [self.make_due, self.run_worker, self.settle, self.send_webhooks, self.run_worker]
         return [self.sync_mirror, *again, *again]
 
-    def settle(self, outcome: str = "settle", **said: Any) -> None:
-        """The first one comes back; the next one settles."""
+    def settle(self, outcome: str = "settle", **details: Any) -> None:
+        """The first one is returned; the next one settles."""
         if any(status == "failed" for status in self.list_charge_states()):
             super().settle()
         else:
@@ -195,7 +195,7 @@ class AutoPayDebitReturnedScenario(AutoPayScenario):
 
 
 class AutoPayAuthenticationScenario(AutoPayScenario):
-    """The card's bank wants its payer: they are mailed a link, and pay through it."""
+    """The card needs authentication: the payer is mailed a link, and pays through it."""
 
     interrupt_from: ClassVar[str] = "make_due"
     cards: ClassVar[tuple[str, ...]] = (AUTHENTICATION_CARD,)
@@ -262,10 +262,10 @@ class AutoPayRequeueScenario(AutoPayScenario):
 
 
 class AutoPayMappingScenario(SaveCardScenario):
-    """A quote that recurs is paid and its card saved: that is the mapping of what will be billed."""
+    """A quote that recurs is paid and its card saved: that creates the mapping of its recurring invoices."""
 
     parts: ClassVar[int] = 1
-    interrupt_from: ClassVar[str] = "work"
+    interrupt_from: ClassVar[str] = "run_worker"
     interrupt_until: ClassVar[str] = "return_to_quote"
 
     def set_up(self) -> None:
@@ -274,7 +274,7 @@ class AutoPayMappingScenario(SaveCardScenario):
 
     def verify(self) -> None:
         super().verify()
-        [method] = self.shopper.methods
-        [mapping] = AutoPayMapping.objects.filter(company=self.get_opened_checkout.payment.company)
+        [method] = self.payer.methods
+        [mapping] = AutoPayMapping.objects.filter(company=self.opened_checkout.payment.company)
         assert (mapping.state, mapping.origin, mapping.primary_method) == ("active", "quote", method)
         assert mapping.acceptance is not None

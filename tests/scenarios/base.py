@@ -23,19 +23,12 @@ from tests.tenants import WEBHOOK_SECRET, Tenant, deliver_outbox
 from wisepay.models import OutboxMessage, RateWindow
 
 CARD, SECURE_CARD = "4242424242424242", "4000002760003184"
-
-
-DEBIT = {"allowed_methods": ["card", "bank_debit"]}
-
-
 WEBHOOK_EVENTS = ("payment_intent.", "setup_intent.", "charge.dispute.", "refund.", "charge.refunded")
-
-
 numbers = itertools.count(50_000)
 
 
 def list_documents(tenant: Tenant, kind: str, key: str, value: str) -> list[tuple[str, float | None]]:
-    """(status, total) of the practice organisation's documents with that number."""
+    """(status, total) of the sandbox organisation's documents with that number."""
     rows = list_ledger_rows(tenant, kind, where=f'{key}=="{value}"')
     return [(r.get("Status") or r["ContactStatus"], r.get("Total", r.get("Amount"))) for r in rows]
 
@@ -47,7 +40,7 @@ def list_credit_notes(tenant: Tenant, stem: str) -> list[tuple[str, float]]:
 
 
 def list_remaining_credits(tenant: Tenant, stem: str) -> list[tuple[str, float]]:
-    """(status, what is left) of the same."""
+    """(status, remaining credit) of the same."""
     rows = list_ledger_rows(tenant, "CreditNotes", where=f'CreditNoteNumber.StartsWith("PF_CR-{stem}")')
     return [(r["Status"], r["RemainingCredit"]) for r in rows]
 
@@ -59,7 +52,7 @@ def list_payments(tenant: Tenant, stem: str) -> list[tuple[str, float]]:
 
 
 def list_ledger_rows(tenant: Tenant, kind: str, *, where: str) -> list[dict[str, Any]]:
-    """The practice organisation's rows."""
+    """The sandbox organisation's rows, in Xero's form."""
     if tenant.connection.provider == "quickbooks":
         return quickbooks_as_xero.list_quickbooks_rows(tenant, kind, where=where)
     headers = {
@@ -73,20 +66,20 @@ def list_ledger_rows(tenant: Tenant, kind: str, *, where: str) -> list[dict[str,
 
 
 class Scenario:
-    """A way through the product by several processes of ours, and by people and vendors around them.
+    """One flow through several processes of the product, and the people and vendors around them.
 
-    `set_up` is what was there before, `steps` the way, `go_on` what people do when they see how it stands after a
-    stop, `verify` what has to be so at its end.
+    `set_up` is what exists before, `steps` are the flow, `act_after_stop` is what people do after an interruption,
+    and `verify` checks the end.
     """
 
     card = CARD
-    # The step before which, and the one from which on, another journey stops everywhere already.
+    # Before the first step and from the second one on, another scenario is interrupted everywhere already.
     interrupt_from: ClassVar[str] = ""
     interrupt_until: ClassVar[str] = ""
-    parts: ClassVar[int] = 1  # tests that share its stops
-    # Pages of the vendors' lists as small as these make a long list out of a short one.
+    parts: ClassVar[int] = 1  # tests that share its interruption points
+    # The page sizes of the vendors' lists, small enough to make several pages of a short list.
     page_sizes: ClassVar[dict[str, int]] = {}
-    # What the clock wakes besides the outbox.
+    # What runs periodically besides the outbox.
     periodic_tasks: ClassVar[tuple[Callable[..., object], ...]] = ()
 
     def __init__(self, tenant: Tenant, cpq: WebhookReceiver, stopper: ProcessStopper) -> None:
@@ -97,20 +90,20 @@ class Scenario:
         self.before = {i["id"] for i in tenant.intents()}
         self.sent_before = {e["id"] for e in self.list_stripe_events()}
         RateWindow.objects.all().delete()
-        # An hour has passed since the journey before: its token is old, and no worker of then is at work.
+        # An hour has passed since the scenario before: its token has expired, and none of its workers is alive.
         Connection.objects.update(access_expires_at=timezone.now(), lease_until=None)
         self.set_up()
 
     def set_up(self) -> None:
-        """What was there before. Nothing of it is stopped."""
+        """Create what exists before. Nothing of it is interrupted."""
 
     @property
     def steps(self) -> list[Callable[[], None]]:
-        """The whole way, in order."""
+        """The flow, in order."""
         raise AssertionError("each kind has its own")
 
     def list_new_intents(self) -> list[dict[str, Any]]:
-        """The payment intents of this journey."""
+        """The payment intents of this scenario."""
         return [i for i in self.tenant.intents() if i["id"] not in self.before]
 
     def authenticate(self) -> None:
@@ -120,11 +113,11 @@ class Scenario:
                 url = intent["next_action"]["use_stripe_sdk"]["stripe_js"]
                 requests.post(url, data={"outcome": "complete"}, timeout=10)
 
-    def settle(self, outcome: str = "settle", **said: Any) -> None:
-        """Days pass, and the bank answers the debits that are on their way. Nothing of ours runs."""
+    def settle(self, outcome: str = "settle", **details: Any) -> None:
+        """Days pass, and the bank settles or returns the debits that are in flight. Nothing of ours runs."""
         for intent in self.list_new_intents():
             if intent["status"] == "processing":
-                self.tenant.act_at_stripe(outcome, intent["id"], **said)
+                self.tenant.act_at_stripe(outcome, intent["id"], **details)
 
     def send_webhooks(self) -> None:
         """Stripe sends its events, and sends them again when they were not answered."""
@@ -142,22 +135,22 @@ class Scenario:
                 )
 
     def list_stripe_events(self) -> list[dict[str, Any]]:
-        """What Stripe has to tell, newest first."""
+        """Stripe's events, newest first."""
         auth = {"Authorization": f"Bearer {self.tenant.stripe_key}"}
         url = f"{self.tenant.world.url}/stripe/v1/events?limit=40"
         found: list[dict[str, Any]] = requests.get(url, headers=auth, timeout=10).json()["data"]
         return found
 
     def run_worker(self, *, after: float = 3.0) -> None:
-        """A worker delivers what is due in `after` seconds: more than it takes itself, less than a pause."""
+        """A worker delivers what is due in `after` seconds: more than delivering takes, less than a retry's pause."""
         at = timezone.now() + timedelta(seconds=after)
         with self.stopper.process():
-            for wake in self.periodic_tasks:
-                wake(now=at)
+            for run_task in self.periodic_tasks:
+                run_task(now=at)
             deliver_outbox(at=at)
 
     def run(self) -> bool:
-        """Go the way until the end or the stop; True when it was stopped."""
+        """Run the steps until the end or the interruption; True when it was interrupted."""
         try:
             for step in self.steps:
                 self.started_steps.setdefault(step.__name__, len(self.stopper.points))
@@ -168,7 +161,7 @@ class Scenario:
         return False
 
     def recover(self) -> None:
-        """What happens by itself after the stop, which is sweeps, and what people do."""
+        """Run the sweeps that follow an interruption, and do what people do then."""
         for after in (30, 400):
             self.run_worker(after=after)
         self.act_after_stop()
@@ -177,16 +170,16 @@ class Scenario:
             self.run_worker(after=after)
 
     def act_after_stop(self) -> None:
-        """People look where it stands, and do what they would."""
+        """Do what people do when they see the state after the interruption."""
 
     def verify(self) -> None:
-        """The world as it has to be in the end. Whatever the journey, nothing is dead and nothing waits."""
+        """Check the end: in every scenario, nothing is dead and nothing waits."""
         waiting = OutboxMessage.objects.exclude(state="done")
         assert not waiting.exists(), list(waiting.values_list("key", "state", "last_error"))
         assert not Posting.objects.exclude(state__in=Posting.FINAL_STATES).exists()
 
     def sync_mirror(self, *, after: float = 3.0) -> None:
-        """The books are looked at because it is time to, and what follows from that is done."""
+        """The mirror is due, reads the ledger, and what follows is delivered."""
         at = timezone.now() + timedelta(seconds=after)
         MirrorCursor.objects.update(due_at=at)
         with self.stopper.process():

@@ -1,4 +1,4 @@
-"""Stopping our process before and after every commit and every foreign call, as a power cut would."""
+"""Stopping our process before and after every commit and every foreign call, as a power cut would do."""
 
 import os
 import random
@@ -14,11 +14,11 @@ import urllib3
 from django.db import connection
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-# All stops take many minutes: STOPS=1 makes them. CI makes every seventh, a run at a desk every 41st. Where they begin
-# follows the run's random seed, so run after run makes others.
+# All interruptions take many minutes: STOPS=1 makes them. CI makes every seventh, a developer's run every 41st. The
+# first one follows the run's random seed, so every run makes others.
 SPARSE = 11  # with the second ledger
 STRIDE = int(os.environ.get("STOPS", 41))
-PARTS = 2 if STRIDE < SPARSE else 1  # the stops of a long journey are shared out over so many tests, side by side
+PARTS = 2 if STRIDE < SPARSE else 1  # tests that share the interruptions of a long scenario, side by side
 WRITES = ("INSERT", "UPDATE", "DELETE")
 READS = ("before GET ", "before HEAD ")
 
@@ -26,24 +26,24 @@ READS = ("before GET ", "before HEAD ")
 def list_interruption_points(
     points: Sequence[str], begin: int, end: int, *, stride: int, part: int = 0, parts: int = 1
 ) -> list[int]:
-    """The points from `begin` to `end` at which a journey that passed these points is stopped, shared out over parts.
+    """The points from `begin` to `end` at which a scenario that passed these points is interrupted, shared by parts.
 
-    Only writing changes the world, and only one process is at work: a stop before the next write is the same as one
-    after the last write, or anywhere between. So those before a write are all; after the last one nothing is lost.
+    Only writes change anything, and only one process runs: an interruption before the next write is the same as one
+    after the last write, or anywhere between. So those before a write are enough; after the last one nothing is lost.
     """
     chosen = [n for n in range(begin, end) if points[n].startswith("before ") and not points[n].startswith(READS)]
-    mine = chosen[part::parts]
-    return mine[random.randrange(min(stride, len(mine) or 1)) :: stride]
+    shared = chosen[part::parts]
+    return shared[random.randrange(min(stride, len(shared) or 1)) :: stride]
 
 
 class ProcessStopped(BaseException):
-    """The process died here; nothing of ours may catch it."""
+    """The process was killed here; nothing of ours may catch it."""
 
 
 class ProcessStopper:
     """Counts the points of a run, and ends the process at the point with the number `stop_at`.
 
-    Once dead, a process neither writes to the database nor speaks to anybody: also `finally` blocks can't.
+    Once dead, a process neither writes to the database nor calls anybody, not even in a `finally` block.
     """
 
     def __init__(self, stop_at: int | None = None) -> None:
@@ -53,7 +53,7 @@ class ProcessStopper:
         self.is_dead = False
 
     def pass_point(self, name: str) -> None:
-        """Pass one point, or die at it."""
+        """Count one point, or end the process at it."""
         if not self.is_running:
             return
         if self.is_dead:
@@ -65,7 +65,7 @@ class ProcessStopper:
 
     @contextmanager
     def process(self) -> Iterator[None]:
-        """A process of ours: what it does in the block can be stopped. A stop loses its connection."""
+        """A process of ours: what runs in the block can be interrupted, which closes its database connection."""
         self.is_running, self.is_dead = True, False
         try:
             with connection.execute_wrapper(self._statement):
@@ -78,7 +78,7 @@ class ProcessStopper:
             self.is_running = False
 
     def _statement(self, execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any) -> Any:
-        """In autocommit every writing statement is a commit of its own."""
+        """Put a point around every writing statement in autocommit, which is a commit of its own."""
         if self.is_dead:
             raise ProcessStopped(sql[:40])
         is_commit = not connection.in_atomic_block and str(sql).lstrip().upper().startswith(WRITES)
@@ -91,7 +91,7 @@ class ProcessStopper:
         return result
 
     def install(self, patch: pytest.MonkeyPatch) -> None:
-        """Put a point before and after every commit, HTTP call and mail."""
+        """Put a point before and after every commit, HTTP call and email."""
         self._around_commits(patch)
         self._around(
             patch,

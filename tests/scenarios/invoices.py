@@ -1,4 +1,4 @@
-"""Journeys of invoices: some of the books are chosen and paid, and the money is posted to each, or taken back."""
+"""Scenarios of invoices: some are chosen and paid, and the payment is posted to each, or reversed."""
 
 from collections.abc import Callable
 from typing import Any, ClassVar
@@ -15,7 +15,7 @@ from tests.scenarios.base import Scenario
 class InvoicePaymentScenario(Scenario):
     """A payer pays a part of an invoice by card."""
 
-    interrupt_from: ClassVar[str] = "choose"
+    interrupt_from: ClassVar[str] = "choose_invoices"
     parts_paid: ClassVar[tuple[str, ...]] = ("320.00",)
     bill: ClassVar[str] = "500.00"
 
@@ -41,18 +41,18 @@ class InvoicePaymentScenario(Scenario):
                 self.payment = self.billing.create_payment(first, self.chosen[first])
 
     @property
-    def get_payment(self) -> Payment:
+    def current_payment(self) -> Payment:
         """The payment, read afresh."""
         assert self.payment is not None
         return Payment.objects.get(pk=self.payment.pk)
 
     def press_pay(self) -> None:
         """The payer presses Pay."""
-        form = self.billing.build_pay_form(self.get_payment) | {
+        form = self.billing.build_pay_form(self.current_payment) | {
             "confirmation_token": self.tenant.confirmation_token(self.card)
         }
         with self.stopper.process():
-            self.billing.send(self.get_payment, form)
+            self.billing.send(self.current_payment, form)
 
     def recover(self) -> None:
         if self.payment is None:
@@ -61,29 +61,31 @@ class InvoicePaymentScenario(Scenario):
 
     def act_after_stop(self) -> None:
         if (
-            self.get_payment.state == "open"
-            and not self.get_payment.attempts.exclude(state__in=["failed", "cancelled"]).exists()
+            self.current_payment.state == "open"
+            and not self.current_payment.attempts.exclude(state__in=["failed", "cancelled"]).exists()
         ):
             self.press_pay()
 
     def list_expected_payments(self, invoice: LedgerInvoice) -> list[tuple[str, str, str]]:
-        """What has to stand in the books against one of the invoices."""
-        [allocation] = PaymentAllocation.objects.filter(payment=self.get_payment, invoice=invoice)
-        place = list(PaymentAllocation.objects.filter(payment=self.get_payment).order_by("pk")).index(allocation) + 1
-        return [(f"PF-{self.get_payment.reference[:12].upper()}/{place}", self.chosen[invoice], "AUTHORISED")]
+        """The payments that the ledger must have of one of the invoices."""
+        [allocation] = PaymentAllocation.objects.filter(payment=self.current_payment, invoice=invoice)
+        place = (
+            list(PaymentAllocation.objects.filter(payment=self.current_payment).order_by("pk")).index(allocation) + 1
+        )
+        return [(f"PF-{self.current_payment.reference[:12].upper()}/{place}", self.chosen[invoice], "AUTHORISED")]
 
     def list_ledger_payments(self, invoice: LedgerInvoice) -> list[tuple[str, str, str]]:
-        """What does stand there."""
+        """The payments that the ledger has."""
         return [row for row in self.billing.list_ledger_payments(invoice) if row[2] != "DELETED"]
 
     def verify(self) -> None:
         super().verify()
         assert sum(i["amount_received"] for i in self.list_new_intents()) == sum(map(parse_cents, self.parts_paid))
-        assert self.get_payment.state == "succeeded"
+        assert self.current_payment.state == "succeeded"
         for invoice, part in self.chosen.items():
             assert self.billing.list_ledger_payments(invoice) == self.list_expected_payments(invoice)
             assert self.billing.get_ledger_status(invoice) == get_remaining_balance(self.bill, part)
-        assert set(Posting.objects.filter(payment=self.get_payment).values_list("state", flat=True)) == {"posted"}
+        assert set(Posting.objects.filter(payment=self.current_payment).values_list("state", flat=True)) == {"posted"}
         assert Payment.objects.filter(company=self.billing.company).count() == 1
 
 
@@ -93,22 +95,22 @@ def parse_cents(amount: str) -> int:
 
 
 def get_remaining_balance(bill: str, part: str) -> tuple[str, str]:
-    """(status, what is due) of an invoice of which a part was paid."""
+    """(status, amount due) of an invoice of which a part was paid."""
     due = parse_cents(bill) - parse_cents(part)
     return ("AUTHORISED" if due else "PAID"), f"{due // 100}.{due % 100:02}"
 
 
 class BatchPaymentScenario(InvoicePaymentScenario):
-    """Three at once, one of them in part: one charge, three payments in the books."""
+    """Three at once, one of them in part: one charge, three payments in the ledger."""
 
-    interrupt_from: ClassVar[str] = "hear"
+    interrupt_from: ClassVar[str] = "send_webhooks"
     parts_paid: ClassVar[tuple[str, ...]] = ("500.00", "80.00", "500.00")
 
 
 class InvoiceDebitScenario(InvoicePaymentScenario):
-    """By bank debit: nothing is in the books until it settles."""
+    """By bank debit: nothing is in the ledger until it settles."""
 
-    interrupt_from: ClassVar[str] = "work"
+    interrupt_from: ClassVar[str] = "run_worker"
 
     @property
     def steps(self) -> list[Callable[[], None]]:
@@ -116,7 +118,7 @@ class InvoiceDebitScenario(InvoicePaymentScenario):
 
     def press_pay(self) -> None:
         with self.stopper.process():
-            self.billing.pay_by_bank(self.get_payment)
+            self.billing.pay_by_bank(self.current_payment)
 
     def act_after_stop(self) -> None:
         if not self.list_new_intents():
@@ -135,22 +137,25 @@ class InvoiceDebitScenario(InvoicePaymentScenario):
 
 
 class InvoiceDebitReturnedScenario(InvoiceDebitScenario):
-    """The debit comes back, and the invoice is owed as it was."""
+    """The debit is returned, and the invoice is owed as it was."""
 
     interrupt_from: ClassVar[str] = "settle"
 
-    def settle(self, outcome: str = "bounce", **said: Any) -> None:
+    def settle(self, outcome: str = "bounce", **details: Any) -> None:
         super().settle("bounce", code="insufficient_funds")
 
     def verify(self) -> None:
         assert [i["amount_received"] for i in self.list_new_intents()] == [0]
-        assert (self.get_payment.state, {a.state for a in self.get_payment.attempts.all()}) == ("open", {"failed"})
-        assert not Posting.objects.filter(payment=self.get_payment).exists()
+        assert (self.current_payment.state, {a.state for a in self.current_payment.attempts.all()}) == (
+            "open",
+            {"failed"},
+        )
+        assert not Posting.objects.filter(payment=self.current_payment).exists()
         self.verify_untouched()
 
 
 class InvoiceDisputedScenario(InvoiceDebitScenario):
-    """It settles and is disputed: what was put to the invoices is taken off again."""
+    """It settles and is disputed: the payments of the invoices are removed again."""
 
     interrupt_from: ClassVar[str] = "dispute"
     parts_paid: ClassVar[tuple[str, ...]] = ("500.00", "80.00")
@@ -174,13 +179,13 @@ class InvoiceDisputedScenario(InvoiceDebitScenario):
             self.run_worker(after=after)
 
     def verify(self) -> None:
-        assert self.get_payment.state == "reversed"
+        assert self.current_payment.state == "reversed"
         self.sync_mirror()
         self.verify_untouched()
 
 
 class InvoiceRefundScenario(InvoicePaymentScenario):
-    """A part of it is given back: what stands in the books becomes smaller by it."""
+    """A part of it is refunded: the payment in the ledger becomes smaller by it."""
 
     interrupt_from: ClassVar[str] = "refund"
 
@@ -192,12 +197,12 @@ class InvoiceRefundScenario(InvoicePaymentScenario):
         """The merchant's admin presses Refund."""
         now = timezone.now()
         with self.stopper.process():
-            refund = start_refund(self.get_payment, amount=12000, reason="", by=self.tenant.user, now=now)
+            refund = start_refund(self.current_payment, amount=12000, reason="", by=self.tenant.user, now=now)
             send_refund(refund, now=now)
 
     def recover(self) -> None:
         super().recover()
-        if not self.get_payment.refunds.exclude(state="failed").exists():
+        if not self.current_payment.refunds.exclude(state="failed").exists():
             self.refund()
         self.send_webhooks()
         for after in (13000, 17000, 22000):
@@ -205,7 +210,7 @@ class InvoiceRefundScenario(InvoicePaymentScenario):
 
     def verify(self) -> None:
         Scenario.verify(self)
-        assert (self.get_payment.state, self.get_payment.refunded_amount) == ("succeeded", 12000)
+        assert (self.current_payment.state, self.current_payment.refunded_amount) == ("succeeded", 12000)
         [invoice] = self.chosen
         assert [row[1:] for row in self.list_ledger_payments(invoice)] == [("200.00", "AUTHORISED")]
         assert self.billing.get_ledger_status(invoice) == ("AUTHORISED", "300.00")

@@ -1,4 +1,4 @@
-"""Journeys of the books: credits put to invoices and taken off, what is read back from the books and from Stripe."""
+"""Scenarios of the ledger: credits applied and reverted, and what is read back from the ledger and from Stripe."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -43,9 +43,9 @@ DAY = 86_400
 
 
 class ApplyCreditScenario(Scenario):
-    """The down-payment invoice of a paid quote appears in the books, and the credit applies itself."""
+    """The down-payment invoice of a paid quote appears in the ledger, and the credit is applied automatically."""
 
-    interrupt_from: ClassVar[str] = "read_books"
+    interrupt_from: ClassVar[str] = "sync_mirror"
 
     def set_up(self) -> None:
         name = f"Harbour Dental {self.number}"
@@ -55,8 +55,8 @@ class ApplyCreditScenario(Scenario):
         )
         self.checkout.pay()
         deliver_outbox()
-        said = {"number": f"INV-{self.number}", "reference": f"Quote {self.checkout.quote.number}"}
-        self.billing.act_in_ledger("make_invoice", contact=name, amount="625.00", **said)
+        invoice = {"number": f"INV-{self.number}", "reference": f"Quote {self.checkout.quote.number}"}
+        self.billing.act_in_ledger("make_invoice", contact=name, amount="625.00", **invoice)
 
     @property
     def steps(self) -> list[Callable[[], None]]:
@@ -72,7 +72,7 @@ class ApplyCreditScenario(Scenario):
         self.sync_mirror(after=450)
 
     def get_remaining(self) -> tuple[tuple[str, str], list[tuple[str, float]]]:
-        """How the invoice stands in the books, and what is left of the credit there."""
+        """The state of the invoice in the ledger, and the remaining credit there."""
         stem = self.checkout.payment.reference[:12].upper()
         return self.billing.get_ledger_status(self.billing.get_invoice(f"INV-{self.number}")), list_remaining_credits(
             self.tenant, stem
@@ -86,7 +86,7 @@ class ApplyCreditScenario(Scenario):
 
 
 class UndoCreditScenario(ApplyCreditScenario):
-    """Somebody takes it off again."""
+    """The applied credit is reverted."""
 
     interrupt_from: ClassVar[str] = "undo"
 
@@ -113,9 +113,9 @@ class UndoCreditScenario(ApplyCreditScenario):
 
 
 class PaymentSyncScenario(Scenario):
-    """An invoice is paid in the books, and somebody presses Sync Payments."""
+    """An invoice is paid in the ledger, and somebody presses Sync Payments."""
 
-    interrupt_from: ClassVar[str] = "press"
+    interrupt_from: ClassVar[str] = "press_sync"
 
     def set_up(self) -> None:
         self.billing = InvoiceScenario(
@@ -143,19 +143,19 @@ class PaymentSyncScenario(Scenario):
         assert self.billing.get_invoice(self.invoice.number).status == "paid"
         sync = PaymentSync.objects.select_related("merchant").latest("pk")
         assert (sync.state, PaymentSync.objects.filter(state="running").count()) == ("finished", 0)
-        told = {line.invoice.number: line.effects for line in build_sync_lines(sync, list_applications(sync))}
-        assert told[self.invoice.number] == ("Paid elsewhere.", "Not outstanding any more.")
+        effects = {line.invoice.number: line.effects for line in build_sync_lines(sync, list_applications(sync))}
+        assert effects[self.invoice.number] == ("Paid elsewhere.", "Not outstanding any more.")
 
 
 class LedgerWebhookScenario(Scenario):
-    """The books say of an invoice that it changed; they say it again until they are answered."""
+    """The ledger sends a webhook of a changed invoice, again and again until it is answered."""
 
-    interrupt_from: ClassVar[str] = "say"
+    interrupt_from: ClassVar[str] = "send_ledger_webhook"
     periodic_tasks: ClassVar[tuple[Callable[..., object], ...]] = (schedule_mirror_syncs,)
 
     def set_up(self) -> None:
         if not MirrorCursor.objects.exists():
-            sync_due()  # what is told counts once everything was read
+            sync_due()  # webhooks count once everything was read
         self.billing = InvoiceScenario(
             self.tenant, name=f"Harbour Dental {self.number}", email=f"payer{self.number}@example.com"
         )
@@ -166,10 +166,10 @@ class LedgerWebhookScenario(Scenario):
         return [self.send_ledger_webhook, self.run_worker]
 
     def send_ledger_webhook(self) -> None:
-        """The package POSTs its webhook."""
-        said = build_event(self.tenant, "invoices", self.key)
+        """The accounting package posts its webhook."""
+        event = build_event(self.tenant, "invoices", self.key)
         with self.stopper.process():
-            send_webhook(self.tenant, said)
+            send_webhook(self.tenant, event)
 
     def act_after_stop(self) -> None:
         if not PendingChange.objects.filter(ledger_id=self.key).exists():
@@ -182,9 +182,9 @@ class LedgerWebhookScenario(Scenario):
 
 
 class MirrorSyncScenario(Scenario):
-    """Books that were kept for years are read for the first time; whoever is stopped repeats one page at most."""
+    """A ledger with many rows is read for the first time; an interrupted reader repeats one page at most."""
 
-    interrupt_from: ClassVar[str] = "read_books"
+    interrupt_from: ClassVar[str] = "sync_mirror"
     page_sizes: ClassVar[dict[str, int]] = {
         "accounting.ledgers.xero.reading.LARGEST_PAGE": 5,
         "accounting.ledgers.quickbooks.company.LARGEST_PAGE": 5,
@@ -196,7 +196,7 @@ class MirrorSyncScenario(Scenario):
             fill_ledger(self.tenant, invoices=15, contacts=2)
         for model in (MirrorCursor, LedgerInvoice, LedgerCredit, LedgerContact, OutboxMessage):
             model.objects.all().delete()
-        self.mark = get_next_index(self.tenant)
+        self.first_index = get_next_index(self.tenant)
 
     @property
     def steps(self) -> list[Callable[[], None]]:
@@ -211,16 +211,17 @@ class MirrorSyncScenario(Scenario):
         assert LedgerInvoice.objects.count() == 15
         assert LedgerInvoice.objects.values("ledger_id").distinct().count() == 15
         assert all(cursor.since for cursor in MirrorCursor.objects.all())
-        # A look at what changed since the first reading is no repetition of it.
-        asked = [e for e in list_read_calls(self.tenant, self.mark) if "If-Modified-Since" not in e["request_headers"]]
-        calls = Counter(e["url"] + e["request_body"] for e in asked)
+        # Reading what changed since the first time is no repetition of it.
+        entries = list_read_calls(self.tenant, self.first_index)
+        full_reads = [e for e in entries if "If-Modified-Since" not in e["request_headers"]]
+        calls = Counter(e["url"] + e["request_body"] for e in full_reads)
         assert sum(calls.values()) - len(calls) <= 1, calls
 
 
 class BalanceTransactionScenario(Scenario):
-    """What Stripe moved and paid out is read page by page: every line once, with its payout."""
+    """Stripe's balance transactions and payouts are read page by page: each one once, with its payout."""
 
-    interrupt_from: ClassVar[str] = "work"
+    interrupt_from: ClassVar[str] = "run_worker"
     periodic_tasks: ClassVar[tuple[Callable[..., object], ...]] = (lambda now: sync_balances(),)
     page_sizes: ClassVar[dict[str, int]] = {"payments.gateways.stripe.balance_transactions.PAGE_SIZE": 10}
 
@@ -240,7 +241,7 @@ class BalanceTransactionScenario(Scenario):
         return [self.run_worker, self.send_payout_webhook, self.run_worker]
 
     def send_payout_webhook(self) -> None:
-        """Stripe tells that one arrived."""
+        """Stripe sends the webhook of a payout that arrived."""
         [payout, *_] = self.list_stripe_ids("payouts")
         with self.stopper.process():
             self.tenant.send_stripe_webhook("payout.paid", {"id": payout, "object": "payout"})
@@ -265,9 +266,9 @@ class BalanceTransactionScenario(Scenario):
 
 
 class LedgerPaymentScenario(Scenario):
-    """The payments of the books are read back page by page, and each is known as the one that we put there."""
+    """The ledger's payments are read back page by page, and each is matched to its posting."""
 
-    interrupt_from: ClassVar[str] = "work"
+    interrupt_from: ClassVar[str] = "run_worker"
     periodic_tasks: ClassVar[tuple[Callable[..., object], ...]] = (lambda now: schedule_ledger_payment_syncs(),)
     page_sizes: ClassVar[dict[str, int]] = {
         "accounting.ledgers.xero.reading.LARGEST_PAGE": 2,

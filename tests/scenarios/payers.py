@@ -1,4 +1,4 @@
-"""Journeys of payers with an account: saved methods, bank debits that settle, come back or are disputed; refunds."""
+"""Scenarios of payers with an account: saved methods, debits that settle, are returned or disputed; refunds."""
 
 from collections.abc import Callable
 from typing import Any, ClassVar
@@ -21,7 +21,7 @@ DEBIT = {"allowed_methods": ["card", "bank_debit"]}
 
 
 def list_voided_credit(tenant: Tenant) -> list[tuple[str, float]]:
-    """What the books show of a credit that was taken back: QuickBooks deletes what Xero voids."""
+    """The ledger's rows of a credit that was voided: QuickBooks deletes what Xero voids."""
     return [("VOIDED", 625.0)] if tenant.connection.provider == "xero" else []
 
 
@@ -30,14 +30,14 @@ class RegisteredPayerScenario(QuoteScenario):
 
     def set_up(self) -> None:
         super().set_up()
-        self.shopper = SignedInPayer(self.tenant)
+        self.payer = SignedInPayer(self.tenant)
 
 
 class SaveCardScenario(RegisteredPayerScenario):
     """They pay a quote that recurs, and the same confirmation saves the card."""
 
     interrupt_from: ClassVar[str] = "pay"
-    interrupt_until: ClassVar[str] = "work"
+    interrupt_until: ClassVar[str] = "run_worker"
     changes: ClassVar[dict[str, Any]] = RECURRING
 
     def pay(self) -> None:
@@ -47,19 +47,19 @@ class SaveCardScenario(RegisteredPayerScenario):
             "accepted_terms": get_terms_id(self.tenant.merchant, Terms.Kind.SAVED_CARD),
         }
         with self.stopper.process():
-            self.shopper.pay(self.get_opened_checkout, **form)
+            self.payer.pay(self.opened_checkout, **form)
 
     def verify(self) -> None:
         super().verify()
-        [method] = self.shopper.methods
-        assert (method.state, self.get_opened_checkout.payment.saved_method) == ("active", method)
+        [method] = self.payer.methods
+        assert (method.state, self.opened_checkout.payment.saved_method) == ("active", method)
 
 
 class RegisterScenario(QuoteScenario):
     """Somebody registers, pays at once and saves the card; the Welcome mail follows."""
 
     interrupt_from: ClassVar[str] = "register"
-    interrupt_until: ClassVar[str] = "hear"
+    interrupt_until: ClassVar[str] = "send_webhooks"
     changes: ClassVar[dict[str, Any]] = RECURRING
 
     def set_up(self) -> None:
@@ -76,7 +76,7 @@ class RegisterScenario(QuoteScenario):
         terms = get_terms_id(self.tenant.merchant, Terms.Kind.USER_ACCOUNT)
         form = {"name": "Riley Register", "email": self.email, "phone": "", "accepted_terms": terms}
         with self.stopper.process():
-            self.browser.post(f"{self.get_opened_checkout.path}/register", form)
+            self.browser.post(f"{self.opened_checkout.path}/register", form)
 
     def pay(self) -> None:
         if "registering" not in self.browser.session:
@@ -84,13 +84,13 @@ class RegisterScenario(QuoteScenario):
         form = {
             "name": "Riley Register",
             "email": self.email,
-            "amount": self.get_opened_checkout.payment.amount,
+            "amount": self.opened_checkout.payment.amount,
             "confirmation_token": self.tenant.confirmation_token(self.card),
             "saves": "1",
             "accepted_terms": get_terms_id(self.tenant.merchant, Terms.Kind.SAVED_CARD),
         }
         with self.stopper.process():
-            self.browser.post(f"{self.get_opened_checkout.path}/attempts", form)
+            self.browser.post(f"{self.opened_checkout.path}/attempts", form)
 
     def verify(self) -> None:
         super().verify()
@@ -109,15 +109,15 @@ class SetupOnlyScenario(RegisteredPayerScenario):
     def pay(self) -> None:
         form = {"confirmation_token": self.tenant.confirmation_token(self.card)}
         with self.stopper.process():
-            self.shopper.save(self.get_opened_checkout, **form)
+            self.payer.save(self.opened_checkout, **form)
 
     def recover(self) -> None:
         self.open_again()
         for after in (30, 400):
             self.run_worker(after=after)
         if (
-            self.get_opened_checkout.payment.state == "open"
-            and not self.get_opened_checkout.payment.setups.filter(state__in=LIVE_STATES).exists()
+            self.opened_checkout.payment.state == "open"
+            and not self.opened_checkout.payment.setups.filter(state__in=LIVE_STATES).exists()
         ):
             self.pay()
         self.send_webhooks()
@@ -128,9 +128,9 @@ class SetupOnlyScenario(RegisteredPayerScenario):
 
     def verify(self) -> None:
         assert self.list_new_intents() == []
-        assert (self.get_opened_checkout.payment.state, self.get_opened_checkout.quote.state) == ("saved", "saved")
-        assert [m.state for m in self.shopper.methods] == ["active"]
-        assert self.get_opened_checkout.payment.saved_method == self.shopper.methods[0]
+        assert (self.opened_checkout.payment.state, self.opened_checkout.quote.state) == ("saved", "saved")
+        assert [m.state for m in self.payer.methods] == ["active"]
+        assert self.opened_checkout.payment.saved_method == self.payer.methods[0]
         assert not OutboxMessage.objects.exclude(state="done").exists()
 
 
@@ -162,19 +162,17 @@ class BankDebitScenario(RegisteredPayerScenario):
             "accepted_terms": get_terms_id(self.tenant.merchant, Terms.Kind.SAVED_BANK_ACCOUNT),
         }
         with self.stopper.process():
-            self.shopper.pay(self.get_opened_checkout, **form)
+            self.payer.pay(self.opened_checkout, **form)
 
     def bank_answers(self) -> None:
-        """Days pass. Nothing of ours runs."""
+        """Days pass, and the bank settles the debit. Nothing of ours runs."""
         self.settle()
 
     def recover(self) -> None:
         self.open_again()
         for after in (30, 400):
             self.run_worker(after=after)
-        if self.get_opened_checkout.payment.state == "open" and not any(
-            a.is_live for a in self.get_opened_checkout.attempts
-        ):
+        if self.opened_checkout.payment.state == "open" and not any(a.is_live for a in self.opened_checkout.attempts):
             self.pay()
         self.send_webhooks()
         self.run_worker(after=500)
@@ -187,11 +185,11 @@ class BankDebitScenario(RegisteredPayerScenario):
 
     def verify(self) -> None:
         super().verify()
-        assert [m.kind for m in self.shopper.methods] == ["au_becs_debit"]
+        assert [m.kind for m in self.payer.methods] == ["au_becs_debit"]
 
 
 class DebitRejectedScenario(BankDebitScenario):
-    """The debit comes back days later, the draft is removed, and a card pays."""
+    """The debit is returned days later, the draft is removed, and a card pays."""
 
     interrupt_from: ClassVar[str] = "bank_answers"
 
@@ -210,11 +208,11 @@ class DebitRejectedScenario(BankDebitScenario):
             "accepted_terms": get_terms_id(self.tenant.merchant, Terms.Kind.SAVED_CARD),
         }
         with self.stopper.process():
-            self.shopper.pay(self.get_opened_checkout, **form)
+            self.payer.pay(self.opened_checkout, **form)
 
     def recover(self) -> None:
         super().recover()
-        if self.get_opened_checkout.payment.state == "open":
+        if self.opened_checkout.payment.state == "open":
             self.pay_by_card()
         self.send_webhooks()
         for after in (13000, 17000, 22000):
@@ -222,8 +220,8 @@ class DebitRejectedScenario(BankDebitScenario):
 
     def verify(self) -> None:
         assert sum(i["amount_received"] for i in self.list_new_intents()) == 62500
-        assert (self.get_opened_checkout.payment.state, self.get_opened_checkout.quote.state) == ("succeeded", "paid")
-        stem = self.get_opened_checkout.payment.reference[:12].upper()
+        assert (self.opened_checkout.payment.state, self.opened_checkout.quote.state) == ("succeeded", "paid")
+        stem = self.opened_checkout.payment.reference[:12].upper()
         assert list_documents(self.tenant, "Invoices", "InvoiceNumber", f"PF-{stem}") == [("PAID", 625.0)]
         assert list_payments(self.tenant, stem) == [("AUTHORISED", 625.0)]
         notes = [n for n in list_credit_notes(self.tenant, stem) if n != ("DELETED", 625.0)]
@@ -232,7 +230,7 @@ class DebitRejectedScenario(BankDebitScenario):
 
 
 class DebitReversedScenario(BankDebitScenario):
-    """The debit settles and is disputed afterwards: everything is undone, and it is owed again."""
+    """The debit settles and is disputed afterwards: everything is reverted, and it is owed again."""
 
     interrupt_from: ClassVar[str] = "dispute"
     changes: ClassVar[dict[str, Any]] = DEBIT
@@ -242,13 +240,13 @@ class DebitReversedScenario(BankDebitScenario):
         return [*super().steps[:-1], self.dispute, self.send_webhooks, self.run_worker, self.return_to_quote]
 
     def dispute(self) -> None:
-        """The payer's bank takes it back. Nothing of ours runs."""
+        """The payer's bank disputes the charge. Nothing of ours runs."""
         for intent in self.list_new_intents():
             if intent["status"] == "succeeded" and not self.is_disputed(intent):
                 self.tenant.act_at_stripe("dispute", intent["id"])
 
     def is_disputed(self, intent: dict[str, Any]) -> bool:
-        """Whether it was taken back already."""
+        """Whether a charge of it was disputed already."""
         return any(c["disputed"] for c in self.tenant.charges() if c["payment_intent"] == intent["id"])
 
     def recover(self) -> None:
@@ -259,17 +257,17 @@ class DebitReversedScenario(BankDebitScenario):
             self.run_worker(after=after)
 
     def verify(self) -> None:
-        assert (self.get_opened_checkout.payment.state, self.get_opened_checkout.quote.state) == ("reversed", "open")
-        stem = self.get_opened_checkout.payment.reference[:12].upper()
+        assert (self.opened_checkout.payment.state, self.opened_checkout.quote.state) == ("reversed", "open")
+        stem = self.opened_checkout.payment.reference[:12].upper()
         assert list_documents(self.tenant, "Invoices", "InvoiceNumber", f"PF-{stem}") == [("AUTHORISED", 625.0)]
         assert list_payments(self.tenant, stem) == []
         assert list_credit_notes(self.tenant, stem) == list_voided_credit(self.tenant)
-        assert [m.state for m in self.shopper.methods] == ["invalid"]
+        assert [m.state for m in self.payer.methods] == ["invalid"]
         assert not OutboxMessage.objects.exclude(state="done").exists()
 
 
 class DisputeWonScenario(DebitReversedScenario):
-    """After that the bank gives the money back: it is paid again, and booked under numbers of its own."""
+    """After that the dispute is won: the quote is paid again, and posted under numbers of its own."""
 
     interrupt_from: ClassVar[str] = "reinstate"
 
@@ -278,26 +276,26 @@ class DisputeWonScenario(DebitReversedScenario):
         return [*super().steps, self.reinstate, self.send_webhooks, self.run_worker, self.return_to_quote]
 
     def reinstate(self) -> None:
-        """The payer's bank thinks again. Nothing of ours runs."""
-        dispute = Dispute.objects.get(attempt__payment=self.get_opened_checkout.payment)
+        """The payer's bank withdraws the dispute. Nothing of ours runs."""
+        dispute = Dispute.objects.get(attempt__payment=self.opened_checkout.payment)
         self.tenant.act_at_stripe("reinstate", dispute.stripe_dispute_id)
 
     def verify(self) -> None:
-        assert (self.get_opened_checkout.payment.state, self.get_opened_checkout.quote.state) == ("succeeded", "paid")
-        assert [a.state for a in self.get_opened_checkout.attempts] == ["reversed", "succeeded"]
-        stem = self.get_opened_checkout.payment.reference[:12].upper()
+        assert (self.opened_checkout.payment.state, self.opened_checkout.quote.state) == ("succeeded", "paid")
+        assert [a.state for a in self.opened_checkout.attempts] == ["reversed", "succeeded"]
+        stem = self.opened_checkout.payment.reference[:12].upper()
         assert list_documents(self.tenant, "Invoices", "InvoiceNumber", f"PF-{stem}") == [("PAID", 625.0)]
         assert list_payments(self.tenant, stem) == [("AUTHORISED", 625.0)]
         assert list_credit_notes(self.tenant, stem) == [*list_voided_credit(self.tenant), ("AUTHORISED", 625.0)]
-        told = Notification.objects.filter(
-            title="Dispute won", body__contains=self.get_opened_checkout.payment.company.name
+        notifications = Notification.objects.filter(
+            title="Dispute won", body__contains=self.opened_checkout.payment.company.name
         )
-        assert told.count() == 1
+        assert notifications.count() == 1
         assert not OutboxMessage.objects.exclude(state="done").exists()
 
 
 class RefundScenario(QuoteScenario):
-    """A paid quote is given back in part by the merchant."""
+    """A paid quote is refunded in part by the merchant."""
 
     interrupt_from: ClassVar[str] = "refund"
 
@@ -309,14 +307,12 @@ class RefundScenario(QuoteScenario):
         """The merchant's admin presses Refund."""
         now = timezone.now()
         with self.stopper.process():
-            refund = start_refund(
-                self.get_opened_checkout.payment, amount=20000, reason="", by=self.tenant.user, now=now
-            )
+            refund = start_refund(self.opened_checkout.payment, amount=20000, reason="", by=self.tenant.user, now=now)
             send_refund(refund, now=now)
 
     def is_refund_requested(self) -> bool:
-        """Whether nobody need press it again."""
-        return self.get_opened_checkout.payment.refunds.exclude(state="failed").exists()
+        """Whether a refund was started, so that nobody presses Refund again."""
+        return self.opened_checkout.payment.refunds.exclude(state="failed").exists()
 
     def recover(self) -> None:
         super().recover()
@@ -327,32 +323,33 @@ class RefundScenario(QuoteScenario):
             self.run_worker(after=after)
 
     def verify(self) -> None:
-        mine = [c for c in self.tenant.charges() if c["payment_intent"] not in self.before]
-        assert (sum(c["amount_captured"] for c in mine), sum(c["amount_refunded"] for c in mine)) == (62500, 20000)
-        assert (self.get_opened_checkout.payment.state, self.get_opened_checkout.payment.refunded_amount) == (
+        charges = [c for c in self.tenant.charges() if c["payment_intent"] not in self.before]
+        captured, refunded = (sum(c[f"amount_{what}"] for c in charges) for what in ("captured", "refunded"))
+        assert (captured, refunded) == (62500, 20000)
+        assert (self.opened_checkout.payment.state, self.opened_checkout.payment.refunded_amount) == (
             "succeeded",
             20000,
         )
-        [note] = list_remaining_credits(self.tenant, self.get_opened_checkout.payment.reference[:12].upper())
+        [note] = list_remaining_credits(self.tenant, self.opened_checkout.payment.reference[:12].upper())
         assert note == ("AUTHORISED", 425.0)
         assert not OutboxMessage.objects.exclude(state="done").exists()
 
 
 class RefundFailedScenario(RefundScenario):
-    """The gateway takes the refund back, for the payer's account is closed: the credit is whole again."""
+    """The refund fails, for the payer's account is closed: the credit has its full amount again."""
 
-    interrupt_from: ClassVar[str] = "fail"
+    interrupt_from: ClassVar[str] = "fail_refund"
 
     @property
     def steps(self) -> list[Callable[[], None]]:
         return [*super().steps, self.fail_refund, self.send_webhooks, self.run_worker]
 
     def is_refund_requested(self) -> bool:
-        return self.get_opened_checkout.payment.refunds.exclude(stripe_refund_id="").exists()
+        return self.opened_checkout.payment.refunds.exclude(stripe_refund_id="").exists()
 
     def fail_refund(self) -> None:
-        """Days pass. Nothing of ours runs."""
-        for refund in self.get_opened_checkout.payment.refunds.filter(state="succeeded"):
+        """Days pass, and the refund fails. Nothing of ours runs."""
+        for refund in self.opened_checkout.payment.refunds.filter(state="succeeded"):
             self.tenant.act_at_stripe("fail_refund", refund.stripe_refund_id)
 
     def recover(self) -> None:
@@ -363,12 +360,12 @@ class RefundFailedScenario(RefundScenario):
             self.run_worker(after=after)
 
     def verify(self) -> None:
-        assert [refund.state for refund in self.get_opened_checkout.payment.refunds.all()] == ["failed"]
-        assert (self.get_opened_checkout.payment.state, self.get_opened_checkout.payment.refunded_amount) == (
+        assert [refund.state for refund in self.opened_checkout.payment.refunds.all()] == ["failed"]
+        assert (self.opened_checkout.payment.state, self.opened_checkout.payment.refunded_amount) == (
             "succeeded",
             0,
         )
-        assert list_remaining_credits(self.tenant, self.get_opened_checkout.payment.reference[:12].upper()) == [
+        assert list_remaining_credits(self.tenant, self.opened_checkout.payment.reference[:12].upper()) == [
             ("AUTHORISED", 625.0)
         ]
         Scenario.verify(self)

@@ -1,4 +1,4 @@
-"""Journeys of payers in their settings: a card or a bank account is saved, and nothing is charged."""
+"""Scenarios of payers in their settings: a card or a bank account is saved, and nothing is charged."""
 
 from collections.abc import Callable
 from typing import Any, ClassVar
@@ -33,8 +33,8 @@ class AddCardScenario(RegisteredPayerScenario):
         ]
 
     def grant_access(self) -> None:
-        """They have access to the quote's company, which has a currency by it. Nothing of ours runs."""
-        self.shopper.grant_access(self.get_opened_checkout.payment)
+        """Give the payer access to the quote's company, which has its currency. Nothing of ours runs."""
+        self.payer.grant_access(self.opened_checkout.payment)
 
     def get_form_data(self) -> dict[str, Any]:
         """What the page of the settings posts besides the company."""
@@ -46,9 +46,9 @@ class AddCardScenario(RegisteredPayerScenario):
 
     def add(self) -> None:
         """The payer presses Save."""
-        form = {"company": self.get_opened_checkout.payment.company.reference, **self.get_form_data()}
+        form = {"company": self.opened_checkout.payment.company.reference, **self.get_form_data()}
         with self.stopper.process():
-            self.shopper.client.post("/my/methods", form)
+            self.payer.client.post("/my/methods", form)
 
     def authenticate(self) -> None:
         for intent in self.list_stripe_objects("setup_intents"):
@@ -57,21 +57,21 @@ class AddCardScenario(RegisteredPayerScenario):
                 requests.post(url, data={"outcome": "complete"}, timeout=10)
 
     def check(self) -> None:
-        for setup in self.shopper.setups:
+        for setup in self.payer.setups:
             if setup.state == "requires_action":
                 with self.stopper.process():
-                    self.shopper.client.post(f"/my/methods/added/{setup.reference}/check")
+                    self.payer.client.post(f"/my/methods/added/{setup.reference}/check")
 
     def open_saved_methods(self) -> None:
-        """The payer opens the list of what is kept."""
+        """The payer opens the list of saved methods."""
         page = "cards" if self.saved_as[0] == "card" else "bank-accounts"
         with self.stopper.process():
-            assert self.saved_as[1] in self.shopper.client.get(f"/my/{page}").content.decode()
+            assert self.saved_as[1] in self.payer.client.get(f"/my/{page}").content.decode()
 
     def recover(self) -> None:
         for after in (30, 400):
             self.run_worker(after=after)
-        if not self.shopper.methods and not any(setup.is_live for setup in self.shopper.setups):
+        if not self.payer.methods and not any(setup.is_live for setup in self.payer.setups):
             self.add()
         self.authenticate()
         self.check()
@@ -82,27 +82,27 @@ class AddCardScenario(RegisteredPayerScenario):
 
     def verify(self) -> None:
         assert self.list_new_intents() == []
-        [method] = self.shopper.methods
+        [method] = self.payer.methods
         assert (method.kind, method.last4, method.state, method.is_default) == (*self.saved_as, "active", True)
         assert method.acceptance is not None
-        assert method.acceptance.user == self.shopper.user
-        assert [s.state for s in self.shopper.setups if s.state not in ("failed", "cancelled")] == ["succeeded"]
+        assert method.acceptance.user == self.payer.user
+        assert [s.state for s in self.payer.setups if s.state not in ("failed", "cancelled")] == ["succeeded"]
         assert [i["payment_method"] for i in self.list_stripe_objects("setup_intents")] == [
             method.stripe_payment_method_id
         ]
         assert [m["id"] for m in self.list_stripe_objects("payment_methods")] == [method.stripe_payment_method_id]
-        assert (self.get_opened_checkout.payment.state, self.get_opened_checkout.payment.saved_method) == ("open", None)
+        assert (self.opened_checkout.payment.state, self.opened_checkout.payment.saved_method) == ("open", None)
         assert not OutboxMessage.objects.exclude(state="done").exists()
 
     def list_stripe_objects(self, kind: str) -> list[dict[str, Any]]:
-        """The practice account's objects of every customer that has the company's name."""
+        """The Stripe account's objects of every customer that has the company's name."""
         auth = {"Authorization": f"Bearer {self.tenant.stripe_key}"}
-        url, company = f"{self.tenant.world.url}/stripe/v1", self.get_opened_checkout.payment.company.name
-        people = requests.get(f"{url}/customers?limit=100", headers=auth, timeout=10).json()["data"]
-        mine = [customer["id"] for customer in people if customer["name"] == company]
+        url, company = f"{self.tenant.world.url}/stripe/v1", self.opened_checkout.payment.company.name
+        customers = requests.get(f"{url}/customers?limit=100", headers=auth, timeout=10).json()["data"]
+        customer_ids = [customer["id"] for customer in customers if customer["name"] == company]
         return [
             found
-            for customer in mine
+            for customer in customer_ids
             for found in requests.get(
                 f"{url}/{kind}", params={"customer": customer, "limit": 100}, headers=auth, timeout=10
             ).json()["data"]
@@ -124,12 +124,12 @@ class AddBankAccountScenario(AddCardScenario):
 
     def verify(self) -> None:
         super().verify()
-        [method] = self.shopper.methods
+        [method] = self.payer.methods
         assert [i["mandate"] for i in self.list_stripe_objects("setup_intents")] == [method.stripe_mandate_id]
 
 
 class RemoveMethodScenario(AddCardScenario):
-    """They remove the card again: nobody can charge it, and the gateway forgets it."""
+    """They remove the card again: nobody can charge it, and the gateway deletes it."""
 
     parts: ClassVar[int] = 1
     interrupt_from: ClassVar[str] = "remove"
@@ -140,18 +140,18 @@ class RemoveMethodScenario(AddCardScenario):
 
     def remove(self) -> None:
         """The payer presses Remove."""
-        [method] = self.shopper.methods
+        [method] = self.payer.methods
         with self.stopper.process():
-            self.shopper.client.post(f"/my/methods/{method.reference}/remove")
+            self.payer.client.post(f"/my/methods/{method.reference}/remove")
 
     def recover(self) -> None:
         for after in (30, 400):
             self.run_worker(after=after)
-        if self.shopper.methods[0].state == "active":
+        if self.payer.methods[0].state == "active":
             self.remove()
         self.run_worker(after=500)
 
     def verify(self) -> None:
-        assert [method.state for method in self.shopper.methods] == ["removed"]
+        assert [method.state for method in self.payer.methods] == ["removed"]
         assert self.list_stripe_objects("payment_methods") == []
         Scenario.verify(self)

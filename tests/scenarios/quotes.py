@@ -1,4 +1,4 @@
-"""Journeys: one quote on its way through everything, by processes of ours that can be stopped at any point."""
+"""Scenarios of quotes: opened by CPQ, paid, posted to the ledger, and reported to CPQ."""
 
 import json
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from wisepay.models import OutboxMessage
 
 
 class QuoteScenario(Scenario):
-    """One quote on its way from CPQ to the books."""
+    """One quote on its way from CPQ to the ledger."""
 
     parts = PARTS
     changes: ClassVar[dict[str, Any]] = {}
@@ -31,7 +31,7 @@ class QuoteScenario(Scenario):
 
     @property
     def steps(self) -> list[Callable[[], None]]:
-        """The whole way, in order."""
+        """The flow, in order."""
         return [
             self.open,
             self.pay,
@@ -50,7 +50,8 @@ class QuoteScenario(Scenario):
         self.checkout = Checkout(self.tenant, json.loads(answer.content))
 
     @property
-    def get_opened_checkout(self) -> Checkout:
+    def opened_checkout(self) -> Checkout:
+        """The checkout, which has been opened."""
         assert self.checkout is not None
         return self.checkout
 
@@ -58,27 +59,27 @@ class QuoteScenario(Scenario):
         """The payer presses Pay."""
         token = self.tenant.confirmation_token(self.card)
         with self.stopper.process():
-            self.get_opened_checkout.pay(confirmation_token=token)
+            self.opened_checkout.pay(confirmation_token=token)
 
     def check(self) -> None:
-        """The payer's browser asks how it went."""
-        for attempt in self.get_opened_checkout.attempts:
+        """The payer's browser asks for the result."""
+        for attempt in self.opened_checkout.attempts:
             if attempt.state == "requires_action":
                 with self.stopper.process():
-                    Client().post(f"{self.get_opened_checkout.path}/attempts/{attempt.reference}/check")
+                    Client().post(f"{self.opened_checkout.path}/attempts/{attempt.reference}/check")
 
     def return_to_quote(self) -> None:
         """The browser goes back to the quote."""
         with self.stopper.process():
-            assert Client().get(f"/quotes/{self.get_opened_checkout.quote.reference}/return").status_code == 303
+            assert Client().get(f"/quotes/{self.opened_checkout.quote.reference}/return").status_code == 303
 
     def recover(self) -> None:
-        """What happens by itself after the stop: sweeps; and what people do: look again, and pay if it's not paid."""
+        """Run the sweeps that follow an interruption, and do what people do: open again, and pay if it is unpaid."""
         self.open_again()
         for after in (30, 400):
             self.run_worker(after=after)
-        if self.get_opened_checkout.payment.state == "open":
-            if not any(a.is_live for a in self.get_opened_checkout.attempts):
+        if self.opened_checkout.payment.state == "open":
+            if not any(a.is_live for a in self.opened_checkout.attempts):
                 self.pay()
             self.authenticate()
             self.check()
@@ -94,27 +95,27 @@ class QuoteScenario(Scenario):
             self.open()
 
     def verify(self) -> None:
-        """Charged once, posted once, everybody told, nothing dead."""
-        taken = self.list_new_intents()
-        assert sum(i["amount_received"] for i in taken) == 62500
-        assert len([i for i in taken if i["status"] == "succeeded"]) == 1
-        assert (self.get_opened_checkout.payment.state, self.get_opened_checkout.quote.state) == ("succeeded", "paid")
-        stem = self.get_opened_checkout.payment.reference[:12].upper()
+        """Charged once, posted once, reported once, nothing dead."""
+        intents = self.list_new_intents()
+        assert sum(i["amount_received"] for i in intents) == 62500
+        assert len([i for i in intents if i["status"] == "succeeded"]) == 1
+        assert (self.opened_checkout.payment.state, self.opened_checkout.quote.state) == ("succeeded", "paid")
+        stem = self.opened_checkout.payment.reference[:12].upper()
         assert list_documents(self.tenant, "Invoices", "InvoiceNumber", f"PF-{stem}") == [("PAID", 625.0)]
         assert list_documents(self.tenant, "CreditNotes", "CreditNoteNumber", f"PF_CR-{stem}") == [
             ("AUTHORISED", 625.0)
         ]
         assert list_documents(self.tenant, "Payments", "Reference", f"PF-{stem}") == [("AUTHORISED", 625.0)]
-        company = self.get_opened_checkout.payment.company
+        company = self.opened_checkout.payment.company
         assert list_documents(self.tenant, "Contacts", "Name", company.name) == [("ACTIVE", None)]
         assert set(Posting.objects.filter(company=company).values_list("state", flat=True)) == {"posted"}
-        assert CreditNote.objects.get(payment=self.get_opened_checkout.payment).state == "approved"
-        told = Callback.objects.filter(quote=self.get_opened_checkout.quote, event="checkout.paid")
-        assert [c.delivered_at is not None for c in told] == [True]
+        assert CreditNote.objects.get(payment=self.opened_checkout.payment).state == "approved"
+        callbacks = Callback.objects.filter(quote=self.opened_checkout.quote, event="checkout.paid")
+        assert [c.delivered_at is not None for c in callbacks] == [True]
         assert not OutboxMessage.objects.exclude(state="done").exists()
 
 
 class SecureCardScenario(QuoteScenario):
-    """The same with a card whose bank asks."""
+    """The same with a card that needs authentication."""
 
     card = SECURE_CARD

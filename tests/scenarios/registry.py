@@ -1,4 +1,4 @@
-"""Which flows of the product are stopped everywhere, and by which journeys."""
+"""Which flows of the product are interrupted everywhere, by which scenarios."""
 
 from tests.scenarios.autopay import (
     AutoPayAuthenticationScenario,
@@ -46,31 +46,31 @@ FLOWS: dict[str, list[type[Scenario]]] = {
     "a method is added or removed in the settings": [AddCardScenario, AddBankAccountScenario, RemoveMethodScenario],
     "somebody registers while they pay": [RegisterScenario],
     "a quote is paid by bank debit, which settles": [BankDebitScenario],
-    "the debit comes back, is disputed, or the dispute is won": [
+    "the debit is returned or disputed, or the dispute is won": [
         DebitRejectedScenario,
         DebitReversedScenario,
         DisputeWonScenario,
     ],
-    "money of a quote is given back, or comes back to us after all": [RefundScenario, RefundFailedScenario],
+    "a quote is refunded, or the refund fails": [RefundScenario, RefundFailedScenario],
     "invoices are paid by card, one in part or several": [InvoicePaymentScenario, BatchPaymentScenario],
-    "an invoice is paid by bank debit, which settles or comes back": [
+    "an invoice is paid by bank debit, which settles or is returned": [
         InvoiceDebitScenario,
         InvoiceDebitReturnedScenario,
     ],
-    "money of invoices goes back": [InvoiceDisputedScenario, InvoiceRefundScenario],
-    "a quote that recurs makes the mapping": [AutoPayMappingScenario],
-    "an invoice is planned, charged by itself, and booked": [AutoPayScenario],
-    "an automatic payment fails, is tried again, and goes to the secondary method": [AutoPayRetryScenario],
-    "an automatic debit comes back and is requeued": [AutoPayDebitReturnedScenario],
-    "its bank asks for the payer, who is mailed a link": [AutoPayAuthenticationScenario],
-    "it failed for good, and the merchant requeues it": [AutoPayRequeueScenario],
-    "the credit of a quote applies itself, and is taken off": [ApplyCreditScenario, UndoCreditScenario],
+    "a payment of invoices is disputed or refunded": [InvoiceDisputedScenario, InvoiceRefundScenario],
+    "a quote that recurs creates the mapping": [AutoPayMappingScenario],
+    "an invoice is planned, charged automatically, and posted": [AutoPayScenario],
+    "an automatic payment fails, is retried, and is charged to the secondary method": [AutoPayRetryScenario],
+    "an automatic debit is returned and presented again": [AutoPayDebitReturnedScenario],
+    "an automatic payment needs the payer, who is mailed a link": [AutoPayAuthenticationScenario],
+    "an automatic payment failed for good, and the merchant requeues it": [AutoPayRequeueScenario],
+    "the credit of a quote is applied automatically, and reverted": [ApplyCreditScenario, UndoCreditScenario],
     "Payment Sync": [PaymentSyncScenario],
-    "the books are mirrored, and say what changed": [MirrorSyncScenario, LedgerWebhookScenario],
-    "what Stripe and the books moved is read back": [BalanceTransactionScenario, LedgerPaymentScenario],
+    "the ledger is mirrored, and sends webhooks": [MirrorSyncScenario, LedgerWebhookScenario],
+    "balance transactions and ledger payments are read back": [BalanceTransactionScenario, LedgerPaymentScenario],
 }
 SCENARIOS = [kind for kinds in FLOWS.values() for kind in kinds]
-# Those whose documents differ from book to book.
+# Those whose documents differ between accounting packages.
 LEDGER_SCENARIOS = [
     QuoteScenario,
     RefundScenario,
@@ -92,12 +92,12 @@ LEDGER_SCENARIOS = [
 ]
 
 ONLY_AFTER_INTERRUPTION = (
-    "it is asked only when the answer of a writing verb was lost, which every stopped journey does"
+    "it is called only when the answer of a writing verb was lost, as in every interrupted scenario"
 )
 READ_ON_DEMAND = (
     "a person pressed a button to read something; nothing is written elsewhere, and they can press it again"
 )
-# What no journey passes that is not stopped, and why nothing is done twice or lost there.
+# What no uninterrupted scenario passes, and why nothing is done twice or lost there.
 UNINTERRUPTED = {
     **dict.fromkeys(
         [
@@ -135,13 +135,13 @@ UNINTERRUPTED = {
         ],
         READ_ON_DEMAND,
     ),
-    "Gateway.cancel_setup": "a payer gave up; asked again it answers the same",
+    "Gateway.cancel_setup": "a payer gave up; called again it answers the same",
     "Ledger.change_invoices": "a disputed quote is paid again, over another amount; tests/accounting/test_reversals.py",
-    "Ledger.create_together": "only where books take kinds together; QuickBooks' journeys pass it",
-    "Ledger.make_item": "only where books need an item, which is looked for by its name first",
-    "accounting.look_at_tasks": "it looks whether people did what they were asked for, again and again",
-    "accounting.make_item": "only where books need an item, which is looked for by its name first",
-    "accounting.recall_contacts": "nothing is written elsewhere, a drain does the same for those whom it books",
-    "payers.email_access": "one mail about an access, like the one that a registration sends",
-    "payments.read_mandate": "it looks at one method as another event does, which a journey passes",
+    "Ledger.create_together": "only where a ledger takes kinds together; QuickBooks' scenarios pass it",
+    "Ledger.make_item": "only where a ledger needs an item, which is looked for by its name first",
+    "accounting.look_at_tasks": "it only reads whether people did their manual tasks, again and again",
+    "accounting.make_item": "only where a ledger needs an item, which is looked for by its name first",
+    "accounting.recall_contacts": "nothing is written elsewhere, and the sender does the same before it posts",
+    "payers.email_access": "one email about an access, like the one that a registration sends",
+    "payments.read_mandate": "it reads one method as another event does, which a scenario passes",
 }

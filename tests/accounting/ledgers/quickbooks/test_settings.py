@@ -10,7 +10,7 @@ from accounting.models import AccountingSettings, LedgerItem, Posting
 from accounting.posting.status import get_waiting_reason
 from merchants.models import Notification
 from sandbox.harness.sandbox_process import SandboxProcess
-from tests.tenants import Tenant, create_tenant, save_usual_accounts
+from tests.tenants import Tenant, create_tenant, get_usual_accounts
 
 ACCOUNTS = "configure/merchants/accounts"
 SendPostings = Callable[..., int]
@@ -37,7 +37,7 @@ def test_everything_is_chosen_from_what_quickbooks_has(tenant: Tenant) -> None:
         assert offered in page
     for hidden in ("Imported without an account", "GST (10 %)", "Retired Service"):
         assert hidden not in page
-    assert tenant.admin.post(tenant.url(ACCOUNTS), save_usual_accounts(tenant.merchant)).status_code == 302
+    assert tenant.admin.post(tenant.url(ACCOUNTS), get_usual_accounts(tenant.merchant)).status_code == 302
 
 
 def test_xero_asks_for_no_item(db: None, world: SandboxProcess) -> None:
@@ -47,14 +47,14 @@ def test_xero_asks_for_no_item(db: None, world: SandboxProcess) -> None:
 
 def test_an_item_of_another_account_is_refused(tenant: Tenant) -> None:
     other = LedgerItem.objects.get(merchant=tenant.merchant, name="Services")
-    answer = tenant.admin.post(tenant.url(ACCOUNTS), save_usual_accounts(tenant.merchant) | {"item": other.code})
+    answer = tenant.admin.post(tenant.url(ACCOUNTS), get_usual_accounts(tenant.merchant) | {"item": other.code})
     assert answer.status_code == 422
     assert "another one than the account for prepayments" in answer.content.decode().replace("&#x27;", "'")
 
 
 def test_an_item_is_made_on_request_and_what_waited_is_booked_with_it(tenant: Tenant, deliver: SendPostings) -> None:
     assert "Make one: “Wise-Pay quote payments”" in tenant.admin.get(tenant.url(ACCOUNTS)).content.decode()
-    tenant.admin.post(tenant.url(ACCOUNTS), save_usual_accounts(tenant.merchant) | {"item": "new"})
+    tenant.admin.post(tenant.url(ACCOUNTS), get_usual_accounts(tenant.merchant) | {"item": "new"})
     assert get_settings(tenant).item == ""
     tenant.open_checkout().pay()
     deliver()
@@ -78,7 +78,7 @@ def test_an_item_that_cannot_be_made_is_told(tenant: Tenant, deliver: SendPostin
     deliver()
     income = {"Name": "Wise-Pay quote payments", "Type": "Service", "IncomeAccountRef": {"value": "2"}}
     tenant.world.post("/intuit/_control", {"create": {"company": "au", "Item": [income]}})
-    tenant.admin.post(tenant.url(ACCOUNTS), save_usual_accounts(tenant.merchant) | {"item": "new"})
+    tenant.admin.post(tenant.url(ACCOUNTS), get_usual_accounts(tenant.merchant) | {"item": "new"})
     deliver()
     assert get_settings(tenant).item == ""
     [told] = Notification.objects.filter(event="posting_refused")
