@@ -14,7 +14,7 @@ CREDIT_NOTE_TRANSITIONS = {
     "rejected": frozenset({"pending", "removed"}),
 }
 MANUAL_TASK_TRANSITIONS = {"open": frozenset({"done"})}
-DOWNLOAD_TRANSITIONS = {"running": frozenset({"finished", "failed"})}
+JOB_TRANSITIONS = {"running": frozenset({"finished", "failed"})}
 MATCH_TRANSITIONS = {
     "proposed": frozenset({"wanted", "dismissed", "withdrawn", "applied"}),
     "wanted": frozenset({"applied", "proposed", "dismissed", "withdrawn"}),
@@ -24,7 +24,6 @@ MATCH_TRANSITIONS = {
     "dismissed": frozenset({"wanted", "applied"}),
     "withdrawn": frozenset({"proposed", "wanted", "applied"}),
 }
-SYNC_TRANSITIONS = {"running": frozenset({"finished", "failed"})}
 MAPPING_TRANSITIONS = {
     "proposed": frozenset({"active", "ended"}),
     "active": frozenset({"ended"}),

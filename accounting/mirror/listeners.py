@@ -1,4 +1,4 @@
-"""Who wants to know when the mirror changes: listeners are called inside the transaction of the page."""
+"""Mirror listeners: functions that are called, in the transaction of a page, when mirrored documents change."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -11,7 +11,7 @@ from wisepay.registries import add_once
 
 
 class MirrorListener(Protocol):
-    """Only puts or arms outbox messages: it is called within the page's transaction, which has to stay short."""
+    """Enqueues or schedules outbox messages and does nothing else: the page's transaction has to stay short."""
 
     def __call__(
         self, merchant: Merchant, *, invoice_ids: Sequence[int], credit_ids: Sequence[int], now: datetime
@@ -22,7 +22,7 @@ LISTENERS: list[MirrorListener] = []
 
 
 def mirror_listener[F: Callable[..., None]](function: F) -> F:
-    """Register a function that hears which rows, by primary key, are new or different. Told once a page."""
+    """Register a function that is called once a page with the primary keys of new or different documents."""
     return add_once(LISTENERS, function)
 
 
@@ -30,7 +30,7 @@ def mirror_listener[F: Callable[..., None]](function: F) -> F:
 def notify_mirror_listeners(
     merchant: Merchant, *, invoice_ids: Sequence[int] = (), credit_ids: Sequence[int] = (), now: datetime
 ) -> None:
-    """Tell everybody."""
+    """Call every listener, unless nothing changed."""
     if invoice_ids or credit_ids:
         for listener in LISTENERS:
             listener(merchant, invoice_ids=invoice_ids, credit_ids=credit_ids, now=now)

@@ -1,86 +1,77 @@
-"""What the books said changed, or may have: what of it is still to be read, and what a reading answers."""
+"""Pending changes: documents that the ledger has changed, or may have, and that were not read again since."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from itertools import batched
 from typing import Any
 
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django_subatomic.db import transaction_required
 
 from accounting.ledgers.protocol import RemotePage
+from accounting.mirror.kinds import MIRRORED_KINDS
 from accounting.mirror.store import ReadContext
-from accounting.models import LedgerContact, LedgerCredit, LedgerInvoice, PendingChange
-from accounting.refetch_requests import STALE_MARKER
+from accounting.models import PendingChange
+from accounting.refetch_requests import STALE_MARKER, upsert_pending_changes
 from merchants.models import Merchant
 
-PAYMENTS = "payments"  # not mirrored by themselves: one only says that some documents changed
 CHUNK = 2_000
-STORED_MODELS: dict[str, tuple[type[Any], str, Q]] = {
-    "contacts": (LedgerContact, "contact_id", Q(is_active=True)),
-    "invoices": (LedgerInvoice, "ledger_id", ~Q(status="deleted")),
-    "credits": (LedgerCredit, "ledger_id", ~Q(status="deleted")),
-}
 
 
 def list_pending_changes(merchant: Merchant, organisation_id: str) -> QuerySet[PendingChange]:
-    """What the books said changed and nobody read since."""
+    """The organisation's changes that were not read yet."""
     return PendingChange.objects.filter(merchant=merchant, organisation_id=organisation_id, read_at=None)
 
 
 @transaction_required
 def resolve_changes_in_page(context: ReadContext, kind: str, page: RemotePage[Any]) -> bool:
-    """Call read what this page tells of, as of its events or later; whether there was any such event.
+    """Mark the changes read whose documents this page shows as of their events or later.
 
-    A page that does not say as of when it is answers nothing.
+    Answers whether one of them came from a webhook. A page without a time resolves nothing.
     """
     keys = [*(row.id for row in page.rows), *page.tombstones]
     if page.as_of is None or not keys:
         return False
-    told = list_pending_changes(context.merchant, context.organisation_id).filter(
+    shown = list_pending_changes(context.merchant, context.organisation_id).filter(
         kind=kind, ledger_id__in=keys, event_at__lte=page.as_of
     )
-    rows = dict(told.select_for_update(of=("self",)).order_by("kind", "ledger_id").values_list("pk", "event_at"))
+    rows = dict(shown.select_for_update(of=("self",)).order_by("kind", "ledger_id").values_list("pk", "event_at"))
     if rows:
         PendingChange.objects.filter(pk__in=rows).update(read_at=context.asked_at)
-    return any(at > STALE_MARKER for at in rows.values())
+    return any(event_at > STALE_MARKER for event_at in rows.values())
 
 
 @transaction_required
 def resolve_changes(changes: Sequence[PendingChange], *, now: datetime) -> None:
-    """Call these read, but for what was heard once more since."""
-    known = {row.pk: row.notified_at for row in changes}
-    rows = PendingChange.objects.select_for_update(of=("self",)).filter(pk__in=known).order_by("kind", "ledger_id")
-    answered = [row.pk for row in rows if row.notified_at == known[row.pk]]
-    PendingChange.objects.filter(pk__in=answered).update(read_at=now)
+    """Mark these changes read, except where another event came meanwhile."""
+    notified_at = {row.pk: row.notified_at for row in changes}
+    rows = PendingChange.objects.select_for_update(of=("self",)).filter(pk__in=notified_at)
+    unchanged = [row.pk for row in rows.order_by("kind", "ledger_id") if row.notified_at == notified_at[row.pk]]
+    PendingChange.objects.filter(pk__in=unchanged).update(read_at=now)
 
 
 @transaction_required
 def mark_all_stale(context: ReadContext, kind: str) -> None:
-    """Ask again, one by one, for everything that is held and that no page will tell of.
+    """Let every stored document of the kind be read again by its id, until a page shows it.
 
-    For books that rows can leave: whoever reads all of them meets what is there, but never hears of what is not.
+    For ledgers that documents can leave: a reading of the whole list shows what is there, but not what is missing.
     """
-    for keys in batched(list_stored_ids(context, kind), CHUNK):
-        PendingChange.objects.bulk_create(
-            [
-                PendingChange(
-                    **context.owner_columns,
-                    kind=kind,
-                    ledger_id=key,
-                    event_at=STALE_MARKER,
-                    notified_at=context.asked_at,
-                )
-                for key in keys
-            ],
-            update_conflicts=True,
-            unique_fields=["merchant", "organisation_id", "kind", "ledger_id"],
-            update_fields=["notified_at", "read_at"],
+    for ids in batched(list_stored_ids(context, kind), CHUNK):
+        upsert_pending_changes(
+            PendingChange(
+                **context.owner_columns,
+                kind=kind,
+                ledger_id=ledger_id,
+                event_at=STALE_MARKER,
+                notified_at=context.asked_at,
+            )
+            for ledger_id in ids
         )
 
 
+@transaction_required
 def list_stored_ids(context: ReadContext, kind: str) -> Iterator[str]:
-    """The ids of everything that is held as if it were in the books."""
-    model, name, stands = STORED_MODELS[kind]
-    rows = model.objects.filter(stands, **context.owner_columns)
-    yield from rows.order_by(name).values_list(name, flat=True).iterator(CHUNK)
+    """The ids of the stored documents that the ledger still has, as far as is known."""
+    mirrored = MIRRORED_KINDS[kind]
+    rows = mirrored.model._default_manager.filter(mirrored.present, **context.owner_columns)
+    return rows.order_by(mirrored.id_column).values_list(mirrored.id_column, flat=True).iterator(CHUNK)

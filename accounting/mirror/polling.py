@@ -1,17 +1,17 @@
-"""When a part of the books is looked at without a reason: rarely while the books tell us of their changes."""
+"""When a list of the ledger is polled: rarely while its webhooks arrive."""
 
 from datetime import datetime, timedelta
 
 from accounting.models import MirrorCursor
 
 WEBHOOKS_TRUSTED_FOR = timedelta(days=7)
-# Between two looks while the books tell us of changes: what was lost on the way is found then.
+# Between two polls while webhooks arrive: these find the events that were lost.
 INTERVALS_WITH_WEBHOOKS = {
     "invoices": timedelta(hours=6),
     "credits": timedelta(hours=12),
     "contacts": timedelta(hours=24),
 }
-# While they don't: after a change, and at most. In 24 quiet hours these are 23 looks from the last change on.
+# While none arrive: after a change, and at most. In 24 quiet hours these are 23 polls from the last change on.
 INTERVALS_WITHOUT_WEBHOOKS = {
     "invoices": (timedelta(minutes=3), timedelta(hours=2)),
     "credits": (timedelta(hours=1), timedelta(hours=8)),
@@ -21,7 +21,7 @@ RETRY_AFTER_REJECTION = timedelta(hours=1)
 
 
 def get_next_poll_at(cursor: MirrorCursor, *, now: datetime) -> datetime:
-    """When the cursor is due again."""
+    """When the cursor is due again. Every poll that finds nothing doubles the pause."""
     if has_recent_webhooks(cursor, now=now):
         return now + INTERVALS_WITH_WEBHOOKS[cursor.kind]
     first, longest = INTERVALS_WITHOUT_WEBHOOKS[cursor.kind]
@@ -30,5 +30,5 @@ def get_next_poll_at(cursor: MirrorCursor, *, now: datetime) -> datetime:
 
 
 def has_recent_webhooks(cursor: MirrorCursor, *, now: datetime) -> bool:
-    """Whether the books recently told us of a change by themselves, and did not keep one to themselves since."""
+    """Whether a webhook told of a change lately, and none was missed since."""
     return cursor.notified_at is not None and now - cursor.notified_at < WEBHOOKS_TRUSTED_FOR

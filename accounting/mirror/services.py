@@ -1,4 +1,4 @@
-"""Orders about the mirror: look at what is due, heed what was heard, follow a company to its contact."""
+"""The mirror's services: poll what is due, read pending changes, give companies their documents."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -10,8 +10,9 @@ from django_subatomic.db import transaction, transaction_required
 
 from accounting.ledger_session import ledger_session
 from accounting.ledgers import LEDGERS
+from accounting.mirror.kinds import MIRRORED_KINDS
 from accounting.mirror.listeners import notify_mirror_listeners
-from accounting.mirror.reader import MIRRORED_KINDS, get_mirror_cursor, sync_kinds, sync_organisation_changes
+from accounting.mirror.reader import get_mirror_cursor, sync_kinds, sync_organisation_changes
 from accounting.mirror.store import ReadContext
 from accounting.models import LedgerCredit, LedgerInvoice, MirrorCursor, PendingChange
 from accounting.refetch_requests import schedule_pending_changes
@@ -23,53 +24,53 @@ from payers.models import PayerCompany
 from wisepay import outbox
 from wisepay.errors import Disconnected
 
-RETENTION = timedelta(days=30)  # longer than anybody repeats an event
-OVERDUE_AFTER = timedelta(seconds=20)  # what was heard and not read for so long was forgotten by whoever was to read it
+RETENTION = timedelta(days=30)  # longer than any vendor repeats an event
+OVERDUE_AFTER = timedelta(seconds=20)  # the worker of a change that is pending for so long has died
 
 
 def schedule_mirror_syncs(*, now: datetime) -> int:
-    """Let workers read everything that is due, of every merchant whose books are connected; answers how many."""
-    held = Connection.objects.filter(state="connected", provider__in=LEDGERS)
-    create_cursors(held, now=now)
-    connected = held.values("merchant")
-    mine = held.filter(merchant=OuterRef("merchant"), organisation_id=OuterRef("organisation_id"))
-    due = MirrorCursor.objects.filter(Exists(mine), due_at__lte=now, kind__in=MIRRORED_KINDS)
+    """Let workers read whatever is due, of every merchant with a connected ledger; answers for how many."""
+    connections = Connection.objects.filter(state="connected", provider__in=LEDGERS)
+    create_cursors(connections, now=now)
+    connected = connections.filter(merchant=OuterRef("merchant"), organisation_id=OuterRef("organisation_id"))
+    due = MirrorCursor.objects.filter(Exists(connected), due_at__lte=now, kind__in=MIRRORED_KINDS)
     merchants = set(due.values_list("merchant", flat=True))
     for merchant_id in merchants:
         outbox.schedule(f"mirror:{merchant_id}", "accounting.read_mirror", now=now, merchant_id=merchant_id)
-    forgotten = PendingChange.objects.filter(read_at=None, notified_at__lte=now - OVERDUE_AFTER, merchant__in=connected)
-    for merchant_id in set(forgotten.values_list("merchant", flat=True)):
+    overdue = PendingChange.objects.filter(
+        read_at=None, notified_at__lte=now - OVERDUE_AFTER, merchant__in=connections.values("merchant")
+    )
+    for merchant_id in set(overdue.values_list("merchant", flat=True)):
         schedule_pending_changes(merchant_id, now=now)
     return len(merchants)
 
 
 def create_cursors(connections: models.QuerySet[Connection], *, now: datetime) -> None:
-    """A cursor of every kind for books that nobody ever read."""
-    mine = MirrorCursor.objects.filter(kind__in=MIRRORED_KINDS)
-    known = set(mine.values_list("merchant", "organisation_id", "kind"))
-    wanted = {(one.merchant_id, one.organisation_id, kind) for one in connections for kind in MIRRORED_KINDS}
+    """Create the cursors of organisations that were never read."""
+    known = set(MirrorCursor.objects.filter(kind__in=MIRRORED_KINDS).values_list("merchant", "organisation_id", "kind"))
+    needed = {(one.merchant_id, one.organisation_id, kind) for one in connections for kind in MIRRORED_KINDS}
     MirrorCursor.objects.bulk_create(
         [
             MirrorCursor(merchant_id=merchant_id, organisation_id=organisation_id, kind=kind, due_at=now)
-            for merchant_id, organisation_id, kind in sorted(wanted - known)
+            for merchant_id, organisation_id, kind in sorted(needed - known)
         ],
         ignore_conflicts=True,
     )
 
 
 def sync_mirror(merchant: Merchant, *, now: datetime) -> None:
-    """Read what is due. A broken connection is waited out. Raises Unavailable or Retry."""
+    """Read the kinds that are due. A broken connection is waited out. Raises Unavailable or Retry."""
     connection = find_connection(merchant, tier=Tier.SERVICE)
     if connection is None:
         return
-    mine = MirrorCursor.objects.filter(merchant=merchant, organisation_id=connection.organisation_id)
-    due = set(mine.filter(Q(due_at__lte=now) | Q(page__gt=0)).values_list("kind", flat=True))
+    cursors = MirrorCursor.objects.filter(merchant=merchant, organisation_id=connection.organisation_id)
+    due = set(cursors.filter(Q(due_at__lte=now) | Q(page__gt=0)).values_list("kind", flat=True))
     with suppress(Disconnected):
         sync_kinds(connection, priority="service", now=now, kinds=[kind for kind in MIRRORED_KINDS if kind in due])
 
 
 def sync_pending_changes(merchant: Merchant, *, now: datetime) -> None:
-    """Read what was heard. A broken connection is waited out. Raises Unavailable or Retry."""
+    """Read the pending changes. A broken connection is waited out. Raises Unavailable or Retry."""
     connection = find_connection(merchant, tier=Tier.COMPANY)
     if connection is not None:
         with suppress(Disconnected):
@@ -77,7 +78,7 @@ def sync_pending_changes(merchant: Merchant, *, now: datetime) -> None:
 
 
 def find_connection(merchant: Merchant, *, tier: Tier) -> Connection | None:
-    """The connection that carries this work, if it is connected."""
+    """The merchant's connection for work of this tier; None unless it is connected."""
     try:
         connection = get_connection(merchant, tier=tier)
     except Disconnected:
@@ -86,7 +87,7 @@ def find_connection(merchant: Merchant, *, tier: Tier) -> Connection | None:
 
 
 def update_company_documents(company: PayerCompany, *, now: datetime) -> None:
-    """Documents of the contact that the company is are the company's, and no others."""
+    """Assign to the company the documents of its accounting contact, and take all others from it."""
     with transaction():
         invoices, notes = reassign_documents(LedgerInvoice, company), reassign_documents(LedgerCredit, company)
         notify_mirror_listeners(company.merchant, invoice_ids=invoices, credit_ids=notes, now=now)
@@ -94,50 +95,50 @@ def update_company_documents(company: PayerCompany, *, now: datetime) -> None:
 
 @transaction_required
 def reassign_documents(model: type[LedgerInvoice] | type[LedgerCredit], company: PayerCompany) -> list[int]:
-    """Move the rows of one kind; answers which."""
+    """Assign the rows of one kind; answers the keys of those that changed."""
     rows = model._default_manager.filter(merchant=company.merchant_id)
     contact = Q(organisation_id=company.organisation_id, contact_id=company.contact_id)
-    mine = rows.filter(contact) if company.contact_id else rows.none()
-    lost = rows.filter(company=company) if not company.contact_id else rows.filter(company=company).exclude(contact)
-    others = Q(company=None) | ~Q(company=company)
-    moved = list(mine.filter(others).values_list("pk", flat=True))
-    gone = list(lost.values_list("pk", flat=True))
-    rows.filter(pk__in=gone).update(company=None)
-    rows.filter(pk__in=moved).update(company=company)
-    return sorted({*moved, *gone})
+    matching = rows.filter(contact) if company.contact_id else rows.none()
+    assigned = rows.filter(company=company)
+    other_company = Q(company=None) | ~Q(company=company)
+    added = list(matching.filter(other_company).values_list("pk", flat=True))
+    removed = list((assigned.exclude(contact) if company.contact_id else assigned).values_list("pk", flat=True))
+    rows.filter(pk__in=removed).update(company=None)
+    rows.filter(pk__in=added).update(company=company)
+    return sorted({*added, *removed})
 
 
 def delete_read_changes(*, now: datetime) -> int:
-    """Delete what was read so long ago that nobody repeats it; answers how many."""
+    """Delete changes that were read longer than RETENTION ago; answers how many."""
     return PendingChange.objects.filter(read_at__lt=now - RETENTION).delete()[0]
 
 
 @register_waiting_work_counter
 def count_pending_reads(merchant: Merchant) -> dict[str, int]:
-    """What waits to be read: documents that the books told us of, and lists that are begun."""
+    """Count what waits for a connection: pending changes, and lists whose reading has begun."""
     unread = PendingChange.objects.filter(merchant=merchant, read_at=None).count()
-    begun = MirrorCursor.objects.filter(merchant=merchant, page__gt=0).count()
-    return {Tier.COMPANY: unread, Tier.SERVICE: begun}
+    unfinished = MirrorCursor.objects.filter(merchant=merchant, page__gt=0).count()
+    return {Tier.COMPANY: unread, Tier.SERVICE: unfinished}
 
 
 def refetch_invoices(merchant: Merchant, invoices: Sequence[LedgerInvoice], *, now: datetime) -> set[int]:
-    """Read these invoices anew by id for work in the background, as many as go in one call.
+    """Read these invoices again by id for work in the background, as many as go in one call.
 
-    Answers the keys of those that the books told of, if only that they are gone.
-    Only they count as read at `now`. Raises Unavailable, Disconnected, Rejected or Retry.
+    Answers the keys of those that the ledger has or says are deleted; only they count as read at `now`.
+    Raises Unavailable, Disconnected, Rejected or Retry.
     """
     connection = get_connection(merchant, tier=Tier.SERVICE)
-    mine = {row.ledger_id: row.pk for row in invoices if row.organisation_id == connection.organisation_id}
-    if not mine:
+    keys_by_id = {row.ledger_id: row.pk for row in invoices if row.organisation_id == connection.organisation_id}
+    if not keys_by_id:
         return set()
     with ledger_session(connection, priority="service", now=now) as ledger:
-        found = ledger.read_invoices(list(mine)[: ledger.batch_size])
-    books = ReadContext(merchant, connection.organisation_id, now)
+        found = ledger.read_invoices(list(keys_by_id)[: ledger.batch_size])
+    context = ReadContext(merchant, connection.organisation_id, now)
     cursor = get_mirror_cursor(merchant, connection.organisation_id, "invoices")
-    told = [*(row.id for row in found.rows), *found.tombstones]
-    keys = {mine[key] for key in told if key in mine}
+    answered = [*(row.id for row in found.rows), *found.tombstones]
+    keys = {keys_by_id[ledger_id] for ledger_id in answered if ledger_id in keys_by_id}
     with transaction():
         MirrorCursor.objects.select_for_update(of=("self",)).get(pk=cursor.pk)
-        MIRRORED_KINDS["invoices"].save_page(books, found)
+        MIRRORED_KINDS["invoices"].save_page(context, found)
         LedgerInvoice.objects.filter(pk__in=keys, read_at__lt=now).update(read_at=now)
     return keys

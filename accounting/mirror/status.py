@@ -1,28 +1,22 @@
-"""What of the books is mirrored, as of when, and what is stuck: the panel beside the postings."""
+"""The mirror's status: how many documents of each kind, as of when, and what is wrong."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db.models import Exists, Model, OuterRef
+from django.db.models import Exists, OuterRef
 
-from accounting.mirror.pending_changes import PAYMENTS
-from accounting.mirror.reader import MIRRORED_KINDS
-from accounting.models import LedgerContact, LedgerCredit, LedgerInvoice, MirrorCursor, PendingChange
+from accounting.mirror.kinds import MIRRORED_KINDS, PAYMENTS
+from accounting.models import MirrorCursor, PendingChange
 from connections.models import Connection, LinkedOrganisation, Tier
 from merchants.models import Merchant
 
-LABELS: dict[str, tuple[str, type[Model]]] = {
-    "contacts": ("Contacts", LedgerContact),
-    "invoices": ("Invoices", LedgerInvoice),
-    "credits": ("Credit notes", LedgerCredit),
-}
 OVERDUE_AFTER = timedelta(minutes=10)
 
 
 @dataclass(frozen=True, slots=True)
 class MirrorStatus:
-    """One kind of document of a merchant's books. `progress` in words while it is read, `problem` what is wrong."""
+    """One kind of document. `progress` is a phrase while it is read, `problem` a sentence when something is wrong."""
 
     label: str
     count: int
@@ -32,59 +26,62 @@ class MirrorStatus:
 
 
 def list_mirror_statuses(merchant: Merchant, *, now: datetime) -> list[MirrorStatus]:
-    """Every kind of the connected organisation; empty while nothing was ever connected."""
-    held = Connection.objects.filter(merchant=merchant, tier=Tier.WISE_PAY).exclude(organisation_id="").first()
-    if held is None:
+    """The status of every kind in the connected organisation; empty while none was ever connected."""
+    connection = Connection.objects.filter(merchant=merchant, tier=Tier.WISE_PAY).exclude(organisation_id="").first()
+    if connection is None:
         return []
-    mine = {"merchant": merchant, "organisation_id": held.organisation_id}
-    cursors = {cursor.kind: cursor for cursor in MirrorCursor.objects.filter(**mine)}
-    unread = PendingChange.objects.filter(**mine, read_at=None, notified_at__lte=now - OVERDUE_AFTER)
+    owner = {"merchant": merchant, "organisation_id": connection.organisation_id}
+    cursors = {cursor.kind: cursor for cursor in MirrorCursor.objects.filter(**owner)}
+    unread = PendingChange.objects.filter(**owner, read_at=None, notified_at__lte=now - OVERDUE_AFTER)
     late = set(unread.values_list("kind", flat=True))
     late |= {"invoices", "credits"} if PAYMENTS in late else set()
     return [
         MirrorStatus(
-            label=LABELS[kind][0],
-            count=LABELS[kind][1]._default_manager.filter(**mine).count(),
+            label=mirrored.label,
+            count=mirrored.model._default_manager.filter(**owner).count(),
             as_of=get_as_of(cursors.get(kind)),
             progress=get_progress(cursors.get(kind)),
             problem=get_problem(cursors.get(kind), is_late=kind in late, now=now),
         )
-        for kind in MIRRORED_KINDS
+        for kind, mirrored in MIRRORED_KINDS.items()
     ]
 
 
 def get_as_of(cursor: MirrorCursor | None) -> datetime | None:
-    """Up to when all changes are known: a look at everything, or the books' own word since."""
+    """Up to when all changes are known: the last poll, or the last webhook since."""
     if cursor is None or cursor.polled_at is None:
         return None
     return max(cursor.polled_at, cursor.notified_at or cursor.polled_at)
 
 
 def get_as_of_by_merchant(merchants: Iterable[Merchant]) -> dict[int, datetime]:
-    """Up to when everything in each merchant's linked books is known, by key, if it was ever read. One statement."""
+    """Up to when all changes in each merchant's linked organisation are known, by key. One query.
+
+    Merchants whose organisation was not read to the end yet are left out.
+    """
     linked = LinkedOrganisation.objects.filter(
         merchant=OuterRef("merchant"), organisation_id=OuterRef("organisation_id")
     )
     rows = MirrorCursor.objects.filter(Exists(linked), merchant__in=list(merchants), kind__in=MIRRORED_KINDS)
-    found: dict[int, list[datetime | None]] = {}
+    instants: dict[int, list[datetime | None]] = {}
     for cursor in rows:
-        found.setdefault(cursor.merchant_id, []).append(get_as_of(cursor))
+        instants.setdefault(cursor.merchant_id, []).append(get_as_of(cursor))
     return {
-        key: min(at for at in moments if at)
-        for key, moments in found.items()
-        if all(moments) and len(moments) == len(MIRRORED_KINDS)
+        merchant_id: min(at for at in read if at)
+        for merchant_id, read in instants.items()
+        if all(read) and len(read) == len(MIRRORED_KINDS)
     }
 
 
 def get_progress(cursor: MirrorCursor | None) -> str:
-    """How far the reading under way is, in words; empty while there is none."""
+    """How far the reading under way is, as a phrase; empty when none is."""
     if cursor is None or not cursor.page:
         return ""
     return f"{cursor.page} of {cursor.pages} pages"
 
 
 def get_problem(cursor: MirrorCursor | None, *, is_late: bool, now: datetime) -> str:
-    """What a person should know, in a sentence."""
+    """What is wrong, as a sentence for people; empty when nothing is."""
     if cursor is None:
         return ""
     if cursor.error:

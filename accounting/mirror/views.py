@@ -1,11 +1,13 @@
-"""The mirror's panel, Download, and contact suggestions."""
+"""The mirror's status, Download, and contact suggestions."""
 
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_http_methods
 
-from accounting.mirror.downloads import find_contacts_by_text, get_latest_download, start_download
+from accounting.mirror.downloads import find_contacts_by_text, start_download
+from accounting.mirror.jobs import get_latest_job
 from accounting.mirror.status import get_as_of_by_merchant, list_mirror_statuses
+from accounting.models import Download
 from merchants.access import MerchantRequest, merchant_page
 from merchants.models import Merchant
 from payers.access import PayerRequest, payer_page
@@ -16,7 +18,7 @@ from wisepay.audit import record_request_audit
 @require_GET
 @merchant_page()
 def show_mirror(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
-    """The panel, alone or in a page of its own."""
+    """The mirror's status, as a panel or a page."""
     rows = list_mirror_statuses(merchant, now=clock.now())
     is_reading = any(row.progress for row in rows)
     return render(request, "accounting/mirror.html", {"merchant": merchant, "rows": rows, "is_reading": is_reading})
@@ -25,13 +27,13 @@ def show_mirror(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 @merchant_page()
 def download_status(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
-    """The panel of the latest accounting data: POST reads it again, GET shows how far that is."""
+    """The panel of the latest accounting data: POST starts a download, GET shows its progress."""
     if request.method == "POST":
         start_download(merchant, by=request.user, now=clock.now())
         record_request_audit(request, "download.requested", merchant_id=merchant.pk)
         if not request.headers.get("HX-Request"):
             return redirect("accounting:download", merchant.reference)
-    latest = get_latest_download(merchant)
+    latest = get_latest_job(Download, merchant)
     context = {"merchant": merchant, "latest": latest, "as_of": get_as_of_by_merchant([merchant]).get(merchant.pk)}
     return render(request, "accounting/download.html", context)
 
@@ -39,14 +41,14 @@ def download_status(request: MerchantRequest, merchant: Merchant) -> HttpRespons
 @require_http_methods(["GET", "POST"])
 @payer_page
 def payer_download_status(request: PayerRequest) -> HttpResponse:
-    """The same for a payer: all merchants that they may see, at once, without those merchants' affairs."""
+    """The same for a payer: the downloads of all merchants that they may see, without their counts."""
     merchants = list({a.company.merchant_id: a.company.merchant for a in request.accesses}.values())
     if request.method == "POST":
         for merchant in merchants:
             start_download(merchant, by=request.user, now=clock.now())
         if not request.headers.get("HX-Request"):
             return redirect("accounting:payer_download")
-    latest = {m.pk: get_latest_download(m) for m in merchants}
+    latest = {m.pk: get_latest_job(Download, m) for m in merchants}
     known = get_as_of_by_merchant(merchants)
     rows = [{"merchant": m, "latest": latest[m.pk], "as_of": known.get(m.pk)} for m in merchants]
     is_running = any(found is not None and found.state == "running" for found in latest.values())
@@ -56,7 +58,7 @@ def payer_download_status(request: PayerRequest) -> HttpResponse:
 @require_GET
 @merchant_page()
 def contact_suggestions(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
-    """Contacts of the books that a company could be; a person chooses one, by its id."""
+    """Contacts of the ledger that a company could be; a person chooses one, by its id."""
     text = request.GET.get("q", "")[:100]
     context = {"contacts": find_contacts_by_text(merchant, text=text), "text": text}
     return render(request, "accounting/suggest_contacts.html", context)

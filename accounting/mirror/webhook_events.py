@@ -1,4 +1,4 @@
-"""What the accounting packages tell us by themselves: verified, written down once, read again later."""
+"""Webhook events of the accounting packages: verified, parsed, and recorded as pending changes."""
 
 import base64
 import hashlib
@@ -11,13 +11,13 @@ from typing import Any
 
 from django_subatomic.db import transaction, transaction_required
 
-from accounting.mirror.pending_changes import PAYMENTS
+from accounting.mirror.kinds import PAYMENTS
 from accounting.models import PendingChange
-from accounting.refetch_requests import schedule_pending_changes
+from accounting.refetch_requests import schedule_pending_changes, upsert_pending_changes
 from connections.models import LinkedOrganisation
 
 XERO_KINDS = {"INVOICE": "invoices", "CREDITNOTE": "credits", "CONTACT": "contacts"}
-# A payment is not mirrored by itself: it says that documents changed, but not which.
+# A payment is not mirrored: its event says that documents changed, but not which.
 INTUIT_KINDS = {
     "qbo.invoice": "invoices",
     "qbo.creditmemo": "credits",
@@ -29,7 +29,7 @@ MAX_ID_LENGTH = 60
 
 @dataclass(frozen=True, slots=True)
 class ChangeEvent:
-    """One document of one organisation changed at `at`, as its books say."""
+    """One document of one organisation changed at `at`, on the ledger's clock."""
 
     organisation_id: str
     kind: str
@@ -38,18 +38,18 @@ class ChangeEvent:
 
 
 class UnreadableWebhook(ValueError):
-    """A body that no event can be read from."""
+    """The body of a webhook cannot be parsed."""
 
 
 def is_signed(body: bytes, *, signature: str, keys: Sequence[str]) -> bool:
     """Whether one of these keys made the signature: base64 of HMAC-SHA256 over the raw body."""
     given = signature.encode("utf-8", "replace")
-    made = [base64.b64encode(hmac.new(key.encode(), body, hashlib.sha256).digest()) for key in keys]
-    return any(hmac.compare_digest(each, given) for each in made)
+    expected = [base64.b64encode(hmac.new(key.encode(), body, hashlib.sha256).digest()) for key in keys]
+    return any(hmac.compare_digest(each, given) for each in expected)
 
 
 def parse_xero_events(body: bytes) -> list[ChangeEvent]:
-    """The events of a POST of Xero's that the mirror wants to know of. Raises Unreadable."""
+    """The events of a webhook of Xero's that concern mirrored documents. Raises UnreadableWebhook."""
     try:
         rows = json.loads(body)["events"]
         return [parse_xero_event(row) for row in rows if row["eventCategory"] in XERO_KINDS and is_sale(row)]
@@ -58,7 +58,7 @@ def parse_xero_events(body: bytes) -> list[ChangeEvent]:
 
 
 def parse_xero_event(row: dict[str, Any]) -> ChangeEvent:
-    """One event."""
+    """Parse one event."""
     return ChangeEvent(
         organisation_id=str(row["tenantId"]).lower()[:MAX_ID_LENGTH],
         kind=XERO_KINDS[row["eventCategory"]],
@@ -68,7 +68,7 @@ def parse_xero_event(row: dict[str, Any]) -> ChangeEvent:
 
 
 def parse_intuit_events(body: bytes) -> list[ChangeEvent]:
-    """The same of a POST of Intuit's, which is a list of CloudEvents. Raises Unreadable."""
+    """The same of a webhook of Intuit's, which is a list of CloudEvents. Raises UnreadableWebhook."""
     try:
         known = ((INTUIT_KINDS.get(get_event_kind(row["type"])), row) for row in json.loads(body))
         return [parse_intuit_event(kind, row) for kind, row in known if kind]
@@ -77,12 +77,12 @@ def parse_intuit_events(body: bytes) -> list[ChangeEvent]:
 
 
 def get_event_kind(text: str) -> str:
-    """What `qbo.invoice.updated.v1` is about: `qbo.invoice`."""
+    """The document kind of an event type: `qbo.invoice` of `qbo.invoice.updated.v1`."""
     return ".".join(text.split(".")[:2])
 
 
 def parse_intuit_event(kind: str, row: dict[str, Any]) -> ChangeEvent:
-    """One event."""
+    """Parse one event."""
     return ChangeEvent(
         organisation_id=str(row["intuitaccountid"])[:MAX_ID_LENGTH],
         kind=kind,
@@ -92,47 +92,47 @@ def parse_intuit_event(kind: str, row: dict[str, Any]) -> ChangeEvent:
 
 
 def parse_instant(text: str) -> datetime:
-    """An instant, of UTC where it names no zone. Raises ValueError or TypeError."""
+    """Parse an instant, in UTC when it names no zone. Raises ValueError or TypeError."""
     at = datetime.fromisoformat(text)
     return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 
 def is_sale(row: dict[str, Any]) -> bool:
-    """Whether it may be about a sale; of a credit note the event itself says that it is a supplier's."""
+    """Whether the event may be about a sale. Events of suppliers' credit notes say that they are not."""
     return bool((row.get("data") or {}).get("Type") != "ACCPAYCREDIT")
 
 
 def receive_events(provider: str, events: Iterable[ChangeEvent], *, now: datetime) -> int:
-    """Write down what is to be read again and let workers do it; answers how many documents that is.
+    """Record the events as pending changes and let workers read them; answers how many documents that are.
 
-    Events of organisations that nobody here linked are nobody's business. The same or an older event of a document
-    changes nothing: the newest one was, or will be, answered with the document as it is then.
+    Events of organisations that no merchant has linked are ignored. So is an event that is not newer than the last one
+    of its document: the document is, or will be, read as it is after that one.
     """
     newest: dict[tuple[str, str, str], ChangeEvent] = {}
     for event in sorted(events, key=lambda event: event.at):
         newest[(event.organisation_id, event.kind, event.ledger_id)] = event
     links = LinkedOrganisation.objects.filter(provider=provider, organisation_id__in={key[0] for key in newest})
     owners = dict(links.values_list("organisation_id", "merchant"))
-    mine = {key: event for key, event in newest.items() if key[0] in owners}
-    if not mine:
+    linked = {key: event for key, event in newest.items() if key[0] in owners}
+    if not linked:
         return 0
     with transaction():
-        fresh = record_events(mine, owners, now=now)
-        for merchant_id in sorted({change.merchant_id for change in fresh}):
+        changes = record_events(linked, owners, now=now)
+        for merchant_id in sorted({change.merchant_id for change in changes}):
             schedule_pending_changes(merchant_id, now=now)
-    return len(fresh)
+    return len(changes)
 
 
 @transaction_required
 def record_events(
     events: dict[tuple[str, str, str], ChangeEvent], owners: dict[str, int], *, now: datetime
 ) -> list[PendingChange]:
-    """The events that are news, written down in two statements."""
-    known = PendingChange.objects.filter(
+    """Record the events that are newer than the last of their documents; answers those. Two statements."""
+    rows = PendingChange.objects.filter(
         merchant__in=set(owners.values()), ledger_id__in={event.ledger_id for event in events.values()}
     ).values_list("organisation_id", "kind", "ledger_id", "event_at")
-    heard = {(organisation, kind, key): at for organisation, kind, key, at in known}
-    fresh = [
+    last_event_at = {(organisation, kind, key): at for organisation, kind, key, at in rows}
+    newer = [
         PendingChange(
             merchant_id=owners[event.organisation_id],
             organisation_id=event.organisation_id,
@@ -142,12 +142,7 @@ def record_events(
             notified_at=now,
         )
         for key, event in events.items()
-        if key not in heard or event.at > heard[key]
+        if key not in last_event_at or event.at > last_event_at[key]
     ]
-    PendingChange.objects.bulk_create(
-        sorted(fresh, key=lambda change: (change.kind, change.ledger_id)),  # whoever locks several locks them so
-        update_conflicts=True,
-        unique_fields=["merchant", "organisation_id", "kind", "ledger_id"],
-        update_fields=["event_at", "notified_at", "read_at"],
-    )
-    return fresh
+    upsert_pending_changes(newer, are_events=True)
+    return newer

@@ -1,4 +1,4 @@
-"""Doors that the accounting packages knock at: verify, write down, answer; nobody is asked anything there."""
+"""Webhooks of the accounting packages: verify the signature, record the events, answer. Nothing is read there."""
 
 from collections.abc import Callable
 
@@ -23,7 +23,7 @@ MAX_BODY_SIZE = 4 * 1024 * 1024
 @csrf_exempt
 @require_POST
 def xero_webhook(request: HttpRequest) -> HttpResponse:
-    """Xero's events, and its check whether we tell good signatures from bad ones."""
+    """Receive Xero's events, and pass its check that bad signatures are refused."""
     signature = request.headers.get("x-xero-signature", "")
     return receive_webhook(request, "xero", signature, keys=settings.XERO_WEBHOOK_KEY, parse=parse_xero_events)
 
@@ -31,7 +31,7 @@ def xero_webhook(request: HttpRequest) -> HttpResponse:
 @csrf_exempt
 @require_POST
 def intuit_webhook(request: HttpRequest) -> HttpResponse:
-    """Intuit's events, of all companies that this app is connected to."""
+    """Receive Intuit's events, of all companies that this app is connected to."""
     signature = request.headers.get("intuit-signature", "")
     return receive_webhook(
         request, "quickbooks", signature, keys=settings.INTUIT_WEBHOOK_VERIFIER, parse=parse_intuit_events
@@ -41,10 +41,10 @@ def intuit_webhook(request: HttpRequest) -> HttpResponse:
 def receive_webhook(
     request: HttpRequest, provider: str, signature: str, *, keys: str, parse: Callable[[bytes], list[ChangeEvent]]
 ) -> HttpResponse:
-    """The status alone, without a body: 401 for who cannot sign with one of `keys`, 400 for what makes no sense."""
+    """Record the events; answers 401 for a signature of none of the `keys`, 400 for an unreadable body, else 200."""
     body = request.read(MAX_BODY_SIZE + 1)
-    known = [key.strip() for key in keys.split(",") if key.strip()]
-    if len(body) > MAX_BODY_SIZE or not is_signed(body, signature=signature, keys=known):
+    accepted = [key.strip() for key in keys.split(",") if key.strip()]
+    if len(body) > MAX_BODY_SIZE or not is_signed(body, signature=signature, keys=accepted):
         return HttpResponse(status=401)
     try:
         receive_events(provider, parse(body), now=clock.now())

@@ -12,8 +12,8 @@ from accounting.models.autopay import (
 )
 from accounting.models.configuration import AccountingSettings, LedgerAccount, LedgerItem, LedgerTaxCode
 from accounting.models.credits import CreditMatch, CreditSettings
+from accounting.models.jobs import Download, LedgerJob, PaymentSync
 from accounting.models.mirror import (
-    Download,
     LedgerApplication,
     LedgerContact,
     LedgerCredit,
@@ -23,7 +23,6 @@ from accounting.models.mirror import (
     PendingChange,
 )
 from accounting.models.payment_allocations import PaymentAllocation
-from accounting.models.payment_sync import PaymentSync
 from accounting.models.posting import CreditNote, ManualTask, Posting
 from accounting.models.reconciliation import Acknowledgement, LedgerPayment, LedgerPaymentCursor
 
@@ -45,6 +44,7 @@ __all__ = [
     "LedgerCredit",
     "LedgerInvoice",
     "LedgerItem",
+    "LedgerJob",
     "LedgerPayment",
     "LedgerPaymentCursor",
     "LedgerTaxCode",

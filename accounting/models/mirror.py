@@ -1,26 +1,24 @@
-"""The mirror: contacts' invoices, credits and payments as the books last said that they are.
+"""The mirror: contacts, invoices, credit notes and what was applied to invoices, as last read from the ledger.
 
-Nothing here is ours to decide: rows are written from what was read, and only the newest reading counts.
+Rows are only written from what was read, and only the newest reading counts.
 """
 
-from datetime import date, datetime, timedelta
+from datetime import date
 
 from django.db import models
 
-from accounting.states import DOWNLOAD_TRANSITIONS
 from merchants.models import Merchant
 from payers.models import PayerCompany
 from wisepay import clock
-from wisepay.models import User
+from wisepay.cursors import ReadCursor
 from wisepay.money import Money
 from wisepay.references import new_reference
-from wisepay.states import Stateful, build_state_constraint
 
 
 class MirroredDocument(models.Model):
-    """What invoices and credits of the books have in common. Amounts are minor units of `currency`.
+    """What invoices and credit notes of the ledger have in common. Amounts are minor units of `currency`.
 
-    `company` is the payer company whose accounting contact it names, while there is one.
+    `company` is the payer company whose accounting contact the document names, if there is one.
     """
 
     reference = models.CharField(max_length=20, unique=True, default=new_reference, editable=False)
@@ -28,13 +26,13 @@ class MirroredDocument(models.Model):
     organisation_id = models.CharField(max_length=60)
     ledger_id = models.CharField(max_length=60)
     number = models.CharField(max_length=255, blank=True)
-    remark = models.CharField(max_length=255, blank=True, help_text="The document's reference, as the books have it.")
+    remark = models.CharField(max_length=255, blank=True, help_text="The document's reference in the ledger.")
     contact_id = models.CharField(max_length=60)
     company = models.ForeignKey(PayerCompany, on_delete=models.SET_NULL, null=True, related_name="%(class)ss")
     currency = models.CharField(max_length=3)
     total = models.BigIntegerField()
     issued_on = models.DateField(null=True)
-    changed_at = models.DateTimeField(help_text="When it last changed, as the books say.")
+    changed_at = models.DateTimeField(help_text="When the ledger changed it last.")
     read_at = models.DateTimeField(default=clock.now)
 
     class Meta:
@@ -45,12 +43,12 @@ class MirroredDocument(models.Model):
 
     @property
     def money(self) -> Money:
-        """What it is over."""
+        """The total."""
         return Money(self.total, self.currency)
 
 
 class LedgerInvoice(MirroredDocument):
-    """A sales invoice. `due` is what is still to be paid of it."""
+    """A sales invoice. `due` is the part of it that is not paid yet."""
 
     class InvoiceStatus(models.TextChoices):
         DRAFT = "draft", "Draft"
@@ -62,7 +60,7 @@ class LedgerInvoice(MirroredDocument):
     status = models.CharField(max_length=10, choices=InvoiceStatus)
     due = models.BigIntegerField()
     due_on = models.DateField(null=True)
-    term_id = models.CharField(max_length=60, blank=True, help_text="Branding theme or terms, as the books have it.")
+    term_id = models.CharField(max_length=60, blank=True, help_text="Branding theme or terms in the ledger.")
 
     class Meta:
         constraints = [
@@ -85,21 +83,21 @@ class LedgerInvoice(MirroredDocument):
 
     @property
     def due_money(self) -> Money:
-        """What is still to be paid."""
+        """The part that is not paid yet."""
         return Money(self.due, self.currency)
 
     @property
     def is_payable(self) -> bool:
-        """Whether money can be put to it."""
+        """Whether a payment can be allocated to it."""
         return self.status == self.InvoiceStatus.OPEN and self.due > 0
 
     def days_past_due(self, today: date) -> int:
-        """How many days its due date is over; 0 while it is not."""
+        """How many days ago it was due; 0 before that."""
         return max((today - self.due_on).days, 0) if self.due_on else 0
 
 
 class LedgerCredit(MirroredDocument):
-    """A credit note or credit memo, ours or the bookkeeper's. `remaining` is what of it is unused."""
+    """A credit note or credit memo, ours or the bookkeeper's. `remaining` is its unused part."""
 
     class CreditStatus(models.TextChoices):
         DRAFT = "draft", "Draft"
@@ -131,14 +129,14 @@ class LedgerCredit(MirroredDocument):
 
     @property
     def remaining_money(self) -> Money:
-        """What of it is unused."""
+        """The unused part."""
         return Money(self.remaining, self.currency)
 
 
 class LedgerApplication(models.Model):
-    """Money or credit that the books put to an invoice: a payment, or an allocation of a credit.
+    """What reduces an invoice in the ledger: a payment, or an allocation of a credit note.
 
-    `source_id` is the payment's id there, or the credit's; `ledger_id` the payment's or the allocation's own id.
+    `source_id` is the id of the payment or the credit note; `ledger_id` is that of the payment or the allocation.
     """
 
     class ApplicationKind(models.TextChoices):
@@ -164,29 +162,23 @@ class LedgerApplication(models.Model):
         return f"{self.get_kind_display()} {self.ledger_id} to {self.invoice}"
 
 
-class MirrorCursor(models.Model):
+class MirrorCursor(ReadCursor):
     """How far one kind of document of one organisation was read.
 
-    `since` is the instant of the books' clock up to which everything is known (None before the first full reading).
-    A reading under way keeps where it is in `page`, so that it goes on there after a crash, and the books' clock at
-    its beginning in `asked_at`. `heard_at` is when the books last told us of a change by themselves; a change that
-    they did not tell of empties it.
+    A reading under way has saved `page` of `pages`. `notified_at` is when a webhook told of a change last; a change
+    that no webhook told of clears it.
     """
 
     merchant = models.ForeignKey(Merchant, on_delete=models.CASCADE, related_name="mirror_cursors")
     organisation_id = models.CharField(max_length=60)
     kind = models.CharField(max_length=20)
-    since = models.DateTimeField(null=True)
-    asked_at = models.DateTimeField(null=True)
-    page = models.PositiveIntegerField(default=0, help_text="Pages of the reading under way that are kept.")
+    page = models.PositiveIntegerField(default=0, help_text="Pages of the reading under way that are saved.")
     pages = models.PositiveIntegerField(null=True)
     changed = models.PositiveIntegerField(default=0, help_text="Documents that the reading under way found changed.")
     polled_at = models.DateTimeField(null=True)
-    due_at = models.DateTimeField(default=clock.now, help_text="When it is looked at again without a reason.")
-    empty_polls = models.PositiveIntegerField(default=0, help_text="Looks in a row that found nothing.")
+    due_at = models.DateTimeField(default=clock.now, help_text="When it is polled again.")
+    empty_polls = models.PositiveIntegerField(default=0, help_text="Polls in a row that found nothing.")
     notified_at = models.DateTimeField(null=True)
-    lease_until = models.DateTimeField(null=True, help_text="A worker is reading it until then.")
-    error = models.CharField(max_length=300, blank=True)
 
     class Meta:
         constraints = [
@@ -199,9 +191,9 @@ class MirrorCursor(models.Model):
 
 
 class PendingChange(models.Model):
-    """A document that the books said changed: the newest event about it, and whether it was read again since.
+    """A document that the ledger has changed: the newest event about it, and whether it was read again since.
 
-    `event_at` is the books' time of that event; one that is not newer changes nothing, however often it comes.
+    `event_at` is the event's time on the ledger's clock; an event that is not newer changes nothing.
     """
 
     merchant = models.ForeignKey(Merchant, on_delete=models.CASCADE, related_name="+")
@@ -230,7 +222,7 @@ class PendingChange(models.Model):
 
 
 class LedgerContact(models.Model):
-    """A contact of the books as last read: what companies are chosen from, always by its id."""
+    """A contact of the ledger as last read. Payer companies are linked to one by its id."""
 
     merchant = models.ForeignKey(Merchant, on_delete=models.CASCADE, related_name="ledger_contacts")
     organisation_id = models.CharField(max_length=60)
@@ -239,7 +231,7 @@ class LedgerContact(models.Model):
     folded_name = models.CharField(max_length=255)
     email = models.CharField(max_length=255, blank=True)
     is_active = models.BooleanField()
-    changed_at = models.DateTimeField(null=True, help_text="When it last changed, as the books say.")
+    changed_at = models.DateTimeField(null=True, help_text="When the ledger changed it last.")
     read_at = models.DateTimeField()
 
     class Meta:
@@ -252,46 +244,3 @@ class LedgerContact(models.Model):
 
     def __str__(self) -> str:
         return self.name
-
-
-class Download(Stateful):
-    """A person's wish for the latest of the books, with its progress. `error` is in words for a person.
-
-    The steps are the kinds of the mirror; the counts are of documents that were new or different.
-    """
-
-    class Step(models.TextChoices):
-        CONTACTS = "contacts", "Contacts"
-        INVOICES = "invoices", "Invoices"
-        CREDITS = "credits", "Credit notes"
-
-    TRANSITIONS = DOWNLOAD_TRANSITIONS
-    STALE_AFTER = timedelta(minutes=15)
-
-    merchant = models.ForeignKey(Merchant, on_delete=models.CASCADE, related_name="downloads")
-    organisation_id = models.CharField(max_length=60, blank=True)
-    step = models.CharField(max_length=20, choices=Step, default=Step.CONTACTS)
-    pages_done = models.PositiveIntegerField(default=0, help_text="Of this step.")
-    pages = models.PositiveIntegerField(null=True, help_text="Of this step, once the first page was read.")
-    contacts = models.PositiveIntegerField(default=0)
-    invoices = models.PositiveIntegerField(default=0)
-    credit_notes = models.PositiveIntegerField(default=0)
-    error = models.CharField(max_length=300, blank=True)
-    requested_by = models.ForeignKey(User, on_delete=models.SET_NULL, null=True, related_name="+")
-    created_at = models.DateTimeField(default=clock.now)
-
-    class Meta:
-        constraints = [
-            build_state_constraint(DOWNLOAD_TRANSITIONS, name="download_state"),
-            models.UniqueConstraint(
-                fields=["merchant"], condition=models.Q(state="running"), name="one_running_download"
-            ),
-        ]
-        indexes = [models.Index(fields=["merchant", "-id"], name="download_of_merchant")]
-
-    def __str__(self) -> str:
-        return f"Download for {self.merchant}"
-
-    def is_stale(self, now: datetime) -> bool:
-        """Whether it runs for so long that nobody is at it any more."""
-        return self.state == "running" and now - self.state_at > self.STALE_AFTER

@@ -5,6 +5,7 @@ from django.db import models
 from accounting.models.posting import Posting
 from merchants.models import Merchant
 from wisepay import clock
+from wisepay.cursors import ReadCursor
 from wisepay.models import User
 from wisepay.money import Money
 from wisepay.references import new_reference
@@ -52,21 +53,18 @@ class LedgerPayment(models.Model):
         return Money(self.amount, self.currency)
 
 
-class LedgerPaymentCursor(models.Model):
-    """How far one organisation's payments were read: `known_until` is the instant of which everything before is known.
+class LedgerPaymentCursor(ReadCursor):
+    """How far one organisation's payments were read.
 
-    A reading under way keeps when it began and how many pages are kept. Nothing is known of before `begins_at`.
-    `whole_at` is when everything that stands was last read, in books that do not always tell what left them.
+    A reading under way has saved `page` pages. Nothing before `begins_at` is read. `fully_read_at` is when every
+    payment was last read, in ledgers that do not always tell which ones were removed.
     """
 
     merchant = models.ForeignKey(Merchant, on_delete=models.CASCADE, related_name="ledger_payment_cursors")
     organisation_id = models.CharField(max_length=60)
     begins_at = models.DateTimeField()
-    known_until = models.DateTimeField(null=True)
-    read_started_at = models.DateTimeField(null=True)
     page = models.PositiveIntegerField(default=0)
     fully_read_at = models.DateTimeField(null=True)
-    error = models.CharField(max_length=300, blank=True)
 
     class Meta:
         constraints = [

@@ -9,5 +9,5 @@ from wisepay.outbox import handler
 
 @handler("accounting.run_payment_sync")
 def run_payment_sync(*, sync_id: int, now: datetime, **_: object) -> None:
-    """Read what was paid or credited in the books, because a person wants it."""
+    """Run a Payment Sync that a person started."""
     sync_payments(PaymentSync.objects.select_related("merchant").get(pk=sync_id), now=now)

@@ -1,4 +1,4 @@
-"""The page Payment Sync: start one, see how far it is, and what it did."""
+"""The page Payment Sync: start one, watch it, and see what it did."""
 
 from datetime import date, datetime
 from typing import Any
@@ -10,10 +10,11 @@ from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods
 
+from accounting.mirror.jobs import get_latest_job
+from accounting.models import PaymentSync
 from accounting.payment_sync.services import (
     build_sync_lines,
     get_default_since,
-    get_latest_sync,
     list_applications,
     start_payment_sync,
 )
@@ -28,7 +29,7 @@ EARLIEST_DATE = date(1970, 1, 1)  # an earlier date has no instant in every time
 
 
 class PaymentSyncForm(forms.Form):
-    """Since when; nothing is since the last sync."""
+    """The date since when payments are synced; empty for the last sync."""
 
     since = forms.DateField(
         label="Payments updated after",
@@ -38,7 +39,7 @@ class PaymentSyncForm(forms.Form):
     )
 
     def clean_since(self) -> date | None:
-        """Not in the future."""
+        """Refuse a day in the future."""
         found: date | None = self.cleaned_data["since"]
         if found is not None and found > clock.now().date():
             raise forms.ValidationError("Choose a day that has come.")
@@ -46,7 +47,7 @@ class PaymentSyncForm(forms.Form):
 
 
 def get_since(merchant: Merchant, day: date | None, *, now: datetime) -> datetime:
-    """The beginning of that day where the merchant is, or the usual instant."""
+    """When the day begins in the merchant's zone; without a day the default."""
     if day is None:
         return get_default_since(merchant, now=now)
     return get_day_start(max(day, EARLIEST_DATE), merchant.zone)
@@ -72,7 +73,7 @@ def payment_sync(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
 
 def build_result_context(merchant: Merchant, number: str | None) -> dict[str, Any]:
     """The last sync with one page of its lines."""
-    sync = get_latest_sync(merchant)
+    sync = get_latest_job(PaymentSync, merchant)
     if sync is None or sync.state != "finished":
         return {"sync": sync, "lines": [], "page": None}
     sync.merchant = merchant

@@ -52,7 +52,7 @@ def sync_ledger_payments(merchant: Merchant, *, now: datetime) -> None:
     try:
         connection = get_connection(merchant, tier=Tier.SERVICE)
         cursor = get_cursor(merchant, connection, now=now)
-        with ledger_session(connection, priority="service", now=now) as ledger:
+        with cursor.lease(now=now), ledger_session(connection, priority="service", now=now) as ledger:
             sync_pages(merchant, cursor, ledger, now=now)
     except Disconnected as error:
         LedgerPaymentCursor.objects.filter(merchant=merchant).update(error=str(error)[:300])
@@ -77,20 +77,20 @@ def sync_pages(merchant: Merchant, cursor: LedgerPaymentCursor, ledger: Ledger, 
     began, page, pages = cursor.read_started_at or now, cursor.page, cursor.page + 1
     is_full = is_full_read_due(cursor, ledger, at=began)
     since = cursor.known_until - OVERLAP if cursor.known_until else cursor.begins_at
-    mine = LedgerPaymentCursor.objects.filter(pk=cursor.pk)
     while page < pages:
         found = ledger.read_payment_page(page + 1, since=None if is_full else since)
         page, pages = page + 1, found.pages
         with transaction():
             record_removed_payments(cursor, found.tombstones, now=now)
             save_payments(merchant, cursor.organisation_id, found.rows, now=now)
-            mine.update(read_started_at=began, page=page, **({"fully_read_at": None} if found.is_truncated else {}))
+            incomplete = {"fully_read_at": None} if found.is_truncated else {}
+            cursor.save_progress(read_started_at=began, page=page, **incomplete)
     link_postings(merchant, cursor.organisation_id)
     is_verified = ledger.deletion_feed_window is None or verify_unread_payments(
         cursor, ledger, began=began, is_full=is_full, now=now
     )
     full = {"fully_read_at": began} if is_full and is_verified else {}
-    mine.update(known_until=began, read_started_at=None, page=0, error="", **full)
+    cursor.save_progress(known_until=began, read_started_at=None, page=0, error="", **full)
 
 
 def is_full_read_due(cursor: LedgerPaymentCursor, ledger: Ledger, *, at: datetime) -> bool:

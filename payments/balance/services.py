@@ -18,26 +18,28 @@ def schedule_balance_sync(account: GatewayAccount, *, now: datetime) -> None:
 
 
 def sync_balance(account: GatewayAccount, *, now: datetime) -> None:
-    """Read the lines since the last time, then the payouts that are new or undecided. Raises Unavailable.
+    """Read the balance transactions since the last time, then the payouts that are new or undecided.
 
     Each page is committed with the place where the next begins: a stop repeats one page. What the gateway refuses
-    is written on the cursor in words.
+    is recorded on the cursor. Raises Unavailable, and Retry while another worker reads.
     """
     cursor = get_balance_cursor(account, now=now)
+    with cursor.lease(now=now):
+        sync_balance_pages(account, cursor, now=now)
+
+
+def sync_balance_pages(account: GatewayAccount, cursor: BalanceTransactionCursor, *, now: datetime) -> None:
+    """Read from where the cursor stands, with its lease acquired. Raises Unavailable."""
     gateway = open_gateway(account.secret_key.decrypt())
     try:
         began = sync_balance_transactions(account, gateway, cursor, now=now)
         sync_payouts(account, gateway, since=cursor.known_until, now=now)
     except Rejected as error:
-        # The line that the reading stopped at may be gone from the list: the next one begins anew.
-        BalanceTransactionCursor.objects.filter(pk=cursor.pk).update(
-            read_started_at=None, after="", error=error.message[:300]
-        )
+        # The transaction that the reading stopped at may be gone from the list: the next one begins anew.
+        cursor.save_progress(read_started_at=None, after="", error=error.message[:300])
         return
     link_balance_transactions(account)
-    BalanceTransactionCursor.objects.filter(pk=cursor.pk).update(
-        known_until=began, read_started_at=None, after="", error=""
-    )
+    cursor.save_progress(known_until=began, read_started_at=None, after="", error="")
 
 
 def list_accounts_to_sync(*, now: datetime, every: timedelta) -> "QuerySet[GatewayAccount]":

@@ -40,7 +40,7 @@ def sync_balance_transactions(
         found = gateway.list_balance_transactions(since=since, after=after)
         with transaction():
             record_balance_transactions(account, found.rows, now=now)
-            BalanceTransactionCursor.objects.filter(pk=cursor.pk).update(read_started_at=began, after=found.after)
+            cursor.save_progress(read_started_at=began, after=found.after)
         after = found.after
         if not after:
             return began

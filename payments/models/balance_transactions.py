@@ -10,6 +10,7 @@ from payments.models.operations import Attempt
 from payments.models.payouts import Payout
 from payments.models.refunds import Refund
 from wisepay import clock
+from wisepay.cursors import ReadCursor
 from wisepay.money import Money
 
 
@@ -95,20 +96,16 @@ class BalanceTransaction(models.Model):
         return Money(self.fee, self.currency)
 
 
-class BalanceTransactionCursor(models.Model):
-    """How far an account's lines and payouts were read.
+class BalanceTransactionCursor(ReadCursor):
+    """How far an account's balance transactions and payouts were read.
 
-    `known_until` is the instant up to which nothing is missing (None before the first reading). A reading under way
-    keeps when it began in `asked_at` and the last line that it wrote down in `after`, so that it goes on there.
+    A reading under way has saved everything up to the transaction `after`.
     """
 
     account = models.OneToOneField(GatewayAccount, on_delete=models.CASCADE, related_name="balance_transaction_cursor")
     stripe_account_id = models.CharField(max_length=60, blank=True, help_text="Whose lines these are.")
     begins_at = models.DateTimeField(null=True, help_text="Nothing is known of before: the account was another one.")
-    known_until = models.DateTimeField(null=True)
-    read_started_at = models.DateTimeField(null=True)
     after = models.CharField(max_length=255, blank=True)
-    error = models.CharField(max_length=300, blank=True)
 
     def __str__(self) -> str:
         return f"Movements of {self.account}"

@@ -65,7 +65,7 @@ def sync_whole(tenant: Tenant) -> float:
     """Read everything, minute after minute of the call budget; answers the MiB above the beginning at the worst."""
     now = timezone.now()
     with watched_memory() as seen:
-        while MirrorCursor.objects.filter(since=None).exists() or not MirrorCursor.objects.exists():
+        while MirrorCursor.objects.filter(known_until=None).exists() or not MirrorCursor.objects.exists():
             schedule_mirror_syncs(now=now)
             deliver_outbox(at=now)
             now += timedelta(seconds=MINUTE)

@@ -210,7 +210,7 @@ class MirrorSyncScenario(Scenario):
         super().verify()
         assert LedgerInvoice.objects.count() == 15
         assert LedgerInvoice.objects.values("ledger_id").distinct().count() == 15
-        assert all(cursor.since for cursor in MirrorCursor.objects.all())
+        assert all(cursor.known_until for cursor in MirrorCursor.objects.all())
         # Reading what changed since the first time is no repetition of it.
         entries = list_read_calls(self.tenant, self.first_index)
         full_reads = [e for e in entries if "If-Modified-Since" not in e["request_headers"]]

@@ -8,7 +8,8 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db.models import Q
 
 from accounting.ledger_session import ledger_session
-from accounting.mirror.reader import MIRRORED_KINDS, MirrorReader, schedule_full_sync
+from accounting.mirror.kinds import MIRRORED_KINDS
+from accounting.mirror.reader import MirrorReader, schedule_full_sync
 from accounting.mirror.status import list_mirror_statuses
 from accounting.models import MirrorCursor
 from connections.models import Connection, Tier

@@ -11,7 +11,8 @@ from django_subatomic.db import transaction
 
 from accounting.ledgers.protocol import RemotePage
 from accounting.ledgers.quickbooks import company
-from accounting.mirror.reader import MIRRORED_KINDS, schedule_full_sync
+from accounting.mirror.kinds import MIRRORED_KINDS
+from accounting.mirror.reader import schedule_full_sync
 from accounting.mirror.services import schedule_mirror_syncs
 from accounting.mirror.store import ReadContext, mark_credits_deleted, upsert_invoices
 from accounting.models import LedgerApplication, LedgerContact, LedgerCredit, LedgerInvoice, MirrorCursor, PendingChange
@@ -213,7 +214,7 @@ def test_everything_that_one_act_changes_is_one_call_although_every_kind_was_rea
     make_credit(tenant, "CN-1", "60")
     poll_everything()
     for hours, kind in enumerate(("contacts", "credits"), 1):
-        MirrorCursor.objects.filter(kind=kind).update(since=F("since") - timedelta(hours=hours))
+        MirrorCursor.objects.filter(kind=kind).update(known_until=F("known_until") - timedelta(hours=hours))
     act_in_ledger(tenant, "allocate", credit_note="CN-1", invoice="INV-1")
     mark = get_next_index(tenant)
     send_webhook(
@@ -227,7 +228,7 @@ def test_everything_that_one_act_changes_is_one_call_although_every_kind_was_rea
     assert list_read_kinds(tenant, mark).count("changes") == 1
     assert (get_invoice("INV-1").due, get_credit("CN-1").remaining) == (4000, 0)
     kinds = MirrorCursor.objects.filter(kind__in=("contacts", "invoices", "credits"))
-    assert kinds.values("since").distinct().count() == 1
+    assert kinds.values("known_until").distinct().count() == 1
 
 
 def test_a_change_notified_before_the_first_full_read_waits_for_it(db: None, world: SandboxProcess) -> None:
@@ -249,12 +250,12 @@ def test_after_a_month_of_silence_everything_is_read_anew_and_what_is_not_met_is
     """Change data capture forgets deletions after thirty days."""
     monkeypatch.setattr(company, "LARGEST_PAGE", 2)
     fill_ledger(tenant, invoices=9, contacts=2)
-    MirrorCursor.objects.update(since=None)
+    MirrorCursor.objects.update(known_until=None)
     poll_everything()
     act_in_ledger(tenant, "delete", invoice="OLD-000003")
     state = tenant.world.state()["sections"]["intuit"]["companies"][tenant.connection.organisation_id]
     assert len(state["deleted"]) == 1
-    MirrorCursor.objects.exclude(since=None).update(since=timezone.now() - timedelta(days=31))
+    MirrorCursor.objects.exclude(known_until=None).update(known_until=timezone.now() - timedelta(days=31))
     poll_everything()
     assert get_invoice("OLD-000003").status == "open"
     assert PendingChange.objects.filter(read_at=None).values_list("ledger_id", flat=True).get() == (

@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from accounting.ledgers.quickbooks import company
 from accounting.ledgers.xero import reading
-from accounting.mirror import reader
+from accounting.mirror.kinds import MirroredKind
 from accounting.models import Download, LedgerApplication, LedgerContact, LedgerCredit, LedgerInvoice, MirrorCursor
 from payers.companies import Contact, map_company
 from payers.models import PayerCompany
@@ -149,7 +149,7 @@ def test_a_row_that_changes_while_pages_are_read_pushes_no_other_one_past_us(
     tenant: Tenant, small_pages: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fill_ledger(tenant, invoices=12)
-    real = reader.MirroredKind.read_page
+    real = MirroredKind.read_page
     changed: list[str] = []
 
     def busy(ledger_case: Any, ledger: Any, page: int, **asked: Any) -> Any:
@@ -159,11 +159,11 @@ def test_a_row_that_changes_while_pages_are_read_pushes_no_other_one_past_us(
             act_in_ledger(tenant, "edit", invoice=row.number, reference="changed")
         return answer
 
-    monkeypatch.setattr(reader.MirroredKind, "read_page", busy)
+    monkeypatch.setattr(MirroredKind, "read_page", busy)
     sync_due()
     assert len(changed) == 3
     assert LedgerInvoice.objects.count() == 12
-    monkeypatch.setattr(reader.MirroredKind, "read_page", real)
+    monkeypatch.setattr(MirroredKind, "read_page", real)
     poll_everything()
     assert {get_invoice(number).remark for number in changed} == {"changed"}
 
@@ -187,7 +187,7 @@ def test_weather_keeps_what_was_read_and_a_refusal_is_said(tenant: Tenant, small
     tenant.world.fault(kind, "status", status=503, times=1, **SECOND_PAGE_FAULTS[kind])
     sync_due()
     cursor = MirrorCursor.objects.get(kind="invoices")
-    assert (cursor.page, cursor.pages, cursor.since) == (1, 3, None)
+    assert (cursor.page, cursor.pages, cursor.known_until) == (1, 3, None)
     page = tenant.admin.get(tenant.url("books/mirror")).content.decode()
     assert "1 of 3 pages" in page
     deliver_outbox(at=get_time_after(60))

@@ -13,7 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from accounting.ledgers.protocol import RemoteInvoice
-from accounting.mirror.reader import MirroredKind
+from accounting.mirror.kinds import MirroredKind
 from accounting.mirror.services import delete_read_changes, schedule_mirror_syncs
 from accounting.mirror.store import ReadContext, upsert_invoices
 from accounting.mirror.webhook_events import ChangeEvent, receive_events
@@ -241,7 +241,7 @@ def test_an_event_that_comes_before_anything_was_read_hinders_no_reading(tenant:
     deliver_outbox()
     sync_due()
     deliver_outbox(at=get_time_after(60))
-    assert MirrorCursor.objects.filter(kind__in=("contacts", "invoices", "credits"), since=None).count() == 0
+    assert MirrorCursor.objects.filter(kind__in=("contacts", "invoices", "credits"), known_until=None).count() == 0
     assert get_invoice("INV-1").due == 10000
     assert PendingChange.objects.get().read_at is not None
 

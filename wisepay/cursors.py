@@ -1,0 +1,59 @@
+"""Cursors: how far a list of another system was read, and which worker is reading it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+
+from django.db import models
+
+from wisepay import clock
+from wisepay.outbox import Retry
+
+LEASE = timedelta(seconds=125)  # longer than a worker may live on one task, shorter than the outbox waits for it
+
+
+class ReadCursor(models.Model):
+    """How far a list of another system was read.
+
+    `known_until` is the instant, on the other system's clock, up to which everything is known; None before the first
+    full reading. A reading under way has begun at `read_started_at`, and a column of the subclass says where it
+    continues after a crash. `error` is a sentence for people.
+    """
+
+    known_until = models.DateTimeField(null=True)
+    read_started_at = models.DateTimeField(null=True)
+    lease_until = models.DateTimeField(null=True, help_text="A worker is reading until then.")
+    error = models.CharField(max_length=300, blank=True)
+
+    class Meta:
+        abstract = True
+
+    def acquire_lease(self, *, now: datetime) -> bool:
+        """Become the only reader; False while another one has the lease. A dead worker's lease runs out."""
+        free = models.Q(lease_until=None) | models.Q(lease_until__lt=now)
+        return bool(type(self)._base_manager.filter(free, pk=self.pk).update(lease_until=now + LEASE))
+
+    def release_lease(self) -> None:
+        """Let other workers read."""
+        type(self)._base_manager.filter(pk=self.pk).update(lease_until=None)
+
+    @contextmanager
+    def lease(self, *, now: datetime) -> Iterator[None]:
+        """Be the only reader for the length of the block, with the row as it is then.
+
+        Raises Retry while another worker reads.
+        """
+        if not self.acquire_lease(now=now):
+            raise Retry("another worker is reading these", after=2)
+        try:
+            self.refresh_from_db()
+            yield
+        finally:
+            self.release_lease()
+
+    def save_progress(self, **columns: object) -> None:
+        """Save where the reading continues, and renew the lease for the next page."""
+        self.lease_until = clock.now() + LEASE
+        type(self)._base_manager.filter(pk=self.pk).update(lease_until=self.lease_until, **columns)
+        for name, value in columns.items():
+            setattr(self, name, value)
