@@ -1,4 +1,4 @@
-"""Outbox handlers of credits, and what the mirror wakes."""
+"""Outbox handlers and mirror listener of credit matching."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -20,16 +20,16 @@ from wisepay.outbox import handler
 def schedule_matching_for_documents(
     merchant: Merchant, *, invoice_ids: Sequence[int], credit_ids: Sequence[int], now: datetime
 ) -> None:
-    """Review the companies of these documents that have a credit of ours."""
+    """Schedule matching for the companies of these documents that have a PF_CR credit note."""
     invoices = LedgerInvoice.objects.filter(pk__in=invoice_ids, company__isnull=False).values("company")
     notes = LedgerCredit.objects.filter(pk__in=credit_ids, company__isnull=False).values("company")
-    touched = Q(payment__company__in=invoices) | Q(payment__company__in=notes)
-    rows = CreditNote.objects.filter(touched, merchant=merchant, state__in=("approved", "applied", "voided"))
+    is_concerned = Q(payment__company__in=invoices) | Q(payment__company__in=notes)
+    rows = CreditNote.objects.filter(is_concerned, merchant=merchant, state__in=("approved", "applied", "voided"))
     for company_id in sorted(set(rows.order_by().values_list("payment__company", flat=True))):
         schedule_matching(company_id, now=now)
 
 
 @handler("accounting.match_credits")
 def match_credits(*, company_id: int, now: datetime, **_: object) -> None:
-    """Bring a company's credits and invoices together."""
+    """Match a company's credits with its invoices."""
     update_company_matches(PayerCompany.objects.select_related("merchant").get(pk=company_id), now=now)

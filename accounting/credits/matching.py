@@ -1,7 +1,8 @@
-"""The credit that applies itself: credits of paid quotes are matched with the invoices that they were paid for.
+"""Credit matching: PF_CR credits of paid quotes are matched with the invoices that they were paid for.
 
-A review looks at one company: first what the books show counts, then what can still meet is judged, and what is sure
-enough is promised to the books at once. People confirm, dismiss and undo; what they said is not asked again.
+Matching works on one company: first its matches are synced with the mirror, then open credits and invoices are scored,
+and matches that are confident enough are approved at once. People approve, dismiss and revert matches; what they
+decided is not proposed again.
 """
 
 from collections.abc import Iterable, Sequence
@@ -9,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from django.urls import reverse
-from django_subatomic.db import transaction
+from django_subatomic.db import transaction, transaction_required
 
 from accounting.credits.candidates import (
     InvoicesById,
@@ -49,80 +50,75 @@ DECIDED_STATES = ("wanted", "applied", "undoing", "dismissed", "undone")
 
 
 class MatchChangeRefused(Exception):
-    """It cannot be done to this match now; the message says why."""
+    """The match cannot be changed like this now; the message says why."""
 
 
 def get_threshold(merchant: Merchant) -> int | None:
-    """From which confidence on the merchant's credits apply themselves; None: never."""
-    found = CreditSettings.objects.filter(merchant=merchant).first()
-    return (found or CreditSettings(merchant=merchant)).threshold
+    """The confidence from which on the merchant's credits are applied automatically; None: never."""
+    settings = CreditSettings.objects.filter(merchant=merchant).first() or CreditSettings(merchant=merchant)
+    return settings.threshold
 
 
 def save_threshold(merchant: Merchant, *, threshold: int | None, now: datetime) -> None:
-    """Apply from that confidence on, also what waits for a person now."""
+    """Save the confidence from which on credits are applied, and match again where proposals wait."""
     with transaction():
         CreditSettings.objects.update_or_create(merchant=merchant, defaults={"threshold": threshold})
-        waiting = CreditMatch.objects.filter(merchant=merchant, state="proposed")
-        for company_id in sorted(set(waiting.values_list("note__payment__company", flat=True))):
+        proposed = CreditMatch.objects.filter(merchant=merchant, state="proposed")
+        for company_id in sorted(set(proposed.values_list("note__payment__company", flat=True))):
             schedule_matching(company_id, now=now)
 
 
 def update_company_matches(company: PayerCompany, *, now: datetime) -> None:
-    """Bring the company's matches to what the books show, and propose or apply what is new. The same is nothing."""
+    """Sync the company's matches with the mirror, and propose or apply new ones. Repeating it changes nothing."""
     with transaction():
         lock_in_transaction(AdvisoryLock.COMPANY_MATCHING, company.pk)
         sync_matches_with_mirror(company, now=now)
         notes, unused = list_open_credits(company)
         invoices, due = list_open_invoices(company, (credit.remaining.currency for credit in unused))
-        judged = score_matches(unused, due)
-        update_proposals(company, notes, invoices, judged, now=now)
-        apply_confident_matches(company, judged, now=now)
-
-
-# ---- what people say ---------------------------------------------------------------------------------
+        scores = score_matches(unused, due)
+        update_proposals(company, notes, invoices, scores, now=now)
+        apply_confident_matches(company, scores, now=now)
 
 
 def apply_match(match: CreditMatch, *, by: User, now: datetime) -> None:
-    """Put the credit to the invoice, as much of it as fits. Raises NotPossible."""
+    """Apply the credit to the invoice, as much of it as fits. Raises MatchChangeRefused."""
     with transaction():
         approve_match(match, by=by, now=now)
 
 
 def dismiss_match(match: CreditMatch, *, by: User, now: datetime) -> None:
-    """The credit does not belong to the invoice, and nobody is asked again. Raises NotPossible."""
+    """Dismiss the match: it is not proposed again. Raises MatchChangeRefused once its posting was sent."""
     with transaction():
         posting = lock_live_posting(match, Kind.ALLOCATION)
         current = match.lock()
-        is_heard = posting is not None and posting.state not in NOT_IN_LEDGER
-        if not current.can_move_to("dismissed") or (current.state == "wanted" and is_heard):
+        is_sent = posting is not None and posting.state not in NOT_IN_LEDGER
+        if not current.can_move_to("dismissed") or (current.state == "wanted" and is_sent):
             raise MatchChangeRefused(
                 "It is on its way to the accounting package, or there already. Undo it afterwards."
             )
-        if posting is not None and not is_heard:
+        if posting is not None and not is_sent:
             cancel_posting(posting, now=now, reason="dismissed", by=by.email)
         current.move_locked_to("dismissed", now=now, by=by.email, decided_by=by)
         schedule_matching(get_company_id(match), now=now)
 
 
 def revert_match(match: CreditMatch, *, by: User, now: datetime) -> None:
-    """Take the credit off the invoice again; it is not proposed for it any more. Raises NotPossible."""
+    """Remove the credit from the invoice; the match is not proposed again. Raises MatchChangeRefused."""
     with transaction():
-        made = lock_live_allocation(match)
+        allocation = lock_live_allocation(match)
         current = match.lock()
         if current.state != "applied":
             raise MatchChangeRefused(f"It is {current.state}.")
-        if made is None or made.state != "posted":
+        if allocation is None or allocation.state != "posted":
             raise MatchChangeRefused("Somebody applied it in the accounting package. Take it off there.")
-        create_allocation_removal(current, made, get_attempt_for_note(match.note), now=now, by=by.email)
+        create_allocation_removal(current, allocation, get_attempt_for_note(match.note), now=now, by=by.email)
         CreditMatch.objects.filter(pk=match.pk).update(decided_by=by)
         schedule_sending(match.merchant, now=now)
 
 
-# ---- steps of an open transaction --------------------------------------------------------------------
-
-
+@transaction_required
 def approve_match(match: CreditMatch, *, by: User | None, now: datetime) -> CreditMatch:
-    """Promise it to the books, over what both sides have left now. Raises NotPossible."""
+    """Create the posting of the allocation, over what both sides have remaining. Raises MatchChangeRefused."""
     invoice = lock_invoices([match.invoice_id])[match.invoice_id]
     note = match.note.lock()
     current = match.lock()
@@ -141,26 +137,28 @@ def approve_match(match: CreditMatch, *, by: User | None, now: datetime) -> Cred
     return current
 
 
+@transaction_required
 def sync_matches_with_mirror(company: PayerCompany, *, now: datetime) -> None:
-    """What the mirror shows is so, whatever was proposed, wanted or done before."""
+    """Bring every match to what the mirror shows of it, and record matches that people made in the ledger."""
     notes = {note.pk: note for note in list_credit_notes(company)}
     shown = get_amounts_in_ledger(list(notes.values())) if notes else {}
-    known = set()
+    matched = set()
     for match in CreditMatch.objects.filter(note__in=notes).select_related("invoice").order_by("pk"):
         match.note = notes[match.note_id]
-        known.add((match.note_id, match.invoice_id))
+        matched.add((match.note_id, match.invoice_id))
         amount, read_at = shown.get((match.note_id, match.invoice_id), (0, now))
         if amount:
             record_applied_in_ledger(match, amount, read_at=read_at, now=now)
         else:
             record_absent_from_ledger(match, now=now)
     for (note_id, invoice_id), (amount, _) in sorted(shown.items()):
-        if (note_id, invoice_id) not in known:
+        if (note_id, invoice_id) not in matched:
             record_manual_match(notes[note_id], invoice_id, amount, now=now)
 
 
+@transaction_required
 def record_applied_in_ledger(match: CreditMatch, amount: int, *, read_at: datetime, now: datetime) -> None:
-    """The books show the credit on the invoice: ours that arrived, or a person's."""
+    """Record that the mirror shows the credit on the invoice: by our posting, or by a person in the ledger."""
     if match.state == "undoing" or (match.state == "undone" and read_at <= match.state_at):
         return
     if match.state == "applied":
@@ -171,18 +169,19 @@ def record_applied_in_ledger(match: CreditMatch, amount: int, *, read_at: dateti
         cancel_posting(posting, now=now, reason="applied in the books")
     elif posting is not None and match.state == "wanted":
         return
-    by_hand = {
+    columns = {
         "amount": amount,
         "confidence": 100,
         "reasons": [APPLIED_IN_LEDGER],
         "decided_by": None,
         "synced_at": now,
     }
-    match.move_to("applied", now=now, by=BY_LEDGER, reason=APPLIED_IN_LEDGER, **by_hand)
+    match.move_to("applied", now=now, by=BY_LEDGER, reason=APPLIED_IN_LEDGER, **columns)
 
 
+@transaction_required
 def record_absent_from_ledger(match: CreditMatch, *, now: datetime) -> None:
-    """The books do not show the credit on the invoice."""
+    """Record that the mirror does not show the credit on the invoice, if it was read since."""
     if match.state in ("applied", "undoing"):
         if match.synced_at is not None or is_read_since(match, match.invoice):
             removal = lock_live_posting(match, Kind.ALLOCATION_REMOVAL)
@@ -196,8 +195,9 @@ def record_absent_from_ledger(match: CreditMatch, *, now: datetime) -> None:
         retract_match(match, now=now, reason="the credit or the invoice is not open any more")
 
 
+@transaction_required
 def retract_approved_match(match: CreditMatch, *, now: datetime) -> None:
-    """Let what nobody heard of, or what the books refused, not be, where it does not fit any more."""
+    """Retract an approved match that does not fit any more, unless its posting was sent or accepted."""
     posting = lock_live_posting(match, Kind.ALLOCATION)
     if posting is None:
         match.move_to("dismissed", now=now, by=BY_LEDGER, reason="A person says that it is settled.")
@@ -208,8 +208,9 @@ def retract_approved_match(match: CreditMatch, *, now: datetime) -> None:
         retract_match(match, now=now, reason="It does not fit any more.")
 
 
+@transaction_required
 def record_manual_match(note: CreditNote, invoice_id: int, amount: int, *, now: datetime) -> None:
-    """A person put the credit to an invoice that it was not proposed for."""
+    """Record that a person applied the credit to an invoice that it was not proposed for."""
     CreditMatch.objects.create(
         merchant=note.merchant,
         note=note,
@@ -224,45 +225,48 @@ def record_manual_match(note: CreditNote, invoice_id: int, amount: int, *, now: 
     )
 
 
+@transaction_required
 def update_proposals(
-    company: PayerCompany, notes: NotesById, invoices: InvoicesById, judged: Sequence[MatchScore], *, now: datetime
+    company: PayerCompany, notes: NotesById, invoices: InvoicesById, scores: Sequence[MatchScore], *, now: datetime
 ) -> None:
-    """Keep what was judged where nobody has decided, and withdraw what does not stand any more."""
+    """Create, refresh or retract the proposals that nobody has decided, by their scores."""
     rows = CreditMatch.objects.filter(note__payment__company=company).select_related("note", "invoice")
-    held = {(match.note_id, match.invoice_id): match for match in rows}
-    for one in judged:
-        match = held.pop((one.credit, one.invoice), None)
+    unscored = {(match.note_id, match.invoice_id): match for match in rows}
+    for score in scores:
+        match = unscored.pop((score.credit, score.invoice), None)
         if match is None:
-            create_match(notes[one.credit], invoices[one.invoice], one, now=now)
+            create_match(notes[score.credit], invoices[score.invoice], score, now=now)
         elif match.state not in DECIDED_STATES:
-            refresh_match(match, notes[one.credit], invoices[one.invoice], one, now=now)
-    for match in held.values():
+            refresh_match(match, notes[score.credit], invoices[score.invoice], score, now=now)
+    for match in unscored.values():
         if match.state == "proposed":
             retract_match(match, now=now, reason="Another one is likelier, or the rest is too small.")
 
 
-def build_match_columns(note: CreditNote, invoice: LedgerInvoice, one: MatchScore) -> dict[str, Any]:
-    """A judgement as columns; the amount is made exact when it is wanted."""
+def build_match_columns(note: CreditNote, invoice: LedgerInvoice, score: MatchScore) -> dict[str, Any]:
+    """The columns of a score. The amount becomes exact when the match is approved."""
     amount = max(min(get_remaining_amount(note), invoice.due), 1)
-    return {"amount": amount, "confidence": one.confidence, "reasons": list(one.reasons)}
+    return {"amount": amount, "confidence": score.confidence, "reasons": list(score.reasons)}
 
 
-def create_match(note: CreditNote, invoice: LedgerInvoice, one: MatchScore, *, now: datetime) -> None:
-    """A new proposal; the merchant's people are told of one that waits for them."""
-    at = {"state": "proposed", "state_at": now, "created_at": now}
+@transaction_required
+def create_match(note: CreditNote, invoice: LedgerInvoice, score: MatchScore, *, now: datetime) -> None:
+    """Create a proposal, and notify the merchant's people if it waits for them."""
+    state = {"state": "proposed", "state_at": now, "created_at": now}
     match = CreditMatch.objects.create(
-        merchant=note.merchant, note=note, invoice=invoice, **at, **build_match_columns(note, invoice, one)
+        merchant=note.merchant, note=note, invoice=invoice, **state, **build_match_columns(note, invoice, score)
     )
-    least = get_threshold(note.merchant)
-    if least is None or one.confidence < least:
+    threshold = get_threshold(note.merchant)
+    if threshold is None or score.confidence < threshold:
         notify_match_proposed(match, now=now)
 
 
+@transaction_required
 def refresh_match(
-    match: CreditMatch, note: CreditNote, invoice: LedgerInvoice, one: MatchScore, *, now: datetime
+    match: CreditMatch, note: CreditNote, invoice: LedgerInvoice, score: MatchScore, *, now: datetime
 ) -> None:
-    """A proposal as it is judged now."""
-    changes = build_match_columns(note, invoice, one)
+    """Update a proposal to its present score, and reopen it if it was withdrawn."""
+    changes = build_match_columns(note, invoice, score)
     if match.state == "withdrawn":
         match.move_to("proposed", now=now, by=BY_RULE, **changes)
     elif any(getattr(match, name) != value for name, value in changes.items()):
@@ -270,7 +274,7 @@ def refresh_match(
 
 
 def notify_match_proposed(match: CreditMatch, *, now: datetime) -> None:
-    """Notify the merchant's people that a credit waits for their word."""
+    """Notify the merchant's people that a match waits for their decision."""
     notify_merchant(
         match.merchant,
         event=EventNotification.Event.BOOKS_TASK,
@@ -282,13 +286,16 @@ def notify_match_proposed(match: CreditMatch, *, now: datetime) -> None:
     )
 
 
-def apply_confident_matches(company: PayerCompany, judged: Iterable[MatchScore], *, now: datetime) -> None:
-    """Promise what is sure enough for the merchant, the surest first; what has no room left is left alone."""
-    least = get_threshold(company.merchant)
-    sure = {(one.credit, one.invoice) for one in judged if least is not None and one.confidence >= least}
+@transaction_required
+def apply_confident_matches(company: PayerCompany, scores: Iterable[MatchScore], *, now: datetime) -> None:
+    """Approve the proposals above the merchant's threshold, the most confident first, where something remains."""
+    threshold = get_threshold(company.merchant)
+    if threshold is None:
+        return
+    confident = {(score.credit, score.invoice) for score in scores if score.confidence >= threshold}
     rows = CreditMatch.objects.filter(note__payment__company=company, state="proposed")
     for match in rows.select_related("note", "invoice", "merchant").order_by("-confidence", "note", "invoice"):
-        if (match.note_id, match.invoice_id) in sure:
+        if (match.note_id, match.invoice_id) in confident:
             try:
                 approve_match(match, by=None, now=now)
             except MatchChangeRefused:

@@ -1,4 +1,4 @@
-"""Words that say which quote a document is about: who knows them registers, and texts are searched for them."""
+"""Quote references: what a quote is called, and whether a text mentions it."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -8,7 +8,7 @@ from typing import Literal
 from payments.models import Payment
 from wisepay.registries import add_once
 
-MIN_LENGTH = 3  # characters; anything shorter stands in every second text by chance
+MIN_LENGTH = 3  # characters; anything shorter stands in many texts by chance
 SEPARATOR_PATTERN = r"[\W_]*"
 KIND_PATTERNS = {
     "quote": r"(?:quotation|quote|proposal|estimate|qte|q)",
@@ -21,14 +21,14 @@ WORD_END_PATTERN = r"(?![^\W_])"
 
 @dataclass(frozen=True, slots=True)
 class QuoteReference:
-    """What a quote is called somewhere; `text` as a person wrote it."""
+    """A name or number of a quote; `text` as a person wrote it."""
 
     kind: Literal["quote", "purchase_order", "opportunity"]
     text: str
 
     @property
     def label(self) -> str:
-        """For a sentence."""
+        """The reference as part of a sentence."""
         return f"{self.kind.replace('_', ' ')} {self.text}"
 
 
@@ -42,24 +42,24 @@ def reference_reader(function: ReferenceReader) -> ReferenceReader:
 
 
 def get_quote_references(payments: Sequence[Payment]) -> dict[int, tuple[QuoteReference, ...]]:
-    """What each payment's quote is called, by the payment's key; without anybody's word, its own reference."""
+    """What each payment's quote is called, by the payment's key: its reference, and what the readers add."""
     found: dict[int, list[QuoteReference]] = {}
     for payment in payments:
         reference = str(payment.details.get("reference") or "")
         found[payment.pk] = [QuoteReference("quote", reference)] if reference else []
     for read in REFERENCE_READERS:
-        for key, marks in read(list(found)).items():
-            found[key] += marks
-    return {key: tuple(dict.fromkeys(mark for mark in marks if is_long_enough(mark))) for key, marks in found.items()}
+        for key, more in read(list(found)).items():
+            found[key] += more
+    return {key: tuple(dict.fromkeys(filter(is_long_enough, references))) for key, references in found.items()}
 
 
 def is_long_enough(reference: QuoteReference) -> bool:
-    """Whether it is long enough to mean something."""
+    """Whether it has MIN_LENGTH characters without separators."""
     return len(re.sub(SEPARATOR_PATTERN, "", reference.text)) >= MIN_LENGTH
 
 
 def contains_reference(text: str, words: str) -> bool:
-    """Whether `words` stand in `text` as a whole, however they are spaced, hyphenated or written."""
+    """Whether `text` contains `words` as a whole, in any case, spacing and hyphenation."""
     runs = re.findall(r"[^\W\d_]+|\d+", words)
     if not runs:
         return False
@@ -68,7 +68,7 @@ def contains_reference(text: str, words: str) -> bool:
 
 
 def is_mentioned(text: str, reference: QuoteReference) -> bool:
-    """Whether the text names it as what it is: a number alone is not enough, unless letters belong to it."""
+    """Whether the text mentions the reference. A number of digits alone counts only behind its label, such as "PO"."""
     if not reference.text.isdigit():
         return contains_reference(text, reference.text)
     pattern = rf"(?<![^\W_]){KIND_PATTERNS[reference.kind]}{NUMBER_LABEL_PATTERN}{reference.text}(?!\d)"

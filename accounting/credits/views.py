@@ -1,4 +1,4 @@
-"""Credits to apply: what waits for a word, what was applied, and what has no invoice yet."""
+"""Credits to apply: the matches to decide, those that were applied, and credits without an invoice."""
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
@@ -41,13 +41,13 @@ THRESHOLD_CHOICES = [
 
 
 class ThresholdForm(forms.Form):
-    """From which confidence on credits apply themselves."""
+    """The confidence from which on credits are applied automatically."""
 
     threshold = forms.ChoiceField(label="Apply automatically", choices=THRESHOLD_CHOICES)
 
     @property
     def threshold_value(self) -> int | None:
-        """As it is stored."""
+        """The threshold as it is stored."""
         value = self.cleaned_data["threshold"]
         return None if value == NEVER else int(value)
 
@@ -55,21 +55,23 @@ class ThresholdForm(forms.Form):
 @require_GET
 @merchant_page()
 def credits_to_apply(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
-    """The page."""
+    """The page of credits to apply."""
     now = clock.now()
-    mine = list_matches(merchant)
-    least = get_threshold(merchant)
-    waiting = list_unmatched_notes(merchant)
+    matches = list_matches(merchant)
+    threshold = get_threshold(merchant)
+    unmatched = list_unmatched_notes(merchant)
     context = {
         "merchant": merchant,
-        "proposed": mine.filter(state="proposed").order_by("-confidence", "pk")[:MAX_ROWS],
-        "moving": attach_postings(mine.filter(state__in=["wanted", "undoing"]).order_by("pk")[:MAX_ROWS]),
-        "applied": list_recently_applied(mine, now=now),
-        "aside": mine.filter(state__in=["dismissed", "undone"], state_at__gte=now - RECENT).order_by("-state_at")[:20],
-        "waiting": waiting[:MAX_ROWS],
-        "count": mine.filter(state="proposed").count(),
-        "form": ThresholdForm(initial={"threshold": NEVER if least is None else str(least)}),
-        "least": least,
+        "proposed": matches.filter(state="proposed").order_by("-confidence", "pk")[:MAX_ROWS],
+        "moving": attach_postings(matches.filter(state__in=["wanted", "undoing"]).order_by("pk")[:MAX_ROWS]),
+        "applied": list_recently_applied(matches, now=now),
+        "aside": matches.filter(state__in=["dismissed", "undone"], state_at__gte=now - RECENT).order_by("-state_at")[
+            :20
+        ],
+        "waiting": unmatched[:MAX_ROWS],
+        "count": matches.filter(state="proposed").count(),
+        "form": ThresholdForm(initial={"threshold": NEVER if threshold is None else str(threshold)}),
+        "threshold": threshold,
     }
     return render(request, "credits/credits.html", context)
 
@@ -108,33 +110,33 @@ def change_threshold(request: MerchantRequest, merchant: Merchant) -> HttpRespon
 
 
 def list_matches(merchant: Merchant) -> QuerySet[CreditMatch]:
-    """The merchant's matches with all that is said about them."""
+    """The merchant's matches with everything that the page shows of them."""
     rows = CreditMatch.objects.filter(merchant=merchant)
     return rows.select_related("merchant", "note__payment__company", "invoice", "decided_by")
 
 
 def attach_postings(rows: Iterable[CreditMatch]) -> list[dict[str, object]]:
-    """Each match with its newest posting, which says how far it is. One query more."""
+    """Each match with its newest posting. One query more."""
     matches = list(rows)
     postings = Posting.objects.filter(match__in=matches).exclude(state="cancelled").order_by("pk")
     newest = {posting.match_id: posting for posting in postings}
     return [{"match": match, "posting": newest.get(match.pk)} for match in matches]
 
 
-def list_recently_applied(mine: QuerySet[CreditMatch], *, now: datetime) -> QuerySet[CreditMatch]:
-    """What was applied, the last one first; `is_ours`: by us, so that we can undo it."""
-    undone = Posting.objects.filter(
+def list_recently_applied(matches: QuerySet[CreditMatch], *, now: datetime) -> QuerySet[CreditMatch]:
+    """The matches that were applied lately, the last one first. `is_ours`: by our posting, which can be reverted."""
+    removals = Posting.objects.filter(
         match=OuterRef("match"), number=OuterRef("number"), kind=Posting.Kind.ALLOCATION_REMOVAL
     )
     ours = Posting.objects.filter(match=OuterRef("pk"), kind=Posting.Kind.ALLOCATION, state="posted")
-    ours = ours.exclude(Exists(undone.exclude(state="cancelled")))
-    rows = mine.filter(state="applied", state_at__gte=now - RECENT).annotate(is_ours=Exists(ours))
+    ours = ours.exclude(Exists(removals.exclude(state="cancelled")))
+    rows = matches.filter(state="applied", state_at__gte=now - RECENT).annotate(is_ours=Exists(ours))
     return rows.order_by("-state_at")[:MAX_ROWS]
 
 
 def list_unmatched_notes(merchant: Merchant) -> QuerySet[CreditNote]:
-    """Credits with something left and no invoice that they could belong to, the oldest first."""
-    busy = CreditMatch.objects.filter(note=OuterRef("pk"), state__in=["proposed", "wanted", "undoing"])
+    """Credits that are not used up and have no match under way, the oldest first."""
+    live = CreditMatch.objects.filter(note=OuterRef("pk"), state__in=["proposed", "wanted", "undoing"])
     rows = CreditNote.objects.filter(Q(remaining=None) | Q(remaining__gt=0), merchant=merchant, state="approved")
     rows = rows.filter(organisation_id=F("payment__company__organisation_id"))
-    return rows.exclude(Exists(busy)).select_related("payment__company").order_by("created_at", "pk")
+    return rows.exclude(Exists(live)).select_related("payment__company").order_by("created_at", "pk")

@@ -1,4 +1,4 @@
-"""How much of an invoice can still be paid: what the books ask for, less what is on its way there."""
+"""Invoice balances: how much of an invoice can still be paid, less what is on its way to the ledger."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -11,17 +11,17 @@ from accounting.posting.numbers import PF_INVOICE_PATTERN
 from connections.models import LinkedOrganisation
 from payments.models import Attempt, Payment, Refund
 from payments.states import LIVE_STATES
-from wisepay.money import Money
 
 Kind = Posting.Kind
-READ_MARGIN = timedelta(minutes=5)  # a reading that began before the payment was posted does not show it
+READ_MARGIN = timedelta(minutes=5)  # a reading that began before a payment was posted does not show it
 
 
 @dataclass(frozen=True, slots=True)
 class InvoiceBalance:
-    """Minor units of one invoice: `due` in the books, `in_flight` not decided yet, `waiting` paid but not seen there.
+    """The balance of one invoice in minor units.
 
-    A credit that was applied and is not seen there waits as well.
+    `due` is what the ledger asks for; `in_flight` is being paid by attempts that are not decided; `unconfirmed` is
+    paid, or covered by an applied credit, but not shown by the mirror yet.
     """
 
     due: int
@@ -35,44 +35,43 @@ class InvoiceBalance:
 
     @property
     def outstanding(self) -> int:
-        """What is owed once the books know of everything that was paid."""
+        """What is owed once the ledger shows everything that was paid."""
         return max(self.due - self.unconfirmed, 0)
 
 
 def get_balances(invoices: Iterable[LedgerInvoice], *, apart_from: Payment | None = None) -> dict[int, InvoiceBalance]:
-    """The room of each invoice by its key. One query at any number of rows.
+    """The balance of each invoice by its key, without what `apart_from` pays. One query at any number of rows.
 
     Exact only for invoices that the caller has locked, since an attempt is committed under the same locks.
     """
-    wanted = {invoice.pk: invoice for invoice in invoices}
-    rows = (
-        list_unconfirmed_allocations(wanted).exclude(payment=apart_from)
-        if apart_from
-        else list_unconfirmed_allocations(wanted)
-    )
-    held = rows.values_list("invoice", "amount", has_live_attempt()).union(list_unconfirmed_credits(wanted), all=True)
-    made = {pk: InvoiceBalance(get_payable_due(invoice)) for pk, invoice in wanted.items()}
-    for pk, amount, is_live in held:
-        room = made[pk]
-        taken = {"in_flight": room.in_flight + amount} if is_live else {"unconfirmed": room.unconfirmed + amount}
-        made[pk] = replace(room, **taken)
-    return made
+    balances = {invoice.pk: InvoiceBalance(get_payable_due(invoice)) for invoice in invoices}
+    allocations = list_unconfirmed_allocations(balances)
+    if apart_from is not None:
+        allocations = allocations.exclude(payment=apart_from)
+    rows = allocations.values_list("invoice", "amount", has_live_attempt())
+    for pk, amount, is_live in rows.union(list_unconfirmed_credits(balances), all=True):
+        balance = balances[pk]
+        if is_live:
+            balances[pk] = replace(balance, in_flight=balance.in_flight + amount)
+        else:
+            balances[pk] = replace(balance, unconfirmed=balance.unconfirmed + amount)
+    return balances
 
 
 def list_unconfirmed_credits(invoices: Iterable[int]) -> "QuerySet[CreditMatch, tuple[int, int, bool]]":
-    """(invoice, minor units, False) of what credits of ours took of these invoices since they were read."""
+    """(invoice, minor units, False) of the credits that we applied to these invoices since they were read."""
     rows = CreditMatch.objects.filter(invoice__in=list(invoices), state="applied", synced_at=None)
     rows = rows.filter(invoice__read_at__lte=F("state_at") + READ_MARGIN)
     return rows.values_list("invoice", "amount", Value(False))
 
 
 def get_payable_due(invoice: LedgerInvoice) -> int:
-    """What the books ask for; nothing for an invoice that is not open."""
+    """Minor units that the ledger asks for; 0 for an invoice that is not open."""
     return invoice.due if invoice.is_payable else 0
 
 
 def list_unconfirmed_allocations(invoices: Iterable[int]) -> QuerySet[PaymentAllocation]:
-    """The allocations that take of these invoices what the books do not show yet, with `is_live` and their payment."""
+    """The allocations to these invoices that the mirror does not show yet, with `is_live` and their payment."""
     rows = PaymentAllocation.objects.filter(invoice__in=list(invoices), outcome=PaymentAllocation.Outcome.INVOICE)
     rows = rows.alias(is_seen=Exists(list_confirmed_postings()), back=build_refunded_amount()).annotate(
         is_live=has_live_attempt()
@@ -82,12 +81,12 @@ def list_unconfirmed_allocations(invoices: Iterable[int]) -> QuerySet[PaymentAll
 
 
 def has_live_attempt() -> Exists:
-    """Of a share: whether an attempt to pay it has not been decided."""
+    """Of an allocation: whether an attempt to pay it is not decided."""
     return Exists(Attempt.objects.filter(payment=OuterRef("payment"), state__in=LIVE_STATES))
 
 
 def list_confirmed_postings() -> QuerySet[Posting]:
-    """Of the outer share: its payment in the books, where the mirror has read it."""
+    """Of the outer allocation: its posted payment, if the mirror has read the invoice with it."""
     application = LedgerApplication.objects.filter(
         Q(source_id=OuterRef("ledger_id")) | Q(ledger_id=OuterRef("ledger_id")),
         invoice=OuterRef("payment_allocation__invoice"),
@@ -102,7 +101,7 @@ def list_confirmed_postings() -> QuerySet[Posting]:
 
 
 def build_refunded_amount() -> Subquery:
-    """Of the outer share: what went back of its payment."""
+    """Of the outer allocation: minor units of its payment that were refunded."""
     rows = Refund.objects.filter(payment=OuterRef("payment"), state="succeeded", attempt__state="succeeded").values(
         "payment"
     )
@@ -110,7 +109,7 @@ def build_refunded_amount() -> Subquery:
 
 
 def list_payable_invoices(companies: Sequence[int]) -> QuerySet[LedgerInvoice]:
-    """The invoices of these companies that money can be put to, what is due first on top; never our PF invoices."""
+    """The invoices of these companies that can be paid, the first due on top; never our PF invoices."""
     rows = LedgerInvoice.objects.filter(
         is_in_linked_organisation(), company__in=companies, status=LedgerInvoice.InvoiceStatus.OPEN, due__gt=0
     )
@@ -118,20 +117,15 @@ def list_payable_invoices(companies: Sequence[int]) -> QuerySet[LedgerInvoice]:
 
 
 def is_in_linked_organisation() -> Exists:
-    """Of a document of the mirror: whether it is in the books that its merchant is connected to, or was last."""
-    books = LinkedOrganisation.objects.filter(
+    """Of a mirrored document: whether it is in the organisation that its merchant is, or was last, connected to."""
+    linked = LinkedOrganisation.objects.filter(
         merchant=OuterRef("merchant"), organisation_id=OuterRef("organisation_id")
     )
-    return Exists(books)
+    return Exists(linked)
 
 
 def list_former_organisation_invoices(invoices: Sequence[LedgerInvoice]) -> list[LedgerInvoice]:
-    """Those of books that their merchant does not use any more. One query."""
-    used = LedgerInvoice.objects.filter(is_in_linked_organisation(), pk__in=[invoice.pk for invoice in invoices])
-    kept = set(used.values_list("pk", flat=True))
-    return [invoice for invoice in invoices if invoice.pk not in kept]
-
-
-def get_payable_money(invoice: LedgerInvoice, balance: InvoiceBalance) -> Money:
-    """The room as money."""
-    return Money(balance.payable, invoice.currency)
+    """Those of the invoices that are in an organisation which their merchant has left. One query."""
+    rows = LedgerInvoice.objects.filter(is_in_linked_organisation(), pk__in=[invoice.pk for invoice in invoices])
+    present = set(rows.values_list("pk", flat=True))
+    return [invoice for invoice in invoices if invoice.pk not in present]

@@ -1,4 +1,4 @@
-"""What the books have of a payer's payments: the credit notes' numbers, as parts of the portal's pages."""
+"""The accounting documents of a payer's payments, as parts of the portal's pages."""
 
 from collections.abc import Iterable, Sequence
 
@@ -16,7 +16,7 @@ from payments.models import Payment
 from payments.portal.access import get_visible_payment, list_visible_payments
 
 MAX_ATTEMPTS = 100
-# What a payer reads of a credit note's state; one that the books do not hold is not told of.
+# What a payer reads of a credit note's state; credit notes that are not in the ledger are not shown.
 STATE_LABELS = {
     "draft": "prepared, until the bank debit has settled",
     "approved": "open credit",
@@ -28,7 +28,7 @@ STATE_LABELS = {
 @require_GET
 @payer_page
 def credit_note_numbers(request: PayerRequest) -> HttpResponse:
-    """The numbers of the credit notes of these attempts, each for its place in the list. One query."""
+    """The credit note numbers of these attempts, each for its place in the list. One query."""
     asked = request.GET.get("of", "").replace("\0", "").split(",")[:MAX_ATTEMPTS]
     visible = list_visible_payments(request.accesses, request.person)
     rows = CreditNote.objects.filter(attempt__reference__in=asked, payment__in=visible, state__in=STATE_LABELS)
@@ -38,7 +38,7 @@ def credit_note_numbers(request: PayerRequest) -> HttpResponse:
 @require_GET
 @payer_page
 def payment_documents(request: PayerRequest, reference: str) -> HttpResponse:
-    """The credit notes of one payment, with what is left of them."""
+    """The credit notes and allocations of one payment, with what remains of the credits."""
     payment = get_visible_payment(request, reference)
     rows = CreditNote.objects.filter(payment=payment, state__in=STATE_LABELS).order_by("pk")
     allocations = list(
@@ -54,7 +54,7 @@ def payment_documents(request: PayerRequest, reference: str) -> HttpResponse:
 def build_allocation_lines(
     payment: Payment, allocations: Iterable[PaymentAllocation], accesses: Sequence[PayerAccess]
 ) -> list[dict[str, object]]:
-    """The invoices that a payment is for, with how far each is, and whether this view may open it."""
+    """The invoices of a payment, with the status of each, and whether these accesses show its document."""
     posted = Posting.objects.filter(payment=payment, kind=Posting.Kind.INVOICE_PAYMENT, state="posted")
     booked = set(posted.values_list("payment_allocation", flat=True))
     companies = get_fully_visible_companies(accesses)
@@ -69,7 +69,7 @@ def build_allocation_lines(
 
 
 def get_allocation_status(payment: Payment, allocation: PaymentAllocation, *, is_booked: bool) -> str:
-    """How far a part of a payment is, for its payer."""
+    """The status of an allocation, as a phrase for the payer."""
     if payment.state != "succeeded":
         return "not paid"
     if allocation.outcome == PaymentAllocation.Outcome.CREDIT:
@@ -78,5 +78,5 @@ def get_allocation_status(payment: Payment, allocation: PaymentAllocation, *, is
 
 
 def build_note_lines(rows: Iterable[CreditNote]) -> list[dict[str, object]]:
-    """The rows with their words."""
+    """The credit notes with the phrases for their states."""
     return [{"row": note, "words": STATE_LABELS[note.state]} for note in rows]

@@ -1,4 +1,4 @@
-"""The duplicate guard: what else may pay an invoice already, said before anybody pays it again."""
+"""Duplicate check: warnings about what else may pay an invoice already, before it is paid again."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,9 +19,9 @@ UNUSED_STATES = ("pending", "draft", "approved")
 
 @dataclass(frozen=True, slots=True)
 class DuplicateWarning:
-    """Something that may pay the invoice already, or was meant to: how much, and a sentence for whoever would pay.
+    """Something that may pay the invoice already: how much, and a sentence for the payer.
 
-    `scheduled` is the invoice's own automatic payment, which is no doubt to the one who runs that payment.
+    The kind `scheduled` is the invoice's own automatic payment, which does not count when that payment runs.
     """
 
     invoice_id: int
@@ -33,47 +33,56 @@ class DuplicateWarning:
 def find_duplicate_warnings(
     invoices: Sequence[LedgerInvoice], *, now: datetime, apart_from: Payment | None = None
 ) -> list[DuplicateWarning]:
-    """Every reason why paying one of these invoices may be paying twice, invoice by invoice. Five queries at most.
+    """Every warning that paying one of these invoices may be paying twice, invoice by invoice. Five queries at most.
 
     An unapplied PF_CR credit of the invoice's company in its currency counts for each of the company's invoices,
-    unless a person said that it does not belong to that one. What `apart_from` holds itself is no doubt.
+    unless a person dismissed that match. What `apart_from` pays itself does not count.
     """
     found: dict[int, list[DuplicateWarning]] = {invoice.pk: [] for invoice in invoices}
-    for doubt in [
+    for warning in [
         *list_credit_warnings(invoices),
         *list_in_flight_warnings(invoices, apart_from),
         *list_scheduled_warnings(invoices),
     ]:
-        found[doubt.invoice_id].append(doubt)
-    return [doubt for invoice in invoices for doubt in found[invoice.pk]]
+        found[warning.invoice_id].append(warning)
+    return [warning for invoice in invoices for warning in found[invoice.pk]]
 
 
 def list_warning_messages(warnings: Sequence[DuplicateWarning]) -> list[str]:
-    """What a person is told, each thing once."""
-    return list(dict.fromkeys(doubt.message for doubt in warnings))
+    """The messages of the warnings, each once."""
+    return list(dict.fromkeys(warning.message for warning in warnings))
 
 
 def list_credit_warnings(invoices: Sequence[LedgerInvoice]) -> list[DuplicateWarning]:
-    """Credits of paid quotes that nothing has used."""
+    """Warnings about credits of paid quotes that are not used up."""
     companies = {invoice.company_id for invoice in invoices if invoice.company_id}
     unused = [*list_unused_notes(companies), *list_unknown_credits(companies)]
     if not unused:
         return []
     dismissed = CreditMatch.objects.filter(invoice__in=[i.pk for i in invoices], state="dismissed")
-    refused = set(dismissed.values_list("note__number", "invoice"))
+    dismissed_pairs = set(dismissed.values_list("note__number", "invoice"))
     return [
-        DuplicateWarning(invoice.pk, "credit", left, sentence)
+        DuplicateWarning(invoice.pk, "credit", credit.remaining, credit.message)
         for invoice in invoices
-        for company, number, left, sentence in unused
-        if company == invoice.company_id and left.currency == invoice.currency and (number, invoice.pk) not in refused
+        for credit in unused
+        if credit.company_id == invoice.company_id
+        and credit.remaining.currency == invoice.currency
+        and (credit.number, invoice.pk) not in dismissed_pairs
     ]
 
 
-UnusedCredit = tuple[int | None, str, Money, str]
+@dataclass(frozen=True, slots=True)
+class UnusedCredit:
+    """A credit that is not used up, and the message for a payer whose invoices it may be meant for."""
+
+    company_id: int | None
+    number: str
+    remaining: Money
+    message: str
 
 
 def list_unused_notes(companies: set[int]) -> list[UnusedCredit]:
-    """Our credit notes of these companies with something left, as we know them or as the mirror does."""
+    """Our credit notes of these companies that are not used up, by our rows and by the mirror."""
     used = LedgerCredit.objects.filter(merchant=OuterRef("merchant"), number=OuterRef("number")).filter(
         ~Q(status__in=["draft", "open"]) | Q(remaining=0, status="open")
     )
@@ -81,24 +90,24 @@ def list_unused_notes(companies: set[int]) -> list[UnusedCredit]:
     rows = CreditNote.objects.filter(here, payment__company__in=companies, state__in=UNUSED_STATES)
     rows = rows.filter(Q(remaining=None) | Q(remaining__gt=0)).exclude(Exists(used)).select_related("payment")
     return [
-        (
+        UnusedCredit(
             note.payment.company_id,
             note.number,
-            left := note.remaining_money or note.money,
-            build_credit_message(note, left),
+            remaining := note.remaining_money or note.money,
+            build_credit_message(note, remaining),
         )
         for note in rows.order_by("pk")
     ]
 
 
-def build_credit_message(note: CreditNote, left: Money) -> str:
-    """What a payer reads of a credit that is theirs."""
+def build_credit_message(note: CreditNote, remaining: Money) -> str:
+    """The sentences that a payer reads about their credit."""
     paid = f"{note.payment.purpose} was paid" if note.state == "approved" else f"{note.payment.purpose} is being paid"
-    return f"{paid}, and its credit of {left} ({note.number}) is not used yet. It may be meant for this."
+    return f"{paid}, and its credit of {remaining} ({note.number}) is not used yet. It may be meant for this."
 
 
 def list_unknown_credits(companies: set[int]) -> list[UnusedCredit]:
-    """Credits with a number of ours in the books that we have no row of, for example from before a reconnection."""
+    """Credits in the ledger with a number of ours but without a row, for example from before a reconnection."""
     ours = CreditNote.objects.filter(merchant=OuterRef("merchant"), number=OuterRef("number"))
     rows = LedgerCredit.objects.filter(
         is_in_linked_organisation(),
@@ -108,7 +117,7 @@ def list_unknown_credits(companies: set[int]) -> list[UnusedCredit]:
         remaining__gt=0,
     )
     return [
-        (
+        UnusedCredit(
             credit.company_id,
             credit.number,
             credit.remaining_money,
@@ -119,7 +128,7 @@ def list_unknown_credits(companies: set[int]) -> list[UnusedCredit]:
 
 
 def list_in_flight_warnings(invoices: Sequence[LedgerInvoice], apart_from: Payment | None) -> list[DuplicateWarning]:
-    """Payments of an invoice that have not been decided, or that its books do not show yet."""
+    """Warnings about payments that are being processed, or that the mirror does not show yet."""
     by_key = {invoice.pk: invoice for invoice in invoices}
     return [
         DuplicateWarning(
@@ -139,13 +148,13 @@ def list_in_flight_warnings(invoices: Sequence[LedgerInvoice], apart_from: Payme
 
 
 def list_scheduled_warnings(invoices: Sequence[LedgerInvoice]) -> list[DuplicateWarning]:
-    """Payments of an invoice that will be taken by themselves."""
+    """Warnings about automatic payments that are scheduled."""
     by_key = {invoice.pk: invoice for invoice in invoices}
     rows = ScheduledPayment.objects.filter(invoice__in=list(by_key), state__in=LIVE_SCHEDULED)
-    doubts = []
+    warnings = []
     for row in rows.select_related("merchant").order_by("run_at", "pk"):
         row.invoice = by_key[row.invoice_id]
         day = format_date(get_local_date(row.run_at, row.merchant.zone))
         sentence = f"{row.money} for invoice {row.invoice} will be taken automatically on {day}."
-        doubts.append(DuplicateWarning(row.invoice_id, "scheduled", row.money, sentence))
-    return doubts
+        warnings.append(DuplicateWarning(row.invoice_id, "scheduled", row.money, sentence))
+    return warnings

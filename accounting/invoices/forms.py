@@ -1,4 +1,4 @@
-"""Forms of paying invoices: how much of one, and how much of each of several."""
+"""Forms of paying invoices: how much of one invoice, and how much of each of several."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ def build_amount_field(row: OutstandingInvoice, **kwargs: Any) -> AmountField:
 
 
 class ConfirmationForm(forms.Form):
-    """A form with the tick of somebody who was told that something else may pay it already."""
+    """A form whose payer confirms to pay although something else may pay the invoices already."""
 
     confirmed = forms.BooleanField(required=False, label=CONFIRM_LABEL)
 
@@ -36,7 +36,7 @@ class PayInvoiceForm(ConfirmationForm):
         self.fields["amount"] = build_amount_field(row, label="Amount to Pay")
 
     def build_amounts(self) -> list[InvoiceAmount]:
-        """What a valid form chose."""
+        """The amounts that a valid form allocates."""
         return [InvoiceAmount(self.row.invoice, self.cleaned_data["amount"].amount)]
 
 
@@ -67,7 +67,7 @@ class BatchForm(ConfirmationForm):
 
     @property
     def lines(self) -> list[BatchLine]:
-        """The rows of the page."""
+        """The lines of the page."""
         return [
             BatchLine(row, self[f"pick-{row.invoice.reference}"], self[f"amount-{row.invoice.reference}"])
             for row in self.rows
@@ -88,7 +88,7 @@ class BatchForm(ConfirmationForm):
         return found
 
     def build_amounts(self) -> list[InvoiceAmount]:
-        """What a valid form chose."""
+        """The amounts that a valid form allocates."""
         found = self.cleaned_data
         chosen = [row for row in self.rows if found[f"pick-{row.invoice.reference}"]]
         return [InvoiceAmount(row.invoice, found[f"amount-{row.invoice.reference}"].amount) for row in chosen]

@@ -1,4 +1,4 @@
-"""An invoice's document from the books, asked for while somebody waits."""
+"""Invoice PDFs, read from the ledger while the payer waits."""
 
 from datetime import datetime
 
@@ -13,16 +13,16 @@ PRINTABLE_STATUSES = (LedgerInvoice.InvoiceStatus.OPEN, LedgerInvoice.InvoiceSta
 
 
 class DocumentUnavailable(Exception):
-    """There is none now; the message is for the payer."""
+    """There is no document now; the message is for the payer."""
 
 
 def has_document(invoice: LedgerInvoice) -> bool:
-    """Whether the books print it: drafts and voided ones have no document."""
+    """Whether the ledger prints the invoice: drafts and voided invoices have no document."""
     return invoice.status in PRINTABLE_STATUSES
 
 
 def get_invoice_pdf(invoice: LedgerInvoice, *, now: datetime) -> bytes:
-    """The invoice as a PDF. Raises NoDocument."""
+    """Read the invoice as a PDF. Raises DocumentUnavailable."""
     if not has_document(invoice):
         raise DocumentUnavailable("A draft or voided invoice can't be downloaded.")
     try:

@@ -1,4 +1,4 @@
-"""The rows of Outstanding Payments: quotes and invoices in one list, what is due first on top."""
+"""The rows of Outstanding Payments: quotes and invoices in one list, the first due on top."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -33,9 +33,9 @@ NO_DUE_DATE = date.max
 
 @dataclass(frozen=True, slots=True)
 class OutstandingInvoice:
-    """An invoice that is owed: `amount` is what it is over, `total` what is still owed of it.
+    """An invoice that is owed: `amount` is its total, `total` the part of it that is still owed.
 
-    `scheduled` says in words when it will be taken by itself; `is_automatic` whether a rule decided that.
+    `scheduled` is a sentence about its scheduled payment; `is_automatic`: an Auto-Pay mapping has scheduled it.
     """
 
     invoice: LedgerInvoice
@@ -47,12 +47,12 @@ class OutstandingInvoice:
 
     @property
     def amount(self) -> Money:
-        """What the invoice is over."""
+        """The invoice's total."""
         return self.invoice.money
 
     @property
     def total(self) -> Money:
-        """What is owed of it, once the books know of everything that was paid."""
+        """What is owed once the ledger shows everything that was paid."""
         return Money(self.balance.outstanding, self.invoice.currency)
 
     @property
@@ -70,14 +70,14 @@ OutstandingRow = OutstandingPayment | OutstandingInvoice
 
 
 def get_fully_visible_companies(accesses: Sequence[PayerAccess]) -> dict[int, PayerCompany]:
-    """The companies whose invoices these accesses open: those that are open as a whole."""
+    """The companies whose invoices these accesses show: those with the scope of the whole company."""
     return {access.company_id: access.company for access in accesses if access.scope == WHOLE_COMPANY}
 
 
 def list_outstanding(
     accesses: Sequence[PayerAccess], person: User, *, now: datetime, page: int
 ) -> RowPage[OutstandingRow]:
-    """One page of what is owed or on its way. Four queries at any number of rows.
+    """One page of what is owed or being paid. Four queries at any number of rows.
 
     The first rows of both lists are read up to the page's end and merged.
     """
@@ -95,8 +95,8 @@ def list_outstanding(
     rows: dict[tuple[int, int], OutstandingRow] = {
         (0, row.payment.pk): row for row in list_outstanding_quotes(quotes, of_quotes, now=now)
     }
-    owed = list_outstanding_invoices(invoices, companies, attempts=of_invoices, now=now)
-    rows |= {(1, row.invoice.pk): row for row in owed}
+    outstanding = list_outstanding_invoices(invoices, companies, attempts=of_invoices, now=now)
+    rows |= {(1, row.invoice.pk): row for row in outstanding}
     return RowPage([rows[kind, pk] for _, kind, pk in keys[:PAGE_SIZE]], page, has_next=len(keys) > PAGE_SIZE)
 
 
@@ -107,23 +107,23 @@ def list_outstanding_invoices(
     attempts: Mapping[int, Attempt],
     now: datetime,
 ) -> list[OutstandingInvoice]:
-    """How these of `with_schedule` stand whose newest attempts these are. One query, none for none."""
-    rooms = get_balances(invoices) if invoices else {}
-    made = []
+    """The rows of these annotated invoices with their newest `attempts`. One query, none without invoices."""
+    balances = get_balances(invoices) if invoices else {}
+    rows = []
     for invoice in invoices:
-        company, room = companies[invoice.company_id or 0], rooms[invoice.pk]
+        company, balance = companies[invoice.company_id or 0], balances[invoice.pk]
         schedule = get_scheduled_payment(invoice)
-        made.append(
+        rows.append(
             OutstandingInvoice(
                 invoice=invoice,
                 company=company,
-                balance=room,
-                standing=get_invoice_standing(invoice, room, attempts.get(invoice.pk), company=company, now=now),
+                balance=balance,
+                standing=get_invoice_standing(invoice, balance, attempts.get(invoice.pk), company=company, now=now),
                 scheduled=build_schedule_text(schedule, company) if schedule else "",
                 is_automatic=schedule is not None and schedule.mapping_id is not None,
             )
         )
-    return made
+    return rows
 
 
 def get_attempts_by_quote_and_invoice(
@@ -131,24 +131,24 @@ def get_attempts_by_quote_and_invoice(
 ) -> tuple[dict[int, Attempt], dict[int, Attempt]]:
     """The newest attempt to pay each quote, and each invoice. One query."""
     keys = [invoice.pk for invoice in invoices]
-    talks = Attempt.objects.filter(payment__allocations__invoice__in=keys).annotate(
+    for_invoices = Attempt.objects.filter(payment__allocations__invoice__in=keys).annotate(
         invoice_id=F("payment__allocations__invoice")
     )
-    talks = talks.order_by("invoice_id", "-pk").distinct("invoice_id")
-    asked = list_latest_attempts(quotes).annotate(invoice_id=Value(None, BigIntegerField()))
-    found = list(asked.union(talks, all=True))
-    of_quotes: dict[int, Attempt] = {attempt.payment_id: attempt for attempt in found if attempt.invoice_id is None}
-    return of_quotes, {attempt.invoice_id: attempt for attempt in found if attempt.invoice_id is not None}
+    for_invoices = for_invoices.order_by("invoice_id", "-pk").distinct("invoice_id")
+    for_quotes = list_latest_attempts(quotes).annotate(invoice_id=Value(None, BigIntegerField()))
+    attempts = list(for_quotes.union(for_invoices, all=True))
+    by_quote: dict[int, Attempt] = {attempt.payment_id: attempt for attempt in attempts if attempt.invoice_id is None}
+    return by_quote, {attempt.invoice_id: attempt for attempt in attempts if attempt.invoice_id is not None}
 
 
 def annotate_scheduled_payment(invoices: QuerySet[LedgerInvoice]) -> QuerySet[LedgerInvoice]:
-    """The same with the automatic payment that is to come of each; the database keeps one live one an invoice."""
+    """The invoices with their live scheduled payment, of which each has one at most, in the same query."""
     live = FilteredRelation("scheduled_payments", condition=Q(scheduled_payments__state__in=LIVE_SCHEDULED))
     return invoices.annotate(to_come=live).select_related("to_come__method")  # type: ignore[misc]
 
 
 def get_scheduled_payment(invoice: LedgerInvoice) -> ScheduledPayment | None:
-    """What `with_schedule` read along."""
+    """The scheduled payment that `annotate_scheduled_payment` has read with the invoice."""
     found: ScheduledPayment | None = getattr(invoice, "to_come", None)
     if found is not None:
         found.invoice = invoice
@@ -156,17 +156,17 @@ def get_scheduled_payment(invoice: LedgerInvoice) -> ScheduledPayment | None:
 
 
 def build_schedule_text(schedule: ScheduledPayment, company: PayerCompany) -> str:
-    """When how much will be taken, and from where."""
+    """When how much will be charged to which method, as a sentence."""
     day = format_date(get_local_date(schedule.run_at, company.merchant.zone))
     method = f" from {schedule.method}" if schedule.method else ""
-    held = " It is on hold." if schedule.state == "held" else ""
-    return f"{schedule.money} on {day}{method}.{held}"
+    on_hold = " It is on hold." if schedule.state == "held" else ""
+    return f"{schedule.money} on {day}{method}.{on_hold}"
 
 
 def get_invoice_standing(
     invoice: LedgerInvoice, balance: InvoiceBalance, attempt: Attempt | None, *, company: PayerCompany, now: datetime
 ) -> PaymentStanding:
-    """How an invoice stands, in words for its payer."""
+    """The invoice's standing, with a phrase for its payer."""
     can_pay = balance.payable > 0
     if balance.in_flight and attempt is not None and attempt.is_live:
         return get_processing_standing(attempt, balance, company, invoice.currency)
@@ -185,25 +185,23 @@ def get_invoice_standing(
 def get_processing_standing(
     attempt: Attempt, balance: InvoiceBalance, company: PayerCompany, currency: str
 ) -> PaymentStanding:
-    """How it stands while a payment has not been decided."""
+    """The standing of an invoice while an attempt to pay it is not decided."""
     can_pay = balance.payable > 0
     if not attempt.is_settling or attempt.submitted_at is None:
-        asked = get_standing_in_progress(attempt.state)
-        return PaymentStanding("processing", asked.words, can_pay=can_pay)
+        standing = get_standing_in_progress(attempt.state)
+        return PaymentStanding("processing", standing.words, can_pay=can_pay)
     sent = format_day(company.merchant, attempt.submitted_at)
     part = f" of {Money(balance.in_flight, currency)}" if can_pay else ""
     return PaymentStanding("processing", f"Processing: bank debit{part} sent {sent}", can_pay=can_pay)
 
 
 def get_visible_invoice(request: PayerRequest, reference: str) -> LedgerInvoice:
-    """An invoice that this view may show, with its company and merchant. Raises Http404 for every other."""
+    """The invoice, with its company and merchant, if these accesses show it. Raises Http404."""
     companies = get_fully_visible_companies(request.accesses)
-    shown = [
-        s
-        for s in LedgerInvoice.InvoiceStatus
-        if s not in (LedgerInvoice.InvoiceStatus.DRAFT, LedgerInvoice.InvoiceStatus.DELETED)
-    ]
-    rows = LedgerInvoice.objects.filter(company__in=companies, reference=reference, status__in=shown)
+    status = LedgerInvoice.InvoiceStatus
+    rows = LedgerInvoice.objects.filter(
+        company__in=companies, reference=reference, status__in=[status.OPEN, status.PAID, status.VOIDED]
+    )
     invoice = annotate_scheduled_payment(rows).first()
     if invoice is None:
         raise Http404
@@ -211,21 +209,21 @@ def get_visible_invoice(request: PayerRequest, reference: str) -> LedgerInvoice:
 
 
 def attach_company(invoice: LedgerInvoice, companies: dict[int, PayerCompany]) -> LedgerInvoice:
-    """The invoice with the company that was read before."""
+    """Set the invoice's company and merchant, which were read before."""
     company = companies[invoice.company_id or 0]
     invoice.company, invoice.merchant = company, company.merchant
     return invoice
 
 
 def get_outstanding_invoice(invoice: LedgerInvoice, *, now: datetime) -> OutstandingInvoice:
-    """The row of one invoice whose company was read."""
+    """The row of one invoice whose company is set."""
     company = get_company(invoice)
-    _, talks = get_attempts_by_quote_and_invoice([], [invoice])
-    return list_outstanding_invoices([invoice], {company.pk: company}, attempts=talks, now=now)[0]
+    _, attempts = get_attempts_by_quote_and_invoice([], [invoice])
+    return list_outstanding_invoices([invoice], {company.pk: company}, attempts=attempts, now=now)[0]
 
 
 def get_company(invoice: LedgerInvoice) -> PayerCompany:
-    """The payer company of an invoice that has one."""
+    """The payer company of the invoice. Raises ValueError if it has none."""
     if invoice.company is None:
         raise ValueError(f"{invoice} has no company")
     return invoice.company

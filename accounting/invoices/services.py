@@ -1,4 +1,4 @@
-"""Orders to pay invoices: promise a payment for one or several of them, and stand guard when it is charged."""
+"""Invoice payments: create a payment of one or several invoices, and check its allocations when it is charged."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -21,14 +21,14 @@ from payments.models import Payment
 from wisepay.models import User
 from wisepay.money import Money
 
-PAYMENT_LIFETIME = timedelta(hours=24)  # how long what was chosen can be paid before it has to be chosen again
+PAYMENT_LIFETIME = timedelta(hours=24)  # how long a choice of invoices can be paid before it has to be made again
 FORMER_ORGANISATION_TEXT = "is in books that are not used any more. Please ask for a new invoice."
-RECENTLY = timedelta(minutes=2)  # what was read before that may have been paid in the books since
-MAX_NAMED_INVOICES = 3  # numbers that fit into a purpose
+RECENTLY = timedelta(minutes=2)  # an invoice that was read before that may have been paid in the ledger since
+MAX_NAMED_INVOICES = 3  # invoice numbers that fit into a purpose
 
 
 class NotPayable(CannotPay):
-    """An invoice cannot be paid like this; `invoice_id` says which one, where it is one."""
+    """An invoice cannot be paid like this; `invoice_id` names it, if it is one."""
 
     code = "not_payable"
 
@@ -38,7 +38,7 @@ class NotPayable(CannotPay):
 
 
 class MayBePaidAlready(CannotPay):
-    """Something else may pay it; a person may say that it is to be paid anyway."""
+    """Something else may pay the invoices already; a person may confirm to pay anyway."""
 
     code = "may_be_paid_already"
 
@@ -50,7 +50,7 @@ class MayBePaidAlready(CannotPay):
 
 @dataclass(frozen=True, slots=True)
 class InvoiceAmount:
-    """How many minor units are for one invoice."""
+    """Minor units that are for one invoice."""
 
     invoice: LedgerInvoice
     amount: int
@@ -65,46 +65,46 @@ def create_invoice_payment(
     now: datetime,
     confirmed: bool = False,
 ) -> Payment:
-    """A payment of these parts of the company's invoices, ready to be charged; nothing is charged by it.
+    """Create a payment of these parts of the company's invoices; nothing is charged by it.
 
-    The same choice again is the same payment while nobody has tried to pay it. `confirmed`: `by` was told of the
-    doubts and wants to pay anyway, which is kept. An automatic payment's own schedule is no doubt to it.
+    The same choice again answers the same payment while nobody has tried to pay it. `confirmed`: `by` has read the
+    warnings and pays anyway, which is recorded. An automatic payment's own schedule is no warning to it.
     Raises NotPayable, AmountChanged, AttemptInProgress or MayBePaidAlready; then nothing is stored.
     """
     with transaction():
         invoices = lock_invoices([part.invoice.pk for part in amounts])
         check_batch(company, invoices, amounts)
-        rooms = get_balances(invoices.values())
+        balances = get_balances(invoices.values())
         for part in amounts:
-            check_invoice_amount(invoices[part.invoice.pk], part.amount, rooms[part.invoice.pk])
-        doubts = find_relevant_warnings(list(invoices.values()), origin=origin, now=now)
-        if doubts and not confirmed:
-            raise MayBePaidAlready(doubts)
+            check_invoice_amount(invoices[part.invoice.pk], part.amount, balances[part.invoice.pk])
+        warnings = find_relevant_warnings(list(invoices.values()), origin=origin, now=now)
+        if warnings and not confirmed:
+            raise MayBePaidAlready(warnings)
         payment = find_same_payment(company, amounts, origin=origin, now=now)
         if payment is None:
             payment = create_payment_with_allocations(company, invoices, amounts, origin=origin, now=now)
             schedule_refetch_if_stale(invoices.values(), now=now)
-        record_confirmation(payment, doubts, by=by, now=now)
+        record_confirmation(payment, warnings, by=by, now=now)
     return payment
 
 
 def schedule_refetch_if_stale(invoices: Iterable[LedgerInvoice], *, now: datetime) -> None:
-    """Let the mirror read what it did not read lately, while the payer types: what was paid there is refused then."""
-    old = [invoice for invoice in invoices if invoice.read_at < now - RECENTLY]
-    if old:
-        named = ((invoice.organisation_id, "invoices", invoice.ledger_id) for invoice in old)
-        schedule_refetch(old[0].merchant_id, named, now=now)
+    """Let the mirror read invoices again that were not read lately, before the payer has entered a card."""
+    stale = [invoice for invoice in invoices if invoice.read_at < now - RECENTLY]
+    if stale:
+        documents = ((invoice.organisation_id, "invoices", invoice.ledger_id) for invoice in stale)
+        schedule_refetch(stale[0].merchant_id, documents, now=now)
 
 
 @transaction_required
 def lock_invoices(keys: Sequence[int]) -> dict[int, LedgerInvoice]:
-    """The invoices as they are now, locked in the order of their keys."""
+    """Lock the invoices in the order of their keys; answers them as they are now."""
     rows = LedgerInvoice.objects.select_for_update(of=("self",), no_key=True).filter(pk__in=keys)
     return {invoice.pk: invoice for invoice in rows.order_by("pk")}
 
 
 def check_batch(company: PayerCompany, invoices: dict[int, LedgerInvoice], amounts: Sequence[InvoiceAmount]) -> None:
-    """Whether these can be one payment. Raises NotPayable."""
+    """Check that these can be one payment. Raises NotPayable."""
     if not amounts:
         raise NotPayable("Choose at least one invoice.")
     if len(invoices) != len(amounts):
@@ -117,13 +117,16 @@ def check_batch(company: PayerCompany, invoices: dict[int, LedgerInvoice], amoun
 
 
 def check_organisation(invoices: Sequence[LedgerInvoice]) -> None:
-    """Whether all of these are in the books that take the money. Raises NotPayable."""
+    """Check that all invoices are in the organisation that payments are posted to. Raises NotPayable."""
     for invoice in list_former_organisation_invoices(invoices):
         raise NotPayable(f"Invoice {invoice} {FORMER_ORGANISATION_TEXT}", invoice_id=invoice.pk)
 
 
 def check_invoice_amount(invoice: LedgerInvoice, amount: int, balance: InvoiceBalance) -> None:
-    """Whether so much of the invoice can be paid. Raises NotPayable, AttemptInProgress or AmountChanged."""
+    """Check that so many minor units of the invoice can be paid.
+
+    Raises NotPayable, AttemptInProgress or AmountChanged.
+    """
     if re.match(PF_INVOICE_PATTERN, invoice.number) or not invoice.is_payable:
         raise NotPayable(get_not_payable_reason(invoice), invoice_id=invoice.pk)
     if amount < 1:
@@ -134,12 +137,12 @@ def check_invoice_amount(invoice: LedgerInvoice, amount: int, balance: InvoiceBa
         raise AttemptInProgress(f"A payment for invoice {invoice} is being processed. Please wait for its result.")
     if balance.payable == 0:
         raise NotPayable(f"Invoice {invoice} is paid; the books will show it soon.", invoice_id=invoice.pk)
-    left, asked = Money(balance.payable, invoice.currency), Money(amount, invoice.currency)
-    raise AmountChanged(f"Of invoice {invoice} {left} can be paid now, which is less than {asked}.")
+    payable, asked = Money(balance.payable, invoice.currency), Money(amount, invoice.currency)
+    raise AmountChanged(f"Of invoice {invoice} {payable} can be paid now, which is less than {asked}.")
 
 
 def get_not_payable_reason(invoice: LedgerInvoice) -> str:
-    """Why an invoice takes no money, in words for its payer."""
+    """Why the invoice cannot be paid, as a sentence for its payer."""
     if re.match(PF_INVOICE_PATTERN, invoice.number):
         return f"{invoice} belongs to a quote, which is paid as a quote."
     status = invoice.InvoiceStatus
@@ -154,24 +157,24 @@ def get_not_payable_reason(invoice: LedgerInvoice) -> str:
 def find_relevant_warnings(
     invoices: Sequence[LedgerInvoice], *, origin: str, now: datetime, payment: Payment | None = None
 ) -> list[DuplicateWarning]:
-    """The doubts that count for a payment of this origin."""
+    """The warnings that count for a payment of this origin; `payment` itself is none."""
     found = find_duplicate_warnings(invoices, now=now, apart_from=payment)
     is_automatic = origin == Payment.Origin.AUTOMATIC
-    return [doubt for doubt in found if not (is_automatic and doubt.kind == "scheduled")]
+    return [warning for warning in found if not (is_automatic and warning.kind == "scheduled")]
 
 
 def find_same_payment(
     company: PayerCompany, amounts: Sequence[InvoiceAmount], *, origin: str, now: datetime
 ) -> Payment | None:
-    """The payment that this choice made before, if nobody tried to pay it."""
+    """The payment that the same choice created before, if nobody has tried to pay it."""
     if origin == Payment.Origin.AUTOMATIC:
         return None
-    wanted = {part.invoice.pk: part.amount for part in amounts}
+    chosen = {part.invoice.pk: part.amount for part in amounts}
     rows = Payment.objects.filter(
-        company=company, origin=origin, state="open", amount=sum(wanted.values()), expires_at__gt=now, attempts=None
+        company=company, origin=origin, state="open", amount=sum(chosen.values()), expires_at__gt=now, attempts=None
     )
     for payment in rows.prefetch_related("allocations").order_by("-pk"):
-        if {allocation.invoice_id: allocation.amount for allocation in payment.allocations.all()} == wanted:
+        if {allocation.invoice_id: allocation.amount for allocation in payment.allocations.all()} == chosen:
             return payment
     return None
 
@@ -185,7 +188,7 @@ def create_payment_with_allocations(
     origin: str,
     now: datetime,
 ) -> Payment:
-    """The payment with a allocation for each part."""
+    """Create the payment with an allocation for each part."""
     ordered = [InvoiceAmount(invoices[part.invoice.pk], part.amount) for part in amounts]
     currency = ordered[0].invoice.currency
     payment = Payment.objects.create(
@@ -213,7 +216,7 @@ def create_payment_with_allocations(
 
 
 def build_purpose(numbers: Sequence[str]) -> str:
-    """What the payer and the gateway see as the thing that is paid."""
+    """The purpose that the payer and the gateway read."""
     if len(numbers) == 1:
         return f"Invoice {numbers[0]}"[:120]
     more = f" and {len(numbers) - MAX_NAMED_INVOICES} more" if len(numbers) > MAX_NAMED_INVOICES else ""
@@ -244,22 +247,22 @@ def build_details(company: PayerCompany, amounts: Sequence[InvoiceAmount]) -> di
 def record_confirmation(
     payment: Payment, warnings: Sequence[DuplicateWarning], *, by: User | None, now: datetime
 ) -> None:
-    """Keep on each allocation who was told what and paid anyway."""
+    """Record on each allocation which warnings `by` has read and pays anyway."""
     for allocation in PaymentAllocation.objects.filter(payment=payment):
-        told = list_warning_messages([doubt for doubt in warnings if doubt.invoice_id == allocation.invoice_id])
-        words = " ".join(told)[:300]
-        if words != allocation.warning or (words and allocation.confirmed_by_id != (by.pk if by else None)):
+        messages = list_warning_messages([w for w in warnings if w.invoice_id == allocation.invoice_id])
+        text = " ".join(messages)[:300]
+        if text != allocation.warning or (text and allocation.confirmed_by_id != (by.pk if by else None)):
             PaymentAllocation.objects.filter(pk=allocation.pk).update(
-                warning=words, confirmed_by=by if words else None, confirmed_at=now if words else None
+                warning=text, confirmed_by=by if text else None, confirmed_at=now if text else None
             )
 
 
 @register_charge_policy
 def check_payment_allocations(payment: Payment, *, amount: int, locks: bool, now: datetime) -> None:
-    """Whether a payment's invoices still take what it is for. Payments of quotes have no allocations and pass.
+    """Check that a payment's invoices can still be paid by it. Payments of quotes have no allocations and pass.
 
-    Under the invoices' locks nothing else that is charged at the same time can be missed. Raises as
-    `promise_invoice_payment` does; a doubt that came up after the payer was asked is one that nobody confirmed.
+    With the invoices locked, no other payment that is charged at the same time is missed. Raises what
+    `create_invoice_payment` raises; warnings that nobody has confirmed count, also those that are new.
     """
     allocations = list(payment.allocations.order_by("invoice")) if not payment.is_quote else []
     if not allocations:
@@ -267,10 +270,10 @@ def check_payment_allocations(payment: Payment, *, amount: int, locks: bool, now
     keys = [allocation.invoice_id for allocation in allocations]
     invoices = lock_invoices(keys) if locks else LedgerInvoice.objects.in_bulk(keys)
     check_organisation(list(invoices.values()))
-    rooms = get_balances(invoices.values(), apart_from=payment)
+    balances = get_balances(invoices.values(), apart_from=payment)
     for allocation in allocations:
-        check_invoice_amount(invoices[allocation.invoice_id], allocation.amount, rooms[allocation.invoice_id])
-    unasked = [invoices[allocation.invoice_id] for allocation in allocations if allocation.confirmed_at is None]
-    doubts = find_relevant_warnings(unasked, origin=payment.origin, now=now, payment=payment)
-    if doubts:
-        raise MayBePaidAlready(doubts)
+        check_invoice_amount(invoices[allocation.invoice_id], allocation.amount, balances[allocation.invoice_id])
+    unconfirmed = [invoices[allocation.invoice_id] for allocation in allocations if allocation.confirmed_at is None]
+    warnings = find_relevant_warnings(unconfirmed, origin=payment.origin, now=now, payment=payment)
+    if warnings:
+        raise MayBePaidAlready(warnings)

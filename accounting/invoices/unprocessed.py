@@ -1,4 +1,4 @@
-"""Unprocessed payments: money that was taken and that its invoice did not take in the books; a person decides."""
+"""Unprocessed payments: the ledger rejected their posting to the invoice, and a person decides what to do."""
 
 from datetime import datetime
 
@@ -21,11 +21,11 @@ Kind = Posting.Kind
 
 
 class AlreadyDecided(Exception):
-    """Somebody decided already, or it went through."""
+    """The payment is not unprocessed any more."""
 
 
 def list_unprocessed_tasks(merchant: Merchant) -> QuerySet[ManualTask]:
-    """What has to be decided about payments that their invoices refused, oldest first."""
+    """The open manual tasks of unprocessed payments, the oldest first."""
     rows = ManualTask.objects.filter(
         merchant=merchant, state="open", kind=Kind.INVOICE_PAYMENT, posting__state="rejected"
     )
@@ -35,24 +35,27 @@ def list_unprocessed_tasks(merchant: Merchant) -> QuerySet[ManualTask]:
 
 
 def list_alternative_invoices(posting: Posting) -> list[LedgerInvoice]:
-    """The payer's invoices that could take the money instead, what is due first on top."""
+    """The payer's invoices that the payment could be allocated to instead, the first due on top."""
     allocation = get_posting_allocation(posting)
     taken = PaymentAllocation.objects.filter(payment=allocation.payment_id).values("invoice")
     rows = list_payable_invoices([posting.company_id]).filter(currency=posting.money.currency).exclude(pk__in=taken)
-    found = list(rows[:50])
-    rooms = get_balances(found)
-    return [invoice for invoice in found if rooms[invoice.pk].payable >= posting.money.amount]
+    invoices = list(rows[:50])
+    balances = get_balances(invoices)
+    return [invoice for invoice in invoices if balances[invoice.pk].payable >= posting.money.amount]
 
 
 def retry_payment(posting: Posting, *, by: User, now: datetime) -> None:
-    """Offer it to the books once more. Raises NotUnprocessed."""
+    """Post the payment to its invoice once more. Raises AlreadyDecided."""
     with transaction():
         lock_rejected_posting(posting).move_locked_to("pending", now=now, by=by.email, reason="retry", error="")
         schedule_sending(posting.merchant, now=now)
 
 
 def reallocate_payment(posting: Posting, invoice: LedgerInvoice, *, by: User, now: datetime) -> None:
-    """Put the money to another invoice of the same payer. Raises NotUnprocessed or what `check_part` raises."""
+    """Allocate the payment to another invoice of the same payer.
+
+    Raises AlreadyDecided, NotPayable, or what `check_invoice_amount` raises.
+    """
     allocation = get_posting_allocation(posting)
     with transaction():
         target = lock_invoices([invoice.pk])[invoice.pk]
@@ -70,7 +73,7 @@ def reallocate_payment(posting: Posting, invoice: LedgerInvoice, *, by: User, no
 
 
 def create_credit_from_payment(posting: Posting, *, by: User, now: datetime) -> None:
-    """Keep the money as a PF_CR credit of the payer, as a prepayment is. Raises NotUnprocessed or NotPayable."""
+    """Keep the payment as a PF_CR credit of the payer, like a prepayment. Raises AlreadyDecided or NotPayable."""
     with transaction():
         payment, attempt = lock_payment_and_attempt(get_attempt_for_posting(posting))
         current = lock_rejected_posting(posting)
@@ -89,13 +92,13 @@ def create_credit_from_payment(posting: Posting, *, by: User, now: datetime) -> 
 
 
 def get_attempt_for_posting(posting: Posting) -> Attempt:
-    """The attempt that brought the money, with its payment, merchant and company."""
+    """The posting's attempt, with its payment, merchant and company."""
     rows = Attempt.objects.select_related("payment__merchant", "payment__company")
     return rows.get(pk=posting.attempt_id or 0)
 
 
 def lock_rejected_posting(posting: Posting) -> Posting:
-    """The posting, locked, while it waits for a decision. Raises NotUnprocessed."""
+    """Lock the posting while it is rejected. Raises AlreadyDecided."""
     current = posting.lock()
     if current.state != "rejected":
         raise AlreadyDecided("This was decided already.")

@@ -1,4 +1,4 @@
-"""The merchant's Unprocessed Payments: the widget, its page, and what a person decides there."""
+"""The merchant's Unprocessed Payments: the panel, the page, and the decisions that are made there."""
 
 from django.contrib import messages
 from django.http import HttpResponse
@@ -34,7 +34,7 @@ SUCCESS_MESSAGES = {
 @require_GET
 @merchant_page()
 def unprocessed_payments(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
-    """Unprocessed Payments: the dashboard's panel, or the page with what can be done."""
+    """Unprocessed Payments: the dashboard's panel, or the page with what can be done about each."""
     tasks = list_unprocessed_tasks(merchant)
     is_panel = request.headers.get("HX-Request") == "true"
     rows = [
@@ -48,7 +48,7 @@ def unprocessed_payments(request: MerchantRequest, merchant: Merchant) -> HttpRe
 @require_POST
 @merchant_page()
 def decide_unprocessed(request: MerchantRequest, merchant: Merchant, reference: str) -> HttpResponse:
-    """Retry, re-allocate, leave as credit, or fixed manually; each is written into the audit log."""
+    """Retry, reallocate, keep as credit, or mark as fixed manually; each is recorded in the audit log."""
     tasks = ManualTask.objects.filter(merchant=merchant, kind=Posting.Kind.INVOICE_PAYMENT)
     task = get_object_or_404(
         tasks.select_related("posting__payment_allocation__invoice", "posting__payment"), reference=reference
@@ -64,7 +64,7 @@ def decide_unprocessed(request: MerchantRequest, merchant: Merchant, reference: 
 
 
 def apply_decision(request: MerchantRequest, task: ManualTask, act: str) -> None:
-    """Do what was decided. Raises NotUnprocessed or CannotPay."""
+    """Carry out the decision. Raises AlreadyDecided or CannotPay."""
     posting, by, now = task.posting, request.user, clock.now()
     if act == "retry":
         retry_payment(posting, by=by, now=now)

@@ -49,11 +49,11 @@ def outstanding_payments(request: PayerRequest) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 @payer_page
 def pay_invoice(request: PayerRequest, reference: str) -> HttpResponse:
-    """One invoice: how it stands, and how much of it is paid now."""
+    """Pay Invoice: one invoice, and the form for how much of it is paid now."""
     row = get_outstanding_invoice(get_visible_invoice(request, reference), now=clock.now())
     reason = get_closed_reason(row.invoice)
     form = PayInvoiceForm(request.POST or None, row=row) if row.balance.payable and not reason else None
-    doubts = find_duplicate_warnings([row.invoice], now=clock.now()) if form else []
+    warnings = find_duplicate_warnings([row.invoice], now=clock.now()) if form else []
     if request.method == "POST" and form is not None and form.is_valid():
         payment = create_payment_from_form(request, form, row.company)
         if payment is not None:
@@ -62,7 +62,7 @@ def pay_invoice(request: PayerRequest, reference: str) -> HttpResponse:
         "row": row,
         "invoice": row.invoice,
         "form": form,
-        "warnings": list_warning_messages(doubts),
+        "warnings": list_warning_messages(warnings),
         "has_document": has_document(row.invoice),
         "why_not": reason,
     }
@@ -71,7 +71,7 @@ def pay_invoice(request: PayerRequest, reference: str) -> HttpResponse:
 
 
 def get_closed_reason(invoice: LedgerInvoice) -> str:
-    """Why the invoice takes no money, whatever is on its way; empty while it does."""
+    """Why the invoice cannot be paid, as a sentence for its payer; empty while it can."""
     if list_former_organisation_invoices([invoice]):
         return f"Invoice {invoice} {FORMER_ORGANISATION_TEXT}"
     return "" if invoice.is_payable else get_not_payable_reason(invoice)
@@ -80,7 +80,7 @@ def get_closed_reason(invoice: LedgerInvoice) -> str:
 @require_http_methods(["GET", "POST"])
 @payer_page
 def batch_payment(request: PayerRequest) -> HttpResponse:
-    """Batch Pay Now over the invoices of one company in one currency; which one is asked first where there are more."""
+    """Batch Pay Now: invoices of one company in one currency, which is chosen first when there are more."""
     groups = group_payable_invoices(request)
     asked = (request.GET.get("company", ""), request.GET.get("currency", ""))
     chosen = groups.get(asked) or (next(iter(groups.values())) if len(groups) == 1 else None)
@@ -91,16 +91,21 @@ def batch_payment(request: PayerRequest) -> HttpResponse:
         payment = create_payment_from_form(request, form, chosen[0].company)
         if payment is not None:
             return redirect("payments:checkout", payment.reference)
-    doubts = find_duplicate_warnings([row.invoice for row in chosen], now=clock.now())
-    context = {"form": form, "lines": build_batch_lines(form, doubts), "company": chosen[0].company, "first": chosen[0]}
-    context |= {"warnings": list_warning_messages(doubts), "groups": groups, "action": request.get_full_path()}
+    warnings = find_duplicate_warnings([row.invoice for row in chosen], now=clock.now())
+    context = {
+        "form": form,
+        "lines": build_batch_lines(form, warnings),
+        "company": chosen[0].company,
+        "first": chosen[0],
+    }
+    context |= {"warnings": list_warning_messages(warnings), "groups": groups, "action": request.get_full_path()}
     return render(request, "invoices/batch.html", context, status=422 if request.method == "POST" else 200)
 
 
 @require_GET
 @payer_page
 def print_pdf(request: PayerRequest, reference: str) -> HttpResponse:
-    """The invoice as the books print it; a sentence when they do not answer."""
+    """The invoice as the ledger prints it, or a page with the reason why there is none."""
     invoice = get_visible_invoice(request, reference)
     try:
         document = get_invoice_pdf(invoice, now=clock.now())
@@ -112,7 +117,7 @@ def print_pdf(request: PayerRequest, reference: str) -> HttpResponse:
 
 
 def build_filename(invoice: LedgerInvoice) -> str:
-    """A name for the document that every computer can keep."""
+    """A file name of letters and digits only."""
     safe = "".join(letter if letter.isascii() and letter.isalnum() else "-" for letter in str(invoice))
     return f"invoice-{safe[:80]}.pdf"
 
@@ -120,7 +125,7 @@ def build_filename(invoice: LedgerInvoice) -> str:
 def create_payment_from_form(
     request: PayerRequest, form: PayInvoiceForm | BatchForm, company: PayerCompany
 ) -> Payment | None:
-    """The payment that a valid form asks for; None when it cannot be, which the form then says where it belongs."""
+    """Create the payment that a valid form asks for; None when that is refused, with the error in the form."""
     try:
         return create_invoice_payment(
             company,
@@ -138,22 +143,22 @@ def create_payment_from_form(
 
 
 def get_error_field(form: PayInvoiceForm | BatchForm, error: CannotPay) -> str | None:
-    """The field that an error is about."""
+    """The name of the form's field that an error is about."""
     if isinstance(form, PayInvoiceForm):
         return "amount"
-    guilty = getattr(error, "invoice_id", None)
-    return next((f"amount-{r.invoice.reference}" for r in form.rows if r.invoice.pk == guilty), None)
+    invoice_id = getattr(error, "invoice_id", None)
+    return next((f"amount-{r.invoice.reference}" for r in form.rows if r.invoice.pk == invoice_id), None)
 
 
 def build_batch_lines(form: BatchForm, warnings: list[DuplicateWarning]) -> list[dict[str, Any]]:
-    """The rows of a batch, each with what may pay it already; a credit could pay any of them and is said once."""
+    """The lines of a batch with their warnings; credits may pay any invoice and are shown once for all."""
     return [
         {
             "row": line.row,
             "pick": line.pick,
             "amount": line.amount,
             "warnings": list_warning_messages(
-                [d for d in warnings if d.invoice_id == line.row.invoice.pk and d.kind != "credit"]
+                [w for w in warnings if w.invoice_id == line.row.invoice.pk and w.kind != "credit"]
             ),
         }
         for line in form.lines
@@ -161,16 +166,16 @@ def build_batch_lines(form: BatchForm, warnings: list[DuplicateWarning]) -> list
 
 
 def group_payable_invoices(request: PayerRequest) -> dict[tuple[str, str], list[OutstandingInvoice]]:
-    """What can be paid together: the payable invoices by company and currency."""
+    """The payable invoices by company and currency: what can be paid together."""
     companies = get_fully_visible_companies(request.accesses)
     asked = request.GET.get("company", "")
     if asked:
         access = get_company_access(request, asked)
         companies = {access.company_id: access.company} if access.scope == WHOLE_COMPANY else {}
     found = list(annotate_scheduled_payment(list_payable_invoices(list(companies)))[: MAX_BATCH_SIZE * 4])
-    _, talks = get_attempts_by_quote_and_invoice([], found)
+    _, attempts = get_attempts_by_quote_and_invoice([], found)
     groups: dict[tuple[str, str], list[OutstandingInvoice]] = {}
-    for row in list_outstanding_invoices(found, companies, attempts=talks, now=clock.now()):
+    for row in list_outstanding_invoices(found, companies, attempts=attempts, now=clock.now()):
         group = groups.setdefault((row.company.reference, row.invoice.currency), [])
         if row.balance.payable and len(group) < MAX_BATCH_SIZE:
             group.append(row)

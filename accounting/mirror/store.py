@@ -1,4 +1,4 @@
-"""Writing down what was read of the books: only what is newer than what we hold, in few statements a page."""
+"""The mirror's rows: upsert what was read, if it is newer than what is stored, in few statements a page."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ CONTACT_COLUMNS = ("name", "folded_name", "email", "is_active", "changed_at")
 
 
 class HasChangedAt(Protocol):
-    """What carries the books' time of its last change."""
+    """Something with the ledger's time of its last change."""
 
     @property
     def changed_at(self) -> datetime | None: ...
@@ -38,7 +38,7 @@ class HasChangedAt(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ReadContext:
-    """Whose books are read, and when the reading was asked for."""
+    """The organisation that is read, and when the reading was started."""
 
     merchant: Merchant
     organisation_id: str
@@ -46,88 +46,90 @@ class ReadContext:
 
     @property
     def owner_columns(self) -> dict[str, Any]:
-        """The columns that say so."""
+        """The columns that name the organisation."""
         return {"merchant": self.merchant, "organisation_id": self.organisation_id}
 
 
 @transaction_required
 def upsert_contacts(context: ReadContext, rows: Sequence[RemoteContact]) -> list[datetime]:
-    """Write contacts down; answers when each one that was news had changed."""
-    fresh = find_changed_rows(
+    """Upsert contacts; answers, for each that was new or different, when the ledger changed it."""
+    changed = find_changed_rows(
         context, LedgerContact, "contact_id", {row.id: build_contact_columns(row) for row in sort_by_change(rows)}
     )
-    made = [
+    contacts = [
         LedgerContact(**context.owner_columns, contact_id=key, read_at=context.asked_at, **columns)
-        for key, columns in fresh.items()
+        for key, columns in changed.items()
     ]
-    upsert_rows(LedgerContact, made, "contact_id", (*CONTACT_COLUMNS, "read_at"))
-    return [columns["changed_at"] or context.asked_at for columns in fresh.values()]
+    upsert_rows(LedgerContact, contacts, "contact_id", (*CONTACT_COLUMNS, "read_at"))
+    return [columns["changed_at"] or context.asked_at for columns in changed.values()]
 
 
+@transaction_required
 def upsert_invoices(context: ReadContext, rows: Sequence[RemoteInvoice]) -> list[datetime]:
-    """The same for invoices, with what was put to them."""
-    facts = {row.id: row for row in sort_by_change(rows)}
-    fresh = find_changed_rows(
-        context, LedgerInvoice, "ledger_id", {key: build_invoice_columns(row) for key, row in facts.items()}
+    """The same for invoices, with the payments and credits that were applied to them."""
+    remote = {row.id: row for row in sort_by_change(rows)}
+    changed = find_changed_rows(
+        context, LedgerInvoice, "ledger_id", {key: build_invoice_columns(row) for key, row in remote.items()}
     )
-    made = [LedgerInvoice(**build_document_key(context, key), **columns) for key, columns in fresh.items()]
-    set_companies(context, made)
-    upsert_rows(LedgerInvoice, made, "ledger_id", (*INVOICE_COLUMNS, "company", "read_at"))
-    upsert_applications(context, {invoice.pk: facts[invoice.ledger_id] for invoice in made})
-    notify_mirror_listeners(context.merchant, invoice_ids=[invoice.pk for invoice in made], now=context.asked_at)
-    return [invoice.changed_at for invoice in made]
+    invoices = [LedgerInvoice(**build_document_key(context, key), **columns) for key, columns in changed.items()]
+    set_companies(context, invoices)
+    upsert_rows(LedgerInvoice, invoices, "ledger_id", (*INVOICE_COLUMNS, "company", "read_at"))
+    upsert_applications(context, {invoice.pk: remote[invoice.ledger_id] for invoice in invoices})
+    notify_mirror_listeners(context.merchant, invoice_ids=[invoice.pk for invoice in invoices], now=context.asked_at)
+    return [invoice.changed_at for invoice in invoices]
 
 
+@transaction_required
 def upsert_credits(context: ReadContext, rows: Sequence[RemoteCreditNoteDetails]) -> list[datetime]:
-    """The same for credit notes; of ours also what is left of them, and the tasks that somebody did there."""
-    facts = {row.id: row for row in sort_by_change(rows)}
-    fresh = find_changed_rows(
-        context, LedgerCredit, "ledger_id", {key: build_credit_columns(row) for key, row in facts.items()}
+    """The same for credit notes; the states of our own are synced, and their manual tasks retried."""
+    remote = {row.id: row for row in sort_by_change(rows)}
+    changed = find_changed_rows(
+        context, LedgerCredit, "ledger_id", {key: build_credit_columns(row) for key, row in remote.items()}
     )
-    made = [LedgerCredit(**build_document_key(context, key), **columns) for key, columns in fresh.items()]
-    set_companies(context, made)
-    upsert_rows(LedgerCredit, made, "ledger_id", (*CREDIT_COLUMNS, "company", "read_at"))
-    ours = {row.number: row for row in facts.values() if row.number.startswith(CREDIT_NOTE_PREFIX)}
+    notes = [LedgerCredit(**build_document_key(context, key), **columns) for key, columns in changed.items()]
+    set_companies(context, notes)
+    upsert_rows(LedgerCredit, notes, "ledger_id", (*CREDIT_COLUMNS, "company", "read_at"))
+    ours = {row.number: row for row in remote.values() if row.number.startswith(CREDIT_NOTE_PREFIX)}
     if ours:
         sync_credit_note_states(context.merchant, ours.values(), asked_at=context.asked_at, now=context.asked_at)
         retry_cleared_tasks(context.merchant, dict(ours), now=context.asked_at)
-    notify_mirror_listeners(context.merchant, credit_ids=[credit.pk for credit in made], now=context.asked_at)
-    return [credit.changed_at for credit in made]
+    notify_mirror_listeners(context.merchant, credit_ids=[note.pk for note in notes], now=context.asked_at)
+    return [note.changed_at for note in notes]
 
 
 def sort_by_change[T: HasChangedAt](rows: Iterable[T]) -> list[T]:
-    """In the order of change, so that of two readings of one document in a page the newer one stays."""
+    """The rows in the order of their changes: of two rows of one document in a page the newer one comes last."""
     return sorted(rows, key=lambda row: row.changed_at or EARLIEST)
 
 
 def find_changed_rows(
-    context: ReadContext, model: type[Model], id_name: str, wanted: dict[str, dict[str, Any]]
+    context: ReadContext, model: type[Model], id_name: str, read: dict[str, dict[str, Any]]
 ) -> dict[str, dict[str, Any]]:
-    """The documents that are not held, or held as they were before. One statement.
+    """Those of the documents that are not stored, or differ from what is stored and are newer. One query.
 
-    Of two readings of the same moment of change the later one is right: some books tell the time in seconds.
+    Of two readings with the same time of change the later one counts: some ledgers tell that time in seconds.
     """
-    rows: QuerySet[Any] = model._default_manager.filter(**context.owner_columns, **{f"{id_name}__in": wanted})
-    columns = next(iter(wanted.values()), {})
-    held = {row[id_name]: row for row in rows.values(id_name, "read_at", *columns)}
-    return {key: columns for key, columns in wanted.items() if is_newer(context, columns, held.get(key))}
+    rows: QuerySet[Any] = model._default_manager.filter(**context.owner_columns, **{f"{id_name}__in": read})
+    names = next(iter(read.values()), {})
+    stored = {row[id_name]: row for row in rows.values(id_name, "read_at", *names)}
+    return {key: columns for key, columns in read.items() if is_newer(context, columns, stored.get(key))}
 
 
 def is_newer(context: ReadContext, columns: dict[str, Any], stored: dict[str, Any] | None) -> bool:
-    """Whether this reading says something that the held row does not, and is not older."""
+    """Whether these columns differ from the stored row and are not older."""
     if stored is None or stored["changed_at"] is None or columns["changed_at"] is None:
         return True
     if columns["changed_at"] != stored["changed_at"]:
         return bool(columns["changed_at"] > stored["changed_at"])
-    is_other = any(stored[name] != value for name, value in columns.items())
-    return is_other and context.asked_at >= stored["read_at"]
+    is_different = any(stored[name] != value for name, value in columns.items())
+    return is_different and context.asked_at >= stored["read_at"]
 
 
-def upsert_rows(model: type[Model], made: Sequence[Model], id_name: str, columns: Sequence[str]) -> None:
-    """Insert the rows, or overwrite those that are there, and give them their primary keys. One statement."""
-    if made:
+def upsert_rows(model: type[Model], rows: Sequence[Model], id_name: str, columns: Sequence[str]) -> None:
+    """Insert the rows, or update those that are stored, and set their primary keys. One statement."""
+    if rows:
         model._default_manager.bulk_create(
-            made,
+            rows,
             update_conflicts=True,
             unique_fields=["merchant", "organisation_id", id_name],
             update_fields=list(columns),
@@ -135,23 +137,27 @@ def upsert_rows(model: type[Model], made: Sequence[Model], id_name: str, columns
 
 
 def build_document_key(context: ReadContext, ledger_id: str) -> dict[str, Any]:
-    """The columns that say whose document it is."""
+    """The columns that identify a document."""
     return {**context.owner_columns, "ledger_id": ledger_id, "read_at": context.asked_at}
 
 
-def set_companies(context: ReadContext, made: Sequence[LedgerInvoice | LedgerCredit]) -> None:
-    """Give each document the company that is its contact, if one is. One statement."""
+def set_companies(context: ReadContext, documents: Sequence[LedgerInvoice | LedgerCredit]) -> None:
+    """Set the payer company of each document by its contact. One query."""
     companies = PayerCompany.objects.filter(
-        **context.owner_columns, contact_id__in={row.contact_id for row in made if row.contact_id}
+        **context.owner_columns, contact_id__in={row.contact_id for row in documents if row.contact_id}
     )
-    known = dict(companies.values_list("contact_id", "pk"))
-    for row in made:
-        row.company_id = known.get(row.contact_id)
+    company_ids = dict(companies.values_list("contact_id", "pk"))
+    for row in documents:
+        row.company_id = company_ids.get(row.contact_id)
 
 
-def upsert_applications(context: ReadContext, facts: dict[int, RemoteInvoice]) -> None:
-    """Make what is put to these invoices, by primary key, what the books say. Three statements at most."""
-    wanted = {
+@transaction_required
+def upsert_applications(context: ReadContext, remote_invoices: dict[int, RemoteInvoice]) -> None:
+    """Store what is applied to these invoices, by primary key, and delete what is not any more.
+
+    Three statements at most.
+    """
+    read = {
         (pk, each.kind, each.id): LedgerApplication(
             **context.owner_columns,
             invoice_id=pk,
@@ -163,17 +169,18 @@ def upsert_applications(context: ReadContext, facts: dict[int, RemoteInvoice]) -
             on=each.on,
             read_at=context.asked_at,
         )
-        for pk, row in facts.items()
+        for pk, row in remote_invoices.items()
         for each in row.applied
     }
-    held = {(a.invoice_id, a.kind, a.ledger_id): a for a in LedgerApplication.objects.filter(invoice__in=facts)}
-    gone = [row.pk for key, row in held.items() if key not in wanted]
-    if gone:
-        LedgerApplication.objects.filter(pk__in=gone).delete()
-    fresh = [row for key, row in wanted.items() if key not in held or has_changed(held[key], row)]
-    if fresh:
+    rows = LedgerApplication.objects.filter(invoice__in=remote_invoices)
+    stored = {(row.invoice_id, row.kind, row.ledger_id): row for row in rows}
+    removed = [row.pk for key, row in stored.items() if key not in read]
+    if removed:
+        LedgerApplication.objects.filter(pk__in=removed).delete()
+    changed = [row for key, row in read.items() if key not in stored or has_changed(stored[key], row)]
+    if changed:
         LedgerApplication.objects.bulk_create(
-            fresh,
+            changed,
             update_conflicts=True,
             unique_fields=["invoice", "kind", "ledger_id"],
             update_fields=["source_id", "remark", "amount", "on", "read_at"],
@@ -181,19 +188,19 @@ def upsert_applications(context: ReadContext, facts: dict[int, RemoteInvoice]) -
 
 
 def has_changed(stored: LedgerApplication, read: LedgerApplication) -> bool:
-    """Whether the books say something else of it now."""
+    """Whether the application differs from what is stored."""
     names = ("source_id", "remark", "amount", "on")
     return any(getattr(stored, name) != getattr(read, name) for name in names)
 
 
 def build_contact_columns(row: RemoteContact) -> dict[str, Any]:
-    """A contact as columns."""
-    found = (row.name[:255], fold_name(row.name), row.email[:255], row.is_active, row.changed_at)
-    return dict(zip(CONTACT_COLUMNS, found, strict=True))
+    """The columns of a contact."""
+    values = (row.name[:255], fold_name(row.name), row.email[:255], row.is_active, row.changed_at)
+    return dict(zip(CONTACT_COLUMNS, values, strict=True))
 
 
 def build_document_columns(row: RemoteInvoice | RemoteCreditNoteDetails) -> dict[str, Any]:
-    """What invoices and credits have in common, as columns."""
+    """The columns that invoices and credit notes have in common."""
     return {
         "number": row.number[:255],
         "remark": row.remark[:255],
@@ -206,25 +213,26 @@ def build_document_columns(row: RemoteInvoice | RemoteCreditNoteDetails) -> dict
 
 
 def build_invoice_columns(row: RemoteInvoice) -> dict[str, Any]:
-    """An invoice as columns."""
+    """The columns of an invoice."""
     more = {"status": row.status, "due": row.due.amount, "due_on": row.due_on, "term_id": row.term_id}
     return build_document_columns(row) | more
 
 
 def build_credit_columns(row: RemoteCreditNoteDetails) -> dict[str, Any]:
-    """A credit note as columns."""
+    """The columns of a credit note."""
     return build_document_columns(row) | {"status": CREDIT_STATUSES[row.status], "remaining": row.remaining.amount}
 
 
 @transaction_required
 def mark_contacts_deleted(context: ReadContext, page: RemotePage[Any]) -> int:
-    """Contacts that are there no more are not active; answers how many were."""
+    """Mark the page's deleted contacts inactive; answers how many were active."""
     rows = LedgerContact.objects.filter(**context.owner_columns, contact_id__in=page.tombstones, is_active=True)
     return len(mark_rows_deleted(rows, get_deletion_time(context, page), is_active=False, read_at=context.asked_at))
 
 
+@transaction_required
 def mark_invoices_deleted(context: ReadContext, page: RemotePage[Any]) -> int:
-    """The same for invoices: nothing is due of them, and nothing stands against them."""
+    """Mark the page's deleted invoices: nothing is due of them any more, and nothing is applied to them."""
     rows = LedgerInvoice.objects.filter(**context.owner_columns, ledger_id__in=page.tombstones).exclude(
         status="deleted"
     )
@@ -234,28 +242,31 @@ def mark_invoices_deleted(context: ReadContext, page: RemotePage[Any]) -> int:
     return len(keys)
 
 
+@transaction_required
 def mark_credits_deleted(context: ReadContext, page: RemotePage[Any]) -> int:
-    """The same for credit notes: nothing is left of them, nor of what they gave to invoices; ours are void."""
+    """Mark the page's deleted credit notes: they and their allocations are used no more; our own are void."""
     rows = LedgerCredit.objects.filter(**context.owner_columns, ledger_id__in=page.tombstones).exclude(status="deleted")
     keys = mark_rows_deleted(
         rows, get_deletion_time(context, page), status="deleted", remaining=0, read_at=context.asked_at
     )
-    given = LedgerApplication.objects.filter(**context.owner_columns, kind="credit", source_id__in=page.tombstones)
-    invoices = set(given.values_list("invoice", flat=True))
-    given.delete()
+    allocations = LedgerApplication.objects.filter(
+        **context.owner_columns, kind="credit", source_id__in=page.tombstones
+    )
+    invoices = set(allocations.values_list("invoice", flat=True))
+    allocations.delete()
     record_deleted_credit_notes(context.merchant, context.organisation_id, page.tombstones, now=context.asked_at)
     notify_mirror_listeners(context.merchant, invoice_ids=sorted(invoices), credit_ids=keys, now=context.asked_at)
     return len(keys)
 
 
-def mark_rows_deleted(rows: QuerySet[Any], moment: datetime, **columns: Any) -> list[int]:
-    """Write that they are gone; answers their keys."""
+def mark_rows_deleted(rows: QuerySet[Any], deleted_at: datetime, **columns: Any) -> list[int]:
+    """Update the rows of deleted documents; answers their keys."""
     keys = list(rows.values_list("pk", flat=True))
     if keys:
-        rows.model.objects.filter(pk__in=keys).update(changed_at=Greatest("changed_at", Value(moment)), **columns)
+        rows.model.objects.filter(pk__in=keys).update(changed_at=Greatest("changed_at", Value(deleted_at)), **columns)
     return keys
 
 
 def get_deletion_time(context: ReadContext, page: RemotePage[Any]) -> datetime:
-    """When they were surely gone, by the books' clock if that was told."""
+    """When the page's tombstones were surely deleted, on the ledger's clock if the page tells it."""
     return page.as_of or context.asked_at

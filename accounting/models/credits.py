@@ -1,4 +1,4 @@
-"""Credits of paid quotes that find the invoices that they belong to, and what came back from the books of it."""
+"""Credit matches: which PF_CR credit note belongs to which invoice, and whether it is applied."""
 
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
@@ -17,7 +17,7 @@ MIN_THRESHOLD, DEFAULT_THRESHOLD = 50, 80
 
 
 class CreditSettings(models.Model):
-    """From which confidence on a credit applies itself; None: a person always decides."""
+    """The confidence from which on credits are applied automatically; None: a person always decides."""
 
     merchant = models.OneToOneField(Merchant, on_delete=models.CASCADE, related_name="credit_settings")
     threshold = models.PositiveSmallIntegerField(
@@ -38,11 +38,12 @@ class CreditSettings(models.Model):
 
 
 class CreditMatch(Stateful):
-    """This PF_CR credit belongs to this invoice: so sure are we, for these reasons.
+    """A PF_CR credit note that belongs to an invoice, with a confidence and its reasons.
 
-    `proposed` waits for a person; `wanted` was confirmed or is sure enough; `applied` is so in the books;
-    `undoing` waits for the books to take it back, `undone` is so; `dismissed` is not asked again; `withdrawn` is not
-    so any more and may be again. `synced_at` is when the books, read back, showed it first.
+    `proposed` waits for a person; `wanted` is approved, by a person or by its confidence, and being posted; `applied`
+    is allocated in the ledger; `undoing` waits for the removal of the allocation, and `undone` is removed; `dismissed`
+    is never proposed again; `withdrawn` is not likely any more, but may be again. `synced_at` is when the mirror
+    showed the allocation first.
     """
 
     TRANSITIONS = MATCH_TRANSITIONS
@@ -55,7 +56,7 @@ class CreditMatch(Stateful):
     confidence = models.PositiveSmallIntegerField(help_text="0 to 100.")
     reasons = models.JSONField(default=list, help_text="Sentences.")
     decided_by = models.ForeignKey(
-        User, on_delete=models.PROTECT, null=True, related_name="+", help_text="Nobody: it was sure enough."
+        User, on_delete=models.PROTECT, null=True, related_name="+", help_text="Empty: approved by its confidence."
     )
     synced_at = models.DateTimeField(null=True)
     created_at = models.DateTimeField(default=clock.now)
@@ -78,9 +79,9 @@ class CreditMatch(Stateful):
 
     @property
     def money(self) -> Money:
-        """How much of the credit goes to the invoice."""
+        """The part of the credit that is for the invoice."""
         return Money(self.amount, self.note.currency)
 
     def can_move_to(self, state: str) -> bool:
-        """Whether its state leads there."""
+        """Whether the match may move to that state."""
         return state in self.TRANSITIONS.get(self.state, frozenset())

@@ -1,4 +1,4 @@
-"""The stage of the tests about credits: a payer whose quote is paid, and the bookkeeper's down-payment invoice."""
+"""The scenario of the tests about credits: a payer whose quote is paid, and a down-payment invoice."""
 
 import itertools
 from dataclasses import dataclass, field
@@ -27,7 +27,7 @@ class CreditScenario:
         self.billing = InvoiceScenario(self.tenant)
 
     def pay_quote(self, *, due: str = "625.00", **quote: Any) -> Checkout:
-        """A quote that was paid by card and whose credit stands in the books."""
+        """A quote that was paid by card and whose credit is posted."""
         changes = {"quote": {"purchase_order_number": "", "opportunity_id": "", **quote}}
         checkout = self.tenant.open_checkout(amounts={"due_now": due, "full_payment_allowed": False}, **changes)
         checkout.pay()
@@ -39,14 +39,14 @@ class CreditScenario:
         return CreditNote.objects.select_related("payment", "merchant").get(payment=checkout.payment)
 
     def create_invoice(self, amount: str = "625.00", *, reference: str = "", **more: Any) -> LedgerInvoice:
-        """A bookkeeper's invoice; the mirror reads it, and all that follows is done."""
+        """Create an invoice as the bookkeeper, let the mirror read it, and deliver what follows."""
         number = f"INV-{next(numbers)}"
         invoice = self.billing.create_invoice(amount, number=number, reference=reference, **more)
         deliver_outbox()
         return invoice
 
     def sync_mirror(self) -> None:
-        """The mirror reads everything, and all that follows is done."""
+        """Let the mirror read everything, and deliver what follows."""
         self.billing.sync_mirror()
         deliver_outbox()
 
@@ -66,13 +66,13 @@ class CreditScenario:
         return list(rows.values_list("kind", "state"))
 
     def list_ledger_allocations(self, checkout: Checkout) -> list[tuple[str, str]]:
-        """(invoice, amount) of every allocation of the quote's credit in the books."""
+        """(invoice, amount) of every allocation of the quote's credit in the ledger."""
         number = self.get_note(checkout).number
         [row] = list_ledger_rows(self.tenant, "CreditNotes", where=f'CreditNoteNumber=="{number}"')
         return [(a["Invoice"]["InvoiceNumber"], f"{a['Amount']:.2f}") for a in row["Allocations"]]
 
     def act_in_ledger(self, act: str, **said: Any) -> None:
-        """What a bookkeeper does."""
+        """Do something as the bookkeeper in the practice ledger."""
         self.billing.act_in_ledger(act, **said)
 
     def count_calls(self, method: str, tail: str = "/Allocations") -> int:

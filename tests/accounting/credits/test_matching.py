@@ -1,4 +1,4 @@
-"""The credit that applies itself: matched, applied, confirmed, dismissed, undone, and never twice."""
+"""Credit matching: proposed, applied, approved, dismissed, reverted, and never applied twice."""
 
 from datetime import timedelta
 
@@ -19,7 +19,7 @@ PO = "PO-7781"
 
 @pytest.fixture
 def scenario(any_tenant: Tenant) -> CreditScenario:
-    """The house, its payer and its bookkeeper, over every accounting package."""
+    """The scenario, over every accounting package."""
     deliver_outbox()
     return CreditScenario(any_tenant)
 

@@ -1,4 +1,4 @@
-"""What becomes of a credit's invoice when its money goes back: cancelled on its way, taken off where it was applied."""
+"""Retractions: when a credit's payment is reversed, its allocation is cancelled, or removed where it was applied."""
 
 import pytest
 from django.utils import timezone
@@ -14,7 +14,7 @@ from tests.tenants import Checkout, Tenant, deliver_outbox
 
 @pytest.fixture
 def scenario(any_tenant: Tenant) -> CreditScenario:
-    """The house, its payer and its bookkeeper."""
+    """The scenario."""
     deliver_outbox()
     return CreditScenario(any_tenant)
 
@@ -25,7 +25,7 @@ def get_paid_attempt(scenario: CreditScenario, checkout: Checkout) -> AttemptSce
 
 
 def create_approved_match(scenario: CreditScenario, checkout: Checkout) -> str:
-    """Its invoice is there and the credit is promised to it, and nobody told the books; the invoice's number."""
+    """An approved match whose posting was not sent; answers the number of its invoice."""
     invoice = scenario.billing.create_invoice("625.00", reference=f"Quote {checkout.quote.number}")
     update_company_matches(scenario.billing.company, now=timezone.now())
     assert scenario.get_match(checkout).state == "wanted"

@@ -1,4 +1,4 @@
-"""How sure a pair is: what counts, what lets people decide, and that order does not matter."""
+"""Match scoring: what counts, what is left to people, and that order does not matter."""
 
 import random
 from dataclasses import replace
@@ -50,7 +50,7 @@ def build_invoice(key: int = 1, remark: str = "", **changes: Any) -> InvoiceCand
 
 
 def get_confidence(remark: str = "", **changes: Any) -> int:
-    """Of the usual credit and an invoice like this, 0 when nobody is asked."""
+    """The confidence of the usual credit and an invoice like this, 0 when it is not proposed."""
     return sum(one.confidence for one in score_matches([build_credit()], [build_invoice(remark=remark, **changes)]))
 
 

@@ -1,4 +1,4 @@
-"""The stage of the tests about invoices: a bookkeeper who bills, the mirror that reads it, and a payer who pays."""
+"""The scenario of the tests about invoices: a bookkeeper who bills, the mirror, and a payer who pays."""
 
 import itertools
 import json
@@ -28,7 +28,7 @@ PAYER = "accounts@harbourdental.example"
 
 @dataclass
 class InvoiceScenario:
-    """Harbour Dental, which is a contact of the books, its bookkeeper, and a payer who sees the whole company."""
+    """Harbour Dental, which is a contact of the ledger, its bookkeeper, and a payer who sees the whole company."""
 
     tenant: Tenant
     name: str = "Harbour Dental Pty Ltd"
@@ -50,13 +50,13 @@ class InvoiceScenario:
         return PayerCompany.objects.select_related("merchant").get(pk=self.access.company_id)
 
     def act_in_ledger(self, act: str, **said: Any) -> None:
-        """What a bookkeeper does in the books."""
+        """Do something as the bookkeeper in the practice ledger."""
         act_in_ledger(self.tenant, act, organisation=self.slug, **said)
 
     def create_invoice(
         self, amount: str = "500.00", *, number: str = "", due_in: int = 14, **more: Any
     ) -> LedgerInvoice:
-        """An invoice in the books that the mirror has read."""
+        """Create an invoice in the ledger and let the mirror read it."""
         number = number or f"INV-{next(numbers)}"
         due = (timezone.now() + timedelta(days=due_in)).date().isoformat()
         self.act_in_ledger("make_invoice", contact=self.name, amount=amount, number=number, due_date=due, **more)
@@ -64,7 +64,7 @@ class InvoiceScenario:
         return self.get_invoice(number)
 
     def sync_mirror(self, at: datetime | None = None) -> None:
-        """The mirror reads everything anew, now or `at` an instant."""
+        """Let the mirror read everything anew, now or `at` an instant."""
         now = at or timezone.now()
         with rate_limiter_clock_at(at):
             schedule_full_sync(self.tenant.merchant, self.tenant.connection.organisation_id, now=now)
@@ -128,12 +128,12 @@ class InvoiceScenario:
         return rows.filter(payment=payment).latest("pk")
 
     def get_ledger_status(self, invoice: LedgerInvoice) -> tuple[str, str]:
-        """(status, what is due) of the invoice in the books."""
+        """(status, what is due) of the invoice in the ledger."""
         [row] = list_ledger_rows(self.tenant, "Invoices", where=f'InvoiceNumber=="{invoice.number}"')
         return str(row["Status"]), f"{row['AmountDue']:.2f}"
 
     def list_ledger_payments(self, invoice: LedgerInvoice) -> list[tuple[str, str, str]]:
-        """(reference, amount, status) of every payment of an invoice in the books, the first one first."""
+        """(reference, amount, status) of every payment of an invoice in the ledger, the first one first."""
         rows = list_ledger_rows(self.tenant, "Payments", where=f'Invoice.InvoiceNumber=="{invoice.number}"')
         return [(str(r.get("Reference") or ""), f"{r['Amount']:.2f}", str(r["Status"])) for r in rows]
 
@@ -143,7 +143,7 @@ class InvoiceScenario:
         return list(rows.values_list("kind", "state", "amount"))
 
     def list_allocations(self, payment: Payment) -> list[PaymentAllocation]:
-        """The payment's parts."""
+        """The payment's allocations."""
         return list(
             PaymentAllocation.objects.filter(payment=payment).select_related("invoice", "payment").order_by("pk")
         )

@@ -1,4 +1,4 @@
-"""What the books tell payers: the numbers of their credit notes, and nobody else's."""
+"""Document views: payers see the numbers of their own credit notes only."""
 
 from collections.abc import Callable
 
@@ -12,7 +12,7 @@ from tests.tenants import Checkout, Tenant
 
 @pytest.fixture
 def paid_checkout(tenant: Tenant, checkout: Checkout, deliver: Callable[..., int]) -> Checkout:
-    """Paid by card, with its documents in the practice books."""
+    """Paid by card, with its documents in the practice ledger."""
     checkout.pay()
     deliver()
     return checkout

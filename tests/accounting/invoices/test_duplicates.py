@@ -1,4 +1,4 @@
-"""The duplicate guard: what may pay an invoice already is said, and paid again only by somebody who says so."""
+"""Duplicate check: warnings about what may pay an invoice already, and payments that confirm them."""
 
 from collections.abc import Callable
 
@@ -13,7 +13,7 @@ from payments.models import Payment
 from tests.accounting.invoices.scenario import InvoiceScenario, get_future_time
 from tests.tenants import Tenant
 
-Drain = Callable[..., int]
+Deliver = Callable[..., int]
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def billing(tenant: Tenant) -> InvoiceScenario:
 
 
 @pytest.fixture
-def credit(billing: InvoiceScenario, deliver: Drain) -> CreditNote:
+def credit(billing: InvoiceScenario, deliver: Deliver) -> CreditNote:
     """The credit of a paid quote that nobody has used."""
     billing.tenant.open_checkout().pay()
     deliver()
@@ -30,12 +30,12 @@ def credit(billing: InvoiceScenario, deliver: Drain) -> CreditNote:
 
 
 def list_warning_kinds(*invoices: LedgerInvoice) -> list[str]:
-    """What the guard finds."""
-    return [doubt.kind for doubt in find_duplicate_warnings(invoices, now=timezone.now())]
+    """The kinds of the warnings."""
+    return [warning.kind for warning in find_duplicate_warnings(invoices, now=timezone.now())]
 
 
 def create_scheduled_payment(invoice: LedgerInvoice) -> ScheduledPayment:
-    """An automatic payment of the invoice that is to come."""
+    """A scheduled payment of the invoice."""
     return ScheduledPayment.objects.create(
         merchant=invoice.merchant,
         company=get_company(invoice),
@@ -81,8 +81,8 @@ def test_a_used_or_dismissed_credit_gives_no_warning(billing: InvoiceScenario, c
     assert list_warning_kinds(one, two) == ["credit"]
     billing.act_in_ledger("allocate", credit_note=credit.number, invoice=two.number, amount="300.00")
     billing.sync_mirror()
-    [doubt] = find_duplicate_warnings([two], now=now)
-    assert doubt.amount.amount == 32500
+    [warning] = find_duplicate_warnings([two], now=now)
+    assert warning.amount.amount == 32500
     CreditNote.objects.update(remaining=0)
     assert list_warning_kinds(one, two) == []
 
@@ -96,8 +96,8 @@ def test_a_credit_that_only_the_books_know_counts_too(billing: InvoiceScenario) 
     billing.act_in_ledger("make_credit_note", contact=billing.name, amount="80.00", number="PF_CR-OLD")
     billing.act_in_ledger("make_credit_note", contact=billing.name, amount="90.00", number="CN-0001")
     invoice = billing.create_invoice("625.00")
-    [doubt] = find_duplicate_warnings([invoice], now=timezone.now())
-    assert (doubt.kind, doubt.amount.plain) == ("credit", "80.00")
+    [warning] = find_duplicate_warnings([invoice], now=timezone.now())
+    assert (warning.kind, warning.amount.plain) == ("credit", "80.00")
 
 
 def test_a_debit_in_flight_is_said_and_a_second_part_needs_the_tick(billing: InvoiceScenario) -> None:
@@ -126,11 +126,11 @@ def test_an_automatic_payment_is_not_created_while_a_credit_is_open(
     billing: InvoiceScenario, credit: CreditNote
 ) -> None:
     invoice = billing.create_invoice("625.00")
-    with pytest.raises(MayBePaidAlready) as told:
+    with pytest.raises(MayBePaidAlready) as refused:
         create_invoice_payment(
             billing.company, [InvoiceAmount(invoice, 62500)], by=None, origin="automatic", now=timezone.now()
         )
-    assert credit.number in told.value.messages[0]
+    assert credit.number in refused.value.messages[0]
 
 
 def test_a_batch_says_which_invoice_may_be_paid_already(billing: InvoiceScenario) -> None:
@@ -142,11 +142,11 @@ def test_a_batch_says_which_invoice_may_be_paid_already(billing: InvoiceScenario
     payment = billing.get_payment_by_path(
         billing.submit_batch({one: "500.00", two: "200.00"}, confirmed="on")["Location"]
     )
-    told = {allocation.invoice.number: bool(allocation.warning) for allocation in billing.list_allocations(payment)}
-    assert told == {one.number: True, two.number: False}
+    warned = {allocation.invoice.number: bool(allocation.warning) for allocation in billing.list_allocations(payment)}
+    assert warned == {one.number: True, two.number: False}
 
 
-def test_a_warning_that_came_up_after_choosing_stops_the_charge(billing: InvoiceScenario, deliver: Drain) -> None:
+def test_a_warning_that_came_up_after_choosing_stops_the_charge(billing: InvoiceScenario, deliver: Deliver) -> None:
     invoice = billing.create_invoice("625.00")
     payment = billing.create_payment(invoice)
     billing.tenant.open_checkout().pay()

@@ -14,7 +14,7 @@ from payments.models import Attempt, Payment
 from tests.accounting.invoices.scenario import InvoiceScenario, get_future_time, only_xero
 from tests.tenants import Tenant, connect_provider
 
-Drain = Callable[..., int]
+Deliver = Callable[..., int]
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def billing(any_tenant: Tenant) -> InvoiceScenario:
     return InvoiceScenario(any_tenant)
 
 
-def test_an_invoice_is_paid_by_card_and_the_books_show_it(billing: InvoiceScenario, deliver: Drain) -> None:
+def test_an_invoice_is_paid_by_card_and_the_books_show_it(billing: InvoiceScenario, deliver: Deliver) -> None:
     invoice = billing.create_invoice("500.00")
     assert invoice.number in billing.get_outstanding_widget()
     payment = billing.create_payment(invoice)
@@ -41,7 +41,7 @@ def test_an_invoice_is_paid_by_card_and_the_books_show_it(billing: InvoiceScenar
     assert invoice.number not in billing.get_outstanding_widget()
 
 
-def test_a_part_leaves_the_rest_to_be_paid(billing: InvoiceScenario, deliver: Drain) -> None:
+def test_a_part_leaves_the_rest_to_be_paid(billing: InvoiceScenario, deliver: Deliver) -> None:
     invoice = billing.create_invoice("500.00")
     billing.pay(billing.create_payment(invoice, "120.50"))
     deliver()
@@ -95,7 +95,7 @@ def test_what_was_only_chosen_is_in_no_list(billing: InvoiceScenario) -> None:
 
 
 def test_a_bank_debit_is_in_flight_until_it_settles_and_nothing_is_posted_before(
-    billing: InvoiceScenario, deliver: Drain
+    billing: InvoiceScenario, deliver: Deliver
 ) -> None:
     invoice = billing.create_invoice("500.00")
     payment = billing.create_payment(invoice, "300.00")
@@ -110,7 +110,7 @@ def test_a_bank_debit_is_in_flight_until_it_settles_and_nothing_is_posted_before
     assert [amount for _, amount, _ in billing.list_ledger_payments(invoice)] == ["300.00"]
 
 
-def test_a_rejected_debit_frees_the_invoice_and_says_why(billing: InvoiceScenario, deliver: Drain) -> None:
+def test_a_rejected_debit_frees_the_invoice_and_says_why(billing: InvoiceScenario, deliver: Deliver) -> None:
     invoice = billing.create_invoice("500.00")
     payment = billing.create_payment(invoice)
     billing.pay_by_bank(payment)
@@ -131,7 +131,7 @@ def test_a_rejected_debit_frees_the_invoice_and_says_why(billing: InvoiceScenari
 
 
 @only_xero
-def test_a_batch_is_one_payment_with_a_posting_for_each_invoice(billing: InvoiceScenario, deliver: Drain) -> None:
+def test_a_batch_is_one_payment_with_a_posting_for_each_invoice(billing: InvoiceScenario, deliver: Deliver) -> None:
     one, two, three = (billing.create_invoice(amount) for amount in ("100.00", "200.00", "300.00"))
     answer = billing.submit_batch({one: "100.00", three: "250.00"})
     payment = billing.get_payment_by_path(answer["Location"])
@@ -223,7 +223,7 @@ def test_an_invoice_that_is_over_meanwhile_is_not_charged(billing: InvoiceScenar
 
 
 def test_an_invoice_paid_in_the_ledger_without_an_event_is_refetched_while_the_payer_types(
-    billing: InvoiceScenario, deliver: Drain
+    billing: InvoiceScenario, deliver: Deliver
 ) -> None:
     invoice = billing.create_invoice("500.00")
     LedgerInvoice.objects.update(read_at=get_future_time(minutes=-3))
@@ -308,7 +308,7 @@ def test_after_another_company_is_connected_only_its_invoices_are_offered_and_pa
 
 
 @only_xero
-def test_pf_invoices_are_not_offered(billing: InvoiceScenario, deliver: Drain) -> None:
+def test_pf_invoices_are_not_offered(billing: InvoiceScenario, deliver: Deliver) -> None:
     checkout = billing.tenant.open_checkout()
     billing.tenant.world.fault("xero", "status", status=503, method="PUT", path="/Payments*", times=1)
     checkout.pay()

@@ -1,4 +1,4 @@
-"""Unprocessed Payments: money that its invoice did not take, and what a person decides about it."""
+"""Unprocessed Payments: payments whose posting was rejected, and what a person decides about them."""
 
 from collections.abc import Callable
 
@@ -13,7 +13,7 @@ from tests.scenarios.base import list_credit_notes, list_ledger_rows
 from tests.tenants import Tenant
 from wisepay.models import AuditEntry
 
-Drain = Callable[..., int]
+Deliver = Callable[..., int]
 
 
 @pytest.fixture
@@ -27,8 +27,8 @@ def invoice(billing: InvoiceScenario) -> LedgerInvoice:
 
 
 @pytest.fixture
-def unprocessed_payment(billing: InvoiceScenario, invoice: LedgerInvoice, deliver: Drain) -> Payment:
-    """Paid here, and voided in the books before it was posted there."""
+def unprocessed_payment(billing: InvoiceScenario, invoice: LedgerInvoice, deliver: Deliver) -> Payment:
+    """A payment whose invoice was voided in the ledger before it was posted."""
     payment = billing.create_payment(invoice)
     billing.pay(payment)
     billing.act_in_ledger("void", invoice=invoice.number)
@@ -59,7 +59,7 @@ def test_a_voided_invoice_leaves_its_payment_unprocessed_with_a_reason(
 
 
 def test_it_goes_to_another_invoice_of_the_payer(
-    billing: InvoiceScenario, unprocessed_payment: Payment, deliver: Drain
+    billing: InvoiceScenario, unprocessed_payment: Payment, deliver: Deliver
 ) -> None:
     other, small = billing.create_invoice("600.00"), billing.create_invoice("499.99")
     page = billing.tenant.admin.get(billing.tenant.url("unprocessed")).content.decode()
@@ -74,7 +74,7 @@ def test_it_goes_to_another_invoice_of_the_payer(
 
 
 def test_it_never_goes_to_somebody_elses_invoice_or_one_that_is_too_small(
-    billing: InvoiceScenario, unprocessed_payment: Payment, deliver: Drain
+    billing: InvoiceScenario, unprocessed_payment: Payment, deliver: Deliver
 ) -> None:
     foreign = InvoiceScenario(billing.tenant, name="Reef Physio", email="reef@example.com").create_invoice("600.00")
     small = billing.create_invoice("499.99")
@@ -87,7 +87,7 @@ def test_it_never_goes_to_somebody_elses_invoice_or_one_that_is_too_small(
 
 
 def test_it_stays_with_the_payer_as_credit(
-    billing: InvoiceScenario, unprocessed_payment: Payment, deliver: Drain
+    billing: InvoiceScenario, unprocessed_payment: Payment, deliver: Deliver
 ) -> None:
     press_decision(billing, "credit")
     deliver()
@@ -103,7 +103,7 @@ def test_it_stays_with_the_payer_as_credit(
 
 
 def test_what_was_left_as_credit_follows_refunds_and_reversals(
-    billing: InvoiceScenario, unprocessed_payment: Payment, deliver: Drain
+    billing: InvoiceScenario, unprocessed_payment: Payment, deliver: Deliver
 ) -> None:
     press_decision(billing, "credit")
     deliver()
@@ -115,7 +115,7 @@ def test_what_was_left_as_credit_follows_refunds_and_reversals(
 
 
 def test_a_reversal_takes_the_credit_out_of_the_books(
-    billing: InvoiceScenario, unprocessed_payment: Payment, deliver: Drain
+    billing: InvoiceScenario, unprocessed_payment: Payment, deliver: Deliver
 ) -> None:
     press_decision(billing, "credit")
     deliver()
@@ -124,7 +124,7 @@ def test_a_reversal_takes_the_credit_out_of_the_books(
     assert list_credit_notes(billing.tenant, unprocessed_payment.reference[:12].upper()) in ([], [("VOIDED", 500.0)])
 
 
-def test_retry_goes_through_once_the_invoice_takes_it(billing: InvoiceScenario, deliver: Drain) -> None:
+def test_retry_goes_through_once_the_invoice_takes_it(billing: InvoiceScenario, deliver: Deliver) -> None:
     invoice = billing.create_invoice("500.00")
     payment = billing.create_payment(invoice)
     billing.pay(payment)
@@ -139,7 +139,7 @@ def test_retry_goes_through_once_the_invoice_takes_it(billing: InvoiceScenario, 
 
 
 def test_fixed_manually_is_done_once_and_audited(
-    billing: InvoiceScenario, unprocessed_payment: Payment, deliver: Drain
+    billing: InvoiceScenario, unprocessed_payment: Payment, deliver: Deliver
 ) -> None:
     [task] = ManualTask.objects.filter(state="open")
     press_decision(billing, "by_hand")
@@ -162,7 +162,7 @@ def test_other_merchants_find_nothing_to_decide(
 
 
 def test_a_refund_out_of_the_credit_leaves_the_other_invoices_of_a_batch_alone(
-    billing: InvoiceScenario, deliver: Drain
+    billing: InvoiceScenario, deliver: Deliver
 ) -> None:
     one, two = billing.create_invoice("100.00"), billing.create_invoice("200.00")
     payment = billing.get_payment_by_path(billing.submit_batch({one: "100.00", two: "200.00"})["Location"])

@@ -1,4 +1,4 @@
-"""Books that people work in, an ear for what the books tell, and readings of them made up for the mirror.
+"""Actions in the practice ledgers, their signed webhooks, and generated states of an invoice for the mirror's tests.
 
 One set of words for every accounting package: those of Xero, and what they are called elsewhere.
 """
@@ -48,7 +48,7 @@ class AccountingPackage:
     fields: dict[str, str] = field(default_factory=dict)
 
     def translate_arguments(self, act: str, said: dict[str, Any]) -> dict[str, Any]:
-        """An act's words as this package's bookkeeper has them."""
+        """The parameters of an action as this package names them."""
         if act == "edit" and self.fields:
             changed = {self.fields[word]: value for word, value in said.items() if word in self.fields}
             changed |= {"CustomerMemo": {"value": said["reference"]}} if "reference" in said else {}
@@ -57,7 +57,7 @@ class AccountingPackage:
 
 
 def build_xero_event(organisation: str, category: str, key: str, at: datetime) -> dict[str, Any]:
-    """What Xero tells of a change."""
+    """Xero's event of a change."""
     return {
         "resourceUrl": f"https://api.xero.com/api.xro/2.0/{category}/{key}",
         "resourceId": key,
@@ -70,13 +70,13 @@ def build_xero_event(organisation: str, category: str, key: str, at: datetime) -
 
 
 def build_xero_body(events: list[dict[str, Any]]) -> Any:
-    """A POST of Xero's."""
+    """The body of Xero's webhook."""
     sequence = {"firstEventSequence": 1, "lastEventSequence": max(len(events), 1), "entropy": "ABCDEFGHIJKLMNOPQRST"}
     return {"events": events, **sequence}
 
 
 def build_intuit_event(organisation: str, category: str, key: str, at: datetime) -> dict[str, Any]:
-    """What Intuit tells of a change, to the nanosecond."""
+    """Intuit's event of a change, to the nanosecond."""
     return {
         "specversion": "1.0",
         "id": f"{organisation}-{category}-{key}-{at.timestamp()}",
@@ -126,12 +126,12 @@ PACKAGES = {
 
 
 def get_package(tenant: Tenant) -> AccountingPackage:
-    """What keeps the books of this merchant."""
+    """The accounting package of this merchant."""
     return PACKAGES[tenant.connection.provider]
 
 
 def act_in_ledger(tenant: Tenant, act: str, *, organisation: str = "au", **said: Any) -> Any:
-    """A bookkeeper's act in the practice books; answers what was written."""
+    """Do something as the bookkeeper in the practice ledger; answers the written document."""
     books = get_package(tenant)
     name = books.action_names.get(act, act)
     return tenant.world.post(
@@ -140,26 +140,26 @@ def act_in_ledger(tenant: Tenant, act: str, *, organisation: str = "au", **said:
 
 
 def make_invoice(tenant: Tenant, number: str, amount: str = "100", *, contact: str = "Bayside", **said: Any) -> str:
-    """An invoice in the books; its id."""
+    """Create an invoice in the ledger; answers its id."""
     return get_document_id(
         tenant, act_in_ledger(tenant, "make_invoice", contact=contact, amount=amount, number=number, **said)
     )
 
 
 def make_credit(tenant: Tenant, number: str, amount: str, *, contact: str = "Bayside", **said: Any) -> str:
-    """A credit note in the books; its id."""
+    """Create a credit note in the ledger; answers its id."""
     return get_document_id(
         tenant, act_in_ledger(tenant, "make_credit_note", contact=contact, amount=amount, number=number, **said)
     )
 
 
 def get_document_id(tenant: Tenant, made: dict[str, Any]) -> str:
-    """The id of what was written."""
+    """The id of the written document."""
     return str(next(made[name] for name in get_package(tenant).id_fields if name in made))
 
 
 def fill_ledger(tenant: Tenant, *, invoices: int, contacts: int = 50) -> None:
-    """Books that were kept for years."""
+    """Fill the ledger with the documents of years."""
     books = get_package(tenant)
     order = {"fill": {books.organisation_field: "au", "invoices": invoices, "contacts": contacts}}
     requests.post(f"{tenant.world.url}{books.control}", json=order, timeout=60).raise_for_status()
@@ -171,13 +171,13 @@ def get_time_after(seconds: float) -> datetime:
 
 
 def sync_due(*, at: datetime | None = None) -> None:
-    """Everything that is due is read."""
+    """Read everything that is due."""
     schedule_mirror_syncs(now=at or timezone.now())
     deliver_outbox(at=at)
 
 
 def poll_everything(*, at: datetime | None = None) -> None:
-    """The net is cast although nothing is due."""
+    """Poll every kind although none is due."""
     MirrorCursor.objects.update(due_at=START)
     sync_due(at=at)
 
@@ -210,12 +210,12 @@ def list_read_calls(tenant: Tenant, since: int = 0, *, bodies: bool = True) -> l
 
 
 def list_read_kinds(tenant: Tenant, since: int = 0) -> list[str]:
-    """What those calls read, in order."""
+    """The kinds that those calls read, in order."""
     return [each["read"] for each in list_read_calls(tenant, since, bodies=False)]
 
 
 def build_event(tenant: Tenant, kind: str, key: str, *, at: datetime | None = None, **changes: Any) -> dict[str, Any]:
-    """What the package tells of a change of a document of one of our kinds."""
+    """The package's event of a change of a document of one of our kinds."""
     books = get_package(tenant)
     found = books.build_event(tenant.connection.organisation_id, books.kinds[kind], key, at or timezone.now())
     return found | changes
@@ -223,14 +223,14 @@ def build_event(tenant: Tenant, kind: str, key: str, *, at: datetime | None = No
 
 @dataclass(frozen=True)
 class SignedWebhook:
-    """A POST of a package's, signed."""
+    """A signed webhook of a package."""
 
     path: str
     raw: bytes
     headers: dict[str, str]
 
     def send(self) -> HttpResponse:
-        """Let it arrive."""
+        """Deliver the webhook."""
         client = Client(enforce_csrf_checks=True)
         answer = client.post(self.path, self.raw, content_type="application/json", headers=self.headers)
         assert isinstance(answer, HttpResponse)
@@ -240,7 +240,7 @@ class SignedWebhook:
 def sign_webhook(
     tenant: Tenant, *events: dict[str, Any], key: str | None = None, body: str | None = None
 ) -> SignedWebhook:
-    """These events, signed with the package's key or another one."""
+    """A webhook of these events, signed with the package's key or another one."""
     books = get_package(tenant)
     raw = (body if body is not None else json.dumps(books.build_body(list(events)))).encode()
     mac = hmac.new((books.key if key is None else key).encode(), raw, hashlib.sha256)
@@ -250,7 +250,7 @@ def sign_webhook(
 def send_webhook(
     tenant: Tenant, *events: dict[str, Any], key: str | None = None, body: str | None = None
 ) -> HttpResponse:
-    """The package POSTs these events."""
+    """Deliver a webhook of these events."""
     return sign_webhook(tenant, *events, key=key, body=body).send()
 
 

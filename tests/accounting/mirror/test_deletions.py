@@ -1,4 +1,4 @@
-"""Books that rows can leave: what was deleted there is held as deleted, however we come to know of it."""
+"""Deletions: what was deleted in the ledger is marked as deleted, however the mirror learns of it."""
 
 import random
 from datetime import timedelta
@@ -44,7 +44,7 @@ DELETED = -1
 
 @pytest.fixture
 def tenant(db: None, world: SandboxProcess) -> Tenant:
-    """A merchant whose books are QuickBooks'; what setting up left to do is done, and the books are read."""
+    """A merchant with QuickBooks whose mirror is read and whose outbox is empty."""
     tenant = create_tenant(world, provider="quickbooks")
     deliver_outbox()
     sync_due()
@@ -53,16 +53,16 @@ def tenant(db: None, world: SandboxProcess) -> Tenant:
 
 @pytest.fixture
 def listener_calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[list[str], list[str]]]:
-    """Numbers of the invoices and of the credits that each listener's call was about."""
-    heard: list[tuple[list[str], list[str]]] = []
+    """The numbers of invoices and of credits in each call of a listener."""
+    notified: list[tuple[list[str], list[str]]] = []
 
     def listener(merchant: object, *, invoice_ids: Any, credit_ids: Any, now: object) -> None:
         numbers = LedgerInvoice.objects.filter(pk__in=invoice_ids).values_list("number", flat=True)
         others = LedgerCredit.objects.filter(pk__in=credit_ids).values_list("number", flat=True)
-        heard.append((sorted(numbers), sorted(others)))
+        notified.append((sorted(numbers), sorted(others)))
 
     monkeypatch.setattr("accounting.mirror.listeners.LISTENERS", [listener])
-    return heard
+    return notified
 
 
 @pytest.mark.parametrize("is_told", [True, False])
@@ -247,7 +247,7 @@ def test_a_change_notified_before_the_first_full_read_waits_for_it(db: None, wor
 def test_after_a_month_of_silence_everything_is_read_anew_and_what_is_not_met_is_asked_for(
     tenant: Tenant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Change data capture forgets deletions after thirty days."""
+    """Change data capture drops deletions after thirty days."""
     monkeypatch.setattr(company, "LARGEST_PAGE", 2)
     fill_ledger(tenant, invoices=9, contacts=2)
     MirrorCursor.objects.update(known_until=None)
@@ -275,7 +275,7 @@ def test_a_truncated_answer_starts_a_full_read_so_that_no_deletion_is_lost(tenan
     tenant.world.advance(6 * 86_400)
     fill_ledger(
         tenant, invoices=1_000, contacts=2
-    )  # all of them changed since, so that the deletion is not told of any more
+    )  # all of them changed since, so that the deletion feed does not show it any more
     poll_everything()
     mark = get_next_index(tenant)
     poll_everything(at=get_time_after(5))  # the token was over by then

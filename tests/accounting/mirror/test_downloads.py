@@ -21,7 +21,7 @@ from tests.accounting.posting.debits import (
 from tests.tenants import Tenant, connect_xero
 from wisepay.models import AuditEntry
 
-Drain = Callable[..., int]
+Deliver = Callable[..., int]
 
 
 def get_time_after(seconds: float) -> Any:
@@ -37,7 +37,7 @@ def list_reads(tenant: Tenant, path: str) -> list[dict[str, Any]]:
     return [e for e in tenant.world.journal("xero") if e["method"] == "GET" and e["path"] == path]
 
 
-def run_download(tenant: Tenant, deliver: Drain, *, at: Any = None) -> Download:
+def run_download(tenant: Tenant, deliver: Deliver, *, at: Any = None) -> Download:
     found = start_download(tenant.merchant, by=tenant.user, now=at or timezone.now())
     deliver(at=at)
     found.refresh_from_db()
@@ -48,7 +48,7 @@ def count_contacts(tenant: Tenant) -> int:
     return len(call_xero(tenant, "GET", "Contacts?pageSize=1000&page=1&includeArchived=true")["Contacts"])
 
 
-def test_the_first_download_reads_all_contacts_in_pages_of_a_thousand(tenant: Tenant, deliver: Drain) -> None:
+def test_the_first_download_reads_all_contacts_in_pages_of_a_thousand(tenant: Tenant, deliver: Deliver) -> None:
     deliver()
     make_contacts(tenant, 1001)
     found = run_download(tenant, deliver)
@@ -59,7 +59,7 @@ def test_the_first_download_reads_all_contacts_in_pages_of_a_thousand(tenant: Te
     assert LedgerContact.objects.filter(merchant=tenant.merchant).count() == found.contacts > 1000
 
 
-def test_later_downloads_read_only_what_changed(tenant: Tenant, deliver: Drain) -> None:
+def test_later_downloads_read_only_what_changed(tenant: Tenant, deliver: Deliver) -> None:
     deliver()
     make_contacts(tenant, 3)
     first = run_download(tenant, deliver)
@@ -75,7 +75,7 @@ def test_later_downloads_read_only_what_changed(tenant: Tenant, deliver: Drain) 
     assert LedgerContact.objects.filter(name="Client 0001").count() == 1
 
 
-def test_it_is_debounced_unless_the_last_one_failed(tenant: Tenant, deliver: Drain) -> None:
+def test_it_is_debounced_unless_the_last_one_failed(tenant: Tenant, deliver: Deliver) -> None:
     deliver()
     now = timezone.now()
     first = start_download(tenant.merchant, by=None, now=now)
@@ -93,7 +93,7 @@ def test_it_is_debounced_unless_the_last_one_failed(tenant: Tenant, deliver: Dra
 
 
 def test_progress_is_shown_while_weather_holds_it_up_and_it_goes_on_where_it_was(
-    tenant: Tenant, deliver: Drain
+    tenant: Tenant, deliver: Deliver
 ) -> None:
     deliver()
     make_contacts(tenant, 1001)
@@ -110,7 +110,7 @@ def test_progress_is_shown_while_weather_holds_it_up_and_it_goes_on_where_it_was
     assert "every 2s" not in tenant.admin.get(tenant.url("download")).content.decode()
 
 
-def test_a_long_limit_and_a_lost_connection_are_said_in_words(tenant: Tenant, deliver: Drain) -> None:
+def test_a_long_limit_and_a_lost_connection_are_said_in_words(tenant: Tenant, deliver: Deliver) -> None:
     deliver()
     headers = {"Retry-After": "40000", "X-Rate-Limit-Problem": "day"}
     tenant.world.fault("xero", "status", status=429, headers=headers, path="/Contacts*", times=1)
@@ -126,7 +126,7 @@ def test_a_long_limit_and_a_lost_connection_are_said_in_words(tenant: Tenant, de
     assert run_download(tenant, deliver, at=get_time_after(40_001)).state == "finished"
 
 
-def test_one_whose_worker_died_for_good_does_not_stand_in_the_way(tenant: Tenant, deliver: Drain) -> None:
+def test_one_whose_worker_died_for_good_does_not_stand_in_the_way(tenant: Tenant, deliver: Deliver) -> None:
     deliver()
     stuck = start_download(tenant.merchant, by=None, now=timezone.now())
     fresh = start_download(tenant.merchant, by=None, now=get_time_after(1000))
@@ -134,7 +134,7 @@ def test_one_whose_worker_died_for_good_does_not_stand_in_the_way(tenant: Tenant
     assert (stuck.state, fresh.state, fresh.pk != stuck.pk) == ("failed", "running", True)
 
 
-def test_credit_notes_are_read_back_as_they_are_in_the_books(tenant: Tenant, deliver: Drain) -> None:
+def test_credit_notes_are_read_back_as_they_are_in_the_books(tenant: Tenant, deliver: Deliver) -> None:
     used, voided, untouched = (
         create_processing_attempt(tenant, tenant.open_checkout().payment, CARD) for _ in range(3)
     )
@@ -154,7 +154,7 @@ def test_credit_notes_are_read_back_as_they_are_in_the_books(tenant: Tenant, del
     assert (used.note.state, used.note.remaining, used.note.allocations) == ("approved", 62500, [])
 
 
-def test_the_button_asks_once_and_is_audited(tenant: Tenant, deliver: Drain) -> None:
+def test_the_button_asks_once_and_is_audited(tenant: Tenant, deliver: Deliver) -> None:
     deliver()
     assert tenant.admin.post(tenant.url("download")).status_code == 302
     answer = tenant.admin.post(tenant.url("download"), headers={"HX-Request": "true"})
@@ -166,7 +166,7 @@ def test_the_button_asks_once_and_is_audited(tenant: Tenant, deliver: Drain) -> 
 
 
 def test_a_payer_reads_all_their_merchants_and_nothing_of_their_affairs(
-    tenant: Tenant, stranger: Tenant, deliver: Drain
+    tenant: Tenant, stranger: Tenant, deliver: Deliver
 ) -> None:
     deliver()
     payer = tenant.payer()
@@ -193,7 +193,7 @@ def test_a_payer_reads_all_their_merchants_and_nothing_of_their_affairs(
     [("harb", 2), ("HARBOUR  dental", 2), ("ap@harbour", 1), ("100%", 1), ("_", 0), ("nobody", 0), ("", 0)],
 )
 def test_contacts_are_suggested_by_name_and_mail_and_chosen_by_id(
-    tenant: Tenant, deliver: Drain, text: str, found: int
+    tenant: Tenant, deliver: Deliver, text: str, found: int
 ) -> None:
     deliver()
     rows = [
@@ -212,7 +212,7 @@ def test_contacts_are_suggested_by_name_and_mail_and_chosen_by_id(
 
 
 def test_at_most_eight_are_suggested_and_never_another_merchants(
-    tenant: Tenant, stranger: Tenant, deliver: Drain
+    tenant: Tenant, stranger: Tenant, deliver: Deliver
 ) -> None:
     deliver()
     make_contacts(tenant, 12)

@@ -1,4 +1,4 @@
-"""The mirror of the books: everything once, then only what changed, whatever people do there and whoever is killed."""
+"""The mirror's reader: everything once, then only what changed, also after a killed worker."""
 
 import io
 import json
@@ -48,7 +48,7 @@ POLL_READS = {"xero": ["contacts", "invoices", "credits"], "quickbooks": ["chang
 
 @pytest.fixture
 def tenant(any_tenant: Tenant) -> Tenant:
-    """What setting up left to do is done."""
+    """A merchant whose outbox is empty."""
     deliver_outbox()
     return any_tenant
 
@@ -279,8 +279,8 @@ def test_what_the_mirror_asks_keeps_the_vendors_contract(tenant: Tenant, tmp_pat
     mark = get_next_index(tenant)
     sync_due()
     poll_everything()
-    told = {"contacts": get_invoice("C").contact_id, "invoices": key, "credits": get_credit("CN-1").ledger_id}
-    send_webhook(tenant, *(build_event(tenant, kind, each) for kind, each in told.items()))
+    ids = {"contacts": get_invoice("C").contact_id, "invoices": key, "credits": get_credit("CN-1").ledger_id}
+    send_webhook(tenant, *(build_event(tenant, kind, each) for kind, each in ids.items()))
     deliver_outbox()
     spoken = tenant.world.journal(service, mark)
     assert len(spoken) >= 9

@@ -1,4 +1,4 @@
-"""What the books tell us by themselves: verified, written down once, read again, in whatever order it comes."""
+"""Webhook events: verified, recorded once, and their documents read again, in whatever order they come."""
 
 import random
 import time
@@ -50,7 +50,7 @@ INVOICE_AND_CREDIT_READS = {"xero": ["credits", "invoices"], "quickbooks": ["cha
 
 @pytest.fixture
 def tenant(any_tenant: Tenant) -> Tenant:
-    """What setting up left to do is done, and the books are read."""
+    """A merchant whose mirror is read and whose outbox is empty."""
     deliver_outbox()
     sync_due()
     return any_tenant
@@ -84,9 +84,9 @@ def test_an_event_is_answered_at_once_without_body_or_cookie_and_then_read(tenan
 def test_many_events_are_one_call_a_kind(tenant: Tenant, journal_start: int) -> None:
     keys = [make_invoice(tenant, f"INV-{n}") for n in range(12)]
     note = make_credit(tenant, "CN-1", "5")
-    told = [build_event(tenant, "invoices", key) for key in keys] + [build_event(tenant, "credits", note)]
-    for begin in range(0, len(told), 4):
-        send_webhook(tenant, *told[begin : begin + 4])
+    events = [build_event(tenant, "invoices", key) for key in keys] + [build_event(tenant, "credits", note)]
+    for begin in range(0, len(events), 4):
+        send_webhook(tenant, *events[begin : begin + 4])
     deliver_outbox()
     assert sorted(list_read_kinds(tenant, journal_start)) == INVOICE_AND_CREDIT_READS[tenant.connection.provider]
     assert LedgerInvoice.objects.filter(number__startswith="INV-").count() == 12
@@ -198,13 +198,13 @@ def test_a_change_notified_again_while_it_is_read_is_read_again(
 ) -> None:
     key = make_invoice(tenant, "INV-1")
     send_webhook(tenant, build_event(tenant, "invoices", key))
-    told: list[int] = []
+    statuses: list[int] = []
 
     def meanwhile(real: Callable[..., Any]) -> Callable[..., Any]:
         def read(*args: Any, **asked: Any) -> Any:
             answer = real(*args, **asked)
-            if not told:
-                told.append(
+            if not statuses:
+                statuses.append(
                     send_webhook(tenant, build_event(tenant, "invoices", key, at=get_time_after(5))).status_code
                 )
             return answer
@@ -215,7 +215,7 @@ def test_a_change_notified_again_while_it_is_read_is_read_again(
     monkeypatch.setattr(MirroredKind, "read_documents", meanwhile(MirroredKind.read_documents))
     deliver_outbox()
     again = {"xero": ["invoices"] * 2, "quickbooks": ["changes", "rows"]}
-    assert (told, list_read_kinds(tenant, journal_start)) == ([200], again[tenant.connection.provider])
+    assert (statuses, list_read_kinds(tenant, journal_start)) == ([200], again[tenant.connection.provider])
     assert PendingChange.objects.get().read_at is not None
 
 
@@ -234,7 +234,7 @@ def test_weather_holds_it_up_and_a_forgotten_message_is_armed_again(tenant: Tena
 
 
 def test_an_event_that_comes_before_anything_was_read_hinders_no_reading(tenant: Tenant) -> None:
-    """As of a merchant who connected a moment ago."""
+    """A merchant that connected a moment ago."""
     key = make_invoice(tenant, "INV-1")
     MirrorCursor.objects.all().delete()
     send_webhook(tenant, build_event(tenant, "invoices", key))
@@ -265,10 +265,10 @@ def test_while_the_books_tell_we_look_rarely_until_they_keep_a_change_to_themsel
 def test_the_door_costs_few_statements_and_milliseconds(tenant: Tenant) -> None:
     keys = [make_invoice(tenant, f"INV-{n}") for n in range(3)]
     send_webhook(tenant, build_event(tenant, "invoices", keys[0]))
-    told = sign_webhook(tenant, *(build_event(tenant, "invoices", key) for key in keys))
+    events = sign_webhook(tenant, *(build_event(tenant, "invoices", key) for key in keys))
     with CaptureQueriesContext(connection) as seen:
         begin = time.perf_counter()
-        told.send()
+        events.send()
         took = time.perf_counter() - begin
     assert len([q for q in seen.captured_queries if not q["sql"].startswith(("SAVEPOINT", "RELEASE"))]) <= 5
     assert took < 1
@@ -308,10 +308,10 @@ def test_after_every_reading_the_mirror_is_the_newest_that_was_read(tenant: Tena
         with transaction.atomic():
             books = ReadContext(tenant.merchant, "org", START)
             upsert_invoices(books, [build_invoice_version(f"k{n:05}", way[step]) for n, way in enumerate(ways)])
-        held = {row.ledger_id: row for row in LedgerInvoice.objects.filter(organisation_id="org")}
+        stored = {row.ledger_id: row for row in LedgerInvoice.objects.filter(organisation_id="org")}
         for n, way in enumerate(ways):
             model = build_invoice_version(f"k{n:05}", max(way[: step + 1]))
-            row = held[model.id]
+            row = stored[model.id]
             assert (row.status, row.due, row.changed_at) == (model.status, model.due.amount, model.changed_at)
         paid = {(a.invoice.ledger_id, a.ledger_id, a.amount)
                 for a in LedgerApplication.objects.filter(organisation_id="org").select_related("invoice")}  # fmt: skip
@@ -327,13 +327,13 @@ def test_two_thousand_permutations_of_events_are_each_read_as_of_the_newest(tena
     ways = [next(way) for way in [generate_permutations(13)] for _ in range(PERMUTATIONS)]
     books = tenant.connection
     for step in range(8):
-        told = [
+        events = [
             ChangeEvent(tenant, "invoices", f"k{n:05}", START + timedelta(minutes=way[step]))
             for n, way in enumerate(ways)
             for tenant in (books.organisation_id, "elsewhere")
         ]
-        random.Random(step).shuffle(told)
-        receive_events(books.provider, told, now=START + timedelta(days=step))
+        random.Random(step).shuffle(events)
+        receive_events(books.provider, events, now=START + timedelta(days=step))
     assert PendingChange.objects.count() == PERMUTATIONS
     assert set(PendingChange.objects.values_list("event_at", "read_at")) == {
         (START + timedelta(minutes=VERSIONS - 1), None)

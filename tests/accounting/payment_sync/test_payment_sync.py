@@ -1,4 +1,4 @@
-"""Payment Sync: what was paid or credited in the books since a date, matched by id, with what that did."""
+"""Payment Sync: what was paid or credited in the ledger since a date, and what that changed."""
 
 from datetime import timedelta
 from io import StringIO
@@ -17,7 +17,7 @@ from tests.tenants import Tenant, deliver_outbox
 
 @pytest.fixture
 def scenario(any_tenant: Tenant) -> CreditScenario:
-    """The house, its payer and its bookkeeper."""
+    """The scenario."""
     deliver_outbox()
     return CreditScenario(any_tenant)
 
@@ -31,7 +31,7 @@ def press_sync(scenario: CreditScenario, since: str = "") -> str:
 
 
 def get_sync_effects(scenario: CreditScenario) -> dict[str, tuple[str, ...]]:
-    """What the last sync says by invoice."""
+    """The effects of the last sync by invoice."""
     sync = PaymentSync.objects.select_related("merchant").latest("pk")
     return {line.invoice.number: line.effects for line in build_sync_lines(sync, list_applications(sync))}
 

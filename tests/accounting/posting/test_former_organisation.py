@@ -269,7 +269,7 @@ def test_credit_in_the_former_books_is_put_to_no_invoice_of_these(tenant: Tenant
     deliver()
     company.refresh_from_db()
     assert [credit.amount.currency for credit in list_open_credits(company)[1]] == ["NZD"]
-    assert [left.currency for _, _, left, _ in list_unused_notes({company.pk})] == ["NZD"]
+    assert [credit.remaining.currency for credit in list_unused_notes({company.pk})] == ["NZD"]
     change_organisation(tenant, "au")
     deliver()
     company.refresh_from_db()
