@@ -38,7 +38,7 @@ class ReadCursor(models.Model):
         type(self)._base_manager.filter(pk=self.pk).update(lease_until=None)
 
     @contextmanager
-    def lease(self, *, now: datetime) -> Iterator[None]:
+    def hold_lease(self, *, now: datetime) -> Iterator[None]:
         """Be the only reader for the length of the block, with the row as it is then.
 
         Raises Retry while another worker reads.

@@ -19,7 +19,7 @@ from accounting.autopay.snapshots import DecisionContext, InvoiceSnapshot
 from accounting.invoices.balances import get_balances
 from accounting.invoices.duplicates import list_warning_messages
 from accounting.invoices.services import find_relevant_warnings, lock_invoices, record_confirmation
-from accounting.mirror.services import refetch_invoices
+from accounting.mirror.services import refresh_invoices
 from accounting.models import AutoPayMapping, LedgerInvoice, ScheduledPayment
 from payments.attempts.off_session import create_off_session_attempt
 from payments.attempts.services import send_attempt
@@ -104,7 +104,7 @@ def refresh_due_invoices(scheduled_id: int, *, now: datetime) -> None:
     )
     invoices = [row.invoice, *(other.invoice for other in others.select_related("invoice")[:REFRESH_BATCH_SIZE])]
     try:
-        found_ids = refetch_invoices(row.merchant, invoices, now=now)
+        found_ids = refresh_invoices(row.merchant, invoices, now=now)
     except (Unavailable, Disconnected) as error:
         ScheduledPayment.objects.filter(pk=row.pk, state="scheduled").update(
             reason=f"{NOT_REFRESHED_REASON} {error}"[:300]

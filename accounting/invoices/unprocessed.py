@@ -51,7 +51,7 @@ def retry_payment(posting: Posting, *, by: User, now: datetime) -> None:
         schedule_sending(posting.merchant, now=now)
 
 
-def reallocate_payment(posting: Posting, invoice: LedgerInvoice, *, by: User, now: datetime) -> None:
+def allocate_payment_to_invoice(posting: Posting, invoice: LedgerInvoice, *, by: User, now: datetime) -> None:
     """Allocate the payment to another invoice of the same payer.
 
     Raises AlreadyDecided, NotPayable, or what `check_invoice_amount` raises.

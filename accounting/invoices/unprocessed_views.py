@@ -8,10 +8,10 @@ from django.views.decorators.http import require_GET, require_POST
 from accounting.invoices.balances import list_payable_invoices
 from accounting.invoices.unprocessed import (
     AlreadyDecided,
+    allocate_payment_to_invoice,
     create_credit_from_payment,
     list_alternative_invoices,
     list_unprocessed_tasks,
-    reallocate_payment,
     retry_payment,
 )
 from accounting.models import ManualTask, Posting
@@ -72,6 +72,7 @@ def apply_decision(request: MerchantRequest, task: ManualTask, act: str) -> None
         create_credit_from_payment(posting, by=by, now=now)
     elif act == "invoice":
         rows = list_payable_invoices([posting.company_id])
-        reallocate_payment(posting, get_object_or_404(rows, reference=request.POST.get("invoice")), by=by, now=now)
+        invoice = get_object_or_404(rows, reference=request.POST.get("invoice"))
+        allocate_payment_to_invoice(posting, invoice, by=by, now=now)
     elif act != "by_hand" or not resolve_manual_task(task, by=by, now=now):
         raise AlreadyDecided("This was decided already.")

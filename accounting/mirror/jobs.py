@@ -64,14 +64,14 @@ def record_job_errors(job: LedgerJob, *, now: datetime) -> Iterator[None]:
         if (error.retry_after or 0) <= MAX_WAIT and not job.is_stale(now):
             update_progress(job, error=str(error)[:300])
             raise
-        fail_job(job, f"{error}. Try again later.", now=now)
+        record_job_failure(job, f"{error}. Try again later.", now=now)
     except Disconnected as error:
-        fail_job(job, f"{error} {job.DISCONNECTED_ADVICE}".rstrip(), now=now)
+        record_job_failure(job, f"{error} {job.DISCONNECTED_ADVICE}".rstrip(), now=now)
     except Rejected as error:
-        fail_job(job, f"The accounting package refused: {error.message}", now=now)
+        record_job_failure(job, f"The accounting package refused: {error.message}", now=now)
 
 
-def fail_job(job: LedgerJob, reason: str, *, now: datetime) -> None:
+def record_job_failure(job: LedgerJob, reason: str, *, now: datetime) -> None:
     """End the job without a result."""
     with transaction():
         job.move_to("failed", now=now, by=ACTOR, reason=reason, error=reason[:300])

@@ -1,8 +1,11 @@
-"""The kinds of documents that the mirror holds: everything that differs between them, in one table."""
+"""The kinds of documents that the mirror holds: everything that differs between them, in one table.
+
+A list of the ledger is polled rarely while its webhooks arrive: those polls find the events that were lost.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db.models import Q
@@ -18,9 +21,10 @@ from accounting.mirror.store import (
     upsert_credits,
     upsert_invoices,
 )
-from accounting.models import LedgerContact, LedgerCredit, LedgerInvoice
+from accounting.models import LedgerContact, LedgerCredit, LedgerInvoice, MirrorCursor
 
 PAYMENTS = "payments"  # a kind of webhook event that is not mirrored: it only says that some documents changed
+WEBHOOKS_TRUSTED_FOR = timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +32,8 @@ class MirroredKind:
     """One kind of document: its rows here, the ledger's verbs that read it, and how a page of it is saved.
 
     `present` selects the rows of documents that the ledger still has; `counter` is the column of Download that counts
-    them.
+    them. Between two polls pass `pause_with_webhooks`, or, while no webhook arrives, from `shortest_pause` after a
+    change to `longest_pause`.
     """
 
     kind: str
@@ -37,6 +42,9 @@ class MirroredKind:
     id_column: str
     present: Q
     counter: str
+    pause_with_webhooks: timedelta
+    shortest_pause: timedelta
+    longest_pause: timedelta
     page_call: Callable[[Ledger, int, datetime | None], RemotePage[Any]]
     documents_call: Callable[[Ledger, list[str]], RemotePage[Any]]
     upsert: Callable[[ReadContext, Any], list[datetime]]
@@ -66,6 +74,9 @@ MIRRORED_KINDS = {
         id_column="contact_id",
         present=Q(is_active=True),
         counter="contacts",
+        pause_with_webhooks=timedelta(hours=24),
+        shortest_pause=timedelta(hours=12),
+        longest_pause=timedelta(hours=12),
         page_call=lambda ledger, page, since: ledger.read_contact_page(page, since=since),
         documents_call=lambda ledger, ids: ledger.read_contacts(ids),
         upsert=upsert_contacts,
@@ -78,6 +89,9 @@ MIRRORED_KINDS = {
         id_column="ledger_id",
         present=~Q(status="deleted"),
         counter="invoices",
+        pause_with_webhooks=timedelta(hours=6),
+        shortest_pause=timedelta(minutes=3),
+        longest_pause=timedelta(hours=2),
         page_call=lambda ledger, page, since: ledger.read_invoice_page(page, since=since),
         documents_call=lambda ledger, ids: ledger.read_invoices(ids),
         upsert=upsert_invoices,
@@ -90,9 +104,21 @@ MIRRORED_KINDS = {
         id_column="ledger_id",
         present=~Q(status="deleted"),
         counter="credit_notes",
+        pause_with_webhooks=timedelta(hours=12),
+        shortest_pause=timedelta(hours=1),
+        longest_pause=timedelta(hours=8),
         page_call=lambda ledger, page, since: ledger.read_credit_note_page(page, since=since),
         documents_call=lambda ledger, ids: ledger.read_credit_notes_by_id(ids),
         upsert=upsert_credits,
         mark_deleted=mark_credits_deleted,
     ),
 }
+
+
+def get_next_poll_at(cursor: MirrorCursor, *, now: datetime) -> datetime:
+    """When the cursor is due again. Every poll that finds nothing doubles the pause, while no webhook arrives."""
+    mirrored = MIRRORED_KINDS[cursor.kind]
+    if cursor.notified_at is not None and now - cursor.notified_at < WEBHOOKS_TRUSTED_FOR:
+        return now + mirrored.pause_with_webhooks
+    pause: timedelta = min(mirrored.shortest_pause * 2 ** min(cursor.empty_polls, 20), mirrored.longest_pause)
+    return now + pause

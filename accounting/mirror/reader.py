@@ -13,14 +13,13 @@ from django_subatomic.db import transaction
 
 from accounting.ledger_session import ledger_session
 from accounting.ledgers.protocol import Ledger, RemotePage
-from accounting.mirror.kinds import MIRRORED_KINDS, PAYMENTS, MirroredKind
+from accounting.mirror.kinds import MIRRORED_KINDS, PAYMENTS, MirroredKind, get_next_poll_at
 from accounting.mirror.pending_changes import (
     list_pending_changes,
     mark_all_stale,
     resolve_changes,
     resolve_changes_in_page,
 )
-from accounting.mirror.polling import RETRY_AFTER_REJECTION, get_next_poll_at
 from accounting.mirror.store import ReadContext
 from accounting.models import MirrorCursor, PendingChange
 from accounting.refetch_requests import STALE_MARKER
@@ -34,6 +33,7 @@ from wisepay.outbox import Retry
 
 TIME_SLICE = 45.0  # seconds that one delivery reads before others have their turn
 OVERLAP = timedelta(seconds=60)  # what the ledger commits late carries an earlier time
+RETRY_AFTER_REJECTION = timedelta(hours=1)
 MISSED_EVENT_AFTER = timedelta(minutes=5)  # an event that did not arrive for so long is lost
 PENDING_CHANGES_CURSOR = "heard"  # the kind of the cursor whose lease says who reads the pending changes
 OnPage = Callable[[MirrorCursor, int], None]
@@ -75,7 +75,7 @@ class MirrorReader:
         Raises Retry while another worker reads the same kind, and what the ledger raises.
         """
         cursor = get_mirror_cursor(self.merchant, self.organisation_id, kind)
-        with cursor.lease(now=self.now):
+        with cursor.hold_lease(now=self.now):
             while True:
                 if self.read_page(MIRRORED_KINDS[kind], cursor):
                     return True

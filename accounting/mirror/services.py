@@ -121,7 +121,7 @@ def count_pending_reads(merchant: Merchant) -> dict[str, int]:
     return {Tier.COMPANY: unread, Tier.SERVICE: unfinished}
 
 
-def refetch_invoices(merchant: Merchant, invoices: Sequence[LedgerInvoice], *, now: datetime) -> set[int]:
+def refresh_invoices(merchant: Merchant, invoices: Sequence[LedgerInvoice], *, now: datetime) -> set[int]:
     """Read these invoices again by id for work in the background, as many as go in one call.
 
     Answers the keys of those that the ledger has or says are deleted; only they count as read at `now`.

@@ -52,7 +52,7 @@ def sync_ledger_payments(merchant: Merchant, *, now: datetime) -> None:
     try:
         connection = get_connection(merchant, tier=Tier.SERVICE)
         cursor = get_cursor(merchant, connection, now=now)
-        with cursor.lease(now=now), ledger_session(connection, priority="service", now=now) as ledger:
+        with cursor.hold_lease(now=now), ledger_session(connection, priority="service", now=now) as ledger:
             sync_pages(merchant, cursor, ledger, now=now)
     except Disconnected as error:
         LedgerPaymentCursor.objects.filter(merchant=merchant).update(error=str(error)[:300])

@@ -24,7 +24,7 @@ def sync_balance(account: GatewayAccount, *, now: datetime) -> None:
     is recorded on the cursor. Raises Unavailable, and Retry while another worker reads.
     """
     cursor = get_balance_cursor(account, now=now)
-    with cursor.lease(now=now):
+    with cursor.hold_lease(now=now):
         sync_balance_pages(account, cursor, now=now)
 
 
