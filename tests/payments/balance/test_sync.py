@@ -8,12 +8,14 @@ import pytest
 from django.utils import timezone
 
 from payments.balance.services import list_accounts_to_sync, schedule_balance_sync, sync_balance
-from payments.balance.transactions import link_balance_transactions
+from payments.balance.transactions import get_balance_cursor, link_balance_transactions
 from payments.gateways.stripe import balance_transactions
 from payments.models import BalanceTransaction, BalanceTransactionCursor, GatewayAccount, Payout, Refund
 from tests.tenants import Tenant
+from wisepay.cursors import LEASE
 from wisepay.errors import Unavailable
 from wisepay.models import OutboxMessage
+from wisepay.outbox import Retry
 
 DAY = 86_400
 
@@ -94,6 +96,20 @@ def test_what_came_while_a_reading_was_stopped_is_found_by_the_next(tenant: Tena
     assert BalanceTransactionCursor.objects.get().known_until == began
     sync_balance(account, now=timezone.now())
     assert BalanceTransaction.objects.count() == 26
+
+
+def test_a_second_worker_waits_until_the_lease_ends(tenant: Tenant) -> None:
+    account, now = get_account(tenant), timezone.now()
+    cursor = get_balance_cursor(account, now=now)
+    with cursor.hold_lease(now=now), pytest.raises(Retry):
+        sync_balance(account, now=now)
+    assert BalanceTransactionCursor.objects.get().known_until is None
+    assert cursor.acquire_lease(now=now)  # by a worker that dies
+    with pytest.raises(Retry):
+        sync_balance(account, now=now + LEASE)
+    sync_balance(account, now=now + LEASE + timedelta(seconds=1))
+    cursor = BalanceTransactionCursor.objects.get()
+    assert (cursor.known_until, cursor.lease_until) == (now + LEASE + timedelta(seconds=1), None)
 
 
 def test_lines_are_linked_to_what_is_ours(tenant: Tenant, deliver: Callable[..., int]) -> None:
