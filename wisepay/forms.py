@@ -33,12 +33,12 @@ class AmountField(forms.CharField):
             money = Money.parse(text, self.currency)
         except InvalidAmount as error:
             raise forms.ValidationError(str(error)) from None
-        self._check_limit("min_amount", self.minimum, is_kept=money.amount >= self.minimum)
+        self._check_limit("min_amount", self.minimum, is_met=money.amount >= self.minimum)
         if self.maximum is not None:
-            self._check_limit("max_amount", self.maximum, is_kept=money.amount <= self.maximum)
+            self._check_limit("max_amount", self.maximum, is_met=money.amount <= self.maximum)
         return money
 
-    def _check_limit(self, code: str, limit: int, *, is_kept: bool) -> None:
-        if not is_kept:
+    def _check_limit(self, code: str, limit: int, *, is_met: bool) -> None:
+        if not is_met:
             message = self.error_messages[code]
             raise forms.ValidationError(message, code=code, params={"limit": Money(limit, self.currency)})

@@ -101,7 +101,7 @@ def build_match_score(
     own = points[pair]
     others = {o: value for o, value in points.items() if o != pair and (o[0] == pair[0] or o[1] == pair[1])}
     rivals = [other for other, value in others.items() if value > own - RIVAL_MARGIN]
-    sentences = tuple(sentence for _, sentence in reasons)
+    sentences = tuple(reason for _, reason in reasons)
     if any(value >= own + RIVAL_MARGIN for value in others.values()):
         return MatchScore(*pair, min(own, MIN_CONFIDENCE - 1), sentences)
     if not rivals or own <= AMBIGUOUS_CONFIDENCE:
@@ -146,8 +146,8 @@ def list_text_reasons(credit: CreditCandidate, invoice: InvoiceCandidate) -> lis
         named = list_number_reasons(credit, invoice)
     remaining = MAX_TEXT_POINTS
     capped = []
-    for points, sentence in named:
-        capped.append((min(points, remaining), sentence))
+    for points, reason in named:
+        capped.append((min(points, remaining), reason))
         remaining -= min(points, remaining)
     return capped
 

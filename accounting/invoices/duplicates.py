@@ -155,6 +155,6 @@ def list_scheduled_warnings(invoices: Sequence[LedgerInvoice]) -> list[Duplicate
     for row in rows.select_related("merchant").order_by("run_at", "pk"):
         row.invoice = by_key[row.invoice_id]
         day = format_date(get_local_date(row.run_at, row.merchant.zone))
-        sentence = f"{row.money} for invoice {row.invoice} will be taken automatically on {day}."
-        warnings.append(DuplicateWarning(row.invoice_id, "scheduled", row.money, sentence))
+        message = f"{row.money} for invoice {row.invoice} will be taken automatically on {day}."
+        warnings.append(DuplicateWarning(row.invoice_id, "scheduled", row.money, message))
     return warnings

@@ -118,7 +118,7 @@ def print_pdf(request: PayerRequest, reference: str) -> HttpResponse:
 
 def build_filename(invoice: LedgerInvoice) -> str:
     """A file name of letters and digits only."""
-    safe = "".join(letter if letter.isascii() and letter.isalnum() else "-" for letter in str(invoice))
+    safe = "".join(character if character.isascii() and character.isalnum() else "-" for character in str(invoice))
     return f"invoice-{safe[:80]}.pdf"
 
 

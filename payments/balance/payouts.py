@@ -9,42 +9,42 @@ from payments.gateways import Gateway, RemotePayout, open_gateway
 from payments.models import BalanceTransaction, GatewayAccount, Payout
 from wisepay.errors import Rejected
 
-PAYOUT_MAX_AGE = timedelta(days=40)  # so long after it was made a payout may still fail
+PAYOUT_MAX_AGE = timedelta(days=40)  # so long after its creation a payout may still fail
 
 
 def sync_payouts(account: GatewayAccount, gateway: Gateway, *, since: datetime | None, now: datetime) -> None:
-    """Payouts that were made lately, and the lines of each that has them and was not read yet."""
+    """Read the recent payouts, and the balance transactions of each that has some that were not read yet."""
     after, begin = "", since - PAYOUT_MAX_AGE if since else None
     while True:
         found = gateway.list_payouts(since=begin, after=after)
-        for facts in reversed(found.rows):
-            apply_remote_payout(account, gateway, facts, now=now)
+        for remote in reversed(found.rows):
+            apply_remote_payout(account, gateway, remote, now=now)
         after = found.after
         if not after:
             return
 
 
 def apply_remote_payout(account: GatewayAccount, gateway: Gateway, remote: RemotePayout, *, now: datetime) -> None:
-    """Write a payout down, and its lines when the gateway has put them together and they are new to us."""
+    """Record a payout, and read its balance transactions once, when the gateway has assigned them."""
     payout = record_payout(account, remote, now=now)
     if remote.has_transactions and payout.is_automatic and payout.transactions_read_at is None:
         sync_payout_transactions(payout, gateway, now=now)
 
 
 def sync_payout(account: GatewayAccount, payout_id: str, *, now: datetime) -> None:
-    """Look again at one payout, and read what moved when its lines are new to us. Raises Unavailable."""
+    """Read one payout again, and its balance transactions if they were not read yet. Raises Unavailable."""
     gateway = open_gateway(account.secret_key.decrypt())
     try:
-        facts = gateway.look_up_payout(payout_id)
+        remote = gateway.look_up_payout(payout_id)
     except Rejected:
         return  # not a payout of this account
-    apply_remote_payout(account, gateway, facts, now=now)
+    apply_remote_payout(account, gateway, remote, now=now)
     link_balance_transactions(account)
 
 
 def record_payout(account: GatewayAccount, remote: RemotePayout, *, now: datetime) -> Payout:
-    """Write a payout down as the gateway says it is."""
-    said = {
+    """Record a payout as the gateway has it."""
+    columns = {
         "amount": remote.amount.amount,
         "currency": remote.amount.currency,
         "status": remote.status,
@@ -53,12 +53,12 @@ def record_payout(account: GatewayAccount, remote: RemotePayout, *, now: datetim
         "created_at": remote.created_at,
         "read_at": now,
     }
-    known, _ = Payout.objects.update_or_create(account=account, stripe_payout_id=remote.id, defaults=said)
+    known, _ = Payout.objects.update_or_create(account=account, stripe_payout_id=remote.id, defaults=columns)
     return known
 
 
 def sync_payout_transactions(payout: Payout, gateway: Gateway, *, now: datetime) -> None:
-    """Every line that it took along."""
+    """Read every balance transaction of the payout."""
     after, ids = "", []
     while True:
         found = gateway.list_balance_transactions(since=None, after=after, payout_id=payout.stripe_payout_id)
@@ -76,7 +76,7 @@ def sync_payout_transactions(payout: Payout, gateway: Gateway, *, now: datetime)
 
 @transaction_required
 def reassign_failed_payout_transactions(payout: Payout) -> None:
-    """The money of a payout that came back goes with the one that takes its return along."""
+    """Move the transactions of a payout that came back to the payout that contains its return."""
     returned = payout.balance_transactions.filter(kind="payout").exclude(source_id=payout.stripe_payout_id)
     failed = Payout.objects.filter(account=payout.account, stripe_payout_id__in=returned.values("source_id"))
     BalanceTransaction.objects.filter(payout__in=failed).exclude(kind="payout").update(payout=payout)

@@ -13,7 +13,7 @@ from wisepay.errors import Rejected
 
 
 def schedule_balance_sync(account: GatewayAccount, *, now: datetime) -> None:
-    """Let a worker read what moved."""
+    """Let a worker sync the account's balance."""
     outbox.schedule(f"movements:{account.pk}", "payments.read_movements", now=now, account_id=account.pk)
 
 
@@ -43,7 +43,7 @@ def sync_balance_pages(account: GatewayAccount, cursor: BalanceTransactionCursor
 
 
 def list_accounts_to_sync(*, now: datetime, every: timedelta) -> "QuerySet[GatewayAccount]":
-    """The accounts of which nothing was read for so long."""
+    """The accounts that were not read for so long, the longest first."""
     stale = Q(balance_transaction_cursor=None) | Q(balance_transaction_cursor__known_until=None)
     return GatewayAccount.objects.filter(stale | Q(balance_transaction_cursor__known_until__lt=now - every)).order_by(
         F("balance_transaction_cursor__known_until").asc(nulls_first=True), "pk"

@@ -1,4 +1,4 @@
-"""What the gateway moved, written down: every line of the balance once, every payout with its lines, nothing lost."""
+"""Balance transactions: read each once, and link it to the attempt, refund or dispute that it is about."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -16,11 +16,11 @@ from payments.models import (
     Refund,
 )
 
-OVERLAP = timedelta(hours=1)  # a line may be listed late, and the gateway's clock is not ours
+OVERLAP = timedelta(hours=1)  # a transaction may be listed late, and the gateway's clock is not ours
 
 
 def get_balance_cursor(account: GatewayAccount, *, now: datetime) -> BalanceTransactionCursor:
-    """The account's cursor; it begins anew when the keys were changed to those of another account."""
+    """The account's cursor; it is reset when the keys were changed to those of another account."""
     fresh = {"stripe_account_id": account.stripe_account_id}
     cursor, _ = BalanceTransactionCursor.objects.get_or_create(account=account, defaults=fresh)
     if cursor.stripe_account_id != account.stripe_account_id:
@@ -33,7 +33,7 @@ def get_balance_cursor(account: GatewayAccount, *, now: datetime) -> BalanceTran
 def sync_balance_transactions(
     account: GatewayAccount, gateway: Gateway, cursor: BalanceTransactionCursor, *, now: datetime
 ) -> datetime:
-    """Every line since the cursor; answers when the reading began, of which everything before is known now."""
+    """Read every transaction since the cursor; answers when the reading began, up to which all is known then."""
     began, after = cursor.read_started_at or now, cursor.after
     since = cursor.known_until - OVERLAP if cursor.known_until else None
     while True:
@@ -50,7 +50,7 @@ def sync_balance_transactions(
 def record_balance_transactions(
     account: GatewayAccount, rows: Sequence[RemoteBalanceTransaction], *, now: datetime
 ) -> None:
-    """Write lines down, each once by its id. What a line says never changes."""
+    """Record transactions, each once by its id. They never change."""
     fresh = [
         BalanceTransaction(
             account=account,
@@ -76,12 +76,12 @@ def record_balance_transactions(
 
 
 def link_balance_transactions(account: GatewayAccount) -> None:
-    """Say of every line that is not linked yet which attempt, refund or dispute of ours it is about."""
+    """Link every unlinked transaction to the attempt, refund or dispute that it is about."""
     loose = BalanceTransaction.objects.filter(account=account).exclude(kind__in=["fee", "adjustment", "payout"])
     without = loose.filter(attempt=None)
-    mine = Attempt.objects.filter(account=account)
-    _link(without.exclude(intent_id=""), attempt=mine.filter(stripe_payment_intent_id=OuterRef("intent_id")))
-    _link(without.filter(kind="charge").exclude(reference=""), attempt=mine.filter(reference=OuterRef("reference")))
+    attempts = Attempt.objects.filter(account=account)
+    _link(without.exclude(intent_id=""), attempt=attempts.filter(stripe_payment_intent_id=OuterRef("intent_id")))
+    _link(without.filter(kind="charge").exclude(reference=""), attempt=attempts.filter(reference=OuterRef("reference")))
     ours = Refund.objects.filter(attempt__account=account)
     back = loose.filter(kind__in=["refund", "refund_failure"], refund=None)
     _link(back.exclude(source_id=""), refund=ours.filter(stripe_refund_id=OuterRef("source_id")))
@@ -96,6 +96,6 @@ def link_balance_transactions(account: GatewayAccount) -> None:
 def _link(
     rows: "QuerySet[BalanceTransaction]", **to: "QuerySet[Attempt] | QuerySet[Refund] | QuerySet[Dispute]"
 ) -> None:
-    """Set the one column to the first row that fits, where one does."""
+    """Set the column to the first matching row, if there is one."""
     for column, fitting in to.items():
         rows.filter(Exists(fitting)).update(**{column: Subquery(fitting.order_by("pk").values("pk")[:1])})

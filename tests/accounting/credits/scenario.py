@@ -71,9 +71,9 @@ class CreditScenario:
         [row] = list_ledger_rows(self.tenant, "CreditNotes", where=f'CreditNoteNumber=="{number}"')
         return [(a["Invoice"]["InvoiceNumber"], f"{a['Amount']:.2f}") for a in row["Allocations"]]
 
-    def act_in_ledger(self, act: str, **said: Any) -> None:
+    def act_in_ledger(self, act: str, **parameters: Any) -> None:
         """Do something as the bookkeeper in the practice ledger."""
-        self.billing.act_in_ledger(act, **said)
+        self.billing.act_in_ledger(act, **parameters)
 
     def count_calls(self, method: str, tail: str = "/Allocations") -> int:
         """How often the allocations of a note were written."""

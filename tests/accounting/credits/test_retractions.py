@@ -44,7 +44,7 @@ def test_a_refund_goes_before_an_unsent_allocation(scenario: CreditScenario) -> 
     assert not ManualTask.objects.exists()
 
 
-def test_what_a_refund_left_of_the_credit_is_applied_afterwards(scenario: CreditScenario) -> None:
+def test_what_remains_of_the_credit_after_a_refund_is_applied(scenario: CreditScenario) -> None:
     checkout = scenario.pay_quote()
     scenario.billing.create_invoice("625.00", reference=scenario.get_note(checkout).number)
     update_company_matches(scenario.billing.company, now=timezone.now())
@@ -98,7 +98,7 @@ def test_an_invoice_that_a_credit_has_just_paid_is_not_payable_before_the_mirror
     assert scenario.get_match(checkout).synced_at
 
 
-def test_a_debit_that_is_on_its_way_for_the_invoice_leaves_no_room_for_the_credit(scenario: CreditScenario) -> None:
+def test_a_debit_that_is_on_its_way_for_the_invoice_leaves_nothing_for_the_credit(scenario: CreditScenario) -> None:
     invoice = scenario.create_invoice(reference="Onboarding")
     debit = scenario.billing.pay_by_bank(scenario.billing.create_payment(invoice))
     assert debit["status"] == "settling"

@@ -100,27 +100,27 @@ def test_saying_it_twice_does_not_make_it_surer_than_saying_it_plainly() -> None
 
 
 def test_a_second_invoice_that_is_as_likely_leaves_both_to_a_person() -> None:
-    judged = score_matches([build_credit()], [build_invoice(1, "Quote 1042"), build_invoice(2, "Quote 1042")])
-    assert [one.confidence for one in judged] == [AMBIGUOUS_CONFIDENCE, AMBIGUOUS_CONFIDENCE]
-    assert "Another invoice is about as likely." in judged[0].reasons
+    scores = score_matches([build_credit()], [build_invoice(1, "Quote 1042"), build_invoice(2, "Quote 1042")])
+    assert [one.confidence for one in scores] == [AMBIGUOUS_CONFIDENCE, AMBIGUOUS_CONFIDENCE]
+    assert "Another invoice is about as likely." in scores[0].reasons
 
 
 def test_a_second_credit_that_is_as_likely_leaves_both_to_a_person() -> None:
-    judged = score_matches([build_credit(1), build_credit(2)], [build_invoice(1, "Quote 1042")])
-    assert [one.confidence for one in judged] == [AMBIGUOUS_CONFIDENCE, AMBIGUOUS_CONFIDENCE]
-    assert "Another credit is about as likely." in judged[0].reasons
+    scores = score_matches([build_credit(1), build_credit(2)], [build_invoice(1, "Quote 1042")])
+    assert [one.confidence for one in scores] == [AMBIGUOUS_CONFIDENCE, AMBIGUOUS_CONFIDENCE]
+    assert "Another credit is about as likely." in scores[0].reasons
 
 
 def test_a_pair_that_another_leaves_far_behind_is_not_shown() -> None:
-    judged = score_matches([build_credit()], [build_invoice(1), build_invoice(2, "Quote 1042")])
-    assert [(one.invoice, one.confidence >= DEFAULT_THRESHOLD) for one in judged] == [(2, True)]
+    scores = score_matches([build_credit()], [build_invoice(1), build_invoice(2, "Quote 1042")])
+    assert [(one.invoice, one.confidence >= DEFAULT_THRESHOLD) for one in scores] == [(2, True)]
 
 
 def test_two_quotes_and_their_two_invoices_find_each_other() -> None:
     other = build_credit(2, references=(QuoteReference("quote", "1043"),))
-    judged = score_matches([build_credit(1), other], [build_invoice(1, "Quote 1043"), build_invoice(2, "Quote 1042")])
-    assert {(one.credit, one.invoice) for one in judged} == {(1, 2), (2, 1)}
-    assert all(one.confidence >= DEFAULT_THRESHOLD for one in judged)
+    scores = score_matches([build_credit(1), other], [build_invoice(1, "Quote 1043"), build_invoice(2, "Quote 1042")])
+    assert {(one.credit, one.invoice) for one in scores} == {(1, 2), (2, 1)}
+    assert all(one.confidence >= DEFAULT_THRESHOLD for one in scores)
 
 
 REMARKS = st.sampled_from(["", "Quote 1042", "PO-7781", "PF_CR-REF1", "1042", "Hardware"])
@@ -131,7 +131,7 @@ CREDITS = st.lists(st.tuples(AMOUNTS, st.booleans()), min_size=1, max_size=4)
 
 @settings(max_examples=300, deadline=None)
 @given(CREDITS, INVOICES, st.randoms(use_true_random=False))
-def test_the_same_credits_and_invoices_in_any_order_are_judged_alike(
+def test_the_same_credits_and_invoices_in_any_order_score_alike(
     notes: list[tuple[int, bool]], bills: list[tuple[str, int, int]], order: random.Random
 ) -> None:
     unused = [

@@ -49,9 +49,9 @@ class InvoiceScenario:
         """The payer's company, read afresh."""
         return PayerCompany.objects.select_related("merchant").get(pk=self.access.company_id)
 
-    def act_in_ledger(self, act: str, **said: Any) -> None:
+    def act_in_ledger(self, act: str, **parameters: Any) -> None:
         """Do something as the bookkeeper in the practice ledger."""
-        act_in_ledger(self.tenant, act, organisation=self.slug, **said)
+        act_in_ledger(self.tenant, act, organisation=self.slug, **parameters)
 
     def create_invoice(
         self, amount: str = "500.00", *, number: str = "", due_in: int = 14, **more: Any

@@ -38,7 +38,7 @@ def test_a_paid_row_is_given_the_number_of_its_credit_note(ada: PortalPayer, pai
     assert note.number in part
 
 
-def test_one_payment_lists_its_documents_and_what_is_left(ada: PortalPayer, paid_checkout: Checkout) -> None:
+def test_one_payment_lists_its_documents_and_what_remains(ada: PortalPayer, paid_checkout: Checkout) -> None:
     note = CreditNote.objects.get()
     path = f"/my/payments/{paid_checkout.payment.reference}/documents"
     assert path in ada.get(f"/my/payments/{paid_checkout.payment.reference}")

@@ -51,7 +51,7 @@ def test_without_anything_else_there_is_no_warning(billing: InvoiceScenario) -> 
     assert list_warning_kinds(billing.create_invoice("625.00")) == []
 
 
-def test_an_unused_credit_is_said_with_its_amount_and_paid_anyway_only_with_a_tick(
+def test_an_unused_credit_is_a_warning_with_its_amount_that_has_to_be_confirmed(
     billing: InvoiceScenario, credit: CreditNote
 ) -> None:
     invoice = billing.create_invoice("625.00")
@@ -100,7 +100,7 @@ def test_a_credit_that_only_the_books_know_counts_too(billing: InvoiceScenario) 
     assert (warning.kind, warning.amount.plain) == ("credit", "80.00")
 
 
-def test_a_debit_in_flight_is_said_and_a_second_part_needs_the_tick(billing: InvoiceScenario) -> None:
+def test_a_debit_in_flight_is_a_warning_and_a_second_part_has_to_be_confirmed(billing: InvoiceScenario) -> None:
     invoice = billing.create_invoice("500.00")
     billing.pay_by_bank(billing.create_payment(invoice, "300.00"))
     assert list_warning_kinds(invoice) == ["in_flight"]
@@ -109,7 +109,7 @@ def test_a_debit_in_flight_is_said_and_a_second_part_needs_the_tick(billing: Inv
     assert billing.pay(billing.create_payment(invoice, "200.00", confirmed="on"))["status"] == "succeeded"
 
 
-def test_a_scheduled_payment_is_said_but_not_to_the_one_who_runs_it(billing: InvoiceScenario) -> None:
+def test_a_scheduled_payment_is_a_warning_but_not_to_itself(billing: InvoiceScenario) -> None:
     invoice = billing.create_invoice("500.00")
     create_scheduled_payment(invoice)
     assert list_warning_kinds(invoice) == ["scheduled"]

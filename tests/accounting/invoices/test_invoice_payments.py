@@ -46,10 +46,10 @@ def test_a_part_leaves_the_rest_to_be_paid(billing: InvoiceScenario, deliver: De
     billing.pay(billing.create_payment(invoice, "120.50"))
     deliver()
     billing.sync_mirror()
-    left = billing.get_invoice(invoice.number)
-    assert left.due == 37950
+    remaining = billing.get_invoice(invoice.number)
+    assert remaining.due == 37950
     assert "A$379.50" in billing.get_outstanding_widget()
-    billing.pay(billing.create_payment(left))
+    billing.pay(billing.create_payment(remaining))
     deliver()
     assert billing.get_ledger_status(invoice) == ("PAID", "0.00")
     assert [amount for _, amount, _ in billing.list_ledger_payments(invoice)] == ["120.50", "379.50"]
@@ -196,7 +196,7 @@ def test_invoices_of_two_companies_or_currencies_are_never_one_payment(billing: 
 # ---- what changes between choosing and paying ----------------------------------------------------
 
 
-def test_an_amount_that_changed_meanwhile_is_said_before_anything_is_charged(billing: InvoiceScenario) -> None:
+def test_an_amount_that_changed_meanwhile_is_refused_before_anything_is_charged(billing: InvoiceScenario) -> None:
     invoice = billing.create_invoice("500.00")
     payment = billing.create_payment(invoice)
     billing.act_in_ledger("pay", invoice=invoice.number, amount="200.00")
@@ -329,7 +329,7 @@ def test_the_document_is_the_one_of_the_books(billing: InvoiceScenario) -> None:
 
 
 @only_xero
-def test_without_the_books_there_is_a_sentence_instead_of_a_document(billing: InvoiceScenario) -> None:
+def test_without_the_ledger_a_page_says_why_there_is_no_document(billing: InvoiceScenario) -> None:
     invoice = billing.create_invoice("500.00")
     billing.tenant.world.fault("xero", "status", status=503, times=None)
     answer = billing.client.get(f"/my/invoices/{invoice.reference}/pdf")

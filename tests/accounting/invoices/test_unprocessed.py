@@ -102,7 +102,7 @@ def test_it_stays_with_the_payer_as_credit(
     assert allocation.invoice.number in page
 
 
-def test_what_was_left_as_credit_follows_refunds_and_reversals(
+def test_a_payment_kept_as_credit_follows_refunds_and_reversals(
     billing: InvoiceScenario, unprocessed_payment: Payment, deliver: Deliver
 ) -> None:
     press_decision(billing, "credit")

@@ -47,13 +47,13 @@ class AccountingPackage:
     argument_names: dict[str, str] = field(default_factory=dict)
     fields: dict[str, str] = field(default_factory=dict)
 
-    def translate_arguments(self, act: str, said: dict[str, Any]) -> dict[str, Any]:
+    def translate_arguments(self, act: str, parameters: dict[str, Any]) -> dict[str, Any]:
         """The parameters of an action as this package names them."""
         if act == "edit" and self.fields:
-            changed = {self.fields[word]: value for word, value in said.items() if word in self.fields}
-            changed |= {"CustomerMemo": {"value": said["reference"]}} if "reference" in said else {}
-            return {"invoice": said["invoice"], "fields": changed}
-        return {self.argument_names.get(word, word): value for word, value in said.items()}
+            changed = {self.fields[word]: value for word, value in parameters.items() if word in self.fields}
+            changed |= {"CustomerMemo": {"value": parameters["reference"]}} if "reference" in parameters else {}
+            return {"invoice": parameters["invoice"], "fields": changed}
+        return {self.argument_names.get(word, word): value for word, value in parameters.items()}
 
 
 def build_xero_event(organisation: str, category: str, key: str, at: datetime) -> dict[str, Any]:
@@ -130,32 +130,34 @@ def get_package(tenant: Tenant) -> AccountingPackage:
     return PACKAGES[tenant.connection.provider]
 
 
-def act_in_ledger(tenant: Tenant, act: str, *, organisation: str = "au", **said: Any) -> Any:
+def act_in_ledger(tenant: Tenant, act: str, *, organisation: str = "au", **parameters: Any) -> Any:
     """Do something as the bookkeeper in the practice ledger; answers the written document."""
     books = get_package(tenant)
     name = books.action_names.get(act, act)
     return tenant.world.post(
-        books.control, {name: {books.organisation_field: organisation, **books.translate_arguments(act, said)}}
+        books.control, {name: {books.organisation_field: organisation, **books.translate_arguments(act, parameters)}}
     ).get(name)
 
 
-def make_invoice(tenant: Tenant, number: str, amount: str = "100", *, contact: str = "Bayside", **said: Any) -> str:
+def make_invoice(
+    tenant: Tenant, number: str, amount: str = "100", *, contact: str = "Bayside", **parameters: Any
+) -> str:
     """Create an invoice in the ledger; answers its id."""
     return get_document_id(
-        tenant, act_in_ledger(tenant, "make_invoice", contact=contact, amount=amount, number=number, **said)
+        tenant, act_in_ledger(tenant, "make_invoice", contact=contact, amount=amount, number=number, **parameters)
     )
 
 
-def make_credit(tenant: Tenant, number: str, amount: str, *, contact: str = "Bayside", **said: Any) -> str:
+def make_credit(tenant: Tenant, number: str, amount: str, *, contact: str = "Bayside", **parameters: Any) -> str:
     """Create a credit note in the ledger; answers its id."""
     return get_document_id(
-        tenant, act_in_ledger(tenant, "make_credit_note", contact=contact, amount=amount, number=number, **said)
+        tenant, act_in_ledger(tenant, "make_credit_note", contact=contact, amount=amount, number=number, **parameters)
     )
 
 
-def get_document_id(tenant: Tenant, made: dict[str, Any]) -> str:
+def get_document_id(tenant: Tenant, created: dict[str, Any]) -> str:
     """The id of the written document."""
-    return str(next(made[name] for name in get_package(tenant).id_fields if name in made))
+    return str(next(created[name] for name in get_package(tenant).id_fields if name in created))
 
 
 def fill_ledger(tenant: Tenant, *, invoices: int, contacts: int = 50) -> None:

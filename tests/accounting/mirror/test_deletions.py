@@ -65,9 +65,9 @@ def listener_calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[list[str], lis
     return notified
 
 
-@pytest.mark.parametrize("is_told", [True, False])
+@pytest.mark.parametrize("is_notified", [True, False])
 def test_deleted_invoices_owe_nothing_and_listeners_are_called(
-    tenant: Tenant, listener_calls: list[tuple[list[str], list[str]]], is_told: bool
+    tenant: Tenant, listener_calls: list[tuple[list[str], list[str]]], is_notified: bool
 ) -> None:
     key = make_invoice(tenant, "D")
     make_invoice(tenant, "STAYS")
@@ -75,7 +75,7 @@ def test_deleted_invoices_owe_nothing_and_listeners_are_called(
     poll_everything()
     listener_calls.clear()
     act_in_ledger(tenant, "delete", invoice="D")
-    if is_told:
+    if is_notified:
         send_webhook(tenant, build_event(tenant, "invoices", key, type="qbo.invoice.deleted.v1"))
         deliver_outbox()
     else:
@@ -182,17 +182,17 @@ def test_two_thousand_permutations_of_readings_and_a_deletion_end_deleted(tenant
         f"k{n:05}": "deleted" if DELETED in way else build_invoice_version("k", max(way)).status
         for n, way in enumerate(ways)
     }
-    left = LedgerApplication.objects.filter(organisation_id="org").values_list("invoice__status", flat=True)
-    assert set(left) == {"open", "paid"}
+    remaining = LedgerApplication.objects.filter(organisation_id="org").values_list("invoice__status", flat=True)
+    assert set(remaining) == {"open", "paid"}
 
 
 def test_a_customer_that_was_deleted_or_merged_is_not_active(tenant: Tenant) -> None:
-    [made] = [act_in_ledger(tenant, "make_contact", name="Twin")]
+    [created] = [act_in_ledger(tenant, "make_contact", name="Twin")]
     poll_everything()
-    assert LedgerContact.objects.get(contact_id=made["Id"]).is_active
+    assert LedgerContact.objects.get(contact_id=created["Id"]).is_active
     act_in_ledger(tenant, "retire", customer="Twin")
     poll_everything()
-    assert not LedgerContact.objects.get(contact_id=made["Id"]).is_active
+    assert not LedgerContact.objects.get(contact_id=created["Id"]).is_active
 
 
 def test_a_payments_event_reads_what_it_touched_in_one_look(tenant: Tenant) -> None:

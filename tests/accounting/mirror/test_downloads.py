@@ -92,9 +92,7 @@ def test_it_is_debounced_unless_the_last_one_failed(tenant: Tenant, deliver: Del
     assert start_download(tenant.merchant, by=None, now=now + timedelta(seconds=71)) != second
 
 
-def test_progress_is_shown_while_weather_holds_it_up_and_it_goes_on_where_it_was(
-    tenant: Tenant, deliver: Deliver
-) -> None:
+def test_progress_is_shown_during_an_outage_and_it_continues_where_it_was(tenant: Tenant, deliver: Deliver) -> None:
     deliver()
     make_contacts(tenant, 1001)
     tenant.world.fault("xero", "status", path="/Contacts*", status=503, skip=1, times=1)
@@ -110,7 +108,7 @@ def test_progress_is_shown_while_weather_holds_it_up_and_it_goes_on_where_it_was
     assert "every 2s" not in tenant.admin.get(tenant.url("download")).content.decode()
 
 
-def test_a_long_limit_and_a_lost_connection_are_said_in_words(tenant: Tenant, deliver: Deliver) -> None:
+def test_a_long_limit_and_a_lost_connection_are_shown_as_sentences(tenant: Tenant, deliver: Deliver) -> None:
     deliver()
     headers = {"Retry-After": "40000", "X-Rate-Limit-Problem": "day"}
     tenant.world.fault("xero", "status", status=429, headers=headers, path="/Contacts*", times=1)
@@ -207,8 +205,8 @@ def test_contacts_are_suggested_by_name_and_mail_and_chosen_by_id(
     assert page.count('name="contact_id"') == found
     assert "checked" not in page
     if found:
-        wanted = LedgerContact.objects.filter(name__in=[r["Name"] for r in rows])
-        assert any(contact.contact_id in page for contact in wanted)
+        expected = LedgerContact.objects.filter(name__in=[r["Name"] for r in rows])
+        assert any(contact.contact_id in page for contact in expected)
 
 
 def test_at_most_eight_are_suggested_and_never_another_merchants(
@@ -219,7 +217,7 @@ def test_at_most_eight_are_suggested_and_never_another_merchants(
     run_download(tenant, deliver)
     url = tenant.url("contacts/suggest")
     assert tenant.admin.get(url, {"q": "client"}).content.count(b'name="contact_id"') == 8
-    mine = stranger.admin.get(stranger.url("contacts/suggest"), {"q": "client"})
-    assert b"contact_id" not in mine.content
+    other = stranger.admin.get(stranger.url("contacts/suggest"), {"q": "client"})
+    assert b"contact_id" not in other.content
     assert stranger.admin.get(url, {"q": "client"}).status_code == 404
     assert count_contacts(tenant) >= 12

@@ -181,7 +181,7 @@ REJECTION_FAULTS = {
 }
 
 
-def test_weather_keeps_what_was_read_and_a_refusal_is_said(tenant: Tenant, small_pages: None) -> None:
+def test_an_outage_loses_nothing_that_was_read_and_a_refusal_is_shown(tenant: Tenant, small_pages: None) -> None:
     kind = tenant.connection.provider
     fill_ledger(tenant, invoices=12, contacts=2)
     tenant.world.fault(kind, "status", status=503, times=1, **SECOND_PAGE_FAULTS[kind])
@@ -228,8 +228,8 @@ def test_another_merchants_books_stay_theirs(tenant: Tenant, stranger: Tenant) -
     make_invoice(tenant, "SAME")
     make_invoice(stranger, "SAME", organisation="nz")
     sync_due()
-    mine, theirs = (LedgerInvoice.objects.get(merchant=h.merchant) for h in (tenant, stranger))
-    assert (mine.currency, theirs.currency) == ("AUD", "NZD")
+    own_row, theirs = (LedgerInvoice.objects.get(merchant=h.merchant) for h in (tenant, stranger))
+    assert (own_row.currency, theirs.currency) == ("AUD", "NZD")
     assert stranger.admin.get(tenant.url("books/mirror")).status_code == 404
     assert Client().get(tenant.url("books/mirror")).status_code == 302
 
@@ -286,11 +286,11 @@ def test_what_the_mirror_asks_keeps_the_vendors_contract(tenant: Tenant, tmp_pat
     assert len(spoken) >= 9
     (tmp_path / "journal.jsonl").write_text("".join(json.dumps(each) + "\n" for each in spoken))
     command = [sys.executable, str(CHECK), str(tmp_path / "journal.jsonl"), "--service", service]
-    judged = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
-    assert judged.returncode == 0, judged.stdout + judged.stderr
+    checked = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert checked.returncode == 0, checked.stdout + checked.stderr
 
 
-def test_the_command_reads_here_and_now_and_says_what_is_held(tenant: Tenant) -> None:
+def test_the_command_reads_at_once_and_prints_what_is_stored(tenant: Tenant) -> None:
     fill_ledger(tenant, invoices=7, contacts=2)
     out = io.StringIO()
     call_command("sync_books", tenant.merchant.name.upper(), stdout=out)
@@ -308,7 +308,7 @@ def test_the_command_reads_here_and_now_and_says_what_is_held(tenant: Tenant) ->
         call_command("sync_books", "Nobody")
 
 
-def test_the_panel_and_the_doctor_say_what_is_held_and_what_is_stuck(tenant: Tenant) -> None:
+def test_the_panel_and_the_doctor_show_what_is_stored_and_what_is_stuck(tenant: Tenant) -> None:
     assert "Not read yet" in tenant.admin.get(tenant.url("books/mirror")).content.decode()
     assert "were not read yet" in tenant.admin.get(tenant.url("download")).content.decode()
     fill_ledger(tenant, invoices=7, contacts=2)

@@ -219,7 +219,7 @@ def test_a_change_notified_again_while_it_is_read_is_read_again(
     assert PendingChange.objects.get().read_at is not None
 
 
-def test_weather_holds_it_up_and_a_forgotten_message_is_armed_again(tenant: Tenant, journal_start: int) -> None:
+def test_an_outage_delays_it_and_a_lost_message_is_scheduled_again(tenant: Tenant, journal_start: int) -> None:
     key = make_invoice(tenant, "INV-1")
     path = {"xero": "/Invoices*", "quickbooks": "*/cdc*"}[tenant.connection.provider]
     tenant.world.fault(tenant.connection.provider, "status", path=path, status=503, times=1)
@@ -262,7 +262,7 @@ def test_while_the_books_tell_we_look_rarely_until_they_keep_a_change_to_themsel
     assert (due.get().notified_at, due.get().due_at < get_time_after(8400 + 600)) == (None, True)
 
 
-def test_the_door_costs_few_statements_and_milliseconds(tenant: Tenant) -> None:
+def test_a_webhook_costs_few_statements_and_milliseconds(tenant: Tenant) -> None:
     keys = [make_invoice(tenant, f"INV-{n}") for n in range(3)]
     send_webhook(tenant, build_event(tenant, "invoices", keys[0]))
     events = sign_webhook(tenant, *(build_event(tenant, "invoices", key) for key in keys))
@@ -294,11 +294,11 @@ def test_two_thousand_permutations_of_readings_end_as_the_books_are(tenant: Tena
             with transaction.atomic():
                 books = ReadContext(tenant.merchant, "org", now + timedelta(seconds=step))
                 upsert_invoices(books, rows[begin : begin + 1000])
-    wanted = build_invoice_version("k", VERSIONS - 1)
+    expected = build_invoice_version("k", VERSIONS - 1)
     found = LedgerInvoice.objects.filter(organisation_id="org")
     states = set(found.values_list("status", "due", "changed_at"))
     assert found.count() == PERMUTATIONS
-    assert states == {(wanted.status, wanted.due.amount, wanted.changed_at)}
+    assert states == {(expected.status, expected.due.amount, expected.changed_at)}
     assert LedgerApplication.objects.filter(organisation_id="org").count() == 0
 
 

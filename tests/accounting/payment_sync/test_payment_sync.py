@@ -131,7 +131,7 @@ def test_a_scheduled_payment_of_an_invoice_that_is_paid_elsewhere_is_shown_as_ca
     scenario.act_in_ledger("pay", invoice=invoice.number)
     press_sync(scenario)
     assert PaymentSync.objects.get().cancelled == 1
-    assert any("cancelled." in sentence for sentence in get_sync_effects(scenario)[invoice.number])
+    assert any("cancelled." in effect for effect in get_sync_effects(scenario)[invoice.number])
 
 
 def test_a_day_that_has_not_come_is_refused(scenario: CreditScenario) -> None:
@@ -159,7 +159,7 @@ def test_while_one_runs_no_second_one_begins_and_one_that_nobody_is_at_ends(scen
 
 
 @only_xero
-def test_a_limit_of_the_books_is_said_and_waited_out(scenario: CreditScenario) -> None:
+def test_a_limit_of_the_ledger_is_shown_and_waited_out(scenario: CreditScenario) -> None:
     headers = {"Retry-After": "40", "X-Rate-Limit-Problem": "minute"}
     scenario.tenant.world.fault("xero", "status", status=429, headers=headers, path="/Invoices*", times=1)
     assert "It continues automatically." in press_sync(scenario)
