@@ -4,9 +4,12 @@ from django.apps import AppConfig
 
 
 class ConnectionsConfig(AppConfig):
-    """Imports what registers itself with the floors below, once every model is loaded."""
+    """Registers with the floors below, and declares its events, once every model is loaded."""
 
     name = "connections"
 
     def ready(self) -> None:
         from connections import health_checks  # noqa: F401
+        from wisepay.events import declare
+
+        declare("connections.connection.restored")

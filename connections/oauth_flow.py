@@ -23,7 +23,7 @@ from connections.providers import (
     open_oauth_client,
     open_oauth_client_of_app,
 )
-from connections.services import list_live_connections, list_tiers, schedule_waiting_work
+from connections.services import announce_restored_connection, list_live_connections, list_tiers
 from merchants.models import Merchant
 from wisepay.addresses import build_public_url
 from wisepay.models import User
@@ -148,7 +148,7 @@ def connect_organisation(authorisation: Authorisation, *, organisation_id: str, 
         with transaction():
             connection = _save_connection(authorisation, ProviderOrganisation(**chosen), tokens, now=now)
             Authorisation.objects.filter(pk=authorisation.pk).update(tokens="")
-            schedule_waiting_work(authorisation.merchant, now=now)
+            announce_restored_connection(authorisation.merchant, now=now)
     except IntegrityError:
         raise AuthorisationRefused("Somebody else connected at the same moment. Look, and start again.") from None
     return connection

@@ -10,16 +10,8 @@ from connections.models import Connection, Tier
 from connections.providers import AppNotConfigured, open_oauth_client_of_app
 from connections.tokens import get_access_token
 from merchants.models import Merchant
-from wisepay import outbox
+from wisepay import events
 from wisepay.errors import Disconnected, Unavailable
-
-# What may wait for a connection: the key of its standing message and its handler, which the floors above registered.
-WAITING_MESSAGES = {
-    "drain": "accounting.drain_postings",
-    "lists": "accounting.import_lists",
-    "contacts": "accounting.recall_contacts",
-    "look": "accounting.look_at_tasks",
-}
 
 
 def get_connection(merchant: Merchant, *, tier: str) -> Connection:
@@ -44,10 +36,9 @@ def list_live_connections(merchant: Merchant) -> QuerySet[Connection]:
 
 
 @transaction_required
-def schedule_waiting_work(merchant: Merchant, *, now: datetime) -> None:
-    """Let everything go on that waits for a connection."""
-    for key, name in WAITING_MESSAGES.items():
-        outbox.schedule(f"{key}:{merchant.pk}", name, now=now, merchant_id=merchant.pk)
+def announce_restored_connection(merchant: Merchant, *, now: datetime) -> None:
+    """Announce that a connection works, so that everything that waits for it goes on."""
+    events.announce("connections.connection.restored", now=now, merchant_id=merchant.pk)
 
 
 def disconnect(connection: Connection, *, by: str, now: datetime) -> None:
@@ -95,5 +86,5 @@ def update_multi_connection(merchant: Merchant, *, is_on: bool, now: datetime) -
         for connection in list_live_connections(merchant).exclude(tier=Tier.WISE_PAY).select_related("merchant"):
             disconnect(connection, by="operator", now=now)
     with transaction():
-        schedule_waiting_work(merchant, now=now)
+        announce_restored_connection(merchant, now=now)
     return bool(changed)

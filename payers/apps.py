@@ -4,9 +4,12 @@ from django.apps import AppConfig
 
 
 class PayersConfig(AppConfig):
-    """Imports what registers itself with the floors below, once every model is loaded."""
+    """Registers with the floors below, and declares its events, once every model is loaded."""
 
     name = "payers"
 
     def ready(self) -> None:
         from payers import handlers, policies  # noqa: F401
+        from wisepay.events import declare
+
+        declare("payers.contact.changed")

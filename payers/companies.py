@@ -8,7 +8,7 @@ from django_subatomic.db import savepoint, transaction_if_not_already, transacti
 
 from merchants.models import Merchant
 from payers.models import PayerCompany, fold_name
-from wisepay import clock, outbox
+from wisepay import events
 
 
 class CompanyTaken(Exception):
@@ -51,7 +51,7 @@ def map_company(company: PayerCompany, *, contact: Contact) -> PayerCompany:
             locked.organisation_id, locked.contact_id = contact.organisation_id, contact.contact_id
             locked.contacts[contact.organisation_id] = contact.contact_id
             locked.save(update_fields=["organisation_id", "contact_id", "contacts"])
-            schedule_contact_change(locked)
+            announce_contact_change(locked)
     except IntegrityError:
         raise CompanyTaken("Another company is this contact already.") from None
     company.organisation_id, company.contact_id, company.contacts = (
@@ -81,9 +81,9 @@ def restore_contacts(merchant: Merchant, *, organisation_id: str) -> None:
 
 
 @transaction_required
-def schedule_contact_change(company: PayerCompany) -> None:
-    """Let accounting move the company's documents to its new contact."""
-    outbox.schedule(f"follow:{company.pk}", "accounting.follow_company", now=clock.now(), company_id=company.pk)
+def announce_contact_change(company: PayerCompany) -> None:
+    """Announce that the company is another contact now."""
+    events.announce("payers.contact.changed", company_id=company.pk)
 
 
 def rename_company(company: PayerCompany, *, name: str) -> None:

@@ -1,4 +1,7 @@
-"""What follows when a payment was submitted, paid, rejected or reversed: each thing a message of its own."""
+"""The consequences of a payment: events for the floors above, mails to the payer, notifications to the merchant.
+
+Each function is a step of the transaction that changes the state, and the same again changes nothing.
+"""
 
 from datetime import datetime
 
@@ -9,73 +12,84 @@ from merchants.models import EventNotification, Merchant
 from merchants.services import notify_merchant
 from payments.failure_messages import explain_failure
 from payments.models import Attempt, Payment
-from wisepay import outbox
+from wisepay import events, outbox
 
 NotificationEvent = EventNotification.Event
 
 
 @transaction_required
-def enqueue_after_submission(attempt: Attempt) -> None:
-    """The payer's bank has it."""
-    mark = f"attempt:{attempt.pk}"
-    outbox.enqueue(f"{mark}:draft", "accounting.post_debit", attempt_id=attempt.pk)
-    outbox.enqueue(f"{mark}:submitted", "quotes.record_outcome", payment_id=attempt.payment_id)
-    outbox.enqueue(f"{mark}:submitted-mail", "payments.email_progress", attempt_id=attempt.pk, news="submitted")
-    outbox.enqueue(f"{mark}:submitted-notice", "payments.tell_merchant", attempt_id=attempt.pk, news="submitted")
+def announce_attempt(event: str, attempt: Attempt) -> None:
+    """Announce an event about an attempt."""
+    events.announce(event, attempt_id=attempt.pk, payment_id=attempt.payment_id)
 
 
 @transaction_required
-def enqueue_after_charge(attempt: Attempt) -> None:
-    """An attempt to charge an automatic payment ended, by itself or by its payer."""
+def announce_submission(attempt: Attempt) -> None:
+    """Announce that the payer's bank has a debit, and tell payer and merchant."""
+    announce_attempt("payments.attempt.submitted", attempt)
+    enqueue_debit_email(attempt, news="submitted")
+    enqueue_debit_notification(attempt, news="submitted")
+
+
+@transaction_required
+def announce_automatic_charge(attempt: Attempt) -> None:
+    """Announce that an attempt to charge an automatic payment ended; nothing for other payments."""
     if attempt.payment.origin == Payment.Origin.AUTOMATIC and not attempt.is_live:
-        key = f"attempt:{attempt.pk}:charge:{attempt.state}"
-        outbox.enqueue(key, "accounting.follow_charge", attempt_id=attempt.pk)
+        events.announce("payments.automatic_charge.ended", attempt_id=attempt.pk, state=attempt.state)
 
 
 @transaction_required
-def enqueue_after_saving(payment: Payment) -> None:
-    """A method was saved for what recurs of a quote."""
-    outbox.enqueue(f"payment:{payment.pk}:map", "accounting.map_from_payment", payment_id=payment.pk)
+def announce_saved_method(payment: Payment) -> None:
+    """Announce that a method was saved for the recurring part of a quote."""
+    events.announce("payments.method.saved", payment_id=payment.pk)
 
 
 @transaction_required
-def enqueue_after_rejection(attempt: Attempt) -> None:
-    """The payer's bank said no, days later."""
-    mark = f"attempt:{attempt.pk}"
-    outbox.enqueue(f"{mark}:drop", "accounting.drop_debit", attempt_id=attempt.pk)
-    if not attempt.is_off_session:  # of an automatic payment its own mail tells
-        outbox.enqueue(f"{mark}:rejected-mail", "payments.email_progress", attempt_id=attempt.pk, news="rejected")
-    outbox.enqueue(f"{mark}:rejected-notice", "payments.tell_merchant", attempt_id=attempt.pk, news="rejected")
+def announce_rejection(attempt: Attempt) -> None:
+    """Announce that the payer's bank refused a debit days later, and tell payer and merchant."""
+    announce_attempt("payments.attempt.rejected", attempt)
+    if not attempt.is_off_session:  # an automatic payment has a mail of its own
+        enqueue_debit_email(attempt, news="rejected")
+    enqueue_debit_notification(attempt, news="rejected")
 
 
 @transaction_required
-def enqueue_after_reversal(attempt: Attempt) -> None:
-    """The bank took money back that had arrived."""
-    mark = f"attempt:{attempt.pk}"
-    outbox.enqueue(f"{mark}:reverse", "accounting.reverse_payment", attempt_id=attempt.pk)
-    enqueue_after_charge(attempt)
-    outbox.enqueue(f"{mark}:reversed", "quotes.record_outcome", payment_id=attempt.payment_id)
+def announce_reversal(attempt: Attempt) -> None:
+    """Announce that the bank took money back that had arrived, and tell payer and merchant."""
+    announce_attempt("payments.attempt.reversed", attempt)
+    announce_automatic_charge(attempt)
     if not attempt.is_off_session:
-        outbox.enqueue(f"{mark}:reversed-mail", "payments.email_progress", attempt_id=attempt.pk, news="reversed")
-    outbox.enqueue(f"{mark}:reversed-notice", "payments.tell_merchant", attempt_id=attempt.pk, news="reversed")
+        enqueue_debit_email(attempt, news="reversed")
+    enqueue_debit_notification(attempt, news="reversed")
 
 
-def enqueue_after_success(attempt: Attempt, *, now: datetime) -> None:
-    """Everything that follows when a payment was paid. The same again is nothing."""
-    payment, mark = attempt.payment, f"attempt:{attempt.pk}"
+@transaction_required
+def enqueue_debit_email(attempt: Attempt, *, news: str) -> None:
+    """Enqueue the mail that tells the payer what became of a bank debit."""
+    outbox.enqueue(f"attempt:{attempt.pk}:{news}-mail", "payments.email_progress", attempt_id=attempt.pk, news=news)
+
+
+@transaction_required
+def enqueue_debit_notification(attempt: Attempt, *, news: str) -> None:
+    """Enqueue the notification that tells the merchant what became of a bank debit."""
+    outbox.enqueue(f"attempt:{attempt.pk}:{news}-notice", "payments.tell_merchant", attempt_id=attempt.pk, news=news)
+
+
+def announce_success(attempt: Attempt, *, now: datetime) -> None:
+    """Announce that a payment was paid, send the receipt, and notify the merchant."""
+    payment = attempt.payment
     with transaction():
-        outbox.enqueue(f"{mark}:post", "accounting.post_payment", payment_id=payment.pk)
-        outbox.enqueue(f"{mark}:outcome", "quotes.record_outcome", payment_id=payment.pk)
-        outbox.enqueue(f"{mark}:receipt", "payments.email_receipt", attempt_id=attempt.pk)
+        announce_attempt("payments.payment.succeeded", attempt)
+        outbox.enqueue(f"attempt:{attempt.pk}:receipt", "payments.email_receipt", attempt_id=attempt.pk)
         if payment.needs_account:
-            enqueue_after_saving(payment)
-        notify_merchant(
+            announce_saved_method(payment)
+        notify_merchant_of_payment(
             payment.merchant,
+            payment,
             event=NotificationEvent.PREPAYMENT_PROCESSED,
             key=f"paid:{attempt.pk}",
             title="Prepayment Processed Successfully" if payment.is_quote else "Payment Processed Successfully",
             body=f"{payment.company} paid {attempt.money} for {payment.purpose}.",
-            path=get_payment_path(payment),
             now=now,
         )
 
@@ -113,13 +127,13 @@ def notify_merchant_of_debit(attempt: Attempt, *, news: str, now: datetime) -> N
         "why": explain_failure(attempt.failure_code, is_debit=True),
     }
     with transaction():
-        notify_merchant(
+        notify_merchant_of_payment(
             payment.merchant,
+            payment,
             event=event,
             key=f"{news}:{attempt.pk}",
             title=title,
             body=body.format(**words),
-            path=get_payment_path(payment),
             now=now,
         )
 
@@ -128,10 +142,10 @@ def notify_merchant_of_debit(attempt: Attempt, *, news: str, now: datetime) -> N
 def notify_merchant_of_payment(
     merchant: Merchant, payment: Payment, *, event: str, key: str, title: str, body: str, now: datetime
 ) -> None:
-    """Tell the merchant's people of something about a payment."""
+    """Notify the merchant's people of an event, with a link to the payment."""
     notify_merchant(merchant, event=event, key=key, title=title, body=body, path=get_payment_path(payment), now=now)
 
 
 def get_payment_path(payment: Payment) -> str:
-    """The payment's page in the merchant's console."""
+    """Return the payment's page in the merchant's console."""
     return reverse("payments:detail", args=[payment.merchant.reference, payment.reference])

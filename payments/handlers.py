@@ -2,6 +2,8 @@
 
 from datetime import datetime
 
+from django_subatomic.db import transaction
+
 import payments.webhooks.handlers  # noqa: F401 (they register themselves)
 from payments import consequences, emails
 from payments.attempts.services import ATTEMPTS
@@ -12,7 +14,6 @@ from payments.operations.services import build_retry, get_retry_delay
 from payments.refunds import refresh_refund
 from payments.reversals.reinstatements import reinstate_payment
 from payments.saved_methods.setups import SETUPS
-from wisepay import outbox
 from wisepay.outbox import Retry, handler
 
 
@@ -24,7 +25,8 @@ def resolve_attempt(*, attempt_id: int, now: datetime, **_: object) -> None:
         return
     ATTEMPTS.resolve(attempt, now=now)
     if attempt.is_live:
-        outbox.enqueue(f"attempt:{attempt.pk}:processing", "quotes.record_outcome", payment_id=attempt.payment_id)
+        with transaction():
+            consequences.announce_attempt("payments.attempt.processing", attempt)
         raise build_retry(attempt, now=now)
 
 
@@ -86,7 +88,7 @@ def forget_method(*, method_id: int, **_: object) -> None:
 def follow_success(*, now: datetime, attempt_id: int = 0, payment_id: int = 0, **_: object) -> None:
     """Let everything follow that a paid payment causes. Messages of before attempts were named say the payment."""
     found = attempt_id or Attempt.objects.get(payment=payment_id, state="succeeded").pk
-    consequences.enqueue_after_success(get_attempt(found), now=now)
+    consequences.announce_success(get_attempt(found), now=now)
 
 
 @handler("payments.tell_merchant")

@@ -10,7 +10,7 @@ from payments.gateways import RefundResult, open_gateway
 from payments.models import Attempt, Payment, Refund
 from payments.operations.lifecycle import find_refusal
 from payments.operations.services import enqueue_first_check, lock_payment
-from wisepay import outbox
+from wisepay import events, outbox
 from wisepay.errors import Rejected, Unavailable
 from wisepay.models import User
 from wisepay.references import new_reference
@@ -136,17 +136,17 @@ def apply_refund_result(refund: Refund, result: RefundResult, *, now: datetime) 
 @transaction_required
 def schedule_refund_consequences(payment: Payment, refund: Refund, *, was: str, now: datetime) -> None:
     """What has to happen next, as messages."""
-    money, mark = refund.money, f"refund:{refund.pk}"
+    money = refund.money
     if refund.state == "succeeded":
-        outbox.enqueue(f"{mark}:post", "accounting.post_refund", refund_id=refund.pk)
-        outbox.enqueue(f"{mark}:mail", "payments.email_refund", refund_id=refund.pk)
+        events.announce("payments.refund.succeeded", refund_id=refund.pk)
+        outbox.enqueue(f"refund:{refund.pk}:mail", "payments.email_refund", refund_id=refund.pk)
         title, body = "Payment refunded", f"{money} of {payment.purpose} went back to {payment.company}."
     else:
         if refund.attempt.lock().state == "succeeded":
             left = max(payment.refunded_amount - refund.amount, 0)
             Payment.objects.filter(pk=payment.pk).update(refunded_amount=left)
         if was == "succeeded":
-            outbox.enqueue(f"{mark}:undo", "accounting.undo_refund", refund_id=refund.pk)
+            events.announce("payments.refund.reverted", refund_id=refund.pk)
         title = "Refund failed"
         body = f"{money} of {payment.purpose} could not be given back to {payment.company}, and is still yours."
     consequences.notify_merchant_of_payment(

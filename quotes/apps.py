@@ -2,11 +2,26 @@
 
 from django.apps import AppConfig
 
+# The events after which a quote follows its payment, and the key of the message of each.
+OUTCOME_EVENTS = {
+    "payments.attempt.processing": "attempt:{attempt_id}:processing",
+    "payments.attempt.submitted": "attempt:{attempt_id}:submitted",
+    "payments.attempt.ended": "attempt:{attempt_id}:ended",
+    "payments.attempt.reversed": "attempt:{attempt_id}:reversed",
+    "payments.payment.succeeded": "attempt:{attempt_id}:outcome",
+    "payments.setup.updated": "setup:{setup_id}:{state}",
+    "payments.setup.succeeded": "setup:{setup_id}:saved",
+}
+
 
 class QuotesConfig(AppConfig):
-    """Imports what registers itself with the floors below, once every model is loaded."""
+    """Registers with the floors below, and subscribes to their events, once every model is loaded."""
 
     name = "quotes"
 
     def ready(self) -> None:
         from quotes import handlers, health_checks, policies  # noqa: F401
+        from wisepay.events import subscribe
+
+        for event, key in OUTCOME_EVENTS.items():
+            subscribe(event, "quotes.record_outcome", key=key)

@@ -4,9 +4,22 @@ The floor that announces an event declares it, and floors above subscribe, each 
 INSTALLED_APPS lists the floors from the ground up, so an event is declared before anybody subscribes to it.
 """
 
-from wisepay import outbox
+from dataclasses import dataclass
+from datetime import datetime
 
-SUBSCRIPTIONS: dict[str, list[str]] = {}  # the names of outbox handlers, by event
+from wisepay import clock, outbox
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """The outbox handler that an event calls, under which key, and whether that key is a standing message."""
+
+    handler: str
+    key: str
+    is_standing: bool
+
+
+SUBSCRIPTIONS: dict[str, list[Subscription]] = {}  # by event
 
 
 def declare(event: str) -> None:
@@ -16,29 +29,32 @@ def declare(event: str) -> None:
     SUBSCRIPTIONS[event] = []
 
 
-def subscribe(event: str, handler: str) -> None:
+def subscribe(event: str, handler: str, *, key: str, is_standing: bool = False) -> None:
     """Have the outbox handler called with the event's ids whenever it is announced.
 
+    `key` names the message by the event's ids, as in "attempt:{attempt_id}:draft". A standing message is made due
+    again by every event; any other is delivered once.
     Raises ValueError if the event is not declared, the handler not registered, or subscribed already.
     """
-    handlers = get_subscribers(event)
+    subscriptions = get_subscriptions(event)
     outbox.check_handler(handler)
-    if handler in handlers:
+    if any(one.handler == handler for one in subscriptions):
         raise ValueError(f"{handler} subscribes to {event} already")
-    handlers.append(handler)
+    subscriptions.append(Subscription(handler, key, is_standing))
 
 
-def announce(event: str, *, key: str, **ids: int | str) -> None:
-    """Enqueue a message with these ids for each subscriber; the same key again changes nothing.
+def announce(event: str, *, now: datetime | None = None, **ids: int | str) -> None:
+    """Put a message with these ids into the outbox for each subscriber. Raises ValueError if it is not declared."""
+    for subscription in get_subscriptions(event):
+        key = subscription.key.format(**ids)
+        if subscription.is_standing:
+            outbox.schedule(key, subscription.handler, now=now or clock.now(), **ids)
+        else:
+            outbox.enqueue(key, subscription.handler, run_after=None, **ids)
 
-    Raises ValueError if the event is not declared.
-    """
-    for handler in get_subscribers(event):
-        outbox.enqueue(f"{key}:{handler}", handler, run_after=None, **ids)
 
-
-def get_subscribers(event: str) -> list[str]:
-    """The handlers that subscribe to the event. Raises ValueError if it is not declared."""
+def get_subscriptions(event: str) -> list[Subscription]:
+    """The subscriptions to the event. Raises ValueError if it is not declared."""
     if event not in SUBSCRIPTIONS:
         raise ValueError(f"the event {event} is not declared")
     return SUBSCRIPTIONS[event]

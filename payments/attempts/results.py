@@ -22,10 +22,10 @@ def record_attempt_consequences(
     payment = attempt.payment
     if attempt.is_settling and not was_settling:
         save_used_method(attempt, result, now=now)
-        consequences.enqueue_after_submission(attempt)
+        consequences.announce_submission(attempt)
     if not is_moved:
         return
-    consequences.enqueue_after_charge(attempt)
+    consequences.announce_automatic_charge(attempt)
     if attempt.state == "succeeded":
         save_used_method(attempt, result, now=now)
         record_payment_success(payment, attempt, result, now=now)
@@ -33,10 +33,10 @@ def record_attempt_consequences(
         record_method_failure(attempt, now=now)
         if was_settling:
             renew_payment_deadline(payment, now=now)
-            consequences.enqueue_after_rejection(attempt)
-        outbox.enqueue(f"attempt:{attempt.pk}:ended", "quotes.record_outcome", payment_id=payment.pk)
+            consequences.announce_rejection(attempt)
+        consequences.announce_attempt("payments.attempt.ended", attempt)
     elif attempt.state == "processing":
-        outbox.enqueue(f"attempt:{attempt.pk}:processing", "quotes.record_outcome", payment_id=payment.pk)
+        consequences.announce_attempt("payments.attempt.processing", attempt)
 
 
 @transaction_required
@@ -110,5 +110,5 @@ def reverse_attempt(attempt: Attempt, *, reason: str, now: datetime) -> bool:
     )
     if kept is not None and current.is_debit:
         invalidate_method(kept, reason="dead_mandate", now=now)
-    consequences.enqueue_after_reversal(current)
+    consequences.announce_reversal(current)
     return True

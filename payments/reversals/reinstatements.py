@@ -113,6 +113,6 @@ def create_reinstated_attempt(
         paid_at=now,
         refunded_amount=0,
     )
-    consequences.enqueue_after_charge(attempt)
+    consequences.announce_automatic_charge(attempt)
     outbox.enqueue(f"attempt:{attempt.pk}:succeeded", "payments.follow_success", attempt_id=attempt.pk)
     return attempt

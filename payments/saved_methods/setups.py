@@ -24,7 +24,7 @@ from payments.operations.services import (
 )
 from payments.saved_methods.services import record_saved_method
 from payments.states import LIVE_STATES
-from wisepay import outbox
+from wisepay import events, outbox
 
 
 def start_setup(payment: Payment, *, choice: PaymentChoice, person: Person, now: datetime) -> Setup:
@@ -143,7 +143,9 @@ class SetupLifecycle(OperationLifecycle[Setup]):
         if operation.saved_method is not None:
             record_setup_success(payment, operation, operation.saved_method, now=now)
         else:
-            outbox.enqueue(f"setup:{operation.pk}:{operation.state}", "quotes.record_outcome", payment_id=payment.pk)
+            events.announce(
+                "payments.setup.updated", setup_id=operation.pk, payment_id=payment.pk, state=operation.state
+            )
 
 
 SETUPS = SetupLifecycle()
@@ -177,9 +179,9 @@ def record_setup_success(payment: Payment, setup: Setup, method: SavedMethod, *,
     """Record that the quote has its method; nothing is charged."""
     if payment.state == "open":
         payment.move_locked_to("saved", now=now, by="gateway", reason="method saved", saved_method=method)
-    outbox.enqueue(f"setup:{setup.pk}:saved", "quotes.record_outcome", payment_id=payment.pk)
+    events.announce("payments.setup.succeeded", setup_id=setup.pk, payment_id=payment.pk)
     outbox.enqueue(f"setup:{setup.pk}:mail", "payments.email_saved", setup_id=setup.pk)
-    consequences.enqueue_after_saving(payment)
+    consequences.announce_saved_method(payment)
     consequences.notify_merchant_of_payment(
         payment.merchant,
         payment,
