@@ -3,7 +3,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("accounting", "0009_field_words"),
+        ("accounting", "0010_jobs_and_cursors"),
     ]
 
     operations = [
