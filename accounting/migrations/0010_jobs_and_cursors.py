@@ -1,4 +1,5 @@
 import django.db.models.deletion
+from django.conf import settings
 from django.db import migrations, models
 
 import wisepay.clock
@@ -67,5 +68,16 @@ class Migration(migrations.Migration):
                 ),
             )
             for model in ("Download", "PaymentSync")
+        ),
+        migrations.AlterField(
+            "CreditMatch",
+            "decided_by",
+            models.ForeignKey(
+                help_text="Empty: approved by its confidence.",
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="+",
+                to=settings.AUTH_USER_MODEL,
+            ),
         ),
     ]
