@@ -152,6 +152,7 @@ def _get_or_create_payer(user: User, *, phone: str, now: datetime) -> Payer:
     return Payer.objects.get_or_create(user=user, defaults=fresh)[0]
 
 
+@transaction_required
 def _get_or_create_access(
     user: User,
     company: PayerCompany,
@@ -162,7 +163,7 @@ def _get_or_create_access(
     by: str,
     invited_by: User | None = None,
 ) -> PayerAccess:
-    """The access, locked: pending when it is new or had been removed, else as it stands."""
+    """The access, locked: pending when it is new or was removed before, else unchanged."""
     fresh = {"scope": scope, "origin": origin, "invited_by": invited_by, "created_at": now}
     found, is_new = PayerAccess.objects.get_or_create(
         user=user, company=company, defaults=fresh | {"state": "pending", "state_at": now}

@@ -137,6 +137,7 @@ def check_methods(merchant: Merchant, checkout: CheckoutIn) -> None:
         raise build_invalid_problem(("allowed_methods", message))
 
 
+@transaction_required
 def update_quote(quote: Quote, checkout: CheckoutIn, amounts: CheckoutAmounts, *, now: datetime) -> None:
     """Bring a known checkout up to date. Raises ProblemError when it was paid or withdrawn, or an attempt is live."""
     payment = quote.payment.lock()
@@ -165,6 +166,7 @@ def check_no_live_attempt(payment: Payment) -> None:
         raise ProblemError(409, "attempt_in_progress", "A payment for this quote is being processed. Ask again soon.")
 
 
+@transaction_required
 def cancel_older_versions(merchant: Merchant, checkout: CheckoutIn, *, now: datetime) -> None:
     """Withdraw open checkouts of older versions. Raises ProblemError when a newer one exists."""
     version = checkout.quote.version
@@ -184,6 +186,7 @@ def cancel_older_versions(merchant: Merchant, checkout: CheckoutIn, *, now: date
             schedule_status_callback(sibling, now=now)
 
 
+@transaction_required
 def create_quote(merchant: Merchant, checkout: CheckoutIn, amounts: CheckoutAmounts, *, now: datetime) -> Quote:
     """Create the quote and its payment."""
     quote = Quote(

@@ -1,4 +1,4 @@
-// Passkeys: offered where the browser has them, and their errors told in words.
+// Passkeys: offered where the browser has them, and their errors as messages.
 
 const WORDS = {
   NotAllowedError: "Nothing was confirmed. Please try again.",

@@ -48,7 +48,7 @@ async function post(url, body) {
   return response.json();
 }
 
-// The form with Stripe's token of what was typed, or nothing where Stripe says no.
+// The form with Stripe's token of what was typed, or nothing where Stripe refuses it.
 async function tokenised(form, stripe, elements, billing) {
   const made = await stripe.createConfirmationToken({ elements, params: { payment_method_data: { billing_details: billing } } });
   if (made.error) {
@@ -60,7 +60,7 @@ async function tokenised(form, stripe, elements, billing) {
   return data;
 }
 
-// Follow what the server says: on to the next page, to the payer's bank, or a sentence.
+// Follow the server's answer: to the next page, to the payer's bank, or show a message.
 async function follow(answer, stripe) {
   if (answer.status === "requires_action" && answer.client_secret) {
     await stripe.handleNextAction({ clientSecret: answer.client_secret });
@@ -76,7 +76,7 @@ async function follow(answer, stripe) {
   show(answer.message || "That did not work. Please reload this page.");
 }
 
-// Send the form once at a time. Where the answer is lost the work may be done: the page that knows is the next one.
+// Send the form once at a time. When the answer is lost the work may be done, so the next page shows it.
 function whenSubmitted(form, button, send) {
   const setBusy = (value) => {
     form.dataset.busy = value;
@@ -97,7 +97,7 @@ function whenSubmitted(form, button, send) {
   });
 }
 
-// What has begun and not ended: ask now and then, or go to the bank when the payer says so.
+// An attempt or setup that is live: check it now and then, or go to the bank when the payer asks to.
 function waitPage(box) {
   const stripe = Stripe(box.dataset.publishableKey);
   const again = box.querySelector("[data-continue]");

@@ -33,7 +33,7 @@ function missing(form) {
   return errors;
 }
 
-// What the form says now: a saved method, or the kind of the new one and whether it is saved.
+// What the form holds now: a saved method, or the kind of the new one and whether it is saved.
 function chosen(form) {
   const data = new FormData(form);
   return { saved: data.get("saved_method") || "", method: data.get("method") || "card", saves: Boolean(data.get("saves")) };

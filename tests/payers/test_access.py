@@ -1,4 +1,4 @@
-"""The portal's gate: who is let in, whose view it is, and that looking changes nothing."""
+"""Access to the portal: who gets in, whose view it is, and that impersonation changes nothing."""
 
 import pytest
 from django.http import Http404

@@ -122,7 +122,7 @@ def list_wrong_types(field: str) -> list[Any]:
 
 
 def filter_group(group: str, fields: Iterable[str]) -> list[str]:
-    """Those of the fields that stand directly inside `group`."""
+    """Those of the fields that are directly inside `group`."""
     return [field for field in fields if field.rpartition(".")[0] == group]
 
 

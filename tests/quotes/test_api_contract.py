@@ -148,7 +148,7 @@ FUZZ_SETTINGS = settings(
 
 
 def post_any_body(shop: Tenant, raw: str) -> None:
-    """Send it; whatever it is, the answer is the checkout or says what is wrong."""
+    """Send it; the answer is the checkout, or a problem that names what is wrong."""
     answer = shop.call(raw)
     # 429 is for the search for a smaller example, which asks more often than fifty times.
     assert answer.status_code in (200, 201, 400, 409, 422, 429), (raw, answer.content)

@@ -1,4 +1,4 @@
-"""Who gets in at the CPQ API, and what anybody else is told: always a problem, never a secret."""
+"""Who may call the CPQ API, and what everybody else is answered: always a problem, never a secret."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""Callbacks: every change of status is told to CPQ, signed, and told again until it is heard."""
+"""Callbacks: every change of status is sent to CPQ, signed, and sent again until CPQ accepts it."""
 
 import hashlib
 import hmac

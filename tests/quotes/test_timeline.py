@@ -1,4 +1,4 @@
-"""A quote's way into the books: what is done, what is waited for, and what needs a person and why."""
+"""The timeline of a quote: what is done, what is waiting, and what needs a person and why."""
 
 from datetime import timedelta
 

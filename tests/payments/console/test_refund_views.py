@@ -1,4 +1,4 @@
-"""Refunds in the console: two steps, once, by admins; the panel tells of refunds and disputes."""
+"""Refunds in the console: two steps, once, by admins; the panel lists refunds and disputes."""
 
 import re
 from datetime import timedelta
@@ -202,7 +202,7 @@ def test_disputes_say_what_to_do(tenant: Tenant) -> None:
 
 
 def create_dispute(attempt: Attempt, name: str, state: str) -> None:
-    """The payer's bank was told that they did not agree."""
+    """The payer disputed the payment at their bank."""
     Dispute.objects.create(
         attempt=attempt,
         stripe_dispute_id=name,

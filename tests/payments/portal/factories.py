@@ -1,4 +1,4 @@
-"""The stage of the portal's tests: payers of several companies, and payments that stand in every way."""
+"""Rows for the portal's tests: payers of several companies, and payments in every state."""
 
 import itertools
 from dataclasses import dataclass, field
@@ -106,7 +106,7 @@ def create_attempt(of: Payment, *, by: User | None = None, at: datetime | None =
 def record_result(
     of: Attempt, status: OperationStatus, *, method: RemoteMethod = VISA, code: str = "", at: datetime | None = None
 ) -> Attempt:
-    """The gateway said how the attempt stands."""
+    """Record a result of the gateway for the attempt."""
     money = of.money if status == "succeeded" else None
     outcome = OperationResult(status, f"pi_stage{of.pk}", money, method=method, failure_code=code)
     apply_attempt_result(of, outcome, by="gateway", now=at or timezone.now())

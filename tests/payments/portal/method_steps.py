@@ -46,7 +46,7 @@ def build_form(tenant: Tenant, of: PayerCompany, card: str = GOOD_CARD, **more: 
 
 
 def post_method(who: PortalPayer, given: dict[str, Any]) -> tuple[int, dict[str, Any]]:
-    """The door's answer."""
+    """The answer of the JSON API."""
     answer = who.client.post("/my/methods", given, headers=JSON)
     return answer.status_code, json.loads(answer.content)
 

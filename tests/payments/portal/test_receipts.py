@@ -1,4 +1,4 @@
-"""Receipts: the page and the PDF say who paid what, what went back, and whom to ask."""
+"""Receipts: the page and the PDF show who paid what, what was refunded, and whom to ask."""
 
 import re
 import zlib

@@ -1,4 +1,4 @@
-"""The payer's dashboard: what each widget shows to whom, in how many queries, and how one payment is told."""
+"""The payer's dashboard: what each widget shows to whom, in how many queries, and the page of one payment."""
 
 from datetime import timedelta
 from pathlib import Path
