@@ -130,7 +130,7 @@ def test_strangers_and_guests_get_no_receipt(ada: PortalPayer, row: Payment, str
 
 
 @pytest.mark.parametrize(
-    ("name", "made"),
+    ("name", "printable"),
     [
         ("Café Zürich – “Ñandú”", "Café Zürich – “Ñandú”"),
         ("Łódź Żółć", "Lódz Zólc"),
