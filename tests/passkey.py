@@ -1,4 +1,4 @@
-"""A passkey made of software: answers what a page would ask a real one, over the same JSON."""
+"""A passkey in software: answers the requests of a page as a real one does, over the same JSON."""
 
 import hashlib
 import json
@@ -27,33 +27,33 @@ class Passkey:
     uses: int = 0
 
     def create(self, options: dict[str, Any], *, alone: bool = True) -> str:
-        """What the page posts after the person confirmed; `alone` for a key that signs in without a password."""
-        asked = options["publicKey"]
-        self.handle = asked["user"]["id"]
+        """Create the key; answers what the page posts. `alone`: it signs in without a password."""
+        request = options["publicKey"]
+        self.handle = request["user"]["id"]
         public = ES256.from_cryptography_key(self.key.public_key())  # type: ignore[no-untyped-call]
         credential = AttestedCredentialData.create(Aaguid(bytes(16)), self.credential_id, public)
         data = AuthenticatorData.create(
-            hashlib.sha256(asked["rp"]["id"].encode()).digest(), Flag.UP | Flag.UV | Flag.AT, 0, credential
+            hashlib.sha256(request["rp"]["id"].encode()).digest(), Flag.UP | Flag.UV | Flag.AT, 0, credential
         )
-        made = AttestationObject.create("none", data, {})
-        said = self._client_data("webauthn.create", asked["challenge"])
+        attestation = AttestationObject.create("none", data, {})
+        client_data = self._client_data("webauthn.create", request["challenge"])
         extensions = {"credProps": {"rk": alone}}
-        return self._posted({"attestationObject": made, "clientDataJSON": said}, extensions)
+        return self._build_post({"attestationObject": attestation, "clientDataJSON": client_data}, extensions)
 
     def answer(self, options: dict[str, Any]) -> str:
-        """What the page posts when the key was asked who is there."""
-        asked = options["publicKey"]
+        """Sign the page's challenge; answers what the page posts."""
+        request = options["publicKey"]
         self.uses += 1
-        data = AuthenticatorData.create(hashlib.sha256(asked["rpId"].encode()).digest(), Flag.UP | Flag.UV, self.uses)
-        said = self._client_data("webauthn.get", asked["challenge"])
-        signature = self.key.sign(data + hashlib.sha256(said).digest(), ec.ECDSA(hashes.SHA256()))
-        answer = {"authenticatorData": data, "clientDataJSON": said, "signature": signature}
-        return self._posted(answer | {"userHandle": websafe_decode(self.handle)}, {})
+        data = AuthenticatorData.create(hashlib.sha256(request["rpId"].encode()).digest(), Flag.UP | Flag.UV, self.uses)
+        client_data = self._client_data("webauthn.get", request["challenge"])
+        signature = self.key.sign(data + hashlib.sha256(client_data).digest(), ec.ECDSA(hashes.SHA256()))
+        answer = {"authenticatorData": data, "clientDataJSON": client_data, "signature": signature}
+        return self._build_post(answer | {"userHandle": websafe_decode(self.handle)}, {})
 
     def _client_data(self, kind: str, challenge: str) -> bytes:
         return CollectedClientData.create(kind, challenge, self.origin)
 
-    def _posted(self, response: dict[str, bytes], extensions: dict[str, Any]) -> str:
+    def _build_post(self, response: dict[str, bytes], extensions: dict[str, Any]) -> str:
         name = websafe_encode(self.credential_id)
         encoded = {part: websafe_encode(bytes(raw)) for part, raw in response.items()}
         whole = {"id": name, "rawId": name, "type": "public-key", "response": encoded}

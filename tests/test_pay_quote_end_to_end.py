@@ -1,4 +1,4 @@
-"""The main job from end to end: a payer pays a CPQ quote, and the books show it."""
+"""The main flow from end to end: a payer pays a CPQ quote, and it is posted to the ledger."""
 
 import json
 from collections.abc import Callable
@@ -9,8 +9,8 @@ from accounting.models import CreditNote, Posting
 from tests.tenants import Checkout, Tenant
 
 
-def books(tenant: Tenant, kind: str) -> list[dict[str, object]]:
-    """Documents of one kind in the merchant's practice organisation."""
+def list_documents(tenant: Tenant, kind: str) -> list[dict[str, object]]:
+    """The documents of one kind in the merchant's organisation."""
     token = tenant.connection.access_token.decrypt()
     headers = {
         "Authorization": f"Bearer {token}",
@@ -22,14 +22,14 @@ def books(tenant: Tenant, kind: str) -> list[dict[str, object]]:
     return found
 
 
-def test_a_guest_pays_and_the_books_show_it(tenant: Tenant, checkout: Checkout, deliver: Callable[..., int]) -> None:
+def test_a_guest_pays_and_the_ledger_has_it(tenant: Tenant, checkout: Checkout, deliver: Callable[..., int]) -> None:
     answer = checkout.pay()
     assert json.loads(answer.content)["status"] == "succeeded"
     assert checkout.payment.state == "succeeded"
     deliver()
     assert tenant.total_charged() == 62500
     assert checkout.quote.state == "paid"
-    [invoice], [note] = books(tenant, "Invoices"), books(tenant, "CreditNotes")
+    [invoice], [note] = list_documents(tenant, "Invoices"), list_documents(tenant, "CreditNotes")
     assert (invoice["Status"], invoice["Total"], invoice["AmountDue"]) == ("PAID", 625.0, 0.0)
     assert (note["Status"], note["Total"], note["RemainingCredit"]) == ("AUTHORISED", 625.0, 625.0)
     assert note["TotalTax"] == 0.0

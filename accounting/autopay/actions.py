@@ -49,13 +49,13 @@ def requeue_scheduled_payment(scheduled: ScheduledPayment, *, by: User, now: dat
         if newer.exists():
             raise ActionNotPossible("The invoice was scheduled again since.")
         changes = get_charge_fields(current, current.invoice, now=now)
-        is_held = current.state == "held"
+        was_on_hold = current.state == "held"
         current.update_state(
             "scheduled",
             now=now,
             by=by.email,
             run_at=now,
-            confirmed_by=by if is_held else None,
+            confirmed_by=by if was_on_hold else None,
             resolved_by=None,
             resolved_at=None,
             resolution="",

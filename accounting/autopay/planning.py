@@ -54,7 +54,7 @@ class PlanningResult:
     created: int = 0
     updated: int = 0
     cancelled: int = 0
-    held: int = 0
+    on_hold: int = 0
     unmatched: int = 0
 
 
@@ -142,7 +142,7 @@ def apply_batch(merchant: Merchant, batch: ChangeBatch, result: PlanningResult, 
     """Write one chunk's changes where they still apply, and notify the merchant of unmatched invoices."""
     with transaction():
         result.cancelled += cancel_scheduled_payments(batch.cancels, now=now)
-        result.held += hold_scheduled_payments(batch.holds, now=now)
+        result.on_hold += hold_scheduled_payments(batch.holds, now=now)
         result.updated += update_scheduled_payments(batch.updates)
         result.created += create_scheduled_payments(merchant, batch.creates, now=now)
         update_unmatched(merchant, batch, now=now)

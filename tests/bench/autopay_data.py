@@ -28,7 +28,7 @@ CHILD = "import django; django.setup(); from tests.bench.autopay_data import mea
 
 
 def create_many_invoices(tenant: Tenant) -> None:
-    """Payers with a card and a mapping each, and their open invoices under one billing term."""
+    """Create companies with a card and a mapping each, and their open invoices under one billing term."""
     now, merchant = timezone.now(), tenant.merchant
     stamp: dict[str, Any] = {"state": "active", "state_at": now}
     LinkedOrganisation.objects.filter(merchant=merchant).update(organisation_id="org")
@@ -38,11 +38,11 @@ def create_many_invoices(tenant: Tenant) -> None:
         merchant=merchant, organisation_id="org", term_id="net30", name="Net 30", billing_term=term, read_at=now
     )
     account = GatewayAccount.objects.get(merchant=merchant)
-    named = (
+    rows = (
         PayerCompany(merchant=merchant, name=f"Company {n}", folded_name=f"company {n}", contact_id=f"c{n}")
         for n in range(PAYERS)
     )
-    companies = PayerCompany.objects.bulk_create(named)
+    companies = PayerCompany.objects.bulk_create(rows)
     methods = SavedMethod.objects.bulk_create(
         SavedMethod(
             account=account, company=one, stripe_payment_method_id=f"pm_{n}", kind="card", last4="4242", **stamp
@@ -83,7 +83,7 @@ def build_invoice(merchant: Merchant, company: PayerCompany, number: int) -> Led
 
 
 def measure_in_subprocess(merchant: Merchant) -> dict[str, float]:
-    """What planning takes in a fresh process, on the tests' database: see `measure`."""
+    """Measure planning in a process of its own, on the tests' database."""
     database = urlsplit(os.environ["DATABASE_URL"])._replace(path=f"/{connection.settings_dict['NAME']}").geturl()
     command = [sys.executable, "-c", CHILD.format(pk=merchant.pk)]
     environment = {**os.environ, "DATABASE_URL": database}
@@ -93,25 +93,25 @@ def measure_in_subprocess(merchant: Merchant) -> dict[str, float]:
 
 
 def measure(merchant_id: int) -> None:
-    """Plan a merchant and print seconds, statements, MiB above idle, and how many were scheduled."""
+    """Plan a merchant; print the seconds, statements and MiB above idle, and how many payments were scheduled."""
     merchant = Merchant.objects.get(pk=merchant_id)
     plan_merchant_payments(merchant, now=timezone.now(), ids=[0])
     count = 0
 
-    def counting(execute: Callable[..., Any], *said: Any) -> Any:
+    def count_statement(execute: Callable[..., Any], *params: Any) -> Any:
         nonlocal count
         count += 1
-        return execute(*said)
+        return execute(*params)
 
     idle, begin = get_peak_memory(), time.perf_counter()
-    with connection.execute_wrapper(counting):
-        done = plan_merchant_payments(merchant, now=timezone.now())
+    with connection.execute_wrapper(count_statement):
+        result = plan_merchant_payments(merchant, now=timezone.now())
     took = {"seconds": time.perf_counter() - begin, "statements": count, "mebibytes": get_peak_memory() - idle}
-    sys.stdout.write(json.dumps(took | {"scheduled": done.created}) + "\n")
+    sys.stdout.write(json.dumps(took | {"scheduled": result.created}) + "\n")
 
 
 def get_peak_memory() -> float:
-    """The most memory that this process ever held, in MiB; unlike `ru_maxrss` it forgets the parent's."""
+    """The peak memory of this process in MiB; unlike `ru_maxrss` without the parent's."""
     found = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
     assert found
     return int(found[1]) / 1024

@@ -1,4 +1,4 @@
-"""A load of its own process: `python -m tests.bench.load < order.json`, so that no server shares its interpreter.
+"""A load generator in a process of its own: `python -m tests.bench.load_generator < order.json`.
 
 The order names host, port, concurrency, warm_up and requests (method, path, headers, body). Every client keeps one
 connection and never rests. Requests are bytes before the clock starts and answers are read by their length: the

@@ -96,11 +96,11 @@ def link_contacts(tenant: Tenant, *, but: int = 0) -> None:
 
 
 def create_contacts(tenant: Tenant, count: int) -> list[str]:
-    """Contacts that somebody made in the practice books before."""
+    """Create contacts in the sandbox organisation; answers their ids."""
     if not count:
         return []
-    made = [{"Name": f"Known {number}"} for number in range(count)]
-    tenant.world.post("/xero/_control", {"create": {"organisation": "au", "Contacts": made}})
+    contacts = [{"Name": f"Known {number}"} for number in range(count)]
+    tenant.world.post("/xero/_control", {"create": {"organisation": "au", "Contacts": contacts}})
     headers = {
         "Authorization": f"Bearer {tenant.connection.access_token.decrypt()}",
         "Xero-Tenant-Id": tenant.connection.organisation_id,

@@ -110,7 +110,7 @@ class RateLimitSimulation:
         return True
 
     def attempt(self, request: CallRequest) -> CallResult:
-        """One try to call the practice Xero."""
+        """Try once to call the sandbox's Xero."""
         self.refresh_sign_in(request.app)
         began = time.perf_counter()
         try:
@@ -121,13 +121,13 @@ class RateLimitSimulation:
                 )
                 slot.record_response(answer.headers, status=answer.status_code)
         except OutOfBudget as refusal:
-            held = time.perf_counter() - began
-            return CallResult(request, again=self.now() + float(refusal.retry_after or 0), seconds=held)
+            spent = time.perf_counter() - began
+            return CallResult(request, again=self.now() + float(refusal.retry_after or 0), seconds=spent)
         self.done.append((request, allowed))
         return CallResult(request, status=answer.status_code)
 
     def refresh_sign_in(self, app: XeroApp) -> None:
-        """A storm outlives a token."""
+        """Refresh an app's token, which expires before the simulation ends."""
         if self.now() - self.signed_in[app.client] > TOKEN_LIFE:
             self.signed_in[app.client] = self.now()
             app.tokens = app.refresh(app.tokens["refresh_token"]).json()

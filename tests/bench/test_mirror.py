@@ -135,12 +135,12 @@ def test_statements_of_a_page(tenant: Tenant) -> None:
     ).holds
 
 
-@pytest.mark.parametrize("told", [0, 1])
-def test_a_quiet_day(tenant: Tenant, told: int) -> None:
-    """From the last change on; beat looks every minute, and only then is anything done."""
+@pytest.mark.parametrize("notified", [0, 1])
+def test_a_quiet_day(tenant: Tenant, notified: int) -> None:
+    """From the last change on; the periodic task runs every minute, and only then is anything read."""
     fill_ledger(tenant, invoices=20, contacts=3)
     sync_whole(tenant)
-    if told:
+    if notified:
         send_webhook(
             tenant, *(build_event(tenant, kind, "no-such-document") for kind in ("invoices", "credits", "contacts"))
         )
@@ -152,12 +152,12 @@ def test_a_quiet_day(tenant: Tenant, told: int) -> None:
             tenant.world.post("/_control/clock", {"at": at.isoformat()})
             schedule_mirror_syncs(now=at)
             deliver_outbox(at=at)
-    name = f"{name_of(tenant)}: 24 quiet hours (told of changes: {told})"
+    name = f"{name_of(tenant)}: 24 quiet hours (webhooks: {notified})"
     assert record_measurement(name, len(list_read_kinds(tenant, mark)), "calls", bound=24).holds
 
 
-def seen_after(tenant: Tenant, words: str, *, patience: float) -> float:
-    """Seconds from an edit in the books until the mirror holds it."""
+def measure_mirror_delay(tenant: Tenant, words: str, *, patience: float) -> float:
+    """Seconds from an edit in the ledger until the mirror has it."""
     act_in_ledger(tenant, "edit", invoice="INV-BENCH", reference=words)
     begin = time.perf_counter()
     while time.perf_counter() - begin < patience:
@@ -167,29 +167,29 @@ def seen_after(tenant: Tenant, words: str, *, patience: float) -> float:
     raise AssertionError("the change was never seen")
 
 
-def listen(tenant: Tenant, web: str) -> None:
-    """Let the package tell the web server of its changes; Xero first proves that it checks signatures."""
-    books = get_package(tenant)
-    url = f"{web}{books.webhook}"
+def subscribe_web_server(tenant: Tenant, web: str) -> None:
+    """Let the accounting package send webhooks to the web server; Xero first checks its signatures."""
+    package = get_package(tenant)
+    url = f"{web}{package.webhook}"
     if tenant.connection.provider == "quickbooks":
-        tenant.world.post(books.control, {"webhook": {"url": url, "token": books.key}})
+        tenant.world.post(package.control, {"webhook": {"url": url, "token": package.key}})
         return
-    tenant.world.post(books.control, {"subscribe": {"client": "sandbox-client", "url": url, "key": books.key}})
+    tenant.world.post(package.control, {"subscribe": {"client": "sandbox-client", "url": url, "key": package.key}})
     limit = time.monotonic() + PATIENCE
-    while tenant.world.get(books.control).json()["webhooks"][0]["state"] != "ok":
+    while tenant.world.get(package.control).json()["webhooks"][0]["state"] != "ok":
         assert time.monotonic() < limit, "the web server did not prove that it checks signatures"
         time.sleep(0.1)
 
 
 def test_a_change_is_seen_soon(transactional_db: None, tenant: Tenant, web: str, worker: None) -> None:
-    """Books, webhook, web server, outbox, worker, reading, row: each a process of its own, as in the demo."""
+    """Webhook, web server, outbox, worker, mirror: the processes run as in the demo."""
     make_invoice(tenant, "INV-BENCH", "1")
     sync_whole(tenant)
-    listen(tenant, web)
-    seen_after(tenant, "the first one", patience=PATIENCE)
+    subscribe_web_server(tenant, web)
+    measure_mirror_delay(tenant, "the first one", patience=PATIENCE)
     assert record_measurement(
-        f"{name_of(tenant)}: a change in the books is mirrored: p99",
-        p99([seen_after(tenant, f"change {n}", patience=PATIENCE) for n in range(CHANGES)]),
+        f"{name_of(tenant)}: a change in the ledger is mirrored: p99",
+        p99([measure_mirror_delay(tenant, f"change {n}", patience=PATIENCE) for n in range(CHANGES)]),
         "s",
         bound=5,
     ).holds

@@ -19,8 +19,8 @@ UNHURRIED = {"minute": 10**6, "day": 10**7, "appminute": 10**6, "concurrent": 50
 CSRF = re.compile(r'name="csrfmiddlewaretoken" value="(\w+)"')
 
 
-def booked_after(tenant: Tenant, web: str) -> float:
-    """Seconds from the answer that a guest's card was charged until every document of it is in the books."""
+def measure_posting_delay(tenant: Tenant, web: str) -> float:
+    """Seconds from the response that a guest's card was charged until everything is posted to the ledger."""
     payment = create_open_quote(tenant).payment
     browser = requests.Session()
     page = browser.get(f"{web}/pay/{payment.reference}/guest", timeout=PATIENCE)
@@ -33,27 +33,25 @@ def booked_after(tenant: Tenant, web: str) -> float:
         "confirmation_token": tenant.confirmation_token("4242424242424242"),
         "csrfmiddlewaretoken": found[1],
     }
-    said = browser.post(f"{web}/pay/{payment.reference}/attempts", form, timeout=PATIENCE)
+    response = browser.post(f"{web}/pay/{payment.reference}/attempts", form, timeout=PATIENCE)
     begin = time.perf_counter()
-    assert said.json()["status"] == "succeeded", said.text
+    assert response.json()["status"] == "succeeded", response.text
     while time.perf_counter() - begin < PATIENCE:
         states = list(Posting.objects.filter(payment=payment).values_list("state", flat=True))
         if states and set(states) == {"posted"}:
             return time.perf_counter() - begin
         time.sleep(0.01)
-    raise AssertionError("it was never booked")
+    raise AssertionError("it was never posted")
 
 
 @pytest.mark.parametrize("provider", PAYMENTS)
-def test_a_payment_is_booked_soon(
+def test_a_payment_is_posted_soon(
     transactional_db: None, world: SandboxProcess, web: str, worker: None, provider: str
 ) -> None:
-    """One payment after the other, each of them alone: what waits for limits is measured elsewhere."""
+    """One payment after the other: waiting for rate limits is measured elsewhere."""
     world.config(xero_limits=UNHURRIED, intuit_limits=UNHURRIED)
     tenant = create_tenant(world, provider=provider)
     deliver_outbox(at=timezone.now())
-    booked_after(tenant, web)
-    waits = [booked_after(tenant, web) for _ in range(PAYMENTS[provider])]
-    assert record_measurement(
-        f"{provider}: payment succeeded until all is in the books: p99", p99(waits), "s", bound=3
-    ).holds
+    measure_posting_delay(tenant, web)
+    waits = [measure_posting_delay(tenant, web) for _ in range(PAYMENTS[provider])]
+    assert record_measurement(f"{provider}: payment succeeded until all is posted: p99", p99(waits), "s", bound=3).holds

@@ -38,37 +38,37 @@ BATCH, PAGE = 30, 2000  # two lists of a thousand travel in one call
 
 @pytest.fixture
 def tenant(db: None, world: SandboxProcess, settings: Settings) -> Tenant:
-    """A merchant whose books are QuickBooks', with all their limits."""
+    """A merchant with QuickBooks and all its limits."""
     settings.QUICKBOOKS_A_SECOND = 10
     world.config(intuit_limits={})
     return create_tenant(world, provider="quickbooks")
 
 
-def least_calls(*, quotes: int, contacts: int) -> int:
+def get_fewest_calls(*, quotes: int, contacts: int) -> int:
     """A payment names the invoice that it pays, so there are two calls at least; contacts come before documents."""
     return max(2, math.ceil(CALLS_A_QUOTE * quotes / BATCH)) + math.ceil(contacts / BATCH)
 
 
-def known_customers(tenant: Tenant, count: int) -> list[str]:
-    """Customers that somebody made in the practice books before."""
-    made = [{"DisplayName": f"Known {number}"} for number in range(count)]
-    tenant.world.post("/intuit/_control", {"create": {"company": "au", "Customer": made}})
+def create_customers(tenant: Tenant, count: int) -> list[str]:
+    """Create customers in the sandbox company; answers their ids."""
+    customers = [{"DisplayName": f"Known {number}"} for number in range(count)]
+    tenant.world.post("/intuit/_control", {"create": {"company": "au", "Customer": customers}})
     rows = tenant.world.state()["sections"]["intuit"]["companies"][tenant.connection.organisation_id]["Customer"]
     return [key for key, found in rows.items() if found["DisplayName"].startswith("Known ")]
 
 
 def pay_many(tenant: Tenant, *, quotes: int, contacts: int) -> None:
-    """`quotes` paid quotes of as many companies, `contacts` of which the books don't know."""
+    """Pay `quotes` quotes of as many companies, `contacts` of which have no contact in the ledger."""
     account = GatewayAccount.objects.get(merchant=tenant.merchant)
     for number in range(quotes):
         record_paid(create_open_quote(tenant, company=f"Payer {number}").payment, account, now=timezone.now())
     known = PayerCompany.objects.filter(merchant=tenant.merchant).order_by("pk")[contacts:]
-    for company, contact_id in zip(known, known_customers(tenant, len(known)), strict=True):
+    for company, contact_id in zip(known, create_customers(tenant, len(known)), strict=True):
         map_company(company, contact=Contact(tenant.connection.organisation_id, contact_id))
 
 
-def calls_of(tenant: Tenant, deliver: Callable[..., int]) -> int:
-    """How often QuickBooks is asked until nothing waits; every answer is good."""
+def count_calls(tenant: Tenant, deliver: Callable[..., int]) -> int:
+    """Count the calls to QuickBooks until nothing waits; every one succeeds."""
     before = len(tenant.world.journal("quickbooks"))
     deliver()
     for minute in range(1, 20):
@@ -84,10 +84,10 @@ def calls_of(tenant: Tenant, deliver: Callable[..., int]) -> int:
 def test_quickbooks_calls(tenant: Tenant, deliver: Callable[..., int], quotes: int, contacts: int) -> None:
     deliver()
     pay_many(tenant, quotes=quotes, contacts=contacts)
-    calls = calls_of(tenant, deliver)
+    calls = count_calls(tenant, deliver)
     assert set(Posting.objects.values_list("state", flat=True)) == {"posted"}
     name = f"QuickBooks: {quotes} paid quotes, {contacts} new contacts"
-    assert record_measurement(name, calls, "calls", bound=least_calls(quotes=quotes, contacts=contacts)).holds
+    assert record_measurement(name, calls, "calls", bound=get_fewest_calls(quotes=quotes, contacts=contacts)).holds
 
 
 @pytest.mark.parametrize("contacts", [0, 1000, 2500])
@@ -95,11 +95,11 @@ def test_full_download(tenant: Tenant, deliver: Callable[..., int], contacts: in
     """Contacts, one page of invoices and one of credit memos."""
     deliver()
     if contacts:
-        known_customers(tenant, contacts)
+        create_customers(tenant, contacts)
     start_download(tenant.merchant, by=None, now=timezone.now())
     least = max(1, math.ceil(contacts / PAGE)) + 2
     name = f"QuickBooks: full download, {contacts} contacts"
-    assert record_measurement(name, calls_of(tenant, deliver), "calls", bound=least).holds
+    assert record_measurement(name, count_calls(tenant, deliver), "calls", bound=least).holds
 
 
 def test_incremental_download(tenant: Tenant, deliver: Callable[..., int]) -> None:
@@ -108,46 +108,48 @@ def test_incremental_download(tenant: Tenant, deliver: Callable[..., int]) -> No
     start_download(tenant.merchant, by=None, now=timezone.now())
     deliver()
     start_download(tenant.merchant, by=None, now=timezone.now() + timedelta(minutes=5))
-    assert record_measurement("QuickBooks: incremental download", calls_of(tenant, deliver), "calls", bound=1).holds
+    assert record_measurement("QuickBooks: incremental download", count_calls(tenant, deliver), "calls", bound=1).holds
 
 
-def deliveries(until: float) -> Iterator[str]:
-    """What a worker delivers as it becomes due, until nothing waits for the books; in real time."""
+def deliver_in_real_time(until: float) -> Iterator[str]:
+    """Deliver messages as they become due, until everything is posted; yields their keys."""
     waiting = Posting.objects.exclude(state__in=Posting.FINAL_STATES)
     while (due := outbox.list_due_keys(now=timezone.now())) or waiting.exists():
-        assert time.monotonic() < until, "the drain did not go on"
+        assert time.monotonic() < until, "the sender did not go on"
         yield from (key for key in due if outbox.deliver_message(key, now=timezone.now()))
         if not due:
             time.sleep(0.02)
 
 
-def test_a_drain_that_a_second_stopped_goes_on_where_it_was(
+def test_a_sender_that_a_limit_stopped_goes_on_where_it_was(
     tenant: Tenant, deliver: Callable[..., int], settings: Settings
 ) -> None:
-    """Two calls a second: whoever is sent away sleeps nowhere, comes once a second, and makes nothing twice."""
+    """Two calls a second: a refused sender never sleeps, tries once a second, and posts nothing twice."""
     deliver()
     pay_many(tenant, quotes=40, contacts=40)
     settings.QUICKBOOKS_A_SECOND = 2
     tenant.world.config(intuit_limits={"second": 2})
     before, limit = len(tenant.world.journal("quickbooks")), time.monotonic() + 20
-    looks = [time.monotonic() for key in deliveries(limit) if key.startswith("drain:")]
+    runs = [time.monotonic() for key in deliver_in_real_time(limit) if key.startswith("drain:")]
     calls = tenant.world.journal("quickbooks")[before:]
     assert {call["status"] for call in calls} == {200}
     assert set(Posting.objects.values_list("state", flat=True)) == {"posted"}
-    least = least_calls(quotes=40, contacts=40)
+    least = get_fewest_calls(quotes=40, contacts=40)
     assert record_measurement("QuickBooks: 40 paid quotes at 2 calls a second", len(calls), "calls", bound=least).holds
-    pauses = [later - earlier for earlier, later in pairwise(looks)]
-    assert record_measurement("QuickBooks: the drain's next look meanwhile, longest", max(pauses), "s", bound=2).holds
-    assert len(looks) <= math.ceil(len(calls) / 2), "a burst of looks"
+    pauses = [later - earlier for earlier, later in pairwise(runs)]
+    assert record_measurement("QuickBooks: the sender's longest pause meanwhile", max(pauses), "s", bound=2).holds
+    assert len(runs) <= math.ceil(len(calls) / 2), "a burst of runs"
 
 
 @pytest.mark.parametrize("workers", [1, 4])
 def test_the_calls_of_a_second_are_used(workers: int) -> None:
-    """A minute of a model's: workers who come back when they are told to."""
+    """A minute of a model: workers that try again when the limiter says so."""
     quickbooks = XeroLimitsModel({"second": LimitWindow(10, 1.0, 0.37)}, in_flight=10)
     limits = RateLimits(minute=10_000, day=0, in_flight=10, second=10, headers=0, reserve=0)
-    ask = Redis.from_url(configured.REDIS_URL).register_script(SCRIPT)
-    storm = LimiterSimulation(ask, quickbooks, limits, seed=workers, conditions=NetworkConditions(latency=(0.03, 0.06)))
+    script = Redis.from_url(configured.REDIS_URL).register_script(SCRIPT)
+    storm = LimiterSimulation(
+        script, quickbooks, limits, seed=workers, conditions=NetworkConditions(latency=(0.03, 0.06))
+    )
     for _ in range(workers):
         storm.worker("company", START)
     storm.run(START + 60)

@@ -18,7 +18,7 @@ from tests.bench.rate_limit_simulation import RateLimitSimulation, create_three_
 from tests.bench.results import p99, record_measurement
 from tests.connections.rate_limiter.simulation import START, LimiterSimulation, LimitWindow, XeroLimitsModel
 
-LANES: tuple[Priority, ...] = ("company", "company", "service")  # Wise-Pay posts payments; people come besides
+PRIORITIES: tuple[Priority, ...] = ("company", "company", "service")  # Wise-Pay posts payments; people come besides
 WORKERS, PEOPLE, A_MINUTE = 4, 200, 6
 LEARNING = 6 * 60  # seconds of a storm until the phase of an organisation's minutes is known well
 DAY = 86_400.0
@@ -33,9 +33,9 @@ class MeasuredSimulation:
         names = create_three_apps(world)[:apps]
         self.apps = [storm.app(name) for name in names]
         begin = storm.now()
-        for tier, lane in enumerate(LANES):
+        for tier, priority in enumerate(PRIORITIES):
             for _ in range(WORKERS):
-                storm.add_request(self.apps[tier % apps], lane, at=begin)
+                storm.add_request(self.apps[tier % apps], priority, at=begin)
         self.known = begin + LEARNING
         when, chance = self.known, random.Random(5)
         for _ in range(PEOPLE):
@@ -43,13 +43,13 @@ class MeasuredSimulation:
             storm.add_request(self.apps[0], "interactive", at=when, is_worker=False)
         self.slept = count_sleep(lambda: storm.run(when + 90))
 
-    def a_minute(self) -> float:
-        """Calls in an average minute of Xero's, of all apps."""
+    def calls_per_minute(self) -> float:
+        """Calls in an average minute of Xero's, summed over all apps."""
         return sum(statistics.mean(self.simulation.minutes(app, after=self.known)) for app in self.apps)
 
 
 def count_sleep(work: Any) -> float:
-    """Seconds that anybody slept in `time.sleep` meanwhile: what a worker would do who waits for a limit."""
+    """Seconds that were slept in `time.sleep` meanwhile, as a worker would that waits for a limit."""
     slept: list[float] = []
     real = time.sleep
 
@@ -76,8 +76,8 @@ def simulations(sandbox_process: SandboxProcess) -> Iterator[dict[int, MeasuredS
 
 
 @pytest.mark.parametrize("apps", [1, 3])
-def test_no_answer_is_429(storms: dict[int, MeasuredSimulation], apps: int) -> None:
-    statuses = storms[apps].simulation.statuses
+def test_no_answer_is_429(simulations: dict[int, MeasuredSimulation], apps: int) -> None:
+    statuses = simulations[apps].simulation.statuses
     assert set(statuses) <= {200, 429}
     assert len(statuses) > 1000
     assert record_measurement(
@@ -86,31 +86,31 @@ def test_no_answer_is_429(storms: dict[int, MeasuredSimulation], apps: int) -> N
 
 
 @pytest.mark.parametrize("apps", [1, 3])
-def test_minutes_are_used_up(storms: dict[int, MeasuredSimulation], apps: int) -> None:
-    calls = 60 - storms[apps].a_minute() / apps
+def test_minutes_are_used_up(simulations: dict[int, MeasuredSimulation], apps: int) -> None:
+    calls = 60 - simulations[apps].calls_per_minute() / apps
     assert record_measurement(
         f"Xero storm, {apps} client ids: calls of 60 a minute left unused, mean", calls, "calls", bound=2
     ).holds
 
 
 @pytest.mark.parametrize("apps", [1, 3])
-def test_people_do_not_wait(storms: dict[int, MeasuredSimulation], apps: int) -> None:
-    waits = storms[apps].simulation.waits()
+def test_people_do_not_wait(simulations: dict[int, MeasuredSimulation], apps: int) -> None:
+    waits = simulations[apps].simulation.waits()
     assert len(waits) == PEOPLE
     assert record_measurement(f"Xero storm, {apps} client ids: 200 people wait, p99", p99(waits), "s", bound=1.0).holds
 
 
 @pytest.mark.parametrize("apps", [1, 3])
-def test_no_worker_waits(storms: dict[int, MeasuredSimulation], apps: int) -> None:
-    """Asked to sleep; a refusal itself takes a round trip to Valkey."""
-    assert statistics.median(storms[apps].simulation.seconds) < 0.1
+def test_no_worker_waits(simulations: dict[int, MeasuredSimulation], apps: int) -> None:
+    """No worker sleeps; a refusal itself takes a round trip to Valkey."""
+    assert statistics.median(simulations[apps].simulation.seconds) < 0.1
     assert record_measurement(
-        f"Xero storm, {apps} client ids: worker seconds spent waiting", storms[apps].slept, "s", bound=0
+        f"Xero storm, {apps} client ids: worker seconds spent waiting", simulations[apps].slept, "s", bound=0
     ).holds
 
 
-def test_three_client_ids_are_three_budgets(storms: dict[int, MeasuredSimulation]) -> None:
-    short = 3 - storms[3].a_minute() / storms[1].a_minute()
+def test_three_client_ids_are_three_budgets(simulations: dict[int, MeasuredSimulation]) -> None:
+    short = 3 - simulations[3].calls_per_minute() / simulations[1].calls_per_minute()
     assert record_measurement(
         "Xero storm: throughput of three client ids, short of threefold", short, "x", bound=0.1
     ).holds
@@ -122,9 +122,9 @@ def test_days_are_used_up() -> None:
     xero = XeroLimitsModel({"minute": LimitWindow(60, 60, 17.3), "day": day})
     ask = Redis.from_url(settings.REDIS_URL).register_script(SCRIPT)
     storm = LimiterSimulation(ask, xero, RateLimits(minute=60, day=5000, in_flight=5), seed=1)
-    for lane in LANES:
+    for priority in PRIORITIES:
         for _ in range(WORKERS):
-            storm.worker(lane, START)
+            storm.worker(priority, START)
     storm.run(START + 3.5 * DAY)
     assert xero.refused == []
     whole = [used for began, used in day.history if began > START]

@@ -66,8 +66,8 @@ def build(tenant: Tenant, deals: list[PaymentCase], account: GatewayAccount, com
     postings = Posting.objects.bulk_create(
         one for deal in deals for one in build_postings(deal, company, tenant.connection.organisation_id)
     )
-    papers = [one for one in postings if one.kind == "payment"]
-    LedgerPayment.objects.bulk_create(paper_of(one, tenant) for one in papers)
+    payment_postings = [one for one in postings if one.kind == "payment"]
+    LedgerPayment.objects.bulk_create(build_ledger_payment(one, tenant) for one in payment_postings)
     payout = Payout.objects.create(
         account=account,
         stripe_payout_id=f"po_bench{deals[0].number}",
@@ -78,11 +78,11 @@ def build(tenant: Tenant, deals: list[PaymentCase], account: GatewayAccount, com
         created_at=deals[-1].at,
         transactions_read_at=deals[-1].at,
     )
-    BalanceTransaction.objects.bulk_create(movement_of(deal, account, payout) for deal in deals)
+    BalanceTransaction.objects.bulk_create(build_balance_transaction(deal, account, payout) for deal in deals)
 
 
-def paper_of(posting: Posting, tenant: Tenant) -> LedgerPayment:
-    """The payment of the books that a posting made."""
+def build_ledger_payment(posting: Posting, tenant: Tenant) -> LedgerPayment:
+    """The ledger payment of a posting."""
     assert posting.on is not None
     return LedgerPayment(
         merchant=tenant.merchant,
@@ -98,8 +98,8 @@ def paper_of(posting: Posting, tenant: Tenant) -> LedgerPayment:
     )
 
 
-def movement_of(deal: PaymentCase, account: GatewayAccount, payout: Payout) -> BalanceTransaction:
-    """The line of the balance."""
+def build_balance_transaction(deal: PaymentCase, account: GatewayAccount, payout: Payout) -> BalanceTransaction:
+    """The balance transaction of a payment."""
     return BalanceTransaction(
         account=account,
         stripe_id=f"txn_bench{deal.number}",
@@ -117,16 +117,16 @@ def movement_of(deal: PaymentCase, account: GatewayAccount, payout: Payout) -> B
     )
 
 
-def read_back(tenant: Tenant) -> int:
-    """How many calls it takes to read the payments of the books."""
+def count_read_calls(tenant: Tenant) -> int:
+    """Count the calls that reading the ledger's payments takes."""
     reset_rate_limits(tenant)
     before = len(tenant.world.journal(tenant.connection.provider))
     sync_ledger_payments(tenant.merchant, now=timezone.now() + timedelta(hours=1))
     return len(tenant.world.journal(tenant.connection.provider)) - before
 
 
-def compared(tenant: Tenant, count: int) -> ReconciliationReport:
-    """The report of the whole month."""
+def compare_month(tenant: Tenant, count: int) -> ReconciliationReport:
+    """Reconcile the whole month, and check the number of differences."""
     now = timezone.now()
     today = now.astimezone(ZONE).date()
     found = reconcile(tenant.merchant, Period(today - timedelta(days=35), today, ZONE), now=now)
@@ -138,7 +138,7 @@ def compared(tenant: Tenant, count: int) -> ReconciliationReport:
 def test_a_large_month_is_compared(transactional_db: None, tenant: Tenant) -> None:
     merchant = month(tenant, COUNT)
     begin = time.perf_counter()
-    [statement] = build_clearing_statements(compared(merchant, COUNT), clearing=CLEARING)
+    [statement] = build_clearing_statements(compare_month(merchant, COUNT), clearing=CLEARING)
     spent = time.perf_counter() - begin
     assert statement.is_explained
     assert record_measurement(
@@ -150,7 +150,7 @@ def test_a_large_month_is_compared(transactional_db: None, tenant: Tenant) -> No
 def test_the_statements_of_a_month(transactional_db: None, tenant: Tenant, count: int) -> None:
     merchant = month(tenant, count)
     with CaptureQueriesContext(connection) as seen:
-        compared(merchant, count)
+        compare_month(merchant, count)
     assert record_measurement(f"Reconciliation: {count} movements three ways", len(seen), "statements", bound=21).holds
 
 
@@ -158,13 +158,13 @@ def test_the_statements_of_a_month(transactional_db: None, tenant: Tenant, count
 FEWEST = {"xero": lambda count: math.ceil(count / 1_000), "quickbooks": lambda count: 2 * math.ceil(count / 2_000)}
 
 
-def test_the_payments_of_the_books_are_read_back(any_tenant: Tenant) -> None:
+def test_the_payments_of_the_ledger_are_read_back(any_tenant: Tenant) -> None:
     provider = any_tenant.connection.provider
     now = timezone.now()
     deals = [PaymentCase(number, now - timedelta(days=9) + timedelta(minutes=number), 10_000) for number in range(PAID)]
-    shelf = LedgerBuilder(any_tenant, deals)
-    shelf.create_contact()
-    shelf.create_invoices(deals)
+    builder = LedgerBuilder(any_tenant, deals)
+    builder.create_contact()
+    builder.create_invoices(deals)
     account, company = GatewayAccount.objects.get(merchant=any_tenant.merchant), any_tenant.company()
     payments = Payment.objects.bulk_create(build_payment(deal, company) for deal in deals)
     attempts = Attempt.objects.bulk_create(build_attempt(d, p, account) for d, p in zip(deals, payments, strict=True))
@@ -173,8 +173,8 @@ def test_the_payments_of_the_books_are_read_back(any_tenant: Tenant) -> None:
     Posting.objects.bulk_create(
         one for deal in deals for one in build_postings(deal, company, any_tenant.connection.organisation_id)
     )
-    calls = read_back(any_tenant)
+    calls = count_read_calls(any_tenant)
     assert LedgerPayment.objects.exclude(posting=None).count() == PAID
-    name = f"Payments of the books, {provider}"
+    name = f"Payments of the ledger, {provider}"
     assert record_measurement(f"{name}: {PAID:,} read back", calls, "calls", bound=FEWEST[provider](PAID)).holds
-    assert record_measurement(f"{name}: nothing new", read_back(any_tenant), "calls", bound=1).holds
+    assert record_measurement(f"{name}: nothing new", count_read_calls(any_tenant), "calls", bound=1).holds

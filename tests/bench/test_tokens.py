@@ -18,13 +18,13 @@ USERS, KILLS = 64, 200
 
 
 def test_one_refresh_serves_everybody(transactional_db: None, tenant: Tenant) -> None:
-    """Everybody has a row that was read before, and a database connection of their own."""
-    held = [tenant.connection for _ in range(USERS)]
+    """Each user has a row that was read before, and its own database connection."""
+    rows = [tenant.connection for _ in range(USERS)]
     Connection.objects.update(access_expires_at=timezone.now())
-    for each in held:
-        each.access_expires_at = timezone.now()
+    for row in rows:
+        row.access_expires_at = timezone.now()
     since, now = get_journal_end(tenant), timezone.now()
-    tokens = run_concurrently(USERS, lambda index: get_access_token(held[index], now=now))
+    tokens = run_concurrently(USERS, lambda index: get_access_token(rows[index], now=now))
     assert len(set(tokens)) == 1
     refreshes = count_token_calls(tenant, since)
     assert record_measurement(
@@ -41,7 +41,7 @@ def test_a_kill_between_answer_and_commit_loses_nothing(transactional_db: None, 
     for _ in range(KILLS):
         Connection.objects.update(access_expires_at=timezone.now())
         before, since = tenant.connection.refresh_token.stored, get_journal_end(tenant)
-        assert killed_in_commit(tenant.connection) == signal.SIGKILL
+        assert kill_in_commit(tenant.connection) == signal.SIGKILL
         assert count_token_calls(tenant, since) == 1, "Xero did answer"
         assert tenant.connection.refresh_token.stored == before, "and nothing was committed"
         get_access_token(tenant.connection, now=timezone.now())
@@ -51,14 +51,14 @@ def test_a_kill_between_answer_and_commit_loses_nothing(transactional_db: None, 
     ).holds
 
 
-def killed_in_commit(held: Connection) -> int:
-    """Refresh in a forked process that kills itself with -9 where the commit would be; the signal it died of."""
+def kill_in_commit(row: Connection) -> int:
+    """Refresh in a forked process that kills itself with -9 where the commit would be; answers the signal."""
     connections.close_all()  # a fork must not share a database connection
     child = os.fork()
     if child == 0:
         BaseDatabaseWrapper._commit = lambda self: os.kill(os.getpid(), signal.SIGKILL)  # type: ignore[attr-defined]
         try:
-            get_access_token(held, now=timezone.now())
+            get_access_token(row, now=timezone.now())
         finally:
             os._exit(1)
     _, status = os.waitpid(child, 0)
