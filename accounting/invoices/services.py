@@ -146,12 +146,12 @@ def get_not_payable_reason(invoice: LedgerInvoice) -> str:
     if re.match(PF_INVOICE_PATTERN, invoice.number):
         return f"{invoice} belongs to a quote, which is paid as a quote."
     status = invoice.InvoiceStatus
-    words = {
+    reasons = {
         status.DRAFT: "is a draft and not sent yet.",
         status.VOIDED: "was voided, so nothing is due.",
         status.DELETED: "was deleted, so nothing is due.",
     }
-    return f"Invoice {invoice} {words.get(status(invoice.status), 'is paid already.')}"
+    return f"Invoice {invoice} {reasons.get(status(invoice.status), 'is paid already.')}"
 
 
 def find_relevant_warnings(

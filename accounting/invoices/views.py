@@ -35,7 +35,7 @@ from payments.portal.access import WHOLE_COMPANY
 from payments.portal.widgets import get_page_number, render_widget
 from wisepay import clock
 
-MAX_BATCH_SIZE = 99  # invoices of one batch: what their numbers have room for
+MAX_BATCH_SIZE = 99  # invoices of one batch: as many as the numbers of their postings can tell apart
 
 
 @require_GET
