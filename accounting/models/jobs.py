@@ -20,7 +20,7 @@ class LedgerJob(Stateful):
 
     TRANSITIONS = JOB_TRANSITIONS
     STALE_AFTER = timedelta(minutes=15)
-    FRESH_FOR = timedelta(0)  # how long after one has finished no other is started
+    FRESH_FOR: timedelta | None = None  # how long after one has finished no other is started, if at all
     MESSAGE_PREFIX: ClassVar[str]
     JOB_HANDLER: ClassVar[str]
     ID_ARGUMENT: ClassVar[str]
@@ -44,7 +44,9 @@ class LedgerJob(Stateful):
 
     def is_fresh(self, now: datetime) -> bool:
         """Whether it runs, or has finished so lately that nobody needs another one. One that failed never is."""
-        return self.state == "running" or (self.state == "finished" and now - self.state_at < self.FRESH_FOR)
+        if self.state != "finished":
+            return self.state == "running"
+        return self.FRESH_FOR is not None and now - self.state_at < self.FRESH_FOR
 
 
 class Download(LedgerJob):
