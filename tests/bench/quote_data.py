@@ -1,4 +1,4 @@
-"""Work to measure: many quotes at once, made and paid through the product's own services, and signed webhooks."""
+"""Work to measure: many quotes at once, created and paid through the product's own services, and signed webhooks."""
 
 import copy
 import hashlib
@@ -30,7 +30,7 @@ numbers = itertools.count(500_000)
 
 
 def count_least_calls(*, quotes: int, contacts: int) -> int:
-    """What Xero cannot be told with fewer calls: three kinds of documents, and the contacts it doesn't know."""
+    """The fewest calls to Xero that can post these: three kinds of documents, and the contacts it doesn't have."""
     return CALLS_A_QUOTE * math.ceil(quotes / XERO_BATCH) + math.ceil(contacts / XERO_BATCH)
 
 
@@ -67,7 +67,7 @@ def record_paid(payment: Payment, account: GatewayAccount, *, now: datetime) -> 
 
 
 def create_paid_quotes(tenant: Tenant, *, quotes: int, contacts: int) -> None:
-    """`quotes` paid quotes of as many companies, `contacts` of which the books don't know."""
+    """`quotes` paid quotes of as many companies, `contacts` of which have no contact in the ledger."""
     account = GatewayAccount.objects.get(merchant=tenant.merchant)
     for number in range(quotes):
         quote = create_open_quote(tenant, company=f"Payer {number}")
@@ -76,7 +76,7 @@ def create_paid_quotes(tenant: Tenant, *, quotes: int, contacts: int) -> None:
 
 
 def create_submitted_debits(tenant: Tenant, *, debits: int) -> list[AttemptScenario]:
-    """`debits` bank debits of as many companies that the books know, which the payers' banks have."""
+    """`debits` bank debits of as many companies with a contact, which the payers' banks are processing."""
     found = [
         create_processing_attempt(tenant, create_open_quote(tenant, company=f"Payer {number}").payment)
         for number in range(debits)
@@ -88,7 +88,7 @@ def create_submitted_debits(tenant: Tenant, *, debits: int) -> list[AttemptScena
 
 
 def link_contacts(tenant: Tenant, *, but: int = 0) -> None:
-    """The books know every company, `but` the first ones."""
+    """Map every company to a contact of the ledger, but the first `but` ones."""
     unlinked = PayerCompany.objects.filter(merchant=tenant.merchant).order_by("pk")[but:]
     ids = create_contacts(tenant, len(unlinked))
     for company, contact_id in zip(unlinked, ids, strict=True):

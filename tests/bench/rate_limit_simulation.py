@@ -1,7 +1,7 @@
-"""A storm on the practice Xero's own clock: workers who always want the next call, people who want one now and then.
+"""A load on the clock of the sandbox's Xero: workers that always call again, and people who call now and then.
 
-Nobody waits in real time for a minute to end: whoever was sent away comes back when the clock says so, as the
-outbox would bring them back, and where nobody is due the clock of the practice world and of the governor is moved on.
+Nothing waits in real time for a minute to end: a refused request is repeated when the clock says so, as the outbox
+would do, and where no request is due the clocks of the sandbox and of the rate limiter are moved on.
 """
 
 import heapq
@@ -64,11 +64,11 @@ class RateLimitSimulation:
         self.session.mount("http://", HTTPAdapter(pool_maxsize=AT_ONCE))
 
     def now(self) -> float:
-        """The time of the practice world."""
+        """The time of the sandbox."""
         return time.time() + self.offset
 
     def app(self, client: str) -> XeroApp:
-        """An app that is connected to the Australian practice organisation."""
+        """Connect an app to the Australian organisation."""
         app = XeroApp(self.world, client, f"{client}-secret").connect()
         self.signed_in[client] = self.now()
         return app
@@ -79,7 +79,7 @@ class RateLimitSimulation:
         heapq.heappush(self.due, (at, next(order), wish))
 
     def run(self, until: float) -> None:
-        """Until the practice world's clock says so, or nobody wants anything."""
+        """Run until the sandbox's clock shows that time, or no request is left."""
         with ThreadPoolExecutor(AT_ONCE) as pool:
             flying: set[Future[CallResult]] = set()
             while self.now() < until:
@@ -168,7 +168,7 @@ def build_headers(app: XeroApp) -> dict[str, str]:
 
 
 def create_three_apps(world: SandboxProcess) -> list[str]:
-    """Client ids of three apps that the practice Xero knows from now on."""
+    """Register three apps at the sandbox's Xero; answers their client ids."""
     names = [f"app-{number}" for number in range(3)]
     world.config(xero_clients={name: f"{name}-secret" for name in names}, xero_latency=0.01)
     return names

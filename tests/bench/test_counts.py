@@ -76,7 +76,7 @@ def test_sdk_modules() -> None:
 
 @pytest.mark.parametrize(("quotes", "contacts"), [(n, k) for n in SIZES for k in (n, 0)])
 def test_xero_calls(tenant: Tenant, deliver: Callable[..., int], quotes: int, contacts: int) -> None:
-    """The bound is what Xero cannot be told with fewer calls, so nothing below it can be measured."""
+    """The bound is the fewest calls that can post these, so nothing below it can be measured."""
     deliver()
     create_paid_quotes(tenant, quotes=quotes, contacts=contacts)
     calls, least = calls_of(tenant, deliver), count_least_calls(quotes=quotes, contacts=contacts)

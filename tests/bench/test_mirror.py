@@ -1,4 +1,4 @@
-"""Rows about the mirror of the books: calls of a full reading and of a quiet day, memory, how soon a change is seen."""
+"""Rows about the mirror: calls of a full reading and of a quiet day, memory, how soon a change is seen."""
 
 import math
 import threading

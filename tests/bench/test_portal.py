@@ -123,7 +123,7 @@ def stage(tenant: Tenant, rows: int) -> PortalPayer:
 
 
 def owe(tenant: Tenant, where: PayerCompany, number: int) -> None:
-    """An invoice of the books that will be charged."""
+    """An invoice that will be charged."""
     now = timezone.now()
     invoice = LedgerInvoice.objects.create(
         merchant=where.merchant,

@@ -1,4 +1,4 @@
-"""Rows about how soon a payment stands in the books: web server, outbox, worker and books, each its own process."""
+"""Rows about how soon a payment is posted: web server, outbox, worker and ledger, each its own process."""
 
 import re
 import time

@@ -1,4 +1,4 @@
-"""Rows of reconciliation: a large month compared on all three sides, and the payments of the books read back."""
+"""Rows of reconciliation: a large month compared on all three sides, and the ledger's payments read back."""
 
 import math
 import time
@@ -25,8 +25,8 @@ from tests.tenants import Tenant
 COUNT, BATCH, WRONG, PAID = 50_000, 5_000, 100, 2_100
 
 
-def month(tenant: Tenant, count: int) -> Tenant:
-    """A merchant with so many payments, of which a hundred are not in the books. Needs a test without a transaction."""
+def create_month(tenant: Tenant, count: int) -> Tenant:
+    """Create so many payments of a merchant, a hundred of them not in the ledger. Needs a transactional test."""
     now = timezone.now()
     account, company = GatewayAccount.objects.get(merchant=tenant.merchant), tenant.company()
     step, size = timedelta(days=27) / count, min(BATCH, count)
@@ -49,7 +49,7 @@ def month(tenant: Tenant, count: int) -> Tenant:
 
 
 def deal_of(number: int, at: datetime, *, is_wrong: bool) -> PaymentCase:
-    """One payment, in the books or not."""
+    """One payment, in the ledger or not."""
     deal = PaymentCase(number, at, 10_000 + number % 7_000)
     deal.intent = f"pi_bench{number}"
     deal.posting = "" if is_wrong else "posted"
@@ -136,7 +136,7 @@ def compare_month(tenant: Tenant, count: int) -> ReconciliationReport:
 
 
 def test_a_large_month_is_compared(transactional_db: None, tenant: Tenant) -> None:
-    merchant = month(tenant, COUNT)
+    merchant = create_month(tenant, COUNT)
     begin = time.perf_counter()
     [statement] = build_clearing_statements(compare_month(merchant, COUNT), clearing=CLEARING)
     spent = time.perf_counter() - begin
@@ -148,7 +148,7 @@ def test_a_large_month_is_compared(transactional_db: None, tenant: Tenant) -> No
 
 @pytest.mark.parametrize("count", [200, 2_000])
 def test_the_statements_of_a_month(transactional_db: None, tenant: Tenant, count: int) -> None:
-    merchant = month(tenant, count)
+    merchant = create_month(tenant, count)
     with CaptureQueriesContext(connection) as seen:
         compare_month(merchant, count)
     assert record_measurement(f"Reconciliation: {count} movements three ways", len(seen), "statements", bound=21).holds

@@ -14,8 +14,8 @@ TERM = "Managed services"
 class AutoPayPages:
     """What a merchant's admin does about automatic payments."""
 
-    def __init__(self, demo: Demo, console: Page, books: LedgerPages) -> None:
-        self.page, self.books = console, books
+    def __init__(self, demo: Demo, console: Page, ledger_pages: LedgerPages) -> None:
+        self.page, self.ledger_pages = console, ledger_pages
         self.home = f"{demo.web}/m/{demo.merchant['reference']}/"
         self.settings = f"{self.home}configure/automatic-payments/"
         self.payments = f"{self.home}automatic-payments/"
@@ -34,20 +34,20 @@ class AutoPayPages:
             self.add_term()
 
     def add_term(self) -> None:
-        """A billing term in real time for what the books call `books.term`."""
+        """Create a billing term in real time that covers the ledger's term `ledger_pages.term`."""
         page = self.page
         page.get_by_role("button", name="Refresh Billing Terms").click()
         wait_until(self.is_term_available)
         page.get_by_label("Name", exact=True).fill(TERM)
         page.get_by_label("Processing Method").select_option("Real time")
-        page.get_by_label(self.books.term, exact=True).check()
+        page.get_by_label(self.ledger_pages.term, exact=True).check()
         page.get_by_role("button", name="Save").click()
         expect(page.get_by_role("link", name=TERM)).to_be_visible()
 
     def is_term_available(self) -> bool:
-        """Whether the books' term can be chosen for a new billing term."""
+        """Whether the ledger's term can be chosen for a new billing term."""
         self.page.goto(f"{self.settings}terms/add")
-        return self.page.get_by_label(self.books.term, exact=True).count() > 0
+        return self.page.get_by_label(self.ledger_pages.term, exact=True).count() > 0
 
     def accept_proposal(self, company: str) -> None:
         """Let the mapping charge that the company's quote proposes."""

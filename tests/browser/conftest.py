@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, StorageState, exp
 
 from sandbox.harness.browser_tests import find_chromium
 from tests.browser.demo import Demo, Payer
-from tests.browser.ledgers import BOOKS, LedgerPages
+from tests.browser.ledgers import LEDGER_PAGES, LedgerPages
 
 PATIENCE = 15_000  # milliseconds; a busy machine needs some
 WIDE = {"width": 1280, "height": 860}
@@ -22,7 +22,7 @@ expect.set_options(timeout=PATIENCE)
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """A test that failed shows what stood on the page, without what surrounds it, and what the demo said last."""
+    """Add to a failure the page's text without its surroundings, and the end of the demo's output."""
     report = yield
     running = getattr(item, "funcargs", {}).get("demo")
     if report.failed and running is not None:
@@ -33,21 +33,21 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 
 @pytest.fixture(scope="session")
 def demo(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Iterator[Demo]:
-    """A demo for all of them, whose books are kept in what `--accounting` says.
+    """One demo for all tests, with the accounting package that `--accounting` names.
 
-    With JOURNAL set, what was said to the practice vendors is added to that file.
+    With JOURNAL set, the exchanges with the sandbox's vendors are added to that file.
     """
     running = Demo.start(tmp_path_factory.mktemp("demo"), pytestconfig.getoption("--accounting", "xero"))
     yield running
-    if kept := os.environ.get("JOURNAL"):
-        running.save_journal(Path(kept))
+    if path := os.environ.get("JOURNAL"):
+        running.save_journal(Path(path))
     running.stop()
 
 
 @pytest.fixture(scope="session")
-def books(demo: Demo) -> LedgerPages:
-    """The practice books of that demo."""
-    return BOOKS[demo.accounting](demo)
+def ledger_pages(demo: Demo) -> LedgerPages:
+    """The pages of the demo's accounting package."""
+    return LEDGER_PAGES[demo.accounting](demo)
 
 
 @pytest.fixture(scope="module")

@@ -59,7 +59,7 @@ def wait_until[T](condition: Callable[[], T], *, within: float = SOON) -> T:
 
 @dataclass(frozen=True)
 class Demo:
-    """A running demo: where it answers, who the merchant is, and in which package it keeps its books."""
+    """A running demo: its addresses, its merchant, and the accounting package of the merchant."""
 
     process: subprocess.Popen[bytes]
     web: str
@@ -70,7 +70,7 @@ class Demo:
 
     @classmethod
     def start(cls, home: Path, accounting: str = "xero") -> Self:
-        """Everything on free ports, with its data in `home`; the merchant keeps its books in `accounting`."""
+        """Start a demo on free ports, with its data in `home` and the accounting package `accounting`."""
         ready = home / "ready.json"
         command = [sys.executable, "-m", "sandbox.harness.demo", "--ready", str(ready), "--accounting", accounting]
         for flag in ("--port", "--sandbox-port", "--smtp-port"):
@@ -86,8 +86,8 @@ class Demo:
                 process.terminate()
                 raise AssertionError(f"the demo did not start:\n{(home / 'demo.log').read_text()}")
             time.sleep(PAUSE)
-        facts = json.loads(ready.read_text())
-        demo = cls(process, facts["web"], facts["sandbox"], facts["merchant"], accounting, home)
+        addresses = json.loads(ready.read_text())
+        demo = cls(process, addresses["web"], addresses["sandbox"], addresses["merchant"], accounting, home)
         demo.post_control("/_control/config", WIDE_LIMITS)
         return demo
 
@@ -103,24 +103,26 @@ class Demo:
     # ---- behind the curtain -------------------------------------------------------------------
 
     def post_control(self, path: str, order: Any) -> Any:
-        """POST JSON to the practice world."""
+        """POST JSON to the sandbox."""
         answer = requests.post(self.sandbox + path, json=order, timeout=10)
         answer.raise_for_status()
         return answer.json()
 
     def clear_faults(self) -> None:
-        """The practice world works again."""
+        """Clear every fault of the sandbox."""
         requests.delete(f"{self.sandbox}/_control/faults", timeout=10).raise_for_status()
 
     def get_diagnostics(self) -> list[tuple[str, str]]:
         """What the operator's commands say, and the end of every process's log."""
-        said = [
+        outputs = [
             (" ".join(words), self.try_to_manage(*words)) for words in (("doctor",), ("outbox",), ("outbox", "dead"))
         ]
-        return said + [(log.name, read_last_lines(log)) for log in sorted((self.home / "home" / "log").glob("*.log"))]
+        return outputs + [
+            (log.name, read_last_lines(log)) for log in sorted((self.home / "home" / "log").glob("*.log"))
+        ]
 
     def save_journal(self, to: Path) -> None:
-        """Add every exchange with the practice vendors so far to a file, one JSON object a line."""
+        """Append every exchange with the sandbox's vendors so far to a file, one JSON object per line."""
         answer = requests.get(f"{self.sandbox}/_control/journal", timeout=60)
         answer.raise_for_status()
         to.parent.mkdir(parents=True, exist_ok=True)
@@ -128,9 +130,9 @@ class Demo:
             kept.write(answer.text)
 
     def create_quote(self, like: str = "one-time", **changes: Any) -> dict[str, Any]:
-        """A fresh quote; its page is at `url`."""
-        made: dict[str, Any] = self.post_control("/orderporter/quotes.json", {"like": like, **changes})
-        return made
+        """Create a quote; its page is at `url`."""
+        quote: dict[str, Any] = self.post_control("/orderporter/quotes.json", {"like": like, **changes})
+        return quote
 
     def create_usd_quote(self, **changes: Any) -> dict[str, Any]:
         """One with a recurring part in US dollars, which bank debits can pay, of a company without other currencies."""
@@ -168,7 +170,7 @@ class Demo:
         self.manage("shell", "--no-imports", "-c", AGE_SESSIONS_SCRIPT)
 
     def manage(self, *words: str) -> str:
-        """An operator's command beside the running demo, which has to end well; answers what it said."""
+        """An operator's command beside the running demo, which has to succeed; answers its output."""
         return self.run_command(*words, check=True).stdout
 
     def try_to_manage(self, *words: str) -> str:

@@ -1,4 +1,4 @@
-"""The books in a browser: what a bookkeeper sees and does, one page object for each accounting package."""
+"""Accounting packages in a browser: what a bookkeeper sees and does, one page object for each package."""
 
 from dataclasses import dataclass
 from decimal import Decimal
@@ -33,8 +33,8 @@ class LedgerDocument:
 
 
 @dataclass(frozen=True)
-class PracticeCompany:
-    """A practice company; its accounts and item as the settings' lists name them, its 0 % tax code with the label."""
+class SandboxCompany:
+    """A company of the sandbox; its accounts and item as the settings list them, its 0 % tax code with its label."""
 
     slug: str
     name: str
@@ -45,7 +45,7 @@ class PracticeCompany:
 
 
 class LedgerPages:
-    """The practice books of one package. `service` is its name in orders for faults."""
+    """The pages of one accounting package. `service` is its name when faults are injected."""
 
     label: ClassVar[str]
     service: ClassVar[str]
@@ -60,8 +60,8 @@ class LedgerPages:
     patience: ClassVar[float]  # seconds until everything that waits must be booked
     term: ClassVar[str]  # what the package lets an invoice say about its payment: a branding theme, a payment term
     second_note: ClassVar[str]  # what stands behind the number of a credit whose first bank debit came back
-    au: ClassVar[PracticeCompany]
-    nz: ClassVar[PracticeCompany]
+    au: ClassVar[SandboxCompany]
+    nz: ClassVar[SandboxCompany]
 
     def __init__(self, demo: Demo) -> None:
         self.demo = demo
@@ -76,16 +76,16 @@ class LedgerPages:
         assert rows.count() <= 1, f"{number} is booked {rows.count()} times"
         if rows.count() == 0:
             return None
-        said = {name: rows.get_attribute(f"data-{name}") or "" for name in ("status", "total", "remaining")}
-        return LedgerDocument(self.statuses[said["status"]], Decimal(said["total"]), Decimal(said["remaining"]))
+        values = {name: rows.get_attribute(f"data-{name}") or "" for name in ("status", "total", "remaining")}
+        return LedgerDocument(self.statuses[values["status"]], Decimal(values["total"]), Decimal(values["remaining"]))
 
     def shows(self, page: Page, number: str, status: str) -> bool:
-        """Whether the document has this status now. Where what is removed leaves the books, it is gone instead."""
+        """Whether the document has this status now. Where a package deletes instead of voiding, it is gone."""
         found = self.document(page, number)
         return status in self.removed_kinds if found is None else found.status == status
 
     def wait(self, page: Page, number: str, status: str) -> LedgerDocument:
-        """The document, which the books keep, once it has this status."""
+        """The document, once it has this status."""
         wait_until(partial(self.shows, page, number, status), within=self.patience)
         found = self.document(page, number)
         assert found is not None
@@ -96,12 +96,12 @@ class LedgerPages:
         wait_until(partial(self.shows, page, number, status), within=self.patience)
 
     def expect_debit(self, page: Page, reference: str) -> str:
-        """The books are as they have to be while a bank debit is under way; answers what the merchant reads then."""
+        """Check the ledger while a bank debit is in flight; answers the text that the merchant reads then."""
         raise AssertionError("each package has its own")
 
     # ---- connecting ---------------------------------------------------------------------------
 
-    def connect(self, page: Page, company: PracticeCompany, *, tier: str = "") -> None:
+    def connect(self, page: Page, company: SandboxCompany, *, tier: str = "") -> None:
         """From the connections page through the consent page: sign in there, choose the company, allow access."""
         page.get_by_role("button", name=f"Connect to {self.label}{f' for {tier}' if tier else ''}", exact=True).click()
         page.wait_for_url(f"{self.demo.sandbox}{self.consent_at}**")
@@ -110,7 +110,7 @@ class LedgerPages:
         page.get_by_role("button", name=self.allow_button, exact=True).click()
         expect(page.get_by_text(f"Connected to {company.name}.")).to_be_visible()
 
-    def choose_accounts(self, page: Page, company: PracticeCompany) -> None:
+    def choose_accounts(self, page: Page, company: SandboxCompany) -> None:
         """Choose accounts, tax code and item from the lists of the company that is connected now."""
         address = f"{self.demo.web}/m/{self.demo.merchant['reference']}/configure/merchants/accounts"
         code, name = company.tax
@@ -163,8 +163,8 @@ class XeroPages(LedgerPages):
     when_disconnected = "was disconnected from Wise-Pay inside Xero"
     term = "Wise-Pay"
     is_asked_often, second_note, patience = True, "-2", SOON
-    au = PracticeCompany("au", "Harbour IT Practice (AU)", "615", "815", ("BASEXCLUDED", "BAS Excluded"))
-    nz = PracticeCompany("nz", "Kauri Networks Practice (NZ)", "615", "815", ("NONE", "No GST"))
+    au = SandboxCompany("au", "Harbour IT Practice (AU)", "615", "815", ("BASEXCLUDED", "BAS Excluded"))
+    nz = SandboxCompany("nz", "Kauri Networks Practice (NZ)", "615", "815", ("NONE", "No GST"))
 
     def expect_debit(self, page: Page, reference: str) -> str:
         self.wait(page, get_pf_cr_number(reference), "draft")
@@ -172,9 +172,9 @@ class XeroPages(LedgerPages):
         return get_pf_cr_number(reference)
 
     def write_invoice(self, contact: str, number: str, amount: Decimal, *, about: str = "", **more: Any) -> None:
-        said = {"contact": contact, "number": number, "amount": str(amount), "reference": about}
+        values = {"contact": contact, "number": number, "amount": str(amount), "reference": about}
         words = {"branding_theme": more.get("term"), "currency": more.get("currency")}
-        order = {"organisation": self.au.slug, **said, **words}
+        order = {"organisation": self.au.slug, **values, **words}
         self.demo.post_control("/xero/_control", {"make_invoice": order})
 
     def block_undo(self, reference: str) -> str:
@@ -194,8 +194,8 @@ class QuickBooksPages(LedgerPages):
     term = "Net 30"
     is_asked_often, second_note = False, ""  # asking costs a call there
     patience = 90.0  # of forty batches a minute a row of quick tests uses more, and then the next minute is waited for
-    au = PracticeCompany("au", "Harbour IT Practice (AU)", "10", "13", ("3", "Out of Scope"), "3")
-    nz = PracticeCompany("nz", "Kauri Networks Practice (NZ)", "10", "13", ("3", "No VAT"), "3")
+    au = SandboxCompany("au", "Harbour IT Practice (AU)", "10", "13", ("3", "Out of Scope"), "3")
+    nz = SandboxCompany("nz", "Kauri Networks Practice (NZ)", "10", "13", ("3", "No VAT"), "3")
 
     def expect_debit(self, page: Page, reference: str) -> str:
         assert self.document(page, get_pf_number(reference)) is None
@@ -206,8 +206,8 @@ class QuickBooksPages(LedgerPages):
         orders = {}
         if more.get("currency"):  # a customer's own there, for ever
             orders["make_contact"] = {"company": self.au.slug, "name": contact, "currency": more["currency"]}
-        said = {"contact": contact, "number": number, "amount": str(amount), "reference": about}
-        orders["make_invoice"] = {"company": self.au.slug, **said, "term": more.get("term")}
+        values = {"contact": contact, "number": number, "amount": str(amount), "reference": about}
+        orders["make_invoice"] = {"company": self.au.slug, **values, "term": more.get("term")}
         self.demo.post_control("/intuit/_control", orders)
 
     def block_undo(self, reference: str) -> str:
@@ -215,4 +215,4 @@ class QuickBooksPages(LedgerPages):
         return f"Free credit memo {get_pf_cr_number(reference)}"
 
 
-BOOKS: dict[str, type[LedgerPages]] = {"xero": XeroPages, "quickbooks": QuickBooksPages}
+LEDGER_PAGES: dict[str, type[LedgerPages]] = {"xero": XeroPages, "quickbooks": QuickBooksPages}

@@ -191,8 +191,8 @@ def test_the_displayed_key_is_accessible(demo: Demo, console: Page) -> None:
     assert_accessible(console)
 
 
-def test_a_refund_and_a_task_of_the_books_are_accessible(
-    demo: Demo, payer: Payer, console: Page, books: LedgerPages
+def test_a_refund_and_a_manual_task_are_accessible(
+    demo: Demo, payer: Payer, console: Page, ledger_pages: LedgerPages
 ) -> None:
     dashboard, quote = console.url, demo.create_quote()
     reference = payer.pay_quote(quote)
@@ -209,8 +209,8 @@ def test_a_refund_and_a_task_of_the_books_are_accessible(
     assert_accessible(console)
     console.get_by_role("button", name="Refund A$100.00").click()
     expect(console.get_by_text("goes back to the payer")).to_be_visible()
-    books.wait(payer.page, get_pf_number(reference), "paid")
-    title = books.block_undo(reference)
+    ledger_pages.wait(payer.page, get_pf_number(reference), "paid")
+    title = ledger_pages.block_undo(reference)
     [intent] = demo.intents(quote)
     dispute = demo.post_control("/stripe/_control", {"dispute": intent["id"]})["dispute"]["id"]
     demo.post_control("/stripe/_control", {"close_dispute": {"dispute": dispute, "outcome": "lost"}})
@@ -280,11 +280,11 @@ def test_adding_a_method_is_accessible(demo: Demo, payer: Payer) -> None:
     assert_accessible(page)
     page.get_by_role("button", name="Continue with your bank").click()
     payer.answer_bank("Complete")
-    kept = page.get_by_role("article").filter(has_text="3184")
-    expect(kept).to_be_visible()
-    kept.get_by_text("Actions").click()
+    card = page.get_by_role("article").filter(has_text="3184")
+    expect(card).to_be_visible()
+    card.get_by_text("Actions").click()
     assert_accessible(page)
-    kept.get_by_role("button", name="Remove").click()
+    card.get_by_role("button", name="Remove").click()
     expect(page.get_by_role("dialog")).to_be_visible()
     assert violations(page) == []
 
@@ -319,11 +319,11 @@ def test_registering_and_the_portal_are_accessible(demo: Demo, payer: Payer, con
     assert_accessible(page)
 
 
-@pytest.mark.books
+@pytest.mark.ledger_pages
 def test_automatic_payments_are_accessible_on_their_way_to_a_failure(
-    demo: Demo, payer: Payer, console: Page, books: LedgerPages
+    demo: Demo, payer: Payer, console: Page, ledger_pages: LedgerPages
 ) -> None:
-    autopay, page = AutoPayPages(demo, console, books), payer.page
+    autopay, page = AutoPayPages(demo, console, ledger_pages), payer.page
     customer = Customer("Marigold Nurseries Inc.", "finance@marigoldnurseries.example")
     autopay.switch_on()
     console.get_by_role("link", name="Managed services").click()
@@ -334,11 +334,11 @@ def test_automatic_payments_are_accessible_on_their_way_to_a_failure(
     assert_accessible(console)
     autopay.accept_proposal(customer.name)
     number = f"INV-{quote['number']}"
-    books.write_invoice(customer.name, number, Decimal("349.00"), term=books.term, currency="USD")
-    wait_until(partial(autopay.is_listed, "unmatched", number), within=books.patience)
+    ledger_pages.write_invoice(customer.name, number, Decimal("349.00"), term=ledger_pages.term, currency="USD")
+    wait_until(partial(autopay.is_listed, "unmatched", number), within=ledger_pages.patience)
     assert_accessible(console)
     map_company(autopay, customer.name)
-    wait_until(partial(autopay.has_state, "scheduled", number), within=books.patience)
+    wait_until(partial(autopay.has_state, "scheduled", number), within=ledger_pages.patience)
     for path in ("?show=all", "calendar"):
         console.goto(f"{autopay.payments}{path}")
         assert_accessible(console)
@@ -357,17 +357,17 @@ def test_automatic_payments_are_accessible_on_their_way_to_a_failure(
         assert_accessible(console)
 
 
-@pytest.mark.books
+@pytest.mark.ledger_pages
 def test_invoices_and_their_warnings_are_accessible(
-    demo: Demo, payer: Payer, console: Page, books: LedgerPages
+    demo: Demo, payer: Payer, console: Page, ledger_pages: LedgerPages
 ) -> None:
     page, home = payer.page, console.url
     customer = Customer("Tidewater Rowing Club", "treasurer@tidewaterrowing.example")
     quote, reference = pay_and_sign_in(payer, customer.buys(demo, "one-time"), customer)
-    books.wait(page, get_pf_cr_number(reference), "open")
+    ledger_pages.wait(page, get_pf_cr_number(reference), "open")
     number = f"INV-{quote['number']}"
-    books.write_invoice(customer.name, number, Decimal("1250.00"), about="Boat house network")
-    wait_until(partial(has, page, f"{demo.web}/my/outstanding", number), within=books.patience)
+    ledger_pages.write_invoice(customer.name, number, Decimal("1250.00"), about="Boat house network")
+    wait_until(partial(has, page, f"{demo.web}/my/outstanding", number), within=ledger_pages.patience)
     row(page, number).get_by_role("link", name=number).click()
     warn_and_judge(page)
     page.goto(f"{demo.web}/my/invoices/batch")
@@ -381,7 +381,7 @@ def test_invoices_and_their_warnings_are_accessible(
     wait_until(lambda: console.goto(f"{home}credits") and console.get_by_role("article").count())
     assert_accessible(console)
     console.get_by_role("article").filter(has_text=customer.name).get_by_role("button", name="Apply").click()
-    books.wait(page, number, "paid")
+    ledger_pages.wait(page, number, "paid")
     console.goto(f"{home}payments/{reference}")
     expect(console.locator("section#quote-timeline .timeline-step").first).to_be_visible()
     assert_accessible(console)

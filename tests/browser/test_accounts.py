@@ -27,12 +27,12 @@ KEY = {
 
 @contextmanager
 def passkeys(page: Page) -> Iterator[None]:
-    """The browser has a key that says yes by itself."""
+    """Give the browser a passkey that confirms automatically."""
     session = page.context.new_cdp_session(page)
     session.send("WebAuthn.enable")
-    made: dict[str, Any] = session.send("WebAuthn.addVirtualAuthenticator", {"options": KEY})
+    authenticator: dict[str, Any] = session.send("WebAuthn.addVirtualAuthenticator", {"options": KEY})
     yield
-    session.send("WebAuthn.removeVirtualAuthenticator", {"authenticatorId": made["authenticatorId"]})
+    session.send("WebAuthn.removeVirtualAuthenticator", {"authenticatorId": authenticator["authenticatorId"]})
 
 
 def at_localhost(demo: Demo) -> Demo:

@@ -12,7 +12,7 @@ from tests.browser.demo import Demo, Payer, wait_until
 from tests.browser.ledgers import ALLOWED_BY, LedgerPages
 from tests.browser.test_accessibility import assert_accessible
 
-pytestmark = [pytest.mark.browser, pytest.mark.books]
+pytestmark = [pytest.mark.browser, pytest.mark.ledger_pages]
 CONNECT = "Connect to this accounting application"
 VERIFY = "Check if this token is still valid"
 SEEDED_BY = "bookkeeper@example.test"  # whom the practice packages take for granted where nobody says who allows access
@@ -21,26 +21,26 @@ TIERS = ("Wise-Pay", "Company", "Service")
 
 
 @pytest.fixture
-def screen(demo: Demo, console: Page, books: LedgerPages) -> Iterator[Page]:
+def screen(demo: Demo, console: Page, ledger_pages: LedgerPages) -> Iterator[Page]:
     """Configure > Accounting Connections, as it is found and left: one connection, to the Australian company."""
     console.get_by_role("navigation", name="Main").get_by_role("link", name="Accounting Connections").click()
     expect(console.get_by_role("heading", level=1)).to_have_text("Accounting Connections")
     yield console
     demo.manage("disable_multi_connection", demo.merchant["reference"])
     console.goto(f"{demo.web}/m/{demo.merchant['reference']}/configure/accounting-connections/")
-    if books.au.name not in row(console, "Wise-Pay").inner_text() or not is_connected(console, "Wise-Pay"):
-        start_over(demo, console, books)
+    if ledger_pages.au.name not in row(console, "Wise-Pay").inner_text() or not is_connected(console, "Wise-Pay"):
+        start_over(demo, console, ledger_pages)
 
 
-def start_over(demo: Demo, page: Page, books: LedgerPages) -> None:
+def start_over(demo: Demo, page: Page, ledger_pages: LedgerPages) -> None:
     """Disconnect everything, connect the Australian company and choose its accounts."""
     if page.get_by_title("Disconnect").count():
         page.get_by_role("link", name="Change company").click()
         page.get_by_role("button", name="Disconnect all").click()
     else:
         page.goto(page.url + "change-company")
-    books.connect(page, books.au)
-    books.choose_accounts(page, books.au)
+    ledger_pages.connect(page, ledger_pages.au)
+    ledger_pages.choose_accounts(page, ledger_pages.au)
 
 
 def row(page: Page, tier: str) -> Locator:
@@ -62,44 +62,44 @@ def is_connected(page: Page, tier: str) -> bool:
 
 
 def test_a_connection_that_broke_is_established_again(
-    demo: Demo, screen: Page, payer: Payer, books: LedgerPages
+    demo: Demo, screen: Page, payer: Payer, ledger_pages: LedgerPages
 ) -> None:
-    books.disconnect()
-    if not books.is_asked_often:
+    ledger_pages.disconnect()
+    if not ledger_pages.is_asked_often:
         payer.pay_quote(demo.create_quote())
         payer.expect_paid()
     # Nobody touches the page: the check in the background (or work that is refused) and the page's own asking show it.
     expect(row(screen, "Wise-Pay").locator("[data-state=broken]")).to_be_visible(timeout=1000 * WITHIN)
-    expect(screen.get_by_text(books.when_disconnected)).to_be_visible()
+    expect(screen.get_by_text(ledger_pages.when_disconnected)).to_be_visible()
     judge(screen)
     screen.get_by_role("navigation", name="Main").get_by_role("link", name="Dashboard").click()
     notice = screen.locator("#connections-notice")
     expect(notice).to_contain_text("1 connection to your accounting package is broken")
     notice.get_by_role("link", name="Manage Connections").click()
     expect(row(screen, "Wise-Pay").get_by_title(CONNECT)).to_be_visible()
-    books.connect(screen, books.au)
+    ledger_pages.connect(screen, ledger_pages.au)
     assert is_connected(screen, "Wise-Pay")
     expect(screen.get_by_text("Wise-Pay: Broken").first).to_be_visible()
     screen.goto(f"{demo.web}/m/{demo.merchant['reference']}/")
     expect(screen.locator("#connections-notice [role=status]")).to_have_count(0)
-    assert demo.mails_to(demo.merchant["email"], books.when_disconnected)
+    assert demo.mails_to(demo.merchant["email"], ledger_pages.when_disconnected)
 
 
-def test_a_token_is_tested_with_the_question_mark(demo: Demo, screen: Page, books: LedgerPages) -> None:
+def test_a_token_is_tested_with_the_question_mark(demo: Demo, screen: Page, ledger_pages: LedgerPages) -> None:
     if not is_connected(screen, "Wise-Pay"):
-        start_over(demo, screen, books)
+        start_over(demo, screen, ledger_pages)
         screen.goto(f"{demo.web}/m/{demo.merchant['reference']}/configure/accounting-connections/")
     row(screen, "Wise-Pay").get_by_title(VERIFY).click()
     expect(screen.get_by_text("The connection works.")).to_be_visible()
     tested = row(screen, "Wise-Pay").locator("[data-test=passed]")
     expect(tested.locator(".icon-tick")).to_be_visible()
     for person in (ALLOWED_BY, SEEDED_BY):
-        books.revoke(person)
+        ledger_pages.revoke(person)
     wait_until(lambda: is_refused(screen))
     expect(row(screen, "Wise-Pay").locator("[data-test=failed] .icon-cross")).to_be_visible()
     expect(row(screen, "Wise-Pay").locator("[data-state=broken]")).to_be_visible()
-    expect(screen.get_by_text(f"took Wise-Pay's access to {books.label} back")).to_be_visible()
-    books.connect(screen, books.au)
+    expect(screen.get_by_text(f"took Wise-Pay's access to {ledger_pages.label} back")).to_be_visible()
+    ledger_pages.connect(screen, ledger_pages.au)
 
 
 def is_refused(page: Page) -> bool:
@@ -112,22 +112,24 @@ def is_refused(page: Page) -> bool:
     return row(page, "Wise-Pay").locator("[data-test=failed]").count() == 1
 
 
-def test_three_connections_are_established_and_then_a_new_company(demo: Demo, screen: Page, books: LedgerPages) -> None:
-    said = demo.manage("enable_multi_connection", demo.merchant["reference"])
-    assert "three connections" in said or "had three" in said
+def test_three_connections_are_established_and_then_a_new_company(
+    demo: Demo, screen: Page, ledger_pages: LedgerPages
+) -> None:
+    output = demo.manage("enable_multi_connection", demo.merchant["reference"])
+    assert "three connections" in output or "had three" in output
     screen.reload()
     for tier in TIERS[1:]:
-        books.connect(screen, books.au, tier=tier)
+        ledger_pages.connect(screen, ledger_pages.au, tier=tier)
     assert [is_connected(screen, tier) for tier in TIERS] == [True, True, True]
     limits = screen.get_by_role("table", name="Limits and waiting work")
     expect(limits.get_by_role("row")).to_have_count(4)
     judge(screen)
-    if kept := os.environ.get("CONNECTIONS_PICTURE"):
-        screen.screenshot(path=kept)
-    change_company(screen, books)
+    if path := os.environ.get("CONNECTIONS_PICTURE"):
+        screen.screenshot(path=path)
+    change_company(screen, ledger_pages)
 
 
-def change_company(page: Page, books: LedgerPages) -> None:
+def change_company(page: Page, ledger_pages: LedgerPages) -> None:
     """From the Australian company to the one in New Zealand, as the page leads."""
     page.get_by_role("link", name="Change company").click()
     judge(page)
@@ -139,6 +141,6 @@ def change_company(page: Page, books: LedgerPages) -> None:
     judge(page)
     page.goto(guide)
     for tier in TIERS:
-        books.connect(page, books.nz, tier=tier)
-        expect(row(page, tier)).to_contain_text(books.nz.name)
-    books.choose_accounts(page, books.nz)
+        ledger_pages.connect(page, ledger_pages.nz, tier=tier)
+        expect(row(page, tier)).to_contain_text(ledger_pages.nz.name)
+    ledger_pages.choose_accounts(page, ledger_pages.nz)

@@ -1,4 +1,4 @@
-"""Invoices of the books: credited and charged by themselves, paid in parts and together, and never twice unasked."""
+"""Invoices of the ledger: credited and charged automatically, paid in parts and together, and never twice unasked."""
 
 import re
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from tests.browser.demo import Demo, Payer, wait_until
 from tests.browser.ledgers import LedgerPages, get_pf_cr_number
 from tests.browser.test_people import finish_account, register, type_bank
 
-pytestmark = [pytest.mark.browser, pytest.mark.books]
+pytestmark = [pytest.mark.browser, pytest.mark.ledger_pages]
 TIMELINE = ("accepted", "paid", "credit", "invoice", "applied", "synced")
 EMPTY_ACCOUNT = "000222222227"
 SETTLES = 4 * 86_400
@@ -37,12 +37,12 @@ class Customer:
 
 
 @pytest.fixture
-def autopay(demo: Demo, console: Page, books: LedgerPages) -> AutoPayPages:
-    return AutoPayPages(demo, console, books)
+def autopay(demo: Demo, console: Page, ledger_pages: LedgerPages) -> AutoPayPages:
+    return AutoPayPages(demo, console, ledger_pages)
 
 
 def test_a_recurring_quote_is_credited_by_itself_and_its_months_are_charged(
-    demo: Demo, payer: Payer, autopay: AutoPayPages, books: LedgerPages
+    demo: Demo, payer: Payer, autopay: AutoPayPages, ledger_pages: LedgerPages
 ) -> None:
     customer = Customer("Seaview Optical Pty Ltd", "accounts@seaviewoptical.example")
     autopay.switch_on(delay_hours=48)
@@ -50,17 +50,17 @@ def test_a_recurring_quote_is_credited_by_itself_and_its_months_are_charged(
     page, number = payer.page, f"INV-{quote['number']}"
     autopay.accept_proposal(customer.name)
 
-    books.wait(page, get_pf_cr_number(reference), "open")
-    books.write_invoice(customer.name, number, Decimal("8140.00"), about=f"Quote {quote['number']}")
-    assert books.wait(page, number, "paid").total == Decimal("8140.00")
-    assert books.wait(page, get_pf_cr_number(reference), "paid").remaining == 0
+    ledger_pages.wait(page, get_pf_cr_number(reference), "open")
+    ledger_pages.write_invoice(customer.name, number, Decimal("8140.00"), about=f"Quote {quote['number']}")
+    assert ledger_pages.wait(page, number, "paid").total == Decimal("8140.00")
+    assert ledger_pages.wait(page, get_pf_cr_number(reference), "paid").remaining == 0
     console = autopay.page
-    wait_until(partial(timeline_is_done, console, f"{autopay.home}payments/{reference}"), within=books.patience)
+    wait_until(partial(timeline_is_done, console, f"{autopay.home}payments/{reference}"), within=ledger_pages.patience)
     assert lacks(page, f"{demo.web}/my/outstanding", number)
 
     month = f"{number}-M1"
-    books.write_invoice(customer.name, month, Decimal("349.00"), about="Managed support", term=books.term)
-    wait_until(partial(has, page, f"{demo.web}/my/scheduled", month), within=books.patience)
+    ledger_pages.write_invoice(customer.name, month, Decimal("349.00"), about="Managed support", term=ledger_pages.term)
+    wait_until(partial(has, page, f"{demo.web}/my/scheduled", month), within=ledger_pages.patience)
     expect(row(page, month)).to_contain_text("4242")
     page.goto(f"{demo.web}/my/outstanding")
     expect(row(page, month).get_by_title("Scheduled")).to_be_visible()
@@ -69,7 +69,7 @@ def test_a_recurring_quote_is_credited_by_itself_and_its_months_are_charged(
     autopay.switch_on(delay_hours=0)
     assert_reconciled(demo, console, [f"Quote {quote['number']} "])
     wait_until(partial(autopay.has_state, "settled", month), within=90)  # the scheduler looks every minute
-    assert books.wait(page, month, "paid").total == Decimal("349.00")
+    assert ledger_pages.wait(page, month, "paid").total == Decimal("349.00")
     wait_until(partial(lacks, page, f"{demo.web}/my/scheduled", month))
     page.goto(f"{demo.web}/my/past")
     expect(row(page, month)).to_contain_text("A$349.00")
@@ -78,7 +78,7 @@ def test_a_recurring_quote_is_credited_by_itself_and_its_months_are_charged(
 
 
 def test_a_debit_that_fails_is_outstanding_again_and_requeued_by_a_person(
-    demo: Demo, payer: Payer, autopay: AutoPayPages, books: LedgerPages
+    demo: Demo, payer: Payer, autopay: AutoPayPages, ledger_pages: LedgerPages
 ) -> None:
     customer = Customer("Lighthouse Surveying Inc.", "finance@lighthousesurveying.example")
     autopay.switch_on()
@@ -86,11 +86,11 @@ def test_a_debit_that_fails_is_outstanding_again_and_requeued_by_a_person(
     number = f"INV-{quote['number']}"
     save_bank_account(payer, quote, customer, EMPTY_ACCOUNT)
     autopay.accept_proposal(customer.name)
-    books.write_invoice(customer.name, number, Decimal("349.00"), term=books.term, currency="USD")
-    wait_until(partial(autopay.has_on_dashboard, "autopay-unmatched", number), within=books.patience)
+    ledger_pages.write_invoice(customer.name, number, Decimal("349.00"), term=ledger_pages.term, currency="USD")
+    wait_until(partial(autopay.has_on_dashboard, "autopay-unmatched", number), within=ledger_pages.patience)
     map_company(autopay, customer.name)
 
-    wait_until(partial(autopay.has_state, "scheduled", number), within=books.patience)
+    wait_until(partial(autopay.has_state, "scheduled", number), within=ledger_pages.patience)
     demo.manage("run_autopay")
     wait_until(partial(autopay.has_state, "in_flight", number))
     page.goto(f"{demo.web}/my/scheduled")
@@ -135,23 +135,27 @@ def map_company(autopay: AutoPayPages, company: str) -> None:
 
 
 def test_invoices_are_paid_in_parts_and_together_and_not_twice_unasked(
-    demo: Demo, payer: Payer, console: Page, books: LedgerPages
+    demo: Demo, payer: Payer, console: Page, ledger_pages: LedgerPages
 ) -> None:
     customer = Customer("Bluegum Veterinary Pty Ltd", "accounts@bluegumvet.example")
     quote, reference = pay_and_sign_in(payer, customer.buys(demo, "one-time"), customer)
     page, stem = payer.page, f"INV-{quote['number']}"
-    books.wait(page, get_pf_cr_number(reference), "open")
+    ledger_pages.wait(page, get_pf_cr_number(reference), "open")
     for place, amount in enumerate((100, 200, 300), 1):
-        books.write_invoice(customer.name, f"{stem}-{place}", Decimal(amount))
-    wait_until(partial(has, page, f"{demo.web}/my/outstanding", f"{stem}-3"), within=books.patience)
+        ledger_pages.write_invoice(customer.name, f"{stem}-{place}", Decimal(amount))
+    wait_until(partial(has, page, f"{demo.web}/my/outstanding", f"{stem}-3"), within=ledger_pages.patience)
 
     row(page, f"{stem}-1").get_by_role("link", name=f"{stem}-1").click()
     page.get_by_label("Amount to Pay").fill("40")
     pay_anyway(page, get_pf_cr_number(reference))
     pay_by_card(payer, "A$40.00")
-    wait_until(lambda: standing(books, page, f"{stem}-1") == ("open", Decimal("60.00")), within=books.patience)
+    wait_until(
+        lambda: standing(ledger_pages, page, f"{stem}-1") == ("open", Decimal("60.00")), within=ledger_pages.patience
+    )
 
-    wait_until(lambda: "A$60.00" in shown(page, f"{demo.web}/my/outstanding", f"{stem}-1"), within=books.patience)
+    wait_until(
+        lambda: "A$60.00" in shown(page, f"{demo.web}/my/outstanding", f"{stem}-1"), within=ledger_pages.patience
+    )
     page.goto(f"{demo.web}/my/")
     page.get_by_role("main").get_by_role("link", name="Batch Pay Now").click()
     page.get_by_role("button", name="Select All", exact=True).click()
@@ -160,9 +164,9 @@ def test_invoices_are_paid_in_parts_and_together_and_not_twice_unasked(
     pay_anyway(page, get_pf_cr_number(reference))
     pay_by_card(payer, "A$560.00")
     for place in (1, 2, 3):
-        books.wait(page, f"{stem}-{place}", "paid")
+        ledger_pages.wait(page, f"{stem}-{place}", "paid")
     assert charged(demo, stem) == [56000, 4000]
-    assert books.wait(page, get_pf_cr_number(reference), "open").remaining == Decimal("1250.00")
+    assert ledger_pages.wait(page, get_pf_cr_number(reference), "open").remaining == Decimal("1250.00")
     assert_reconciled(demo, console, [f"Quote {quote['number']} ", stem])
 
 
@@ -183,9 +187,9 @@ def pay_by_card(payer: Payer, amount: str) -> None:
     payer.page.wait_for_url(f"{payer.demo.web}/my/")
 
 
-def standing(books: LedgerPages, page: Page, number: str) -> tuple[str, Decimal]:
-    """How an invoice stands in the books, and what is still due."""
-    found = books.document(page, number)
+def standing(ledger_pages: LedgerPages, page: Page, number: str) -> tuple[str, Decimal]:
+    """The state of an invoice in the ledger, and the amount due."""
+    found = ledger_pages.document(page, number)
     return (found.status, found.remaining) if found else ("", Decimal(0))
 
 
@@ -195,7 +199,7 @@ def shown(page: Page, address: str, number: str) -> str:
 
 
 def pay_and_sign_in(payer: Payer, quote: dict[str, Any], customer: Customer) -> tuple[dict[str, Any], str]:
-    """Register with the quote, pay it by card, which is kept when it recurs, and finish the account."""
+    """Register with the quote, pay it by card, which is saved when it recurs, and finish the account."""
     reference = payer.accept(quote)
     register(payer, customer.email)
     payer.type_card()
@@ -208,7 +212,7 @@ def pay_and_sign_in(payer: Payer, quote: dict[str, Any], customer: Customer) -> 
 
 
 def timeline_is_done(console: Page, address: str) -> bool:
-    """Whether every step of a quote's way into the books is done."""
+    """Whether every posting of a quote is posted."""
     console.goto(address)
     steps = console.locator("section#quote-timeline .timeline-step")
     expect(steps.first).to_be_visible()
@@ -242,7 +246,7 @@ def charged(demo: Demo, number: str) -> list[int]:
 
 
 def assert_reconciled(demo: Demo, console: Page, numbers: list[str]) -> None:
-    """Sync payments, read Stripe and the books, and see that they and we agree on every charge of these numbers."""
+    """Sync payments, read Stripe and the ledger, and check that all three agree on every charge of these numbers."""
     home = f"{demo.web}/m/{demo.merchant['reference']}/"
     console.goto(f"{home}books/sync")
     console.get_by_role("button", name="Sync Payments").click()

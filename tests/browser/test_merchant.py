@@ -1,4 +1,4 @@
-"""Merchants: signing in, the CPQ key, the connection to the books, and what waits for them."""
+"""Merchants: signing in, the CPQ key, the connection to the ledger, and what waits for them."""
 
 import re
 
@@ -23,7 +23,9 @@ def test_an_admin_signs_in_and_out(demo: Demo, page: Page) -> None:
     page.wait_for_url(f"{demo.web}/accounts/login/**")
 
 
-def test_a_new_key_is_made_displayed_after_the_password_copied_and_used(demo: Demo, page: Page, payer: Payer) -> None:
+def test_a_new_key_is_created_displayed_after_the_password_copied_and_used(
+    demo: Demo, page: Page, payer: Payer
+) -> None:
     sign_in(demo, page)
     page.get_by_role("navigation", name="Main").get_by_role("link", name="Merchants").click()
     page.goto(f"{demo.web}/m/{demo.merchant['reference']}/configure/merchants/integrations")
@@ -57,26 +59,26 @@ def use_key(demo: Demo, page: Page, key: str) -> None:
     page.get_by_role("button", name="Save settings").click()
 
 
-@pytest.mark.books
-def test_the_books_are_disconnected_and_connected_again(console: Page, books: LedgerPages) -> None:
+@pytest.mark.ledger_pages
+def test_the_ledger_is_disconnected_and_connected_again(console: Page, ledger_pages: LedgerPages) -> None:
     console.get_by_role("navigation", name="Main").get_by_role("link", name="Accounting Connections").click()
     disconnect(console)
     expect(console.get_by_text("Disconnected. Payments go on; what has to be booked waits.")).to_be_visible()
-    books.connect(console, books.au)
+    ledger_pages.connect(console, ledger_pages.au)
     expect(console.get_by_role("row", name=re.compile("Harbour IT Practice"))).to_contain_text("Connected")
 
 
-@pytest.mark.books
-def test_refusing_access_connects_nothing_and_says_so(console: Page, books: LedgerPages) -> None:
+@pytest.mark.ledger_pages
+def test_refusing_access_connects_nothing_and_says_so(console: Page, ledger_pages: LedgerPages) -> None:
     connections = f"{console.url}configure/accounting-connections/"
     console.goto(connections)
     disconnect(console)
-    console.get_by_role("button", name=f"Connect to {books.label}").click()
+    console.get_by_role("button", name=f"Connect to {ledger_pages.label}").click()
     console.get_by_role("button", name="Cancel").click()
     expect(console.get_by_text("Access was not allowed, so nothing was connected.")).to_be_visible()
     console.goto(connections)
     expect(console.get_by_role("row", name=re.compile("Disconnected"))).to_be_visible()
-    books.connect(console, books.au)
+    ledger_pages.connect(console, ledger_pages.au)
 
 
 def disconnect(page: Page) -> None:
@@ -85,24 +87,24 @@ def disconnect(page: Page) -> None:
     page.get_by_role("dialog").get_by_role("button", name=re.compile("^Disconnect")).click()
 
 
-@pytest.mark.books
-def test_postings_wait_with_a_reason_while_the_books_fail_and_a_retry_sends_them(
-    demo: Demo, console: Page, payer: Payer, books: LedgerPages
+@pytest.mark.ledger_pages
+def test_postings_wait_with_a_reason_while_the_ledger_fails_and_a_retry_sends_them(
+    demo: Demo, console: Page, payer: Payer, ledger_pages: LedgerPages
 ) -> None:
-    books.fail()
+    ledger_pages.fail()
     try:
         reference = payer.pay_quote(demo.create_quote())
         payer.expect_paid()
         postings = f"{console.url}postings/"
-        wait_until(lambda: shows(console, postings, get_pf_cr_number(reference)), within=books.patience)
-        wait_until(lambda: shows(console, postings, f"{books.label} answered 503"), within=books.patience)
+        wait_until(lambda: shows(console, postings, get_pf_cr_number(reference)), within=ledger_pages.patience)
+        wait_until(lambda: shows(console, postings, f"{ledger_pages.label} answered 503"), within=ledger_pages.patience)
         expect(console.get_by_text("The next try is at")).to_be_visible()
     finally:
         demo.clear_faults()
     console.get_by_role("button", name="Retry").click()
     expect(console.get_by_text(re.compile(r"Trying \d+ documents again"))).to_be_visible()
-    wait_until(lambda: not shows(console, postings, get_pf_number(reference)), within=books.patience)
-    assert books.shows(payer.page, get_pf_number(reference), "paid")
+    wait_until(lambda: not shows(console, postings, get_pf_number(reference)), within=ledger_pages.patience)
+    assert ledger_pages.shows(payer.page, get_pf_number(reference), "paid")
 
 
 def shows(page: Page, address: str, text: str) -> bool:

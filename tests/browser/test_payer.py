@@ -15,15 +15,15 @@ pytestmark = pytest.mark.browser
 PAY = re.compile("^Pay ")
 
 
-@pytest.mark.books
-def test_a_quote_is_accepted_paid_and_booked(demo: Demo, payer: Payer, books: LedgerPages) -> None:
+@pytest.mark.ledger_pages
+def test_a_quote_is_accepted_paid_and_booked(demo: Demo, payer: Payer, ledger_pages: LedgerPages) -> None:
     quote = demo.create_quote()
     reference = payer.pay_quote(quote)
     payer.expect_paid()
     [intent] = demo.intents(quote)
     assert (intent["status"], intent["amount_received"]) == ("succeeded", 125000)
-    invoice = books.wait(payer.page, get_pf_number(reference), "paid")
-    note = books.wait(payer.page, get_pf_cr_number(reference), "open")
+    invoice = ledger_pages.wait(payer.page, get_pf_number(reference), "paid")
+    note = ledger_pages.wait(payer.page, get_pf_cr_number(reference), "open")
     assert (invoice.total, invoice.remaining) == (Decimal("1250.00"), Decimal(0))
     assert note.total == note.remaining == Decimal("1250.00")
     for address in (demo.merchant["email"], "accounts@harbourdental.example"):
@@ -86,10 +86,10 @@ def test_another_card_can_be_used_while_the_bank_asks(demo: Demo, payer: Payer) 
     assert sorted(i["status"] for i in demo.intents(quote)) == ["canceled", "succeeded"]
 
 
-@pytest.mark.books
+@pytest.mark.ledger_pages
 @pytest.mark.parametrize(("choice", "amount"), [("Due now", "2491.50"), ("Full amount", "4983.00")])
 def test_a_deposit_or_the_full_amount_is_paid(
-    demo: Demo, payer: Payer, books: LedgerPages, choice: str, amount: str
+    demo: Demo, payer: Payer, ledger_pages: LedgerPages, choice: str, amount: str
 ) -> None:
     quote = demo.create_quote("deposit")
     reference = payer.accept(quote)
@@ -99,11 +99,11 @@ def test_a_deposit_or_the_full_amount_is_paid(
     expect(payer.page.get_by_role("button", name=PAY)).to_contain_text(shown)
     payer.pay()
     payer.expect_paid()
-    assert books.wait(payer.page, get_pf_number(reference), "paid").total == Decimal(amount)
+    assert ledger_pages.wait(payer.page, get_pf_number(reference), "paid").total == Decimal(amount)
 
 
-@pytest.mark.books
-def test_a_double_click_pays_once(demo: Demo, payer: Payer, books: LedgerPages) -> None:
+@pytest.mark.ledger_pages
+def test_a_double_click_pays_once(demo: Demo, payer: Payer, ledger_pages: LedgerPages) -> None:
     quote = demo.create_quote()
     reference = payer.accept(quote)
     payer.go_guest()
@@ -111,11 +111,11 @@ def test_a_double_click_pays_once(demo: Demo, payer: Payer, books: LedgerPages) 
     payer.page.get_by_role("button", name=PAY).dblclick()
     payer.expect_paid()
     assert [i["amount_received"] for i in demo.intents(quote)] == [125000]
-    assert books.wait(payer.page, get_pf_number(reference), "paid").total == Decimal("1250.00")
+    assert ledger_pages.wait(payer.page, get_pf_number(reference), "paid").total == Decimal("1250.00")
 
 
-@pytest.mark.books
-def test_two_tabs_pay_once(demo: Demo, payer: Payer, books: LedgerPages) -> None:
+@pytest.mark.ledger_pages
+def test_two_tabs_pay_once(demo: Demo, payer: Payer, ledger_pages: LedgerPages) -> None:
     quote = demo.create_quote()
     reference = payer.accept(quote)
     payer.go_guest()
@@ -127,7 +127,7 @@ def test_two_tabs_pay_once(demo: Demo, payer: Payer, books: LedgerPages) -> None
     other.pay()
     expect(other.page.get_by_role("heading", name="Paid. Thank you.")).to_be_visible()
     assert [i["amount_received"] for i in demo.intents(quote)] == [125000]
-    assert books.wait(payer.page, get_pf_number(reference), "paid").total == Decimal("1250.00")
+    assert ledger_pages.wait(payer.page, get_pf_number(reference), "paid").total == Decimal("1250.00")
 
 
 def test_the_back_button_after_paying_shows_that_it_is_paid(demo: Demo, payer: Payer) -> None:
@@ -157,7 +157,7 @@ def test_yen_are_charged_without_decimals(demo: Demo, payer: Payer) -> None:
     assert [(i["amount_received"], i["currency"]) for i in demo.intents(quote)] == [(165_000, "jpy")]
 
 
-def test_what_is_missing_is_said_at_its_field(demo: Demo, payer: Payer) -> None:
+def test_what_is_missing_is_shown_at_its_field(demo: Demo, payer: Payer) -> None:
     quote = demo.create_quote()
     payer.accept(quote)
     payer.go_guest(name="")

@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 from tests.browser.demo import CARD_FRAME, Demo, Payer, wait_until
 from tests.browser.ledgers import LedgerPages, get_pf_cr_number, get_pf_number
 
-pytestmark = [pytest.mark.browser, pytest.mark.books]
+pytestmark = [pytest.mark.browser, pytest.mark.ledger_pages]
 GOOD_ACCOUNT, CLOSED_ACCOUNT = "000123456789", "000111111113"
 AMOUNT = Decimal("8140.00")
 PASSWORD = "four sheep under one roof"
@@ -38,15 +38,15 @@ def type_bank(page: Page, account: str) -> None:
 
 def pay_by_bank(payer: Payer, account: str, email: str, **quote: Any) -> tuple[dict[str, Any], str]:
     """A quote with a recurring part, registered for and paid by bank debit; the quote and the payment's reference."""
-    made = payer.demo.create_usd_quote(**quote)
-    reference = payer.accept(made)
+    created = payer.demo.create_usd_quote(**quote)
+    reference = payer.accept(created)
     register(payer, email)
     type_bank(payer.page, account)
     payer.page.get_by_label("I accept the terms for saving my bank details").check()
     payer.page.get_by_role("button", name=re.compile("^Pay ")).click()
     payer.page.wait_for_url(f"{payer.demo.sandbox}/orderporter/quote**")
     expect(payer.page.locator("[data-badge=processing]")).to_be_visible()
-    return made, reference
+    return created, reference
 
 
 def finish_account(demo: Demo, page: Page, email: str) -> None:
@@ -78,34 +78,36 @@ def accept_terms(demo: Demo, page: Page) -> None:
     page.wait_for_url(re.compile(rf"{demo.web}/(my/|pay/).*"))
 
 
-def test_a_registered_payers_bank_debit_settles(demo: Demo, payer: Payer, console: Page, books: LedgerPages) -> None:
+def test_a_registered_payers_bank_debit_settles(
+    demo: Demo, payer: Payer, console: Page, ledger_pages: LedgerPages
+) -> None:
     page, email = payer.page, "settles@harbourdental.example"
     quote, reference = pay_by_bank(payer, GOOD_ACCOUNT, email)
-    told = books.expect_debit(page, reference)
+    expected_text = ledger_pages.expect_debit(page, reference)
     console.goto(f"{console.url}payments/{reference}")
-    expect(console.locator("#payment-postings")).to_contain_text(told)
+    expect(console.locator("#payment-postings")).to_contain_text(expected_text)
     finish_account(demo, page, email)
     page.goto(f"{demo.web}/my/payments/{reference}")
-    expect(page.locator("#payer-documents")).to_contain_text(told)
+    expect(page.locator("#payer-documents")).to_contain_text(expected_text)
     assert [i["status"] for i in demo.intents(quote)] == ["processing"]
     demo.post_control("/_control/clock", {"advance": 4 * 86_400})
-    note = books.wait(page, get_pf_cr_number(reference), "open")
-    assert books.wait(page, get_pf_number(reference), "paid").total == note.remaining == AMOUNT
+    note = ledger_pages.wait(page, get_pf_cr_number(reference), "open")
+    assert ledger_pages.wait(page, get_pf_number(reference), "paid").total == note.remaining == AMOUNT
     expect(console.locator("#payment-postings")).to_contain_text(get_pf_cr_number(reference))
     page.goto(quote["url"])
     expect(page.locator("[data-badge=paid]")).to_be_visible()
 
 
 def test_a_debit_that_comes_back_is_outstanding_and_a_card_pays_it(
-    demo: Demo, payer: Payer, books: LedgerPages
+    demo: Demo, payer: Payer, ledger_pages: LedgerPages
 ) -> None:
     email = "returns@harbourdental.example"
     quote, reference = pay_by_bank(payer, CLOSED_ACCOUNT, email)
-    books.expect_debit(payer.page, reference)
+    ledger_pages.expect_debit(payer.page, reference)
     demo.post_control("/_control/clock", {"advance": 4 * 86_400})
     [mail] = wait_until(partial(demo.mails_to, email, "rejected"))
     assert f"{demo.web}/pay/{reference}" in mail["text"]
-    books.wait_gone(payer.page, get_pf_cr_number(reference), "removed")
+    ledger_pages.wait_gone(payer.page, get_pf_cr_number(reference), "removed")
     page = payer.page
     finish_account(demo, page, email)
     page.goto(f"{demo.web}/my/")
@@ -118,21 +120,21 @@ def test_a_debit_that_comes_back_is_outstanding_and_a_card_pays_it(
     page.get_by_label("I accept the terms for saving my card").check()
     page.get_by_role("button", name=re.compile("^Pay ")).click()
     page.wait_for_url(f"{demo.web}/my/")
-    books.wait(page, get_pf_number(reference), "paid")
-    assert books.wait(page, get_pf_cr_number(reference) + books.second_note, "open").remaining == AMOUNT
+    ledger_pages.wait(page, get_pf_number(reference), "paid")
+    assert ledger_pages.wait(page, get_pf_cr_number(reference) + ledger_pages.second_note, "open").remaining == AMOUNT
     assert sum(i["amount_received"] for i in demo.intents(quote)) == 100 * AMOUNT
 
 
-def test_a_dispute_after_success_reverses_it_everywhere(demo: Demo, payer: Payer, books: LedgerPages) -> None:
+def test_a_dispute_after_success_reverses_it_everywhere(demo: Demo, payer: Payer, ledger_pages: LedgerPages) -> None:
     email = "disputes@harbourdental.example"
     quote, reference = pay_by_bank(payer, GOOD_ACCOUNT, email)
     demo.post_control("/_control/clock", {"advance": 4 * 86_400})
-    books.wait(payer.page, get_pf_number(reference), "paid")
-    books.wait(payer.page, get_pf_cr_number(reference), "open")
+    ledger_pages.wait(payer.page, get_pf_number(reference), "paid")
+    ledger_pages.wait(payer.page, get_pf_cr_number(reference), "open")
     [intent] = demo.intents(quote)
     demo.post_control("/stripe/_control", {"dispute": intent["id"]})
-    books.wait_gone(payer.page, get_pf_cr_number(reference), "voided")
-    assert books.wait(payer.page, get_pf_number(reference), "open").remaining == AMOUNT
+    ledger_pages.wait_gone(payer.page, get_pf_cr_number(reference), "voided")
+    assert ledger_pages.wait(payer.page, get_pf_number(reference), "open").remaining == AMOUNT
     assert wait_until(partial(demo.mails_to, email, "reversed"))
     payer.page.goto(quote["url"])
     expect(payer.page.locator("[data-badge=failed]")).to_be_visible()
