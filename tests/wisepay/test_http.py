@@ -8,7 +8,7 @@ from django.test import RequestFactory
 from pytest_django import Settings
 
 from tests.concurrency import run_concurrently
-from wisepay.http import get_client_ip, never_cached, record_rate_limited_use
+from wisepay.http import get_client_ip, never_cached, parse_page_number, record_rate_limited_use
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -52,3 +52,22 @@ def test_of_many_at_once_exactly_the_limit_passes() -> None:
 def test_no_cache_may_keep_an_answer() -> None:
     answer = never_cached(lambda: HttpResponse("now"))()
     assert {"no-store", "private", "no-cache"} <= set(answer["Cache-Control"].replace(" ", "").split(","))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", 1),
+        ("x", 1),
+        ("-1", 1),
+        ("0", 1),
+        ("²", 1),
+        ("٣", 1),
+        ("7", 7),
+        ("400", 400),
+        ("401", 400),
+        ("9" * 5000, 400),
+    ],
+)
+def test_a_page_number_is_within_its_bounds_whatever_is_asked(text: str, expected: int) -> None:
+    assert parse_page_number(text, last=400) == expected
