@@ -43,12 +43,8 @@ def test_an_invited_payer_walks_from_the_mail_to_an_open_account(tenant: Tenant,
     assert payer.address == {k: DETAILS[k] for k in ("line1", "city", "state", "postal_code", "country")}
     assert browser.get("/my/details").status_code == 200
     acceptance = TermsAcceptance.objects.get()
-    assert (acceptance.user, acceptance.email, acceptance.terms.version, acceptance.ip) == (
-        payer.user,
-        EMAIL,
-        1,
-        "127.0.0.1",
-    )
+    assert (acceptance.user, acceptance.email) == (payer.user, EMAIL)
+    assert (acceptance.terms.version, acceptance.ip) == (1, "127.0.0.1")
     assert Notification.objects.get(event="payer_registered").user == tenant.user
     assert AuditEntry.objects.get(action="payer.registered").user == payer.user
     assert [m["subject"] for m in list_mails(tenant)][-1] == "Your access to Harbour Dental Pty Ltd is open"
