@@ -1,4 +1,4 @@
-"""Who may see which payment: the payer by its reference, the merchant's people by theirs."""
+"""Fetch payments, attempts and setups for those who may see them."""
 
 from django.db.models import Exists, OuterRef, Q
 from django.http import Http404
@@ -15,12 +15,12 @@ ATTEMPTS = Statement(lambda mark: Attempt.objects.filter(payment_id=mark).order_
 
 
 def get_payment_by_reference(reference: str) -> Payment:
-    """The payment of a Pay Now link; the reference is the key to it. Raises Http404."""
+    """Return the payment of a Pay Now link; whoever has the reference may see it. Raises Http404."""
     return _only(BY_REFERENCE(reference))
 
 
 def get_payment_attempt(payment: Payment, reference: str) -> Attempt:
-    """An attempt of this payment and of no other. Raises Http404."""
+    """Return an attempt of this payment and of no other. Raises Http404."""
     found = payment.attempts.select_related("payment__merchant", "account").filter(reference=reference).first()
     if found is None:
         raise Http404
@@ -28,7 +28,7 @@ def get_payment_attempt(payment: Payment, reference: str) -> Attempt:
 
 
 def get_payment_setup(payment: Payment, reference: str) -> Setup:
-    """A setup of this payment and of no other. Raises Http404."""
+    """Return a setup of this payment and of no other. Raises Http404."""
     found = payment.setups.select_related("payment__merchant", "company__merchant", "account")
     setup = found.filter(reference=reference).first()
     if setup is None:
@@ -37,13 +37,13 @@ def get_payment_setup(payment: Payment, reference: str) -> Setup:
 
 
 def get_merchant_payment(merchant: Merchant, reference: str) -> Payment:
-    """A payment of this merchant. Raises Http404."""
+    """Return a payment of this merchant. Raises Http404."""
     rows = Payment.objects.select_related("merchant", "company", "saved_method")
     return _only(list(rows.filter(merchant=merchant, reference=reference)))
 
 
 def list_attempts(payment: Payment) -> list[Attempt]:
-    """Every attempt, the newest first."""
+    """List every attempt, the newest first."""
     attempts = ATTEMPTS(payment.pk)
     for attempt in attempts:
         attempt.payment = payment
@@ -57,6 +57,6 @@ def _only(rows: list[Payment]) -> Payment:
 
 
 def build_abandoned_filter() -> Q:
-    """Invoices that somebody chose to pay and then did not: nothing happened, so there is nothing to tell."""
+    """Build the filter for payments of invoices that were chosen and never attempted; lists leave them out."""
     tried = Exists(Attempt.objects.filter(payment=OuterRef("pk")))
     return Q(origin=Payment.Origin.INVOICES, state="open") & ~Q(tried)

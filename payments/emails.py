@@ -12,7 +12,7 @@ DEBIT_SUBJECTS = {
 
 
 def send_receipt_email(attempt: Attempt) -> None:
-    """Send a receipt of what was paid."""
+    """Send the receipt of a succeeded attempt."""
     payment = attempt.payment
     send_email(
         "receipt",
@@ -25,7 +25,7 @@ def send_receipt_email(attempt: Attempt) -> None:
 
 
 def send_debit_email(attempt: Attempt, *, news: str) -> None:
-    """Tell that a bank debit was submitted, rejected or reversed; the latter two with the link to pay again."""
+    """Send what became of a bank debit: submitted, or rejected or reversed with the link to pay again."""
     payment = attempt.payment
     why = explain_failure(attempt.failure_code, is_debit=True)
     send_email(
@@ -39,7 +39,7 @@ def send_debit_email(attempt: Attempt, *, news: str) -> None:
 
 
 def send_method_saved_email(setup: Setup) -> None:
-    """Tell that a method was saved for what recurs."""
+    """Send the confirmation that a method was saved for the recurring part of a quote."""
     merchant = setup.company.merchant
     send_email(
         "method_saved",
@@ -52,7 +52,7 @@ def send_method_saved_email(setup: Setup) -> None:
 
 
 def send_refund_email(refund: Refund) -> None:
-    """Tell that money is on its way back."""
+    """Send the confirmation of a refund."""
     payment = refund.payment
     send_email(
         "refund",

@@ -50,19 +50,19 @@ class MerchantNotReady(CannotPay):
 
 
 class MethodNotAllowed(CannotPay):
-    """CPQ, the merchant, the currency or the gateway rules this kind of method out."""
+    """CPQ, the merchant, the currency or the gateway does not allow this kind of method."""
 
     code = "method_not_allowed"
 
 
 class MethodUnusable(CannotPay):
-    """The saved method is somebody else's, removed, or dead."""
+    """The saved method is somebody else's, removed, or invalid."""
 
     code = "method_unusable"
 
 
 class MustSaveMethod(CannotPay):
-    """Something recurs, so the method has to be kept."""
+    """The quote recurs, so the method has to be saved."""
 
     code = "must_save_method"
 
@@ -74,6 +74,6 @@ class TermsNotAccepted(CannotPay):
 
 
 class NothingToRefund(CannotPay):
-    """More than what is left of the payment, or the payment is not paid."""
+    """More than the remaining amount, or the payment is not paid."""
 
     code = "nothing_to_refund"

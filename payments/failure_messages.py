@@ -1,4 +1,4 @@
-"""What a payer is told when a payment was refused: what happened and what to do, never more than helps."""
+"""Messages for payers whose payment was refused: what happened and what to do."""
 
 from payments.models import GatewayOperation
 
@@ -51,7 +51,7 @@ DEBIT_FAILURES |= {code: CARD_FAILURES[code] for code in ("gateway_key", "never_
 
 
 def explain_failure(code: str, *, is_debit: bool = False) -> str:
-    """A sentence for the payer."""
+    """Return the message for a failure code."""
     if code == "resource_missing":
         return "This payment method was removed, so nothing was charged. Please choose another one."
     return (
@@ -60,7 +60,7 @@ def explain_failure(code: str, *, is_debit: bool = False) -> str:
 
 
 def get_operation_failure(operation: GatewayOperation | None) -> str:
-    """The sentence for an attempt or a setup that failed; empty for every other."""
+    """Return the message for a failed or reversed operation; empty for every other."""
     if operation is None or operation.state not in ("failed", "reversed"):
         return ""
     if operation.state == "reversed":

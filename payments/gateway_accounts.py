@@ -1,4 +1,4 @@
-"""Orders about a merchant's gateway account: save the keys after testing them, remember the webhook secret."""
+"""Save a merchant's gateway account, after testing its keys."""
 
 from datetime import datetime
 
@@ -19,10 +19,10 @@ class GatewayAccountInUse(Exception):
 def save_gateway_account(
     merchant: Merchant, *, publishable_key: str, secret_key: str, webhook_secret: str, now: datetime
 ) -> GatewayAccount:
-    """Test the keys at the gateway, then keep them.
+    """Test the keys at the gateway, then save them.
 
-    Raises Rejected, Unavailable, or AccountBusy when it is another account and a payment at the present one is
-    not decided yet: only the account that was asked can tell how it ended. Keeps nothing then.
+    Raises Rejected, Unavailable, or GatewayAccountInUse when the keys are another account's while a payment at the
+    present one is undecided: only the present account can say how it ended. Nothing is saved then.
     """
     account_id = open_gateway(secret_key).get_account_id()
     with transaction():
@@ -44,7 +44,7 @@ def save_gateway_account(
 
 
 def set_bank_debits(merchant: Merchant, *, is_on: bool) -> None:
-    """Whether the merchant's payers may pay by bank debit from now on."""
+    """Set whether the merchant's payers may pay by bank debit."""
     GatewayAccount.objects.filter(merchant=merchant).update(takes_bank_debits=is_on)
 
 

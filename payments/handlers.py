@@ -1,4 +1,4 @@
-"""Outbox handlers of the payments floor."""
+"""Outbox handlers of payments."""
 
 from datetime import datetime
 
@@ -54,7 +54,7 @@ def resolve_refund(*, refund_id: int, now: datetime, **_: object) -> None:
 
 
 def get_attempt(attempt_id: int) -> Attempt:
-    """The attempt with what its services need."""
+    """Return the attempt with the rows that its services need."""
     return Attempt.objects.select_related("payment__merchant", "payment__company", "account", "saved_method").get(
         pk=attempt_id
     )
@@ -62,7 +62,7 @@ def get_attempt(attempt_id: int) -> Attempt:
 
 @handler("payments.restore_payment")
 def restore_payment(*, dispute_id: int, now: datetime, **_: object) -> None:
-    """Let a payment be paid again whose dispute was won; come back while somebody is paying it."""
+    """Reinstate a payment whose dispute was won; retry while somebody is paying it again."""
     dispute = Dispute.objects.select_related("attempt__payment__merchant", "attempt__payment__company").get(
         pk=dispute_id
     )
@@ -72,13 +72,13 @@ def restore_payment(*, dispute_id: int, now: datetime, **_: object) -> None:
 
 @handler("payments.read_movements")
 def read_movements(*, account_id: int, now: datetime, **_: object) -> None:
-    """Read what moved at the gateway since the last time."""
+    """Read new balance transactions and payouts."""
     sync_balance(GatewayAccount.objects.get(pk=account_id), now=now)
 
 
 @handler("payments.forget_method")
 def forget_method(*, method_id: int, **_: object) -> None:
-    """Let the gateway forget a method that was removed here."""
+    """Detach a removed method at the gateway."""
     method = SavedMethod.objects.select_related("account").get(pk=method_id)
     gateway = open_gateway(method.account.secret_key.decrypt())
     gateway.detach_method(method.stripe_payment_method_id, key=f"forget-{method.reference}")
@@ -86,14 +86,14 @@ def forget_method(*, method_id: int, **_: object) -> None:
 
 @handler("payments.follow_success")
 def follow_success(*, now: datetime, attempt_id: int = 0, payment_id: int = 0, **_: object) -> None:
-    """Let everything follow that a paid payment causes. Messages of before attempts were named say the payment."""
+    """Announce that a payment was paid. Older messages name the payment instead of the attempt."""
     found = attempt_id or Attempt.objects.get(payment=payment_id, state="succeeded").pk
     consequences.announce_success(get_attempt(found), now=now)
 
 
 @handler("payments.tell_merchant")
 def tell_merchant(*, attempt_id: int, news: str, now: datetime, **_: object) -> None:
-    """Tell the merchant's people what became of a bank debit."""
+    """Notify the merchant's people of what became of a bank debit."""
     consequences.notify_merchant_of_debit(get_attempt(attempt_id), news=news, now=now)
 
 
@@ -106,20 +106,20 @@ def email_receipt(*, attempt_id: int = 0, payment_id: int = 0, **_: object) -> N
 
 @handler("payments.email_progress")
 def email_progress(*, attempt_id: int, news: str, **_: object) -> None:
-    """Tell the payer what became of a bank debit."""
+    """Send the payer a mail about a bank debit."""
     emails.send_debit_email(get_attempt(attempt_id), news=news)
 
 
 @handler("payments.email_saved")
 def email_saved(*, setup_id: int, **_: object) -> None:
-    """Tell the payer that a method was saved."""
+    """Send the payer a mail about a saved method."""
     rows = Setup.objects.select_related("company__merchant", "payment", "acceptance__terms", "saved_method")
     emails.send_method_saved_email(rows.get(pk=setup_id))
 
 
 @handler("payments.email_refund")
 def email_refund(*, refund_id: int, **_: object) -> None:
-    """Tell the payer that money went back."""
+    """Send the payer a mail about a refund."""
     emails.send_refund_email(
         Refund.objects.select_related("payment__merchant", "payment__company", "attempt").get(pk=refund_id)
     )

@@ -1,4 +1,4 @@
-"""What the doctor asks about the gateway."""
+"""Health checks of the gateway accounts and of undecided attempts."""
 
 from collections.abc import Iterator
 
@@ -11,7 +11,7 @@ from wisepay.health_checks import HealthCheckResult, register_health_check
 
 @register_health_check
 def check_gateway_keys() -> Iterator[HealthCheckResult]:
-    """Every merchant's secret key works."""
+    """Check that every merchant's secret key works."""
     for account in GatewayAccount.objects.select_related("merchant"):
         try:
             open_gateway(account.secret_key.decrypt()).get_account_id()
@@ -22,6 +22,6 @@ def check_gateway_keys() -> Iterator[HealthCheckResult]:
 
 @register_health_check
 def check_undecided_attempts() -> Iterator[HealthCheckResult]:
-    """Attempts that the gateway has not decided."""
+    """Count the attempts that the gateway has not decided."""
     count = Attempt.objects.filter(state__in=LIVE_STATES).count()
     yield HealthCheckResult("attempts undecided", None if count else True, f"{count} being asked about")

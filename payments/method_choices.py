@@ -1,4 +1,4 @@
-"""What a payment may be paid with, by whom, and which terms that needs."""
+"""Which methods a payment may be paid with, by whom, and which terms have to be accepted."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -34,10 +34,10 @@ TERMS_LABELS = {
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Who pays or saves: what they typed, where the request came from, and whose account it is.
+    """Who pays or saves a method: their contact details, the source of the request, and their access.
 
-    `access` is None for a guest. Somebody who is registering is not `is_signed_in`: an address that was only
-    typed opens nothing that was there before.
+    `access` is None for a guest. Somebody who is registering is not `is_signed_in`, because their address is not
+    verified: they can't use what was saved before.
     """
 
     name: str
@@ -56,9 +56,9 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class PaymentChoice:
-    """How somebody wants to pay: a kept method, or one of kind `method` that the gateway's form just read.
+    """How somebody wants to pay: a saved method, or a new one of kind `method` from the gateway's form.
 
-    `accepted_terms` is the id of the text under the tick.
+    `accepted_terms` is the id of the terms that were accepted.
     """
 
     method: str = CARD
@@ -69,7 +69,7 @@ class PaymentChoice:
 
     @property
     def is_new(self) -> bool:
-        """Whether the gateway's form read it just now."""
+        """Whether the method is new."""
         return self.saved_method is None
 
 
@@ -85,18 +85,18 @@ class TermsCheckbox:
 
 
 def list_allowed_methods(methods: Sequence[str], account: GatewayAccount | None, currency: str) -> list[str]:
-    """What is left of `methods` (CPQ's) after the merchant's, the currency's and the gateway's say."""
+    """List those of `methods` (from CPQ) that the merchant, the currency and the gateway allow."""
     debits = account is not None and account.takes_bank_debits and currency in DEBIT_TYPES
     return [m for m in (CARD, BANK_DEBIT) if m in methods and (m == CARD or debits)]
 
 
 def get_gateway_method_type(method: str, currency: str) -> str:
-    """The gateway's word for a kind of method in a currency."""
+    """Return the gateway's type for a kind of method in a currency."""
     return CARD if method == CARD else DEBIT_TYPES[currency]
 
 
 def supports_currency(method: SavedMethod, currency: str) -> bool:
-    """Whether a kept method can pay in `currency`: a card in all, a bank account in its own country's."""
+    """Whether a saved method can pay in `currency`: a card in any, a bank account in its own country's."""
     return method.is_card or method.kind == DEBIT_TYPES.get(currency)
 
 
@@ -108,7 +108,7 @@ def can_use_method(access: PayerAccess, method: SavedMethod) -> bool:
 
 
 def list_usable_methods(person: Person, company: PayerCompany, account: GatewayAccount | None) -> list[SavedMethod]:
-    """Kept methods that this person may pay this company's things with, the default first."""
+    """List the saved methods that this person may pay with for this company, the default first."""
     if not person.is_signed_in or person.access is None or account is None:
         return []
     rows = SavedMethod.objects.filter(account=account, company=company, state="active")
@@ -117,15 +117,15 @@ def list_usable_methods(person: Person, company: PayerCompany, account: GatewayA
 
 
 def check_method_choice(payment: Payment, account: GatewayAccount, *, choice: PaymentChoice, person: Person) -> None:
-    """Raises MethodNotAllowed, MethodUnusable, MustSaveMethod or TermsNotAccepted."""
+    """Check the choice. Raises MethodNotAllowed, MethodUnusable, MustSaveMethod or TermsNotAccepted."""
     allowed = list_allowed_methods(payment.methods, account, payment.currency)
-    kept = choice.saved_method
-    method = choice.method if kept is None else CARD if kept.is_card else BANK_DEBIT
-    fits = kept is None or supports_currency(kept, payment.currency)
+    saved = choice.saved_method
+    method = choice.method if saved is None else CARD if saved.is_card else BANK_DEBIT
+    fits = saved is None or supports_currency(saved, payment.currency)
     if method not in allowed or not fits or (person.access is None and method != CARD):
         raise MethodNotAllowed("This can't be paid that way. Please choose another method.")
-    if kept is not None:
-        if kept not in list_usable_methods(person, payment.company, account):
+    if saved is not None:
+        if saved not in list_usable_methods(person, payment.company, account):
             raise MethodUnusable("This payment method can't be used any more. Please choose another one.")
         return
     if payment.needs_account and not choice.saves:
@@ -138,12 +138,12 @@ def check_method_choice(payment: Payment, account: GatewayAccount, *, choice: Pa
 
 
 def get_required_terms(merchant: Merchant, method: str, *, saves: bool) -> Terms | None:
-    """The text that has to be accepted for a new method, if any."""
+    """Return the terms that have to be accepted for a new method, if any."""
     kind = TERMS_KINDS.get((method, saves))
     return get_current_terms(merchant, kind) if kind else None
 
 
 def build_terms_checkbox(merchant: Merchant, method: str, *, saves: bool) -> TermsCheckbox:
-    """The text in force for a new method of this kind, with the words beside its tick."""
+    """Build the checkbox of the terms in force for a new method of this kind."""
     terms = get_current_terms(merchant, TERMS_KINDS[method, saves])
     return TermsCheckbox(method, saves, terms, render_terms(terms), TERMS_LABELS[method, saves])

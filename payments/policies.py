@@ -1,4 +1,4 @@
-"""What payments knows of where a payer was going."""
+"""Policies of payments that other floors ask: whether a Pay Now page is still worth landing on."""
 
 import re
 from datetime import datetime

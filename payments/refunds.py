@@ -1,4 +1,4 @@
-"""Orders about refunds: give money back once, and follow those that were started at the gateway."""
+"""Refund payments exactly once, and record refunds that were started at the gateway."""
 
 from datetime import datetime
 
@@ -17,9 +17,9 @@ from wisepay.references import new_reference
 
 
 def start_refund(payment: Payment, *, amount: int, reason: str, by: User, now: datetime) -> Refund:
-    """Commit the intention to give back `amount` minor units. Raises NothingToRefund, and then nothing is stored.
+    """Commit a refund of `amount` minor units, before the gateway is asked. Raises NothingToRefund.
 
-    The amount counts as given back from now on, so two orders together never exceed what was paid.
+    The amount counts as refunded from now on, so two refunds together never exceed what was paid.
     """
     with transaction():
         locked = lock_payment(payment)
@@ -43,11 +43,11 @@ def start_refund(payment: Payment, *, amount: int, reason: str, by: User, now: d
 
 
 def check_refundable(payment: Payment, *, amount: int) -> None:
-    """Raises NothingToRefund."""
+    """Check that the amount can be refunded. Raises NothingToRefund."""
     if payment.state != "succeeded" or payment.paid_amount is None:
         raise NothingToRefund("Only a paid payment can be refunded.")
-    left = payment.paid_amount - payment.refunded_amount
-    if not 0 < amount <= left:
+    remaining = payment.paid_amount - payment.refunded_amount
+    if not 0 < amount <= remaining:
         raise NothingToRefund("No more than what is left of the payment can be refunded.")
 
 
@@ -69,7 +69,7 @@ def send_refund(refund: Refund, *, now: datetime) -> None:
 
 
 def refresh_refund(refund: Refund, *, now: datetime) -> None:
-    """Ask how a refund stands; give the order again only if the gateway has never heard of it. Raises Unavailable."""
+    """Look a refund up, and send it again only if the gateway does not have it. Raises Unavailable."""
     sync_refunds(refund.attempt, now=now)
     refund.refresh_from_db()
     if refund.state == "processing" and not refund.stripe_refund_id:
@@ -77,19 +77,19 @@ def refresh_refund(refund: Refund, *, now: datetime) -> None:
 
 
 def sync_refunds(attempt: Attempt, *, now: datetime) -> None:
-    """Write down every refund that the gateway knows of this attempt, whoever ordered it. Raises Unavailable."""
+    """Record every refund of this attempt at the gateway, whoever started it. Raises Unavailable."""
     try:
         found = open_gateway(attempt.account.secret_key.decrypt()).list_refunds(attempt.stripe_payment_intent_id)
     except Rejected as error:
         raise Unavailable(str(error)) from error
-    for outcome in sorted(found, key=lambda one: one.refund_id):
-        refund = find_or_create_refund(attempt, outcome, now=now)
+    for result in sorted(found, key=lambda one: one.refund_id):
+        refund = find_or_create_refund(attempt, result, now=now)
         if refund is not None:
-            apply_refund_result(refund, outcome, now=now)
+            apply_refund_result(refund, result, now=now)
 
 
 def find_or_create_refund(attempt: Attempt, result: RefundResult, *, now: datetime) -> Refund | None:
-    """Our row of a refund, made for one that was started at the gateway and did not fail."""
+    """Find the row of a refund, or create it for one that was started at the gateway and did not fail."""
     rows = attempt.refunds.select_related("payment__merchant", "attempt__account")
     known = rows.filter(stripe_refund_id=result.refund_id).first() or rows.filter(reference=result.reference).first()
     if known is not None or result.status == "failed":
@@ -117,25 +117,25 @@ def find_or_create_refund(attempt: Attempt, result: RefundResult, *, now: dateti
 
 
 def apply_refund_result(refund: Refund, result: RefundResult, *, now: datetime) -> None:
-    """Write the gateway's word on the refund, with all that follows. The same word again changes nothing."""
+    """Write the result on the refund with its consequences; the same result again changes nothing."""
     with transaction():
         payment = lock_payment(refund.payment)
         current = refund.lock()
-        learned = {
+        fields = {
             "stripe_refund_id": result.refund_id or current.stripe_refund_id,
             "failure_code": result.failure_code[:60],
         }
-        was = current.state
-        if result.status in (was, "processing") or was == "failed":
-            Refund.objects.filter(pk=refund.pk).update(**learned)
-        elif current.move_locked_to(result.status, now=now, by="gateway", reason=result.failure_code, **learned):
-            schedule_refund_consequences(payment, current, was=was, now=now)
+        previous = current.state
+        if result.status in (previous, "processing") or previous == "failed":
+            Refund.objects.filter(pk=refund.pk).update(**fields)
+        elif current.move_locked_to(result.status, now=now, by="gateway", reason=result.failure_code, **fields):
+            schedule_refund_consequences(payment, current, previous=previous, now=now)
     refund.refresh_from_db()
 
 
 @transaction_required
-def schedule_refund_consequences(payment: Payment, refund: Refund, *, was: str, now: datetime) -> None:
-    """What has to happen next, as messages."""
+def schedule_refund_consequences(payment: Payment, refund: Refund, *, previous: str, now: datetime) -> None:
+    """Announce how a refund ended, and tell payer and merchant."""
     money = refund.money
     if refund.state == "succeeded":
         events.announce("payments.refund.succeeded", refund_id=refund.pk)
@@ -143,9 +143,9 @@ def schedule_refund_consequences(payment: Payment, refund: Refund, *, was: str, 
         title, body = "Payment refunded", f"{money} of {payment.purpose} went back to {payment.company}."
     else:
         if refund.attempt.lock().state == "succeeded":
-            left = max(payment.refunded_amount - refund.amount, 0)
-            Payment.objects.filter(pk=payment.pk).update(refunded_amount=left)
-        if was == "succeeded":
+            refunded = max(payment.refunded_amount - refund.amount, 0)
+            Payment.objects.filter(pk=payment.pk).update(refunded_amount=refunded)
+        if previous == "succeeded":
             events.announce("payments.refund.reverted", refund_id=refund.pk)
         title = "Refund failed"
         body = f"{money} of {payment.purpose} could not be given back to {payment.company}, and is still yours."

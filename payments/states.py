@@ -1,4 +1,4 @@
-"""Which states of the payments floor follow which."""
+"""The states of the models of payments, and the transitions between them."""
 
 LIVE_STATES = ("processing", "requires_action")
 PAYMENT_TRANSITIONS = {

@@ -1,4 +1,4 @@
-"""Celery tasks of the payments floor."""
+"""Celery tasks of payments."""
 
 from datetime import timedelta
 
@@ -12,6 +12,6 @@ SYNC_INTERVAL = timedelta(minutes=30)
 
 @shared_task
 def sync_balances(**_: object) -> None:
-    """Let workers read what moved at every account that was not looked at for half an hour."""
+    """Schedule a balance sync of every account that was not synced for half an hour."""
     for account in list_accounts_to_sync(now=clock.now(), every=SYNC_INTERVAL):
         schedule_balance_sync(account, now=clock.now())

@@ -1,1 +1,1 @@
-"""Attempts: one try each to charge a payment at the gateway."""
+"""Attempts: each is one try to charge a payment at the gateway."""

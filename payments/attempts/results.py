@@ -1,4 +1,4 @@
-"""What the gateway's word about an attempt changes: attempt, payment, kept method, and all that follows."""
+"""Record what a result or a reversal of an attempt means for its payment and method."""
 
 from datetime import datetime, timedelta
 
@@ -41,7 +41,7 @@ def record_attempt_consequences(
 
 @transaction_required
 def record_payment_success(payment: Payment, attempt: Attempt, result: OperationResult, *, now: datetime) -> None:
-    """The payment is paid; one message stands for all that follows."""
+    """Mark the payment as paid and enqueue its consequences. Raises ValueError if the amount is another one."""
     if result.amount != attempt.money:
         raise ValueError(f"attempt {attempt.reference}: asked for {attempt.money}, the gateway took {result.amount}")
     payment.move_locked_to(
@@ -52,38 +52,43 @@ def record_payment_success(payment: Payment, attempt: Attempt, result: Operation
 
 @transaction_required
 def save_used_method(attempt: Attempt, result: OperationResult, *, now: datetime) -> None:
-    """Keep what the gateway keeps, and remember what a kept method was used for."""
-    kept = attempt.saved_method
-    if kept is not None:
-        SavedMethod.objects.filter(pk=kept.pk).update(last_used_at=now, last_failure="")
+    """Record the use of a saved method, or the method that the gateway saved with this charge."""
+    method = attempt.saved_method
+    if method is not None:
+        SavedMethod.objects.filter(pk=method.pk).update(last_used_at=now, last_failure="")
     elif attempt.saves_method and result.method.id:
-        kept = record_saved_method(attempt, result.method, company=attempt.payment.company, now=now)
-        SavedMethod.objects.filter(pk=kept.pk).update(last_used_at=now)
-    if kept is not None and attempt.payment.needs_account:
-        Payment.objects.filter(pk=attempt.payment_id).update(saved_method=kept)
+        method = record_saved_method(attempt, result.method, company=attempt.payment.company, now=now)
+        SavedMethod.objects.filter(pk=method.pk).update(last_used_at=now)
+    if method is not None and attempt.payment.needs_account:
+        Payment.objects.filter(pk=attempt.payment_id).update(saved_method=method)
+
+
+def find_used_method(attempt: Attempt) -> SavedMethod | None:
+    """Find the saved method that was charged, also when it was saved with this very charge."""
+    rows = SavedMethod.objects.filter(account=attempt.account_id).exclude(stripe_payment_method_id="")
+    return attempt.saved_method or rows.filter(stripe_payment_method_id=attempt.stripe_payment_method_id).first()
 
 
 def record_method_failure(attempt: Attempt, *, now: datetime) -> None:
-    """A kept method remembers why it was refused; one that is dead is never offered again."""
-    rows = SavedMethod.objects.filter(account=attempt.account_id)
-    kept = attempt.saved_method or rows.filter(stripe_payment_method_id=attempt.stripe_payment_method_id).first()
-    if kept is None or not attempt.failure_code:
+    """Record on the saved method why it was refused; one that can never work again becomes invalid."""
+    method = find_used_method(attempt)
+    if method is None or not attempt.failure_code:
         return
-    SavedMethod.objects.filter(pk=kept.pk).update(last_failure=attempt.failure_code)
+    SavedMethod.objects.filter(pk=method.pk).update(last_failure=attempt.failure_code)
     # It may have been detached at the gateway, or its mandate may be dead: codes alone don't tell.
     outbox.enqueue(
         f"attempt:{attempt.pk}:method",
         "payments.read_method",
         account_id=attempt.account_id,
-        object_id=kept.stripe_payment_method_id,
+        object_id=method.stripe_payment_method_id,
     )
     if attempt.failure_code in PERMANENT_FAILURES:
-        invalidate_method(kept, reason=attempt.failure_code, now=now)
+        invalidate_method(method, reason=attempt.failure_code, now=now)
 
 
 @transaction_required
 def renew_payment_deadline(payment: Payment, *, now: datetime) -> None:
-    """Money that came back is owed again, whatever the quote's own end was."""
+    """Give the payer REPAYMENT_WINDOW to pay again what came back, even if the quote ended before."""
     if payment.expires_at < now + REPAYMENT_WINDOW:
         payment.expires_at = now + REPAYMENT_WINDOW
         Payment.objects.filter(pk=payment.pk).update(expires_at=payment.expires_at)
@@ -91,7 +96,7 @@ def renew_payment_deadline(payment: Payment, *, now: datetime) -> None:
 
 @transaction_required
 def reverse_attempt(attempt: Attempt, *, reason: str, now: datetime) -> bool:
-    """The bank took the money back after it had arrived: the payment is owed again. False if that was known."""
+    """Reverse an attempt and its payment after the bank took the money back; False if it was not paid."""
     payment = lock_payment(attempt.payment)
     current = attempt.lock()
     if current.state != "succeeded":
@@ -100,15 +105,8 @@ def reverse_attempt(attempt: Attempt, *, reason: str, now: datetime) -> bool:
     current.move_locked_to("reversed", now=now, by="gateway", reason=reason, failure_code=reason[:60])
     payment.move_locked_to("reversed", now=now, by="gateway", reason=reason)
     renew_payment_deadline(payment, now=now)
-    kept = (
-        current.saved_method
-        or SavedMethod.objects.filter(
-            account=current.account_id, stripe_payment_method_id=current.stripe_payment_method_id
-        )
-        .exclude(stripe_payment_method_id="")
-        .first()
-    )
-    if kept is not None and current.is_debit:
-        invalidate_method(kept, reason="dead_mandate", now=now)
+    method = find_used_method(current)
+    if method is not None and current.is_debit:
+        invalidate_method(method, reason="dead_mandate", now=now)
     consequences.announce_reversal(current)
     return True

@@ -1,4 +1,4 @@
-"""Check that a payment can be paid now. Each check raises the reason."""
+"""Check that a payment can be paid now; each check raises the reason if not."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -12,8 +12,9 @@ from payments.models import Attempt, GatewayAccount, Payment
 def check_payable(
     payment: Payment, *, attempts: Sequence[Attempt], now: datetime, has_account: bool = False
 ) -> GatewayAccount:
-    """The gateway account that would take the money. Raises what `start_attempt` raises, limits apart.
+    """Check that the payment can be paid now, and return the gateway account that would take the money.
 
+    Raises AlreadyPaid, PaymentExpired, AttemptInProgress, GuestRefused or MerchantNotReady.
     `attempts` are all of the payment's; a payer without an account is a guest.
     """
     if payment.state in ("succeeded", "saved"):
@@ -28,7 +29,7 @@ def check_payable(
 
 
 def check_guest(payment: Payment) -> None:
-    """Raises GuestRefused with the reason why this needs a Wise-Pay account."""
+    """Check that a guest can pay it. Raises GuestRefused with the reason why that needs a Wise-Pay account."""
     if payment.needs_account:
         raise GuestRefused(
             "This quote has a recurring part, so a payment method has to be saved for it. "
@@ -41,7 +42,7 @@ def check_guest(payment: Payment) -> None:
 
 
 def get_ready_account(merchant: Merchant) -> GatewayAccount:
-    """The merchant's gateway account, if everything that quote payments need stands. Raises MerchantNotReady."""
+    """Return the gateway account of a merchant who has finished the set-up. Raises MerchantNotReady."""
     account: GatewayAccount | None = getattr(merchant, "gateway_account", None)
     ready = merchant.takes_payments and all(p.is_met for p in list_prerequisites(merchant))
     if account is None or not ready:

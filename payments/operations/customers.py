@@ -1,4 +1,4 @@
-"""The customer at the gateway for whom a payer company pays."""
+"""Create the customer at the gateway that stands for a payer company."""
 
 from payers.models import PayerCompany
 from payments.errors import MerchantNotReady
@@ -10,26 +10,26 @@ from wisepay.errors import Rejected
 
 
 def ensure_customer(account: GatewayAccount, company: PayerCompany) -> str:
-    """The company's customer id at the gateway, made once. Raises Unavailable or Rejected.
+    """Return the company's customer id at the gateway, created once. Raises Unavailable or Rejected.
 
-    Only the id is missing when a process dies here: the next one asks with the same key.
+    If a process dies here, only the id is missing, and the next one creates the same customer by the same key.
     """
     customer, _ = GatewayCustomer.objects.get_or_create(account=account, company=company)
     if not customer.stripe_customer_id:
         gateway = open_gateway(account.secret_key.decrypt())
-        made = gateway.create_customer(
+        customer_id = gateway.create_customer(
             key=f"customer-{account.pk}-{company.reference}",
             name=company.name,
             email=company.email,
             reference=company.reference,
         )
-        GatewayCustomer.objects.filter(pk=customer.pk, stripe_customer_id="").update(stripe_customer_id=made)
+        GatewayCustomer.objects.filter(pk=customer.pk, stripe_customer_id="").update(stripe_customer_id=customer_id)
         customer.refresh_from_db()
     return customer.stripe_customer_id
 
 
 def get_customer_id(payment: Payment, person: Person) -> str:
-    """The customer at the gateway for whom somebody pays; guests have none. Raises Unavailable or MerchantNotReady."""
+    """Return the customer id of the payer's company; guests have none. Raises Unavailable or MerchantNotReady."""
     if person.access is None:
         return ""
     try:

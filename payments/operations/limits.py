@@ -1,4 +1,4 @@
-"""Limits against card testing: how often a stranger, or an account, may reach the gateway."""
+"""Limit how often a network or an account may reach the gateway, against card testing."""
 
 import zlib
 from collections.abc import Sequence
@@ -23,19 +23,19 @@ COUNT_BY_USER_SQL = COUNT_SQL.format(who="user_id = %(who)s")
 
 
 def get_network(ip: str) -> str:
-    """Who counts as one: an IPv4 address, or the /64 that an IPv6 line is given."""
+    """Return what counts as one network: an IPv4 address, or the /64 of an IPv6 connection."""
     return str(ip_network((ip, 64 if ":" in ip else 32), strict=False))
 
 
 def check_attempt_limits(
     operations: Sequence[GatewayOperation], *, merchant: str, person: Person, now: datetime
 ) -> None:
-    """Raises TooManyAttempts. `talks` are all about this payment, so far.
+    """Check the limits of attempts. Raises TooManyAttempts. `operations` are all of this payment so far.
 
     Serialises attempts of one address, or of one account, until the open transaction ends.
     """
     # What failed without an intent is the merchant's trouble with the gateway, not a card that was tried.
-    declined = [talk for talk in operations if talk.state == "failed" and _reached_gateway(talk)]
+    declined = [one for one in operations if one.state == "failed" and _reached_gateway(one)]
     if len(declined) >= settings.DECLINES_PER_PAYMENT:
         raise TooManyAttempts(
             "Too many cards were declined for this payment, so we stopped here to protect you. "

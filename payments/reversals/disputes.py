@@ -1,4 +1,4 @@
-"""What a payer's bank disputes: written down, and followed when it takes the money, or gives it back after all."""
+"""Record disputes, and reverse or reinstate the payment when one takes the money or gives it back."""
 
 from datetime import datetime
 
@@ -13,20 +13,20 @@ from wisepay.errors import Rejected, Unavailable
 
 
 def sync_disputes(attempt: Attempt, *, now: datetime) -> None:
-    """Write down every dispute that the gateway knows of this attempt. Raises Unavailable."""
+    """Record every dispute of this attempt at the gateway. Raises Unavailable."""
     try:
         found = open_gateway(attempt.account.secret_key.decrypt()).list_disputes(attempt.stripe_payment_intent_id)
     except Rejected as error:
         raise Unavailable(str(error)) from error
-    for facts in found:
-        record_dispute(attempt, facts, now=now)
+    for remote in found:
+        record_dispute(attempt, remote, now=now)
 
 
 def record_dispute(attempt: Attempt, remote: RemoteDispute, *, now: datetime) -> None:
-    """Write one dispute down, tell the merchant once, and reverse the attempt when the money is gone for good.
+    """Record one dispute, notify the merchant once, and reverse the attempt when the money is lost.
 
     A dispute of a bank debit is final when it is made (docs.stripe.com/payments/ach-direct-debit); one of a card
-    is when it is lost. Of a payment that was refunded in full nothing is left to take, so only the merchant hears.
+    is when it is lost. A payment that was refunded in full is not reversed; only the merchant is notified.
     """
     with transaction():
         attempt.payment.lock()
@@ -52,7 +52,7 @@ def record_dispute(attempt: Attempt, remote: RemoteDispute, *, now: datetime) ->
 
 
 def is_dispute_final(attempt: Attempt, remote: RemoteDispute) -> bool:
-    """Whether the money is gone for good, and not given back already."""
+    """Whether the bank keeps the money, and it was not refunded already."""
     payment = attempt.payment
     is_refunded = payment.paid_amount is not None and payment.refunded_amount >= payment.paid_amount
     return not is_refunded and remote.status != "won" and (attempt.is_debit or remote.status == "lost")
@@ -60,10 +60,10 @@ def is_dispute_final(attempt: Attempt, remote: RemoteDispute) -> bool:
 
 @transaction_required
 def notify_merchant_of_dispute(attempt: Attempt, remote: RemoteDispute, *, now: datetime) -> None:
-    """The merchant has to act at Stripe, or at least to know."""
+    """Notify the merchant's people of a new dispute."""
     payment = attempt.payment
     reason = remote.reason.replace("_", " ")
-    after = (
+    advice = (
         "Disputed bank debits are final: the money went back."
         if attempt.is_debit
         else "Answer it at Stripe before its deadline; until then the money is held back."
@@ -74,6 +74,6 @@ def notify_merchant_of_dispute(attempt: Attempt, remote: RemoteDispute, *, now: 
         event=consequences.NotificationEvent.PAYMENT_DISPUTED,
         key=f"dispute:{remote.dispute_id}",
         title="Payment disputed",
-        body=f"{payment.company} disputes {remote.amount} for {payment.purpose} ({reason}). {after}",
+        body=f"{payment.company} disputes {remote.amount} for {payment.purpose} ({reason}). {advice}",
         now=now,
     )

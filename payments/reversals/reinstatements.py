@@ -1,4 +1,4 @@
-"""Money that a bank took back and gave back after all: the payment is paid again, or was paid twice."""
+"""Reinstate payments after a won dispute: the payment is paid again, or was paid twice."""
 
 from datetime import datetime
 
@@ -13,7 +13,7 @@ from wisepay import outbox
 from wisepay.money import Money
 from wisepay.references import new_reference
 
-# What an attempt has of its own; every other column says whose money it was, and goes with the money.
+# The columns that are not copied to the attempt that stands for the returned money.
 ATTEMPT_OWN_FIELDS = frozenset(
     {
         "id",
@@ -41,24 +41,25 @@ PAID_TWICE_TEXT = (
 
 
 def reinstate_payment(dispute: Dispute, *, now: datetime) -> bool:
-    """A dispute was won of a payment that was reversed by it: it is paid again, and the merchant is told once.
+    """Mark a payment that the dispute reversed as paid again, and notify the merchant once.
 
-    Where somebody paid again meanwhile the merchant is told that the money is there twice. False while somebody is
-    paying again: that has to end first. The same again is nothing.
+    If somebody paid again meanwhile, the notification says that the money is there twice. False, with nothing done,
+    while somebody is paying again. A second call changes nothing.
     """
     key = f"won-{dispute.stripe_dispute_id}"[:80]
     with transaction():
         payment = lock_payment(dispute.attempt.payment)
-        taken = dispute.attempt.lock()
-        taken.payment = payment
-        money, intent = get_unrefunded_amount(taken), taken.stripe_payment_intent_id
-        if taken.state != "reversed" or not money.amount or Attempt.objects.filter(idempotency_key=key).exists():
+        reversed_attempt = dispute.attempt.lock()
+        reversed_attempt.payment = payment
+        money, intent = get_unrefunded_amount(reversed_attempt), reversed_attempt.stripe_payment_intent_id
+        is_done = Attempt.objects.filter(idempotency_key=key).exists()
+        if reversed_attempt.state != "reversed" or not money.amount or is_done:
             return True
         if payment.attempts.filter(state__in=LIVE_STATES).exists():
             return False
         is_owed = payment.state == "reversed"
         if is_owed:
-            create_reinstated_attempt(payment, taken, money, key=key, now=now)
+            create_reinstated_attempt(payment, reversed_attempt, money, key=key, now=now)
         consequences.notify_merchant_of_payment(
             payment.merchant,
             payment,
@@ -74,7 +75,7 @@ def reinstate_payment(dispute: Dispute, *, now: datetime) -> bool:
 
 
 def get_unrefunded_amount(attempt: Attempt) -> Money:
-    """What the attempt took and was not refunded."""
+    """Return what the attempt charged less its refunds."""
     refunded = attempt.refunds.exclude(state="failed").aggregate(all=Sum("amount"))["all"] or 0
     return Money(attempt.amount - refunded, attempt.payment.currency)
 
@@ -83,9 +84,9 @@ def get_unrefunded_amount(attempt: Attempt) -> Money:
 def create_reinstated_attempt(
     payment: Payment, reversed_attempt: Attempt, money: Money, *, key: str, now: datetime
 ) -> Attempt:
-    """An attempt of its own stands for the money that came back, so that all that follows has numbers of its own.
+    """Create a succeeded attempt for the returned money, so that its postings have keys and numbers of their own.
 
-    From now on the gateway's intent is its intent, and its refunds.
+    The intent at the gateway and the refunds move to it.
     """
     copied = {
         field.name: getattr(reversed_attempt, field.name)

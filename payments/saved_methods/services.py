@@ -1,4 +1,4 @@
-"""Orders about kept methods: a customer at the gateway, what was saved, the default, forgetting."""
+"""Record, share, remove and invalidate saved methods."""
 
 from datetime import datetime
 
@@ -42,10 +42,10 @@ class MethodInUse(Exception):
 def record_saved_method(
     operation: Attempt | Setup, method: RemoteMethod, *, company: PayerCompany, now: datetime
 ) -> SavedMethod:
-    """What the gateway keeps after a talk that saves. The same again is the same row."""
+    """Create the row of a method that the gateway saved, or return the one that is there."""
     is_first = not SavedMethod.objects.filter(company=company, state="active").exists()
     scope = PayerAccess.objects.filter(user=operation.user, company=company).values_list("scope", flat=True).first()
-    kept, is_new = SavedMethod.objects.get_or_create(
+    saved, is_new = SavedMethod.objects.get_or_create(
         account=operation.account,
         stripe_payment_method_id=method.id,
         defaults={
@@ -65,13 +65,13 @@ def record_saved_method(
             "expires_on": method.expires_on,
         },
     )
-    if not is_new and method.mandate_id and not kept.stripe_mandate_id:
-        SavedMethod.objects.filter(pk=kept.pk).update(stripe_mandate_id=method.mandate_id)
-    return kept
+    if not is_new and method.mandate_id and not saved.stripe_mandate_id:
+        SavedMethod.objects.filter(pk=saved.pk).update(stripe_mandate_id=method.mandate_id)
+    return saved
 
 
 def set_default_method(method: SavedMethod) -> None:
-    """This one is offered first from now on."""
+    """Make it the method that is offered first."""
     with transaction():
         list(SavedMethod.objects.select_for_update().filter(company=method.company_id).order_by("pk"))
         SavedMethod.objects.filter(company=method.company_id, is_default=True).update(is_default=False)
@@ -79,16 +79,16 @@ def set_default_method(method: SavedMethod) -> None:
 
 
 def share_method(method: SavedMethod, *, is_shared: bool) -> None:
-    """Whether everybody with access to the whole company may pay with it."""
+    """Set whether everybody with access to the whole company may pay with it."""
     SavedMethod.objects.filter(pk=method.pk).update(is_shared=is_shared)
 
 
 def remove_method(method: SavedMethod, *, by: str, now: datetime) -> None:
-    """Nobody pays with it from now on; the gateway is told by message. Raises MethodBusy."""
+    """Remove a method here, and enqueue its removal at the gateway. Raises MethodInUse."""
     with transaction():
         method.lock()
-        used = Q(saved_method=method) | Q(stripe_payment_method_id=method.stripe_payment_method_id)
-        if Attempt.objects.filter(used, account=method.account_id, state__in=LIVE_STATES).exists():
+        is_used = Q(saved_method=method) | Q(stripe_payment_method_id=method.stripe_payment_method_id)
+        if Attempt.objects.filter(is_used, account=method.account_id, state__in=LIVE_STATES).exists():
             raise MethodInUse
         if method.move_to("removed", now=now, by=by, reason="removed", is_default=False):
             outbox.enqueue(f"method:{method.pk}:forget", "payments.forget_method", method_id=method.pk)
@@ -96,7 +96,7 @@ def remove_method(method: SavedMethod, *, by: str, now: datetime) -> None:
 
 @transaction_required
 def invalidate_method(method: SavedMethod, *, reason: str, now: datetime) -> None:
-    """The gateway takes it no more."""
+    """Mark a method that the gateway no longer accepts."""
     locked = method.lock()
     if locked.state == "active":
         locked.move_locked_to(
@@ -105,23 +105,23 @@ def invalidate_method(method: SavedMethod, *, reason: str, now: datetime) -> Non
 
 
 def sync_saved_method(account: GatewayAccount, method_id: str, *, now: datetime) -> None:
-    """Follow what became of a method at the gateway: detached, replaced card, dead mandate. Raises Unavailable."""
-    kept = SavedMethod.objects.filter(account=account, stripe_payment_method_id=method_id).exclude(state="removed")
-    row = kept.first()
+    """Apply what changed at the gateway: detached, card replaced, mandate ended. Raises Unavailable."""
+    rows = SavedMethod.objects.filter(account=account, stripe_payment_method_id=method_id)
+    row = rows.exclude(state="removed").first()
     if row is None:
         return
     gateway = open_gateway(account.secret_key.decrypt())
     try:
-        seen = gateway.look_up_method(method_id)
+        remote = gateway.look_up_method(method_id)
     except Rejected:
-        seen = RemoteMethod()
-    is_dead = bool(row.stripe_mandate_id) and not gateway.is_mandate_active(row.stripe_mandate_id)
+        remote = RemoteMethod()
+    is_mandate_ended = bool(row.stripe_mandate_id) and not gateway.is_mandate_active(row.stripe_mandate_id)
     with transaction():
-        if not seen.customer_id:
+        if not remote.customer_id:
             row.move_to("removed", now=now, by="gateway", reason="removed at the gateway", is_default=False)
-        elif is_dead:
+        elif is_mandate_ended:
             invalidate_method(row, reason="mandate_invalid", now=now)
         else:
             SavedMethod.objects.filter(pk=row.pk).update(
-                brand=seen.brand or row.brand, last4=seen.last4 or row.last4, expires_on=seen.expires_on
+                brand=remote.brand or row.brand, last4=remote.last4 or row.last4, expires_on=remote.expires_on
             )

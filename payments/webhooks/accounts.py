@@ -1,4 +1,4 @@
-"""Which gateway account a webhook belongs to."""
+"""Find the gateway account that a webhook belongs to."""
 
 import time
 
@@ -11,7 +11,7 @@ _cached_accounts: dict[str, tuple[float, int, str]] = {}
 
 
 def find_webhook_account(merchant_ref: str, *, skip_cache: bool = False) -> tuple[int, str] | None:
-    """The id and webhook secret of a merchant's account, remembered a minute so that a webhook costs one statement."""
+    """Find the id and webhook secret of a merchant's account, cached so that a webhook costs one query."""
     known = _cached_accounts.get(merchant_ref)
     if known and not skip_cache and time.monotonic() - known[0] < CACHE_SECONDS:
         return known[1], known[2]

@@ -1,4 +1,4 @@
-"""Which of the gateway's events we listen to, and what is looked at again because of each."""
+"""Which webhook events are handled, and by which outbox handler."""
 
 from payments.gateways import GatewayEvent
 
@@ -17,7 +17,7 @@ EVENT_HANDLERS = (
     ("payout.", "payments.read_payout", "object_id"),
 )
 
-# What the merchant's endpoint at Stripe has to send.
+# The events that the merchant's endpoint at Stripe has to send.
 ENABLED_EVENTS = (
     "payment_intent.succeeded",
     "payment_intent.payment_failed",
@@ -44,9 +44,9 @@ ENABLED_EVENTS = (
 
 
 def find_event_handler(event: GatewayEvent) -> tuple[str, str, str] | None:
-    """The handler, the name of the id that it takes, and the id; or nothing for an event that changes nothing here."""
-    for beginning, handler, wanted in EVENT_HANDLERS:
+    """Find the handler, the name of the id that it takes, and the id; None for an event that changes nothing here."""
+    for beginning, handler, argument in EVENT_HANDLERS:
         if event.kind.startswith(beginning):
-            found = getattr(event, wanted) if wanted else ""
-            return (handler, wanted, found) if found else None
+            object_id = getattr(event, argument) if argument else ""
+            return (handler, argument, object_id) if object_id else None
     return None

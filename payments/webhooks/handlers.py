@@ -1,4 +1,4 @@
-"""Outbox handlers that read an object again after a webhook named it."""
+"""Outbox handlers that re-read an object at the gateway after a webhook named it."""
 
 from datetime import datetime
 
@@ -16,31 +16,31 @@ from wisepay.outbox import handler
 
 @handler("payments.read_event")
 def read_event(*, account_id: int, intent_id: str, now: datetime, **_: object) -> None:
-    """A webhook is only a reason to look: read the intent again and write down what the gateway says now."""
+    """Read the intent again and apply its present state to its attempt."""
     account = GatewayAccount.objects.get(pk=account_id)
     attempt = find_attempt_by_intent(account, intent_id)
     if attempt is not None and attempt.state in ("succeeded", "reversed"):
         return
     try:
-        outcome = open_gateway(account.secret_key.decrypt()).look_up(intent_id)
+        result = open_gateway(account.secret_key.decrypt()).look_up(intent_id)
     except Rejected:
         return  # not an intent of this account
     if attempt is None:
-        mine = Attempt.objects.select_related("payment__merchant", "account", "saved_method").filter(account=account)
-        attempt = mine.filter(reference=outcome.reference).exclude(reference="").first()
+        rows = Attempt.objects.select_related("payment__merchant", "account", "saved_method").filter(account=account)
+        attempt = rows.filter(reference=result.reference).exclude(reference="").first()
     if attempt is not None:
-        ATTEMPTS.settle(attempt, outcome, now=now)
+        ATTEMPTS.settle(attempt, result, now=now)
 
 
 def find_attempt_by_intent(account: GatewayAccount, intent_id: str) -> Attempt | None:
-    """The attempt of this account that the gateway knows under `intent_id`."""
+    """Find the attempt of this account by its intent."""
     rows = Attempt.objects.select_related("payment__merchant", "payment__company", "account", "saved_method")
     return rows.filter(account=account, stripe_payment_intent_id=intent_id).exclude(stripe_payment_intent_id="").first()
 
 
 @handler("payments.read_setup")
 def read_setup(*, account_id: int, object_id: str, now: datetime, **_: object) -> None:
-    """Look again at a setup."""
+    """Read a setup again."""
     rows = Setup.objects.select_related("payment__merchant", "company__merchant", "account")
     setup = rows.filter(account=account_id, stripe_setup_intent_id=object_id).first()
     if setup is not None and setup.is_live:
@@ -49,7 +49,7 @@ def read_setup(*, account_id: int, object_id: str, now: datetime, **_: object) -
 
 @handler("payments.read_refunds")
 def read_refunds(*, account_id: int, intent_id: str, now: datetime, **_: object) -> None:
-    """Look again at the refunds of an intent."""
+    """Read the refunds of an intent again."""
     attempt = find_attempt_by_intent(GatewayAccount.objects.get(pk=account_id), intent_id)
     if attempt is not None:
         sync_refunds(attempt, now=now)
@@ -57,7 +57,7 @@ def read_refunds(*, account_id: int, intent_id: str, now: datetime, **_: object)
 
 @handler("payments.read_disputes")
 def read_disputes(*, account_id: int, intent_id: str, now: datetime, **_: object) -> None:
-    """Look again at the disputes of an intent; one that we still think is undecided is settled first."""
+    """Read the disputes of an intent again, after its attempt if that is still undecided."""
     attempt = find_attempt_by_intent(GatewayAccount.objects.get(pk=account_id), intent_id)
     if attempt is None:
         return
@@ -68,13 +68,13 @@ def read_disputes(*, account_id: int, intent_id: str, now: datetime, **_: object
 
 @handler("payments.read_method")
 def read_method(*, account_id: int, object_id: str, now: datetime, **_: object) -> None:
-    """Look again at a kept method."""
+    """Read a saved method again."""
     sync_saved_method(GatewayAccount.objects.get(pk=account_id), object_id, now=now)
 
 
 @handler("payments.read_mandate")
 def read_mandate(*, account_id: int, object_id: str, now: datetime, **_: object) -> None:
-    """Look again at the method whose mandate changed."""
+    """Read the method again whose mandate changed."""
     account = GatewayAccount.objects.get(pk=account_id)
     for method in SavedMethod.objects.filter(account=account, stripe_mandate_id=object_id):
         sync_saved_method(account, method.stripe_payment_method_id, now=now)
@@ -82,5 +82,5 @@ def read_mandate(*, account_id: int, object_id: str, now: datetime, **_: object)
 
 @handler("payments.read_payout")
 def read_payout(*, account_id: int, object_id: str, now: datetime, **_: object) -> None:
-    """Look again at a payout."""
+    """Read a payout again."""
     sync_payout(GatewayAccount.objects.get(pk=account_id), object_id, now=now)

@@ -13,7 +13,7 @@ from wisepay import outbox
 @csrf_exempt
 @require_POST
 def stripe_webhook(request: HttpRequest, merchant_ref: str) -> HttpResponse:
-    """Verify, put into the outbox, answer: the event is only a reason to look again."""
+    """Verify the event and enqueue the handler that re-reads the object it names."""
     known = find_webhook_account(merchant_ref)
     if known is None:
         return HttpResponse(status=404)
@@ -27,10 +27,10 @@ def stripe_webhook(request: HttpRequest, merchant_ref: str) -> HttpResponse:
             event = verify_webhook(request.body, signature=signature, secret=known[1])
     except BadSignature:
         return HttpResponse("The signature is not right.", status=400, content_type="text/plain")
-    order = find_event_handler(event)
-    if order is not None:
-        name, which, value = order
+    found = find_event_handler(event)
+    if found is not None:
+        name, argument, object_id = found
         outbox.enqueue(
-            f"stripe:{known[0]}:{event.id}"[:200], name, account_id=known[0], run_after=None, **{which: value}
+            f"stripe:{known[0]}:{event.id}"[:200], name, account_id=known[0], run_after=None, **{argument: object_id}
         )
     return HttpResponse(status=200)
