@@ -1,4 +1,4 @@
-"""What the doctor asks about the books."""
+"""Health checks of the postings and the mirrored ledgers."""
 
 from collections.abc import Iterator
 
@@ -13,7 +13,7 @@ from wisepay.health_checks import HealthCheckResult, register_health_check
 
 @register_health_check
 def check_postings() -> Iterator[HealthCheckResult]:
-    """Documents that are not in the books."""
+    """Postings that are not in the ledger, and open manual tasks."""
     rows = Posting.objects.exclude(state__in=Posting.FINAL_STATES).values_list("state").annotate(Count("pk"))
     counts = dict(rows)
     refused = counts.get("rejected", 0)
@@ -26,9 +26,9 @@ def check_postings() -> Iterator[HealthCheckResult]:
 
 @register_health_check
 def check_mirrors() -> Iterator[HealthCheckResult]:
-    """The books of every merchant are mirrored, and lately."""
+    """Every connected merchant's ledger is mirrored, and lately."""
     for merchant in Merchant.objects.filter(connections__state="connected").distinct().order_by("name"):
         rows = list_mirror_statuses(merchant, now=clock.now())
-        told = ", ".join(f"{row.count} {row.label.lower()}" for row in rows)
+        counts = ", ".join(f"{row.count} {row.label.lower()}" for row in rows)
         problems = " ".join(dict.fromkeys(row.problem for row in rows if row.problem))
-        yield HealthCheckResult("mirror", None if problems else True, f"{merchant}: {told}. {problems}".strip())
+        yield HealthCheckResult("mirror", None if problems else True, f"{merchant}: {counts}. {problems}".strip())

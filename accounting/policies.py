@@ -1,6 +1,6 @@
-"""What accounting tells the floors below that ask: what may be charged, who pays by itself, what is owed.
+"""Answers that the floors below ask of accounting: which invoices may be paid, who pays automatically, what is owed.
 
-Found when Django is ready.
+Registered when Django is ready.
 """
 
 from collections.abc import Sequence

@@ -14,15 +14,15 @@ from wisepay import clock
 
 @shared_task
 def sweep_postings(**_: object) -> None:
-    """Arm a drain for every merchant with postings that wait and no call to come."""
-    waiting = Posting.objects.filter(state__in=["pending", "sent"]).values("merchant")
+    """Schedule the sending of every merchant's waiting postings."""
+    waiting = Posting.objects.filter(state__in=Posting.UNSENT_STATES).values("merchant")
     for merchant in Merchant.objects.filter(pk__in=waiting):
         schedule_sending(merchant, now=clock.now())
 
 
 @shared_task
 def run_autopay(**_: object) -> None:
-    """Hand every automatic payment that is due to a worker."""
+    """Have workers charge every automatic payment that is due."""
     schedule_due_payments(now=clock.now())
 
 
@@ -35,18 +35,18 @@ def plan_autopay(**_: object) -> None:
 
 @shared_task
 def poll_ledgers(**_: object) -> None:
-    """Let workers read what of the mirrored books is due."""
+    """Have workers read what is due of the mirrored ledgers."""
     schedule_mirror_syncs(now=clock.now())
 
 
 @shared_task
 def delete_old_pending_changes(**_: object) -> None:
-    """Forget what the books told us long ago."""
+    """Delete pending changes that were read long ago."""
     delete_read_changes(now=clock.now())
 
 
 @shared_task
 def schedule_ledger_payment_syncs(**_: object) -> None:
-    """Let workers read the payments of the books back where money was booked, once a day."""
+    """Have workers read the ledgers' payments back where payments were posted, once a day."""
     for merchant in list_due_merchants(now=clock.now()):
         schedule_ledger_payments_sync(merchant, now=clock.now())

@@ -25,6 +25,15 @@ def get_connection(merchant: Merchant, *, tier: str) -> Connection:
     return found
 
 
+def find_working_connection(merchant: Merchant, *, tier: Tier) -> Connection | None:
+    """The connection that carries `tier`'s work, if there is one and it is connected."""
+    try:
+        connection = get_connection(merchant, tier=tier)
+    except Disconnected:
+        return None
+    return connection if connection.state == "connected" else None
+
+
 def list_tiers(merchant: Merchant) -> list[Tier]:
     """The tiers that the merchant sees and connects."""
     return list(Tier) if merchant.has_multi_connection else [Tier.WISE_PAY]

@@ -7,17 +7,16 @@ from typing import Any, Literal
 from django.urls import reverse
 
 from accounting.models import CreditMatch, CreditNote, Posting
+from accounting.models.posting_kinds import CREDITING_KINDS
 from accounting.posting.manual_tasks import list_open_tasks
-from accounting.posting.status import get_waiting_reason
+from accounting.posting.services import get_waiting_reason
 from merchants.models import Merchant
 from payments.failure_messages import get_operation_failure
 from payments.models import Attempt, Payment
 from quotes.models import Quote
 from quotes.status import get_last_attempt
 
-CreditPostingKind = Posting.Kind
 StepState = Literal["done", "waiting", "moving", "stuck", "later"]
-CREDIT_POSTING_KINDS = (CreditPostingKind.CREDIT_NOTE, CreditPostingKind.APPROVAL)
 MATCH_STATES = ("applied", "undoing", "wanted", "proposed", "undone", "dismissed")
 CLOSED_QUOTE_TEXTS = {
     "expired": "The quote expired unpaid.",
@@ -103,7 +102,7 @@ def get_ledger_steps(
         first = get_pending_credit_step(merchant, payment, note, now=now)
         return [first, *(TimelineStep(name, "later") for name in ("invoice", "applied", "synced"))]
     booked = (
-        Posting.objects.filter(attempt=note.attempt_id, kind__in=CREDIT_POSTING_KINDS, state="posted")
+        Posting.objects.filter(attempt=note.attempt_id, kind__in=CREDITING_KINDS, state="posted")
         .order_by("-pk")
         .first()
     )

@@ -184,3 +184,23 @@ def test_no_file_holds_words_that_must_not_stay(rule: re.Pattern[str]) -> None:
         if rule.search(line) and "vendored" not in path.parts and not path.name.endswith(".min.js")
     ]
     assert hits == []
+
+
+VENDORS = re.compile(r"\b(?:Xero|QuickBooks|Intuit)\b")
+VENDORS_OWN = {"ledgers", "gateways", "providers", "commands"}  # adapters, and what an operator reads
+
+
+def sentences(path: Path) -> Iterator[tuple[int, str]]:
+    """Every text of several words in a module that is no docstring, with its line."""
+    tree = ast.parse(path.read_text())
+    docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in (node for node in ast.walk(tree) if isinstance(node, ast.Constant) and id(node) not in docstrings):
+        if isinstance(node.value, str) and " " in node.value.strip():
+            yield node.lineno, node.value
+
+
+def test_no_sentence_outside_the_adapters_names_one_accounting_package() -> None:
+    apps = ("accounting", "connections", "merchants", "payers", "payments", "quotes", "wisepay")
+    modules = [path for path in ours(*(f"{app}/**/*.py" for app in apps)) if not VENDORS_OWN & set(path.parts)]
+    found = [(path, line, text) for path in modules for line, text in sentences(path) if VENDORS.search(text)]
+    assert [f"{name_of(path)}:{line} {text}" for path, line, text in found] == []

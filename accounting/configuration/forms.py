@@ -11,7 +11,7 @@ from merchants.models import Merchant
 
 
 class AccountsForm(forms.Form):
-    """Choices read from the accounting package; nothing is typed. An item is asked for where the books need one."""
+    """Accounts, tax code and item, chosen from what was read; an item only where the ledger needs one."""
 
     clearing_account = forms.ChoiceField(
         label="Account for Clearing Payments",
@@ -37,8 +37,8 @@ class AccountsForm(forms.Form):
         self._offer("prepayments_account", [(a.code, str(a)) for a in accounts if a.holds_prepayments])
         self._offer("tax_code", [(c.code, str(c)) for c in codes])
         self.items = {i.code: i for i in LedgerItem.objects.filter(merchant=merchant).order_by("name")}
-        books = get_ledger_info(merchant)
-        if books is not None and books.needs_item:
+        ledger = get_ledger_info(merchant)
+        if ledger is not None and ledger.needs_item:
             self._offer("item", [(NEW_ITEM, f"Make one: “{ITEM_NAME}”"), *((c, str(i)) for c, i in self.items.items())])
         else:
             del self.fields["item"]

@@ -9,11 +9,11 @@ from wisepay.outbox import handler
 
 @handler("accounting.import_lists")
 def import_lists(*, merchant_id: int, now: datetime, **_: object) -> None:
-    """Read what people choose from in the settings."""
+    """Import the lists that people choose from in the settings."""
     imports.import_ledger_lists(Merchant.objects.get(pk=merchant_id), now=now)
 
 
 @handler("accounting.make_item")
 def make_item(*, merchant_id: int, now: datetime, **_: object) -> None:
-    """Make the item that documents need."""
+    """Create the item that documents need."""
     imports.create_ledger_item(Merchant.objects.get(pk=merchant_id), now=now)

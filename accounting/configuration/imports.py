@@ -1,6 +1,5 @@
-"""What people choose from in the settings, read from the books: accounts, tax codes and items."""
+"""Import from the ledger what people choose from in the settings: accounts, tax codes and items."""
 
-from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
 
@@ -12,34 +11,30 @@ from accounting.ledger_session import ledger_session
 from accounting.ledgers.protocol import Ledger
 from accounting.models import AccountingSettings, LedgerAccount, LedgerItem, LedgerTaxCode
 from connections.models import Tier
-from connections.services import get_connection
+from connections.services import find_working_connection
 from merchants.models import EventNotification, Merchant
 from merchants.services import notify_merchant
 from wisepay.errors import Disconnected, Rejected
 
 
 def import_ledger_lists(merchant: Merchant, *, now: datetime) -> None:
-    """Read the chart of accounts, the tax codes and the items. Raises Unavailable, Rejected or Retry."""
-    _run_in_ledger_session(merchant, import_from_ledger, now=now)
+    """Import the chart of accounts, the tax codes and the items. Raises Unavailable, Rejected or Retry."""
+    connection = find_working_connection(merchant, tier=Tier.WISE_PAY)
+    if connection is not None:
+        with suppress(Disconnected), ledger_session(connection, priority="interactive", now=now) as ledger:
+            import_from_ledger(merchant, ledger, now=now)
 
 
 def create_ledger_item(merchant: Merchant, *, now: datetime) -> None:
-    """Make the item that our lines sell, and use it. Raises Unavailable or Retry."""
-    _run_in_ledger_session(merchant, create_item_in_ledger, now=now)
+    """Create the item of our lines in the ledger, and use it. Raises Unavailable or Retry."""
+    connection = find_working_connection(merchant, tier=Tier.WISE_PAY)
+    if connection is not None:
+        with suppress(Disconnected), ledger_session(connection, priority="interactive", now=now) as ledger:
+            create_item_in_ledger(merchant, ledger, now=now)
 
 
-def _run_in_ledger_session(
-    merchant: Merchant, work: Callable[[Merchant, Ledger, datetime], None], *, now: datetime
-) -> None:
-    """Do what a person waits for. A broken connection does nothing; raises Retry for a token that has to be renewed."""
-    with suppress(Disconnected):
-        connection = get_connection(merchant, tier=Tier.WISE_PAY)
-        with ledger_session(connection, priority="interactive", now=now) as ledger:
-            work(merchant, ledger, now)
-
-
-def import_from_ledger(merchant: Merchant, ledger: Ledger, now: datetime) -> None:
-    """Read and keep the lists, and what of the books' own settings has to change."""
+def import_from_ledger(merchant: Merchant, ledger: Ledger, *, now: datetime) -> None:
+    """Save the lists as the ledger has them, and a warning about its own settings."""
     accounts, codes, items = ledger.read_accounts(), ledger.read_tax_codes(), ledger.read_items()
     warning = ledger.read_settings_warning()
     of = {"merchant": merchant, "read_at": now}
@@ -63,13 +58,13 @@ def import_from_ledger(merchant: Merchant, ledger: Ledger, now: datetime) -> Non
     )
 
 
-def create_item_in_ledger(merchant: Merchant, ledger: Ledger, now: datetime) -> None:
-    """Make and use the item; a refusal is told to the merchant's people, who can choose another one."""
+def create_item_in_ledger(merchant: Merchant, ledger: Ledger, *, now: datetime) -> None:
+    """Create and use the item; when it is refused, notify the merchant's people, who can choose another one."""
     chosen = AccountingSettings.objects.filter(merchant=merchant).first()
     if chosen is None or chosen.item or not ledger.needs_item:
         return
     try:
-        made = ledger.get_or_create_item(
+        item = ledger.get_or_create_item(
             ITEM_NAME, account=chosen.prepayments_account, key=f"item-{chosen.pk}-{now:%H%M%S%f}"
         )
     except Rejected as error:
@@ -84,4 +79,4 @@ def create_item_in_ledger(merchant: Merchant, ledger: Ledger, now: datetime) -> 
                 now=now,
             )
         return
-    save_ledger_item(merchant, LedgerItem(code=made.code, name=made.name, account=made.account), now=now)
+    save_ledger_item(merchant, LedgerItem(code=item.code, name=item.name, account=item.account), now=now)

@@ -1,4 +1,4 @@
-"""Save accounting settings and import the lists they choose from."""
+"""Save accounting settings and the lists that they are chosen from."""
 
 from datetime import datetime
 
@@ -11,8 +11,6 @@ from merchants.models import Merchant
 from wisepay import outbox
 
 NEW_ITEM = "new"
-
-
 ITEM_NAME = "Wise-Pay quote payments"
 
 
@@ -25,11 +23,11 @@ def save_accounting_settings(
     now: datetime,
     item: str = "",
 ) -> AccountingSettings:
-    """Use these accounts of the connected organisation from now on, and send what waited for them.
+    """Use these accounts of the connected organisation from now on, and send the postings that waited for them.
 
-    `NEW_ITEM` as the item has one made for the prepayments account; postings wait for it.
+    With `NEW_ITEM` as the item, one is created for the prepayments account, and postings wait for it.
     """
-    held = Connection.objects.filter(merchant=merchant, tier=Tier.WISE_PAY).first()
+    connection = Connection.objects.filter(merchant=merchant, tier=Tier.WISE_PAY).first()
     with transaction():
         chosen, _ = AccountingSettings.objects.update_or_create(
             merchant=merchant,
@@ -38,7 +36,7 @@ def save_accounting_settings(
                 "prepayments_account": prepayments_account,
                 "tax_code": tax_code,
                 "item": "" if item == NEW_ITEM else item,
-                "organisation_id": held.organisation_id if held else "",
+                "organisation_id": connection.organisation_id if connection else "",
             },
         )
         if item == NEW_ITEM:
@@ -48,10 +46,10 @@ def save_accounting_settings(
 
 
 def save_ledger_item(merchant: Merchant, item: LedgerItem, *, now: datetime) -> None:
-    """Sell this item in our lines from now on, if its income account is still the account for prepayments."""
+    """Use this item in our lines from now on, if its income account is still the account for prepayments."""
     with transaction():
-        kept = {"name": item.name, "account": item.account, "read_at": now}
-        LedgerItem.objects.update_or_create(merchant=merchant, code=item.code, defaults=kept)
+        columns = {"name": item.name, "account": item.account, "read_at": now}
+        LedgerItem.objects.update_or_create(merchant=merchant, code=item.code, defaults=columns)
         rows = AccountingSettings.objects.filter(merchant=merchant, prepayments_account=item.account)
         if rows.update(item=item.code):
             schedule_sending(merchant, now=now)
@@ -65,7 +63,7 @@ def save_ledger_lists(
     items: list[LedgerItem],
     warning: str,
 ) -> None:
-    """Replace what was read before of the chart of accounts, the tax codes, the items and the books' own settings."""
+    """Replace the chart of accounts, the tax codes, the items and the settings warning by what was read now."""
     with transaction():
         AccountingSettings.objects.update_or_create(merchant=merchant, defaults={"warning": warning[:400]})
         LedgerAccount.objects.filter(merchant=merchant).delete()

@@ -31,7 +31,7 @@ def edit_accounting_settings(request: MerchantRequest, merchant: Merchant) -> Ht
 
 
 def get_ledger_warning(merchant: Merchant) -> str:
-    """What in the books' own settings has to change, as last read."""
+    """Which setting of the accounting package has to change, as last read; empty if none."""
     found = AccountingSettings.objects.filter(merchant=merchant).first()
     return found.warning if found else ""
 
@@ -39,7 +39,7 @@ def get_ledger_warning(merchant: Merchant) -> str:
 @require_POST
 @merchant_page(admin=True)
 def reload_ledger_lists(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
-    """Ask the accounting package for its accounts and tax codes again."""
+    """Have a worker read the accounts and tax codes again."""
     outbox.schedule(f"lists:{merchant.pk}", "accounting.import_lists", now=clock.now(), merchant_id=merchant.pk)
     messages.success(request, "Reading accounts and tax codes. Reload in a moment.")
     return redirect("accounting:accounts", merchant.reference)

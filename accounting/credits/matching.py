@@ -34,7 +34,7 @@ from accounting.posting.allocations import (
     schedule_matching,
 )
 from accounting.posting.numbers import build_credit_allocation_number
-from accounting.posting.queueing import NOT_IN_LEDGER, cancel_posting, create_posting
+from accounting.posting.queueing import cancel_posting, create_posting
 from accounting.posting.services import schedule_sending
 from merchants.models import EventNotification, Merchant
 from merchants.services import notify_merchant
@@ -91,7 +91,7 @@ def dismiss_match(match: CreditMatch, *, by: User, now: datetime) -> None:
     with transaction():
         posting = lock_live_posting(match, Kind.ALLOCATION)
         current = match.lock()
-        is_sent = posting is not None and posting.state not in NOT_IN_LEDGER
+        is_sent = posting is not None and posting.state not in Posting.NOT_IN_LEDGER_STATES
         if not current.can_move_to("dismissed") or (current.state == "wanted" and is_sent):
             raise MatchChangeRefused(
                 "It is on its way to the accounting package, or there already. Undo it afterwards."
@@ -165,7 +165,7 @@ def record_applied_in_ledger(match: CreditMatch, amount: int, *, read_at: dateti
         CreditMatch.objects.filter(pk=match.pk, synced_at=None).update(synced_at=now)
         return
     posting = lock_live_allocation(match)
-    if posting is not None and posting.state in NOT_IN_LEDGER:
+    if posting is not None and posting.state in Posting.NOT_IN_LEDGER_STATES:
         cancel_posting(posting, now=now, reason="applied in the books")
     elif posting is not None and match.state == "wanted":
         return
@@ -185,7 +185,7 @@ def record_absent_from_ledger(match: CreditMatch, *, now: datetime) -> None:
     if match.state in ("applied", "undoing"):
         if match.synced_at is not None or is_read_since(match, match.invoice):
             removal = lock_live_posting(match, Kind.ALLOCATION_REMOVAL)
-            if removal is not None and removal.state in NOT_IN_LEDGER:
+            if removal is not None and removal.state in Posting.NOT_IN_LEDGER_STATES:
                 cancel_posting(removal, now=now, reason="taken off in the books")
             if removal is None or removal.state != "sent":
                 match.move_to("undone", now=now, by=BY_LEDGER, reason="Taken off in the accounting package.")
@@ -201,7 +201,7 @@ def retract_approved_match(match: CreditMatch, *, now: datetime) -> None:
     posting = lock_live_posting(match, Kind.ALLOCATION)
     if posting is None:
         match.move_to("dismissed", now=now, by=BY_LEDGER, reason="A person says that it is settled.")
-    elif posting.state in NOT_IN_LEDGER and match.amount > get_applicable_amount(
+    elif posting.state in Posting.NOT_IN_LEDGER_STATES and match.amount > get_applicable_amount(
         match.note, match.invoice, apart_from=match
     ):
         cancel_posting(posting, now=now, reason="it does not fit any more")

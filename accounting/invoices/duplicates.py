@@ -9,11 +9,11 @@ from django.db.models import Exists, F, OuterRef, Q
 
 from accounting.invoices.balances import is_in_linked_organisation, list_unconfirmed_allocations
 from accounting.models import LIVE_SCHEDULED, CreditMatch, CreditNote, LedgerCredit, LedgerInvoice, ScheduledPayment
+from accounting.models.posting_kinds import CREDIT_NOTE_PREFIX
 from payments.models import Payment
 from wisepay.dates import format_date, get_local_date
 from wisepay.money import Money
 
-CREDIT_NOTE_PREFIX = "PF_CR"
 UNUSED_STATES = ("pending", "draft", "approved")
 
 

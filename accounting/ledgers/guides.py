@@ -1,50 +1,91 @@
-"""The steps of manual tasks, accounting package by accounting package."""
+"""How a person does in each accounting package what only a person can: sentences for manual tasks."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Guide:
-    """The words of one package, with the placeholders {amount}, {invoice}, {on} and {reference}."""
+    """The words of one accounting package.
+
+    {amount}, {company}, {credit_note}, {invoice}, {on} and {reference} are filled in where a sentence has them.
+    """
 
     package: str
     credit_note_name: str = "credit note"
+    create_credit_note_step: str = (
+        "Make a credit note for {company} over {amount} on the prepayments account, without tax, with the reference "
+        "{reference}, and approve it."
+    )
+    create_allocation_step: str = "Open credit note {credit_note} and put {amount} of it against invoice {invoice}."
     remove_allocation_step: str = "Take back that {amount} of it were put against invoice {invoice} ({on})."
-    remove_refund_step: str = "Delete its refund of {amount} ({on}, reference {reference})."
     create_refund_step: str = "Book a refund of {amount} out of it, from the clearing account, reference {reference}."
+    remove_refund_step: str = "Delete its refund of {amount} ({on}, reference {reference})."
+    create_payment_step: str = "Record the payment of {amount} on the clearing account, reference {reference}."
     remove_payment_steps: tuple[str, ...] = ("Open its payment, undo its reconciliation, and delete it.",)
+    correct_payment_steps: tuple[str, ...] = (
+        "Open its payment of {amount}, undo its reconciliation if it has one, and delete it.",
+        "Then record again what was not given back, if anything.",
+    )
+    check_invoice_step: str = "See that invoice {invoice} is open, is made out to {company}, and can still be changed."
+    unlock_step: str = "If its month is locked, unlock it first, and press Retry."
 
 
 XERO_GUIDE = Guide(
     package="Xero",
+    create_allocation_step=(
+        "Open credit note {credit_note}, choose Allocate credit, and enter {amount} at invoice {invoice}."
+    ),
     remove_allocation_step=(
         "Next to its allocation of {amount} to invoice {invoice} ({on}) click the cross, and confirm."
     ),
+    create_refund_step="Make a cash refund, {amount}, from the clearing account, reference {reference}.",
     remove_refund_step=(
         "Open its refund of {amount} ({on}, reference {reference}) and choose Options, then Remove & Redo."
     ),
-    create_refund_step="Make a cash refund, {amount}, from the clearing account, reference {reference}.",
     remove_payment_steps=(
         "Open its payment and choose Options, then Unreconcile.",
         "Choose Options again, then Remove & Redo.",
     ),
+    correct_payment_steps=(
+        "Open its payment of {amount} and choose Options, then Unreconcile if it is reconciled.",
+        "Choose Options again, then Remove & Redo, and record again what was not given back, if anything.",
+    ),
+    check_invoice_step=(
+        "See that invoice {invoice} is approved and not paid, is made out to {company}, and that its month is not "
+        "locked."
+    ),
+    unlock_step="If a lock date stands in the way, move it first, and press Retry.",
 )
 QUICKBOOKS_GUIDE = Guide(
     package="QuickBooks",
     credit_note_name="credit memo",
-    remove_allocation_step=(
-        "Open the payment of {on} that is linked to it and applies {amount} to invoice {invoice}, "
-        "choose More, "
-        "then Delete, and confirm."
+    create_credit_note_step=(
+        "Make a credit memo for {company} over {amount} with the item for prepayments, without tax, with the number "
+        "{reference}, and save it."
     ),
-    remove_refund_step=(
-        "Open the payment {reference} of {on} that is linked to it and delete it; then delete the "
-        "expense of "
-        "{amount} with the same number."
+    create_allocation_step=(
+        "Choose Receive payment for the customer, tick invoice {invoice} and credit memo {credit_note}, and enter "
+        "{amount} at both."
+    ),
+    remove_allocation_step=(
+        "Open the payment of {on} that is linked to it and applies {amount} to invoice {invoice}, choose More, then "
+        "Delete, and confirm."
     ),
     create_refund_step=(
-        "Make an expense of {amount} from the clearing account on Accounts Receivable, for the "
-        "customer, number "
+        "Make an expense of {amount} from the clearing account on Accounts Receivable, for the customer, number "
         "{reference}; then choose Receive payment for the customer, and tick the expense and the credit memo."
     ),
+    remove_refund_step=(
+        "Open the payment {reference} of {on} that is linked to it and delete it; then delete the expense of {amount} "
+        "with the same number."
+    ),
+    create_payment_step=(
+        "Choose Receive payment on the invoice, enter {amount}, deposit it to the clearing account, and give it the "
+        "reference no. {reference}."
+    ),
+    check_invoice_step=(
+        "See that invoice {invoice} is not paid, is made out to {company}, and that the books are not closed for its "
+        "month."
+    ),
+    unlock_step="If the books are closed for that month, open them first under Account and settings, and press Retry.",
 )

@@ -17,7 +17,7 @@ from accounting.mirror.store import ReadContext
 from accounting.models import LedgerCredit, LedgerInvoice, MirrorCursor, PendingChange
 from accounting.refetch_requests import schedule_pending_changes
 from connections.models import Connection, Tier
-from connections.services import get_connection
+from connections.services import find_working_connection, get_connection
 from connections.waiting_work import register_waiting_work_counter
 from merchants.models import Merchant
 from payers.models import PayerCompany
@@ -60,7 +60,7 @@ def create_cursors(connections: models.QuerySet[Connection], *, now: datetime) -
 
 def sync_mirror(merchant: Merchant, *, now: datetime) -> None:
     """Read the kinds that are due. A broken connection is waited out. Raises Unavailable or Retry."""
-    connection = find_connection(merchant, tier=Tier.SERVICE)
+    connection = find_working_connection(merchant, tier=Tier.SERVICE)
     if connection is None:
         return
     cursors = MirrorCursor.objects.filter(merchant=merchant, organisation_id=connection.organisation_id)
@@ -71,19 +71,10 @@ def sync_mirror(merchant: Merchant, *, now: datetime) -> None:
 
 def sync_pending_changes(merchant: Merchant, *, now: datetime) -> None:
     """Read the pending changes. A broken connection is waited out. Raises Unavailable or Retry."""
-    connection = find_connection(merchant, tier=Tier.COMPANY)
+    connection = find_working_connection(merchant, tier=Tier.COMPANY)
     if connection is not None:
         with suppress(Disconnected):
             sync_organisation_changes(connection, now=now)
-
-
-def find_connection(merchant: Merchant, *, tier: Tier) -> Connection | None:
-    """The merchant's connection for work of this tier; None unless it is connected."""
-    try:
-        connection = get_connection(merchant, tier=tier)
-    except Disconnected:
-        return None
-    return connection if connection.state == "connected" else None
 
 
 def update_company_documents(company: PayerCompany, *, now: datetime) -> None:

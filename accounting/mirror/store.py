@@ -12,6 +12,7 @@ from django_subatomic.db import transaction_required
 from accounting.ledgers.protocol import RemoteContact, RemoteCreditNoteDetails, RemoteInvoice, RemotePage
 from accounting.mirror.listeners import notify_mirror_listeners
 from accounting.models import LedgerApplication, LedgerContact, LedgerCredit, LedgerInvoice
+from accounting.models.posting_kinds import CREDIT_NOTE_PREFIX
 from accounting.posting.credit_note_state import (
     record_deleted_credit_notes,
     retry_cleared_tasks,
@@ -20,7 +21,6 @@ from accounting.posting.credit_note_state import (
 from merchants.models import Merchant
 from payers.models import PayerCompany, fold_name
 
-CREDIT_NOTE_PREFIX = "PF_CR"
 EARLIEST = datetime.min.replace(tzinfo=UTC)
 CREDIT_STATUSES = {"draft": "draft", "approved": "open", "applied": "used", "removed": "deleted", "voided": "voided"}
 DOCUMENT_COLUMNS = ("number", "remark", "contact_id", "currency", "total", "issued_on", "changed_at")

@@ -21,11 +21,11 @@ class AccountingSettings(models.Model):
 
     @property
     def is_complete(self) -> bool:
-        """Whether documents can be made."""
+        """Whether documents can be created."""
         return bool(self.clearing_account and self.prepayments_account and self.tax_code)
 
     def is_for(self, organisation_id: str) -> bool:
-        """Whether documents can be made in that organisation: another company's accounts are other accounts."""
+        """Whether documents can be created in that organisation; another organisation has other accounts."""
         return self.is_complete and self.organisation_id in ("", organisation_id)
 
 

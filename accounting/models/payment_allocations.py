@@ -12,9 +12,9 @@ from wisepay.money import Money
 class PaymentAllocation(models.Model):
     """The part of a payment that is for one invoice. Amounts are minor units of the payment's currency.
 
-    `confirmed_by` said that it may be paid although something else may pay it too (an open credit, a debit on its
-    way, a scheduled payment); `warning` is what that person was told. `outcome` is set where a person decided what
-    becomes of it in the books because the invoice did not take it.
+    `confirmed_by` agreed to pay it although something else may pay it too (an open credit, a processing debit, a
+    scheduled payment), as `warning` says. `outcome` is set where a person decided what becomes of it because the
+    invoice did not take its payment.
     """
 
     class Outcome(models.TextChoices):

@@ -1,7 +1,8 @@
-"""The documents that payments leave in the books, what they are made with, and what was read of contacts."""
+"""Postings, the credit notes that they create, and the manual tasks where the ledger refuses one."""
 
 from django.db import models
 
+from accounting.models.posting_kinds import Kind, list_kinds_about
 from accounting.states import CREDIT_NOTE_TRANSITIONS, MANUAL_TASK_TRANSITIONS, POSTING_TRANSITIONS
 from merchants.models import Merchant
 from payers.models import PayerCompany
@@ -16,8 +17,8 @@ from wisepay.states import Stateful, build_state_constraint
 class CreditNote(Stateful):
     """The PF_CR credit that a quote payment leaves with the payer's company: one for every attempt that needs one.
 
-    `remaining` is what of it is unused and `allocations` where the rest went, as the books were last read;
-    amounts are minor units of `currency`.
+    `remaining` is what of it is unused and `allocations` where the rest went, as last read from the ledger.
+    Amounts are minor units of `currency`.
     """
 
     TRANSITIONS = CREDIT_NOTE_TRANSITIONS
@@ -51,7 +52,7 @@ class CreditNote(Stateful):
 
     @property
     def money(self) -> Money:
-        """What the credit was worth when it was made."""
+        """What the credit was worth when it was created."""
         return Money(self.amount, self.currency)
 
     @property
@@ -65,31 +66,18 @@ class CreditNote(Stateful):
 
 
 class Posting(Stateful):
-    """One thing that the books have to hold or to undo: done once, under a number that never changes.
+    """One thing to be created or undone in the ledger: done once, under a number that never changes.
 
-    `sent` means that we do not know whether it arrived; only a look by its number ends that. `cancelled` means
-    that it became needless before anybody heard of it. Documents of money carry the amount and the day that
-    they were promised with.
+    `sent` means that we do not know whether it arrived, until it is looked for by its number; `cancelled` that it
+    became needless before it was sent. `amount` is in minor units of the payment's currency, `on` a date in the
+    merchant's zone; both are those of the time when the posting was created.
     """
 
-    class Kind(models.TextChoices):
-        CONTACT = "contact", "Contact"
-        INVOICE = "invoice", "PF invoice"
-        INVOICE_CHANGE = "invoice_change", "PF invoice, new amount"
-        DRAFT_NOTE = "draft_note", "PF_CR credit note, draft"
-        CREDIT_NOTE = "credit_note", "PF_CR credit note"
-        APPROVAL = "approval", "PF_CR credit note, approval"
-        REMOVAL = "removal", "PF_CR draft, removal"
-        PAYMENT = "payment", "Payment to clearing"
-        PAYMENT_REMOVAL = "payment_removal", "Payment to clearing, removal"
-        REFUND = "refund", "Refund of the PF_CR credit"
-        REFUND_REMOVAL = "refund_removal", "Refund of the PF_CR credit, removal"
-        VOID = "void", "PF_CR credit note, void"
-        INVOICE_PAYMENT = "invoice_payment", "Payment of an invoice"
-        INVOICE_PAYMENT_REMOVAL = "invoice_payment_removal", "Payment of an invoice, removal"
-        ALLOCATION = "allocation", "PF_CR credit, applied to an invoice"
-        ALLOCATION_REMOVAL = "allocation_removal", "PF_CR credit, taken off an invoice"
-
+    Kind = Kind
+    UNSENT_STATES = ("pending", "sent")
+    UNFINISHED_STATES = ("pending", "sent", "rejected")
+    NOT_IN_LEDGER_STATES = ("pending", "rejected")
+    MAYBE_IN_LEDGER_STATES = ("sent", "posted")
     FINAL_STATES = ("posted", "cancelled")
     TRANSITIONS = POSTING_TRANSITIONS
 
@@ -115,54 +103,29 @@ class Posting(Stateful):
     class Meta:
         constraints = [
             build_state_constraint(POSTING_TRANSITIONS, name="posting_state"),
-            models.CheckConstraint(
-                condition=models.Q(
-                    kind__in=[
-                        "contact",
-                        "invoice",
-                        "invoice_change",
-                        "draft_note",
-                        "credit_note",
-                        "approval",
-                        "removal",
-                        "payment",
-                        "payment_removal",
-                        "refund",
-                        "refund_removal",
-                        "void",
-                        "invoice_payment",
-                        "invoice_payment_removal",
-                        "allocation",
-                        "allocation_removal",
-                    ]
-                ),
-                name="posting_kind",
-            ),
+            models.CheckConstraint(condition=models.Q(kind__in=Kind.values), name="posting_kind"),
             models.CheckConstraint(
                 condition=models.Q(kind="contact", payment=None, amount=None, on=None)
                 | ~models.Q(kind="contact") & models.Q(payment__isnull=False, amount__gt=0, on__isnull=False),
                 name="documents_have_payment",
             ),
             models.CheckConstraint(
-                condition=models.Q(kind__in=["contact", "invoice"]) | models.Q(attempt__isnull=False),
+                condition=models.Q(kind__in=list_kinds_about("company", "payment")) | models.Q(attempt__isnull=False),
                 name="documents_have_attempt",
             ),
             models.CheckConstraint(
-                condition=models.Q(kind__in=["refund", "refund_removal"], refund__isnull=False)
-                | ~models.Q(kind__in=["refund", "refund_removal"]) & models.Q(refund=None),
+                condition=models.Q(kind__in=list_kinds_about("refund"), refund__isnull=False)
+                | ~models.Q(kind__in=list_kinds_about("refund")) & models.Q(refund=None),
                 name="refunds_have_refund",
             ),
             models.CheckConstraint(
-                condition=models.Q(
-                    kind__in=["invoice_payment", "invoice_payment_removal"], payment_allocation__isnull=False
-                )
-                | ~models.Q(kind__in=["invoice_payment", "invoice_payment_removal"])
-                & models.Q(payment_allocation=None),
+                condition=models.Q(kind__in=list_kinds_about("payment_allocation"), payment_allocation__isnull=False)
+                | ~models.Q(kind__in=list_kinds_about("payment_allocation")) & models.Q(payment_allocation=None),
                 name="invoice_payments_have_allocation",
             ),
             models.CheckConstraint(
-                condition=models.Q(kind__in=["allocation", "allocation_removal"], match__isnull=False)
-                | ~models.Q(kind__in=["allocation", "allocation_removal"]) & models.Q(match=None),
+                condition=models.Q(kind__in=list_kinds_about("match"), match__isnull=False)
+                | ~models.Q(kind__in=list_kinds_about("match")) & models.Q(match=None),
                 name="allocations_have_match",
             ),
             models.UniqueConstraint(
@@ -182,16 +145,16 @@ class Posting(Stateful):
 
     @property
     def money(self) -> Money:
-        """What the document is about. Raises ValueError for a contact."""
+        """The posting's amount. Raises ValueError for a kind without one."""
         if self.payment is None or self.amount is None:
             raise ValueError(f"{self} has no amount")
         return Money(self.amount, self.payment.currency)
 
 
 class ManualTask(Stateful):
-    """Something in the books that only a person can do, said step by step.
+    """Something that only a person can do in the accounting package, described step by step.
 
-    It closes itself when the posting behind it goes through; a person who did the posting's work closes it too.
+    It is closed when its posting is carried out, or by a person who did the posting's work by hand.
     """
 
     TRANSITIONS = MANUAL_TASK_TRANSITIONS

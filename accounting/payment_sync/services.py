@@ -16,7 +16,6 @@ from accounting.credits.matching import update_company_matches
 from accounting.mirror.jobs import complete_job, record_job_errors, start_job, update_progress
 from accounting.mirror.kinds import MIRRORED_KINDS
 from accounting.mirror.reader import sync_kinds
-from accounting.mirror.services import find_connection
 from accounting.models import (
     AutoPaySettings,
     CreditMatch,
@@ -29,6 +28,7 @@ from accounting.models import (
 )
 from accounting.posting.numbers import PF_INVOICE_PATTERN
 from connections.models import Tier
+from connections.services import find_working_connection
 from connections.waiting_work import register_waiting_work_counter
 from merchants.models import Merchant
 from payers.models import PayerCompany
@@ -75,7 +75,7 @@ def sync_payments(sync: PaymentSync, *, now: datetime) -> None:
     if sync.state != "running":
         return
     with record_job_errors(sync, now=now):
-        connection = find_connection(sync.merchant, tier=Tier.COMPANY)
+        connection = find_working_connection(sync.merchant, tier=Tier.COMPANY)
         if connection is None:
             raise Disconnected(NOT_CONNECTED)
         update_progress(sync, organisation_id=connection.organisation_id)

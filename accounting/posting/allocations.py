@@ -3,34 +3,38 @@
 from datetime import datetime
 
 from django.db.models import Q
+from django_subatomic.db import transaction_required
 
 from accounting.models import CreditMatch, LedgerInvoice, Posting
-from accounting.posting.queueing import ACTOR, MAYBE_IN_LEDGER, Kind, cancel_posting, create_posting
+from accounting.models.posting_kinds import Kind
+from accounting.posting.queueing import ACTOR, cancel_posting, create_posting
 from accounting.refetch_requests import schedule_refetch
 from payments.models import Attempt
 from wisepay import outbox
 
 
 def schedule_matching(company_id: int, *, now: datetime) -> None:
-    """Let a worker see which invoices of the company its credits belong to."""
+    """Have a worker match the company's credits with its invoices."""
     outbox.schedule(f"match:{company_id}", "accounting.match_credits", now=now, company_id=company_id)
 
 
 def schedule_matching_if_needed(company_id: int, *, now: datetime) -> None:
-    """The same, if there is anything to see."""
+    """Have a worker match the company's credits, if it has open invoices or matches."""
     owed = LedgerInvoice.objects.filter(Q(company=company_id), status=LedgerInvoice.InvoiceStatus.OPEN, due__gt=0)
     if owed.exists() or CreditMatch.objects.filter(note__payment__company=company_id).exists():
         schedule_matching(company_id, now=now)
 
 
+@transaction_required
 def lock_live_posting(match: CreditMatch, kind: str) -> Posting | None:
     """The newest posting of that kind that was not cancelled, locked."""
     rows = Posting.objects.select_for_update(of=("self",)).filter(match=match, kind=kind)
     return rows.exclude(state="cancelled").order_by("-pk").first()
 
 
+@transaction_required
 def record_allocation(posting: Posting, match: CreditMatch, *, now: datetime) -> None:
-    """The books put the credit to the invoice; what was to be taken off again meanwhile is on its way."""
+    """The ledger allocated the credit to the invoice; if it is to be removed again, that is under way."""
     current = match.lock()
     if current.can_move_to("applied"):
         current.move_locked_to("applied", now=now, by=ACTOR, reason=posting.number, amount=posting.amount)
@@ -40,53 +44,59 @@ def record_allocation(posting: Posting, match: CreditMatch, *, now: datetime) ->
     schedule_match_refetch(match, now=now)
 
 
+@transaction_required
 def record_allocation_removal(posting: Posting, match: CreditMatch, *, now: datetime) -> None:
-    """The credit is off the invoice."""
+    """The ledger removed the allocation of the credit."""
     current = match.lock()
     if current.can_move_to("undone"):
         current.move_locked_to("undone", now=now, by=ACTOR, reason=posting.number)
     schedule_match_refetch(match, now=now)
 
 
+@transaction_required
 def retract_match(match: CreditMatch, *, now: datetime, reason: str) -> bool:
-    """It is not so any more, without a person's word; the same may come up again."""
+    """Withdraw a match without a person's decision; it may be proposed again. Answers whether it was."""
     current = match.lock()
     return current.can_move_to("withdrawn") and current.move_locked_to("withdrawn", now=now, by=ACTOR, reason=reason)
 
 
+@transaction_required
 def schedule_match_refetch(match: CreditMatch, *, now: datetime) -> None:
-    """Let the mirror read the invoice and the credit at once: nobody shall pay what a credit has just paid."""
+    """Have the mirror read the invoice and the credit at once, so that nobody pays what a credit has just paid."""
     invoice, note = match.invoice, match.note
     named = [("invoices", invoice.ledger_id), ("credits", note.ledger_id)]
     schedule_refetch(match.merchant_id, ((invoice.organisation_id, kind, key) for kind, key in named), now=now)
 
 
+@transaction_required
 def retract_matches(attempt: Attempt, *, now: datetime, reason: str, remove_applied: bool = False) -> None:
-    """Put the attempt's credit to no invoice that nobody heard of yet; `takes_off`: nor to those that have it."""
+    """Withdraw the matches of the attempt's credit that were not sent; with `remove_applied` undo the others too."""
     matches = CreditMatch.objects.filter(note__attempt=attempt, state__in=("proposed", "wanted", "applied"))
     for match in matches.order_by("pk"):
-        made = lock_live_allocation(match)
-        if made is not None and made.state in MAYBE_IN_LEDGER:
+        posting = lock_live_allocation(match)
+        if posting is not None and posting.state in Posting.MAYBE_IN_LEDGER_STATES:
             if remove_applied:
-                create_allocation_removal(match, made, attempt, now=now, by=ACTOR)
+                create_allocation_removal(match, posting, attempt, now=now, by=ACTOR)
         elif match.state != "applied":
-            if made is not None:
-                cancel_posting(made, now=now, reason=reason)
+            if posting is not None:
+                cancel_posting(posting, now=now, reason=reason)
             match.move_to("withdrawn", now=now, by=ACTOR, reason=reason)
 
 
+@transaction_required
 def lock_live_allocation(match: CreditMatch) -> Posting | None:
-    """The match's allocation that nobody cancelled or took off, locked; one that a person made is none of ours."""
-    mine = Posting.objects.select_for_update(of=("self",)).filter(match=match).exclude(state="cancelled")
-    rows = list(mine.order_by("-pk"))
+    """The match's allocation that was neither cancelled nor removed, locked; one that a person made is not ours."""
+    postings = Posting.objects.select_for_update(of=("self",)).filter(match=match).exclude(state="cancelled")
+    rows = list(postings.order_by("-pk"))
     removed = {posting.number for posting in rows if posting.kind == Kind.ALLOCATION_REMOVAL}
     return next((p for p in rows if p.kind == Kind.ALLOCATION and p.number not in removed), None)
 
 
+@transaction_required
 def create_allocation_removal(
     match: CreditMatch, posting: Posting, attempt: Attempt, *, now: datetime, by: str
 ) -> None:
-    """Promise that the credit comes off the invoice; whether it ever got there is found out on the way."""
+    """Create the posting that takes the credit off the invoice, whether or not it has arrived there."""
     amount = posting.amount
     create_posting(Kind.ALLOCATION_REMOVAL, posting.number, attempt, now=now, on=now, match=match, amount=amount)
     if match.state == "applied":

@@ -1,4 +1,4 @@
-"""Credit notes as the books say they are: written down, and tasks that were done in the books taken up again."""
+"""Sync credit notes with what the ledger says of them, and retry tasks that people did there."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -9,7 +9,9 @@ from django_subatomic.db import transaction, transaction_required
 from accounting.ledger_session import ledger_session
 from accounting.ledgers.protocol import RemoteCreditNote
 from accounting.models import CreditNote, ManualTask
-from accounting.posting.manual_tasks import CREDIT_NOTE_KINDS, list_open_tasks, retry_task_posting
+from accounting.models.posting_kinds import Kind
+from accounting.posting.kinds import KIND_BY_NAME
+from accounting.posting.manual_tasks import list_open_tasks, retry_task_posting
 from accounting.posting.services import schedule_sending
 from connections.models import Tier
 from connections.services import get_connection
@@ -21,22 +23,24 @@ from wisepay.errors import Disconnected
 def sync_credit_note_states(
     merchant: Merchant, remote_notes: Iterable[RemoteCreditNote], *, asked_at: datetime, now: datetime
 ) -> None:
-    """Write down what is left of our credit notes, where it went, and what somebody did to them in the books.
+    """Record what remains of our credit notes, where the rest went, and their state in the ledger.
 
-    What we learned after `asked_at` is newer and stays.
+    What was recorded after `asked_at` is newer and stays.
     """
-    by_number = {fact.number: fact for fact in remote_notes}
+    by_number = {remote_note.number: remote_note for remote_note in remote_notes}
     notes = CreditNote.objects.select_for_update(of=("self",)).filter(merchant=merchant, number__in=by_number)
     for note in notes.order_by("pk"):
-        fact = by_number[note.number]
+        remote_note = by_number[note.number]
         is_newer = note.read_at is None or note.read_at <= asked_at
-        is_meant = fact.total == note.money or fact.status == "voided"  # some books empty what they void
-        if is_newer and note.ledger_id == fact.id and is_meant:
-            update_credit_note(note, fact, now=now)
+        is_same = note.ledger_id == remote_note.id and (
+            remote_note.total == note.money or remote_note.status == "voided"  # some ledgers empty what they void
+        )
+        if is_newer and is_same:
+            update_credit_note(note, remote_note, now=now)
 
 
 def update_credit_note(note: CreditNote, remote_note: RemoteCreditNote, *, now: datetime) -> None:
-    """One note, which the caller holds; a state that ours does not lead to stays ours."""
+    """Record one locked note's remaining credit and allocations, and move it to its state there if ours allows that."""
     used = [{"invoice": a.invoice, "amount": a.amount.amount, "on": a.on.isoformat()} for a in remote_note.allocations]
     CreditNote.objects.filter(pk=note.pk).update(remaining=remote_note.remaining.amount, allocations=used, read_at=now)
     for state in dict.fromkeys(("approved", remote_note.status) if note.state == "draft" else (remote_note.status,)):
@@ -48,7 +52,7 @@ def update_credit_note(note: CreditNote, remote_note: RemoteCreditNote, *, now: 
 def record_deleted_credit_notes(
     merchant: Merchant, organisation_id: str, ledger_ids: Iterable[str], *, now: datetime
 ) -> None:
-    """Somebody deleted these in that organisation's books."""
+    """Somebody deleted these credit notes in that organisation's ledger: they are voided."""
     notes = CreditNote.objects.select_for_update(of=("self",)).filter(merchant=merchant, ledger_id__in=ledger_ids)
     for note in notes.filter(organisation_id=organisation_id).order_by("pk"):
         if note.can_move_to("voided"):
@@ -56,14 +60,14 @@ def record_deleted_credit_notes(
 
 
 def is_step_towards(state: str, target: str) -> bool:
-    """Whether a note may become `state` on its way to `wanted`: a draft is approved before it is used or voided."""
+    """Whether a note may become `state` on its way to `target`: a draft is approved before it is used or voided."""
     return state == target or (state == "approved" and target in ("applied", "voided"))
 
 
 def sync_manual_tasks(merchant: Merchant, *, now: datetime) -> int:
-    """See whether people did what was asked of them, and go on where they did; answers how many tasks are open.
+    """Read what the tasks are about, and retry those that people did; answers how many are open.
 
-    Raises Unavailable or Retry. A broken connection is waited out.
+    Raises Unavailable or Retry. While the connection is broken nothing is read.
     """
     tasks = list(list_rejected_tasks(merchant).select_related("posting__attempt__credit_note", "posting__payment"))
     if not tasks:
@@ -74,36 +78,36 @@ def sync_manual_tasks(merchant: Merchant, *, now: datetime) -> int:
         with ledger_session(connection, priority="company", now=now) as ledger:
             size = ledger.batch_size
             found = [
-                f
+                note
                 for i in range(0, len(numbers), size)
-                for f in ledger.read_credit_notes_by_number(numbers[i : i + size])
+                for note in ledger.read_credit_notes_by_number(numbers[i : i + size])
             ]
     except Disconnected:
         return len(tasks)
     with transaction():
         sync_credit_note_states(merchant, found, asked_at=now, now=now)
-        retry_cleared_tasks(merchant, {f.number: f for f in found}, now=now)
+        retry_cleared_tasks(merchant, {note.number: note for note in found}, now=now)
     return list_rejected_tasks(merchant).count()
 
 
 def list_rejected_tasks(merchant: Merchant) -> QuerySet[ManualTask]:
-    """Open tasks about what these books refused; one in other books is not seen here."""
+    """Open tasks about what this ledger refused; one about a former organisation's ledger cannot be read here."""
     return list_open_tasks(merchant).filter(posting__state="rejected")
 
 
 @transaction_required
 def retry_cleared_tasks(merchant: Merchant, remote_notes: dict[str, RemoteCreditNote], *, now: datetime) -> None:
-    """Try again what nothing stands in the way of any more."""
-    released = 0
+    """Send again the postings of tasks that nothing stands in the way of any more."""
+    count = 0
     for task in list_rejected_tasks(merchant).select_related("posting__attempt__credit_note"):
         number = get_credit_note_number(task)
         if not number or number in remote_notes:
-            released += retry_task_posting(task, remote_notes.get(number), now=now)
-    if released:
+            count += retry_task_posting(task, remote_notes.get(number), now=now)
+    if count:
         schedule_sending(merchant, now=now)
 
 
 def get_credit_note_number(task: ManualTask) -> str:
-    """The credit note that the task is about, if it is about one."""
+    """The number of the credit note that the task is about; empty if it is about none."""
     attempt = task.posting.attempt
-    return attempt.credit_note.number if attempt is not None and task.kind in CREDIT_NOTE_KINDS else ""
+    return attempt.credit_note.number if attempt is not None and KIND_BY_NAME[Kind(task.kind)].reads_credit_note else ""

@@ -37,7 +37,7 @@ def get_refund(refund_id: int) -> Refund:
 
 @handler("accounting.post_debit")
 def post_debit(*, attempt_id: int, now: datetime, **_: object) -> None:
-    """Promise the draft of a quote's bank debit that was submitted."""
+    """Create the draft credit note of a quote's bank debit that was submitted."""
     attempt = get_attempt(attempt_id)
     if not has_payment_allocations(attempt.payment):
         post_quote_debit(attempt, now=now)
@@ -45,7 +45,7 @@ def post_debit(*, attempt_id: int, now: datetime, **_: object) -> None:
 
 @handler("accounting.post_payment")
 def post_payment(*, payment_id: int, now: datetime, **_: object) -> None:
-    """Promise a paid payment's documents."""
+    """Create a paid payment's postings."""
     payment = Payment.objects.select_related("merchant", "company").get(pk=payment_id)
     if has_payment_allocations(payment):
         post_invoice_payment(payment, now=now)
@@ -55,13 +55,13 @@ def post_payment(*, payment_id: int, now: datetime, **_: object) -> None:
 
 @handler("accounting.drop_debit")
 def drop_debit(*, attempt_id: int, now: datetime, **_: object) -> None:
-    """Take the draft of a failed bank debit back."""
+    """Cancel or remove the draft of a failed bank debit."""
     cancel_debit_postings(get_attempt(attempt_id), now=now)
 
 
 @handler("accounting.reverse_payment")
 def reverse_payment(*, attempt_id: int, now: datetime, **_: object) -> None:
-    """Take a reversed attempt's documents back."""
+    """Undo a reversed attempt's postings."""
     attempt = get_attempt(attempt_id)
     if has_payment_allocations(attempt.payment):
         reverse_invoice_payment(attempt, now=now)
@@ -71,7 +71,7 @@ def reverse_payment(*, attempt_id: int, now: datetime, **_: object) -> None:
 
 @handler("accounting.post_refund")
 def post_refund(*, refund_id: int, now: datetime, **_: object) -> None:
-    """Promise that the credit, or the payments of the invoices, become smaller by a refund."""
+    """Create the postings of a refund, out of the credit or of the payments of the invoices."""
     refund = get_refund(refund_id)
     if has_payment_allocations(refund.attempt.payment):
         post_invoice_refund(refund, now=now)
@@ -81,7 +81,7 @@ def post_refund(*, refund_id: int, now: datetime, **_: object) -> None:
 
 @handler("accounting.undo_refund")
 def undo_refund(*, refund_id: int, now: datetime, **_: object) -> None:
-    """Take a refund that failed after all back."""
+    """Undo the postings of a refund that failed after all."""
     refund = get_refund(refund_id)
     reverse_refund(refund, now=now)
     if has_payment_allocations(refund.attempt.payment):
@@ -90,12 +90,12 @@ def undo_refund(*, refund_id: int, now: datetime, **_: object) -> None:
 
 @handler("accounting.drain_postings")
 def send_merchant_postings(*, merchant_id: int, now: datetime, **_: object) -> None:
-    """Send what waits for a merchant's books."""
+    """Send a merchant's waiting postings."""
     send_postings(Merchant.objects.get(pk=merchant_id), now=now)
 
 
 @handler("accounting.look_at_tasks")
 def check_manual_tasks(*, merchant_id: int, now: datetime, **_: object) -> None:
-    """See whether people did what the books needed of them; come back while they have not."""
+    """Check whether people did what the tasks ask for; again later while they have not."""
     if sync_manual_tasks(Merchant.objects.get(pk=merchant_id), now=now):
         raise Retry("tasks are open", after=CHECK_INTERVAL.total_seconds())

@@ -1,22 +1,21 @@
-"""What payments of invoices promise to the books: each part once, over what is left of it after refunds.
+"""Create the postings of payments of invoices: each part once, over what remains of it after refunds.
 
-The books are brought to what is so now, whatever order the news comes in: a payment there cannot be changed, so one
-over another amount is taken back and made anew under the next number. Of a bank debit nothing is said to the books
-before it settles.
+The ledger is brought to what is so now, in whatever order events come: a payment there cannot be changed, so one over
+another amount is removed and created anew under the next number. For a bank debit nothing is created before it
+settles.
 """
 
 from collections.abc import Sequence
 from datetime import datetime
 
 from django.db.models import Sum
-from django_subatomic.db import transaction
+from django_subatomic.db import transaction, transaction_required
 
 from accounting.models import CreditNote, PaymentAllocation, Posting
+from accounting.models.posting_kinds import Kind
 from accounting.posting.manual_tasks import create_manual_task
 from accounting.posting.numbers import build_invoice_payment_number, build_refund_number
 from accounting.posting.queueing import (
-    MAYBE_IN_LEDGER,
-    NOT_IN_LEDGER,
     cancel_posting,
     create_posting,
     lock_payment_and_attempt,
@@ -25,23 +24,21 @@ from accounting.posting.quote_payments import remove_ledger_payment, void_credit
 from accounting.posting.services import schedule_sending
 from payments.models import Attempt, Payment, Refund
 
-Kind = Posting.Kind
-
 
 def has_payment_allocations(payment: Payment) -> bool:
-    """Whether a payment is for invoices of the books."""
+    """Whether a payment is for invoices of the merchant's ledger."""
     return not payment.is_quote and payment.allocations.exists()
 
 
 def post_invoice_payment(payment: Payment, *, now: datetime) -> None:
-    """Promise the payment of every invoice of a paid payment. The same again is nothing."""
+    """Create the posting of each invoice's part of a paid payment, once."""
     with transaction():
         sync_payment_allocations(lock_payment_with_company(payment), now=now)
         schedule_sending(payment.merchant, now=now)
 
 
 def reverse_invoice_payment(attempt: Attempt, *, now: datetime) -> None:
-    """Take the money of a reversed attempt off its invoices, and what was left of it as credit out of the books."""
+    """Remove a reversed attempt's payments from its invoices, and void what was left of it as credit."""
     with transaction():
         payment, current = lock_payment_and_attempt(attempt)
         sync_payment_allocations(payment, now=now)
@@ -52,7 +49,7 @@ def reverse_invoice_payment(attempt: Attempt, *, now: datetime) -> None:
 
 
 def post_invoice_refund(refund: Refund, *, now: datetime) -> None:
-    """Promise that the payments of the invoices, or what was left as credit, become smaller by a refund."""
+    """Reduce the payments of the invoices, or what was left as credit, by a refund that succeeded."""
     with transaction():
         payment, attempt = lock_payment_and_attempt(refund.attempt)
         current = refund.lock()
@@ -62,60 +59,62 @@ def post_invoice_refund(refund: Refund, *, now: datetime) -> None:
         schedule_sending(payment.merchant, now=now)
 
 
+@transaction_required
 def lock_payment_with_company(payment: Payment) -> Payment:
     """The payment, locked, with the merchant and the company that were read before."""
-    held = payment.lock()
-    held.merchant, held.company = payment.merchant, payment.company
-    return held
+    locked = payment.lock()
+    locked.merchant, locked.company = payment.merchant, payment.company
+    return locked
 
 
-# ---- steps of an open transaction, under the payment's lock -----------------------------------------
-
-
+@transaction_required
 def sync_payment_allocations(payment: Payment, *, now: datetime) -> None:
-    """Promise what the books lack of a payment's parts and take back what they hold too much. The same is nothing."""
+    """Bring every part of a payment to what it should be in the ledger, under the payment's lock."""
     allocations = list(payment.allocations.select_related("invoice").order_by("pk"))
     attempt = payment.attempts.filter(state="succeeded").first()
     if attempt is not None:
         attempt.payment = payment
-    wanted = get_target_amounts(allocations, attempt)
-    for place, allocation in enumerate(allocations, 1):
+    targets = get_target_amounts(allocations, attempt)
+    for position, allocation in enumerate(allocations, 1):
         allocation.payment = payment
         if allocation.outcome == PaymentAllocation.Outcome.INVOICE:
-            sync_payment_allocation(allocation, wanted[allocation.pk], attempt, position=place, now=now)
-        elif allocation.outcome == PaymentAllocation.Outcome.BY_HAND and wanted[allocation.pk] != allocation.amount:
-            create_removal_task(allocation, position=place, now=now)
+            sync_payment_allocation(allocation, targets[allocation.pk], attempt, position=position, now=now)
+        elif allocation.outcome == PaymentAllocation.Outcome.BY_HAND and targets[allocation.pk] != allocation.amount:
+            create_removal_task(allocation, position=position, now=now)
 
 
 def get_target_amounts(allocations: Sequence[PaymentAllocation], attempt: Attempt | None) -> dict[int, int]:
-    """What each part should stand at by its key: refunds are taken off the last parts first, nothing paid is nothing.
+    """What each part should be in the ledger, in minor units by its key; refunds reduce the last parts first.
 
-    What was left as credit is not touched by the refunds that come here.
+    What was left as credit is not reduced by them.
     """
     if attempt is None:
         return {allocation.pk: 0 for allocation in allocations}
-    back = get_refunded_amount(attempt)
-    wanted: dict[int, int] = {}
+    refunded = get_refunded_amount(attempt)
+    targets: dict[int, int] = {}
     for allocation in reversed(allocations):
-        taken = 0 if allocation.outcome == PaymentAllocation.Outcome.CREDIT else min(back, allocation.amount)
-        wanted[allocation.pk] = allocation.amount - taken
-        back -= taken
-    return wanted
+        taken = 0 if allocation.outcome == PaymentAllocation.Outcome.CREDIT else min(refunded, allocation.amount)
+        targets[allocation.pk] = allocation.amount - taken
+        refunded -= taken
+    return targets
 
 
 def get_refunded_amount(attempt: Attempt) -> int:
-    """Minor units that went back of an attempt, without what was taken out of a credit."""
+    """Minor units that were refunded of an attempt, without what was refunded out of a credit."""
     rows = Refund.objects.filter(attempt=attempt, state="succeeded").exclude(postings__kind=Kind.REFUND)
     return rows.aggregate(total=Sum("amount"))["total"] or 0
 
 
+@transaction_required
 def sync_payment_allocation(
     allocation: PaymentAllocation, target: int, attempt: Attempt | None, *, position: int, now: datetime
 ) -> None:
-    """Bring one part to `wanted` minor units in the books."""
-    mine = list(Posting.objects.select_for_update(of=("self",)).filter(payment_allocation=allocation).order_by("pk"))
-    versions = [posting for posting in mine if posting.kind == Kind.INVOICE_PAYMENT]
-    current = find_live_invoice_payment(mine)
+    """Bring one part to `target` minor units in the ledger."""
+    postings = list(
+        Posting.objects.select_for_update(of=("self",)).filter(payment_allocation=allocation).order_by("pk")
+    )
+    versions = [posting for posting in postings if posting.kind == Kind.INVOICE_PAYMENT]
+    current = find_live_invoice_payment(postings)
     if current is not None and not (attempt and target == current.amount and current.attempt_id == attempt.pk):
         remove_invoice_payment(current, allocation, now=now)
         current = None
@@ -126,17 +125,18 @@ def sync_payment_allocation(
 
 
 def find_live_invoice_payment(postings: Sequence[Posting]) -> Posting | None:
-    """The part's payment that is to be in the books, if one is."""
+    """The part's payment that is, or is to be, in the ledger."""
     removed = {p.number for p in postings if p.kind == Kind.INVOICE_PAYMENT_REMOVAL and p.state != "cancelled"}
-    made = [p for p in postings if p.kind == Kind.INVOICE_PAYMENT and p.state != "cancelled"]
-    return next((p for p in reversed(made) if p.number not in removed), None)
+    payments = [p for p in postings if p.kind == Kind.INVOICE_PAYMENT and p.state != "cancelled"]
+    return next((p for p in reversed(payments) if p.number not in removed), None)
 
 
+@transaction_required
 def remove_invoice_payment(posting: Posting, allocation: PaymentAllocation, *, now: datetime) -> None:
-    """Let a payment of an invoice not be, or be no more."""
-    if posting.state in NOT_IN_LEDGER:
+    """Remove a payment of an invoice, or cancel its posting if it was never sent."""
+    if posting.state in Posting.NOT_IN_LEDGER_STATES:
         cancel_posting(posting, now=now, reason="it is to be another amount, or none")
-    elif posting.state in MAYBE_IN_LEDGER and posting.attempt is not None:
+    elif posting.state in Posting.MAYBE_IN_LEDGER_STATES and posting.attempt is not None:
         attempt = posting.attempt
         attempt.payment = allocation.payment
         create_posting(
@@ -150,8 +150,9 @@ def remove_invoice_payment(posting: Posting, allocation: PaymentAllocation, *, n
         )
 
 
+@transaction_required
 def create_removal_task(allocation: PaymentAllocation, *, position: int, now: datetime) -> None:
-    """Money went back of a part that a person booked: only they know what they made."""
+    """Open a task to remove a payment that a person booked by hand, after a refund of it."""
     number = build_invoice_payment_number(allocation, position=position, nth=1)
     booked = (
         Posting.objects.filter(payment_allocation=allocation, kind=Kind.INVOICE_PAYMENT, state="cancelled")
@@ -172,13 +173,14 @@ def create_removal_task(allocation: PaymentAllocation, *, position: int, now: da
         create_manual_task(posting, remote_note=None, now=now)
 
 
+@transaction_required
 def post_refund_from_credit(attempt: Attempt, refund: Refund, *, now: datetime) -> None:
-    """Take a refund out of what was left as credit, where that is enough for it; else the parts become smaller."""
+    """Create the posting of a refund out of what was left as credit, if enough of that remains."""
     note = CreditNote.objects.filter(attempt=attempt).exclude(state__in=("removed", "voided")).first()
     if note is None:
         return
-    taken = Posting.objects.filter(attempt=attempt, kind=Kind.REFUND).exclude(state="cancelled")
-    total = taken.exclude(refund=refund).aggregate(total=Sum("amount"))["total"] or 0
+    refunds = Posting.objects.filter(attempt=attempt, kind=Kind.REFUND).exclude(state="cancelled")
+    total = refunds.exclude(refund=refund).aggregate(total=Sum("amount"))["total"] or 0
     if refund.amount <= note.amount - total:
         number = build_refund_number(refund)
         create_posting(Kind.REFUND, number, attempt, now=now, on=refund.created_at, refund=refund)

@@ -1,23 +1,25 @@
-"""The titles and steps of manual tasks, by posting kind."""
+"""The titles and steps of manual tasks; how a step is done stands in the guide of each ledger."""
 
 from collections.abc import Callable
 
 from accounting.ledgers.guides import Guide
 from accounting.ledgers.protocol import RemoteAllocation, RemoteCreditNote
 from accounting.models import Posting
-from accounting.posting.orders import get_posting_allocation, get_posting_credit_note, get_posting_match
-
-Kind = Posting.Kind
-
-
-TaskText = tuple[str, list[str]]
-
-
-RETRIED_AUTOMATICALLY = (
-    "Nothing else is needed: it is looked at again within a quarter of an hour, and then continues automatically."
+from accounting.models.posting_kinds import Kind
+from accounting.posting.orders import (
+    get_original_posting,
+    get_posting_allocation,
+    get_posting_credit_note,
+    get_posting_date,
+    get_posting_match,
 )
 
-
+TaskText = tuple[str, list[str]]  # the title and the steps
+BuildTaskText = Callable[[Posting, RemoteCreditNote | None, Guide], TaskText]
+RETRIED_AUTOMATICALLY = (
+    "Nothing else is needed: it is looked at again within a quarter of an hour, and then goes on automatically."
+)
+NOTICED_AUTOMATICALLY = "That is noticed automatically."
 IF_DONE_BY_HAND = "If you book it by hand instead, press Done here afterwards, so that it is not booked twice."
 
 
@@ -43,7 +45,7 @@ def build_void_text(posting: Posting, remote_note: RemoteCreditNote | None, guid
 
 
 def build_refund_text(posting: Posting, remote_note: RemoteCreditNote | None, guide: Guide) -> TaskText:
-    """There is less credit left than went back."""
+    """Less of the credit is unused than was refunded."""
     number, note = posting.number, remote_note.number if remote_note else ""
     steps = [
         f"{posting.money} went back to {posting.company}. In {guide.package} open {guide.credit_note_name} {note}."
@@ -63,7 +65,7 @@ def build_refund_text(posting: Posting, remote_note: RemoteCreditNote | None, gu
 
 
 def build_unapply_step(used: RemoteAllocation, guide: Guide) -> str:
-    """How one allocation is taken off."""
+    """The step that removes one allocation of the credit note."""
     return guide.remove_allocation_step.format(amount=used.amount, invoice=used.invoice, on=f"{used.on:%d %b %Y}")
 
 
@@ -79,23 +81,24 @@ def build_payment_removal_text(posting: Posting, _: RemoteCreditNote | None, gui
 
 
 def build_invoice_payment_text(posting: Posting, _: RemoteCreditNote | None, guide: Guide) -> TaskText:
-    """The invoice does not take the money: somebody paid, voided or changed it meanwhile."""
+    """The invoice does not take its payment: somebody paid, voided or changed it meanwhile."""
     invoice = get_posting_allocation(posting).invoice
+    by_hand = guide.create_payment_step.format(amount=posting.money, reference=posting.number)
     return f"Decide about {posting.money} that {posting.company} paid for invoice {invoice}", [
-        f"{posting.money} was paid, but Xero did not put it to invoice {invoice}: {posting.error or 'no reason given'}",
+        f"{posting.money} was paid, but {guide.package} did not put it to invoice {invoice}: {get_refusal(posting)}",
         "Under Unprocessed Payments put it to another invoice of this payer, or leave it as credit.",
-        f"Or make invoice {invoice} payable again in Xero, and press Retry there.",
-        f"By hand: record the payment in Xero on the clearing account, reference {posting.number}. {IF_DONE_BY_HAND}",
+        f"Or make invoice {invoice} payable again in {guide.package}, and press Retry there.",
+        f"By hand: in {guide.package} open invoice {invoice}. {by_hand} {IF_DONE_BY_HAND}",
     ]
 
 
 def build_invoice_payment_removal_text(posting: Posting, _: RemoteCreditNote | None, guide: Guide) -> TaskText:
-    """A reconciled payment cannot be deleted, and one that a person booked is for that person."""
+    """A reconciled payment cannot be deleted, and one that a person booked is that person's to delete."""
     invoice = get_posting_allocation(posting).invoice
+    opened = f"In {guide.package} open invoice {invoice}."
     return f"Take the payment of {posting.money} off invoice {invoice}", [
-        f"Money of payment {posting.number} went back to {posting.company}. In Xero open invoice {invoice}.",
-        f"Open its payment of {posting.money} and choose Options, then Unreconcile if it is reconciled.",
-        "Choose Options again, then Remove & Redo, and record again what was not given back, if anything.",
+        f"Money of payment {posting.number} went back to {posting.company}. {opened}",
+        *(step.format(amount=posting.money) for step in guide.correct_payment_steps),
         IF_DONE_BY_HAND,
     ]
 
@@ -111,49 +114,43 @@ def build_refund_removal_text(posting: Posting, _: RemoteCreditNote | None, guid
 
 
 def build_approval_text(posting: Posting, _: RemoteCreditNote | None, guide: Guide) -> TaskText:
-    """The draft is not there any more, and its number cannot be used twice."""
+    """The draft was deleted, and its number cannot be used twice."""
+    by_hand = guide.create_credit_note_step.format(
+        company=posting.company, amount=posting.money, reference=posting.number
+    )
     return f"Make the credit of {posting.money} for {posting.company}", [
         f"Draft {guide.credit_note_name} {posting.number} was deleted in {guide.package}, and then its bank debit "
-        f"settled.",
-        f"In {guide.package} make a {guide.credit_note_name} for {posting.company} over {posting.money} on the "
-        f"prepayments "
-        f"account, without tax, with the reference {posting.number}, and approve it.",
+        "settled.",
+        f"In {guide.package}: {by_hand}",
         "Then press Done here.",
     ]
 
 
 def build_allocation_text(posting: Posting, _: RemoteCreditNote | None, guide: Guide) -> TaskText:
-    """The invoice or the credit does not take part: closed, changed, of another contact, or its month is locked."""
+    """The invoice or the credit note does not take part: closed, changed, of another contact, or in a locked month."""
     note, invoice = get_posting_credit_note(posting), get_posting_match(posting).invoice
+    check = guide.check_invoice_step.format(invoice=invoice, company=posting.company)
+    by_hand = guide.create_allocation_step.format(credit_note=note, invoice=invoice, amount=posting.money)
     return f"Apply credit {note} to invoice {invoice}", [
-        f"Xero did not put {posting.money} of credit {note} to invoice {invoice}: {posting.error or 'no reason given'}",
-        f"See in Xero that invoice {invoice} is approved and not paid, is made out to {posting.company}, "
-        "and that its month is not locked. Then press Retry.",
-        f"By hand: open credit note {note} in Xero, choose Allocate credit, and enter {posting.money} at invoice "
-        f"{invoice}. That is noticed automatically.",
+        f"{guide.package} did not put {posting.money} of credit {note} to invoice {invoice}: {get_refusal(posting)}",
+        f"In {guide.package}: {check} Then press Retry.",
+        f"By hand, in {guide.package}: {by_hand} {NOTICED_AUTOMATICALLY}",
         "If the credit does not belong there, choose Dismiss under Credits to apply.",
     ]
 
 
 def build_allocation_removal_text(posting: Posting, _: RemoteCreditNote | None, guide: Guide) -> TaskText:
-    """What was applied in a month that is locked since stays until a person opens it."""
+    """An allocation in a month that was locked since stays until a person unlocks it."""
     note, invoice = get_posting_credit_note(posting), get_posting_match(posting).invoice
+    allocated_on = get_posting_date(get_original_posting(posting, Kind.ALLOCATION))
+    by_hand = guide.remove_allocation_step.format(amount=posting.money, invoice=invoice, on=f"{allocated_on:%d %b %Y}")
     return f"Take credit {note} off invoice {invoice}", [
-        f"Xero did not take {posting.money} of credit {note} off invoice {invoice}: "
-        f"{posting.error or 'no reason given'}",
-        f"In Xero open credit note {note}, and next to its allocation to invoice {invoice} click the cross.",
-        "That is noticed automatically. If a lock date stands in the way, move it first, and press Retry.",
+        f"{guide.package} did not take {posting.money} of credit {note} off invoice {invoice}: {get_refusal(posting)}",
+        f"In {guide.package} open {guide.credit_note_name} {note}. {by_hand}",
+        f"{NOTICED_AUTOMATICALLY} {guide.unlock_step}",
     ]
 
 
-TASK_TEXT_BUILDERS: dict[str, Callable[[Posting, RemoteCreditNote | None, Guide], TaskText]] = {
-    Kind.VOID: build_void_text,
-    Kind.REFUND: build_refund_text,
-    Kind.PAYMENT_REMOVAL: build_payment_removal_text,
-    Kind.REFUND_REMOVAL: build_refund_removal_text,
-    Kind.APPROVAL: build_approval_text,
-    Kind.INVOICE_PAYMENT: build_invoice_payment_text,
-    Kind.INVOICE_PAYMENT_REMOVAL: build_invoice_payment_removal_text,
-    Kind.ALLOCATION: build_allocation_text,
-    Kind.ALLOCATION_REMOVAL: build_allocation_removal_text,
-}
+def get_refusal(posting: Posting) -> str:
+    """Why the ledger refused it."""
+    return posting.error or "no reason given"

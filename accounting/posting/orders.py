@@ -1,4 +1,4 @@
-"""Build from a posting the order that the ledger adapter takes."""
+"""Build from a posting the order that a ledger takes."""
 
 from datetime import date
 
@@ -12,6 +12,7 @@ from accounting.ledgers.protocol import (
     RefundOrder,
 )
 from accounting.models import AccountingSettings, CreditMatch, CreditNote, PaymentAllocation, Posting
+from accounting.models.posting_kinds import Kind, list_undone_kinds
 from payments.models import Payment
 
 LedgerOrder = (
@@ -19,29 +20,16 @@ LedgerOrder = (
 )
 
 
-Kind = Posting.Kind
-
-
-ORIGINAL_KIND: dict[str, str] = {
-    Kind.PAYMENT_REMOVAL: Kind.PAYMENT,
-    Kind.REFUND_REMOVAL: Kind.REFUND,
-    Kind.INVOICE_PAYMENT_REMOVAL: Kind.INVOICE_PAYMENT,
-    Kind.ALLOCATION_REMOVAL: Kind.ALLOCATION,
-}
-
-
-UNFINISHED = ("pending", "sent", "rejected")
-
-
-FORMER_ORGANISATION = (
-    "It belongs to the books of a company that was connected before."  # the error of what waits for those
-)
+# The error of a posting that waits for the ledger of an organisation that was connected before.
+FORMER_ORGANISATION = "It belongs to the books of a company that was connected before."
 
 
 def build_contact_order(posting: Posting, _: AccountingSettings) -> ContactOrder:
-    """A company as a contact, in the currency of what waits for it."""
+    """The payer's company as a contact, in the currency of the first payment that waits for it."""
     company = posting.company
-    rows = company.postings.filter(state__in=UNFINISHED, payment__isnull=False).exclude(error=FORMER_ORGANISATION)
+    rows = company.postings.filter(state__in=Posting.UNFINISHED_STATES, payment__isnull=False).exclude(
+        error=FORMER_ORGANISATION
+    )
     first = rows.select_related("payment").order_by("pk").first()
     return ContactOrder(
         number=company.reference,
@@ -55,7 +43,7 @@ def build_contact_order(posting: Posting, _: AccountingSettings) -> ContactOrder
 def build_document_order(posting: Posting, settings: AccountingSettings) -> DocumentOrder:
     """The PF invoice or the PF_CR credit note: one line on the prepayments account with the 0 % tax code.
 
-    The invoice books the money as a liability and is paid through clearing; the credit note takes the
+    The invoice books the payment as a liability and is paid through the clearing account; the credit note takes the
     liability back and leaves the payer a credit (the product's prepayment pattern).
     """
     payment = get_posting_payment(posting)
@@ -74,13 +62,13 @@ def build_document_order(posting: Posting, settings: AccountingSettings) -> Docu
 
 
 def build_credit_note_order(posting: Posting, _: AccountingSettings) -> CreditNoteOrder:
-    """The attempt's credit note, which is there."""
+    """The attempt's credit note, which is in the ledger already, to be approved, removed or voided."""
     note = get_posting_credit_note(posting)
     return CreditNoteOrder(posting.number, note.ledger_id, get_posting_date(posting), posting.money)
 
 
 def build_payment_order(posting: Posting, settings: AccountingSettings) -> PaymentOrder:
-    """The money, received into the clearing account for the PF invoice."""
+    """The payment of the PF invoice into the clearing account."""
     invoice = get_original_posting(posting, Kind.INVOICE)
     return PaymentOrder(
         number=posting.number,
@@ -94,7 +82,7 @@ def build_payment_order(posting: Posting, settings: AccountingSettings) -> Payme
 
 
 def build_invoice_payment_order(posting: Posting, settings: AccountingSettings) -> PaymentOrder:
-    """The money, received into the clearing account for an invoice of the books."""
+    """The payment of one of the merchant's own invoices into the clearing account."""
     invoice = get_posting_allocation(posting).invoice
     return PaymentOrder(
         number=posting.number,
@@ -109,7 +97,7 @@ def build_invoice_payment_order(posting: Posting, settings: AccountingSettings) 
 
 
 def build_refund_order(posting: Posting, settings: AccountingSettings) -> RefundOrder:
-    """The money that went back, out of the credit note and of the clearing account."""
+    """The refund out of the credit note, from the clearing account."""
     note = get_posting_credit_note(posting)
     return RefundOrder(
         number=posting.number,
@@ -123,7 +111,7 @@ def build_refund_order(posting: Posting, settings: AccountingSettings) -> Refund
 
 
 def build_credit_allocation_order(posting: Posting, _: AccountingSettings) -> AllocationOrder:
-    """The attempt's credit note, put to the invoice of its match, or taken off it."""
+    """The allocation of the attempt's credit note to the invoice of its match, to be created or removed."""
     note, invoice = get_posting_credit_note(posting), get_posting_match(posting).invoice
     is_removal = posting.kind == Kind.ALLOCATION_REMOVAL
     return AllocationOrder(
@@ -139,39 +127,40 @@ def build_credit_allocation_order(posting: Posting, _: AccountingSettings) -> Al
 
 
 def build_removal_order(posting: Posting, _: AccountingSettings) -> PaymentRemovalOrder:
-    """The payment or refund that is to be taken back."""
-    return PaymentRemovalOrder(posting.number, get_original_posting(posting, ORIGINAL_KIND[posting.kind]).ledger_id)
+    """The payment or refund that is to be removed."""
+    [original] = list_undone_kinds(Kind(posting.kind))
+    return PaymentRemovalOrder(posting.number, get_original_posting(posting, original).ledger_id)
 
 
-def get_original_posting(posting: Posting, kind: str) -> Posting:
-    """The posting of that kind that this one changes or takes back."""
-    same = {"number": posting.number} if kind != Kind.INVOICE else {}
-    return Posting.objects.get(payment=posting.payment, kind=kind, **same)
+def get_original_posting(posting: Posting, kind: Kind) -> Posting:
+    """The posting of that kind that this one pays, changes or undoes."""
+    same_number = {"number": posting.number} if kind != Kind.INVOICE else {}
+    return Posting.objects.get(payment=posting.payment, kind=kind, **same_number)
 
 
 def get_posting_payment(posting: Posting) -> Payment:
-    """The payment behind a document."""
+    """The posting's payment. Raises ValueError for a kind without one."""
     if posting.payment is None:
         raise ValueError(f"{posting} has no payment")
     return posting.payment
 
 
 def get_posting_allocation(posting: Posting) -> PaymentAllocation:
-    """The part of a payment that it is about."""
+    """The posting's part of a payment for an invoice. Raises ValueError for a kind without one."""
     if posting.payment_allocation is None:
-        raise ValueError(f"{posting} has no share")
+        raise ValueError(f"{posting} has no allocation")
     return posting.payment_allocation
 
 
 def get_posting_match(posting: Posting) -> CreditMatch:
-    """The credit and the invoice that it is about."""
+    """The posting's match of a credit note and an invoice. Raises ValueError for a kind without one."""
     if posting.match is None:
         raise ValueError(f"{posting} has no match")
     return posting.match
 
 
 def get_posting_credit_note(posting: Posting) -> CreditNote:
-    """The credit note that it is about."""
+    """The credit note of the posting's attempt. Raises ValueError for a kind without an attempt."""
     if posting.attempt is None:
         raise ValueError(f"{posting} has no attempt")
     found: CreditNote = posting.attempt.credit_note
@@ -179,7 +168,7 @@ def get_posting_credit_note(posting: Posting) -> CreditNote:
 
 
 def get_posting_date(posting: Posting) -> date:
-    """The day that the document carries."""
+    """The document's date. Raises ValueError for a kind without one."""
     if posting.on is None:
         raise ValueError(f"{posting} has no day")
     return posting.on

@@ -1,27 +1,20 @@
-"""Create and cancel postings, and lock what they are about. Steps of an open transaction."""
+"""Create and cancel postings, and lock what they are about."""
 
 from datetime import datetime
+
+from django_subatomic.db import transaction_required
 
 from accounting.models import CreditMatch, CreditNote, PaymentAllocation, Posting
 from accounting.posting.manual_tasks import close_manual_task
 from accounting.posting.numbers import build_credit_note_number
 from payments.models import Attempt, Payment, Refund
 
-Kind = Posting.Kind
-
-
 PostingsByKind = dict[str, Posting]
-
-
-NOT_IN_LEDGER = ("pending", "rejected")
-
-
-MAYBE_IN_LEDGER = ("sent", "posted")
-
 
 ACTOR = "books"
 
 
+@transaction_required
 def lock_payment_and_attempt(attempt: Attempt) -> tuple[Payment, Attempt]:
     """The payment and the attempt as they are now, locked in that order."""
     payment = attempt.payment.lock()
@@ -31,12 +24,14 @@ def lock_payment_and_attempt(attempt: Attempt) -> tuple[Payment, Attempt]:
     return payment, current
 
 
+@transaction_required
 def lock_postings_by_kind(**of: Attempt | Refund | Payment) -> PostingsByKind:
-    """The postings of something by kind, locked."""
+    """The postings of an attempt, a refund or a payment by kind, locked."""
     rows = Posting.objects.select_for_update(of=("self",)).filter(**of)
     return {p.kind: p for p in rows.order_by("pk")}
 
 
+@transaction_required
 def create_posting(
     kind: str,
     number: str,
@@ -49,9 +44,9 @@ def create_posting(
     match: CreditMatch | None = None,
     amount: int | None = None,
 ) -> Posting:
-    """The posting of that kind and number, made on first sight with the amount and the merchant's day.
+    """Create the posting of that kind and number, or answer the one that is there, which stays as it is.
 
-    The amount is the refund's or the attempt's if none is given.
+    `on` becomes a date of the merchant's zone; `amount` is in minor units, by default the refund's or the attempt's.
     """
     payment = attempt.payment
     posting, _ = Posting.objects.get_or_create(
@@ -74,8 +69,12 @@ def create_posting(
     return posting
 
 
+@transaction_required
 def create_credit_note(payment: Payment, attempt: Attempt, *, now: datetime, amount: int | None = None) -> CreditNote:
-    """The attempt's credit note, with the payment's next number; over the whole attempt if no amount is given."""
+    """Create the attempt's credit note under the payment's next number, or answer the one that is there.
+
+    `amount` is in minor units, by default the whole attempt's.
+    """
     note, _ = CreditNote.objects.get_or_create(
         attempt=attempt,
         defaults={
@@ -91,7 +90,8 @@ def create_credit_note(payment: Payment, attempt: Attempt, *, now: datetime, amo
     return note
 
 
+@transaction_required
 def cancel_posting(posting: Posting, *, now: datetime, reason: str, by: str = ACTOR) -> None:
-    """Nobody needs it any more, and nobody has heard of it."""
+    """Cancel a posting that is not in the ledger and not needed any more, and close its task."""
     posting.move_to("cancelled", now=now, by=by, reason=reason, error="")
     close_manual_task(posting, now=now)

@@ -1,7 +1,7 @@
-"""What payments, bank debits, reversals and refunds promise to the books.
+"""Create the postings of payments by quote, and of their bank debits, reversals and refunds.
 
-Every order here is idempotent and may come late or in any order: each looks, under the payment's lock, at what is so
-now. A posting that nobody heard of yet is cancelled; one that may have arrived is undone by a posting of its own.
+Every function here is idempotent and may be called late or in any order: each reads, under the payment's lock, what
+is so now. A posting that was not sent is cancelled; one that may be in the ledger is undone by another posting.
 """
 
 from datetime import datetime
@@ -9,12 +9,13 @@ from functools import reduce
 from operator import or_
 
 from django.db.models import Q
-from django_subatomic.db import transaction
+from django_subatomic.db import transaction, transaction_required
 
 from accounting.ledger_session import has_drafts
 from accounting.models import CreditNote, Posting
+from accounting.models.posting_kinds import KIND_TRAITS, PF_INVOICE_KINDS, Kind
 from accounting.posting.allocations import retract_matches
-from accounting.posting.kinds import POSTING_KIND_BY_VALUE
+from accounting.posting.kinds import POSTING_KINDS
 from accounting.posting.numbers import (
     build_invoice_number,
     build_payment_number,
@@ -22,9 +23,6 @@ from accounting.posting.numbers import (
 )
 from accounting.posting.queueing import (
     ACTOR,
-    MAYBE_IN_LEDGER,
-    NOT_IN_LEDGER,
-    Kind,
     cancel_posting,
     create_credit_note,
     create_posting,
@@ -35,13 +33,13 @@ from accounting.posting.services import schedule_sending
 from merchants.models import Merchant
 from payments.models import Attempt, Payment, Refund
 
-DRAFT_KINDS = (Kind.DRAFT_NOTE, Kind.APPROVAL, Kind.REMOVAL)
+DRAFT_KINDS = [kind for kind in POSTING_KINDS if kind.needs_drafts]
 
 
 def post_quote_debit(attempt: Attempt, *, now: datetime) -> None:
-    """Promise a draft credit note for a bank debit that was submitted and has not ended.
+    """Create the draft credit note of a bank debit that was submitted and has not ended.
 
-    Where the books have no drafts nothing is promised before the money has arrived.
+    For a ledger without drafts nothing is created before the debit has settled.
     """
     with transaction():
         payment, current = lock_payment_and_attempt(attempt)
@@ -52,21 +50,21 @@ def post_quote_debit(attempt: Attempt, *, now: datetime) -> None:
 
 
 def post_quote_payment(payment: Payment, *, now: datetime) -> None:
-    """Promise the PF invoice, its payment into clearing and the approved PF_CR credit note. The same again is nothing.
+    """Create the postings of the PF invoice, its payment into clearing and the approved PF_CR credit note, once.
 
-    The documents belong to the attempt that succeeded; when that was reversed meanwhile, nothing is promised.
+    The documents belong to the attempt that succeeded; if that was reversed meanwhile, nothing is created.
     """
     with transaction():
-        held = payment.lock()
-        held.merchant = payment.merchant
-        attempt = held.attempts.filter(state="succeeded").first()
+        locked = payment.lock()
+        locked.merchant = payment.merchant
+        attempt = locked.attempts.filter(state="succeeded").first()
         if attempt is not None:
-            create_document_postings(held, attempt, now=now)
+            create_document_postings(locked, attempt, now=now)
             schedule_sending(payment.merchant, now=now)
 
 
 def cancel_debit_postings(attempt: Attempt, *, now: datetime) -> None:
-    """Take back what was promised for a bank debit that failed."""
+    """Cancel or undo the postings of a bank debit that failed."""
     with transaction():
         payment, current = lock_payment_and_attempt(attempt)
         if not current.is_live and current.state != "succeeded":
@@ -75,7 +73,7 @@ def cancel_debit_postings(attempt: Attempt, *, now: datetime) -> None:
 
 
 def reverse_quote_payment(attempt: Attempt, *, now: datetime) -> None:
-    """Take the credit and the money of a reversed attempt out of the books; the PF invoice stays and is open again."""
+    """Void a reversed attempt's credit note and remove its payment; the PF invoice stays and is open again."""
     with transaction():
         payment, current = lock_payment_and_attempt(attempt)
         if current.state == "reversed":
@@ -85,7 +83,7 @@ def reverse_quote_payment(attempt: Attempt, *, now: datetime) -> None:
 
 
 def post_quote_refund(refund: Refund, *, now: datetime) -> None:
-    """Promise that the credit note becomes smaller by a refund that succeeded."""
+    """Create the posting of a refund that succeeded, out of the attempt's credit note."""
     with transaction():
         payment, attempt = lock_payment_and_attempt(refund.attempt)
         current = refund.lock()
@@ -105,48 +103,45 @@ def post_quote_refund(refund: Refund, *, now: datetime) -> None:
 
 
 def reverse_refund(refund: Refund, *, now: datetime) -> None:
-    """Take back what was promised for a refund that failed after all."""
+    """Cancel or undo the posting of a refund that failed after all."""
     with transaction():
         payment, attempt = lock_payment_and_attempt(refund.attempt)
         current = refund.lock()
-        made = lock_postings_by_kind(refund=current).get(Kind.REFUND)
-        if current.state != "failed" or made is None:
+        posting = lock_postings_by_kind(refund=current).get(Kind.REFUND)
+        if current.state != "failed" or posting is None:
             return
-        if made.state in NOT_IN_LEDGER:
-            cancel_posting(made, now=now, reason="the refund failed")
-        elif made.state in MAYBE_IN_LEDGER:
-            create_posting(Kind.REFUND_REMOVAL, made.number, attempt, now=now, on=now, refund=current)
+        if posting.state in Posting.NOT_IN_LEDGER_STATES:
+            cancel_posting(posting, now=now, reason="the refund failed")
+        elif posting.state in Posting.MAYBE_IN_LEDGER_STATES:
+            create_posting(Kind.REFUND_REMOVAL, posting.number, attempt, now=now, on=now, refund=current)
         schedule_sending(payment.merchant, now=now)
 
 
 def cancel_contact_postings(merchant: Merchant, *, organisation_id: str, now: datetime) -> None:
-    """A company that somebody mapped meanwhile needs no contact of ours."""
-    needless = Posting.objects.filter(
+    """Cancel the contact postings of companies that somebody mapped to a contact meanwhile."""
+    postings = Posting.objects.filter(
         merchant=merchant,
         kind=Kind.CONTACT,
         organisation_id=organisation_id,
-        state__in=NOT_IN_LEDGER,
+        state__in=Posting.NOT_IN_LEDGER_STATES,
         company__organisation_id=organisation_id,
         company__contact_id__gt="",
     )
     with transaction():
-        for posting in needless.order_by("pk"):
+        for posting in postings.order_by("pk"):
             cancel_posting(posting, now=now, reason="mapped by hand")
 
 
 def cancel_draft_postings(merchant: Merchant, *, organisation_id: str, supports_drafts: bool, now: datetime) -> None:
-    """A draft in books that were left since is not pursued; where the books have no `drafts`, neither is a new one.
+    """Cancel the postings of drafts in another organisation's ledger; all drafts, if this one's has none.
 
-    A credit whose money has arrived is made anew, one whose debit failed is none.
+    A credit whose debit has settled is created anew, one whose debit failed is removed.
     """
-    waiting = Posting.objects.filter(merchant=merchant, kind__in=DRAFT_KINDS, state__in=NOT_IN_LEDGER)
+    drafts = [kind.name for kind in DRAFT_KINDS]
+    waiting = Posting.objects.filter(merchant=merchant, kind__in=drafts, state__in=Posting.NOT_IN_LEDGER_STATES)
     if supports_drafts:
-        waiting = waiting.filter(
-            reduce(
-                or_,
-                (Q(POSTING_KIND_BY_VALUE[k].is_in_other_organisation(organisation_id), kind=k) for k in DRAFT_KINDS),
-            )
-        )
+        former = (Q(kind.is_in_other_organisation(organisation_id), kind=kind.name) for kind in DRAFT_KINDS)
+        waiting = waiting.filter(reduce(or_, former))
     with transaction():
         for posting in waiting.select_related("attempt__payment__merchant", "attempt__payment__company").order_by("pk"):
             if posting.attempt is None:
@@ -162,42 +157,41 @@ def cancel_draft_postings(merchant: Merchant, *, organisation_id: str, supports_
                 )
 
 
-# ---- steps of an open transaction, under the payment's lock -----------------------------------------
-
-
+@transaction_required
 def create_document_postings(payment: Payment, attempt: Attempt, *, now: datetime) -> None:
-    """Everything that the books need of a paid attempt."""
+    """Create everything that the ledger needs of a paid attempt, under the payment's lock."""
     attempt.payment = payment
     note = create_credit_note(payment, attempt, now=now)
     on = payment.paid_at or now
     create_invoice_posting(payment, attempt, note, on=on, now=now)
-    mine = lock_postings_by_kind(attempt=attempt)
-    draft = mine.get(Kind.DRAFT_NOTE)
-    if Kind.APPROVAL in mine or (draft is not None and draft.state in MAYBE_IN_LEDGER):
+    postings = lock_postings_by_kind(attempt=attempt)
+    draft = postings.get(Kind.DRAFT_NOTE)
+    if Kind.APPROVAL in postings or (draft is not None and draft.state in Posting.MAYBE_IN_LEDGER_STATES):
         create_posting(Kind.APPROVAL, note.number, attempt, now=now, on=on)
     else:
-        if draft is not None and draft.state in NOT_IN_LEDGER:
+        if draft is not None and draft.state in Posting.NOT_IN_LEDGER_STATES:
             cancel_posting(draft, now=now, reason="settled before the draft was made")
         if note.state == "rejected":
             note.move_to("pending", now=now, by=ACTOR)
         create_posting(Kind.CREDIT_NOTE, note.number, attempt, now=now, on=on)
-    if Kind.PAYMENT not in mine:
+    if Kind.PAYMENT not in postings:
         create_posting(
             Kind.PAYMENT, build_payment_number(payment, nth=get_credit_note_ordinal(note)), attempt, now=now, on=on
         )
 
 
 def get_credit_note_ordinal(note: CreditNote) -> int:
-    """Which of the payment's credit notes it is, counted from 1."""
+    """Which of the payment's credit notes this is, counted from 1."""
     return CreditNote.objects.filter(payment=note.payment_id, pk__lte=note.pk).count()
 
 
+@transaction_required
 def create_invoice_posting(
     payment: Payment, attempt: Attempt, note: CreditNote, *, on: datetime, now: datetime
 ) -> None:
-    """The PF invoice, over what this attempt paid: one that is there already gets the new amount."""
-    made = payment.postings.filter(kind=Kind.INVOICE).first()
-    invoice = made or create_posting(Kind.INVOICE, build_invoice_number(payment), attempt, now=now, on=on)
+    """Create the PF invoice over what this attempt paid; one that is there already gets the new amount."""
+    existing = payment.postings.filter(kind=Kind.INVOICE).first()
+    invoice = existing or create_posting(Kind.INVOICE, build_invoice_number(payment), attempt, now=now, on=on)
     changes = Posting.objects.filter(payment=payment, kind=Kind.INVOICE_CHANGE).exclude(state="cancelled")
     latest = changes.order_by("-pk").first() or invoice
     if invoice.state == "cancelled":
@@ -206,7 +200,7 @@ def create_invoice_posting(
         )
     elif latest.amount == attempt.amount:
         return
-    elif invoice.lock().state in NOT_IN_LEDGER:
+    elif invoice.lock().state in Posting.NOT_IN_LEDGER_STATES:
         Posting.objects.filter(pk=invoice.pk).update(amount=attempt.amount)
     else:
         create_posting(
@@ -218,35 +212,38 @@ def create_invoice_posting(
         )
 
 
+@transaction_required
 def void_credit_note(attempt: Attempt, *, now: datetime) -> None:
-    """Let the attempt's credit note not be, or be no more."""
+    """Void the attempt's credit note, or cancel its posting if it was never sent."""
     note = CreditNote.objects.filter(attempt=attempt).first()
-    mine = lock_postings_by_kind(attempt=attempt)
-    if note is None or Kind.VOID in mine or Kind.REMOVAL in mine:
+    postings = lock_postings_by_kind(attempt=attempt)
+    if note is None or Kind.VOID in postings or Kind.REMOVAL in postings:
         return
     reason = f"the attempt {attempt.state}"
     retract_matches(attempt, now=now, reason=reason, remove_applied=True)
     for kind in (Kind.APPROVAL, Kind.CREDIT_NOTE, Kind.DRAFT_NOTE):
-        made = mine.get(kind)
-        if made is not None and made.state in MAYBE_IN_LEDGER:
-            undo = Kind.REMOVAL if kind == Kind.DRAFT_NOTE else Kind.VOID
-            create_posting(undo, note.number, attempt, now=now, on=now)
+        posting, undone_by = postings.get(kind), KIND_TRAITS[kind].undone_by
+        if posting is not None and undone_by is not None and posting.state in Posting.MAYBE_IN_LEDGER_STATES:
+            create_posting(undone_by, note.number, attempt, now=now, on=now)
             return
-        if made is not None and made.state in NOT_IN_LEDGER:
-            cancel_posting(made, now=now, reason=reason)
+        if posting is not None and posting.state in Posting.NOT_IN_LEDGER_STATES:
+            cancel_posting(posting, now=now, reason=reason)
     note.move_to("removed", now=now, by=ACTOR, reason=reason)
-    for refund in Posting.objects.filter(attempt=attempt, kind=Kind.REFUND, state__in=NOT_IN_LEDGER).order_by("pk"):
+    for refund in Posting.objects.filter(
+        attempt=attempt, kind=Kind.REFUND, state__in=Posting.NOT_IN_LEDGER_STATES
+    ).order_by("pk"):
         cancel_posting(refund, now=now, reason=reason)
 
 
+@transaction_required
 def remove_ledger_payment(payment: Payment, attempt: Attempt, *, now: datetime) -> None:
-    """Let the attempt's money not be on the PF invoice; an invoice that nobody heard of is not made either."""
-    made = lock_postings_by_kind(attempt=attempt).get(Kind.PAYMENT)
-    if made is not None and made.state in NOT_IN_LEDGER:
-        cancel_posting(made, now=now, reason="reversed")
-    elif made is not None and made.state in MAYBE_IN_LEDGER:
-        create_posting(Kind.PAYMENT_REMOVAL, made.number, attempt, now=now, on=now)
+    """Remove the attempt's payment from the PF invoice, and cancel what of both was never sent."""
+    posting = lock_postings_by_kind(attempt=attempt).get(Kind.PAYMENT)
+    if posting is not None and posting.state in Posting.NOT_IN_LEDGER_STATES:
+        cancel_posting(posting, now=now, reason="reversed")
+    elif posting is not None and posting.state in Posting.MAYBE_IN_LEDGER_STATES:
+        create_posting(Kind.PAYMENT_REMOVAL, posting.number, attempt, now=now, on=now)
     later = payment.postings.filter(kind=Kind.PAYMENT).exclude(state="cancelled")
-    for invoice in payment.postings.filter(kind__in=(Kind.INVOICE, Kind.INVOICE_CHANGE), state__in=NOT_IN_LEDGER):
+    for invoice in payment.postings.filter(kind__in=PF_INVOICE_KINDS, state__in=Posting.NOT_IN_LEDGER_STATES):
         if not later.exists():
             cancel_posting(invoice, now=now, reason="reversed")

@@ -1,11 +1,13 @@
-"""What follows when the books took or refused a posting, or never heard of it. Steps of an open transaction."""
+"""Apply the ledger's answer to a posting: posted, rejected, or not found."""
 
 from datetime import datetime
 
 from django.urls import reverse
+from django_subatomic.db import transaction_required
 
 from accounting.ledgers.protocol import RemoteCreditNote
 from accounting.models import CreditNote, Posting
+from accounting.models.posting_kinds import Kind
 from accounting.posting.allocations import (
     record_allocation,
     record_allocation_removal,
@@ -13,32 +15,21 @@ from accounting.posting.allocations import (
     schedule_match_refetch,
     schedule_matching_if_needed,
 )
-from accounting.posting.kinds import POSTING_KIND_BY_VALUE
+from accounting.posting.kinds import get_kind
 from accounting.posting.manual_tasks import close_manual_task, create_manual_task, needs_manual_task
 from accounting.posting.orders import get_posting_match
-from accounting.posting.queueing import NOT_IN_LEDGER, cancel_posting, create_posting
+from accounting.posting.queueing import cancel_posting, create_posting
 from connections.models import Connection
 from merchants.models import EventNotification
 from merchants.services import notify_merchant
 from payers.companies import CompanyTaken, Contact, map_company
 
-Kind = Posting.Kind
-REVERSED_BY = {
-    Kind.DRAFT_NOTE: Kind.REMOVAL,
-    Kind.CREDIT_NOTE: Kind.VOID,
-    Kind.APPROVAL: Kind.VOID,
-    Kind.PAYMENT: Kind.PAYMENT_REMOVAL,
-    Kind.REFUND: Kind.REFUND_REMOVAL,
-    Kind.INVOICE_PAYMENT: Kind.INVOICE_PAYMENT_REMOVAL,
-    Kind.ALLOCATION: Kind.ALLOCATION_REMOVAL,
-}
-CREDIT_REDUCING_KINDS = (Kind.REFUND, Kind.ALLOCATION)
 CHOOSE_CONTACT = "Choose a contact for this company under Payer Admin, Unmapped."
-ALLOCATION_KINDS = (Kind.ALLOCATION, Kind.ALLOCATION_REMOVAL)
 
 
+@transaction_required
 def record_posted(posting: Posting, *, ledger_id: str, connection: Connection, now: datetime) -> None:
-    """The books hold it under `ledger_id`, or hold no more what it undoes."""
+    """The posting was carried out: what it creates is in the ledger under `ledger_id`."""
     if posting.kind == Kind.CONTACT:
         try:
             map_company(posting.company, contact=Contact(connection.organisation_id, ledger_id))
@@ -48,65 +39,69 @@ def record_posted(posting: Posting, *, ledger_id: str, connection: Connection, n
     if not posting.move_to("posted", now=now, by=connection.provider, ledger_id=ledger_id, error=""):
         return
     close_manual_task(posting, now=now)
-    if posting.kind in (Kind.REFUND, Kind.REFUND_REMOVAL):
-        update_remaining_credit(posting, now=now)
-    elif posting.kind in ALLOCATION_KINDS:
-        update_remaining_credit(posting, now=now)
-        record = record_allocation if posting.kind == Kind.ALLOCATION else record_allocation_removal
-        record(posting, get_posting_match(posting), now=now)
-    elif becomes := POSTING_KIND_BY_VALUE[posting.kind].credit_note_state:
-        update_credit_note_state(posting, becomes, ledger_id=ledger_id, connection=connection, now=now)
+    kind = get_kind(posting)
+    if kind.credit_note_state:
+        update_credit_note_state(posting, kind.credit_note_state, ledger_id=ledger_id, connection=connection, now=now)
         schedule_matching_if_needed(posting.company_id, now=now)
+    if kind.traits.credit_sign:
+        update_remaining_credit(posting, now=now)
+    if kind.name == Kind.ALLOCATION:
+        record_allocation(posting, get_posting_match(posting), now=now)
+    elif kind.name == Kind.ALLOCATION_REMOVAL:
+        record_allocation_removal(posting, get_posting_match(posting), now=now)
 
 
+@transaction_required
 def update_credit_note_state(
     posting: Posting, state: str, *, ledger_id: str, connection: Connection, now: datetime
 ) -> None:
-    """The credit note is now in that state, unless a look at the books was quicker."""
+    """Move the credit note to that state, unless it was read from the ledger in that state before."""
     note = lock_credit_note(posting)
-    left = {"draft": None, "approved": note.amount}.get(state, 0)
-    found = {"ledger_id": ledger_id, "organisation_id": connection.organisation_id}
+    remaining = {"draft": None, "approved": note.amount}.get(state, 0)
+    where = {"ledger_id": ledger_id, "organisation_id": connection.organisation_id}
     if note.can_move_to(state):
-        note.move_locked_to(state, now=now, by=connection.provider, remaining=left, read_at=now, **found)
+        note.move_locked_to(state, now=now, by=connection.provider, remaining=remaining, read_at=now, **where)
     elif not note.ledger_id:
-        CreditNote.objects.filter(pk=note.pk).update(**found)
+        CreditNote.objects.filter(pk=note.pk).update(**where)
 
 
+@transaction_required
 def update_remaining_credit(posting: Posting, *, now: datetime) -> None:
-    """Refunds and allocations take of the credit, their removals give back; with nothing left it is applied."""
+    """Take a refund or an allocation off the remaining credit, or give its removal back; at nought it is applied."""
     note = lock_credit_note(posting)
-    change = posting.amount or 0
     before = note.amount if note.remaining is None else note.remaining
-    left = before - change if posting.kind in CREDIT_REDUCING_KINDS else before + change
-    left = min(max(left, 0), note.amount)
-    CreditNote.objects.filter(pk=note.pk).update(remaining=left, read_at=now)
-    state = "approved" if left else "applied"
+    after = before + get_kind(posting).traits.credit_sign * (posting.amount or 0)
+    remaining = min(max(after, 0), note.amount)
+    CreditNote.objects.filter(pk=note.pk).update(remaining=remaining, read_at=now)
+    state = "approved" if remaining else "applied"
     if note.can_move_to(state):
         note.move_locked_to(state, now=now, by="books", reason=posting.number)
     schedule_matching_if_needed(posting.company_id, now=now)
 
 
+@transaction_required
 def lock_credit_note(posting: Posting) -> CreditNote:
     """The posting's credit note, locked."""
     return CreditNote.objects.get(attempt=posting.attempt_id).lock()
 
 
+@transaction_required
 def record_not_found(posting: Posting, *, now: datetime) -> None:
-    """The books certainly do not hold it: it waits again, or is forgotten when it was to be undone anyway."""
+    """The posting is certainly not in the ledger: it waits again, or is cancelled if it was to be undone anyway."""
     posting.move_to("pending", now=now, by="drain", reason="not sent")
     cancel_if_reversed(posting, now=now)
 
 
+@transaction_required
 def record_rejected(posting: Posting, *, refusal: str, remote_note: RemoteCreditNote | None, now: datetime) -> None:
-    """The books refused it: it waits for a person, who is told once what to do."""
+    """The ledger refused the posting: open a task where only a person can clear that, else notify the merchant."""
     posting.move_to("rejected", now=now, by="ledger", reason=refusal, error=refusal[:500])
     if cancel_if_reversed(posting, now=now) or void_approved_draft(posting, remote_note, now=now):
         return
-    if posting.kind in ALLOCATION_KINDS:
+    kind = get_kind(posting)
+    if kind.traits.subject == "match":
         schedule_match_refetch(get_posting_match(posting), now=now)
-    if POSTING_KIND_BY_VALUE[posting.kind].creates_credit_note and (note := lock_credit_note(posting)).can_move_to(
-        "rejected"
-    ):
+    if kind.creates_credit_note and (note := lock_credit_note(posting)).can_move_to("rejected"):
         note.move_locked_to("rejected", now=now, by="ledger", reason=refusal)
     if needs_manual_task(posting, remote_note, refusal=refusal):
         create_manual_task(posting, remote_note=remote_note, now=now)
@@ -114,6 +109,7 @@ def record_rejected(posting: Posting, *, refusal: str, remote_note: RemoteCredit
         notify_rejection(posting, refusal=refusal, now=now)
 
 
+@transaction_required
 def notify_rejection(posting: Posting, *, refusal: str, now: datetime) -> None:
     """Notify the merchant's people of a refusal that is retried as it is."""
     notify_merchant(
@@ -127,27 +123,44 @@ def notify_rejection(posting: Posting, *, refusal: str, now: datetime) -> None:
     )
 
 
+@transaction_required
 def cancel_if_reversed(posting: Posting, *, now: datetime) -> bool:
-    """Forget a posting that is not in the books and that a later one would undo, together with that one."""
-    kind = REVERSED_BY.get(Kind(posting.kind))
-    of = {name: getattr(posting, name) for name in ("attempt", "refund", "payment_allocation", "match", "number")}
-    rows = Posting.objects.filter(**of, kind=kind, state__in=NOT_IN_LEDGER)
-    undoing = rows.select_related("attempt__payment__merchant", "attempt__payment__company").first()
-    if kind is None or undoing is None or undoing.attempt is None:
+    """Cancel a posting that is not in the ledger together with the one that waits to undo it; answers whether."""
+    kind = get_kind(posting)
+    undoing = find_waiting_undo(posting)
+    if undoing is None or undoing.attempt is None:
         return False
-    for one in (posting, undoing):
-        cancel_posting(one, now=now, reason="not wanted any more")
-    if POSTING_KIND_BY_VALUE[posting.kind].creates_credit_note:
+    for row in (posting, undoing):
+        cancel_posting(row, now=now, reason="not wanted any more")
+    if kind.creates_credit_note:
         lock_credit_note(posting).move_locked_to("removed", now=now, by="books", reason="not wanted any more")
-    elif posting.kind == Kind.APPROVAL:
+    elif kind.name == Kind.APPROVAL:
         create_posting(Kind.REMOVAL, posting.number, undoing.attempt, now=now, on=now)
-    elif posting.kind == Kind.ALLOCATION:
+    elif kind.name == Kind.ALLOCATION:
         retract_match(get_posting_match(posting), now=now, reason="not wanted any more")
     return True
 
 
+def find_waiting_undo(posting: Posting) -> Posting | None:
+    """The posting that would undo this one, if it is not in the ledger yet."""
+    undone_by = get_kind(posting).traits.undone_by
+    if undone_by is None:
+        return None
+    rows = Posting.objects.filter(
+        kind=undone_by,
+        number=posting.number,
+        attempt=posting.attempt_id,
+        refund=posting.refund_id,
+        payment_allocation=posting.payment_allocation_id,
+        match=posting.match_id,
+        state__in=Posting.NOT_IN_LEDGER_STATES,
+    )
+    return rows.select_related("attempt__payment__merchant", "attempt__payment__company").first()
+
+
+@transaction_required
 def void_approved_draft(posting: Posting, remote_note: RemoteCreditNote | None, *, now: datetime) -> bool:
-    """Void a draft that cannot be deleted because somebody approved it in the books meanwhile."""
+    """Void a draft that cannot be deleted because somebody approved it in the ledger; answers whether."""
     if posting.kind != Kind.REMOVAL or remote_note is None or remote_note.status not in ("approved", "applied"):
         return False
     attempt = posting.attempt

@@ -1,4 +1,4 @@
-"""The console's pages about the books."""
+"""The console's pages of postings and manual tasks."""
 
 from typing import Any
 
@@ -9,8 +9,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from accounting.models import CreditNote, ManualTask, Posting
 from accounting.posting.manual_tasks import list_open_tasks, resolve_manual_task
-from accounting.posting.services import list_unposted_debits, list_waiting_postings, retry_postings
-from accounting.posting.status import get_waiting_reason
+from accounting.posting.services import get_waiting_reason, list_unposted_debits, list_waiting_postings, retry_postings
 from merchants.access import MerchantRequest, merchant_page
 from merchants.models import Merchant
 from payments.access import get_merchant_payment
@@ -23,7 +22,7 @@ MAX_ROWS = 100
 @require_GET
 @merchant_page()
 def posting_list(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
-    """What is not in the books yet, and why."""
+    """What is not in the ledger yet, and why."""
     return render(request, "accounting/postings.html", get_waiting_context(merchant, limit=MAX_ROWS))
 
 
@@ -70,7 +69,7 @@ def payment_postings(request: MerchantRequest, merchant: Merchant, reference: st
 @require_POST
 @merchant_page()
 def finish_task(request: MerchantRequest, merchant: Merchant, reference: str) -> HttpResponse:
-    """Somebody did by hand what a task asked for."""
+    """Close a task that somebody did by hand."""
     task = get_object_or_404(ManualTask.objects.select_related("posting"), merchant=merchant, reference=reference)
     if resolve_manual_task(task, by=request.user, now=clock.now()):
         record_request_audit(request, "books_task.done", merchant_id=merchant.pk, subject=task.title)

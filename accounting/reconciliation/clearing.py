@@ -10,8 +10,8 @@ from django.db.models import BigIntegerField, Case, DateField, Exists, F, OuterR
 from django.db.models.functions import Coalesce
 
 from accounting.models import LedgerPayment, ManualTask, Posting
+from accounting.models.posting_kinds import CLEARING_SIGNS, PAYMENT_KINDS, REMOVED_PAYMENT_KINDS
 from accounting.reconciliation.differences import REASON_LABELS, ReconciliationItem
-from accounting.reconciliation.ledger_vs_books import KIND_SIGNS, PAYMENT_KINDS, REMOVED_KINDS
 from accounting.reconciliation.periods import Period
 from accounting.reconciliation.report import ReconciliationReport
 from payments.models import BalanceTransaction, Payout
@@ -145,7 +145,7 @@ class ClearingAccount:
         """Return our payments and refunds with `day` and signed `value`: as read, or else as posted."""
         done = ManualTask.objects.filter(posting=OuterRef("pk"), state="done", done_by__isnull=False)
         removals = Posting.objects.filter(
-            merchant=self.report.merchant, number=OuterRef("number"), kind__in=REMOVED_KINDS, state="posted"
+            merchant=self.report.merchant, number=OuterRef("number"), kind__in=REMOVED_PAYMENT_KINDS, state="posted"
         )
         is_read = Q(ledger_payment__isnull=False)
         is_here = Q(ledger_payment__organisation_id=self.report.organisation_id)
@@ -156,9 +156,9 @@ class ClearingAccount:
             default=F("ledger_payment__amount"),
             output_field=BigIntegerField(),
         )
-        plus = [kind for kind, sign in KIND_SIGNS.items() if sign > 0]
+        plus = [kind for kind, sign in CLEARING_SIGNS.items() if sign > 0]
         return (
-            Posting.objects.filter(merchant=self.report.merchant, kind__in=KIND_SIGNS, payment__currency=currency)
+            Posting.objects.filter(merchant=self.report.merchant, kind__in=CLEARING_SIGNS, payment__currency=currency)
             .filter(Q(state="posted") | Q(state="cancelled") & Exists(done))
             .annotate(day=Coalesce("ledger_payment__on", "on", output_field=DateField()), size=value)
             .annotate(value=Case(When(kind__in=plus, then=F("size")), default=-F("size")))

@@ -9,13 +9,19 @@ from django.db.models import Exists, F, Model, OuterRef, Q, QuerySet, Subquery, 
 from django.db.models.functions import Coalesce
 
 from accounting.models import CreditNote, LedgerApplication, LedgerCredit, LedgerInvoice, LedgerPayment, Posting
+from accounting.models.posting_kinds import (
+    CLEARING_SIGNS,
+    CREDIT_NOTE_END_KINDS,
+    PAYMENT_KINDS,
+    REMOVED_PAYMENT_KINDS,
+    Kind,
+)
 from accounting.reconciliation.differences import DifferenceKind, DifferenceList, ReconciliationItem
-from accounting.reconciliation.ledger_vs_books import KIND_SIGNS, PAYMENT_KINDS, DocumentKind, LedgerVsBooks
+from accounting.reconciliation.ledger_vs_books import LedgerVsBooks
 from wisepay.money import Money
 
 GRACE_PERIOD = timedelta(minutes=15)
 GONE_STATUSES = ("voided", "deleted")
-REMOVAL_KINDS = (DocumentKind.PAYMENT_REMOVAL, DocumentKind.INVOICE_PAYMENT_REMOVAL, DocumentKind.REFUND_REMOVAL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +48,9 @@ class DocumentChecks:
 
     def check_payments(self) -> None:
         """Check that payments we posted are unchanged."""
-        removing = self.get_postings(REMOVAL_KINDS).filter(number=OuterRef("number")).exclude(state="cancelled")
+        removing = (
+            self.get_postings(tuple(REMOVED_PAYMENT_KINDS)).filter(number=OuterRef("number")).exclude(state="cancelled")
+        )
         wrong = Q(ledger_payment__is_standing=False) | ~Q(
             ledger_payment__on=F("on"), ledger_payment__amount=F("amount")
         )
@@ -64,14 +72,14 @@ class DocumentChecks:
         )
         unread = unread.filter(sent_to=cursor.organisation_id)
         for posting in unread.exclude(ledger_id="").order_by("pk"):
-            gap = -KIND_SIGNS[DocumentKind(posting.kind)] * (posting.amount or 0)
+            gap = -CLEARING_SIGNS[Kind(posting.kind)] * (posting.amount or 0)
             self.add_posting_difference(
                 DifferenceKind.DOCUMENT_MISSING, posting, gap, f"It was posted over {posting.money}."
             )
 
     def add_payment_difference(self, posting: Posting, payment: LedgerPayment) -> None:
         """Add the gravest difference of a payment."""
-        sign, amount = KIND_SIGNS[DocumentKind(posting.kind)], posting.amount or 0
+        sign, amount = CLEARING_SIGNS[Kind(posting.kind)], posting.amount or 0
         if not payment.is_standing:
             description = f"The payment of {posting.money} stands no more."
             self.add_posting_difference(DifferenceKind.DOCUMENT_REMOVED, posting, -sign * amount, description)
@@ -103,7 +111,7 @@ class DocumentChecks:
             on__lte=self.comparison.period.last,
         )
         named = self.get_postings(PAYMENT_KINDS).filter(number=OuterRef("remark"))
-        coming = named.filter(state__in=["pending", "sent"])
+        coming = named.filter(state__in=Posting.UNSENT_STATES)
         fresh = Q(read_at__gte=self.comparison.now - GRACE_PERIOD)
         for payment in rows.annotate(is_ours=Exists(named), is_coming=Exists(coming)).exclude(
             fresh & Q(is_coming=True)
@@ -152,11 +160,9 @@ class DocumentChecks:
         """Check PF invoices against the mirror."""
         mirrored = self.get_mirror_rows(LedgerInvoice)
         changes = (
-            self.get_postings((DocumentKind.INVOICE_CHANGE,))
-            .filter(payment=OuterRef("payment"))
-            .exclude(state="cancelled")
+            self.get_postings((Kind.INVOICE_CHANGE,)).filter(payment=OuterRef("payment")).exclude(state="cancelled")
         )
-        rows = self.get_period_postings((DocumentKind.INVOICE,)).filter(
+        rows = self.get_period_postings((Kind.INVOICE,)).filter(
             payment__state="succeeded", sent_to=self.comparison.organisation_id
         )
         rows = rows.select_related("payment")
@@ -166,7 +172,7 @@ class DocumentChecks:
             ledger_total=Subquery(same.values("total")[:1]),
             status=Subquery(same.values("status")[:1]),
             read=Subquery(same.values("read_at")[:1]),
-            is_changing=Exists(changes.filter(state__in=["pending", "sent", "rejected"])),
+            is_changing=Exists(changes.filter(state__in=Posting.UNFINISHED_STATES)),
             is_double=Exists(
                 mirrored.filter(number=OuterRef("number"))
                 .exclude(ledger_id=OuterRef("ledger_id"))
@@ -205,9 +211,7 @@ class DocumentChecks:
         mirrored = self.get_mirror_rows(LedgerCredit)
         same = mirrored.filter(ledger_id=OuterRef("ledger_id"))
         other = mirrored.filter(number=OuterRef("number")).exclude(ledger_id=OuterRef("ledger_id"))
-        leaving = Posting.objects.filter(
-            attempt=OuterRef("attempt"), kind__in=[DocumentKind.VOID, DocumentKind.REMOVAL]
-        )
+        leaving = Posting.objects.filter(attempt=OuterRef("attempt"), kind__in=CREDIT_NOTE_END_KINDS)
         rows = (
             self.get_credit_notes()
             .annotate(

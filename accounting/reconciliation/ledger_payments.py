@@ -9,14 +9,13 @@ from django_subatomic.db import transaction, transaction_required
 from accounting.ledger_session import ledger_session
 from accounting.ledgers.protocol import Ledger, PaymentRemovalOrder, RemotePayment
 from accounting.models import AccountingSettings, LedgerPayment, LedgerPaymentCursor, Posting
+from accounting.models.posting_kinds import CLEARING_SIGNS, PAYMENT_KINDS, Kind
 from connections.models import Connection, Tier
 from connections.services import get_connection
 from merchants.models import Merchant
 from wisepay import outbox
 from wisepay.errors import Disconnected, Rejected
 
-DocumentKind = Posting.Kind
-PAYMENT_KINDS = (DocumentKind.PAYMENT, DocumentKind.INVOICE_PAYMENT, DocumentKind.REFUND)
 OUR_PREFIX = "PF"
 OVERLAP = timedelta(minutes=5)  # the package's clock is not ours
 ONE_DAY = timedelta(days=1)
@@ -157,7 +156,7 @@ def create_removed_payment(cursor: LedgerPaymentCursor, posting: Posting, *, now
         merchant_id=cursor.merchant_id,
         organisation_id=cursor.organisation_id,
         ledger_id=posting.ledger_id,
-        is_received=posting.kind != DocumentKind.REFUND,
+        is_received=CLEARING_SIGNS[Kind(posting.kind)] > 0,
         is_standing=False,
         amount=posting.money.amount,
         currency=posting.money.currency,

@@ -9,28 +9,13 @@ from django.db.models import Exists, OuterRef, Q, Subquery, Sum
 from django.db.models.functions import Coalesce
 
 from accounting.models import LedgerPaymentCursor, ManualTask, Posting
+from accounting.models.posting_kinds import CLEARING_SIGNS, PAYMENT_KINDS, REMOVED_PAYMENT_KINDS, Kind
 from accounting.reconciliation.differences import DifferenceKind, DifferenceList, ReconciliationItem
 from accounting.reconciliation.periods import Period
 from merchants.models import Merchant
 from payments.models import Attempt, BalanceTransaction, Refund
 from wisepay.money import Money
 
-DocumentKind = Posting.Kind
-KIND_SIGNS = {
-    DocumentKind.PAYMENT: 1,
-    DocumentKind.INVOICE_PAYMENT: 1,
-    DocumentKind.PAYMENT_REMOVAL: -1,
-    DocumentKind.INVOICE_PAYMENT_REMOVAL: -1,
-    DocumentKind.REFUND: -1,
-    DocumentKind.REFUND_REMOVAL: 1,
-}
-PAYMENT_KINDS = (DocumentKind.PAYMENT, DocumentKind.INVOICE_PAYMENT, DocumentKind.REFUND)
-REMOVED_KINDS = {
-    DocumentKind.PAYMENT_REMOVAL: DocumentKind.PAYMENT,
-    DocumentKind.INVOICE_PAYMENT_REMOVAL: DocumentKind.INVOICE_PAYMENT,
-    DocumentKind.REFUND_REMOVAL: DocumentKind.REFUND,
-}
-UNPOSTED_STATES = ("pending", "sent")
 LATER_REASONS = ("held", "unsettled", "fresh")  # it is posted later, or perhaps never
 GRACE_PERIOD, LATE_AFTER = timedelta(minutes=15), timedelta(days=1)
 
@@ -142,17 +127,17 @@ class LedgerVsBooks:
         for item in group.items:
             item.books = 0 if item.reason in ("held", "unsettled") else item.ours
         removed = {
-            (str(REMOVED_KINDS[DocumentKind(p.kind)]), p.number)
+            (str(REMOVED_PAYMENT_KINDS[Kind(p.kind)]), p.number)
             for p in group.postings
-            if DocumentKind(p.kind) in REMOVED_KINDS and is_in_books(p)
+            if Kind(p.kind) in REMOVED_PAYMENT_KINDS and is_in_books(p)
         }
         effects = [self.get_clearing_effect(posting, removed, group) for posting in group.postings]
         gap = sum(effects) - group.expected_amount
         if not gap or group.snapshot.has_later_activity:
             return
         is_explained = any(self.is_explained_by(posting, removed) for posting in group.postings)
-        late = [p for p in group.postings if p.state in (*UNPOSTED_STATES, "rejected") and not p.is_manual]
-        coming = sum(KIND_SIGNS[DocumentKind(p.kind)] * p.amount for p in late)
+        late = [p for p in group.postings if p.state in (*Posting.UNSENT_STATES, "rejected") and not p.is_manual]
+        coming = sum(CLEARING_SIGNS[Kind(p.kind)] * p.amount for p in late)
         group.difference_item.books += gap
         if late and gap + coming == self.sum_outside_changes(group, removed):
             self.add_waiting_difference(group, late, gap)
@@ -162,7 +147,7 @@ class LedgerVsBooks:
     def sum_outside_changes(self, group: AttemptComparison, removed: set[tuple[str, str]]) -> int:
         """Return what is off because somebody changed documents, which is a difference of its own."""
         return sum(
-            self.get_clearing_effect(posting, removed, group) - KIND_SIGNS[DocumentKind(posting.kind)] * posting.amount
+            self.get_clearing_effect(posting, removed, group) - CLEARING_SIGNS[Kind(posting.kind)] * posting.amount
             for posting in group.postings
             if is_in_books(posting)
         )
@@ -173,13 +158,13 @@ class LedgerVsBooks:
         """Return a posting's effect on the clearing account, in minor units: as read, or else as posted."""
         if not is_in_books(posting):
             return 0
-        sign = KIND_SIGNS[DocumentKind(posting.kind)]
-        if DocumentKind(posting.kind) not in PAYMENT_KINDS:
+        sign = CLEARING_SIGNS[Kind(posting.kind)]
+        if Kind(posting.kind) not in PAYMENT_KINDS:
             original = next(
                 (
                     p
                     for p in group.postings
-                    if (p.kind, p.number) == (REMOVED_KINDS[DocumentKind(posting.kind)], posting.number)
+                    if (p.kind, p.number) == (REMOVED_PAYMENT_KINDS[Kind(posting.kind)], posting.number)
                 ),
                 None,
             )
@@ -216,7 +201,7 @@ class LedgerVsBooks:
         """Return whether the posting itself shows why the balance is off."""
         is_standing = (
             is_in_books(posting)
-            and DocumentKind(posting.kind) in PAYMENT_KINDS
+            and Kind(posting.kind) in PAYMENT_KINDS
             and (posting.kind, posting.number) not in removed
         )
         return is_standing and (self.get_current_amount(posting) != posting.amount)
@@ -282,7 +267,7 @@ def list_posted_payments(merchant: Merchant, which: Q) -> Iterable[PostedPayment
     """Return every posting of a payment or refund, whatever became of it."""
     done = ManualTask.objects.filter(posting=OuterRef("pk"), state="done", done_by__isnull=False)
     rows: Any = (
-        Posting.objects.filter(which, merchant=merchant, kind__in=KIND_SIGNS)
+        Posting.objects.filter(which, merchant=merchant, kind__in=CLEARING_SIGNS)
         .annotate(by_hand=Q(state="cancelled") & Exists(done))
         .order_by("pk")
         .values_list(*POSTED_PAYMENT_FIELDS)

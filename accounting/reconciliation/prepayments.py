@@ -8,14 +8,12 @@ from django.db.models import BigIntegerField, Case, F, Max, OuterRef, Q, Subquer
 from django.db.models.functions import Coalesce
 
 from accounting.models import CreditNote, Posting
+from accounting.models.posting_kinds import CREDITING_KINDS, PF_INVOICE_KINDS, Kind
 from accounting.reconciliation.clearing import AccountEntry, AccountStatement, BalanceReason
-from accounting.reconciliation.ledger_vs_books import DocumentKind
 from accounting.reconciliation.periods import Period
 from merchants.models import Merchant
 from wisepay.money import Money
 
-INVOICE_KINDS = (DocumentKind.INVOICE, DocumentKind.INVOICE_CHANGE)
-CREDIT_NOTE_KINDS = (DocumentKind.CREDIT_NOTE, DocumentKind.APPROVAL)
 MAX_PAYMENTS = 50
 STATE_REASONS = {
     "pending": "its PF_CR credit waits to be posted",
@@ -44,17 +42,17 @@ def build_prepayments_statement(merchant: Merchant, period: Period, currency: st
 
 def get_documents(merchant: Merchant) -> Any:
     """Return what was posted to the account."""
-    kinds = (*INVOICE_KINDS, *CREDIT_NOTE_KINDS, DocumentKind.VOID)
+    kinds = (*PF_INVOICE_KINDS, *CREDITING_KINDS, Kind.VOID)
     return Posting.objects.filter(merchant=merchant, kind__in=kinds, state="posted")
 
 
 def sum_documents(rows: Any) -> int:
     """Return the sum of documents; of a payment's PF invoice only its latest amount counts."""
-    latest = rows.filter(kind__in=INVOICE_KINDS).order_by("payment", "-pk").distinct("payment")
+    latest = rows.filter(kind__in=PF_INVOICE_KINDS).order_by("payment", "-pk").distinct("payment")
     invoiced = Posting.objects.filter(pk__in=latest.values("pk")).aggregate(total=Coalesce(Sum("amount"), 0))
     sums = rows.aggregate(
-        credited=Coalesce(Sum("amount", filter=Q(kind__in=CREDIT_NOTE_KINDS)), 0),
-        voided=Coalesce(Sum("amount", filter=Q(kind=DocumentKind.VOID)), 0),
+        credited=Coalesce(Sum("amount", filter=Q(kind__in=CREDITING_KINDS)), 0),
+        voided=Coalesce(Sum("amount", filter=Q(kind=Kind.VOID)), 0),
     )
     total: int = invoiced["total"] - sums["credited"] + sums["voided"]
     return total
@@ -63,13 +61,13 @@ def sum_documents(rows: Any) -> int:
 def list_entries(rows: Any, currency: str) -> Iterable[AccountEntry]:
     """Return an entry for every document, oldest first; a change of a PF invoice counts by what it changed."""
     before = Posting.objects.filter(
-        payment=OuterRef("payment"), kind__in=INVOICE_KINDS, state="posted", pk__lt=OuterRef("pk")
+        payment=OuterRef("payment"), kind__in=PF_INVOICE_KINDS, state="posted", pk__lt=OuterRef("pk")
     ).order_by("-pk")
     entries = rows.annotate(
         before=Coalesce(Subquery(before.values("amount")[:1]), 0, output_field=BigIntegerField()),
         value=Case(
-            When(kind__in=INVOICE_KINDS, then=F("amount") - F("before")),
-            When(kind__in=CREDIT_NOTE_KINDS, then=-F("amount")),
+            When(kind__in=PF_INVOICE_KINDS, then=F("amount") - F("before")),
+            When(kind__in=CREDITING_KINDS, then=-F("amount")),
             default=F("amount"),
             output_field=BigIntegerField(),
         ),
@@ -81,10 +79,10 @@ def list_entries(rows: Any, currency: str) -> Iterable[AccountEntry]:
 
 def list_reasons(rows: Any, currency: str) -> Iterable[BalanceReason]:
     """Return the payments whose documents do not cancel out, each with its reason; the rest as one sum."""
-    latest = rows.filter(kind__in=INVOICE_KINDS, payment=OuterRef("payment")).order_by("-pk")
+    latest = rows.filter(kind__in=PF_INVOICE_KINDS, payment=OuterRef("payment")).order_by("-pk")
     credited = Case(
-        When(kind__in=CREDIT_NOTE_KINDS, then=F("amount")),
-        When(kind=DocumentKind.VOID, then=-F("amount")),
+        When(kind__in=CREDITING_KINDS, then=F("amount")),
+        When(kind=Kind.VOID, then=-F("amount")),
         default=Value(0),
         output_field=BigIntegerField(),
     )

@@ -32,7 +32,7 @@ from wisepay.errors import Disconnected
 
 ROOT = Path(__file__).resolve().parents[2]
 OURS = ("connections", "payers", "payments", "accounting", "quotes")
-PASSES_TIER_ON = "accounting/mirror/services.py"  # its find_connection takes the tier that its callers name
+PASSES_TIER_ON = "connections/services.py"  # its find_working_connection takes the tier that its callers name
 APPS = {"wise_pay": "sandbox-client", "company": "sandbox-client-2", "service": "sandbox-client-3"}
 
 
@@ -64,7 +64,7 @@ def test_no_connection_is_taken_without_naming_a_tier_and_no_ledger_opened_witho
     handed_on = [c for c in ours if get_keyword_arguments(c[1])["tier"] == "tier"]
     assert len(handed_on) == 1
     places = {where for where, _ in handed_on}
-    taken = [c for name in ("get_connection", "find_connection") for c in calls_of(name) if c[0] not in places]
+    taken = [c for name in ("get_connection", "find_working_connection") for c in calls_of(name) if c[0] not in places]
     opened = [*calls_of("open_ledger"), *calls_of("ledger_session")]
     assert len(taken) >= 4
     assert len(opened) >= 9

@@ -1,4 +1,4 @@
-"""`manage.py run_autopay`: charge what is due, or with --dry-run say what would be charged when, and what not."""
+"""`manage.py run_autopay`: charge what is due, or with --dry-run write what would be charged when, and what not."""
 
 from argparse import ArgumentParser
 from typing import Any
@@ -41,14 +41,14 @@ class Command(BaseCommand):
         self.stdout.write(f"{merchant}: {count} of {len(due)} due payments charged")
 
     def charge(self, scheduled_id: int) -> bool:
-        """Charge one; what has to be tried again in a moment is left to the workers."""
+        """Charge one; answers False for what the workers have to try again in a moment."""
         try:
             return charge_scheduled_payment(scheduled_id, now=clock.now()) is not None
         except Retry:
             return False
 
     def write_result(self, merchant: Merchant) -> None:
-        """What would be charged when, and why the others would not."""
+        """Write what would be charged when, and why the others would not."""
         now = clock.now()
         state = " (paused)" if is_paused(merchant) else ""
         self.stdout.write(f"{merchant}{state}")

@@ -1,4 +1,4 @@
-"""`manage.py sync_books MERCHANT [--full]`: read a merchant's books into the mirror, here and now."""
+"""`manage.py sync_books MERCHANT [--full]`: read a merchant's ledger into the mirror, in this process."""
 
 import time
 from argparse import ArgumentParser
@@ -21,7 +21,7 @@ from wisepay.outbox import Retry
 
 
 class Command(BaseCommand):
-    """Read everything that changed, page by page, and say what is held afterwards."""
+    """Read everything that changed, page by page, and write what the mirror has afterwards."""
 
     help = "Read a merchant's contacts, invoices and credit notes from the accounting package."
 
@@ -46,13 +46,13 @@ class Command(BaseCommand):
             self.stdout.write(f"{row.count:>9} {row.label.lower()} {row.problem}".rstrip())
 
     def read_all_kinds(self, connection: Connection) -> None:
-        """Kind after kind, however long it takes; a limit that ends soon is waited out."""
+        """Read kind after kind, however long it takes; a limit that ends soon is waited out."""
         for kind in MIRRORED_KINDS:
             while not self.read_kind(connection, kind):
                 continue
 
     def read_kind(self, connection: Connection, kind: str) -> bool:
-        """One go; False after waiting for a limit, or when there is more."""
+        """Read once; answers False after waiting for a limit, or when there is more."""
         now = clock.now()
         try:
             with ledger_session(connection, priority="service", now=now) as ledger:
@@ -68,6 +68,6 @@ class Command(BaseCommand):
             return False
 
     def write_report(self, cursor: MirrorCursor, changed: int) -> None:
-        """One page was kept."""
+        """Write that one page was saved."""
         where = f"page {cursor.page} of {cursor.pages}" if cursor.page else "done"
         self.stdout.write(f"{cursor.kind}: {where}, {changed} new or different")

@@ -1,4 +1,4 @@
-"""`manage.py sync_payments MERCHANT --since DATE`: Payment Sync at once, with its lines."""
+"""`manage.py sync_payments MERCHANT --since DATE`: run a Payment Sync in this process."""
 
 import time
 from argparse import ArgumentParser
@@ -20,7 +20,7 @@ MAX_WAIT = 70.0  # seconds that a limit is waited for
 
 
 class Command(BaseCommand):
-    """Sync the payments of one merchant and say what that did."""
+    """Sync the payments of one merchant and write what that changed."""
 
     help = "Read what was paid or credited in a merchant's accounting package, and say what that changed."
 
@@ -46,7 +46,7 @@ class Command(BaseCommand):
         self.write_result(sync)
 
     def run_until_finished(self, sync: PaymentSync) -> None:
-        """Until it is over; a limit that ends soon is waited out."""
+        """Run the sync until it is over; a limit that ends soon is waited out. Raises CommandError."""
         while True:
             try:
                 sync_payments(sync, now=clock.now())
@@ -58,10 +58,10 @@ class Command(BaseCommand):
                 time.sleep(pause)
 
     def write_result(self, sync: PaymentSync) -> None:
-        """The lines and the sums."""
+        """Write the lines and the sums."""
         for line in build_sync_lines(sync, list_applications(sync)):
-            words = " ".join(line.effects)
-            self.stdout.write(f"{line.application.on} {line.invoice} {line.amount} {words}")
+            effects = " ".join(line.effects)
+            self.stdout.write(f"{line.application.on} {line.invoice} {line.amount} {effects}")
         self.stdout.write(
             f"{sync.payments} payments, {sync.credits} credits, {sync.invoices} invoices paid in full, "
             f"{sync.cancelled} scheduled payments cancelled"

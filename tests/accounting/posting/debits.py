@@ -24,7 +24,7 @@ CARD = RemoteMethod("pm_card", "card", "visa", "4242")
 
 @dataclass
 class AttemptScenario:
-    """An attempt that the gateway was told of, and what the gateway says next."""
+    """An attempt that was submitted to the gateway, and what the gateway answers next."""
 
     tenant: Tenant
     attempt: Attempt
@@ -57,7 +57,7 @@ class AttemptScenario:
         self.receive_outcome("succeeded")
 
     def fail(self) -> None:
-        """The bank said no."""
+        """The bank refuses the debit."""
         self.receive_outcome("failed", failure_code="account_closed")
 
     def reverse(self) -> None:
@@ -124,7 +124,7 @@ def hold_messages(handler: str) -> None:
 
 
 def release_messages(handler: str) -> None:
-    """What was held back comes now."""
+    """Send the events that were withheld."""
     rows = OutboxMessage.objects.filter(handler=handler, state="dead")
     assert rows.update(state="pending", run_after=timezone.now())
 
@@ -150,12 +150,12 @@ def call_xero(tenant: Tenant, method: str, path: str, body: Any = None) -> dict[
 
 
 def set_credit_note_status(tenant: Tenant, note: CreditNote, status: str) -> None:
-    """Somebody gives a credit note another status in the books."""
+    """Somebody gives a credit note another status in the ledger."""
     call_xero(tenant, "POST", "CreditNotes", {"CreditNotes": [{"CreditNoteID": note.ledger_id, "Status": status}]})
 
 
 def list_credit_notes(tenant: Tenant) -> list[tuple[str, str, float]]:
-    """(number, status, remaining credit) of every credit note in the books, oldest first."""
+    """(number, status, remaining credit) of every credit note in the ledger, oldest first."""
     rows = call_xero(tenant, "GET", "CreditNotes?pageSize=100&page=1")["CreditNotes"]
     return [(r["CreditNoteNumber"], r["Status"], r["RemainingCredit"]) for r in rows]
 
@@ -167,7 +167,7 @@ def list_pf_invoices(tenant: Tenant) -> list[tuple[str, float, float]]:
 
 
 def list_ledger_payments(tenant: Tenant) -> list[tuple[str, str, float]]:
-    """(reference, status, amount) of every payment in the books, the deleted ones too, by reference."""
+    """(reference, status, amount) of every payment in the ledger, the deleted ones too, by reference."""
     rows = call_xero(tenant, "GET", "Payments?pageSize=100&page=1")["Payments"]
     return sorted((r["Reference"], r["Status"], r["Amount"]) for r in rows)
 

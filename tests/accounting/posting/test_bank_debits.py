@@ -1,4 +1,4 @@
-"""Bank debits in the books: a draft, then exactly one approved credit or none, in whatever order the news comes."""
+"""Bank debits in the ledger: a draft, then exactly one approved credit or none, in whatever order events come."""
 
 from collections.abc import Callable
 from datetime import timedelta

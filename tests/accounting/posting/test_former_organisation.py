@@ -51,10 +51,10 @@ def pay_quote_by_card(tenant: Tenant, currency: str = "AUD") -> AttemptScenario:
 
 
 def create_contact(tenant: Tenant, name: str) -> str:
-    """A new contact of the books, by its id."""
+    """Create a contact in the ledger; answers its id."""
     ledger = open_ledger(tenant.connection, priority="company", now=timezone.now())
-    [made] = ledger.create_contacts([build_contact_order(name)], key=name)
-    return made.id
+    [result] = ledger.create_contacts([build_contact_order(name)], key=name)
+    return result.id
 
 
 def list_waiting_errors(tenant: Tenant) -> dict[str, str]:

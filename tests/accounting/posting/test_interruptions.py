@@ -1,4 +1,4 @@
-"""Stopped before and after every commit and every call to the books: each document done once, each undone once."""
+"""Stopped before and after every commit and every call to the ledger: each document created once, undone once."""
 
 import random
 import uuid
@@ -50,7 +50,7 @@ class SparseStopper(ProcessStopper):
 
 
 class DebitScenario:
-    """One bank debit on its way; only what the workers of the books do is stopped."""
+    """A processing bank debit; only what the accounting workers do is stopped."""
 
     def __init__(self, tenant: Tenant, stopper: ProcessStopper, words: list[str], quiet: int) -> None:
         self.tenant, self.stopper, self.words, self.quiet = tenant, stopper, words, quiet
@@ -76,7 +76,7 @@ class DebitScenario:
             getattr(self.debit, word)()
 
     def deliver_due(self, *, after: float = 3.0) -> None:
-        """A worker delivers what is due for the books."""
+        """A worker delivers what is due for the ledger."""
         at = timezone.now() + timedelta(seconds=after)
         OutboxMessage.objects.exclude(handler__startswith="accounting.").exclude(
             handler="payments.follow_success"
@@ -107,7 +107,7 @@ class DebitScenario:
 
 
 def read_ledger(tenant: Tenant, debit: AttemptScenario) -> tuple[Any, ...]:
-    """What stands of the debit's documents in the books."""
+    """The debit's documents as the ledger has them."""
     stem = debit.payment.reference[:12].upper()
     return LEDGER_READERS[tenant.connection.provider](tenant, stem)
 

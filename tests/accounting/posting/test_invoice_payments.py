@@ -1,4 +1,4 @@
-"""Payments of invoices in the books: posted once, made smaller by refunds, taken off after reversals."""
+"""Payments of invoices in the ledger: posted once, reduced by refunds, removed after reversals."""
 
 from collections.abc import Callable
 from typing import Any
@@ -29,7 +29,7 @@ def billing(any_tenant: Tenant) -> InvoiceScenario:
 
 
 def list_active_amounts(billing: InvoiceScenario, invoice: Any) -> list[str]:
-    """The amounts of the payments of an invoice that stand in the books."""
+    """The amounts of an invoice's payments that the ledger has."""
     return [amount for _, amount, status in billing.list_ledger_payments(invoice) if status == AUTHORISED]
 
 
@@ -105,7 +105,7 @@ def test_a_refund_that_fails_after_all_is_booked_back(billing: InvoiceScenario, 
     assert list_active_amounts(billing, invoice) == ["500.00"]
 
 
-def test_a_refund_that_is_told_before_the_payment_was_posted_leaves_one_payment(
+def test_a_refund_that_comes_before_the_payment_was_posted_leaves_one_payment(
     billing: InvoiceScenario, deliver: DeliverOutbox
 ) -> None:
     invoice = billing.create_invoice("500.00")
@@ -171,8 +171,8 @@ def test_the_old_link_of_a_reversed_debit_pays_nothing_that_was_paid_otherwise_m
         billing.act_in_ledger("pay", invoice=invoice.number, amount="200.00" if elsewhere == "in part" else "500.00")
         billing.sync_mirror(get_future_time(hours=3))
     charged = billing.tenant.total_charged()
-    said = billing.pay(payment)
-    assert said["code"] == {"in part": "amount_changed"}.get(elsewhere, "not_payable"), said
+    answer = billing.pay(payment)
+    assert answer["code"] == {"in part": "amount_changed"}.get(elsewhere, "not_payable"), answer
     assert billing.tenant.total_charged() == charged
     assert [a.state for a in Attempt.objects.filter(payment=payment)] == ["reversed"]
 
@@ -204,9 +204,7 @@ def test_a_bookkeepers_payment_of_the_same_amount_is_not_taken_for_ours(
     assert list_active_amounts(billing, invoice) == ["200.00", "200.00"]
 
 
-def test_money_that_goes_back_of_what_a_person_booked_is_told_to_a_person(
-    billing: InvoiceScenario, deliver: DeliverOutbox
-) -> None:
+def test_a_refund_of_what_a_person_booked_opens_a_task(billing: InvoiceScenario, deliver: DeliverOutbox) -> None:
     invoice = billing.create_invoice("500.00")
     payment = billing.create_payment(invoice)
     billing.pay(payment)

@@ -1,4 +1,4 @@
-"""Bank debits where the books have no drafts: nothing before the money has arrived, then what a card leaves."""
+"""Bank debits where the ledger has no drafts: nothing before they settle, then what a card payment leaves."""
 
 from collections.abc import Callable
 
@@ -18,7 +18,7 @@ DOCUMENTS = {"invoice": "posted", "credit_note": "posted", "payment": "posted"}
 
 @pytest.fixture
 def tenant(db: None, world: SandboxProcess) -> Tenant:
-    """A merchant whose books are QuickBooks'."""
+    """A merchant who uses QuickBooks."""
     return create_tenant(world, provider="quickbooks")
 
 
@@ -46,9 +46,9 @@ def test_the_portal_says_when_a_debit_will_be_booked_and_then_its_number(
     assert b"hold no credit note" not in payer.get(path).content
     debit.settle()
     deliver()
-    told = payer.get(path).content
-    assert BOOKED_LATER not in told
-    assert debit.note.number.encode() in told
+    page = payer.get(path).content
+    assert BOOKED_LATER not in page
+    assert debit.note.number.encode() in page
 
 
 def test_the_portal_does_not_say_so_of_a_debit_that_failed_nor_where_there_are_drafts(
@@ -62,9 +62,9 @@ def test_the_portal_does_not_say_so_of_a_debit_that_failed_nor_where_there_are_d
     other = create_tenant(world, name="Other IT", email="admin@other-it.example", organisation="nz")
     drafted = submit_debit(other, other.open_checkout(quote={"currency": "NZD"}))
     deliver()
-    told = other.payer("ap@harbourdental.example").get(f"/my/payments/{drafted.payment.reference}/documents").content
-    assert BOOKED_LATER not in told
-    assert b"prepared, until the bank debit has settled" in told
+    page = other.payer("ap@harbourdental.example").get(f"/my/payments/{drafted.payment.reference}/documents").content
+    assert BOOKED_LATER not in page
+    assert b"prepared, until the bank debit has settled" in page
 
 
 def test_a_debit_that_settles_leaves_what_a_card_leaves(tenant: Tenant, deliver: DeliverOutbox) -> None:

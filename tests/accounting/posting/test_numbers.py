@@ -1,4 +1,4 @@
-"""Numbers of documents: short ones fit every ledger, and what was promised under a long one keeps it."""
+"""Numbers of documents: short ones fit every ledger, and a posting created under a long one keeps it."""
 
 from collections.abc import Callable, Iterator
 

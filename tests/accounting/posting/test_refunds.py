@@ -1,4 +1,4 @@
-"""Refunds in the books: the credit becomes smaller by them, once, and larger again when they fail."""
+"""Refunds in the ledger: they reduce the credit once, and give it back when they fail."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -34,7 +34,7 @@ def later(seconds: float = 30) -> Any:
 
 @pytest.fixture
 def paid(tenant: Tenant, deliver: DeliverOutbox) -> AttemptScenario:
-    """A card payment that is in the books."""
+    """A card payment that is in the ledger."""
     attempt = create_processing_attempt(tenant, tenant.open_checkout().payment, CARD)
     attempt.settle()
     deliver()
@@ -48,7 +48,7 @@ def list_active_refunds(tenant: Tenant) -> list[tuple[str, float]]:
 
 
 def get_remaining_credit(tenant: Tenant) -> float:
-    """What is left of the only note."""
+    """The remaining credit of the only note."""
     [(_, _, remaining)] = list_credit_notes(tenant)
     return remaining
 

@@ -1,4 +1,4 @@
-"""Reversed payments in the books: credit voided, money off the invoice, a person asked where only a hand helps."""
+"""Reversed payments in the ledger: credit voided, payment removed, a task opened where only a person can help."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -38,7 +38,7 @@ def later(seconds: float = 30) -> Any:
 
 @pytest.fixture
 def settled(tenant: Tenant, deliver: DeliverOutbox) -> AttemptScenario:
-    """A bank debit that settled and is in the books."""
+    """A bank debit that settled and is in the ledger."""
     debit = submit_debit(tenant)
     deliver()
     debit.settle()

@@ -1,4 +1,4 @@
-"""Draining: batches, weather, refusals and lost answers; every document once."""
+"""The posting sender: batches, outages, refusals and lost answers; every document once."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -8,8 +8,7 @@ import pytest
 from django.utils import timezone
 
 from accounting.models import CreditNote, Posting
-from accounting.posting.services import retry_postings
-from accounting.posting.status import get_waiting_reason
+from accounting.posting.services import get_waiting_reason, retry_postings
 from accounting.tasks import sweep_postings
 from connections.models import Connection
 from merchants.models import Notification
@@ -53,7 +52,7 @@ def test_several_quotes_go_out_in_one_call_a_kind(tenant: Tenant, deliver: Deliv
 
 @pytest.mark.parametrize("path", ["/Contacts*", "/Invoices*", "/CreditNotes*", "/Payments*"])
 @pytest.mark.parametrize("kind", ["drop_after", "drop_before", "status", "html"])
-def test_weather_at_any_call_ends_with_every_document_once(
+def test_an_outage_at_any_call_ends_with_every_document_once(
     tenant: Tenant, checkout: Checkout, deliver: DeliverOutbox, path: str, kind: str
 ) -> None:
     tenant.world.fault("xero", kind, method="PUT", path=path, times=1)

@@ -1,4 +1,4 @@
-"""The console's pages about the books."""
+"""The console's pages of postings and manual tasks."""
 
 from collections.abc import Callable
 

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from accounting.ledger_session import open_ledger
 from accounting.models import Posting
-from accounting.posting.status import get_waiting_reason
+from accounting.posting.services import get_waiting_reason
 from accounting.tasks import sweep_postings
 from connections.rate_limiter import limiter
 from connections.rate_limiter.budget import BudgetAccount, OutOfBudget, Priority, RemainingCalls

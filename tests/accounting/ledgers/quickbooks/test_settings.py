@@ -7,7 +7,7 @@ import pytest
 from django.utils import timezone
 
 from accounting.models import AccountingSettings, LedgerItem, Posting
-from accounting.posting.status import get_waiting_reason
+from accounting.posting.services import get_waiting_reason
 from merchants.models import Notification
 from sandbox.harness.sandbox_process import SandboxProcess
 from tests.tenants import Tenant, create_tenant, get_usual_accounts
