@@ -1,13 +1,11 @@
-"""Stateful rows: named transitions, each one locked, checked and written down."""
+"""Stateful rows: named transitions, each one locked, checked and recorded."""
 
 from collections.abc import Mapping
 from datetime import datetime
-from functools import cache
 from typing import Any, ClassVar, Self
 
-from django.db import models, transaction
-
-from wisepay.statements import Statement
+from django.db import models
+from django_subatomic.db import transaction_required
 
 
 class IllegalTransition(Exception):
@@ -52,8 +50,8 @@ class Stateful(models.Model):
     def move_to(self, state: str, *, now: datetime, by: str, reason: str = "", **changes: Any) -> bool:
         """Lock the row and move it to `state`, writing `changes` to its other columns with it.
 
-        Answers False, and writes nothing, when the row is already there. Raises IllegalTransition.
-        Needs an open transaction; the caller's copy of the row is brought up to date.
+        Answers False, and writes nothing, when the row is already there; raises IllegalTransition when its state
+        does not lead to `state`. The caller's copy of the row is brought up to date.
         """
         locked = self.lock()
         moved = locked.move_locked_to(state, now=now, by=by, reason=reason, **changes)
@@ -64,7 +62,7 @@ class Stateful(models.Model):
         return moved
 
     def move_locked_to(self, state: str, *, now: datetime, by: str, reason: str = "", **changes: Any) -> bool:
-        """The same for a row that the caller holds: one that `lock` answered in the open transaction."""
+        """Move a row that `lock` answered in the open transaction, as `move_to` does."""
         if self.state == state:
             return False
         if state not in self.TRANSITIONS.get(self.state, frozenset()):
@@ -76,13 +74,13 @@ class Stateful(models.Model):
         return True
 
     @classmethod
+    @transaction_required
     def move_all_to(cls, reasons: Mapping[int, str], state: str, *, now: datetime, by: str) -> list[Self]:
         """Lock the rows with these primary keys, and move those to `state` whose state leads there.
 
         `reasons` says of each key why. For many rows that were read without a lock: one that moved meanwhile is left
-        as it is, where `move_to` would raise. Answers the rows that moved. Needs an open transaction.
+        as it is, where `move_to` would raise. Answers the rows that moved.
         """
-        _check_transaction()
         sources = [source for source, targets in cls.TRANSITIONS.items() if state in targets]
         found = cls._base_manager.select_for_update(of=("self",)).filter(pk__in=reasons, state__in=sources)
         rows = list(found.order_by("pk"))
@@ -104,29 +102,14 @@ class Stateful(models.Model):
             at=now,
         )
 
+    @transaction_required
     def lock(self) -> Self:
-        """The row as the database has it, locked until the open transaction ends."""
-        _check_transaction()
-        rows: list[Self] = _build_locking_query(type(self))(self.pk)
-        if not rows:
-            raise type(self).DoesNotExist(f"{self._meta.label_lower} {self.pk} is gone")
-        return rows[0]
+        """The row as the database has it, locked until the open transaction ends. Raises DoesNotExist."""
+        return type(self)._base_manager.select_for_update(of=("self",)).get(pk=self.pk)
 
     def list_state_changes(self) -> "models.QuerySet[StateChange]":
         """The row's steps, oldest first."""
         return StateChange.objects.filter(subject=self._meta.label_lower, subject_id=self.pk).order_by("at", "pk")
-
-
-def _check_transaction() -> None:
-    """Raise TransactionManagementError outside of a transaction."""
-    if not transaction.get_connection().in_atomic_block:
-        raise transaction.TransactionManagementError("a state moves only inside a transaction")
-
-
-@cache
-def _build_locking_query[S: Stateful](model: type[S]) -> Statement[S]:
-    """The query that locks one row of `model`, its SQL built once."""
-    return Statement(lambda mark: model._base_manager.select_for_update(of=("self",)).filter(pk=mark), mark=-404)
 
 
 def build_state_constraint(transitions: Mapping[str, frozenset[str]], *, name: str) -> models.CheckConstraint:

@@ -266,28 +266,28 @@ def test_without_a_broker_nothing_raises_and_nothing_is_lost(notes: Notebook, no
     outbox.schedule("standing", NAME, now=timezone.now())
     sweep_outbox()
     now = timezone.now()
-    assert time.monotonic() - begun < 2, "a payer waits for hints that nobody hears"
+    assert time.monotonic() - begun < 2, "a payer waits for wake-ups that nobody receives"
     assert outbox.list_due_keys(now=now) == ["k", "standing"]
     assert deliver_message("k", now=now)
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_hint_reaches_the_broker_only_after_the_commit(notes: Notebook) -> None:
+def test_a_wakeup_reaches_the_broker_only_after_the_commit(notes: Notebook) -> None:
     with app.connection_for_write() as wire:
         client = wire.default_channel.client
         prefix = app.conf.broker_transport_options["global_keyprefix"]
 
-        def hinted() -> bool:
+        def has_woken() -> bool:
             bodies = (json.loads(m)["body"] for m in client.lrange(f"{prefix}celery", 0, -1))
-            return any(b"hint-after-commit" in base64.b64decode(body) for body in bodies)
+            return any(b"wake-after-commit" in base64.b64decode(body) for body in bodies)
 
         client.delete("celery")
         with transaction.atomic():
-            enqueue("hint-after-commit", NAME)
-            assert not hinted()
+            enqueue("wake-after-commit", NAME)
+            assert not has_woken()
         limit = time.monotonic() + 5
-        while not hinted():
-            assert time.monotonic() < limit, "no hint came"
+        while not has_woken():
+            assert time.monotonic() < limit, "no wake-up came"
             time.sleep(0.01)
         client.delete("celery")
 
