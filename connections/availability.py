@@ -1,4 +1,4 @@
-"""What is known of a provider's willingness: when it last accepted us, since when it is silent."""
+"""A provider's availability: when it last accepted a call, since when it does not answer."""
 
 from datetime import datetime, timedelta
 
@@ -14,9 +14,9 @@ FIRST_PAUSE, LONGEST_PAUSE = 5.0, 900.0  # seconds between tries while nothing i
 
 
 def record_success(connection: Connection, *, now: datetime, is_work: bool = True) -> None:
-    """The provider accepted our token: for work, or (`is_work` False) only at its front door.
+    """Record that the provider accepted our token, for work or (`is_work` False) for a verification only.
 
-    A front door that answers says nothing about work that failed, so that is left to the next work.
+    A verification says nothing about work that failed, so the failures stay until the next work succeeds.
     """
     change = {"succeeded_at": now}
     rows = Connection.objects.filter(pk=connection.pk)
@@ -24,27 +24,27 @@ def record_success(connection: Connection, *, now: datetime, is_work: bool = Tru
         rows.update(**change, blocked_until=None, failures=0, token_was_refused=False)
     else:
         rows.update(**change)
-    silent = rows.filter(Q(failures=0), state="connected")
+    available = rows.filter(Q(failures=0), state="connected")
     with transaction_if_not_already():
-        if silent.exclude(unavailable_since=None).update(unavailable_since=None, last_error=""):
+        if available.exclude(unavailable_since=None).update(unavailable_since=None, last_error=""):
             record_connection_event(connection, ConnectionEventKind.AVAILABLE, now=now)
         elif is_work:
-            silent.update(last_error="")
+            available.update(last_error="")
 
 
 def record_unavailable(connection: Connection, error: Unavailable, *, now: datetime) -> None:
-    """The provider does not answer. A limit is no silence: it says when to come back."""
+    """Record that the provider does not answer; a rate limit does not count, because it is an answer."""
     if is_rate_limit(error):
         return
     text = str(error)[:300]
     with transaction_if_not_already():
-        fresh = Connection.objects.filter(pk=connection.pk, state="connected", unavailable_since=None)
-        if fresh.update(unavailable_since=now, last_error=text):
+        available = Connection.objects.filter(pk=connection.pk, state="connected", unavailable_since=None)
+        if available.update(unavailable_since=now, last_error=text):
             record_connection_event(connection, ConnectionEventKind.UNAVAILABLE, text=text, now=now)
 
 
 def record_outage(connection: Connection, error: Unavailable, *, now: datetime) -> float:
-    """Work was not done: write down until when the provider is left alone; answers the seconds."""
+    """Record that work failed, and block calls for a while; answer after how many seconds to retry."""
     record_unavailable(connection, error, now=now)
     pause = error.retry_after or min(FIRST_PAUSE * 2 ** min(connection.failures, 10), LONGEST_PAUSE)
     Connection.objects.filter(pk=connection.pk).update(
@@ -56,17 +56,17 @@ def record_outage(connection: Connection, error: Unavailable, *, now: datetime) 
 
 
 def is_rate_limit(error: Unavailable) -> bool:
-    """Whether nothing was done because there were too many calls, and it is known when there may be more."""
+    """Whether the call was refused because there were too many, with the time of the next one."""
     return error.retry_after is not None and not error.maybe_done
 
 
 def record_connection_event(
     connection: Connection, kind: ConnectionEventKind, *, now: datetime, text: str = "", by: str = ""
 ) -> None:
-    """One line of the connection's history."""
+    """Add an entry to the connection's history."""
     ConnectionEvent.objects.create(connection_id=connection.pk, kind=kind, text=text[:300], by=by[:254], at=now)
 
 
 def delete_old_events(*, now: datetime) -> int:
-    """Delete what is older than the history shows; answers how many."""
+    """Delete the events that the history no longer shows; answer how many."""
     return ConnectionEvent.objects.filter(at__lt=now - EVENT_RETENTION).delete()[0]

@@ -1,4 +1,4 @@
-"""Breaking a connection that only a person can mend, and telling people once."""
+"""Recording that a connection is broken until a person connects again, and notifying people once."""
 
 from datetime import datetime, timedelta
 
@@ -10,15 +10,14 @@ from connections.providers import PROVIDER_LABELS
 from merchants.models import EventNotification
 from merchants.services import notify_merchant
 
-GROUPING_WINDOW = timedelta(minutes=10)  # connections that break for one cause within this are one break to people
+GROUPING_WINDOW = timedelta(minutes=10)  # disconnects of one cause within this are notified once
 
 # What happened and what to do, for people; {label} is the accounting package, {organisation} the merchant's.
 DISCONNECT_MESSAGES = {
     DisconnectCause.REVOKED: "Somebody took Wise-Pay's access to {label} back. Connect again to allow it anew.",
     DisconnectCause.USER_REMOVED: (
-        "{label} no longer lets us into {organisation}: the person who connected it was "
-        "removed there, "
-        "or may no longer manage connections. Somebody who may has to connect again."
+        "{label} no longer lets us into {organisation}: the person who connected it was removed there, or may no "
+        "longer manage connections. Somebody who may has to connect again."
     ),
     DisconnectCause.DISCONNECTED: (
         "{organisation} was disconnected from Wise-Pay inside {label}. Connect again if that was not meant."
@@ -33,20 +32,20 @@ DISCONNECT_MESSAGES = {
 
 
 def get_disconnect_message(connection: Connection) -> str:
-    """Why a broken connection is broken, and what to do; empty for one that is not."""
-    sentence = DISCONNECT_MESSAGES.get(DisconnectCause(connection.cause)) if connection.cause else None
-    if sentence is None:
+    """Explain why a connection is broken and what to do; empty for one that is not broken."""
+    message = DISCONNECT_MESSAGES.get(DisconnectCause(connection.cause)) if connection.cause else None
+    if message is None:
         return ""
     label = PROVIDER_LABELS.get(connection.provider, "the accounting package")
-    return sentence.format(label=label, organisation=connection.organisation_name or "The organisation")
+    return message.format(label=label, organisation=connection.organisation_name or "The organisation")
 
 
 @transaction_required
 def record_disconnect(connection: Connection, *, cause: DisconnectCause, reason: str, now: datetime) -> None:
-    """Only a person can mend this connection now; they are told once per break."""
-    is_told = is_repeated_disconnect(connection, cause, now=now)
+    """Move the connection to broken, and notify the merchant once of each cause."""
+    is_known = is_repeated_disconnect(connection, cause, now=now)
     ended = {"last_error": reason[:300], "cause": cause.value, "access_expires_at": None, "unavailable_since": None}
-    if not connection.move_to("broken", now=now, by="provider", reason=f"{cause.label}: {reason}", **ended) or is_told:
+    if not connection.move_to("broken", now=now, by="provider", reason=f"{cause.label}: {reason}", **ended) or is_known:
         return
     notify_merchant(
         connection.merchant,
@@ -54,8 +53,8 @@ def record_disconnect(connection: Connection, *, cause: DisconnectCause, reason:
         key=f"broken:{connection.pk}:{now.isoformat()}",
         title="Your accounting package is disconnected",
         body=(
-            f"{get_disconnect_message(connection)} Payments go on. What has to be booked waits until then; nothing "
-            f"is lost."
+            f"{get_disconnect_message(connection)} Payments go on. What has to be booked waits until then; "
+            "nothing is lost."
         ),
         path=reverse("connections:list", args=[connection.merchant.reference]),
         now=now,
@@ -63,6 +62,6 @@ def record_disconnect(connection: Connection, *, cause: DisconnectCause, reason:
 
 
 def is_repeated_disconnect(connection: Connection, cause: DisconnectCause, *, now: datetime) -> bool:
-    """Whether another connection of the merchant broke for the same cause just now, so that people know already."""
+    """Whether another connection of the merchant broke for the same cause just now, of which people were notified."""
     others = Connection.objects.filter(merchant=connection.merchant_id, state="broken", cause=cause)
     return others.filter(state_at__gt=now - GROUPING_WINDOW).exclude(pk=connection.pk).exists()

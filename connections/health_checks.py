@@ -1,4 +1,4 @@
-"""What the doctor asks about connections."""
+"""The health checks of connections."""
 
 from collections.abc import Iterator
 
@@ -15,12 +15,12 @@ from wisepay.health_checks import HealthCheckResult, check_url, register_health_
 
 @register_health_check
 def check_providers() -> Iterator[HealthCheckResult]:
-    """Apps are configured for the accounting packages, and their identity servers answer."""
+    """Check that apps are configured for the accounting packages and that their identity servers answer."""
     for name, about in PROVIDERS.items():
         apps = get_registered_apps(name)
         if not apps.by_tier["wise_pay"].client_id:
-            words = f"{about.settings_prefix}_CLIENT_ID is not set: no merchant can connect {about.label}"
-            yield HealthCheckResult(f"{name} app", None, words)
+            message = f"{about.settings_prefix}_CLIENT_ID is not set: no merchant can connect {about.label}"
+            yield HealthCheckResult(f"{name} app", None, message)
             continue
         count = len({app.client_id for app in apps.by_tier.values()})
         retired = f", {len(apps.retired)} retired" if apps.retired else ""
@@ -30,38 +30,40 @@ def check_providers() -> Iterator[HealthCheckResult]:
 
 @register_health_check
 def check_all_connections() -> Iterator[HealthCheckResult]:
-    """Every connection is connected, by an app that we still have, with a permission that lasts."""
-    for held in Connection.objects.select_related("merchant").order_by("merchant__name", "tier"):
-        yield get_connection_health(held)
+    """Check that every connection is connected, by an app that is configured, with a permission that lasts."""
+    for connection in Connection.objects.select_related("merchant").order_by("merchant__name", "tier"):
+        yield get_connection_health(connection)
 
 
 def get_connection_health(connection: Connection) -> HealthCheckResult:
-    """One connection: broken is bad, a provider that is away is worth knowing."""
-    subject, of = f"connection {connection.tier}", f"{connection.merchant}: {connection.state}"
+    """Check one connection: broken is bad, an unavailable provider is worth knowing."""
+    subject, status = f"connection {connection.tier}", f"{connection.merchant}: {connection.state}"
     if connection.state == "broken":
-        return HealthCheckResult(subject, False, f"{of}, {connection.get_cause_display() or connection.last_error}")
+        return HealthCheckResult(subject, False, f"{status}, {connection.get_cause_display() or connection.last_error}")
     if connection.state != "connected":
-        return HealthCheckResult(subject, None, of)
+        return HealthCheckResult(subject, None, status)
     if connection.unavailable_since:
         return HealthCheckResult(
             subject,
             None,
-            f"{of}, no answer since {connection.unavailable_since:%Y-%m-%d %H:%M}Z: {connection.last_error}",
+            f"{status}, no answer since {connection.unavailable_since:%Y-%m-%d %H:%M}Z: {connection.last_error}",
         )
     apps = get_registered_apps(connection.provider)
     retired = f"{PROVIDERS[connection.provider].settings_prefix}_RETIRED_CLIENTS"
     if connection.client_id not in {app.client_id for app in [*apps.by_tier.values(), *apps.retired]}:
-        return HealthCheckResult(subject, False, f"{of}, but its app {connection.client_id} is not set up: {retired}")
+        return HealthCheckResult(
+            subject, False, f"{status}, but its app {connection.client_id} is not set up: {retired}"
+        )
     if is_permission_ending(connection, now=clock.now()):
         return HealthCheckResult(
-            subject, None, f"{of}, but the permission ends on {get_permission_end(connection):%Y-%m-%d}"
+            subject, None, f"{status}, but the permission ends on {get_permission_end(connection):%Y-%m-%d}"
         )
-    return HealthCheckResult(subject, True, of)
+    return HealthCheckResult(subject, True, status)
 
 
 @register_health_check
 def check_tiers() -> Iterator[HealthCheckResult]:
-    """A merchant whose work is divided has all three connected."""
+    """Check that merchants with three connections have all of them connected."""
     for merchant in Merchant.objects.filter(has_multi_connection=True).order_by("name"):
         missing = get_connection_alert(merchant).missing
         if missing:

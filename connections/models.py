@@ -22,7 +22,7 @@ class Tier(models.TextChoices):
 
 
 class DisconnectCause(models.TextChoices):
-    """Why a connection is broken. A provider that is away is none of these: that ends by itself."""
+    """Why a connection is broken. An unavailable provider is not a cause: that ends without anybody."""
 
     REVOKED = "revoked", "Access was revoked"
     USER_REMOVED = "user_removed", "The person who connected has no access any more"
@@ -102,7 +102,7 @@ class Connection(Stateful):
 
 
 class ConnectionEvent(models.Model):
-    """Something that happened to a connection and is no change of its state: a test, a silence, its end."""
+    """Something that happened to a connection and is no change of its state: a test, an outage, its end."""
 
     class Kind(models.TextChoices):
         TEST_PASSED = "test_passed", "Test passed"
@@ -141,7 +141,7 @@ class LinkedOrganisation(models.Model):
 
 
 class Authorisation(models.Model):
-    """One walk to the provider's consent page and back; its `state` parameter works once."""
+    """One OAuth authorisation: to the provider's consent page and back; its `state` parameter works once."""
 
     state_digest = models.CharField(max_length=64, unique=True)
     reference = models.CharField(max_length=20, unique=True, default=new_reference)

@@ -29,22 +29,20 @@ from wisepay.addresses import build_public_url
 from wisepay.models import User
 
 AUTHORISATION_LIFETIME = timedelta(minutes=10)
-
-
-AUTHORISATION_RETENTION = timedelta(days=30)  # a walk stays so long, for the record
+AUTHORISATION_RETENTION = timedelta(days=30)
 
 
 class AuthorisationRefused(Exception):
-    """The walk to the provider ended without a connection; the message says what to do."""
+    """The authorisation ended without a connection; the message tells the person what to do."""
 
 
 def start_authorisation(merchant: Merchant, *, user: User, tier: str, provider: str, now: datetime) -> str:
-    """Remember the walk and answer the consent page's URL. Raises AuthorisationRefused."""
+    """Create an authorisation and answer the consent page's URL. Raises AuthorisationRefused."""
     if provider not in PROVIDERS:
         raise AuthorisationRefused("We do not know this accounting package.")
     check_single_provider(merchant, provider)
-    door = open_oauth_client(provider, tier=tier)
-    if not door.client_id:
+    client = open_oauth_client(provider, tier=tier)
+    if not client.client_id:
         raise AuthorisationRefused(
             f"{PROVIDER_LABELS[provider]} is not set up on this server: an operator has to set its client id and "
             f"secret."
@@ -56,38 +54,38 @@ def start_authorisation(merchant: Merchant, *, user: User, tier: str, provider: 
         user=user,
         tier=tier,
         provider=provider,
-        client_id=door.client_id,
+        client_id=client.client_id,
         code_verifier=verifier,
         expires_at=now + AUTHORISATION_LIFETIME,
     )
     challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
-    return door.get_authorize_url(state=state, challenge=challenge, redirect_uri=get_redirect_uri(provider))
+    return client.get_authorize_url(state=state, challenge=challenge, redirect_uri=get_redirect_uri(provider))
 
 
 def check_single_provider(merchant: Merchant, provider: str) -> None:
-    """All connections of a merchant belong to one accounting package. Raises AuthorisationRefused."""
+    """Raise AuthorisationRefused if the merchant is connected to another accounting package."""
     if other := list_live_connections(merchant).exclude(provider=provider).first():
         raise AuthorisationRefused(
             f"You are connected to {PROVIDER_LABELS[other.provider]} ({other.organisation_name}). All connections "
-            f"belong to one "
-            f"company in one accounting package: press “Change company” first to use {PROVIDER_LABELS[provider]}."
+            "belong to one company in one accounting package: press “Change company” first to use "
+            f"{PROVIDER_LABELS[provider]}."
         )
 
 
 def receive_authorisation(
     *, user: User, provider: str, state: str, code: str, now: datetime, company: str = ""
 ) -> Authorisation:
-    """Use up the state, exchange the code, learn the organisations. Raises AuthorisationRefused, Unavailable.
+    """Use up the state, exchange the code, list the organisations. Raises AuthorisationRefused or Unavailable.
 
-    With one organisation the connection stands afterwards; with more the person chooses. `company` is the one that
-    the browser brought along, for providers that tell it there.
+    A single organisation is connected; of several the person chooses one. `company` is the organisation in the
+    callback's address, for providers that name it there.
     """
-    walk = verify_authorisation(user=user, provider=provider, state=state, now=now)
+    authorisation = verify_authorisation(user=user, provider=provider, state=state, now=now)
     try:
-        door = open_oauth_client_of_app(provider, client_id=walk.client_id)
-        verifier, back = walk.code_verifier.decrypt(), get_redirect_uri(provider)
-        tokens = door.exchange_code(code, verifier=verifier, redirect_uri=back, company=company, now=now)
-        found = door.list_organisations(tokens)
+        client = open_oauth_client_of_app(provider, client_id=authorisation.client_id)
+        verifier, redirect_uri = authorisation.code_verifier.decrypt(), get_redirect_uri(provider)
+        tokens = client.exchange_code(code, verifier=verifier, redirect_uri=redirect_uri, company=company, now=now)
+        found = client.list_organisations(tokens)
     except InvalidGrant:
         raise AuthorisationRefused("The accounting package refused the code. Please connect again.") from None
     except AppNotConfigured as error:
@@ -98,16 +96,16 @@ def receive_authorisation(
         ) from None
     if not found:
         raise AuthorisationRefused("No organisation was chosen there. Please connect again and choose one.")
-    walk.tokens = json.dumps(asdict(tokens), default=str)
-    walk.organisations = [asdict(o) for o in found]
-    walk.save(update_fields=["tokens", "organisations"])
+    authorisation.tokens = json.dumps(asdict(tokens), default=str)
+    authorisation.organisations = [asdict(o) for o in found]
+    authorisation.save(update_fields=["tokens", "organisations"])
     if len(found) == 1:
-        connect_only_organisation(walk, now=now)
-    return walk
+        connect_only_organisation(authorisation, now=now)
+    return authorisation
 
 
 def connect_only_organisation(authorisation: Authorisation, *, now: datetime) -> None:
-    """Connect the one that there is. Raises AuthorisationRefused, and then forgets the tokens: nobody chooses again."""
+    """Connect the only organisation. Raises AuthorisationRefused, and then deletes the tokens: there is no choice."""
     try:
         connect_organisation(authorisation, organisation_id=authorisation.organisations[0]["id"], now=now)
     except AuthorisationRefused:
@@ -116,29 +114,29 @@ def connect_only_organisation(authorisation: Authorisation, *, now: datetime) ->
 
 
 def verify_authorisation(*, user: User, provider: str, state: str, now: datetime) -> Authorisation:
-    """The walk that `state` belongs to, used up by this call. Raises AuthorisationRefused."""
-    mine = Authorisation.objects.filter(state_digest=_digest(state), user=user, provider=provider)
-    if not mine.filter(used_at=None, expires_at__gt=now).update(used_at=now):
+    """Get the authorisation that `state` belongs to, which can be used once. Raises AuthorisationRefused."""
+    authorisations = Authorisation.objects.filter(state_digest=_digest(state), user=user, provider=provider)
+    if not authorisations.filter(used_at=None, expires_at__gt=now).update(used_at=now):
         raise AuthorisationRefused(
             "This connection attempt was used already, is too old, or belongs to somebody else. "
             "Start again from Accounting Connections."
         )
-    walk = mine.select_related("merchant", "user").get()
-    if not user.memberships.filter(merchant=walk.merchant, role="admin").exists():
+    authorisation = authorisations.select_related("merchant", "user").get()
+    if not user.memberships.filter(merchant=authorisation.merchant, role="admin").exists():
         raise AuthorisationRefused("Only merchant admins may connect. Ask an admin of yours to do it.")
-    if Tier(walk.tier) not in list_tiers(walk.merchant):
+    if Tier(authorisation.tier) not in list_tiers(authorisation.merchant):
         raise AuthorisationRefused("This connection type is switched off. Start again from Accounting Connections.")
-    return walk
+    return authorisation
 
 
 def cancel_authorisation(user: User, provider: str, *, state: str, now: datetime) -> None:
-    """The provider refused: this walk is over, and nobody comes back to it."""
-    walks = Authorisation.objects.filter(state_digest=_digest(state), user=user, provider=provider)
-    walks.filter(used_at=None).update(used_at=now)
+    """End an authorisation that the provider refused."""
+    authorisations = Authorisation.objects.filter(state_digest=_digest(state), user=user, provider=provider)
+    authorisations.filter(used_at=None).update(used_at=now)
 
 
 def connect_organisation(authorisation: Authorisation, *, organisation_id: str, now: datetime) -> Connection:
-    """Connect the walk's tier to one of its organisations. Raises AuthorisationRefused."""
+    """Connect the authorisation's tier to one of its organisations. Raises AuthorisationRefused."""
     chosen = next((o for o in authorisation.organisations if o["id"] == organisation_id), None)
     if chosen is None or not authorisation.tokens or now > authorisation.expires_at:
         raise AuthorisationRefused("Choose one of the organisations, or start again.")
@@ -156,7 +154,7 @@ def connect_organisation(authorisation: Authorisation, *, organisation_id: str, 
 
 @transaction_required
 def link_organisation(authorisation: Authorisation, chosen: ProviderOrganisation) -> None:
-    """Claim the organisation for the walk's merchant.
+    """Link the organisation to the authorisation's merchant.
 
     Raises AuthorisationRefused while another merchant uses it, or this one uses another organisation.
     """
@@ -187,22 +185,22 @@ def link_organisation(authorisation: Authorisation, chosen: ProviderOrganisation
 
 
 def delete_old_authorisations(*, now: datetime) -> int:
-    """Delete walks that ended or were left long ago, and the tokens of a choice that was never made."""
-    over = Authorisation.objects.filter(expires_at__lte=now)
-    over.exclude(tokens="").update(tokens="")
-    return over.filter(expires_at__lte=now - AUTHORISATION_RETENTION).delete()[0]
+    """Delete authorisations that ended long ago, and the tokens of expired ones; answer how many."""
+    expired = Authorisation.objects.filter(expires_at__lte=now)
+    expired.exclude(tokens="").update(tokens="")
+    return expired.filter(expires_at__lte=now - AUTHORISATION_RETENTION).delete()[0]
 
 
 @transaction_required
 def _save_connection(
     authorisation: Authorisation, chosen: ProviderOrganisation, tokens: OAuthTokens, *, now: datetime
 ) -> Connection:
-    """Write the connection row."""
+    """Write the connection's row, as connected."""
     link_organisation(authorisation, chosen)
     connection, _ = Connection.objects.get_or_create(
         merchant=authorisation.merchant, tier=authorisation.tier, defaults={"state": "never", "state_at": now}
     )
-    held = {
+    columns = {
         "provider": authorisation.provider,
         "client_id": authorisation.client_id,
         "organisation_id": chosen.id,
@@ -224,13 +222,13 @@ def _save_connection(
         "tested_at": now,
         "test_passed": True,
     }
-    if not connection.move_to("connected", now=now, by=authorisation.user.email, reason=chosen.name, **held):
-        Connection.objects.filter(pk=connection.pk).update(**held)
+    if not connection.move_to("connected", now=now, by=authorisation.user.email, reason=chosen.name, **columns):
+        Connection.objects.filter(pk=connection.pk).update(**columns)
     return connection
 
 
 def get_redirect_uri(provider: str) -> str:
-    """The address that the provider sends people back to; it has to be registered there."""
+    """The address that the provider redirects to; it has to be registered there."""
     return build_public_url(reverse("connections:callback", args=[provider]))
 
 

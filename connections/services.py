@@ -1,5 +1,7 @@
-"""Orders about connections: start, finish, test, disconnect."""
+"""Which connection carries which work, what waits for it, and disconnecting."""
 
+from collections import Counter
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -12,14 +14,18 @@ from connections.tokens import get_access_token
 from merchants.models import Merchant
 from wisepay import events
 from wisepay.errors import Disconnected, Unavailable
+from wisepay.events import add_once
+
+WaitingWorkCounter = Callable[[Merchant], Mapping[str, int]]
+WAITING_WORK_COUNTERS: list[WaitingWorkCounter] = []
 
 
 def get_connection(merchant: Merchant, *, tier: str) -> Connection:
-    """The connection that carries `tier`'s work: while tiers are not split, the Wise-Pay one. Raises Disconnected."""
-    used = Tier(tier) if merchant.has_multi_connection else Tier.WISE_PAY
-    found = Connection.objects.select_related("merchant").filter(merchant=merchant, tier=used).first()
+    """Get the connection of `tier`, or the Wise-Pay one while work is not divided. Raises Disconnected."""
+    tier_in_use = Tier(tier) if merchant.has_multi_connection else Tier.WISE_PAY
+    found = Connection.objects.select_related("merchant").filter(merchant=merchant, tier=tier_in_use).first()
     if found is None and merchant.has_multi_connection:
-        raise Disconnected(f"The {used.label} connection is not connected.")
+        raise Disconnected(f"The {tier_in_use.label} connection is not connected.")
     if found is None:
         raise Disconnected("No accounting package is connected.")
     return found
@@ -35,30 +41,45 @@ def find_working_connection(merchant: Merchant, *, tier: Tier) -> Connection | N
 
 
 def list_tiers(merchant: Merchant) -> list[Tier]:
-    """The tiers that the merchant sees and connects."""
+    """List the tiers that the merchant connects."""
     return list(Tier) if merchant.has_multi_connection else [Tier.WISE_PAY]
 
 
 def list_live_connections(merchant: Merchant) -> QuerySet[Connection]:
-    """What somebody connected and nobody disconnected."""
+    """List the merchant's connections that are connected or broken."""
     return Connection.objects.filter(merchant=merchant, state__in=["connected", "broken"]).order_by("pk")
 
 
 @transaction_required
 def announce_restored_connection(merchant: Merchant, *, now: datetime) -> None:
-    """Announce that a connection works, so that everything that waits for it goes on."""
+    """Announce that a connection works again, so that all waiting work is scheduled."""
     events.announce("connections.connection.restored", now=now, merchant_id=merchant.pk)
 
 
+def register_waiting_work_counter(function: WaitingWorkCounter) -> WaitingWorkCounter:
+    """Register a function that counts what waits for a merchant's connections, by tier."""
+    return add_once(WAITING_WORK_COUNTERS, function)
+
+
+def count_waiting_work(merchant: Merchant) -> dict[str, int]:
+    """Count what waits, by tier; the Wise-Pay connection has all of it while tiers are not divided."""
+    total: Counter[str] = Counter()
+    for counter in WAITING_WORK_COUNTERS:
+        total.update(counter(merchant))
+    if not merchant.has_multi_connection:
+        return {Tier.WISE_PAY.value: sum(total.values())}
+    return {tier.value: total[tier.value] for tier in Tier}
+
+
 def disconnect(connection: Connection, *, by: str, now: datetime) -> None:
-    """Give the access back to the provider, as far as it answers, and forget the tokens."""
+    """Revoke the access at the provider, if it answers, and delete the tokens."""
     if connection.state in ("connected", "broken") and not is_access_shared(connection):
         try:
             token = get_access_token(connection, now=now)
-            door = open_oauth_client_of_app(connection.provider, client_id=connection.client_id)
-            door.disconnect(token, remote_id=connection.remote_id)
+            client = open_oauth_client_of_app(connection.provider, client_id=connection.client_id)
+            client.disconnect(token, remote_id=connection.remote_id)
         except (Unavailable, Disconnected, AppNotConfigured):
-            pass  # ours is forgotten all the same; an unused token dies by itself
+            pass  # our tokens are deleted all the same, and an unused refresh token expires
     ended: dict[str, Any] = {
         "access_token": "",
         "refresh_token": "",
@@ -73,22 +94,22 @@ def disconnect(connection: Connection, *, by: str, now: datetime) -> None:
 
 
 def is_access_shared(connection: Connection) -> bool:
-    """Whether another tier stands on the same access: a provider has one per app, person and organisation."""
+    """Whether another tier uses the same access: a provider gives one per app, person and organisation."""
     others = Connection.objects.filter(merchant=connection.merchant_id, state="connected").exclude(pk=connection.pk)
     same = {"provider": connection.provider, "client_id": connection.client_id, "remote_id": connection.remote_id}
     return bool(connection.remote_id) and others.filter(**same).exists()
 
 
 def disconnect_all(merchant: Merchant, *, by: str, now: datetime) -> int:
-    """Give back everything, so that another company can be connected; answers how many."""
-    held = list(list_live_connections(merchant).select_related("merchant"))
-    for connection in held:
+    """Disconnect all connections, so that another company can be connected; answer how many."""
+    connections = list(list_live_connections(merchant).select_related("merchant"))
+    for connection in connections:
         disconnect(connection, by=by, now=now)
-    return len(held)
+    return len(connections)
 
 
 def update_multi_connection(merchant: Merchant, *, is_on: bool, now: datetime) -> bool:
-    """Divide the work between three connections, or not; False if it was so. What is not needed is given back."""
+    """Divide the work between three connections, or not; answer whether that is new. Unused ones are disconnected."""
     changed = Merchant.objects.filter(pk=merchant.pk, has_multi_connection=not is_on).update(has_multi_connection=is_on)
     merchant.has_multi_connection = is_on
     if not is_on:

@@ -1,4 +1,4 @@
-"""Access tokens: whoever needs one asks here, and one refresh serves everybody."""
+"""Access tokens: get one, refreshed if needed; one refresh serves all workers."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -14,28 +14,26 @@ from connections.providers import PROVIDERS, AppNotConfigured, InvalidGrant, OAu
 from wisepay.errors import Disconnected, Unavailable
 
 REFRESH_MARGIN = timedelta(seconds=90)  # a token that ends sooner than this is refreshed before it is used
-BACKGROUND_REFRESH_MARGIN = timedelta(
-    minutes=5
-)  # and one that ends sooner than this by a background task, so that nobody waits for it
-NEW_TOKEN_AGE = timedelta(
-    minutes=10
-)  # a token so young that was refused like the one before it says that both were good
+# A background task refreshes a token that ends sooner than this, so that nobody waits for it.
+BACKGROUND_REFRESH_MARGIN = timedelta(minutes=5)
+# A token this new that is refused like the one before it says that not the token but the connection is refused.
+NEW_TOKEN_AGE = timedelta(minutes=10)
 LOCK_TIMEOUT = "8s"
-ENDING_SOON = timedelta(days=14)  # how long before its end a permission is warned of
+ENDING_SOON = timedelta(days=14)  # how long before its end people are notified of a permission's end
 
 
 @dataclass(frozen=True, slots=True)
 class TokenRefusal:
-    """Why there is no token, and why only a person can change that."""
+    """Why there is no token until a person connects again."""
 
     message: str
 
 
 def get_access_token(connection: Connection, *, now: datetime, margin: timedelta = REFRESH_MARGIN) -> str:
-    """A token that is good for at least `margin`. Raises Disconnected or Unavailable.
+    """Get a token that is valid for at least `margin`. Raises Disconnected or Unavailable.
 
-    Holds the row's lock across the provider's answer: the one place where a transaction spans HTTP,
-    because a rotating refresh token may be used by one caller only.
+    A refresh holds the row's lock during the HTTP request, the only place where a transaction does: a rotating
+    refresh token may be used by one caller only.
     """
     if connection.state == "connected" and _is_fresh(connection, now=now, margin=margin):
         return str(connection.access_token.decrypt())
@@ -57,7 +55,7 @@ def _is_fresh(connection: Connection, *, now: datetime, margin: timedelta) -> bo
 
 @transaction()
 def _refresh(connection: Connection, *, now: datetime, margin: timedelta) -> str | TokenRefusal:
-    """The token, or why there is none; a refusal is committed, so it is answered and not raised."""
+    """Refresh the token, or answer why there is none; a refusal is returned, so that its record is committed."""
     with database.cursor() as cursor:
         cursor.execute(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'")
     row = connection.lock()
@@ -83,42 +81,41 @@ def _record_refusal(row: Connection, cause: DisconnectCause, reason: str, *, now
 
 
 def save_tokens(connection: Connection, tokens: OAuthTokens, *, now: datetime) -> None:
-    """Write a new pair; it is committed before anybody uses it."""
+    """Save a new pair of tokens."""
     connection.access_token, connection.refresh_token = tokens.access, tokens.refresh
     connection.access_expires_at, connection.refreshed_at = tokens.expires_at, now
     connection.save(update_fields=["access_token", "refresh_token", "access_expires_at", "refreshed_at"])
 
 
 def get_permission_end(connection: Connection) -> datetime | None:
-    """When the refresh token dies if nothing happens, or consent itself does, whichever is first."""
-    about = PROVIDERS.get(connection.provider)
-    begun = connection.refreshed_at or connection.connected_at
-    if about is None or begun is None:
+    """When the unused refresh token or the consent itself expires, whichever is first; None if unknown."""
+    info = PROVIDERS.get(connection.provider)
+    issued_at = connection.refreshed_at or connection.connected_at
+    if info is None or issued_at is None:
         return None
-    life = about.lifetime
-    ends = begun + life.idle
-    if life.total and connection.connected_at:
-        return min(ends, connection.connected_at + life.total)
-    return ends
+    idle_end = issued_at + info.lifetime.idle
+    if info.lifetime.total and connection.connected_at:
+        return min(idle_end, connection.connected_at + info.lifetime.total)
+    return idle_end
 
 
 def is_permission_ending(connection: Connection, *, now: datetime) -> bool:
-    """Whether somebody should connect again soon."""
+    """Whether a person should connect again soon."""
     ends = get_permission_end(connection)
     return ends is not None and ends - now < ENDING_SOON
 
 
 def is_permission_expired(connection: Connection, *, now: datetime) -> bool:
-    """Whether the refresh token was too old to be accepted."""
+    """Whether the refresh token is too old to be accepted."""
     ends = get_permission_end(connection)
     return ends is not None and ends <= now
 
 
 @transaction()
 def expire_refused_token(connection: Connection, *, now: datetime) -> bool:
-    """A token was refused before its time, so the next caller refreshes it first.
+    """Expire a token that was refused, so that the next caller refreshes it first.
 
-    False when the one before was refused just now, too: then it is the connection itself that is refused.
+    False when the one before it was refused just now, too: then it is the connection itself that is refused.
     """
     row = connection.lock()
     is_new = row.refreshed_at is not None and now - row.refreshed_at < NEW_TOKEN_AGE

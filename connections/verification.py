@@ -1,4 +1,4 @@
-"""Whether a token is still valid: asked by a button, by a task every few seconds, and after a refused call."""
+"""Verifying that a token is still valid: by a button, by a task every few seconds, and after a refused call."""
 
 from contextlib import suppress
 from dataclasses import dataclass
@@ -24,20 +24,20 @@ from merchants.models import EventNotification
 from merchants.services import notify_merchant
 from wisepay.errors import Disconnected, Unavailable
 
-RECENT_SUCCESS = timedelta(seconds=10)  # so long an answer to work says that the next call would be accepted as well
+RECENT_SUCCESS = timedelta(seconds=10)  # a call that succeeded this recently stands for a verification
 BATCH = 500
 
 
 @dataclass(frozen=True, slots=True)
 class VerificationResult:
-    """What the provider said; without a `cause` all is well."""
+    """The result of a verification; without a `cause` the access is valid."""
 
     cause: DisconnectCause | None = None
     reason: str = ""
 
 
 def verify_access(connection: Connection, *, now: datetime, priority: Priority = "company") -> VerificationResult:
-    """Ask the provider's front door, which for some costs a call of the organisation's budget. Raises Unavailable."""
+    """Ask the provider whether we have access; some count it as a call of the budget. Raises Unavailable."""
     try:
         token = get_access_token(connection, now=now)
         provider = open_oauth_client_of_app(connection.provider, client_id=connection.client_id)
@@ -57,41 +57,41 @@ def verify_access(connection: Connection, *, now: datetime, priority: Priority =
 
 
 def retry_verification(connection: Connection, error: InvalidGrant, *, now: datetime) -> VerificationResult:
-    """The front door refused a token before its time: once more with a fresh one."""
+    """Verify once more with a new token, after one was refused before its end."""
     if not expire_refused_token(connection, now=now):
         return VerificationResult(DisconnectCause.REVOKED, str(error))
-    verdict = verify_access(connection, now=now)
-    if verdict.cause is None:
+    result = verify_access(connection, now=now)
+    if result.cause is None:
         Connection.objects.filter(pk=connection.pk).update(token_was_refused=False)
-    return verdict
+    return result
 
 
 def verify_connection(connection: Connection, *, now: datetime, by: str = "") -> bool:
-    """Test the token because somebody wants to know, and write down the answer and the time. Raises Unavailable.
+    """Test the connection for a person, and record the result. Raises Unavailable.
 
-    Where asking costs a call, one that just succeeded is the answer.
+    Where a verification costs a call, one that just succeeded is the result.
     """
-    verdict = VerificationResult()
+    result = VerificationResult()
     if not has_recent_success(connection, now=now):
-        verdict = verify_access(connection, now=now, priority="interactive")
-        apply_verification(connection, verdict, now=now)
-    is_good = verdict.cause is None
+        result = verify_access(connection, now=now, priority="interactive")
+        apply_verification(connection, result, now=now)
+    is_good = result.cause is None
     with transaction():
         Connection.objects.filter(pk=connection.pk).update(tested_at=now, test_passed=is_good)
         kind = ConnectionEventKind.TEST_PASSED if is_good else ConnectionEventKind.TEST_FAILED
-        record_connection_event(connection, kind, text=verdict.reason, by=by, now=now)
+        record_connection_event(connection, kind, text=result.reason, by=by, now=now)
     return is_good
 
 
 def has_recent_success(connection: Connection, *, now: datetime) -> bool:
-    """Whether asking again would cost a call and tell nothing new."""
+    """Whether a verification would cost a call and tell nothing new."""
     if connection.state != "connected" or connection.succeeded_at is None:
         return False
     return PROVIDERS[connection.provider].verification_costs_call and now - connection.succeeded_at < RECENT_SUCCESS
 
 
 def apply_verification(connection: Connection, result: VerificationResult, *, now: datetime) -> None:
-    """Break what is no longer accepted, unless it was connected anew meanwhile; otherwise note that it is accepted."""
+    """Record the success, or a disconnect unless the connection was connected again meanwhile."""
     if result.cause is None:
         record_success(connection, now=now, is_work=False)
         return
@@ -102,40 +102,37 @@ def apply_verification(connection: Connection, result: VerificationResult, *, no
 
 
 def handle_unauthorised(connection: Connection, *, now: datetime) -> bool:
-    """A call was refused as not allowed. True: another try with a fresh token is worth it.
+    """Handle a call that was refused as unauthorised. True: try again with a new token.
 
-    False: the connection is broken now, its cause told apart. Raises Unavailable while nobody can say.
+    False: the connection is broken now, with its cause. Raises Unavailable while the provider can't be asked.
     """
     if expire_refused_token(connection, now=now):
         return True
-    verdict = verify_access(connection, now=now)
-    if verdict.cause is None:
-        verdict = VerificationResult(
+    result = verify_access(connection, now=now)
+    if result.cause is None:
+        result = VerificationResult(
             DisconnectCause.USER_REMOVED, "Calls are refused though the organisation is listed."
         )
-    apply_verification(connection, verdict, now=now)
+    apply_verification(connection, result, now=now)
     return False
 
 
-# ---- in the background -------------------------------------------------------------------------------
-
-
 def reserve_due_connections(*, now: datetime) -> list[int]:
-    """Connections that nothing was heard of for a while, or whose token ends soon; each is taken by this call."""
-    due, free = Q(access_expires_at__lte=now + BACKGROUND_REFRESH_MARGIN), Q(checked_at=None)
-    for name, about in PROVIDERS.items():
-        quiet = now - about.verify_after
+    """Reserve for this caller the connections without a recent success, or whose token ends soon; answer their keys."""
+    due, unreserved = Q(access_expires_at__lte=now + BACKGROUND_REFRESH_MARGIN), Q(checked_at=None)
+    for name, info in PROVIDERS.items():
+        quiet = now - info.verify_after
         due |= Q(provider=name) & (Q(succeeded_at=None) | Q(succeeded_at__lte=quiet))
-        free |= Q(provider=name, checked_at__lte=quiet) | Q(checked_at__lte=now - BACKGROUND_REFRESH_MARGIN)
+        unreserved |= Q(provider=name, checked_at__lte=quiet) | Q(checked_at__lte=now - BACKGROUND_REFRESH_MARGIN)
     rows = Connection.objects.filter(due, state="connected")
-    keys = rows.filter(free).order_by("checked_at", "pk").values_list("pk", flat=True)[:BATCH]
-    return [pk for pk in keys if rows.filter(free, pk=pk).update(checked_at=now)]
+    keys = rows.filter(unreserved).order_by("checked_at", "pk").values_list("pk", flat=True)[:BATCH]
+    return [pk for pk in keys if rows.filter(unreserved, pk=pk).update(checked_at=now)]
 
 
 def refresh_and_verify(connection: Connection, *, now: datetime) -> None:
-    """Refresh the token before anybody has to wait for it, and see whether it is still accepted.
+    """Refresh the token before anybody has to wait for it, and verify it unless a call just succeeded.
 
-    Where a call just succeeded nothing is asked. A provider that is away is noted, not raised.
+    An unavailable provider is recorded, not raised.
     """
     with suppress(Unavailable, Disconnected):
         get_access_token(connection, now=now, margin=BACKGROUND_REFRESH_MARGIN)
@@ -149,7 +146,7 @@ def refresh_and_verify(connection: Connection, *, now: datetime) -> None:
 
 
 def notify_permission_ending(connection: Connection, *, now: datetime) -> None:
-    """Tell people once that the permission runs out."""
+    """Notify the merchant once that the permission ends soon."""
     ends = get_permission_end(connection)
     label = PROVIDER_LABELS.get(connection.provider, "your accounting package")
     with transaction():

@@ -1,4 +1,4 @@
-"""What the screen Accounting Connections shows: a card for every tier, and what happened in the last 30 days."""
+"""The view models of Accounting Connections: a card for each tier, the history, the dashboard's alert."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,9 +9,8 @@ from connections.models import Connection, ConnectionEvent
 from connections.providers import PROVIDER_LABELS, get_registered_apps
 from connections.rate_limiter.budget import BudgetUsage
 from connections.rate_limiter.limiter import get_budget_usage
-from connections.services import list_live_connections, list_tiers
+from connections.services import count_waiting_work, list_live_connections, list_tiers
 from connections.tokens import get_permission_end, is_permission_ending
-from connections.waiting_work import count_waiting_work
 from merchants.models import Merchant
 
 HISTORY_LIMIT = 60
@@ -21,7 +20,7 @@ BADGE_TONES = {"connected": "good", "broken": "bad", "test_passed": "good", "tes
 
 @dataclass(frozen=True, slots=True)
 class ConnectionCard:
-    """One tier's connection as people see it."""
+    """One tier's connection as the page shows it."""
 
     connection: Connection
     waiting_count: int
@@ -33,7 +32,7 @@ class ConnectionCard:
 
     @property
     def minute_left(self) -> int | None:
-        """Calls left this minute; all of them where none was counted, nothing where nobody can count."""
+        """Calls left this minute; all of them if none was counted, None if they can't be counted."""
         return get_calls_left(self.usage.minute_left, self.usage.minute_limit, self.usage) if self.usage else None
 
     @property
@@ -43,17 +42,17 @@ class ConnectionCard:
 
     @property
     def day_left(self) -> int | None:
-        """The same for today."""
+        """Calls left today, likewise."""
         return get_calls_left(self.usage.day_left, self.usage.day_limit, self.usage) if self.usage else None
 
     @property
     def is_live(self) -> bool:
-        """Whether there is anything to test or to disconnect."""
+        """Whether the connection can be tested or disconnected."""
         return self.connection.state in ("connected", "broken")
 
 
 def get_calls_left(known: int | None, limit: int, usage: BudgetUsage) -> int | None:
-    """What is left; a note says that somebody should know and does not."""
+    """Calls left of one limit: the known number, or the limit itself unless a note says that counting fails."""
     return limit if known is None and not usage.queue_note else known
 
 
@@ -70,29 +69,29 @@ class ConnectionHistoryEntry:
 
 
 def list_connection_cards(merchant: Merchant, *, now: datetime) -> list[ConnectionCard]:
-    """One for each tier that the merchant has, connected or not."""
-    held = {c.tier: c for c in Connection.objects.filter(merchant=merchant).select_related("merchant")}
+    """List a card for each tier that the merchant has, connected or not."""
+    by_tier = {c.tier: c for c in Connection.objects.filter(merchant=merchant).select_related("merchant")}
     waiting = count_waiting_work(merchant)
     blank = {"merchant": merchant, "state": "never"}
-    rows = [held.get(tier) or Connection(tier=tier, **blank) for tier in list_tiers(merchant)]
+    rows = [by_tier.get(tier) or Connection(tier=tier, **blank) for tier in list_tiers(merchant)]
     return [get_connection_card(row, waiting_count=waiting.get(row.tier, 0), now=now) for row in rows]
 
 
 def list_available_providers(merchant: Merchant) -> dict[str, str]:
-    """The accounting packages that the merchant can choose: the one in use, or those that are set up here."""
-    used = list_live_connections(merchant).values_list("provider", flat=True).first()
-    if used in PROVIDER_LABELS:
-        return {used: PROVIDER_LABELS[used]}
-    ready = {
+    """List the accounting packages that the merchant can connect: the one in use, or those that are configured."""
+    provider = list_live_connections(merchant).values_list("provider", flat=True).first()
+    if provider in PROVIDER_LABELS:
+        return {provider: PROVIDER_LABELS[provider]}
+    configured = {
         name: label
         for name, label in PROVIDER_LABELS.items()
         if get_registered_apps(name).by_tier["wise_pay"].client_id
     }
-    return ready or PROVIDER_LABELS
+    return configured or PROVIDER_LABELS
 
 
 def get_connection_card(connection: Connection, *, waiting_count: int, now: datetime) -> ConnectionCard:
-    """One tier's."""
+    """Build the card of one tier."""
     is_connected = connection.state == "connected"
     return ConnectionCard(
         connection=connection,
@@ -106,7 +105,7 @@ def get_connection_card(connection: Connection, *, waiting_count: int, now: date
 
 
 def get_error_message(connection: Connection, *, now: datetime) -> str:
-    """The last error in words; empty while all is well."""
+    """The last error for people; empty without one."""
     if connection.state == "broken":
         return get_disconnect_message(connection) or connection.last_error
     if connection.unavailable_since is not None:
@@ -116,7 +115,7 @@ def get_error_message(connection: Connection, *, now: datetime) -> str:
 
 
 def list_connection_history(merchant: Merchant, *, now: datetime) -> list[ConnectionHistoryEntry]:
-    """What happened to the merchant's connections in the last 30 days, newest first."""
+    """List what happened to the merchant's connections in the last 30 days, newest first."""
     lines: list[ConnectionHistoryEntry] = []
     for connection in Connection.objects.filter(merchant=merchant):
         tier = connection.get_tier_display()
@@ -138,7 +137,7 @@ STATE_TITLES = {"connected": "Connected", "broken": "Broken", "disconnected": "D
 
 @dataclass(frozen=True, slots=True)
 class ConnectionAlert:
-    """What the dashboard says of connections: what is broken, what is missing, what is away."""
+    """What the dashboard shows of connections: those broken, missing, unavailable."""
 
     broken: list[Connection]
     missing: list[str]
@@ -146,15 +145,15 @@ class ConnectionAlert:
 
     @property
     def is_needed(self) -> bool:
-        """Whether there is anything to say."""
+        """Whether there is anything to show."""
         return bool(self.broken or self.missing or self.unavailable)
 
 
 def get_connection_alert(merchant: Merchant) -> ConnectionAlert:
-    """The merchant's connections that do not work; before the first was made there is nothing to say."""
-    held = {c.tier: c for c in Connection.objects.filter(merchant=merchant)}
-    tiers = list_tiers(merchant) if held else []
-    rows = [held.get(tier) or Connection(tier=tier, state="never") for tier in tiers]
+    """Get the merchant's connections that do not work; empty before the first connection."""
+    by_tier = {c.tier: c for c in Connection.objects.filter(merchant=merchant)}
+    tiers = list_tiers(merchant) if by_tier else []
+    rows = [by_tier.get(tier) or Connection(tier=tier, state="never") for tier in tiers]
     return ConnectionAlert(
         broken=[row for row in rows if row.state == "broken"],
         missing=[row.get_tier_display() for row in rows if row.state in ("never", "disconnected")],

@@ -37,7 +37,7 @@ from wisepay.errors import Unavailable
 from wisepay.http import SignedInRequest, never_cached
 
 CONSENT_PAGES = [urlsplit(getattr(settings, f"{info.settings_prefix}_AUTHORIZE_URL")) for info in PROVIDERS.values()]
-# Browsers hold a form's redirects to form-action as well, and a consent walks over several of its provider's hosts.
+# Browsers hold a form's redirects to form-action as well, and consent pages redirect over several hosts.
 CONNECT_CSP: dict[str, list[str]] = {
     **cast("dict[str, list[str]]", settings.SECURE_CSP),
     "form-action": [
@@ -48,7 +48,7 @@ CONNECT_CSP: dict[str, list[str]] = {
 }
 
 
-# What a provider may answer instead of a code, and what to do about it.
+# The errors that a provider may answer instead of a code, and what to do about them.
 DENIAL_MESSAGES = {
     "access_denied": "Access was not allowed, so nothing was connected. You can try again.",
     "temporarily_unavailable": "The accounting package does not answer at the moment. Please try again soon.",
@@ -60,7 +60,7 @@ DEFAULT_DENIAL_MESSAGE = "The accounting package did not allow access, so nothin
 
 
 def render_connections(request: MerchantRequest, merchant: Merchant, template: str) -> HttpResponse:
-    """The cards of all tiers, in the template or a part of it."""
+    """Render the cards of all tiers in the template or a part of it."""
     now = clock.now()
     cards = list_connection_cards(merchant, now=now)
     context = {
@@ -85,7 +85,7 @@ def list_connections(request: MerchantRequest, merchant: Merchant) -> HttpRespon
 @require_GET
 @merchant_page(admin=True)
 def panel(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
-    """What of it moves; without htmx the whole page."""
+    """The part of the page that changes; without htmx the whole page."""
     if not request.headers.get("HX-Request"):
         return redirect("connections:list", merchant.reference)
     return render_connections(request, merchant, "connections/list.html#panel")
@@ -115,13 +115,13 @@ def connect(request: MerchantRequest, merchant: Merchant, tier: str) -> HttpResp
 @login_required
 @require_GET
 def callback(request: HttpRequest, provider: str) -> HttpResponse:
-    """Where the provider sends the browser back to."""
+    """Receive the browser from the provider."""
     member = cast(SignedInRequest, request)
     if error := request.GET.get("error"):
         cancel_authorisation(member.user, provider, state=request.GET.get("state", ""), now=clock.now())
         return _render_refusal(request, DENIAL_MESSAGES.get(error, DEFAULT_DENIAL_MESSAGE))
     try:
-        walk = receive_authorisation(
+        authorisation = receive_authorisation(
             user=member.user,
             provider=provider,
             state=request.GET.get("state", ""),
@@ -133,36 +133,37 @@ def callback(request: HttpRequest, provider: str) -> HttpResponse:
         return _render_refusal(request, str(error))
     except Unavailable:
         return _render_refusal(request, "The accounting package does not answer at the moment. Please try again soon.")
-    record_request_audit(member, "connection.authorised", merchant_id=walk.merchant_id, subject=walk.tier)
-    if len(walk.organisations) > 1:
-        return redirect("connections:choose", walk.merchant.reference, walk.reference)
-    messages.success(request, f"Connected to {walk.organisations[0]['name']}.")
-    return redirect("connections:list", walk.merchant.reference)
+    merchant = authorisation.merchant
+    record_request_audit(member, "connection.authorised", merchant_id=merchant.pk, subject=authorisation.tier)
+    if len(authorisation.organisations) > 1:
+        return redirect("connections:choose", merchant.reference, authorisation.reference)
+    messages.success(request, f"Connected to {authorisation.organisations[0]['name']}.")
+    return redirect("connections:list", merchant.reference)
 
 
-def _render_refusal(request: HttpRequest, sentence: str) -> HttpResponse:
-    """The page after a walk that connected nothing: why, and where to start again."""
-    mine = cast(SignedInRequest, request).user.memberships.filter(role="admin").select_related("merchant")
-    context = {"sentence": sentence, "memberships": mine.order_by("merchant__name")[:5]}
+def _render_refusal(request: HttpRequest, message: str) -> HttpResponse:
+    """The page after an authorisation that connected nothing: why, and where to start again."""
+    memberships = cast(SignedInRequest, request).user.memberships.filter(role="admin").select_related("merchant")
+    context = {"message": message, "memberships": memberships.order_by("merchant__name")[:5]}
     return render(request, "connections/refused.html", context, status=400)
 
 
 @require_http_methods(["GET", "POST"])
 @merchant_page(admin=True)
 def choose(request: MerchantRequest, merchant: Merchant, reference: str) -> HttpResponse:
-    """Which of several organisations to connect."""
-    walk = get_object_or_404(Authorisation, reference=reference, merchant=merchant, user=request.user)
+    """Choose which of several organisations to connect."""
+    authorisation = get_object_or_404(Authorisation, reference=reference, merchant=merchant, user=request.user)
     error = ""
     if request.method == "POST":
         try:
             chosen = request.POST.get("organisation", "")
-            connection = connect_organisation(walk, organisation_id=chosen, now=clock.now())
+            connection = connect_organisation(authorisation, organisation_id=chosen, now=clock.now())
         except AuthorisationRefused as refusal:
             error = str(refusal)
         else:
             messages.success(request, f"Connected to {connection.organisation_name}.")
             return redirect("connections:list", merchant.reference)
-    context = {"merchant": merchant, "walk": walk, "error": error}
+    context = {"merchant": merchant, "authorisation": authorisation, "error": error}
     return render(request, "connections/choose.html", context, status=422 if error else 200)
 
 
@@ -187,7 +188,7 @@ def verify(request: MerchantRequest, merchant: Merchant, tier: str) -> HttpRespo
 @require_POST
 @merchant_page(admin=True)
 def disconnect(request: MerchantRequest, merchant: Merchant, tier: str) -> HttpResponse:
-    """Give the access back."""
+    """Disconnect one tier."""
     connection = get_object_or_404(Connection.objects.select_related("merchant"), merchant=merchant, tier=tier)
     services.disconnect(connection, by=request.user.email, now=clock.now())
     record_request_audit(request, "connection.disconnected", merchant_id=merchant.pk, subject=tier)
@@ -199,7 +200,7 @@ def disconnect(request: MerchantRequest, merchant: Merchant, tier: str) -> HttpR
 @require_GET
 @merchant_page(admin=True)
 def change_company(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
-    """Leads from one company in the accounting package to another: disconnect all, connect, choose accounts."""
+    """The steps from one company in the accounting package to another: disconnect all, connect, choose accounts."""
     cards = list_connection_cards(merchant, now=clock.now())
     live = [card for card in cards if card.is_live]
     context = {"merchant": merchant, "cards": cards, "live": live, "is_divided": len(cards) > 1}
@@ -210,7 +211,7 @@ def change_company(request: MerchantRequest, merchant: Merchant) -> HttpResponse
 @require_POST
 @merchant_page(admin=True)
 def disconnect_all(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
-    """Its first step."""
+    """Disconnect all tiers, the first step to another company."""
     count = services.disconnect_all(merchant, by=request.user.email, now=clock.now())
     record_request_audit(request, "connection.all_disconnected", merchant_id=merchant.pk, detail=f"{count} connections")
     messages.success(request, "Everything is disconnected. Payments go on; what has to be booked waits.")
@@ -220,6 +221,6 @@ def disconnect_all(request: MerchantRequest, merchant: Merchant) -> HttpResponse
 @require_GET
 @merchant_page()
 def connection_alert(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
-    """The dashboard's notice while a connection does not work; empty otherwise."""
-    context = {"merchant": merchant, "found": get_connection_alert(merchant)}
+    """The dashboard's alert while a connection does not work; empty otherwise."""
+    context = {"merchant": merchant, "alert": get_connection_alert(merchant)}
     return render(request, "connections/alert.html", context)

@@ -1,8 +1,8 @@
 """Merchants' say in what their people's sign-in needs."""
 
 from merchants.models import Membership, Merchant
+from wisepay.accounts.services import register_second_factor_policy
 from wisepay.models import User
-from wisepay.two_factor import register_second_factor_policy
 
 
 @register_second_factor_policy

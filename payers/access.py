@@ -16,9 +16,9 @@ from django.utils.http import urlencode
 from merchants.models import Membership, Merchant
 from payers.models import Payer, PayerAccess, PayerCompany
 from wisepay.addresses import get_local_path
+from wisepay.events import add_once
 from wisepay.http import SignedInRequest, never_cached
 from wisepay.models import User
-from wisepay.registries import add_once
 
 IMPERSONATION_KEY = "seeing_as"  # the session's key: the reference of the access whose view an admin looks at
 PORTAL_PATH = "/my/"

@@ -13,7 +13,7 @@ from payers.invitations import close_invitations
 from payers.models import Invitation, Payer, PayerAccess
 from payers.terms import RequestSource, record_acceptance
 from wisepay import outbox
-from wisepay.accounts import sync_email_address
+from wisepay.accounts.services import sync_email_address
 from wisepay.models import User
 
 

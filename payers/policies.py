@@ -2,8 +2,8 @@
 
 from merchants.models import Merchant
 from payers.models import PayerAccess
+from wisepay.accounts.services import register_second_factor_policy
 from wisepay.models import User
-from wisepay.two_factor import register_second_factor_policy
 
 
 @register_second_factor_policy

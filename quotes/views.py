@@ -24,10 +24,10 @@ from quotes.services import get_integration, save_integration
 from quotes.status import get_checkout_status, get_last_attempt, sync_quote_state
 from quotes.timeline import get_timeline
 from wisepay import clock
+from wisepay.accounts.services import has_reauthenticated, redirect_to_reauthentication
 from wisepay.addresses import build_public_url
 from wisepay.audit import record_request_audit
 from wisepay.http import never_cached
-from wisepay.reauthentication import has_reauthenticated, redirect_to_reauthentication
 
 PAGE_SIZE = 50
 RETURN_STATUSES = {"paid": "paid", "saved": "saved", "processing": "processing", "failed": "failed"}

@@ -1,4 +1,4 @@
-"""The operators' admin: the outbox with its retry, people, and what was written down."""
+"""The operators' admin: the outbox with its retry, users, the audit log and state changes."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -11,18 +11,18 @@ from wisepay import clock, outbox
 from wisepay.models import AuditEntry, OutboxMessage, StateChange, User
 
 if TYPE_CHECKING:
-    Outbox = admin.ModelAdmin[OutboxMessage]
-    People = admin.ModelAdmin[User]
-    Anything = admin.ModelAdmin[Any]
+    OutboxModelAdmin = admin.ModelAdmin[OutboxMessage]
+    UserModelAdmin = admin.ModelAdmin[User]
+    AnyModelAdmin = admin.ModelAdmin[Any]
 else:
-    Outbox = People = Anything = admin.ModelAdmin
+    OutboxModelAdmin = UserModelAdmin = AnyModelAdmin = admin.ModelAdmin
 
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
 admin.site.site_header = admin.site.site_title = "Wise-Pay operators"
 
 
-class ReadOnlyAdmin(Anything):
-    """Rows that are looked at, never edited."""
+class ReadOnlyAdmin(AnyModelAdmin):
+    """Rows that may be viewed, never edited."""
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -35,8 +35,8 @@ class ReadOnlyAdmin(Anything):
 
 
 @admin.register(OutboxMessage)
-class OutboxAdmin(Outbox):
-    """What waits, what is dead, and a retry for it."""
+class OutboxAdmin(OutboxModelAdmin):
+    """Outbox messages, with a retry."""
 
     list_display = ["key", "handler", "state", "attempts", "run_after", "last_error"]
     list_filter = ["state", "handler"]
@@ -57,8 +57,8 @@ class OutboxAdmin(Outbox):
 
 
 @admin.register(User)
-class UserAdmin(People):
-    """People; passwords are reset by mail, never set here."""
+class UserAdmin(UserModelAdmin):
+    """Users; passwords are reset by mail, never set here."""
 
     list_display = ["email", "name", "is_active", "is_staff", "joined_at"]
     search_fields = ["email", "name"]
@@ -75,7 +75,7 @@ class AuditAdmin(ReadOnlyAdmin):
 
 @admin.register(StateChange)
 class StateChangeAdmin(ReadOnlyAdmin):
-    """Every step of every stateful row."""
+    """Every state change of every stateful row."""
 
     list_display = ["at", "subject", "subject_id", "from_state", "to_state", "reason", "by"]
     list_filter = ["subject", "to_state"]

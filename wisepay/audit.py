@@ -1,4 +1,4 @@
-"""The audit log: one line for every act that somebody may have to answer for."""
+"""The audit log: one entry for every action of a person that may have to be explained later."""
 
 from django.http import HttpRequest
 
@@ -16,7 +16,10 @@ def record_audit_entry(
     subject: str = "",
     detail: str = "",
 ) -> None:
-    """Write one entry; goes with the open transaction if there is one."""
+    """Write one entry, in the open transaction if there is one.
+
+    `action` is a dotted name such as "merchant.details_saved", `subject` what it was done to.
+    """
     AuditEntry.objects.create(
         action=action,
         merchant_id=merchant_id,
@@ -31,7 +34,7 @@ def record_audit_entry(
 def record_request_audit(
     request: HttpRequest, action: str, *, merchant_id: int, subject: str = "", detail: str = ""
 ) -> None:
-    """The same for the signed-in person behind `request`."""
+    """Write one entry for the signed-in person of the request, with the address that it came from."""
     user = request.user if isinstance(request.user, User) else None
     record_audit_entry(
         action, merchant_id=merchant_id, user=user, ip=get_client_ip(request), subject=subject, detail=detail

@@ -1,4 +1,4 @@
-"""The Celery application; its messages are hints, the outbox is the truth."""
+"""The Celery application; its messages only wake workers, the work itself is in the outbox."""
 
 import os
 
@@ -12,5 +12,5 @@ app.autodiscover_tasks()
 
 
 @signals.setup_logging.connect
-def _keep_our_logs(**_: object) -> None:
-    """Celery configures logging of its own unless somebody answers this signal."""
+def _keep_our_logging(**_: object) -> None:
+    """Celery configures logging of its own unless this signal has a receiver."""

@@ -1,4 +1,4 @@
-"""The product's time: everything that asks what time it is asks here, so that one place can move it."""
+"""The product's clock: the one place that says what time it is, so that demos can move it."""
 
 from datetime import datetime
 
@@ -6,5 +6,5 @@ from django.utils import timezone
 
 
 def now() -> datetime:
-    """The instant it is for the product: aware, in UTC."""
+    """The current instant: aware, in UTC."""
     return timezone.now()

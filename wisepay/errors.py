@@ -1,8 +1,8 @@
-"""How the world says no: later, never, or not connected."""
+"""How other systems refuse: later, never, or not connected."""
 
 
 class Unavailable(Exception):
-    """The other side cannot answer now. Ask again after `retry_after` seconds (None: we choose).
+    """The other system cannot answer now. Try again after `retry_after` seconds (None: we choose).
 
     `maybe_done` False means that it certainly did nothing; True that a write may have happened.
     """
@@ -14,7 +14,7 @@ class Unavailable(Exception):
 
 
 class Rejected(Exception):
-    """The other side understood and said no; asking again with the same words is useless."""
+    """The other system understood the request and refused it; the same request again is useless."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -23,4 +23,4 @@ class Rejected(Exception):
 
 
 class Disconnected(Exception):
-    """We hold no credentials that the other side accepts; a person must connect again."""
+    """The other system does not accept our credentials; a person must connect again."""

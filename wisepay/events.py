@@ -1,11 +1,13 @@
-"""Events: a floor announces what happened, and every floor above that subscribed gets an outbox message.
+"""How a floor calls the floors above: registries of functions, and events that become outbox messages.
 
 The floor that announces an event declares it, and floors above subscribe, each in its `AppConfig.ready`:
 INSTALLED_APPS lists the floors from the ground up, so an event is declared before anybody subscribes to it.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from wisepay import clock, outbox
 
@@ -58,3 +60,17 @@ def get_subscriptions(event: str) -> list[Subscription]:
     if event not in SUBSCRIPTIONS:
         raise ValueError(f"the event {event} is not declared")
     return SUBSCRIPTIONS[event]
+
+
+def add_once[F: Callable[..., Any]](registry: list[Any], function: F) -> F:
+    """Append the function to the registry. Raises ValueError if one of the same dotted name is there."""
+    name = get_dotted_name(function)
+    if name in map(get_dotted_name, registry):
+        raise ValueError(f"{name} is registered already")
+    registry.append(function)
+    return function
+
+
+def get_dotted_name(function: Callable[..., Any]) -> str:
+    """The function's module and name: "payers.policies.is_second_factor_needed"."""
+    return f"{function.__module__}.{getattr(function, '__qualname__', repr(function))}"

@@ -1,4 +1,4 @@
-"""What `manage.py doctor` asks: each floor registers questions under names, here stand the ground's."""
+"""The health checks of `manage.py doctor`: their registry, and those of the ground."""
 
 import smtplib
 from collections.abc import Callable, Iterator
@@ -12,16 +12,16 @@ from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
 from wisepay import clock
+from wisepay.events import add_once
 from wisepay.models import OutboxMessage
-from wisepay.registries import add_once
 from wisepay.secrets import Secret
 
-LATE_AFTER = timedelta(seconds=30)  # the sweeper comes by every five
+LATE_AFTER = timedelta(seconds=30)  # the sweeper runs every five
 
 
 @dataclass(frozen=True, slots=True)
 class HealthCheckResult:
-    """One answer: `ok` True, False (broken) or None (worth knowing), with a sentence."""
+    """One result: `ok` is True, False (broken) or None (worth knowing), with a message."""
 
     subject: str
     ok: bool | None
@@ -33,12 +33,12 @@ HEALTH_CHECKS: list[HealthCheck] = []
 
 
 def register_health_check(function: HealthCheck) -> HealthCheck:
-    """Register a question for the doctor."""
+    """Register a health check for `manage.py doctor`."""
     return add_once(HEALTH_CHECKS, function)
 
 
 def check_url(subject: str, url: str) -> HealthCheckResult:
-    """Whether something answers HTTP at `url`, whatever it says."""
+    """Check that a server answers HTTP at `url` with anything but a 5xx."""
     try:
         status = requests.get(url, timeout=(3, 5), allow_redirects=False).status_code
     except requests.RequestException as error:
@@ -48,7 +48,7 @@ def check_url(subject: str, url: str) -> HealthCheckResult:
 
 @register_health_check
 def check_database() -> Iterator[HealthCheckResult]:
-    """PostgreSQL answers and is migrated."""
+    """Check that PostgreSQL answers and is migrated."""
     plan = MigrationExecutor(connection).migration_plan(MigrationExecutor(connection).loader.graph.leaf_nodes())
     version = connection.pg_version  # type: ignore[attr-defined]
     yield HealthCheckResult("database", True, f"PostgreSQL {version // 10000} answers")
@@ -59,26 +59,26 @@ def check_database() -> Iterator[HealthCheckResult]:
 
 @register_health_check
 def check_broker() -> Iterator[HealthCheckResult]:
-    """Valkey or Redis answers."""
+    """Check that Valkey or Redis answers."""
     try:
         cache.set("doctor", "1", 5)
         yield HealthCheckResult("valkey", cache.get("doctor") == "1", "answers")
     except Exception as error:  # any client's error means the same to an operator
         yield HealthCheckResult(
-            "valkey", False, f"does not answer ({type(error).__name__}): hints are lost, the sweeper too"
+            "valkey", False, f"does not answer ({type(error).__name__}): wake-ups are lost, the sweeper too"
         )
 
 
 @register_health_check
 def check_secret_keys() -> Iterator[HealthCheckResult]:
-    """The keys for secrets work."""
-    sealed = Secret.encrypt("doctor", purpose="doctor")
-    yield HealthCheckResult("secret keys", sealed.decrypt() == "doctor", f"new secrets use key {sealed.key_id}")
+    """Check that the keys for secrets work."""
+    secret = Secret.encrypt("doctor", purpose="doctor")
+    yield HealthCheckResult("secret keys", secret.decrypt() == "doctor", f"new secrets use key {secret.key_id}")
 
 
 @register_health_check
 def check_email() -> Iterator[HealthCheckResult]:
-    """The mail server takes a connection."""
+    """Check that the mail server takes a connection."""
     try:
         with mail.mailers["default"] as opened:
             yield HealthCheckResult("e-mail", True, f"{type(opened).__module__} is ready")
@@ -88,7 +88,7 @@ def check_email() -> Iterator[HealthCheckResult]:
 
 @register_health_check
 def check_outbox() -> Iterator[HealthCheckResult]:
-    """Nothing in the outbox is dead, and what is due is delivered."""
+    """Check that no message is dead and that due messages are delivered."""
     dead = OutboxMessage.objects.filter(state="dead").count()
     pending = OutboxMessage.objects.filter(state="pending").count()
     yield HealthCheckResult(

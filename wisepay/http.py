@@ -1,4 +1,4 @@
-"""Small things every HTTP door needs: who calls, how often, and answers that no cache keeps."""
+"""What views of every floor need: the client's address, rate limits, and responses that are never cached."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -14,13 +14,13 @@ from wisepay.models import User
 
 
 class SignedInRequest(HttpRequest):
-    """A request of somebody who signed in (what `login_required` lets through)."""
+    """A request of a signed-in user (what `login_required` lets through)."""
 
     user: User
 
 
 def get_client_ip(request: HttpRequest) -> str:
-    """The caller's address; forwarded addresses are believed only from TRUSTED_PROXY_COUNT proxies."""
+    """The client's IP address; X-Forwarded-For counts only as far as TRUSTED_PROXY_COUNT proxies wrote it."""
     hops = [h.strip() for h in request.headers.get("X-Forwarded-For", "").split(",") if h.strip()]
     count = settings.TRUSTED_PROXY_COUNT
     if count and len(hops) >= count:
@@ -29,7 +29,7 @@ def get_client_ip(request: HttpRequest) -> str:
 
 
 def never_cached[**P](view: Callable[P, HttpResponseBase]) -> Callable[P, HttpResponseBase]:
-    """No browser and no proxy keeps the answer, so the back button asks again."""
+    """Decorate a view so that no browser or proxy caches its response, and the back button loads it again."""
 
     @wraps(view)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
@@ -55,7 +55,7 @@ RETURNING count, started_at
 
 
 def record_rate_limited_use(key: str, *, limit: int, per: timedelta, now: datetime) -> int:
-    """Count one use of `key`; 0 while within `limit` uses a window, else the seconds until the next window."""
+    """Count one use of `key`; answer 0 within `limit` uses a window, else the seconds until the next window."""
     with connection.cursor() as cursor:
         cursor.execute(COUNT_SQL, {"key": key, "now": now, "begin": now - per})
         row: tuple[Any, ...] = cursor.fetchone()

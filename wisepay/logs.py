@@ -1,4 +1,4 @@
-"""Structured logs in which no secret and no card number can stand."""
+"""Structured logs, with secrets and card numbers redacted."""
 
 import logging
 import logging.config
@@ -16,27 +16,27 @@ SECRET_VALUES = re.compile(
 
 
 def redact_text(text: str) -> str:
-    """`text` with everything that looks like a key, a token or a card number blanked out."""
+    """Replace everything in the text that looks like a key, a token or a card number."""
     return SECRET_VALUES.sub("[redacted]", text)
 
 
 def redact(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    """A structlog processor: blanks values by their name and by their look."""
-    return {key: _blank(key, value) for key, value in event.items()}
+    """Redact an event's values by their names and by what they look like (a structlog processor)."""
+    return {key: _redact_value(key, value) for key, value in event.items()}
 
 
-def _blank(key: str, value: object) -> object:
+def _redact_value(key: str, value: object) -> object:
     if isinstance(key, str) and SECRET_NAMES.search(key):
         return "[redacted]"
     if isinstance(value, str):
         return redact_text(value)
     if isinstance(value, Mapping):
-        return {k: _blank(k, v) for k, v in value.items()}
+        return {k: _redact_value(k, v) for k, v in value.items()}
     if isinstance(value, list | tuple):
-        return [_blank("", v) for v in value]
+        return [_redact_value("", v) for v in value]
     if value is None or isinstance(value, bool):
         return value
-    # A renderer writes any other object by its repr, which may tell as much as a text.
+    # A renderer writes any other object by its repr, which may contain as much as a text.
     text = repr(value)
     clean = redact_text(text)
     return value if isinstance(value, int | float) and clean == text else clean

@@ -68,7 +68,7 @@ def deliver_email(message: EmailMultiAlternatives) -> None:
 
 
 def render_text_as_html(text: str) -> SafeString:
-    """Plain text as HTML, with links to our own pages and nowhere else: what strangers say may stand in it."""
+    """Render plain text as HTML, with links to our own pages only: the text may contain what strangers wrote."""
     pieces = re.split(rf"({re.escape(build_public_url('/'))}\S*)", text)
     return format_html_join(
         "",

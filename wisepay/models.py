@@ -1,4 +1,4 @@
-"""Tables of the ground: people, the outbox, the audit log, steps of stateful rows."""
+"""Tables of the ground: users, the outbox, the audit log, state changes, rate limits."""
 
 from typing import Any, ClassVar
 
@@ -15,17 +15,17 @@ __all__ = ["AuditEntry", "OutboxMessage", "RateWindow", "StateChange", "User"]
 
 
 class UserManager(BaseUserManager["User"]):
-    """Makes users; an e-mail address is compared without regard to case."""
+    """Creates users; e-mail addresses are compared without regard to case."""
 
     def create_user(self, email: str, password: str | None = None, **fields: Any) -> "User":
-        """A user who signs in with `email`; without a password they cannot sign in yet."""
+        """Create a user who signs in with `email`; without a password they cannot sign in yet."""
         user = self.model(email=self.normalize_email(email).lower(), **fields)
         user.set_password(password)
         user.save(using=self._db)
         return user
 
     def create_superuser(self, email: str, password: str | None = None, **fields: Any) -> "User":
-        """An operator with every permission in the admin."""
+        """Create an operator with every permission in the admin."""
         return self.create_user(email, password, **{"is_staff": True, "is_superuser": True, **fields})
 
     def get_by_natural_key(self, username: str | None) -> "User":
@@ -59,7 +59,7 @@ class User(AbstractBaseUser, PermissionsMixin):
 
 
 class OutboxMessage(models.Model):
-    """A promise to run `handler(**kwargs)` at least once, made in the transaction of its cause."""
+    """A call of `handler(**kwargs)` that is made at least once, stored in the transaction of its cause."""
 
     class State(models.TextChoices):
         PENDING = "pending"
@@ -92,7 +92,7 @@ class OutboxMessage(models.Model):
 
 
 class AuditEntry(models.Model):
-    """Who did what to which merchant's things; written once, never changed."""
+    """Which user did what, at which merchant; written once, never changed."""
 
     merchant_id = models.BigIntegerField(null=True)
     user = models.ForeignKey(User, on_delete=models.SET_NULL, null=True, related_name="+")

@@ -13,12 +13,12 @@ CODE_BEFORE_DIGIT = re.compile(r"(?<=[A-Z])(?=\d)")
 
 
 class InvalidAmount(ValueError):
-    """The text is not an amount in this currency; the message says why, in words for a person."""
+    """The text is not an amount in this currency; the message tells a person why."""
 
 
 @cache
 def list_currencies() -> frozenset[str]:
-    """Codes of the currencies that are legal tender somewhere today (Unicode CLDR)."""
+    """List the codes of the currencies that are legal tender somewhere today (Unicode CLDR)."""
     rows = get_global("territory_currencies").values()
     return frozenset(code for row in rows for code, _start, end, tender in row if tender and end is None)
 
@@ -43,7 +43,7 @@ class Money:
 
     @classmethod
     def parse(cls, text: str, currency: str) -> "Money":
-        """Read a plain decimal string such as "625.00". Raises BadAmount."""
+        """Parse a plain decimal string such as "625.00". Raises InvalidAmount."""
         if currency not in list_currencies():
             raise InvalidAmount("This is not a currency we know.")
         if not isinstance(text, str) or not text.isascii() or not text.replace(".", "", 1).isdigit():
@@ -68,7 +68,7 @@ class Money:
 
     @property
     def plain(self) -> str:
-        """The wire form, for example "625.00"."""
+        """The amount as a plain decimal string, for example "625.00"."""
         return format(self.decimal, "f")
 
     def __add__(self, other: "Money") -> "Money":
@@ -77,14 +77,14 @@ class Money:
         return Money(self.amount + other.amount, self.currency)
 
     def __str__(self) -> str:
-        return _for_people(self)
+        return _format_money(self)
 
     def __bool__(self) -> bool:
         return self.amount != 0
 
 
 @lru_cache(maxsize=4096)
-def _for_people(money: Money) -> str:
-    """Formatting takes longer than a query, and pages show the same few amounts again and again."""
+def _format_money(money: Money) -> str:
+    """Format money for people; cached, because formatting takes longer than a query and amounts recur."""
     text = format_currency(money.decimal, money.currency, locale="en")
     return CODE_BEFORE_DIGIT.sub("\u00a0", text, count=1)

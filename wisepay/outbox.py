@@ -1,8 +1,8 @@
 """The outbox: consequences are rows that commit with their cause and are delivered at least once.
 
-A handler is called with its ids and `now`; it returns, or raises Retry or Unavailable for weather.
-Any other exception ends the message as dead: visible, alerting and revivable.
-A Celery message is only a hint that a row is due; the sweeper is the guarantee.
+A handler is called with its ids and `now`; it returns, or raises Retry or Unavailable to be called again later.
+Any other exception leaves the message dead: visible in the admin, logged, and retriable.
+A Celery message only wakes a worker for a row that is due; the sweeper finds every due row.
 """
 
 import uuid
@@ -25,12 +25,12 @@ Handler = Callable[..., None]
 HANDLERS: dict[str, Handler] = {}
 LEASE = timedelta(seconds=150)  # longer than a worker may live on one task
 FIRST_PAUSE, LONGEST_PAUSE = 5.0, 3600.0
-SWEEP_INTERVAL = timedelta(seconds=5)  # whatever is due sooner than the sweeper comes by is hinted at
+SWEEP_INTERVAL = timedelta(seconds=5)  # a message that is due before the next sweep wakes a worker itself
 DONE_RETENTION = timedelta(days=30)
 
 
 class Retry(Exception):
-    """The work could not be finished now; deliver it again after `after` seconds (None: growing pauses)."""
+    """The work could not be finished now; deliver it again after `after` seconds (None: exponential pauses)."""
 
     def __init__(self, reason: str, *, after: float | None = None) -> None:
         super().__init__(reason)
@@ -56,7 +56,7 @@ def check_handler(name: str) -> None:
 
 
 def enqueue(key: str, name: str, *, run_after: datetime | None = None, **kwargs: int | str) -> None:
-    """Have the handler `name` run with `kwargs` (ids only); the same key again changes nothing.
+    """Enqueue a message for the handler `name` with `kwargs` (ids only); the same key again changes nothing.
 
     Raises ValueError if no handler of this name is registered.
     """
@@ -68,38 +68,39 @@ def enqueue(key: str, name: str, *, run_after: datetime | None = None, **kwargs:
 
 
 def schedule(key: str, name: str, *, now: datetime, **kwargs: int | str) -> None:
-    """Make the standing message `key` due now, whether it is new, waiting, running or done.
+    """Make the message `key` due now, whether it is new, pending, running or done.
 
-    One that is running is run once more, perhaps at the same time, so nothing that came meanwhile is missed;
-    handlers of standing messages let one of two wait. Raises ValueError if no handler `name` is registered.
+    Many calls coalesce into one delivery. A running message is run once more, perhaps at the same time, so nothing
+    that came meanwhile is missed; such handlers make one of two runs wait. Raises ValueError if no handler of this
+    name is registered.
     """
     check_handler(name)
-    fresh = {"handler": name, "kwargs": kwargs, "state": "pending", "run_after": now, "claim": None}
-    OutboxMessage.objects.update_or_create(key=key, defaults={**fresh, "finished_at": None, "attempts": 0})
+    columns = {"handler": name, "kwargs": kwargs, "state": "pending", "run_after": now, "claim": None}
+    OutboxMessage.objects.update_or_create(key=key, defaults={**columns, "finished_at": None, "attempts": 0})
     wake_on_commit(key)
 
 
 def deliver_message(key: str, *, now: datetime) -> bool:
-    """Run the handler of `key` if it is due and nobody else is at it. True when it was run."""
+    """Run the handler of `key` if it is due and no other worker runs it. True when it was run."""
     claim = uuid.uuid4()
     due = OutboxMessage.objects.filter(key=key, state="pending", run_after__lte=now)
     if not due.update(claim=claim, run_after=now + LEASE):
         return False
     message = OutboxMessage.objects.get(key=key)
     with structlog.contextvars.bound_contextvars(outbox=key, handler=message.handler):
-        outcome = _run(message, now=now)
-        # Only the claimant writes the outcome: a lease that ran out belongs to its next holder.
+        result = _run(message, now=now)
+        # Only the claimant writes the result: after the lease the message belongs to the next claimant.
         OutboxMessage.objects.filter(pk=message.pk, claim=claim).update(
-            claim=None, attempts=message.attempts + 1, **outcome
+            claim=None, attempts=message.attempts + 1, **result
         )
-        again = outcome.get("run_after")
-        if isinstance(again, datetime) and again - now < SWEEP_INTERVAL:
-            wake(key, after=(again - now).total_seconds())
+        retry_at = result.get("run_after")
+        if isinstance(retry_at, datetime) and retry_at - now < SWEEP_INTERVAL:
+            wake(key, after=(retry_at - now).total_seconds())
     return True
 
 
 def _run(message: OutboxMessage, *, now: datetime) -> dict[str, object]:
-    """Call the handler; answer the columns that say how it went."""
+    """Call the handler; answer the message's columns to update."""
     try:
         HANDLERS[message.handler](now=now, **message.kwargs)
     except Retry as error:
@@ -122,13 +123,13 @@ def _retry_later(message: OutboxMessage, reason: str, *, after: float | None, no
 
 
 def list_due_keys(*, now: datetime, limit: int = 500) -> list[str]:
-    """Keys of the messages that are due, oldest first."""
+    """List the keys of the messages that are due, oldest first."""
     due = OutboxMessage.objects.filter(state="pending", run_after__lte=now)
     return list(due.order_by("run_after", "id").values_list("key", flat=True)[:limit])
 
 
 def retry_message(message: OutboxMessage, *, now: datetime) -> None:
-    """Make a waiting or dead message due at once."""
+    """Make a pending or dead message due now; a done one stays done."""
     with transaction_if_not_already():
         OutboxMessage.objects.filter(pk=message.pk).exclude(state="done").update(
             state="pending", run_after=now, claim=None, finished_at=None
@@ -137,5 +138,5 @@ def retry_message(message: OutboxMessage, *, now: datetime) -> None:
 
 
 def delete_done_messages(*, now: datetime) -> int:
-    """Delete messages done longer ago than KEEP_DONE; answers how many."""
+    """Delete messages that were done longer ago than DONE_RETENTION; answer how many."""
     return OutboxMessage.objects.filter(state="done", finished_at__lt=now - DONE_RETENTION).delete()[0]

@@ -1,4 +1,4 @@
-"""Random public references: what stands in a URL instead of a primary key."""
+"""Random public references, used in URLs instead of primary keys."""
 
 import secrets
 
@@ -6,7 +6,7 @@ ALPHABET = "23456789abcdefghijkmnpqrstuvwxyz"
 
 
 def new_reference(length: int = 20) -> str:
-    """A random reference of `length` characters that are hard to misread (5 bits each)."""
+    """Create a random reference of `length` characters that are hard to misread (5 bits each)."""
     return "".join(secrets.choice(ALPHABET) for _ in range(length))
 
 
@@ -15,6 +15,6 @@ BY_BYTE = bytes(ord(ALPHABET[byte % len(ALPHABET)]) for byte in range(256))
 
 
 def new_references(count: int, length: int = 20) -> list[str]:
-    """The same many at once, for rows that are written in bulk: one question to the system instead of one each."""
+    """Create many references with one system call, for rows that are written in bulk."""
     letters = secrets.token_bytes(count * length).translate(BY_BYTE).decode()
     return [letters[begin : begin + length] for begin in range(0, count * length, length)]

@@ -10,7 +10,7 @@ from django.apps import apps
 from django.db import models
 from django.db.models.functions import Cast, Left
 
-from wisepay.accounts import MFA_PURPOSE
+from wisepay.accounts.adapters import MFA_PURPOSE
 from wisepay.secrets import Secret, SecretField, UndecipherableSecret, current_key_id
 
 BATCH = 200
@@ -20,7 +20,7 @@ MFA_NAMES = ("secret", "seed", "migrated_codes")
 
 @dataclass(slots=True)
 class RotationReport:
-    """How many secrets were re-encrypted, how many cannot be read, and what is left under which key."""
+    """How many secrets were re-encrypted, how many cannot be decrypted, and how many remain under which key."""
 
     reencrypted: int = 0
     unreadable: int = 0
@@ -29,7 +29,7 @@ class RotationReport:
 
 
 def list_secret_columns() -> Iterator[tuple[type[models.Model], SecretField]]:
-    """Every column that holds secrets."""
+    """List every column that holds secrets, with its model."""
     for model in apps.get_models():
         for column in model._meta.concrete_fields:
             if isinstance(column, SecretField):
@@ -37,10 +37,10 @@ def list_secret_columns() -> Iterator[tuple[type[models.Model], SecretField]]:
 
 
 def rotate_secrets() -> RotationReport:
-    """Re-encrypt what is not under the newest key. May be stopped and run again at any time.
+    """Re-encrypt every secret that is not under the newest key; may be stopped and run again at any time.
 
-    A row is only changed if its text is still the one that was read, so a secret that somebody replaces
-    meanwhile, such as a refreshed token, is never put back.
+    A row is changed only if its text is still the one that was read, so a secret that is replaced meanwhile, such as
+    a refreshed token, is never overwritten.
     """
     report = RotationReport()
     for model, column in list_secret_columns():
@@ -52,7 +52,7 @@ def rotate_secrets() -> RotationReport:
 
 
 def rotate_column(model: type[models.Model], column: SecretField, report: RotationReport) -> None:
-    """One column, in batches by primary key."""
+    """Re-encrypt one column, in batches by primary key."""
     last: Any = None
     while batch := list_outdated_secrets(model, column, after=last):
         for pk, secret in batch:
@@ -69,7 +69,7 @@ def rotate_column(model: type[models.Model], column: SecretField, report: Rotati
 
 
 def list_outdated_secrets(model: type[models.Model], column: SecretField, *, after: Any) -> list[tuple[Any, Secret]]:
-    """The next rows whose text is not under the newest key."""
+    """List the next rows, by primary key, whose secret is not under the newest key."""
     name = column.attname
     prefix = f"{current_key_id()}:"
     # The column's own lookups would encrypt what it is compared with, so its text is compared as text.
@@ -81,7 +81,7 @@ def list_outdated_secrets(model: type[models.Model], column: SecretField, *, aft
 
 
 def rotate_authenticator(authenticator: Authenticator, report: RotationReport) -> None:
-    """The secrets inside one app or set of recovery codes."""
+    """Re-encrypt the secrets of one authenticator app or set of recovery codes."""
     before = dict(authenticator.data)
     try:
         after = {name: reencrypt_value(name, value) for name, value in before.items()}
@@ -98,7 +98,7 @@ def rotate_authenticator(authenticator: Authenticator, report: RotationReport) -
 
 
 def reencrypt_value(name: str, value: Any) -> Any:
-    """A value of an authenticator's data, its secrets under the newest key. Raises Undecipherable."""
+    """Re-encrypt the secrets in one value of an authenticator's data. Raises UndecipherableSecret."""
     if name not in MFA_NAMES:
         return value
     if isinstance(value, list):
@@ -108,7 +108,7 @@ def reencrypt_value(name: str, value: Any) -> Any:
 
 
 def count_keys() -> Counter[str]:
-    """How many secrets there are under each key's id."""
+    """Count the secrets by the id of their key."""
     found: Counter[str] = Counter()
     for model, column in list_secret_columns():
         stored = model._base_manager.exclude(**{column.attname: ""}).values_list(column.attname, flat=True)
@@ -119,7 +119,7 @@ def count_keys() -> Counter[str]:
 
 
 def list_key_ids(data: dict[str, Any]) -> Iterator[str]:
-    """The key of every secret in an authenticator's data."""
+    """List the key id of every secret in an authenticator's data."""
     for name in MFA_NAMES:
         value = data.get(name, [])
         for each in value if isinstance(value, list) else [value]:

@@ -1,4 +1,4 @@
-"""Secrets at rest: AES-256-GCM, the key's id beside the text so that keys can rotate."""
+"""Secrets at rest: AES-256-GCM, with the key's id beside the ciphertext so that keys can be rotated."""
 
 import base64
 import os
@@ -17,7 +17,7 @@ NONCE_BYTES = 12
 
 
 class UndecipherableSecret(Exception):
-    """The stored text was not made with a key we hold, or not for this purpose."""
+    """The stored text was encrypted with a key that is not configured, or for another purpose."""
 
 
 @lru_cache(maxsize=4)
@@ -42,7 +42,7 @@ def current_key_id() -> str:
 
 @dataclass(frozen=True, slots=True)
 class Secret:
-    """An encrypted text as it is stored; only `reveal()` makes it readable."""
+    """An encrypted text as it is stored; only `decrypt()` makes it readable."""
 
     stored: str
     purpose: str
@@ -52,8 +52,8 @@ class Secret:
         """Encrypt `plain` with the current key, bound to `purpose`."""
         key_id = current_key_id()
         nonce = os.urandom(NONCE_BYTES)
-        sealed = _keyring(settings.SECRET_KEYS)[key_id].encrypt(nonce, plain.encode(), purpose.encode())
-        return cls(f"{key_id}:{base64.b64encode(nonce + sealed).decode()}", purpose)
+        ciphertext = _keyring(settings.SECRET_KEYS)[key_id].encrypt(nonce, plain.encode(), purpose.encode())
+        return cls(f"{key_id}:{base64.b64encode(nonce + ciphertext).decode()}", purpose)
 
     @property
     def key_id(self) -> str:
@@ -61,7 +61,7 @@ class Secret:
         return self.stored.partition(":")[0]
 
     def decrypt(self) -> str:
-        """The plain text. Raises Undecipherable."""
+        """Decrypt the text. Raises UndecipherableSecret."""
         key_id, _, encoded = self.stored.partition(":")
         key = _keyring(settings.SECRET_KEYS).get(key_id)
         if key is None:
@@ -83,7 +83,7 @@ class Secret:
 
 
 class SecretAttribute(DeferredAttribute):
-    """Makes a `Secret` of every plain text that is assigned, so that reading never answers plain text."""
+    """Turns every plain text that is assigned into a `Secret`, so that the attribute is never plain text."""
 
     def __set__(self, instance: models.Model, value: "Secret | str | None") -> None:
         if isinstance(value, str):

@@ -100,10 +100,10 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "/"
-ACCOUNT_ADAPTER = "wisepay.accounts.AccountAdapter"
+ACCOUNT_ADAPTER = "wisepay.accounts.adapters.AccountAdapter"
 ACCOUNT_FORMS = {
-    "confirm_login_code": "wisepay.sign_in.LoginCodeForm",
-    "reset_password": "wisepay.sign_in.PasswordResetForm",
+    "confirm_login_code": "wisepay.accounts.forms.LoginCodeForm",
+    "reset_password": "wisepay.accounts.forms.PasswordResetForm",
 }
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
 ACCOUNT_LOGIN_METHODS = {"email"}
@@ -121,7 +121,7 @@ ACCOUNT_LOGIN_BY_CODE_SUPPORTS_RESEND = True
 ACCOUNT_REAUTHENTICATION_REQUIRED = True
 ACCOUNT_REAUTHENTICATION_TIMEOUT = 300
 ACCOUNT_RATE_LIMITS = {"login_failed": "10/m/ip,5/5m/key", "reauthenticate": "5/m/user", "confirm_email": "3/5m/key"}
-MFA_ADAPTER = "wisepay.accounts.MfaAdapter"
+MFA_ADAPTER = "wisepay.accounts.adapters.MfaAdapter"
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_PASSKEY_LOGIN_ENABLED = True
 MFA_TOTP_ISSUER = "Wise-Pay"
@@ -251,7 +251,7 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "visibility_timeout": 300,
     "socket_connect_timeout": 1,
     "socket_timeout": 5,
-    # A hint is not worth waiting for: without these a lost broker holds every request for 6 s a hint.
+    # A wake-up is not worth waiting for: without these a lost broker holds a request 6 s for each.
     "max_retries": 0,
     "interval_start": 0,
     "global_keyprefix": env.str("REDIS_PREFIX", default="wisepay:"),
@@ -289,7 +289,7 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 86_400,
         "options": {"expires": 3600},
     },
-    # A connection is looked at once nothing was heard of it for as long as its provider says; see PROVIDERS.
+    # Each provider says after how long without a success its connections are verified; see PROVIDERS.
     "check_connections": {
         "task": "connections.tasks.check_connections",
         "schedule": 15,

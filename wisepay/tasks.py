@@ -8,7 +8,7 @@ from wisepay.wakeups import wake
 
 @shared_task
 def deliver_messages(*, keys: list[str], **_: object) -> None:
-    """Deliver the first message, if it is still due; the others are hinted at again, for whoever is free."""
+    """Deliver the first message if it is still due; wake other workers for the rest."""
     for key in keys[1:]:
         wake(key)
     outbox.deliver_message(keys[0], now=clock.now())
@@ -16,12 +16,12 @@ def deliver_messages(*, keys: list[str], **_: object) -> None:
 
 @shared_task
 def sweep_outbox(**_: object) -> None:
-    """Hint again at everything that is due."""
+    """Wake the workers for every message that is due."""
     for key in outbox.list_due_keys(now=clock.now()):
         wake(key)
 
 
 @shared_task
 def delete_done_messages(**_: object) -> None:
-    """Forget what was done long ago."""
+    """Delete the messages that were done long ago."""
     outbox.delete_done_messages(now=clock.now())

@@ -20,12 +20,12 @@ urlpatterns = [
     path("", include("accounting.reconciliation.urls")),
     path("", include("accounting.autopay.urls")),
     path("", include("quotes.urls")),
-    path("accounts/", include("wisepay.sign_in_urls")),
+    path("accounts/", include("wisepay.accounts.urls")),
     path("operators/", admin.site.urls),
     path("health/alive", alive),
     path("health/ready", ready),
 ]
 handler404 = "wisepay.views.not_found"
 handler500 = "wisepay.views.server_error"
-handler429 = "wisepay.accounts.too_many_requests"
+handler429 = "wisepay.views.too_many_requests"
 handler403 = "wisepay.views.forbidden"

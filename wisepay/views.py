@@ -1,4 +1,4 @@
-"""Pages that belong to no app: health checks and the error pages."""
+"""Pages of no floor: liveness, readiness and the error pages."""
 
 from django.db import DatabaseError, connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -7,7 +7,7 @@ from django.views.decorators.csrf import requires_csrf_token
 
 
 def alive(request: HttpRequest) -> HttpResponse:
-    """The process answers."""
+    """Answer that the process runs."""
     return JsonResponse({"alive": True})
 
 
@@ -23,7 +23,7 @@ def ready(request: HttpRequest) -> HttpResponse:
 
 @requires_csrf_token
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """The page for a path that leads nowhere, or nowhere for this person."""
+    """The page for a path that does not exist, or not for this person."""
     return render(request, "error.html", {"title": "This page does not exist"}, status=404)
 
 
@@ -35,12 +35,17 @@ def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 @requires_csrf_token
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
-    """The page when the form's token or the cookie behind it was missing; nothing was done."""
+    """The page when a form's CSRF token or its cookie was missing; nothing was changed."""
     title = "Your browser did not send what protects this form. Reload the page, allow cookies, and try again"
     return render(request, "error.html", {"title": title}, status=403)
 
 
 @requires_csrf_token
 def server_error(request: HttpRequest) -> HttpResponse:
-    """The page when we failed; it needs no database."""
+    """The page after an exception; it needs no database."""
     return render(request, "error.html", {"title": "Something went wrong on our side"}, status=500)
+
+
+def too_many_requests(request: HttpRequest) -> HttpResponse:
+    """The page after too many attempts."""
+    return render(request, "error.html", {"title": "Too many attempts. Wait a while, then try again"}, status=429)

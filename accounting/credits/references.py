@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from payments.models import Payment
-from wisepay.registries import add_once
+from wisepay.events import add_once
 
 MIN_LENGTH = 3  # characters; anything shorter stands in many texts by chance
 SEPARATOR_PATTERN = r"[\W_]*"

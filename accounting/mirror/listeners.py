@@ -7,7 +7,7 @@ from typing import Protocol
 from django_subatomic.db import transaction_required
 
 from merchants.models import Merchant
-from wisepay.registries import add_once
+from wisepay.events import add_once
 
 
 class MirrorListener(Protocol):

@@ -17,8 +17,7 @@ from accounting.mirror.store import ReadContext
 from accounting.models import LedgerCredit, LedgerInvoice, MirrorCursor, PendingChange
 from accounting.refetch_requests import schedule_pending_changes
 from connections.models import Connection, Tier
-from connections.services import find_working_connection, get_connection
-from connections.waiting_work import register_waiting_work_counter
+from connections.services import find_working_connection, get_connection, register_waiting_work_counter
 from merchants.models import Merchant
 from payers.models import PayerCompany
 from wisepay import outbox

@@ -28,8 +28,7 @@ from accounting.models import (
 )
 from accounting.posting.numbers import PF_INVOICE_PATTERN
 from connections.models import Tier
-from connections.services import find_working_connection
-from connections.waiting_work import register_waiting_work_counter
+from connections.services import find_working_connection, register_waiting_work_counter
 from merchants.models import Merchant
 from payers.models import PayerCompany
 from payments.models import Payment

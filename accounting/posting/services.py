@@ -16,7 +16,7 @@ from accounting.models import (
 )
 from accounting.posting.kinds import get_kind
 from connections.models import Connection, Tier
-from connections.waiting_work import register_waiting_work_counter
+from connections.services import register_waiting_work_counter
 from merchants.models import Merchant
 from payments.models import Attempt
 from wisepay import outbox

@@ -1,4 +1,4 @@
-"""What every accounting package's OAuth door offers; a provider is one file and one line here."""
+"""The providers of connections and the protocol of their OAuth clients; a provider is one module and one entry."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from connections.rate_limiter.budget import Priority
 
 @dataclass(frozen=True, slots=True)
 class RefreshTokenLifetime:
-    """How long a refresh token lives unused, and how long consent lasts however much it is used (None: for ever)."""
+    """How long an unused refresh token lives, and how long consent lasts in all (None: without limit)."""
 
     idle: timedelta
     total: timedelta | None = None
@@ -21,10 +21,10 @@ class RefreshTokenLifetime:
 
 @dataclass(frozen=True, slots=True)
 class ProviderInfo:
-    """A provider: its module, its name for people, the prefix of its settings, the setting of its identity server.
+    """A provider: the path of its OAuth client, its name, the prefix of its settings, its identity server's setting.
 
-    Its consent walks over `hosts`. After `quiet` of silence it is asked whether we are still welcome; where that
-    `costs` a call of the organisation's budget, an answer to work serves as well.
+    Its consent page redirects over `consent_hosts`. A connection is verified `verify_after` its last success; where
+    that costs a call of the organisation's budget, any call that succeeds counts as well.
     """
 
     client_path: str
@@ -33,9 +33,8 @@ class ProviderInfo:
     identity_setting: str
     lifetime: RefreshTokenLifetime
     consent_hosts: str
-    verify_after: timedelta = timedelta(
-        seconds=20
-    )  # with 15 s of the task and 10 of the page a break shows within a minute
+    # With 15 s between two tasks and 10 s between two polls of the page, a disconnect shows within a minute.
+    verify_after: timedelta = timedelta(seconds=20)
     verification_costs_call: bool = False
 
 
@@ -64,7 +63,7 @@ PROVIDER_LABELS = {name: about.label for name, about in PROVIDERS.items()}
 
 @dataclass(frozen=True, slots=True)
 class OAuthApp:
-    """What an operator registered with the provider."""
+    """An app that an operator registered with the provider."""
 
     client_id: str
     secret: str
@@ -90,15 +89,15 @@ class ProviderOrganisation:
 
 
 class InvalidGrant(Exception):
-    """The code or the refresh token is no longer good; only a person can make a new one."""
+    """The code or the refresh token is no longer valid; a person has to authorise again."""
 
 
 class MissingScopes(Exception):
-    """Access was given to less than the work needs; the message names what is missing."""
+    """Fewer scopes were granted than we need; the message names those missing."""
 
 
 class AppNotConfigured(Exception):
-    """The app that tokens were made with is no longer configured here, so nobody can use them."""
+    """The app that the tokens were issued to is no longer configured, so they can't be used."""
 
 
 class OAuthClient(Protocol):
@@ -107,30 +106,30 @@ class OAuthClient(Protocol):
     client_id: str
 
     def get_authorize_url(self, *, state: str, challenge: str, redirect_uri: str) -> str:
-        """Where the person's browser goes to consent."""
+        """The address of the consent page."""
         ...
 
     def exchange_code(self, code: str, *, verifier: str, redirect_uri: str, company: str, now: datetime) -> OAuthTokens:
-        """Tokens for a code. Raises RefusedGrant or MissingScopes.
+        """Exchange a code for tokens. Raises InvalidGrant or MissingScopes.
 
-        `company` is the one that the browser brought along, where the provider tells it there.
+        `company` is the organisation in the callback's address, for providers that name it there.
         """
         ...
 
     def refresh(self, refresh_token: str, *, now: datetime) -> OAuthTokens:
-        """The next pair. Raises RefusedGrant."""
+        """Refresh the tokens. Raises InvalidGrant."""
         ...
 
     def list_organisations(self, tokens: OAuthTokens) -> list[ProviderOrganisation]:
-        """What this authorisation gave access to. Raises RefusedGrant."""
+        """List the organisations that the authorisation gives access to. Raises InvalidGrant."""
         ...
 
     def has_access(self, access_token: str, *, organisation_id: str, priority: Priority) -> bool:
-        """Whether we may still open the organisation. Raises RefusedGrant when the token itself is refused."""
+        """Whether we still have access to the organisation. Raises InvalidGrant when the token itself is refused."""
         ...
 
     def disconnect(self, access_token: str, *, remote_id: str) -> None:
-        """Give the access back; already gone is fine."""
+        """Revoke the access; it may be revoked already."""
         ...
 
 
@@ -162,17 +161,17 @@ class RegisteredApps:
 
 
 def get_registered_apps(name: str) -> RegisteredApps:
-    """The apps of the provider called `name`. Raises KeyError."""
+    """Get the configured apps of the provider. Raises KeyError for an unknown one."""
     return RegisteredApps(PROVIDERS[name].settings_prefix)
 
 
 def open_oauth_client(name: str, *, tier: str) -> OAuthClient:
-    """The provider called `name`, for a new connection of `tier`. Raises KeyError."""
+    """Open the provider's OAuth client for a new connection of `tier`. Raises KeyError for an unknown provider."""
     return build_oauth_client(name, get_registered_apps(name).by_tier[tier])
 
 
 def open_oauth_client_of_app(name: str, *, client_id: str) -> OAuthClient:
-    """The provider, as the app that a connection was made with, whatever is configured since. Raises AppGone."""
+    """Open the provider's OAuth client as the app that a connection was made with. Raises AppNotConfigured."""
     found = get_registered_apps(name) if name in PROVIDERS else None
     apps = [*found.by_tier.values(), *found.retired] if found else []
     app = next((a for a in apps if a.client_id == client_id and a.secret), None)
@@ -184,6 +183,6 @@ def open_oauth_client_of_app(name: str, *, client_id: str) -> OAuthClient:
 
 
 def build_oauth_client(name: str, app: OAuthApp) -> OAuthClient:
-    """The provider, as that app."""
-    make: Callable[[OAuthApp], OAuthClient] = import_string(PROVIDERS[name].client_path)
-    return make(app)
+    """Build the provider's OAuth client as that app."""
+    client_class: Callable[[OAuthApp], OAuthClient] = import_string(PROVIDERS[name].client_path)
+    return client_class(app)

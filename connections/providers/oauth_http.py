@@ -1,4 +1,4 @@
-"""How every provider's OAuth endpoints are asked: once, within our time limits, and what their refusals mean."""
+"""HTTP requests to the providers' OAuth endpoints: sent once, within our time limits, and their errors."""
 
 from typing import Any, NoReturn
 
@@ -10,7 +10,7 @@ from wisepay.errors import Unavailable
 
 
 def send_request(label: str, method: str, url: str, *, token: str = "", **kwargs: Any) -> requests.Response:
-    """One HTTP call, no retries and no redirects. Raises Unavailable for weather."""
+    """Send one HTTP request, without retries and redirects. Raises Unavailable for time-outs, 429 and 5xx."""
     headers = {"Accept": "application/json"}
     if token:
         headers["Authorization"] = f"Bearer {token}"
@@ -31,7 +31,7 @@ def send_request(label: str, method: str, url: str, *, token: str = "", **kwargs
 
 
 def request_tokens(label: str, url: str, form: dict[str, str], *, client_id: str, secret: str) -> dict[str, Any]:
-    """One call of a token endpoint. Raises RefusedGrant or Unavailable."""
+    """Request tokens from a token endpoint. Raises InvalidGrant or Unavailable."""
     answer = send_request(label, "POST", url, data=form, auth=(client_id, secret))
     if not answer.ok:
         raise_token_error(label, parse_error_code(answer))
@@ -42,7 +42,7 @@ def request_tokens(label: str, url: str, form: dict[str, str], *, client_id: str
 
 
 def parse_json(label: str, answer: requests.Response) -> Any:
-    """The body, when it is what was promised. Raises Unavailable."""
+    """Parse the body of a 200 as JSON. Raises Unavailable for anything else."""
     try:
         if answer.status_code == 200:
             return answer.json()
@@ -52,9 +52,9 @@ def parse_json(label: str, answer: requests.Response) -> Any:
 
 
 def raise_token_error(label: str, code: str) -> NoReturn:
-    """Raise what a refusal means: only `invalid_grant` speaks of the merchant's grant.
+    """Raise InvalidGrant for `invalid_grant`, which is about the merchant's grant, and Unavailable for the rest.
 
-    A wrong client secret or a proxy's page is our operator's trouble, and is over when they mend it.
+    A wrong client secret or a proxy's page is for our operator to repair; the merchant need not connect again.
     """
     if code == "invalid_grant":
         raise InvalidGrant(code)
@@ -62,7 +62,7 @@ def raise_token_error(label: str, code: str) -> NoReturn:
 
 
 def parse_error_code(answer: requests.Response) -> str:
-    """What an OAuth error answer calls itself."""
+    """Parse the code of an OAuth error."""
     try:
         return str(answer.json().get("error", "refused"))
     except (ValueError, AttributeError):

@@ -1,4 +1,4 @@
-"""OAuth 2 with Intuit for QuickBooks Online: authorization code, refresh tokens that change, one company a walk.
+"""OAuth 2 with Intuit for QuickBooks Online: authorization code, rotating refresh tokens, one company at a time.
 
 Source: developer.intuit.com, "OAuth 2.0" and "Discovery document". The vendor's own OAuth library is not used: it
 calls the network when it is built, has no time limits, and draws its state from a guessable source.
@@ -76,28 +76,30 @@ class QuickBooksOAuthClient:
         return True
 
     def disconnect(self, access_token: str, *, remote_id: str) -> None:
-        held = (self.app.client_id, self.app.secret)
-        answer = send_request(LABEL, "POST", settings.INTUIT_REVOKE_URL, json={"token": access_token}, auth=held)
+        auth = (self.app.client_id, self.app.secret)
+        answer = send_request(LABEL, "POST", settings.INTUIT_REVOKE_URL, json={"token": access_token}, auth=auth)
         if answer.status_code not in (200, 204, 400, 401):
             raise Unavailable(f"QuickBooks answered {answer.status_code} to the disconnection")
 
     def _company_info(self, access_token: str, realm: str, *, priority: Priority) -> requests.Response:
-        """One call of the company's budget; in the lane `interactive` a page waits for it."""
+        """Read the company's name with one call of its budget; with the priority `interactive` a page waits for it."""
         url = f"{settings.INTUIT_API_URL}/company/{realm}/companyinfo/{realm}"
-        patience = MAX_WAIT if priority == "interactive" else 0.0
-        with acquire(BudgetAccount("quickbooks", self.client_id, realm), priority=priority, max_wait=patience) as slot:
+        max_wait = MAX_WAIT if priority == "interactive" else 0.0
+        with acquire(
+            BudgetAccount("quickbooks", self.client_id, realm), priority=priority, max_wait=max_wait
+        ) as permit:
             answer = send_request(LABEL, "GET", url, token=access_token, params={"minorversion": MINOR_VERSION})
-            slot.record_response(answer.headers, status=answer.status_code)
+            permit.record_response(answer.headers, status=answer.status_code)
         return answer
 
     def _tokens(self, form: dict[str, str]) -> dict[str, Any]:
-        """One call of the token endpoint. Raises RefusedGrant."""
+        """Request tokens from the token endpoint. Raises InvalidGrant or Unavailable."""
         url = settings.INTUIT_TOKEN_URL
         return request_tokens(LABEL, url, form, client_id=self.app.client_id, secret=self.app.secret)
 
 
 def parse_quickbooks_tokens(body: dict[str, Any], *, company: str, now: datetime) -> OAuthTokens:
-    """The pair in an answer of the token endpoint. Raises Unavailable when there is none."""
+    """Parse the pair in an answer of the token endpoint. Raises Unavailable when there is none."""
     try:
         return OAuthTokens(
             access=str(body["access_token"]),
@@ -110,5 +112,5 @@ def parse_quickbooks_tokens(body: dict[str, Any], *, company: str, now: datetime
 
 
 def is_realm_id(text: str) -> bool:
-    """Whether it can be a company's id: it becomes part of addresses, and a browser brought it."""
+    """Whether the text can be a company's id: it comes from a browser and becomes part of addresses."""
     return text.isascii() and text.isdigit() and len(text) <= 30

@@ -82,13 +82,13 @@ class XeroOAuthClient:
             raise Unavailable(f"Xero answered {answer.status_code} to the disconnection")
 
     def _tokens(self, form: dict[str, str]) -> dict[str, Any]:
-        """One call of the token endpoint. Raises RefusedGrant."""
+        """Request tokens from the token endpoint. Raises InvalidGrant or Unavailable."""
         url = f"{settings.XERO_IDENTITY_URL}/connect/token"
         return request_tokens(LABEL, url, form, client_id=self.app.client_id, secret=self.app.secret)
 
 
 def parse_xero_tokens(body: dict[str, Any], *, now: datetime) -> OAuthTokens:
-    """The pair in an answer of the token endpoint. Raises Unavailable when there is none."""
+    """Parse the pair in an answer of the token endpoint. Raises Unavailable when there is none."""
     try:
         return OAuthTokens(
             access=str(body["access_token"]),

@@ -1,4 +1,4 @@
-"""What the call budget speaks of: the limits of each provider, lanes, accounts, what is left, and the refusal."""
+"""The call budget's terms: each provider's limits, priorities, accounts, what is left, and the refusal."""
 
 import json
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ REFUSAL_MESSAGES = {
 
 
 class BudgetOwner(Protocol):
-    """Whose calls are counted together: one app at one organisation. A Connection is one."""
+    """One app at one organisation, whose calls are counted together. A Connection is one."""
 
     @property
     def provider(self) -> str: ...
@@ -37,7 +37,7 @@ class BudgetOwner(Protocol):
 
 @dataclass(slots=True)
 class BudgetAccount:
-    """A Budgeted without a database: what an adapter may hold. `was_accepted` once a call was answered to it."""
+    """A budget owner without a database, for adapters. `was_accepted` once the provider accepted its credentials."""
 
     provider: str
     client_id: str
@@ -46,7 +46,7 @@ class BudgetAccount:
 
     @classmethod
     def from_owner(cls, owner: BudgetOwner) -> Self:
-        """The account that a connection's calls are counted on."""
+        """The account on which a connection's calls are counted."""
         return cls(owner.provider, owner.client_id, owner.organisation_id)
 
 
@@ -54,7 +54,7 @@ class BudgetAccount:
 class RateLimits:
     """What a provider allows one app at one organisation; 0 means that there is no such limit.
 
-    The margins stay unused: they are what the first call of the next window is tried with.
+    The margins stay unused until a window is expected to turn: the first call of the next window is tried with them.
     """
 
     minute: int
@@ -64,14 +64,14 @@ class RateLimits:
     app_minute: int = 0
     minute_margin: int = 1
     day_margin: int = 30
-    reserve: int = 10  # calls of a minute that are kept for people
-    headers: int = 1  # whether answers say what is left
-    lease: int = 30  # seconds after which the worker of a call is taken for dead
+    reserve: int = 10  # calls of a minute that only interactive work may use
+    headers: int = 1  # whether answers say how many calls are left
+    lease: int = 30  # seconds after which the worker of a call counts as dead
 
 
 @dataclass(frozen=True, slots=True)
 class RemainingCalls:
-    """What an answer says is left of each budget; None where it says nothing."""
+    """The calls that an answer says are left of each budget; None where it says nothing."""
 
     minute: int | None = None
     day: int | None = None
@@ -82,7 +82,7 @@ class RemainingCalls:
 
 @dataclass(frozen=True, slots=True)
 class BudgetUsage:
-    """What is left of a budget, for people; None where nobody knows."""
+    """What is left of a budget, for a page; None where it is not known."""
 
     minute_left: int | None
     minute_limit: int
@@ -94,16 +94,16 @@ class BudgetUsage:
 
 
 class OutOfBudget(Unavailable):
-    """Nothing was sent: the budget has no call for this lane now. The provider is well."""
+    """Nothing was sent: the budget has no call for this priority now. The provider itself is available."""
 
     def __init__(self, reason: str, *, retry_after: float) -> None:
-        words = REFUSAL_MESSAGES.get(reason, f"The {reason} limit is reached")
-        super().__init__(words, retry_after=retry_after, maybe_done=False)
+        message = REFUSAL_MESSAGES.get(reason, f"The {reason} limit is reached")
+        super().__init__(message, retry_after=retry_after, maybe_done=False)
         self.reason = reason
 
 
 def get_rate_limits(provider: str) -> RateLimits:
-    """The limits of a provider. Raises KeyError."""
+    """Get the limits of a provider. Raises KeyError for an unknown one."""
     a_second = settings.QUICKBOOKS_A_SECOND
     table = {
         "xero": RateLimits(minute=60, day=settings.XERO_DAY_LIMIT, in_flight=5, app_minute=10_000),
@@ -115,12 +115,12 @@ def get_rate_limits(provider: str) -> RateLimits:
 
 
 def render_rate_limits(limits: RateLimits) -> str:
-    """The limits as the script reads them."""
+    """Render the limits as JSON for the script."""
     return json.dumps(asdict(limits))
 
 
 def parse_remaining_calls(headers: Mapping[str, str]) -> RemainingCalls:
-    """What an answer's headers say; what is missing or no number says nothing."""
+    """Parse an answer's headers; None for what is missing or no number."""
     found = {name.lower(): value for name, value in headers.items()}
     return RemainingCalls(
         minute=_parse_integer(found.get("x-minlimit-remaining")),

@@ -1,6 +1,6 @@
-"""The governor: every call to a ledger takes a place here first, and teaches it what the answer said.
+"""The rate limiter: a call to a provider acquires a permit first, and records what its answer said is left.
 
-One budget per (app, organisation), shared by all workers; `lua/budget.lua` decides, in one step of Valkey's.
+One budget per app and organisation, shared by all workers; `lua/rate_limiter.lua` decides, atomically in Valkey.
 """
 
 import json
@@ -35,109 +35,107 @@ from connections.rate_limiter.fallback import FallbackLimiter
 log = structlog.get_logger(__name__)
 
 SCRIPT = (Path(__file__).parent / "lua" / "rate_limiter.lua").read_text()
-POLL_INTERVAL = 0.05  # seconds between two looks of somebody who may wait
+POLL_INTERVAL = 0.05  # seconds between two tries of a request that may wait
 fallback_limiter = FallbackLimiter()
 
 
 def get_valkey_time() -> float | None:
-    """The time that everybody shares: Valkey's own (None)."""
+    """The clock that all workers share: Valkey's own (None)."""
     return None
 
 
-clock: Callable[[], float | None] = get_valkey_time  # seconds; a practice world that moves its time puts its own here
-keyspace = ""  # practice worlds that share a Valkey have one each
+clock: Callable[[], float | None] = get_valkey_time  # seconds; the sandbox replaces it to move the time
+keyspace = ""  # sandboxes that share a Valkey have one each
 
 
 class Permit:
-    """One call's place. `learn` what the answer's headers say, or say that nothing was sent."""
+    """The permit of one call; record its response, or mark it as never sent."""
 
     def __init__(self) -> None:
-        self.outcome = "silent"
+        self.outcome = "no_response"
         self.status = 0
         self.remaining = RemainingCalls()
 
     def record_response(self, headers: Mapping[str, str], *, status: int = 200) -> None:
-        """The answer's headers and status; a 429 is heeded by everybody."""
+        """Record the answer's headers and status; after a 429 nobody calls until the provider allows it."""
         self.outcome, self.status, self.remaining = "answered", status, parse_remaining_calls(headers)
 
     @property
     def was_accepted(self) -> bool:
-        """Whether the provider took the call for ours, whatever it said to what was asked."""
+        """Whether the provider accepted our credentials, whatever it answered to the call itself."""
         return self.outcome == "answered" and self.status < 500 and self.status not in (401, 403, 429)
 
     def mark_unsent(self) -> None:
-        """The provider certainly never heard of this call, so it did not count it."""
+        """The call certainly never reached the provider, so the provider did not count it."""
         self.outcome = "unsent"
 
 
 @contextmanager
 def acquire(account: BudgetAccount, *, priority: Priority, max_wait: float = 0.0) -> Iterator[Permit]:
-    """Hold one place around one call. Raises OutOfBudget when there is none for `lane`.
+    """Hold a permit around one call. Raises OutOfBudget when there is none for `priority`.
 
-    `patience` seconds may be waited for one, by web requests only: a worker is told at once when to come back.
+    Web requests may wait `max_wait` seconds for one; a worker is told at once when to try again.
     """
-    place = uuid.uuid4().hex
-    slot = Permit()
-    if not _acquire(account, place, priority, max_wait=max_wait):
-        try:
-            yield slot  # counted by PostgreSQL: nobody shares a count at the moment
-        finally:
-            account.was_accepted |= slot.was_accepted
-            fallback_limiter.record_remaining(account, slot.remaining)
-        return
+    permit_id = uuid.uuid4().hex
+    permit = Permit()
+    is_shared = _acquire(account, permit_id, priority, max_wait=max_wait)
     try:
-        yield slot
+        yield permit
     finally:
-        account.was_accepted |= slot.was_accepted
-        release(account, place, slot)
+        account.was_accepted |= permit.was_accepted
+        if is_shared:
+            release(account, permit_id, permit)
+        else:
+            fallback_limiter.record_remaining(account, permit.remaining)
 
 
 def check_budget(account: BudgetOwner, *, priority: Priority) -> None:
-    """Raise OutOfBudget when `lane` would get no call now, before anything is prepared for one; takes none."""
+    """Raise OutOfBudget when `priority` would get no permit now; acquires none."""
     try:
-        _check_answer(_run_script(account, "room", priority))
+        _check_answer(_run_script(account, "check", priority))
     except RedisError:
         return
 
 
 def get_budget_usage(account: BudgetOwner) -> BudgetUsage:
-    """What is left of the account's budget, as far as anybody knows."""
+    """What is left of the account's budget, as far as it is known."""
     limits = get_rate_limits(account.provider)
     try:
-        seen = json.loads(_run_script(account, "look"))
+        usage = json.loads(_run_script(account, "usage"))
     except RedisError:
         return BudgetUsage(None, limits.minute, None, limits.day, queue_note=f"{REFUSAL_MESSAGES['outage']}.")
-    is_known = bool(seen["known"])
+    is_known = bool(usage["known"])
     return BudgetUsage(
-        minute_left=int(seen["m"]) if is_known else None,
+        minute_left=int(usage["m"]) if is_known else None,
         minute_limit=limits.minute,
-        day_left=int(seen["d"]) if is_known and "d" in seen else None,
+        day_left=int(usage["d"]) if is_known and "d" in usage else None,
         day_limit=limits.day,
-        in_flight=int(seen["flying"]),
-        resets_in_seconds=max(0, round(seen["mturns"])) if is_known else None,
-        queue_note=_describe_queue(seen),
+        in_flight=int(usage["in_flight"]),
+        resets_in_seconds=max(0, round(usage["mturns"])) if is_known else None,
+        queue_note=_describe_queue(usage),
     )
 
 
 def release(account: BudgetOwner, permit_id: str, permit: Permit) -> None:
-    """End a call's place; one that nobody ends is free after its lease."""
-    left = permit.remaining
-    known = ("" if value is None else value for value in (left.minute, left.day, left.app_minute))
+    """Release a permit with what its answer said; one that nobody releases ends with its lease."""
+    remaining = permit.remaining
+    counts = ["" if n is None else n for n in (remaining.minute, remaining.day, remaining.app_minute)]
+    problem: list[str | float] = [remaining.problem, remaining.retry_after]
     try:
-        _run_script(account, "end", permit_id, permit.outcome, permit.status, *known, left.problem, left.retry_after)
+        _run_script(account, "release", permit_id, permit.outcome, permit.status, *counts, *problem)
     except RedisError as error:
         fallback_limiter.start_outage()
-        log.warning("budget.unreachable", error=type(error).__name__)
+        log.warning("rate_limiter.valkey_unreachable", error=type(error).__name__)
 
 
 def _acquire(account: BudgetOwner, permit_id: str, priority: Priority, *, max_wait: float) -> bool:
-    """Take a place; False when it was counted without Valkey. Raises OutOfBudget."""
+    """Acquire a permit; False when Valkey is away and PostgreSQL counted it. Raises OutOfBudget."""
     began = time.monotonic()
     while True:
         try:
-            _check_answer(_run_script(account, "take", permit_id, priority))
+            _check_answer(_run_script(account, "acquire", permit_id, priority))
         except RedisError as error:
-            log.warning("budget.unreachable", error=type(error).__name__)
+            log.warning("rate_limiter.valkey_unreachable", error=type(error).__name__)
             fallback_limiter.acquire(account)
             return False
         except OutOfBudget as refusal:
@@ -150,36 +148,36 @@ def _acquire(account: BudgetOwner, permit_id: str, priority: Priority, *, max_wa
 
 
 def _check_answer(answer: list[Any]) -> None:
-    """Raise OutOfBudget if the script said no."""
+    """Raise OutOfBudget if the script refused."""
     if not answer[0]:
         raise OutOfBudget(answer[1].decode(), retry_after=float(answer[2]))
 
 
-def _run_script(account: BudgetOwner, order: str, *words: str | float) -> Any:
-    """One round trip. Raises RedisError."""
+def _run_script(account: BudgetOwner, order: str, *arguments: str | float) -> Any:
+    """Run the script with one round trip. Raises RedisError."""
     limits = render_rate_limits(get_rate_limits(account.provider))
     now = clock()
     seconds = "" if now is None else f"{now:.6f}"
-    return _script(settings.REDIS_URL)(keys=_keys(account), args=[order, seconds, limits, *words])
+    return _script(settings.REDIS_URL)(keys=_keys(account), args=[order, seconds, limits, *arguments])
 
 
 def _keys(account: BudgetOwner) -> list[str]:
     """The keys of one budget; the braces keep them on one node of a cluster."""
     prefix = settings.CELERY_BROKER_TRANSPORT_OPTIONS["global_keyprefix"]
     tag = f"{prefix}calls{keyspace}:{{{account.client_id}:{account.organisation_id}}}"
-    return [tag, f"{tag}:flights", f"{tag}:ended"]
+    return [tag, f"{tag}:in_flight", f"{tag}:ended"]
 
 
 @cache
 def _script(url: str) -> Any:
-    """The script, on a connection that gives up soon and never tries again by itself."""
+    """The script, on a connection that gives up soon and never retries."""
     valkey = Redis.from_url(url, socket_connect_timeout=0.3, socket_timeout=0.5, retry=Retry(NoBackoff(), 0))
     return valkey.register_script(SCRIPT)
 
 
-def _describe_queue(seen: dict[str, Any]) -> str:
-    """In words, who waits for what; empty when nobody does."""
-    if seen["blocked"] > 0:
-        return f"The accounting package asked us to wait for {round(seen['blocked'])} seconds."
-    reason = seen.get("refused")
-    return f"{REFUSAL_MESSAGES.get(reason, reason)}: {seen['refused_lane']} work waits." if reason else ""
+def _describe_queue(usage: dict[str, Any]) -> str:
+    """Say for people which work waits for what; empty when none does."""
+    if usage["blocked"] > 0:
+        return f"The accounting package asked us to wait for {round(usage['blocked'])} seconds."
+    reason = usage.get("refused")
+    return f"{REFUSAL_MESSAGES.get(reason, reason)}: {usage['refused_priority']} work waits." if reason else ""

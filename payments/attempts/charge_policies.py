@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Protocol
 
 from payments.models import Payment
-from wisepay.registries import add_once
+from wisepay.events import add_once
 
 
 class ChargePolicy(Protocol):

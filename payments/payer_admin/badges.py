@@ -6,7 +6,7 @@ from datetime import date
 
 from payers.models import PayerAccess
 from payments.models import SavedMethod
-from wisepay.registries import add_once
+from wisepay.events import add_once
 
 
 @dataclass(frozen=True, slots=True)

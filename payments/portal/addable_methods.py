@@ -16,7 +16,7 @@ from payments.method_choices import (
     list_allowed_methods,
 )
 from payments.models import GatewayAccount, Payment
-from wisepay.registries import add_once
+from wisepay.events import add_once
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,9 +17,9 @@ from payers.models import Payer, PayerNotification
 from payers.notifications import is_subscribed
 from tests.payers.welcome_flow import DETAILS, EMAIL, invite
 from tests.tenants import PASSWORD, Checkout, Tenant
+from wisepay.accounts.services import needs_second_factor
 from wisepay.addresses import get_local_path
 from wisepay.models import AuditEntry, User
-from wisepay.two_factor import needs_second_factor
 
 PAGES = ("/my/details", "/my/notifications")
 ROLES = {

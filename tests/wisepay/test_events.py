@@ -4,9 +4,9 @@ import pytest
 
 from tests.wisepay.test_outbox import Notebook
 from wisepay import clock, events
+from wisepay.events import add_once
 from wisepay.models import OutboxMessage
 from wisepay.outbox import HANDLERS, deliver_message
-from wisepay.registries import add_once
 
 EVENT = "tests.thing.happened"
 

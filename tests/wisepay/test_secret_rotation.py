@@ -17,7 +17,7 @@ from tests.concurrency import run_concurrently
 from tests.connections.oauth_steps import allow_access, count_token_calls, start_consent
 from tests.tenants import Tenant
 from wisepay import secret_rotation
-from wisepay.accounts import MfaAdapter
+from wisepay.accounts.adapters import MfaAdapter
 from wisepay.secret_rotation import count_keys, list_secret_columns, rotate_secrets
 from wisepay.secrets import SecretField
 

@@ -1,4 +1,4 @@
-"""Which providers are configured, and whom a sign-on lets in: people who have an account, nobody else."""
+"""Which providers are configured, and who may sign on: people who have an account, nobody else."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ PROVIDER_NAMES = {"xero": "Xero", "microsoft": "Microsoft"}
 
 
 def build_app(key: str) -> SocialApp:
-    """One provider as the settings have it; without a client id it is hidden."""
+    """Build one provider from the settings; without a client id it is hidden."""
 
     def setting(name: str) -> Any:
         return getattr(settings, f"{key.upper()}_OIDC_{name}")
@@ -41,12 +41,12 @@ def build_app(key: str) -> SocialApp:
 
 
 class SocialAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]
-    """A sign-on opens an account that it is connected to, or whose verified address is the provider's."""
+    """Signs on to an account that is connected, or whose verified address is the provider's."""
 
     def list_apps(self, request: HttpRequest, provider: str | None = None, client_id: str | None = None) -> Any:
         apps = [build_app(key) for key in PROVIDER_NAMES]
-        wanted = [app for app in apps if provider in (None, app.provider, app.provider_id)]
-        return [app for app in wanted if client_id in (None, app.client_id)]
+        found = [app for app in apps if provider in (None, app.provider, app.provider_id)]
+        return [app for app in found if client_id in (None, app.client_id)]
 
     def is_open_for_signup(self, request: HttpRequest, sociallogin: Any) -> bool:
         return False
@@ -57,7 +57,7 @@ class SocialAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]
         return (row.user, row.email) if row and row.user.email.lower() == row.email else None
 
     def pre_social_login(self, request: HttpRequest, sociallogin: Any) -> None:
-        """Turn strangers away with one sentence, whatever is known here about their address."""
+        """Send people without an account back with one message, whatever is known about their address."""
         if sociallogin.state.get("process") == "connect" or sociallogin.is_existing:
             return
         name = sociallogin.provider.name
@@ -65,7 +65,7 @@ class SocialAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]
             text = f"No sign-in here belongs to this account at {name}. Sign in with your e-mail address and password."
         else:
             text = f"{name} does not say that your address is verified, so it can't be used to sign in."
-        self._turn_back(request, text, "login")
+        self._redirect_back(request, text, "login")
 
     def on_authentication_error(
         self,
@@ -75,16 +75,16 @@ class SocialAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]
         exception: Any = None,
         extra_context: dict[str, Any] | None = None,
     ) -> None:
-        """Back to the page where it began, with a sentence."""
+        """Redirect to the page where the sign-on began, with a message."""
         state = (extra_context or {}).get("state") or {}
         if error == AuthError.CANCELLED:
             text = f"{provider.name} was not allowed to sign you in, so nothing happened."
         else:
             logger.warning("sign_on_failed", provider=provider.name, error=f"{type(exception).__name__}: {exception}")
             text = f"Signing on with {provider.name} did not work. Please try again."
-        self._turn_back(request, text, state.get("process", "login"))
+        self._redirect_back(request, text, state.get("process", "login"))
 
-    def _turn_back(self, request: HttpRequest, text: str, process: str) -> None:
+    def _redirect_back(self, request: HttpRequest, text: str, process: str) -> None:
         messages.error(request, text)
-        is_at_home = process == "connect" and request.user.is_authenticated
-        raise ImmediateHttpResponse(redirect("socialaccount_connections" if is_at_home else "account_login"))
+        is_connecting = process == "connect" and request.user.is_authenticated
+        raise ImmediateHttpResponse(redirect("socialaccount_connections" if is_connecting else "account_login"))

@@ -1,10 +1,11 @@
-"""Reading an id_token: signature, issuer, audience, time and nonce, each of them checked."""
+"""Verifying an id_token, and what its claims prove about a person."""
 
 import hashlib
 import secrets
 from typing import Any
 
 import jwt
+from allauth.account.models import Login
 
 ALGORITHMS = ["RS256"]
 LEEWAY = 60  # seconds that two clocks may differ
@@ -16,12 +17,15 @@ class InvalidIdToken(Exception):
 
 
 def derive_nonce(verifier: str) -> str:
-    """The nonce that belongs to a PKCE verifier, which only this browser's session knows."""
+    """Derive the nonce from the PKCE verifier, which only this browser's session holds."""
     return hashlib.sha256(b"nonce:" + verifier.encode()).hexdigest()
 
 
 def verify_id_token(token: str, *, keys: dict[str, Any], issuer: str, audience: str, nonce: str) -> dict[str, Any]:
-    """The claims. `issuer` may hold Microsoft's `{tenantid}`. Raises BadToken."""
+    """Check signature, issuer, audience, time and nonce; return the claims. Raises InvalidIdToken.
+
+    `issuer` may contain Microsoft's `{tenantid}`.
+    """
     try:
         key_id = jwt.get_unverified_header(token).get("kid")
         key = next((key for key in jwt.PyJWKSet.from_dict(keys).keys if key.key_id == key_id), None)
@@ -37,3 +41,19 @@ def verify_id_token(token: str, *, keys: dict[str, Any], issuer: str, audience: 
     if not secrets.compare_digest(str(claims.get("nonce", "")).encode(), nonce.encode()):
         raise InvalidIdToken("the nonce is not ours")
     return claims
+
+
+def get_claims(sociallogin: Any) -> dict[str, Any]:
+    """The claims of the verified id_token behind a sign-on."""
+    return dict(sociallogin.account.extra_data.get("id_token", {}))
+
+
+def is_email_verified(claims: dict[str, Any]) -> bool:
+    """Whether the provider verified the address; Microsoft says so in a claim of its own."""
+    return claims.get("email_verified") in (True, "true") or claims.get("xms_edov") in (True, "true", 1, "1")
+
+
+def has_multi_factor_claim(login: Login) -> bool:
+    """Whether this is a sign-on for which the provider asked for more than a password."""
+    sociallogin = (login.signal_kwargs or {}).get("sociallogin")
+    return bool(sociallogin) and "mfa" in get_claims(sociallogin).get("amr", [])

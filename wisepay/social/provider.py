@@ -1,4 +1,4 @@
-"""Our kind of OpenID Connect provider: PKCE, a nonce, and an id_token whose signature is checked."""
+"""An OpenID Connect provider for allauth with PKCE, a nonce, and an id_token whose signature is checked."""
 
 from typing import Any
 
@@ -14,15 +14,14 @@ from allauth.socialaccount.providers.openid_connect.views import OpenIDConnectOA
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
-from wisepay.social.claims import is_email_verified
-from wisepay.social.id_tokens import InvalidIdToken, derive_nonce, verify_id_token
+from wisepay.social.id_tokens import InvalidIdToken, derive_nonce, is_email_verified, verify_id_token
 
-# What a provider that is down, or that is none, makes of a call.
+# What a call raises when the provider is down or answers nonsense.
 PROVIDER_ERRORS = (requests.RequestException, KeyError, TypeError, ValueError)
 
 
 class SignOnAdapter(OpenIDConnectOAuth2Adapter):  # type: ignore[misc]
-    """Exchanges the code, then reads who it is from the id_token alone."""
+    """Exchanges the code, and identifies the person by the id_token alone."""
 
     def get_access_token_data(
         self, request: HttpRequest, app: SocialApp, client: Any, pkce_code_verifier: str | None = None
@@ -47,13 +46,13 @@ class SignOnAdapter(OpenIDConnectOAuth2Adapter):  # type: ignore[misc]
 
 
 class SignOnProvider(OpenIDConnectProvider):  # type: ignore[misc]
-    """Asks for what the settings say, whatever the address of the page says."""
+    """Asks for the scopes of the settings, whatever the page's query says."""
 
     oauth2_adapter_class = SignOnAdapter
     supports_token_authentication = False
 
     def serialize(self) -> dict[str, Any]:
-        """Under the name of its own: two providers may well have been given the same client id."""
+        """Serialize under the provider's own id: two providers may have the same client id."""
         return {**super().serialize(), "id": self.sub_id}
 
     def get_pkce_params(self) -> dict[str, Any]:
@@ -67,7 +66,7 @@ class SignOnProvider(OpenIDConnectProvider):  # type: ignore[misc]
         return dict(self.get_auth_params())
 
     def redirect(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        """A page that leads to the provider: browsers hold a form's redirects to the form-action of its page."""
+        """Answer a page that leads to the provider: browsers apply a page's form-action to a form's redirects."""
         try:
             answer: HttpResponse = super().redirect(request, *args, **kwargs)
         except PROVIDER_ERRORS as error:

@@ -1,4 +1,4 @@
-"""The two ends of a sign-on: leaving for the provider, and coming back from it."""
+"""The two views of a sign-on: to the provider, and back from it."""
 
 from allauth.socialaccount.helpers import render_authentication_error
 from allauth.socialaccount.models import SocialApp
@@ -13,7 +13,7 @@ from wisepay.social.provider import PROVIDER_ERRORS, SignOnAdapter
 @never_cached
 @login_not_required
 def start_sign_on(request: HttpRequest, provider_id: str) -> HttpResponse:
-    """POST: off to the provider. GET: a page that asks whether one means it."""
+    """POST redirects to the provider; GET asks for confirmation first."""
     answer: HttpResponse = OAuth2LoginView.adapter_view(get_sign_on_adapter(request, provider_id))(request)
     return answer
 
@@ -21,7 +21,7 @@ def start_sign_on(request: HttpRequest, provider_id: str) -> HttpResponse:
 @never_cached
 @login_not_required
 def callback(request: HttpRequest, provider_id: str) -> HttpResponse:
-    """Where the provider sends the browser back to; whatever is wrong ends at the sign-in page with a sentence."""
+    """Receive the browser from the provider; any error ends at the sign-in page with a message."""
     found = get_sign_on_adapter(request, provider_id)
     try:
         answer: HttpResponse = OAuth2CallbackView.adapter_view(found)(request)
@@ -31,7 +31,7 @@ def callback(request: HttpRequest, provider_id: str) -> HttpResponse:
 
 
 def get_sign_on_adapter(request: HttpRequest, provider_id: str) -> SignOnAdapter:
-    """The provider of that name. Raises Http404 when it is not configured."""
+    """Get the adapter of a configured provider. Raises Http404."""
     found = SignOnAdapter(request, provider_id)
     try:
         provider = found.get_provider()

@@ -1,4 +1,4 @@
-"""Template words of the house: money, state badges, the merchant's clock."""
+"""Template filters and tags: money, state badges, instants in the merchant's time zone."""
 
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
@@ -59,7 +59,7 @@ BADGES = {
 
 @register.filter
 def money(value: Money) -> str:
-    """Money as a person reads it, for example A$625.00; anything else is a mistake in the template."""
+    """Format money for people, for example A$625.00. Raises TypeError for anything else."""
     if not isinstance(value, Money):
         raise TypeError("|money takes Money")
     return str(value)
@@ -67,20 +67,20 @@ def money(value: Money) -> str:
 
 @register.simple_tag
 def badge(state: str) -> SafeString:
-    """The one way a state is shown."""
+    """Render the badge of a state."""
     tone, text = BADGES[state]
     return format_html('<span class="badge badge-{}" data-state="{}">{}</span>', tone, state, text)
 
 
 @register.filter
 def in_zone(value: datetime | None, zone: str) -> datetime | None:
-    """`value` in the time zone named `zone`, naive on purpose so that no filter shifts it again."""
+    """Convert to the time zone named `zone`, naive on purpose so that no filter shifts it again."""
     return value.astimezone(ZoneInfo(zone)).replace(tzinfo=None) if value else None
 
 
 @register.simple_tag
 def when(value: datetime | None, zone: str = "UTC") -> SafeString:
-    """An instant as `<time>`, in the merchant's zone, exact in its tooltip."""
+    """Render an instant as `<time>` in the zone."""
     if value is None:
         return format_html('<span class="muted">{}</span>', "never")
     local = value.astimezone(ZoneInfo(zone))

@@ -122,7 +122,7 @@ class QuickBooksClient:
         answer = self.session.last_response
         if answer is None:
             return
-        if permit.outcome == "silent":
+        if permit.outcome == "no_response":
             permit.record_response(answer.headers, status=answer.status_code)
         path = urlsplit(answer.url).path
         log.info("quickbooks.call", path=path, status=answer.status_code, intuit_tid=answer.headers.get("intuit_tid"))

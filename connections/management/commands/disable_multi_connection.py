@@ -5,7 +5,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from connections.management.arguments import find_merchant
+from connections.management.commands.enable_multi_connection import find_merchant
 from connections.services import update_multi_connection
 from wisepay import clock
 

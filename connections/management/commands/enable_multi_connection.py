@@ -3,11 +3,23 @@
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
+from django.db.models import Q
 
-from connections.management.arguments import find_merchant
 from connections.services import update_multi_connection
+from merchants.models import Merchant
 from wisepay import clock
+
+
+def find_merchant(text: str) -> Merchant:
+    """The merchant with this reference, or the only one of this name. Raises CommandError."""
+    found = list(Merchant.objects.filter(Q(reference=text) | Q(name__iexact=text)).order_by("pk"))
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        raise CommandError(f"No merchant has the reference or the name {text!r}.")
+    several = ", ".join(f"{m.reference} ({m.name})" for m in found)
+    raise CommandError(f"Several merchants are called {text!r}: name one by its reference: {several}.")
 
 
 class Command(BaseCommand):

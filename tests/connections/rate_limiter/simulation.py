@@ -1,4 +1,4 @@
-"""A model of Xero's call limits in simulated time, and a storm of workers whom only the script holds back."""
+"""A model of Xero's call limits in simulated time, and workers whom only the script limits."""
 
 import heapq
 import itertools
@@ -45,7 +45,7 @@ class XeroLimitsModel:
 
     windows: dict[str, LimitWindow]
     in_flight: int = 5
-    flying: int = 0
+    in_flight_count: int = 0
     refused: list[str] = field(default_factory=list)
 
     def count(self, at: float) -> dict[str, int] | None:
@@ -55,10 +55,10 @@ class XeroLimitsModel:
             if window.used >= window.limit:
                 self.refused.append(name)
                 return None
-        if self.flying >= self.in_flight:
+        if self.in_flight_count >= self.in_flight:
             self.refused.append("concurrent")
             return None
-        self.flying += 1
+        self.in_flight_count += 1
         for window in self.windows.values():
             window.used += 1
         return {name: window.limit - window.used for name, window in self.windows.items()}
@@ -77,15 +77,15 @@ class NetworkConditions:
 
 @dataclass
 class AllowedCall:
-    """One call: in which lane, when it was wanted, and when it was allowed."""
+    """One call: its priority, when it was first tried, and when it was allowed."""
 
     priority: Priority
-    wanted_at: float
+    requested_at: float
     allowed_at: float
 
 
 class LimiterSimulation:
-    """Workers who call again and again, each coming back when the script said so, and people who come by."""
+    """Workers that call again and again, each when the script allows it, and people with one call each."""
 
     def __init__(
         self,
@@ -101,46 +101,46 @@ class LimiterSimulation:
         self.conditions = conditions or NetworkConditions()
         self.random = random.Random(seed)
         self.events: list[tuple[float, int, Callable[[float], None]]] = []
-        tag = f"storm:{{{uuid.uuid4().hex}}}"  # tests in other processes share the Valkey
-        self.keys = [f"{tag}{part}" for part in ("", ":flights", ":ended")]
+        tag = f"simulation:{{{uuid.uuid4().hex}}}"  # tests in other processes share the Valkey
+        self.keys = [f"{tag}{part}" for part in ("", ":in_flight", ":ended")]
         self.calls: list[AllowedCall] = []
         self.refusals = 0
 
     def schedule(self, when: float, act: Callable[[float], None]) -> None:
-        """Do something then."""
+        """Add an event at this time."""
         heapq.heappush(self.events, (when, next(numbers), act))
 
     def run(self, until: float) -> None:
-        """Let everything happen in its order."""
+        """Run the events in their order."""
         while self.events and self.events[0][0] <= until:
             when, _, act = heapq.heappop(self.events)
             act(when)
 
     def script(self, order: str, now: float, *words: Any) -> Any:
-        """The script, asked by a process whose clock is wrong by a little."""
+        """Run the script for a process whose clock is wrong by a little."""
         shown = now + self.random.uniform(0, self.conditions.clocks)
         return self.ask(keys=self.keys, args=[order, f"{shown:.6f}", self.limits, *words])
 
     def worker(self, priority: Priority, start: float, pause: float = 0.0) -> None:
-        """Somebody who always wants the next call."""
+        """Add a worker that makes one call after the other."""
 
-        def want(now: float, since: float | None = None) -> None:
+        def call(now: float, since: float | None = None) -> None:
             self.request_call(
-                priority, now, now if since is None else since, lambda done: self.schedule(done + pause, want)
+                priority, now, now if since is None else since, lambda done: self.schedule(done + pause, call)
             )
 
-        self.schedule(start, want)
+        self.schedule(start, call)
 
     def person(self, when: float) -> None:
-        """Somebody who wants one call and looks every 50 ms until it is allowed."""
+        """Add a person whose one call is tried every 50 ms until it is allowed."""
         self.schedule(when, lambda now: self.request_call("interactive", now, now, lambda _: None, step=0.05))
 
     def request_call(
         self, priority: Priority, now: float, since: float, done: Callable[[float], None], step: float | None = None
     ) -> None:
-        """Take a place, or come back."""
-        place = str(next(numbers))
-        answer = self.script("take", now, place, priority)
+        """Acquire a permit, or try again later."""
+        permit_id = str(next(numbers))
+        answer = self.script("acquire", now, permit_id, priority)
         if not answer[0]:
             self.refusals += 1
             again = now + (step or float(answer[2]))
@@ -149,10 +149,10 @@ class LimiterSimulation:
         self.calls.append(AllowedCall(priority, since, now))
         low, high = self.conditions.latency
         arrives = now + self.random.uniform(low, high) / 2
-        self.schedule(arrives, lambda at: self.reach_vendor(place, at, done))
+        self.schedule(arrives, lambda at: self.reach_vendor(permit_id, at, done))
 
-    def reach_vendor(self, place: str, now: float, done: Callable[[float], None]) -> None:
-        """The call is at the vendor's."""
+    def reach_vendor(self, permit_id: str, now: float, done: Callable[[float], None]) -> None:
+        """Let the call reach the vendor."""
         left = self.xero.count(now)
         is_slow = self.random.random() < self.conditions.slow
         low, high = (1.0, 20.0) if is_slow else self.conditions.latency
@@ -161,27 +161,27 @@ class LimiterSimulation:
             self.schedule(back, self.leave_vendor)
         luck = self.random.random()
         if luck < self.conditions.dies:
-            self.schedule(now + self.lease, done)  # nobody gives the place back; another worker comes instead
+            self.schedule(now + self.lease, done)  # nobody releases the permit; another worker comes instead
             return
         if luck < self.conditions.dies + self.conditions.lost:
-            self.schedule(back, lambda at: self.release(place, at, "silent", None, done))
+            self.schedule(back, lambda at: self.release(permit_id, at, "no_response", None, done))
             return
-        self.schedule(back, lambda at: self.release(place, at, "answered", left, done))
+        self.schedule(back, lambda at: self.release(permit_id, at, "answered", left, done))
 
     def leave_vendor(self, now: float) -> None:
-        """The vendor is done with one call."""
-        self.xero.flying -= 1
+        """End one call at the vendor."""
+        self.xero.in_flight_count -= 1
 
     def release(
-        self, place: str, now: float, outcome: str, left: dict[str, int] | None, done: Callable[[float], None]
+        self, permit_id: str, now: float, outcome: str, left: dict[str, int] | None, done: Callable[[float], None]
     ) -> None:
-        """The answer is here."""
+        """Release the permit when the answer arrives."""
         status = 429 if outcome == "answered" and left is None else 200
         found = left or {}
         words = (outcome, status, found.get("minute", ""), found.get("day", ""), "", "minute", 60)
-        self.script("end", now, place, *words)
+        self.script("release", now, permit_id, *words)
         done(now)
 
     def list_waits(self, priority: Priority) -> list[float]:
-        """Seconds from wanting to being allowed."""
-        return [call.allowed_at - call.wanted_at for call in self.calls if call.priority == priority]
+        """Seconds from the first try to the permit."""
+        return [call.allowed_at - call.requested_at for call in self.calls if call.priority == priority]

@@ -1,4 +1,4 @@
-"""`manage.py doctor`: what is configured, reachable, missing."""
+"""`manage.py doctor`: run every health check."""
 
 from typing import Any
 
@@ -6,19 +6,19 @@ from django.core.management.base import BaseCommand, CommandError
 
 from wisepay.health_checks import HEALTH_CHECKS
 
-MARKS = {True: "ok  ", False: "BAD ", None: "note"}
+STATUS_LABELS = {True: "ok  ", False: "BAD ", None: "note"}
 
 
 class Command(BaseCommand):
-    """Ask every floor how it is; exit 1 when something is broken."""
+    """Run the health checks of every floor; exit 1 when something is broken."""
 
     help = "Check the configuration, the database, the broker, the vendors and every merchant."
 
     def handle(self, *_: Any, **__: Any) -> None:
         bad = 0
-        for question in HEALTH_CHECKS:
-            for finding in question():
-                bad += finding.ok is False
-                self.stdout.write(f"{MARKS[finding.ok]}  {finding.subject:<28} {finding.message}")
+        for check in HEALTH_CHECKS:
+            for result in check():
+                bad += result.ok is False
+                self.stdout.write(f"{STATUS_LABELS[result.ok]}  {result.subject:<28} {result.message}")
         if bad:
             raise CommandError(f"{bad} broken")

@@ -1,4 +1,4 @@
-"""`manage.py outbox`: what waits, what is dead, and how to move it."""
+"""`manage.py outbox`: list, deliver and retry messages."""
 
 from argparse import ArgumentParser
 from typing import Any
@@ -10,26 +10,26 @@ from wisepay.models import OutboxMessage
 
 
 class Command(BaseCommand):
-    """List, deliver, retry and inspect outbox messages."""
+    """List, deliver and retry outbox messages."""
 
-    help = "Show and move outbox messages: list, dead, retry KEY (or --all-dead), deliver."
+    help = "Outbox messages: list, dead, retry KEY (or --all-dead), deliver."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("act", choices=["list", "dead", "retry", "deliver"], nargs="?", default="list")
+        parser.add_argument("action", choices=["list", "dead", "retry", "deliver"], nargs="?", default="list")
         parser.add_argument("key", nargs="?")
         parser.add_argument("--all-dead", action="store_true", help="retry every dead message")
         parser.add_argument("--limit", type=int, default=50)
 
     def handle(self, *_: Any, **options: Any) -> None:
-        act = options["act"]
-        if act == "retry":
+        action = options["action"]
+        if action == "retry":
             self.retry(options["key"], all_dead=options["all_dead"])
-        elif act == "deliver":
+        elif action == "deliver":
             keys = outbox.list_due_keys(now=clock.now(), limit=options["limit"])
             done = sum(outbox.deliver_message(key, now=clock.now()) for key in keys)
             self.stdout.write(f"{done} delivered")
         else:
-            self.show("dead" if act == "dead" else "pending", limit=options["limit"])
+            self.show("dead" if action == "dead" else "pending", limit=options["limit"])
 
     def show(self, state: str, *, limit: int) -> None:
         """Print the messages in `state`, the next to run first."""

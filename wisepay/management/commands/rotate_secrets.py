@@ -1,4 +1,4 @@
-"""`manage.py rotate_secrets`: put every stored secret under the newest key of WISEPAY_SECRET_KEYS."""
+"""`manage.py rotate_secrets`: re-encrypt every stored secret with the newest key of WISEPAY_SECRET_KEYS."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""`manage.py write_states`: docs/states.md, made from the transition tables."""
+"""`manage.py write_states`: generate docs/states.md from the transition tables."""
 
 from argparse import ArgumentParser
 from typing import Any
@@ -18,7 +18,7 @@ Every step is locked, checked and written to the table of state changes.
 
 
 class Command(BaseCommand):
-    """Write, or check, the page of all states."""
+    """Write or check docs/states.md."""
 
     help = "Write docs/states.md from the code; with --check only say whether it is up to date."
 
@@ -27,15 +27,15 @@ class Command(BaseCommand):
 
     def handle(self, *_: Any, **options: Any) -> None:
         models = sorted((m for m in apps.get_models() if issubclass(m, Stateful)), key=lambda m: m._meta.label)
-        text = "\n".join([HEAD, *[section(m) for m in models]])
+        text = "\n".join([HEAD, *[render_section(m) for m in models]])
         if not options["check"]:
             PATH.write_text(text)
         elif not PATH.exists() or PATH.read_text() != text:
             raise CommandError("docs/states.md is stale: run manage.py write_states")
 
 
-def section(model: type[Stateful]) -> str:
-    """One model's table and picture."""
+def render_section(model: type[Stateful]) -> str:
+    """One model's section: its name, what it is, and its state diagram."""
     lines = [f"## {str(model._meta.verbose_name).capitalize()}", "", (model.__doc__ or "").split("\n")[0], ""]
     lines += ["```mermaid", "stateDiagram-v2"]
     for state, targets in model.TRANSITIONS.items():

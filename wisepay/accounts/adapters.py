@@ -1,4 +1,4 @@
-"""How django-allauth behaves here: people are invited, a mailed code is the least, secrets are encrypted."""
+"""How django-allauth behaves here: nobody signs up, a mailed code is the least second factor, secrets are encrypted."""
 
 import re
 import smtplib
@@ -22,14 +22,20 @@ from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils.http import urlencode
 
+from wisepay.accounts.services import (
+    has_second_factor,
+    is_mailed_code_limit_exceeded,
+    needs_second_factor,
+    reset_code_limits,
+    sync_email_address,
+)
 from wisepay.addresses import build_public_url
 from wisepay.errors import Unavailable
-from wisepay.login_code_limits import is_mailed_code_limit_exceeded, reset_code_limits
 from wisepay.mail import deliver_email, render_text_as_html
 from wisepay.models import User
 from wisepay.secrets import Secret
-from wisepay.social.claims import has_multi_factor_claim
-from wisepay.two_factor import has_second_factor, needs_second_factor
+from wisepay.social.id_tokens import has_multi_factor_claim
+from wisepay.views import too_many_requests
 
 logger = structlog.get_logger(__name__)
 LOGIN_CODE = "account/email/login_code"
@@ -39,25 +45,14 @@ MFA_PURPOSE = "mfa_authenticator.data"
 PARAGRAPH = re.compile(r"\n{2,}")
 
 
-def sync_email_address(user: User, *, verified: bool = False) -> None:
-    """Let allauth know the address that `user` signs in with; `verified` when they came by a link mailed to it."""
-    email = user.email.lower()
-    row = EmailAddress.objects.filter(user=user, email=email).first()
-    if row is None:
-        is_first = not EmailAddress.objects.filter(user=user, primary=True).exists()
-        EmailAddress.objects.create(user=user, email=email, primary=is_first, verified=verified)
-    elif verified and not row.verified:
-        EmailAddress.objects.filter(pk=row.pk).update(verified=True)
-
-
 class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
-    """Accounts are made by `manage.py create_merchant`, by invitation, and in the checkout."""
+    """Sign-in by e-mail address; accounts come from `manage.py create_merchant`, invitations and the checkout."""
 
     def is_open_for_signup(self, request: HttpRequest) -> bool:
         return False
 
     def authenticate(self, request: HttpRequest, **credentials: Any) -> User | None:
-        """Nobody by an address that is not theirs yet: allauth would take one that waits to be verified."""
+        """The user who signs in with this address; allauth would also accept one that waits to be verified."""
         user: User | None = super().authenticate(request, **credentials)
         email = credentials.get("email")
         return None if user and email and user.email.lower() != email.lower() else user
@@ -69,13 +64,13 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         return answer
 
     def is_login_by_code_required(self, login: Login) -> bool:
-        """Whether a mailed code is asked for: never beside an app or a key, nor after a provider's own proof."""
+        """Whether a mailed code is asked for: not with an app or key, nor after a provider's second factor."""
         if login.user is None or has_second_factor(login.user) or has_multi_factor_claim(login):
             return False
         return needs_second_factor(login.user)
 
     def post_login(self, request: HttpRequest, user: User, **kwargs: Any) -> HttpResponse:
-        """Where the person wanted to go; after a mailed code by way of the offer of something better."""
+        """Redirect to the next page; after a mailed code by way of the offer of an authenticator app."""
         answer: HttpResponse = super().post_login(request, user, **kwargs)
         if self._last_method(user) != "code":
             return answer
@@ -91,7 +86,7 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         return str(records[-1]["method"]) if records else ""
 
     def is_reauthentication_required(self, *, app: str, **kwargs: Any) -> bool:
-        """A sign-in of the last minutes is proof enough here; `wisepay.reauthentication` is stricter."""
+        """Whether the last sign-in is too old; `services.has_reauthenticated` does not accept a sign-in at all."""
         records = get_authentication_records(self.request, self.request.user)
         return not (records and records[-1]["at"] > time.time() - settings.ACCOUNT_REAUTHENTICATION_TIMEOUT)
 
@@ -105,7 +100,7 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
     def render_mail(
         self, template_prefix: str, email: str | list[str], context: dict[str, Any], headers: Any = None
     ) -> EmailMultiAlternatives:
-        """The mail in words, and the same words in the frame of all our mails."""
+        """Render the mail as text, and as HTML in the layout of all our mails."""
         message: EmailMultiAlternatives = super().render_mail(template_prefix, email, context, headers)
         *paragraphs, _signature = PARAGRAPH.split(str(message.body))
         words = {"paragraphs": [render_text_as_html(one) for one in paragraphs], "code": context.get("code")}
@@ -113,7 +108,7 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         return message
 
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
-        """Send one mail now. Answers the request with 429 after too many codes, with 503 without a mail server."""
+        """Send one mail now; answer the request with 429 after too many codes, with 503 without a mail server."""
         if template_prefix == LOGIN_CODE and is_mailed_code_limit_exceeded(email):
             raise ImmediateHttpResponse(too_many_requests(self.request))
         values = {"request": self.request, "email": email, "current_site": get_current_site(self.request), **context}
@@ -127,7 +122,7 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
             raise ImmediateHttpResponse(render(self.request, "error.html", {"title": title}, status=503)) from error
 
     def send_notification_mail(self, *args: Any, **kwargs: Any) -> None:
-        """Tell the person what was changed. What is done stays done, so a silent mail server is only logged."""
+        """Email the person what was changed. The change stands, so a mail server's error is only logged."""
         try:
             super().send_notification_mail(*args, **kwargs)
         except ImmediateHttpResponse:
@@ -135,7 +130,7 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
 
 
 class MfaAdapter(DefaultMFAAdapter):  # type: ignore[misc]
-    """Keeps the secrets of apps and recovery codes encrypted, and calls keys after people's words."""
+    """Encrypts the secrets of authenticator apps and recovery codes, and names passkeys."""
 
     def encrypt(self, text: str) -> str:
         return Secret.encrypt(text, purpose=MFA_PURPOSE).stored
@@ -147,10 +142,5 @@ class MfaAdapter(DefaultMFAAdapter):  # type: ignore[misc]
         return {**super().get_public_key_credential_rp_entity(), "name": "Wise-Pay"}
 
     def generate_authenticator_name(self, user: User, type: Any) -> str:  # noqa: A002
-        """A name to begin with, for example Passkey 2."""
+        """The first name of a passkey, for example Passkey 2."""
         return f"Passkey {Authenticator.objects.filter(user=user, type=type).count() + 1}"
-
-
-def too_many_requests(request: HttpRequest) -> HttpResponse:
-    """The page after too many attempts."""
-    return render(request, "error.html", {"title": "Too many attempts. Wait a while, then try again"}, status=429)

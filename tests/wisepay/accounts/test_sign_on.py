@@ -23,7 +23,7 @@ from tests.sign_in_steps import (
     submit_code,
 )
 from tests.tenants import PASSWORD, Tenant
-from wisepay.accounts import sync_email_address
+from wisepay.accounts.services import sync_email_address
 from wisepay.models import User
 
 UNKNOWN = "No sign-in here belongs to this account"

@@ -18,8 +18,7 @@ from tests.sign_in_steps import (
     submit_password,
 )
 from tests.tenants import PASSWORD, Tenant
-from wisepay.accounts import sync_email_address
-from wisepay.login_code_limits import CODES_PER_HOUR, GUESSES_PER_HOUR
+from wisepay.accounts.services import CODES_PER_HOUR, GUESSES_PER_HOUR, sync_email_address
 from wisepay.mail import render_text_as_html
 from wisepay.models import User
 

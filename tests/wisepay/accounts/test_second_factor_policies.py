@@ -7,17 +7,17 @@ from django.test import Client
 
 from tests.sign_in_steps import enrol_authenticator, is_signed_in, list_mails, submit_password
 from tests.tenants import Tenant
-from wisepay import two_factor
-from wisepay.accounts import sync_email_address
+from wisepay.accounts import services
+from wisepay.accounts.services import sync_email_address
 from wisepay.models import User
 
 
 @pytest.fixture
-def policies() -> Iterator[list[two_factor.SecondFactorPolicy]]:
+def policies() -> Iterator[list[services.SecondFactorPolicy]]:
     """The list of voters, empty for the test."""
-    kept, two_factor._policies[:] = two_factor._policies[:], []
-    yield two_factor._policies
-    two_factor._policies[:] = kept
+    kept, services.SECOND_FACTOR_POLICIES[:] = services.SECOND_FACTOR_POLICIES[:], []
+    yield services.SECOND_FACTOR_POLICIES
+    services.SECOND_FACTOR_POLICIES[:] = kept
 
 
 @pytest.mark.parametrize(
@@ -31,13 +31,13 @@ def policies() -> Iterator[list[two_factor.SecondFactorPolicy]]:
         ([True, False, None], True),
     ],
 )
-def test_the_vote(policies: list[two_factor.SecondFactorPolicy], votes: list[bool | None], needed: bool) -> None:
+def test_the_vote(policies: list[services.SecondFactorPolicy], votes: list[bool | None], needed: bool) -> None:
     policies.extend(lambda user, vote=vote: vote for vote in votes)  # type: ignore[misc]
-    assert two_factor.needs_second_factor(User()) is needed
+    assert services.needs_second_factor(User()) is needed
 
 
 def test_a_person_who_needs_no_second_factor_is_asked_for_none_but_verifies_the_address_once(
-    tenant: Tenant, browser: Client, policies: list[two_factor.SecondFactorPolicy]
+    tenant: Tenant, browser: Client, policies: list[services.SecondFactorPolicy]
 ) -> None:
     policies.append(lambda user: False)
     submit_password(browser)
@@ -51,7 +51,7 @@ def test_a_person_who_needs_no_second_factor_is_asked_for_none_but_verifies_the_
 
 
 def test_an_app_is_asked_for_even_where_no_second_factor_is_needed(
-    tenant: Tenant, browser: Client, policies: list[two_factor.SecondFactorPolicy]
+    tenant: Tenant, browser: Client, policies: list[services.SecondFactorPolicy]
 ) -> None:
     policies.append(lambda user: False)
     sync_email_address(tenant.user, verified=True)

@@ -22,7 +22,7 @@ from tests.sign_in_steps import (
     submit_password,
 )
 from tests.tenants import PASSWORD, Tenant
-from wisepay.accounts import sync_email_address
+from wisepay.accounts.services import sync_email_address
 
 ACTIVATE = "/accounts/2fa/totp/activate/"
 RECOVERY = "/accounts/2fa/recovery-codes/"

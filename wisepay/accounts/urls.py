@@ -1,8 +1,8 @@
-"""Paths below /accounts/: signing in, second factors, sessions, and signing on with another company's account."""
+"""Paths below /accounts/: signing in, second factors, sessions, and sign-on with Xero or Microsoft."""
 
 from django.urls import include, path
 
-from wisepay.sign_in import offer_second_factor
+from wisepay.accounts.views import offer_second_factor
 
 urlpatterns = [
     path("", include("allauth.account.urls")),

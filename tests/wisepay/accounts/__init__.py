@@ -1,0 +1,1 @@
+"""Tests of people's accounts: signing in, second factors, sign-on."""

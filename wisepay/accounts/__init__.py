@@ -1,0 +1,1 @@
+"""People's accounts: signing in with django-allauth, second factors, re-authentication."""
