@@ -1,5 +1,6 @@
 """Fixtures of every test: the sandbox, the merchant, the stranger, a checkout, and delivering the outbox."""
 
+import gc
 import os
 import uuid
 from collections.abc import Callable, Iterator
@@ -14,7 +15,15 @@ from accounting.ledgers import LEDGERS
 from connections.rate_limiter import limiter
 from sandbox.harness.environment import vendor_addresses
 from sandbox.harness.sandbox_process import SandboxProcess
+from tests.tenant_snapshots import get_or_copy_tenant
 from tests.tenants import Checkout, Tenant, create_tenant, deliver_outbox
+
+
+def pytest_collection_finish() -> None:
+    """Modules stay: the garbage collector need not look through them again at every test."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000)
 
 
 @pytest.fixture(scope="session")
@@ -69,13 +78,13 @@ def world(sandbox: SandboxProcess, settings: Settings) -> SandboxProcess:
 @pytest.fixture
 def tenant(db: None, world: SandboxProcess) -> Tenant:
     """A merchant who is set up in full, with its admin signed in at `tenant.admin`."""
-    return create_tenant(world)
+    return get_or_copy_tenant(world, "xero", lambda: create_tenant(world))
 
 
 @pytest.fixture(params=sorted(LEDGERS))
 def any_tenant(request: pytest.FixtureRequest, db: None, world: SandboxProcess) -> Tenant:
     """The same, over every accounting package."""
-    return create_tenant(world, provider=request.param)
+    return get_or_copy_tenant(world, request.param, lambda: create_tenant(world, provider=request.param))
 
 
 @pytest.fixture

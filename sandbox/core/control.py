@@ -50,6 +50,9 @@ class ControlApi:
 
     async def state(self, request: Request) -> Response:
         world = self.world
+        if request.method == "PUT":
+            world.restore_sections((await parse_order(request))["sections"])
+            return JSONResponse({"ok": True})
         return JSONResponse(
             {
                 "now": world.now().isoformat(),
@@ -112,7 +115,7 @@ def control_routes(world: World) -> list[BaseRoute]:
     return [
         Route("/health", answer_order_errors(control.health)),
         Route("/journal", answer_order_errors(control.journal)),
-        Route("/state", answer_order_errors(control.state)),
+        Route("/state", answer_order_errors(control.state), methods=["GET", "PUT"]),
         Route("/faults", answer_order_errors(control.faults), methods=["GET", "POST", "DELETE"]),
         Route("/clock", answer_order_errors(control.clock), methods=["POST"]),
         Route("/reset", answer_order_errors(control.reset), methods=["POST"]),

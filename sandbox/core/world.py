@@ -81,6 +81,11 @@ class World:
         """Every section by name, for the control API to show."""
         return self._sections
 
+    def restore_sections(self, sections: dict[str, dict[str, Any]]) -> None:
+        """Put every section back as it was when the control API showed it; clock, journal and config stay."""
+        self._sections = sections
+        self.mark_changed()
+
     def on_tick(self, callback: Callable[[], None]) -> None:
         """Run `callback` every 0.2 s and whenever the clock is moved. It must return at once."""
         self._callbacks.append(callback)

@@ -123,6 +123,11 @@ class SandboxProcess:
         found: dict[str, Any] = self.get("/_control/state").json()
         return found
 
+    def restore_state(self, state: dict[str, Any]) -> None:
+        """Put back what `state` showed of every service; clock, journal and config stay as they are."""
+        order = {"sections": state["sections"]}
+        self.session.put(f"{self.url}/_control/state", json=order, timeout=10).raise_for_status()
+
     def journal(self, service: str | None = None, since: int = 0, *, bodies: bool = True) -> list[dict[str, Any]]:
         """The journalled exchanges, oldest first; without bodies where those are long."""
         params: dict[str, str | int] = {"since": since, **({"service": service} if service else {})}
