@@ -14,17 +14,12 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import Receive, Scope, Send
 
+from sandbox import intuit, mailbox, oidc, orderporter, stripe, xero
 from sandbox.core.control import control_routes
 from sandbox.core.pages import STATIC, render_page
 from sandbox.core.recorder import Recorder
 from sandbox.core.service import Service
 from sandbox.core.world import World
-from sandbox.intuit import service as intuit
-from sandbox.mailbox import service as mailbox
-from sandbox.oidc import service as oidc
-from sandbox.orderporter import service as orderporter
-from sandbox.stripe import service as stripe
-from sandbox.xero import service as xero
 
 TICK = 0.2
 CLOCK_STEPS = {
@@ -32,7 +27,7 @@ CLOCK_STEPS = {
     "day": ("One day later", 86_400),
     "week": ("Five days later", 5 * 86_400),
 }
-SERVICES: list[Service] = [mailbox, orderporter, xero, intuit, stripe, oidc]
+SERVICES: list[Service] = [vendor.service for vendor in (mailbox, orderporter, xero, intuit, stripe, oidc)]
 
 
 class Sandbox(Starlette):

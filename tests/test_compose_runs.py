@@ -13,7 +13,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from sandbox.harness.sandbox_process import find_free_port
+from sandbox.harness.processes import find_free_port
 from tests.test_compose import ROOT, SERVICES, command_of
 
 BIN = Path(sys.executable).parent

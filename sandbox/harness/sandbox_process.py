@@ -1,9 +1,8 @@
-"""Starting a sandbox as a process of its own, for tests and demos, and steering it."""
+"""Starting a sandbox as a process of its own, for tests and demos, and controlling it."""
 
 from __future__ import annotations
 
 import json
-import socket
 import subprocess
 import sys
 import time
@@ -14,15 +13,10 @@ from typing import Any, Self
 
 import requests
 
+from sandbox.harness.processes import find_free_port
+
 ROOT = Path(__file__).parents[2]
 START_TIMEOUT = 15.0
-
-
-def find_free_port() -> int:
-    """A port on loopback that nobody listened on a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class SandboxStartError(RuntimeError):
@@ -48,7 +42,7 @@ class SandboxProcess:
         state: Path | None = None,
         wisepay: str | None = None,
     ) -> Self:
-        """Start one and wait until it answers; raises StartError."""
+        """Start one and wait until it answers; raises SandboxStartError."""
         port, smtp_port = port or find_free_port(), smtp_port or find_free_port()
         command = [sys.executable, "-m", "sandbox", "--port", str(port), "--smtp-port", str(smtp_port)]
         command += ["--state", str(state.resolve())] if state else []

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
-from functools import partial
+from datetime import timedelta
 from typing import Any
 
-from starlette.routing import BaseRoute
-
-from sandbox.core.admin_api import AdminOrder, build_admin_routes, for_each
+from sandbox.core.admin_api import AccountingAdminApi, AdminOrder, parse_closing_date
 from sandbox.core.world import World
 from sandbox.intuit import bookkeeper, bulk_fixtures, idempotency, webhooks
 from sandbox.intuit.change_events import SECTION, build_section
@@ -19,13 +16,12 @@ from sandbox.intuit.identity import REFRESH_LIFETIME, IntuitIdentity
 SIZES = ("Customer", "Invoice", "CreditMemo", "Payment", "RefundReceipt", "Purchase")
 
 
-class IntuitAdminApi:
+class IntuitAdminApi(AccountingAdminApi):
     """`GET` shows companies and grants; `POST` takes an object of orders, each named by its key."""
 
     def __init__(self, world: World) -> None:
-        self.world = world
         self.identity = IntuitIdentity(world)
-        self.orders: dict[str, AdminOrder] = {
+        orders: dict[str, AdminOrder] = {
             "disconnect": self.disconnect,
             "revoke": lambda order: self.identity.delete_matching(email=str(order).lower()),
             "expire": self.expire,
@@ -36,12 +32,8 @@ class IntuitAdminApi:
             "webhook": lambda order: webhooks.set_endpoint(world, order),
             "create": self.create,
             "fill": self.fill,
-            **{name: for_each(partial(self.run_bookkeeper_action, name)) for name in bookkeeper.ACTIONS},
         }
-
-    def routes(self) -> list[BaseRoute]:
-        """The one route."""
-        return build_admin_routes(self.world, self.orders, self.get_state)
+        super().__init__(world, orders, actions=bookkeeper.ACTIONS, run_action=self.run_bookkeeper_action)
 
     def get_state(self) -> Record:
         """Companies with their realms, grants without their tokens, the webhook, and the size of the books."""
@@ -95,8 +87,7 @@ class IntuitAdminApi:
 
     def close_books(self, order: Any) -> None:
         """Close the books of `company` up to and with `date`; null opens them."""
-        on = order["date"]
-        self.get_company(order).preferences["BookCloseDate"] = date.fromisoformat(on).isoformat() if on else None
+        self.get_company(order).preferences["BookCloseDate"] = parse_closing_date(order)
 
     def set_preferences(self, order: Any) -> None:
         """Set preferences of `company`: AutoApplyCredit, CustomTxnNumbers, suspended; raises KeyError."""

@@ -7,9 +7,10 @@ from functools import partial
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from sandbox.core.accounting_pages import MAX_ROWS, list_newest, run_form_action
 from sandbox.core.pages import render_page
 from sandbox.core.world import World
 from sandbox.intuit import bookkeeper, linked_transactions
@@ -21,16 +22,15 @@ from sandbox.intuit.identity import IntuitIdentity
 
 ROOT = "/intuit/companies"
 SIZES = {"Invoices": "Invoice", "Credit memos": "CreditMemo", "Payments": "Payment", "Customers": "Customer"}
-MAX_ROWS = 200
+REFUSALS = (IntuitValidationError, ValueError, KeyError)
 TABLES = {"invoices": "Invoice", "credit-memos": "CreditMemo"}
 PARAM_BY_ENTITY = {"Invoice": "invoice", "CreditMemo": "credit_memo"}
 render_intuit_page = partial(render_page, frame="intuit_base.html")
 
 
-def list_newest(company: Company, entity: str) -> list[Record]:
+def list_newest_entities(company: Company, entity: str) -> list[Record]:
     """The latest objects of a kind, as the API shows them."""
-    rows = list(company.table(entity).values())[: -MAX_ROWS - 1 : -1]
-    return [render_entity(company, BY_NAME[entity], row) for row in rows]
+    return list_newest(company.table(entity), partial(render_entity, company, BY_NAME[entity]))
 
 
 def render_not_found(what: str) -> Response:
@@ -65,7 +65,7 @@ class IntuitPages:
         return self.render_company(request)
 
     def render_company(self, request: Request, problem: str = "") -> Response:
-        """The company that the path names, with what is wrong with the last act, if anything."""
+        """Render the company that the path names, with the reason why an action was refused, if it was."""
         company = find_company(self.world, request.path_params["slug"])
         if company is None:
             return render_not_found("company")
@@ -76,10 +76,10 @@ class IntuitPages:
             books=company,
             root=f"{ROOT}/{company.data['slug']}",
             closed_until=company.preferences["BookCloseDate"],
-            invoices=list_newest(company, "Invoice"),
-            memos=list_newest(company, "CreditMemo"),
-            payments=list_newest(company, "Payment"),
-            customers=list_newest(company, "Customer"),
+            invoices=list_newest_entities(company, "Invoice"),
+            memos=list_newest_entities(company, "CreditMemo"),
+            payments=list_newest_entities(company, "Payment"),
+            customers=list_newest_entities(company, "Customer"),
             items=[row for row in company.table("Item").values() if row["Active"] and row.get("IncomeAccountRef")],
             terms=[row for row in company.table("Term").values() if row["Active"]],
             codes=["TAX", "NON"] if company.is_american else list(company.table("TaxCode")),
@@ -94,21 +94,21 @@ class IntuitPages:
         act = acts.get(request.path_params["act"])
         if company is None or act is None:
             return render_not_found("company")
-        said = {name: str(value) for name, value in (await request.form()).items() if value}
-        try:
+
+        def run(params: Record) -> str:
             with company.transaction():
-                act(company, said)
-        except (IntuitValidationError, ValueError, KeyError) as refusal:
-            return self.render_company(request, " ".join(str(word) for word in refusal.args))
-        self.world.mark_changed()
-        return RedirectResponse(f"{ROOT}/{company.data['slug']}", 303)
+                act(company, params)
+            return f"{ROOT}/{company.data['slug']}"
+
+        render_problem = partial(self.render_company, request)
+        return await run_form_action(self.world, request, run, render_problem=render_problem, refusals=REFUSALS)
 
     def disconnect(self, company: Company, params: Record) -> None:
         """Take every app off the company."""
         IntuitIdentity(self.world).delete_matching(realm=company.realm)
 
     def close_books(self, company: Company, params: Record) -> None:
-        """Close the books up to a day, or open them when none is said."""
+        """Close the books up to a day, or open them when no day is given."""
         on = params.get("date")
         company.preferences["BookCloseDate"] = date.fromisoformat(on).isoformat() if on else None
 
@@ -126,7 +126,7 @@ class IntuitPages:
         return self.render_document(request)
 
     def render_document(self, request: Request, problem: str = "") -> Response:
-        """The document that the path names, with what is wrong with the last act, if anything."""
+        """Render the document that the path names, with the reason why an action was refused, if it was."""
         company = find_company(self.world, request.path_params["slug"])
         entity = TABLES.get(request.path_params["table"])
         row = company.table(entity).get(request.path_params["key"]) if company and entity else None
@@ -153,15 +153,14 @@ class IntuitPages:
         company, act = find_company(self.world, request.path_params["slug"]), request.path_params["act"]
         if company is None or table not in TABLES or act not in bookkeeper.ACTIONS:
             return render_not_found("document")
-        said = {name: str(value) for name, value in (await request.form()).items() if value}
-        said[PARAM_BY_ENTITY[TABLES[table]]] = key
-        try:
-            bookkeeper.run_action(company, act, said)
-        except (IntuitValidationError, ValueError, KeyError) as refusal:
-            return self.render_document(request, " ".join(str(word) for word in refusal.args))
-        self.world.mark_changed()
-        root = f"{ROOT}/{company.data['slug']}"
-        return RedirectResponse(root if act == "delete" else f"{root}/{table}/{key}", 303)
+
+        def run(params: Record) -> str:
+            bookkeeper.run_action(company, act, {**params, PARAM_BY_ENTITY[TABLES[table]]: key})
+            root = f"{ROOT}/{company.data['slug']}"
+            return root if act == "delete" else f"{root}/{table}/{key}"
+
+        render_problem = partial(self.render_document, request)
+        return await run_form_action(self.world, request, run, render_problem=render_problem, refusals=REFUSALS)
 
 
 def list_creditable_invoices(company: Company, memo: Record) -> list[Record]:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import hmac
 import json
 from datetime import UTC, datetime
 from typing import Any
 
 from sandbox.core.http_client import post_in_thread
+from sandbox.core.webhooks import claim_due, release_overtaken, reset_sending, schedule_retry, sign_base64
 from sandbox.core.world import World
 from sandbox.intuit.change_events import SECTION, build_section
 from sandbox.intuit.identity import IntuitIdentity
@@ -18,11 +16,6 @@ Record = dict[str, Any]
 RETRY_DELAYS = (20, 30, 50, 1200, 1800, 3000)
 REORDER_TIMEOUT = 5.0
 MAX_DELIVERIES = 500
-
-
-def build_signature(token: str, body: str) -> str:
-    """The `intuit-signature` header."""
-    return base64.b64encode(hmac.new(token.encode(), body.encode(), hashlib.sha256).digest()).decode()
 
 
 def set_endpoint(world: World, endpoint: Record | None) -> None:
@@ -38,11 +31,8 @@ def send_due(world: World) -> None:
     if section["waiting"]:
         events, section["waiting"] = section["waiting"], []
         create_deliveries(world, section, [event for event in events if is_connected_event(world, event)])
-    now = world.now().timestamp()
-    for delivery in list(section["deliveries"]):
-        if delivery["state"] == "pending" and delivery["due"] <= now:
-            delivery["state"] = "sending"
-            world.run_in_background(send(world, delivery))
+    for delivery in claim_due(section["deliveries"], world.now().timestamp()):
+        world.run_in_background(send(world, delivery))
 
 
 def is_connected_event(world: World, event: Record) -> bool:
@@ -52,7 +42,7 @@ def is_connected_event(world: World, event: Record) -> bool:
 
 def create_deliveries(world: World, section: Record, events: list[Record]) -> None:
     """One delivery of them all, but for those that ordered faults lose, repeat, hold back or let be overtaken."""
-    together: list[Record] = []
+    batch: list[Record] = []
     for event in events:
         kind, now = event["type"], world.now().timestamp()
         if world.faults.find_webhook_fault("quickbooks", "webhook_drop", kind):
@@ -62,11 +52,11 @@ def create_deliveries(world: World, section: Record, events: list[Record]) -> No
         elif world.faults.find_webhook_fault("quickbooks", "webhook_reorder", kind):
             queue_delivery(section, [event], now + REORDER_TIMEOUT, behind=True)
         else:
-            together.append(event)
+            batch.append(event)
         if world.faults.find_webhook_fault("quickbooks", "webhook_duplicate", kind):
             queue_delivery(section, [event], now)
-    if together:
-        queue_delivery(section, together, world.now().timestamp())
+    if batch:
+        queue_delivery(section, batch, world.now().timestamp())
 
 
 def queue_delivery(
@@ -79,7 +69,7 @@ def queue_delivery(
 
 
 async def send(world: World, delivery: Record) -> None:
-    """One attempt; writes down how it went and when to try again."""
+    """Make one attempt to send a delivery."""
     endpoint = world.get_section(SECTION, build_section)["endpoint"]
     if endpoint is None:
         delivery["state"] = "dropped"
@@ -90,31 +80,25 @@ async def send(world: World, delivery: Record) -> None:
         "User-Agent": "intuit_notification_server/1.0",
         "intuit-created-time": datetime.now(UTC).isoformat(timespec="milliseconds"),
         "intuit-notification-schema-version": "1.0",
-        "intuit-signature": build_signature(endpoint["token"], body),
+        "intuit-signature": sign_base64(endpoint["token"], body),
     }
     status, _ = await post_in_thread(endpoint["url"], body, headers)
     record_delivery_result(world, delivery, status)
 
 
 def record_delivery_result(world: World, delivery: Record, status: int | None) -> None:
-    """Note an attempt's result."""
+    """Save the result of an attempt, and when to try again."""
     delivery["attempts"] += 1
     delivery["status"] = status
     now = world.now().timestamp()
     if status is not None and 200 <= status < 300:
         delivery["state"] = "delivered"
-        for other in world.get_section(SECTION, build_section)["deliveries"]:
-            if other["behind"] and other["state"] == "pending":
-                other |= {"behind": False, "due": now}
-    elif delivery["attempts"] > len(RETRY_DELAYS):
-        delivery["state"] = "failed"
+        release_overtaken(world.get_section(SECTION, build_section)["deliveries"], now)
     else:
-        delivery |= {"state": "pending", "due": now + RETRY_DELAYS[delivery["attempts"] - 1]}
+        schedule_retry(delivery, delivery["attempts"], now, RETRY_DELAYS)
     world.mark_changed()
 
 
 def reset_interrupted(world: World) -> None:
-    """After a restart nobody is sending any more: what was under way is due again."""
-    for delivery in world.get_section(SECTION, build_section)["deliveries"]:
-        if delivery["state"] == "sending":
-            delivery["state"] = "pending"
+    """Make deliveries that a restart interrupted pending again."""
+    reset_sending(world.get_section(SECTION, build_section)["deliveries"])

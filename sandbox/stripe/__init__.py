@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
-from functools import partial
+from collections.abc import Sequence
 
 from starlette.routing import BaseRoute, Route
 
 from sandbox.core.service import ErrorBody, JournalledPath, Link, Service
+from sandbox.core.webhooks import build_webhook_lifespan
 from sandbox.core.world import World
 from sandbox.stripe import payouts
 from sandbox.stripe.accounts import StripeAccount
@@ -57,15 +56,6 @@ def build_error(name: str, status: int) -> ErrorBody:
     return ErrorBody({}, StripeApiError("Something went wrong on the practice Stripe's end.", type_=kind).body())
 
 
-@asynccontextmanager
-async def lifespan(world: World) -> AsyncIterator[None]:
-    """Timers and deliveries run as long as the process."""
-    delivery.reset_interrupted(world)
-    world.on_tick(partial(run_due_timers, world, TIMER_ACTIONS))
-    world.on_tick(partial(delivery.send_due, world))
-    yield
-
-
 service = Service(
     name="Stripe",
     prefix="/stripe",
@@ -74,5 +64,7 @@ service = Service(
     links=lambda world: (Link("Stripe dashboard", "/stripe/dashboard", "payments, events, deliveries"),),
     build_error=build_error,
     on_fault=record_injected_error,
-    lifespan=lifespan,
+    lifespan=build_webhook_lifespan(
+        delivery.reset_interrupted, lambda world: run_due_timers(world, TIMER_ACTIONS), delivery.send_due
+    ),
 )

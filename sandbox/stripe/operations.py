@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sandbox.stripe import balance as balance_lines
-from sandbox.stripe import customers, payouts, shapes_customers
+from sandbox.stripe import balance, customers, payouts, shapes_customers
 from sandbox.stripe.api import Operation
 from sandbox.stripe.calls import StripeCall
 from sandbox.stripe.listing import build_list_operation
@@ -152,9 +151,7 @@ def list_money_operations() -> list[Operation]:
             build_retrieve_operation("balance_transaction"),
             "BalanceTransactionRetrieveParams",
         ),
-        Operation(
-            "GET", "/balance_transactions", balance_lines.list_balance_transactions, "BalanceTransactionListParams"
-        ),
+        Operation("GET", "/balance_transactions", balance.list_balance_transactions, "BalanceTransactionListParams"),
         Operation("GET", "/payouts", payouts.list_payouts, "PayoutListParams"),
         Operation("GET", "/payouts/{id}", payouts.retrieve, "PayoutRetrieveParams"),
         Operation("GET", "/balance", retrieve_balance, "BalanceRetrieveParams"),

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
-from functools import partial
+from collections.abc import Sequence
 
 from starlette.routing import BaseRoute, Mount
 
 from sandbox.core.service import ErrorBody, JournalledPath, Link, Service
+from sandbox.core.webhooks import build_webhook_lifespan
 from sandbox.core.world import World
 from sandbox.xero import webhooks
 from sandbox.xero.admin_api import XeroAdminApi
@@ -55,14 +54,6 @@ def build_error(journal: str, status: int) -> ErrorBody:
     return ErrorBody({}, "The Xero API is currently offline. Please try again shortly.")
 
 
-@asynccontextmanager
-async def lifespan(world: World) -> AsyncIterator[None]:
-    """Webhooks are sent as long as the process lives."""
-    webhooks.reset_interrupted(world)
-    world.on_tick(partial(webhooks.send_due, world))
-    yield
-
-
 service = Service(
     name="Xero",
     prefix="/xero",
@@ -75,5 +66,5 @@ service = Service(
     ],
     links=links,
     build_error=build_error,
-    lifespan=lifespan,
+    lifespan=build_webhook_lifespan(webhooks.reset_interrupted, webhooks.send_due),
 )

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import date
-from functools import partial
 from typing import Any
 
-from starlette.routing import BaseRoute
-
-from sandbox.core.admin_api import AdminOrder, build_admin_routes, for_each
+from sandbox.core.admin_api import AccountingAdminApi, AdminOrder, parse_closing_date
 from sandbox.core.world import World
 from sandbox.xero import bookkeeper, bulk_fixtures, contacts, documents, payments, webhooks
 from sandbox.xero.calls import XeroCall
@@ -26,13 +22,12 @@ CREATORS: dict[str, Callable[[XeroCall, Record], Record]] = {
 }
 
 
-class XeroAdminApi:
+class XeroAdminApi(AccountingAdminApi):
     """`GET` shows organisations and connections; `POST` takes an object of orders, each named by its key."""
 
     def __init__(self, world: World) -> None:
-        self.world = world
         self.identity = XeroIdentity(world)
-        self.orders: dict[str, AdminOrder] = {
+        orders: dict[str, AdminOrder] = {
             "disconnect": self.disconnect,
             "revoke": self.revoke,
             "remove_user": lambda order: self.set_user_removed(order, restore=False),
@@ -44,12 +39,8 @@ class XeroAdminApi:
             "create": self.create,
             "fill": self.fill,
             "subscribe": self.subscribe,
-            **{name: for_each(partial(self.run_bookkeeper_action, name)) for name in bookkeeper.ACTIONS},
         }
-
-    def routes(self) -> list[BaseRoute]:
-        """The one route."""
-        return build_admin_routes(self.world, self.orders, self.get_state)
+        super().__init__(world, orders, actions=bookkeeper.ACTIONS, run_action=self.run_bookkeeper_action)
 
     def get_state(self) -> Record:
         """Organisations with their tenant ids, connections, and the size of the books."""
@@ -101,8 +92,7 @@ class XeroAdminApi:
 
     def lock_books(self, order: Any) -> None:
         """Lock the books of `organisation` up to and with `date`; null opens them."""
-        on = order["date"]
-        self.get_organisation(order).data["lock_date"] = date.fromisoformat(on).isoformat() if on else None
+        self.get_organisation(order).data["lock_date"] = parse_closing_date(order)
 
     def set_account_status(self, order: Any, status: str) -> None:
         """Archive or restore the account `code` of `organisation`."""

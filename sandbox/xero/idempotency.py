@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
+from sandbox.core.idempotency import RememberedAnswers
 from sandbox.core.world import World
 from sandbox.xero.errors import build_bad_request
 
@@ -33,33 +34,22 @@ class IdempotencyRecord:
             raise build_bad_request(
                 10, "ValidationException", f"The idempotency key exceeds {MAX_KEY_LENGTH} characters or is empty"
             )
-        self.world = world
+        self.answers = RememberedAnswers(world, SECTION, LIFETIME)
         self.name = f"{holder} {key}" if key else None
         self.mark = mark
 
     def get_answer(self) -> RememberedAnswer | None:
         """The first answer, if it is still known; raises RefusedError when the call is another one."""
-        kept = self._kept().get(self.name) if self.name else None
-        if kept is None:
+        saved = self.answers.get(self.name) if self.name else None
+        if saved is None:
             return None
-        if kept["mark"] != self.mark:
+        if saved["mark"] != self.mark:
             message = "The idempotency key was already used with a different request"
             raise build_bad_request(10, "ValidationException", message)
-        found: RememberedAnswer = kept["answer"]
+        found: RememberedAnswer = saved["answer"]
         return found
 
     def save_answer(self, answer: RememberedAnswer) -> None:
         """Remember the answer, errors too."""
         if self.name:
-            entry = {"mark": self.mark, "answer": answer, "at": self.world.now().isoformat()}
-            self._kept()[self.name] = entry
-
-    def _kept(self) -> dict[str, Any]:
-        """The living entries; entries are in the order of time, so old ones go from the front."""
-        section = self.world.get_section(SECTION)
-        oldest = self.world.now() - LIFETIME
-        for name in list(section):
-            if datetime.fromisoformat(section[name]["at"]) > oldest:
-                break
-            del section[name]
-        return section
+            self.answers.save(self.name, mark=self.mark, answer=answer)

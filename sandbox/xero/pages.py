@@ -7,9 +7,10 @@ from functools import partial
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from sandbox.core.accounting_pages import MAX_ROWS, list_newest, run_form_action
 from sandbox.core.pages import render_page
 from sandbox.core.world import World
 from sandbox.xero import bookkeeper, views
@@ -18,13 +19,8 @@ from sandbox.xero.organisation import Organisation, Record, find_organisation, l
 
 ROOT = "/xero/organisations"
 TABLES = {"Invoices": "invoices", "Credit notes": "credit_notes", "Payments": "payments", "Contacts": "contacts"}
-MAX_ROWS = 200
+REFUSALS = (XeroValidationError, ValueError, KeyError)
 render_xero_page = partial(render_page, frame="xero_base.html")
-
-
-def list_newest(org: Organisation, table: str, view: Callable[[Organisation, Record], Record]) -> list[Record]:
-    """The latest records of a table, as the API shows them."""
-    return [view(org, row) for row in list(org.table(table).values())[: -MAX_ROWS - 1 : -1]]
 
 
 def render_not_found(what: str) -> Response:
@@ -59,7 +55,7 @@ class XeroPages:
         return self.render_organisation(request)
 
     def render_organisation(self, request: Request, problem: str = "") -> Response:
-        """The organisation that the path names, with what is wrong with the last act, if anything."""
+        """Render the organisation that the path names, with the reason why an action was refused, if it was."""
         org = find_organisation(self.world, request.path_params["slug"])
         if org is None:
             return render_not_found("organisation")
@@ -71,45 +67,43 @@ class XeroPages:
             root=f"{ROOT}/{org.data['slug']}",
             closed_until=org.locked_until,
             themes=org.data["branding_themes"],
-            invoices=list_newest(org, "invoices", views.render_invoice),
-            notes=list_newest(org, "credit_notes", views.render_credit_note),
-            payments=list_newest(org, "payments", views.render_payment),
-            contacts=list_newest(org, "contacts", lambda books, row: views.render_contact(books, row, summary=True)),
+            invoices=list_newest(org.table("invoices"), partial(views.render_invoice, org)),
+            notes=list_newest(org.table("credit_notes"), partial(views.render_credit_note, org)),
+            payments=list_newest(org.table("payments"), partial(views.render_payment, org)),
+            contacts=list_newest(org.table("contacts"), partial(views.render_contact, org, summary=True)),
             most=MAX_ROWS,
         )
 
     async def create(self, request: Request) -> Response:
-        """Something new in the books, then what was made, or the books with what is wrong."""
+        """Create something in the books and go to its page, or show the books and why it was refused."""
         org, act = find_organisation(self.world, request.path_params["slug"]), request.path_params["act"]
         if org is None or act not in CREATED_PAGES:
             return render_not_found("organisation")
-        said = {name: str(value) for name, value in (await request.form()).items() if value}
-        try:
-            made = bookkeeper.run_action(org, act, said) or {}
-        except (XeroValidationError, ValueError, KeyError) as refusal:
-            words = f"{refusal.args[0]} is missing." if isinstance(refusal, KeyError) else ""
-            return self.render_organisation(request, words or " ".join(str(word) for word in refusal.args))
-        self.world.mark_changed()
-        table, key = CREATED_PAGES[act]
-        where = f"/{table}/{made[key]}" if table else ""
-        return RedirectResponse(f"{ROOT}/{org.data['slug']}{where}", 303)
+
+        def create(params: Record) -> str:
+            created = bookkeeper.run_action(org, act, params) or {}
+            table, key = CREATED_PAGES[act]
+            return f"{ROOT}/{org.data['slug']}" + (f"/{table}/{created[key]}" if table else "")
+
+        render_problem = partial(self.render_organisation, request)
+        return await run_form_action(self.world, request, create, render_problem=render_problem, refusals=REFUSALS)
 
     async def document(self, request: Request) -> Response:
         """One invoice or credit note."""
         return self.render_document(request)
 
     def render_document(self, request: Request, problem: str = "") -> Response:
-        """The document that the path names, with what is wrong with the last act, if anything."""
+        """Render the document that the path names, with the reason why an action was refused, if it was."""
         org = find_organisation(self.world, request.path_params["slug"])
         shown = VIEWS.get(request.path_params["table"])
         row = org.table(shown[0]).get(request.path_params["key"]) if org and shown else None
         if org is None or shown is None or row is None:
             return render_not_found("document")
-        gone = [org.table("payments")[key] for key in row["PaymentIDs"]]
+        payments = [org.table("payments")[key] for key in row["PaymentIDs"]]
         context: dict[str, Any] = {
             "kind": shown[1],
             "number": row[shown[2]],
-            "gone": [views.render_payment(org, each) for each in gone if each["Status"] == "DELETED"],
+            "gone": [views.render_payment(org, each) for each in payments if each["Status"] == "DELETED"],
             "targets": list_allocatable_invoices(org, row) if "Allocations" in row else [],
             "problem": problem,
             "themes": org.data["branding_themes"] if "AmountDue" in row else [],
@@ -123,14 +117,14 @@ class XeroPages:
         org, act = find_organisation(self.world, request.path_params["slug"]), request.path_params["act"]
         if org is None or table not in VIEWS or act not in bookkeeper.ACTIONS:
             return render_not_found("document")
-        said = {name: str(value) for name, value in (await request.form()).items() if value}
-        said["credit_note" if table == "credit-notes" else "invoice"] = key
-        try:
-            bookkeeper.run_action(org, act, said)
-        except (XeroValidationError, ValueError) as refusal:
-            return self.render_document(request, " ".join(str(word) for word in refusal.args))
-        self.world.mark_changed()
-        return RedirectResponse(f"{ROOT}/{org.data['slug']}/{table}/{key}", 303)
+
+        def run(params: Record) -> str:
+            kind = "credit_note" if table == "credit-notes" else "invoice"
+            bookkeeper.run_action(org, act, {**params, kind: key})
+            return f"{ROOT}/{org.data['slug']}/{table}/{key}"
+
+        render_problem = partial(self.render_document, request)
+        return await run_form_action(self.world, request, run, render_problem=render_problem, refusals=REFUSALS)
 
 
 def list_allocatable_invoices(org: Organisation, note: Record) -> list[Record]:

@@ -1,16 +1,16 @@
-"""Webhooks of the practice Xero: who listens, thin events, signatures, the intent-to-receive check, retries."""
+"""Webhooks of the practice Xero: subscriptions, thin events, signatures, the intent-to-receive check, retries."""
 
 from __future__ import annotations
 
 import asyncio
 import base64
 import hashlib
-import hmac
 import json
 from datetime import datetime
 from typing import Any
 
 from sandbox.core.http_client import post_in_thread
+from sandbox.core.webhooks import claim_due, release_overtaken, reset_sending, schedule_retry, sign_base64
 from sandbox.core.world import World
 from sandbox.xero.identity import XeroIdentity
 from sandbox.xero.organisation import Organisation, Record
@@ -31,12 +31,12 @@ MAX_ATTEMPTS = 20
 
 
 def get_apps(world: World) -> dict[str, Record]:
-    """Every app that listens, by client id."""
+    """Every app that subscribed to events, by client id."""
     return world.get_section(SECTION)
 
 
 def subscribe(world: World, order: Record) -> None:
-    """Begin to listen, as far as the receiver proves that it checks signatures; without `url` stop listening."""
+    """Subscribe an app, once its receiver proves that it checks signatures; without `url` unsubscribe it."""
     client = str(order.get("client", "sandbox-client"))
     if not order.get("url"):
         get_apps(world).pop(client, None)
@@ -56,7 +56,7 @@ def subscribe(world: World, order: Record) -> None:
 
 
 def publish_changes(org: Organisation) -> None:
-    """Everything that was written since the last time is final: queue an event for each app that may see it."""
+    """Everything that was written since the last time is final: create an event for each app that may see it."""
     written = [(kind, key, is_new) for kind, key, is_new in org.commit() if kind in CATEGORIES]
     if not written:
         return
@@ -116,10 +116,8 @@ def send_due(world: World) -> None:
             app["state"] = "checking"
             world.run_in_background(verify_receiver(world, app))
         create_posts(app, now)
-        for post in app["posts"]:
-            if post["state"] == "pending" and post["due"] <= now:
-                post["state"] = "sending"
-                world.run_in_background(send(world, app, post))
+        for post in claim_due(app["posts"], now):
+            world.run_in_background(send(world, app, post))
 
 
 def create_posts(app: Record, now: float) -> None:
@@ -141,18 +139,13 @@ def build_body(app: Record, events: list[Record]) -> str:
     return json.dumps({"events": events, "firstEventSequence": first, "lastEventSequence": last, "entropy": entropy})
 
 
-def sign(key: str, body: str) -> str:
-    """The `x-xero-signature` header."""
-    return base64.b64encode(hmac.new(key.encode(), body.encode(), hashlib.sha256).digest()).decode()
-
-
 def build_headers(key: str, body: str) -> dict[str, str]:
     """What a POST carries."""
-    return {"Content-Type": "application/json; charset=utf-8", "x-xero-signature": sign(key, body)}
+    return {"Content-Type": "application/json; charset=utf-8", "x-xero-signature": sign_base64(key, body)}
 
 
 async def verify_receiver(world: World, app: Record) -> None:
-    """The intent-to-receive check: good signatures get 200, bad ones 401, or nobody is listened for."""
+    """The intent-to-receive check: good signatures get 200, bad ones 401, or the subscription fails."""
     body = build_body(app, [])
     keys = [app["key"], f"not {app['key']}", app["key"], f"{app['key']}!"]
     answers = await asyncio.gather(
@@ -177,31 +170,21 @@ async def send(world: World, app: Record, post: Record) -> None:
     post |= {"status": status, "error": error, "tries": post["tries"] + 1}
     if status == 200:
         post["state"] = "delivered"
-        release_held_events(app, now)
-    elif post["tries"] > len(RETRY_DELAYS) or now - post["first"] > RETRY_WINDOW:
-        post["state"] = "failed"
+        release_overtaken(app["waiting"], now)
     else:
-        post |= {"state": "pending", "due": now + RETRY_DELAYS[post["tries"] - 1]}
+        schedule_retry(post, post["tries"], now, RETRY_DELAYS, expired=now - post["first"] > RETRY_WINDOW)
     world.mark_changed()
 
 
-def release_held_events(app: Record, now: float) -> None:
-    """Let go of events that were held back so that a later one could overtake them."""
-    for each in app["waiting"]:
-        if each["behind"]:
-            each |= {"behind": False, "due": now}
-
-
 def reset_interrupted(world: World) -> None:
-    """After a restart nobody is sending any more: what was under way is due again."""
+    """Make checks and deliveries that a restart interrupted pending again."""
     for app in get_apps(world).values():
         app["state"] = {"checking": "pending"}.get(app["state"], app["state"])
-        for post in app["posts"]:
-            post["state"] = {"sending": "pending"}.get(post["state"], post["state"])
+        reset_sending(app["posts"])
 
 
 def list_subscriptions(world: World) -> list[dict[str, Any]]:
-    """How each app's listening stands, for people."""
+    """Each app's subscription and how many of its events wait, for people."""
     return [
         {
             "client": client,

@@ -9,15 +9,13 @@ from sandbox.stripe.accounts import StripeAccount
 from sandbox.stripe.errors import StripeApiError
 from sandbox.stripe.payment_methods import banks, cards, methods
 from sandbox.stripe.payment_methods.mandates import get_or_create_mandate, revoke_mandate
-from sandbox.stripe.payments.three_d_secure import build_next_action, needs_challenge
+from sandbox.stripe.payments import confirmation
+from sandbox.stripe.payments.three_d_secure import needs_challenge
 from sandbox.stripe.timers import cancel_timer, schedule_timer
 from sandbox.stripe.webhooks.events import create_event
 
 Obj = dict[str, Any]
 DAY = 86400
-NOT_AUTHENTICATED = (
-    "We are unable to authenticate your payment method. Please choose a different payment method and try again."
-)
 
 
 def attempt_payment(account: StripeAccount, intent: Obj, method: Obj) -> None:
@@ -31,8 +29,7 @@ def attempt_payment(account: StripeAccount, intent: Obj, method: Obj) -> None:
     if needs_challenge(account, behaviour, method, options):
         if options.get("off_session") or options.get("error_on_requires_action"):
             raise record_decline(account, intent, method, cards.AUTHENTICATION)
-        intent.update(status="requires_action", next_action=build_next_action(account, intent))
-        create_event(account, "payment_intent.requires_action", intent)
+        confirmation.require_action(account, intent)
         return
     if behaviour.decline:
         raise record_decline(account, intent, method, behaviour.decline)
@@ -113,15 +110,8 @@ def record_decline(account: StripeAccount, intent: Obj, method: Obj, reason: car
     error |= {"payment_method": method, "type": "card_error"}
     create_event(account, "charge.failed", charge)
     reset_failed_intent(account, intent, error)
-    return StripeApiError(
-        reason.message,
-        status=402,
-        type_="card_error",
-        code=reason.code,
-        **{name: error[name] for name in ("charge", "decline_code") if name in error},
-        payment_intent=intent,
-        payment_method=method,
-    )
+    details = {name: error[name] for name in ("charge", "decline_code") if name in error}
+    return confirmation.build_decline(intent, method, reason, **details)
 
 
 def reset_failed_intent(account: StripeAccount, intent: Obj, error: Obj) -> None:
@@ -141,8 +131,7 @@ def complete_challenge(account: StripeAccount, intent: Obj, *, passed: bool) -> 
     """The payer finished the bank's challenge: go on, or fail. Never raises for a decline."""
     method = account.table("payment_method")[intent["payment_method"]]
     if not passed:
-        error = {"code": "payment_intent_authentication_failure", "message": NOT_AUTHENTICATED}
-        reset_failed_intent(account, intent, {**error, "payment_method": method, "type": "invalid_request_error"})
+        reset_failed_intent(account, intent, confirmation.build_authentication_failure(intent, method))
         return
     account.private_data(intent["id"])["authenticated"] = True
     if intent["confirmation_method"] == "manual":

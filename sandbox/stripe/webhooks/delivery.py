@@ -9,6 +9,7 @@ import time
 from typing import Any
 
 from sandbox.core.http_client import post_in_thread
+from sandbox.core.webhooks import claim_due, release_overtaken, reset_sending, schedule_retry
 from sandbox.core.world import World
 from sandbox.stripe.accounts import StripeAccount, list_accounts
 
@@ -27,22 +28,18 @@ def send_due(world: World) -> None:
     """Start sending whatever is due by the sandbox's clock."""
     now = world.now().timestamp()
     for account in list_accounts(world):
-        for delivery in list(account.data["deliveries"].values()):
-            if delivery["state"] == "pending" and delivery["due"] <= now:
-                delivery["state"] = "sending"
-                world.run_in_background(send(account, delivery))
+        for delivery in claim_due(account.data["deliveries"].values(), now):
+            world.run_in_background(send(account, delivery))
 
 
 def reset_interrupted(world: World) -> None:
-    """After a restart nobody is sending any more: what was under way is due again."""
+    """Make deliveries that a restart interrupted pending again."""
     for account in list_accounts(world):
-        for delivery in account.data["deliveries"].values():
-            if delivery["state"] == "sending":
-                delivery["state"] = "pending"
+        reset_sending(account.data["deliveries"].values())
 
 
 async def send(account: StripeAccount, delivery: Obj) -> None:
-    """One attempt; writes down how it went and when to try again."""
+    """Make one attempt to send a delivery."""
     event = account.table("event").get(delivery["event"])
     endpoint = account.table("webhook_endpoint").get(delivery["endpoint"])
     if event is None or endpoint is None:
@@ -64,24 +61,16 @@ async def send(account: StripeAccount, delivery: Obj) -> None:
 def record_delivery_result(
     account: StripeAccount, delivery: Obj, event: Obj, status: int | None, error: str | None
 ) -> None:
-    """Note an attempt's result."""
+    """Save the result of an attempt, and when to try again."""
     now = account.world.now().timestamp()
     delivery["attempts"] += 1
     delivery |= {"status": status, "error": error, "at": now}
     if status is not None and 200 <= status < 300:
         delivery["state"] = "delivered"
         event["pending_webhooks"] = max(0, event["pending_webhooks"] - 1)
-        release_held_deliveries(account, delivery)
-    elif delivery["attempts"] > len(RETRY_DELAYS) or now - delivery["first_due"] > RETRY_WINDOW:
-        delivery["state"] = "failed"
+        endpoint = delivery["endpoint"]
+        release_overtaken((each for each in account.data["deliveries"].values() if each["endpoint"] == endpoint), now)
     else:
-        delivery |= {"state": "pending", "due": now + RETRY_DELAYS[delivery["attempts"] - 1]}
+        expired = now - delivery["first_due"] > RETRY_WINDOW
+        schedule_retry(delivery, delivery["attempts"], now, RETRY_DELAYS, expired=expired)
     account.world.mark_changed()
-
-
-def release_held_deliveries(account: StripeAccount, arrived: Obj) -> None:
-    """Let go of deliveries that were held back so that a later one could overtake them."""
-    for delivery in account.data["deliveries"].values():
-        behind = delivery.get("behind") and delivery["state"] == "pending"
-        if behind and delivery["endpoint"] == arrived["endpoint"] and delivery is not arrived:
-            delivery |= {"behind": False, "due": account.world.now().timestamp()}
