@@ -1,4 +1,4 @@
-"""The command line: `python -m sandbox` runs one practice world until it is told to stop."""
+"""The command line: `python -m sandbox` runs one practice world until it is stopped."""
 
 from __future__ import annotations
 

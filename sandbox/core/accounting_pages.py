@@ -1,4 +1,4 @@
-"""What the pages of every practice accounting package share: newest rows first, forms that act, refusals in words."""
+"""What the pages of the practice accounting packages share: newest rows, forms that run actions, refusals."""
 
 from __future__ import annotations
 

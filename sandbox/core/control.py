@@ -98,7 +98,7 @@ Handler = Callable[[Request], Awaitable[Response]]
 
 
 def answer_order_errors(handler: Handler) -> Handler:
-    """Answer 400 in words when the order was wrong."""
+    """Answer 400 with the reason when the order is wrong."""
 
     async def answer(request: Request) -> Response:
         try:

@@ -1,4 +1,4 @@
-"""The invented companies of which every practice accounting package keeps the books."""
+"""The invented companies of every practice accounting package."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Calling whoever listens to a practice vendor: a POST beside the event loop."""
+"""POSTs to webhook receivers, beside the event loop."""
 
 from __future__ import annotations
 

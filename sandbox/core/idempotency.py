@@ -24,7 +24,7 @@ class RememberedAnswers:
         return found
 
     def save(self, key: str, **answer: Any) -> None:
-        """Remember an answer under a key."""
+        """Save an answer under a key."""
         self.list_living()[key] = {**answer, "at": self.world.now().isoformat()}
 
     def list_living(self) -> Record:

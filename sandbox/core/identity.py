@@ -1,4 +1,4 @@
-"""What every practice identity service remembers: its apps, codes that work once, tokens that expire."""
+"""The state of every practice identity service: its apps, codes that work once, tokens that expire."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ EXPIRED_RETENTION = timedelta(days=1)
 
 
 class OAuthError(Exception):
-    """An endpoint's refusal: `code` in the words of OAuth, `status` of the answer."""
+    """An endpoint's refusal: `code` is OAuth's error code, `status` that of the answer."""
 
     def __init__(self, code: str, status: int = 400) -> None:
         super().__init__(code)
@@ -73,7 +73,7 @@ class IdentityService(ABC):
             raise OAuthError("invalid_client", 401)
 
     def save_row(self, table: str, key: str, life: timedelta, row: Record) -> None:
-        """Remember a row that expires."""
+        """Save a row that expires."""
         self.state[table][key] = {**row, "expires": (self.world.now() + life).isoformat()}
 
     def is_expired(self, row: Record) -> bool:
@@ -112,7 +112,7 @@ class IdentityService(ABC):
         raise OAuthError("unsupported_token_type")
 
     def prune(self) -> None:
-        """Forget what expired more than a day ago: until then a service can tell so."""
+        """Delete what expired more than a day ago: until then a service answers that it expired."""
         oldest = self.world.now() - EXPIRED_RETENTION
         self.delete_where(lambda row: "expires" in row and datetime.fromisoformat(row["expires"]) < oldest)
 

@@ -1,4 +1,4 @@
-"""The journal: what servers and browsers said to the practice vendors, and what these answered."""
+"""The journal: the requests to the practice vendors, and their answers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Journal:
         self._next = 0
 
     def add(self, entry: dict[str, Any]) -> None:
-        """Keep one exchange, numbered and dated by the sandbox's clock."""
+        """Save one exchange, numbered and dated by the sandbox's clock."""
         self._entries.append({"index": self._next, "at": self._clock().isoformat(), **entry})
         self._next += 1
 
@@ -32,7 +32,7 @@ class Journal:
         )
 
     def clear(self) -> None:
-        """Forget everything and count from nought."""
+        """Delete every exchange and number from zero again."""
         self._entries.clear()
         self._next = 0
 

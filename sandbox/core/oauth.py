@@ -1,4 +1,4 @@
-"""OAuth's code flow over HTTP: the consent page, the token endpoint, revocation, refusals in OAuth's words."""
+"""OAuth's code flow over HTTP: the consent page, the token endpoint, revocation, OAuth's errors."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class ConsentChoice(NamedTuple):
 
 
 class OAuthServer[I: IdentityService](ABC):
-    """An identity service; a vendor tells its words, its scopes and what a person chooses."""
+    """An identity service; a vendor adds its texts, its scopes and what a person chooses."""
 
     frame: ClassVar[str]
     refusal_heading: ClassVar[str]
@@ -158,7 +158,7 @@ def redirect_to_app(asked: Mapping[str, str], **answer: str) -> Response:
 
 
 def answer_oauth_errors(work: Endpoint) -> Endpoint:
-    """Let an endpoint refuse in the words of OAuth, or as the vendor's API does."""
+    """Answer errors in OAuth's format, or in that of the vendor's API."""
 
     async def answer(request: Request) -> Response:
         try:

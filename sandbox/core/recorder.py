@@ -31,7 +31,7 @@ class Exchange:
         self.answer = bytearray()
 
     def record_message(self, message: Message) -> None:
-        """Remember one message of the answer."""
+        """Record one message of the answer."""
         if message["type"] == "http.response.start":
             self.status = message["status"]
             self.headers = list(message["headers"])
@@ -39,7 +39,7 @@ class Exchange:
             self.answer += message.get("body", b"")
 
     def build_faulted_call(self) -> FaultedCall:
-        """The call as its service hears of a refusal."""
+        """The call as its service is notified of a fault."""
         raw = self.scope["headers"]
         return FaultedCall(
             self.scope["method"],
@@ -51,7 +51,7 @@ class Exchange:
         )
 
     def build_entry(self, root: str) -> dict[str, Any]:
-        """The exchange as the journal keeps it."""
+        """The exchange as an entry of the journal."""
         query = self.scope["query_string"].decode("latin-1")
         return {
             "service": self.base.name,
@@ -130,11 +130,11 @@ class Recorder:
             await drop_connection(exchange.scope)
 
     async def _work(self, exchange: Exchange, receive: Receive, send: Send) -> None:
-        async def hear(message: Message) -> None:
+        async def forward(message: Message) -> None:
             exchange.record_message(message)
             await send(message)
 
-        await self.app(exchange.scope, replay_body(exchange.body, receive), hear)
+        await self.app(exchange.scope, replay_body(exchange.body, receive), forward)
 
     async def _refuse(self, fault: Fault, exchange: Exchange, send: Send) -> None:
         owner = self.owners[exchange.base.name]
@@ -153,7 +153,7 @@ def build_default_error(name: str, status: int) -> ErrorBody:
 
 
 async def discard_message(message: Message) -> None:
-    """Where an answer goes that nobody shall hear."""
+    """Drop a message of the answer."""
 
 
 async def send_answer(exchange: Exchange, send: Send, status: int, headers: dict[str, str], body: Any) -> None:

@@ -1,4 +1,4 @@
-"""What a practice service tells the sandbox about itself."""
+"""The interface between a practice service and the sandbox."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class FaultedCall(NamedTuple):
 class Service:
     """One vendor: `routes(world)` are mounted under `prefix`.
 
-    `refusal(journal name, status)` shapes a fault's answer and `refused(world, call)` hears of it;
+    `build_error(journal name, status)` shapes a fault's answer and `on_fault(world, call)` is called after it;
     `lifespan(world)` wraps the process's life; `links(world)` are asked whenever the home page is shown.
     """
 

@@ -23,7 +23,7 @@ SAVE_PAUSE = 1.0
 
 
 class World:
-    """Everything that one sandbox process remembers. Lives on one event loop, so nothing here locks.
+    """The state of one sandbox process. Lives on one event loop, so nothing here locks.
 
     `config` holds what people set from outside (flags of the command line, `/_control/config`).
     """
@@ -82,7 +82,7 @@ class World:
         return self._sections
 
     def restore_sections(self, sections: dict[str, dict[str, Any]]) -> None:
-        """Put every section back as it was when the control API showed it; clock, journal and config stay."""
+        """Restore every section to what the control API showed; clock, journal and config stay."""
         self._sections = sections
         self.mark_changed()
 
@@ -117,11 +117,11 @@ class World:
         self.save()
 
     def mark_changed(self) -> None:
-        """Say that a section changed, so that the state file is written soon."""
+        """Have the state file written soon, because a section changed."""
         self._dirty = True
 
     def reset(self, *, config: bool = False) -> None:
-        """Forget all state, the journal, the faults and the moved clock; the config too when asked."""
+        """Delete all state, the journal, the faults and the moved clock; the config too when asked."""
         self._sections.clear()
         self.journal.clear()
         self.faults.clear()

@@ -1,6 +1,6 @@
-"""A pytest plugin: tests marked `browser` run when a Chromium is found, and the summary says which it was.
+"""A pytest plugin: tests marked `browser` run when a Chromium is found, and the summary says whether they ran.
 
-With `--accounting quickbooks` their merchant keeps its books in QuickBooks; those marked `books` are about them.
+With `--accounting quickbooks` their merchant uses QuickBooks; those marked `books` are about them.
 
 BROWSER=required makes their absence an error instead: whoever must not miss them says so. Those that share
 a demo run on one worker, so that one demo is started; where nothing else runs, every worker has one.
@@ -29,7 +29,7 @@ ONE_WORKER_FILES = (SHARED_DEMO_TESTS, "tests/test_compose_runs.py")  # what a m
 
 
 class OneDemoScheduling(LoadScopeScheduling):  # type: ignore[misc]
-    """Spreads tests over the workers one by one, but keeps together what shares a demo, or a module's long start."""
+    """Spreads tests over the workers one by one, but groups what shares a demo, or a module's long start."""
 
     def _split_scope(self, nodeid: str) -> str:
         path = nodeid.partition("::")[0]
@@ -41,13 +41,13 @@ class OneDemoScheduling(LoadScopeScheduling):  # type: ignore[misc]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Say whose books the browser tests' merchant keeps."""
-    told = "where the browser tests' merchant keeps its books (default: xero)"
-    parser.addoption("--accounting", choices=sorted(ACCOUNTING_PACKAGES), default="xero", help=told)
+    """Add the option that chooses the accounting package."""
+    help_text = "where the browser tests' merchant keeps its books (default: xero)"
+    parser.addoption("--accounting", choices=sorted(ACCOUNTING_PACKAGES), default="xero", help=help_text)
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Let tests say that their outcome stands in the books."""
+    """Register the mark of tests whose outcome stands in the accounting package."""
     config.addinivalue_line("markers", "books: the outcome stands in the books, so it is tried with each package")
 
 
@@ -91,7 +91,7 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
         for outcome, reports in terminalreporter.stats.items()
         if outcome in ("passed", "failed", "error", "skipped")
     }
-    told = ", ".join(f"{count} {outcome}" for outcome, count in counts.items() if count)
+    summary = ", ".join(f"{count} {outcome}" for outcome, count in counts.items() if count)
     if find_chromium() is None:
-        told = f"not run: {NO_CHROMIUM}"
-    terminalreporter.write_line(f"Browser tests: {told or 'none among the chosen tests'}.")
+        summary = f"not run: {NO_CHROMIUM}"
+    terminalreporter.write_line(f"Browser tests: {summary or 'none among the chosen tests'}.")

@@ -1,4 +1,4 @@
-"""A pytest plugin: who runs all tests at a desk waits three minutes, because long tables of cases are drawn from.
+"""A pytest plugin: it samples long tables of cases, so that a run of all tests takes three minutes.
 
 With `--draw N` of every parametrized test N cases are run, other ones in every run, and what is marked `thorough`
 is left out. The launcher says so unless tests were named or THOROUGH is set, as CI does.
@@ -14,12 +14,12 @@ import pytest
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """How many cases are drawn."""
-    told = "how many cases of a parametrized test to run, without those marked thorough (default: all)"
-    parser.addoption("--draw", type=int, default=0, metavar="N", help=told)
+    help_text = "how many cases of a parametrized test to run, without those marked thorough (default: all)"
+    parser.addoption("--draw", type=int, default=0, metavar="N", help=help_text)
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Let tests say that they take long."""
+    """Register the mark of tests that take long."""
     config.addinivalue_line("markers", "thorough: takes long, and is left out where cases are drawn")
 
 
@@ -40,7 +40,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """Say how to run the rest."""
+    """Print how to run the rest."""
     if terminalreporter.config.getoption("--draw"):
         terminalreporter.write_line("Long tables of cases were drawn from; THOROUGH=1 make test runs all of them.")
 

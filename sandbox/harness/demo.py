@@ -31,7 +31,7 @@ ACCOUNTING_PACKAGES = {"xero": ("Xero", "/xero/organisations/au"), "quickbooks":
 
 
 class DemoCannotStart(Exception):
-    """The demo cannot start; the message says why in a sentence."""
+    """The demo cannot start; the message is a sentence for people."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -40,8 +40,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--port", type=int, default=8000, help="where Wise-Pay answers")
     parser.add_argument("--sandbox-port", type=int, default=8001, help="where the practice world answers")
     parser.add_argument("--smtp-port", type=int, default=8025, help="where its mailbox takes mail")
-    told = "whose books the merchant keeps; without it those of an earlier start, else Xero"
-    parser.add_argument("--accounting", choices=sorted(ACCOUNTING_PACKAGES), help=told)
+    help_text = "whose books the merchant keeps; without it those of an earlier start, else Xero"
+    parser.add_argument("--accounting", choices=sorted(ACCOUNTING_PACKAGES), help=help_text)
     parser.add_argument("--ready", type=Path, help="file that is written once everything answers")
     options = parser.parse_args(arguments)
     for name in (signal.SIGTERM, signal.SIGHUP):
@@ -64,7 +64,7 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 
 
 def print_line(text: str) -> None:
-    """Tell the person at the terminal, who may have gone away."""
+    """Print a line, if the terminal is still there."""
     with suppress(OSError):
         sys.stdout.write(text + "\n")
         sys.stdout.flush()
@@ -178,7 +178,7 @@ class Demo:
 
 
 def is_answering(address: str) -> bool:
-    """Whether something at this address says 200."""
+    """Whether this address answers 200."""
     try:
         with requests.Session() as session:
             session.trust_env = False

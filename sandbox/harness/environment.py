@@ -14,7 +14,7 @@ INTUIT_WEBHOOK_VERIFIER = "sandbox-verifier-token"
 
 @dataclass(frozen=True)
 class Ports:
-    """Which ports the demo listens on, all on loopback."""
+    """The ports of the demo, all on loopback."""
 
     web: int = 8000
     sandbox: int = 8001
@@ -62,7 +62,7 @@ def vendor_addresses(sandbox_url: str) -> dict[str, str]:
 def product_environment(home: Path, ports: Ports, *, database_url: str, redis_url: str) -> dict[str, str]:
     """What the product's processes need, and nothing of the person's own shell.
 
-    The two secrets are made at the first call and kept in `home`, readable by their owner only.
+    The two secrets are created at the first call and stored in `home`, readable by their owner only.
     """
     return {
         "DJANGO_SETTINGS_MODULE": "wisepay.settings",

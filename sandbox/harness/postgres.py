@@ -41,7 +41,7 @@ class PostgresFailed(Exception):
 class Postgres:
     """One PostgreSQL under `home/postgres`, started and stopped by whoever holds this object.
 
-    With `durable=False` it forgets on a power cut, which is what tests want.
+    With `durable=False` it loses data in a power cut, which is faster and enough for tests.
     """
 
     def __init__(self, home: Path, *, durable: bool = True) -> None:
@@ -103,7 +103,7 @@ class Postgres:
                 stop_orphan(int(first_line), mark=str(self.data), first=signal.SIGINT)
             # Its sessions, if any outlived it, must not write beside the new server.
             kill_processes_in(self.data)
-        # A dead server nobody has buried yet still counts as running for these locks, so they go by hand.
+        # A dead server that nobody has waited for still counts as running for these locks, so they are removed here.
         for stale in (pid_file, self.sockets / ".s.PGSQL.5432", self.sockets / ".s.PGSQL.5432.lock"):
             stale.unlink(missing_ok=True)
 
@@ -158,12 +158,12 @@ class Postgres:
 
 
 def _plain() -> dict[str, str]:
-    """An environment in which no PG* variable of the person's shell steers the server."""
+    """An environment in which no PG* variable of the person's shell reaches the server."""
     return {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"}
 
 
 def get_system_user() -> str | None:
-    """Whom PostgreSQL runs as: None for ourselves, else (it refuses root) a system user made for it."""
+    """Whom PostgreSQL runs as: None for ourselves, else (it refuses root) a system user of its own."""
     if os.geteuid() != 0:
         return None
     try:
@@ -175,36 +175,36 @@ def get_system_user() -> str | None:
 
 
 def is_traversable_by_all(path: Path) -> bool:
-    """Whether any user may walk down to `path`."""
+    """Whether any user may traverse down to `path`."""
     return all(parent.stat().st_mode & 0o001 for parent in path.resolve().parents if parent.exists())
 
 
-def find_reachable_directory(wanted: Path, user: str | None) -> Path:
-    """`wanted`, or a stable place below /var/tmp (with a link to it) when `user` could not walk down to it.
+def find_reachable_directory(requested: Path, user: str | None) -> Path:
+    """`requested`, or a stable place below /var/tmp (with a link to it) when `user` could not traverse down to it.
 
     Opening somebody's private home directory to everyone would be the worse answer.
     """
-    wanted = wanted.absolute()
-    if user is None or is_traversable_by_all(wanted):
-        return wanted.resolve()
-    digest = hashlib.sha256(str(wanted).encode()).hexdigest()[:12]
+    requested = requested.absolute()
+    if user is None or is_traversable_by_all(requested):
+        return requested.resolve()
+    digest = hashlib.sha256(str(requested).encode()).hexdigest()[:12]
     place = create_private_directory(Path("/var/tmp") / f"wisepay-{digest}") / "postgres"  # noqa: S108
-    if not wanted.is_symlink():
+    if not requested.is_symlink():
         # The home was cleaned: what lies elsewhere belonged to it and goes too.
         shutil.rmtree(place, ignore_errors=True)
-        wanted.parent.mkdir(parents=True, exist_ok=True)
-        wanted.symlink_to(place)
-        (place.parent / "home").write_text(str(wanted))
+        requested.parent.mkdir(parents=True, exist_ok=True)
+        requested.symlink_to(place)
+        (place.parent / "home").write_text(str(requested))
         remove_orphaned_directories(place.parent.parent)
     return place
 
 
 def remove_orphaned_directories(shelf: Path) -> None:
     """Remove what lies on the shelf for homes that are gone themselves; nobody else's."""
-    for told in shelf.glob("wisepay-*/home"):
+    for marker in shelf.glob("wisepay-*/home"):
         with suppress(OSError):
-            if told.lstat().st_uid == os.geteuid() and not Path(told.read_text()).is_symlink():
-                shutil.rmtree(told.parent)
+            if marker.lstat().st_uid == os.geteuid() and not Path(marker.read_text()).is_symlink():
+                shutil.rmtree(marker.parent)
 
 
 def create_private_directory(path: Path) -> Path:

@@ -93,7 +93,7 @@ class SandboxProcess:
         return response.json()
 
     def reset(self, *, config: bool = False) -> None:
-        """Forget all state, journal, faults and the moved clock."""
+        """Delete all state, journal, faults and the moved clock."""
         self.post("/_control/reset", {"config": config})
 
     def advance(self, seconds: float) -> None:
@@ -118,7 +118,7 @@ class SandboxProcess:
         return found
 
     def restore_state(self, state: dict[str, Any]) -> None:
-        """Put back what `state` showed of every service; clock, journal and config stay as they are."""
+        """Restore what `state` returned of every service; clock, journal and config stay as they are."""
         order = {"sections": state["sections"]}
         self.session.put(f"{self.url}/_control/state", json=order, timeout=10).raise_for_status()
 

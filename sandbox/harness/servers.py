@@ -63,7 +63,7 @@ class Servers:
 
 
 def _claim(home: Path) -> IO[str]:
-    """Hold the home until the file is closed; the kernel lets go of it even after kill -9."""
+    """Lock the home until the file is closed; the kernel releases it even after kill -9."""
     claim = (home / "servers.lock").open("a+")
     try:
         fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)

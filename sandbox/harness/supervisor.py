@@ -16,7 +16,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class ChildDied(Exception):
-    """A child ended by itself; the message names it and ends with its last log lines."""
+    """A child ended unexpectedly; the message names it and ends with its last log lines."""
 
     def __init__(self, name: str, status: int, log: Path) -> None:
         super().__init__(f"{name} ended with status {status}. The end of {log}:\n\n{read_last_lines(log)}")

@@ -1,6 +1,6 @@
 """A migrated database that the tests' databases are copied from, so that a run need not migrate again.
 
-It is named after what it was made of: other migrations or other packages make another one.
+Its name is a digest of the migrations and packages, so that other ones create another database.
 """
 
 import hashlib
@@ -30,10 +30,10 @@ def ensure_template(postgres: Postgres, environment: Mapping[str, str]) -> str:
     """The name of a database in which everything is migrated, and nobody is connected to. Raises CalledProcessError."""
     name = get_template_name()
     with psycopg.connect(postgres.url, autocommit=True) as admin:
-        held = {row[0] for row in admin.execute("SELECT datname FROM pg_database WHERE datname LIKE 'migrated_%'")}
-        if name in held:
+        existing = {row[0] for row in admin.execute("SELECT datname FROM pg_database WHERE datname LIKE 'migrated_%'")}
+        if name in existing:
             return name
-        for old in sorted(held):
+        for old in sorted(existing):
             admin.execute(sql.SQL("DROP DATABASE {}").format(sql.Identifier(old)))
         admin.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(UNFINISHED)))
         command = [sys.executable, "manage.py", "migrate", "--noinput", "--verbosity", "0"]

@@ -31,7 +31,7 @@ def main(arguments: list[str] | None = None) -> int:
     drawn = [] if os.environ.get("THOROUGH") or is_selecting_tests(chosen) else SAMPLING
     command = [sys.executable, "-m", "pytest", *PLUGINS, *parallel, *drawn, *chosen]
     signal.signal(signal.SIGTERM, _terminate)
-    # A shell starts background jobs deaf to SIGINT, and pytest would inherit that.
+    # A shell starts background jobs with SIGINT ignored, and pytest would inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     with acquire_free_home(default_home() / "test") as servers:
         environment = product_environment(
@@ -45,7 +45,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def is_selecting_tests(arguments: Sequence[str]) -> bool:
-    """Whether somebody chose files, tests, or words that stand in their names."""
+    """Whether the arguments choose files, tests, or parts of their names."""
     is_path = any((ROOT / argument.partition("::")[0]).exists() for argument in arguments if argument[:1] != "-")
     return is_path or any(argument.startswith("-k") for argument in arguments)
 
@@ -66,13 +66,13 @@ def _run(command: list[str], environment: dict[str, str]) -> int:
             pytest.send_signal(signal.SIGINT)
             return pytest.wait()
         except KeyboardInterrupt:
-            # The terminal has told pytest as well; it is entitled to end its report.
+            # The terminal has sent SIGINT to pytest as well, which ends its report.
             return pytest.wait()
 
 
 @contextmanager
 def acquire_free_home(base: Path) -> Iterator[Servers]:
-    """Careless servers in the first directory below `base` that no other run uses at the moment."""
+    """Servers without durability in the first directory below `base` that no other run uses at the moment."""
     for slot in range(SLOTS):
         servers = Servers(base / str(slot), durable=False)
         try:

@@ -18,7 +18,7 @@ class ValkeyFailed(Exception):
 
 
 class Valkey:
-    """One Valkey under `home/valkey`. It keeps nothing across a stop: it carries hints, never truth."""
+    """One Valkey under `home/valkey`. It stores nothing across a stop: the database is the truth."""
 
     def __init__(self, home: Path) -> None:
         self.home = (home / "valkey").resolve()
@@ -44,7 +44,7 @@ class Valkey:
         raise ValkeyFailed(f"Valkey did not start:\n{read_last_lines(self.log_path)}")
 
     def stop(self) -> None:
-        """Stop and forget everything."""
+        """Stop, and delete everything."""
         if self._process is not None:
             stop(self._process)
             self._process = None

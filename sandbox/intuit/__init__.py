@@ -45,7 +45,7 @@ def links(world: World) -> list[Link]:
 
 
 def build_error(journal: str, status: int) -> ErrorBody:
-    """How Intuit words an answer that is broken on purpose."""
+    """A fault's answer in Intuit's format."""
     if journal == "quickbooks-oauth":
         return ErrorBody({}, {"error": "invalid_grant" if status == 400 else "server_error"})
     known = {

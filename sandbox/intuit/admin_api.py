@@ -1,4 +1,4 @@
-"""What people can do to the practice QuickBooks from outside: disconnect, close, forget, listen, keep the books."""
+"""What people can do to the practice QuickBooks: disconnect, expire, close, subscribe, act as a bookkeeper."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ class IntuitAdminApi(AccountingAdminApi):
                     run_operation(company, BY_NAME[name], "create", sent, set())
 
     def fill(self, order: Any) -> None:
-        """Give `company` `invoices` of `contacts` that were there long before anybody listened."""
+        """Give `company` `invoices` of `contacts` that were there long before anybody subscribed."""
         bulk_fixtures.create_bulk_records(
             self.get_company(order), invoices=int(order["invoices"]), contacts=int(order.get("contacts", 100))
         )

@@ -1,4 +1,4 @@
-"""The accounting API's door: tokens, companies, budgets and request ids before any resource is touched."""
+"""The entry to the accounting API: tokens, companies, budgets and request ids before any resource is touched."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ TABLE: list[tuple[str, str, ResourceHandler]] = [
 
 
 class IntuitApi:
-    """The door, bound to one world."""
+    """The API, bound to one world."""
 
     def __init__(self, world: World) -> None:
         self.world = world
@@ -78,7 +78,7 @@ class IntuitApi:
     def answer_idempotently(
         self, request: Request, body: bytes, handler: ResourceHandler, client: str, company: Company
     ) -> Response:
-        """The remembered answer to this request id, or a fresh one, remembered when it is good."""
+        """The saved answer to this request id, or a fresh one, saved when it succeeds."""
         params = request.query_params
         key = params.get("requestid") if handler in WRITE_HANDLERS else None
         now = format_envelope_time(self.world.now())

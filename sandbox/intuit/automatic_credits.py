@@ -1,4 +1,4 @@
-"""Credit that QuickBooks applies by itself, in companies whose people switched that on."""
+"""Credit that QuickBooks applies automatically, in companies whose people switched that on."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ def apply_credit_automatically(company: Company, entity: str, document: Record) 
     """Join a new invoice with the customer's open credit, or new credit with open invoices, the oldest first."""
     if not company.preferences["AutoApplyCredit"] or entity not in COUNTERPARTS:
         return document
-    left, shares = Decimal(document["Balance"]), list[LinkedAmount]()
+    remaining, shares = Decimal(document["Balance"]), list[LinkedAmount]()
     for row in company.find_by(COUNTERPARTS[entity], "Customer", get_reference_id(document["CustomerRef"])):
-        amount = min(left, Decimal(row["Balance"]))
+        amount = min(remaining, Decimal(row["Balance"]))
         if amount > 0:
             shares.append(LinkedAmount(COUNTERPARTS[entity], row["Id"], amount))
-            left -= amount
+            remaining -= amount
     if not shares:
         return document
     used = sum((share.amount for share in shares), ZERO)
     lines = [build_payment_line(share) for share in [LinkedAmount(entity, document["Id"], used), *shares]]
-    told = {"CustomerRef": document["CustomerRef"], "TotalAmt": "0", "TxnDate": document["TxnDate"], "Line": lines}
-    payments.write_payment(company, {**told, "PrivateNote": "Created by QB Online to link credits to charges."}, set())
+    sent = {"CustomerRef": document["CustomerRef"], "TotalAmt": "0", "TxnDate": document["TxnDate"], "Line": lines}
+    payments.write_payment(company, {**sent, "PrivateNote": "Created by QB Online to link credits to charges."}, set())
     return company.table(entity)[document["Id"]]

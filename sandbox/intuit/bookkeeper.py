@@ -1,4 +1,4 @@
-"""What a bookkeeper does by hand in the practice books: apply, receive, refund, void, delete, retire."""
+"""What a bookkeeper does in the practice books: apply, receive, refund, void, delete, retire."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ BookkeeperAction = Callable[[Company, Record], Record | None]
 
 
 def get_document(company: Company, params: Record, *names: str) -> tuple[str, Record]:
-    """The object that one of these names tells by number or id; raises ValueError."""
+    """The object that one of these parameters names by number or id; raises ValueError."""
     for name in names or ENTITY_BY_NAME:
         if params.get(name):
             return ENTITY_BY_NAME[name], get_by_id_or_number(company, ENTITY_BY_NAME[name], str(params[name]))
@@ -42,18 +42,18 @@ def get_by_id_or_number(company: Company, entity: str, value: str) -> Record:
 
 
 def get_date(company: Company, params: Record) -> str:
-    """The `date` that was said, or today's."""
+    """The `date` of the parameters, or today's."""
     return str(params.get("date") or company.today)
 
 
 def create_payment(company: Company, params: Record, customer: Record, total: str, *lines: Record) -> None:
-    """A payment of these lines, with a `note` and a `reference` if they were said."""
-    told = {"Line": list(lines), "TotalAmt": total, "TxnDate": get_date(company, params), "CustomerRef": customer}
-    told |= {"PrivateNote": str(params.get("note") or "By hand")}
-    told |= {"PaymentRefNum": str(params["reference"])} if params.get("reference") else {}
+    """A payment of these lines, with a `note` and a `reference` if they are given."""
+    sent = {"Line": list(lines), "TotalAmt": total, "TxnDate": get_date(company, params), "CustomerRef": customer}
+    sent |= {"PrivateNote": str(params.get("note") or "By hand")}
+    sent |= {"PaymentRefNum": str(params["reference"])} if params.get("reference") else {}
     if total != "0":
-        told["DepositToAccountRef"] = {"value": str(params.get("account") or BANK)}
-    payments.write_payment(company, told, set())
+        sent["DepositToAccountRef"] = {"value": str(params.get("account") or BANK)}
+    payments.write_payment(company, sent, set())
 
 
 def build_payment_line(kind: str, key: str, amount: str) -> Record:
@@ -72,7 +72,7 @@ def apply_credit(company: Company, params: Record) -> None:
 
 
 def unapply_credit(company: Company, params: Record) -> None:
-    """Take a credit memo off what it was applied to: the `invoice` that is said, or all of them."""
+    """Take a credit memo off what it was applied to: the `invoice` that is given, or all of them."""
     _, memo = get_document(company, params, "credit_memo")
     only = get_document(company, params, "invoice")[1]["Id"] if params.get("invoice") else None
     for row in linked_transactions.list_payments(company, memo):
@@ -131,7 +131,7 @@ def get_receivable_account(company: Company, currency: str) -> str:
 
 
 def void(company: Company, params: Record) -> None:
-    """Void a document or a payment; by hand, credit memos too."""
+    """Void a document or a payment; a bookkeeper may void credit memos too."""
     entity, row = get_document(company, params)
     if entity == "Payment":
         payments.void_payment(company, row)
@@ -146,7 +146,7 @@ def delete(company: Company, params: Record) -> None:
 
 
 def delete_payment(company: Company, params: Record) -> None:
-    """Take payments back: the one that is said, or every one of a document."""
+    """Take payments back: the one that is given, or every one of a document."""
     entity, row = get_document(company, params)
     for each in [row] if entity == "Payment" else linked_transactions.list_payments(company, row):
         payments.delete_payment(company, each)
@@ -174,11 +174,11 @@ def get_by_id_or_name(company: Company, entity: str, value: str) -> Record:
 def build_active_action(truth: bool) -> BookkeeperAction:
     """The act of making something of a list inactive, or of bringing it back."""
 
-    def act(company: Company, said: Record) -> None:
-        entity = next((name for name in DEACTIVATABLE if said.get(name.lower())), None)
+    def act(company: Company, params: Record) -> None:
+        entity = next((name for name in DEACTIVATABLE if params.get(name.lower())), None)
         if entity is None:
             raise ValueError(f"say {' or '.join(name.lower() for name in DEACTIVATABLE)}")
-        row = get_by_id_or_name(company, entity, str(said[entity.lower()]))
+        row = get_by_id_or_name(company, entity, str(params[entity.lower()]))
         field = "DisplayName" if entity == "Customer" else "Name"
         if not truth and entity == "Customer":
             customers.deactivate(company, row)
@@ -207,7 +207,7 @@ ACTIONS: dict[str, BookkeeperAction] = {
 def run_action(company: Company, name: str, params: Record) -> Record | None:
     """Do one act in the books, or none of it, and answer what was written.
 
-    Raises InvalidError, KeyError, ValueError.
+    Raises IntuitValidationError, KeyError, ValueError.
     """
     act = ACTIONS[name]
     with company.transaction():

@@ -1,4 +1,4 @@
-"""What a bookkeeper writes by hand: customers, invoices, credit memos, terms, each with few words."""
+"""What a bookkeeper writes: customers, invoices, credit memos, terms, each with few parameters."""
 
 from __future__ import annotations
 
@@ -43,24 +43,24 @@ def build_line(company: Company, params: Record) -> Record:
 
 def build_custom_fields(params: Record) -> list[Record]:
     """The document's own fields, by name."""
-    told = params["fields"].items()
+    fields = params["fields"].items()
     return [
         {"DefinitionId": str(place), "Name": name, "Type": "StringType", "StringValue": str(value)}
-        for place, (name, value) in enumerate(told, 1)
+        for place, (name, value) in enumerate(fields, 1)
     ]
 
 
 def build_document_action(kind: SalesDocumentKind) -> Callable[[Company, Record], Record]:
     """The act of writing a document for `contact` over `amount`; `reference` is what its customer reads on it."""
 
-    def make(company: Company, said: Record) -> Record:
-        sent: Record = {field: str(said[word]) for word, field in TEXTS.items() if said.get(word)}
-        sent |= {"CustomerRef": {"value": get_or_create_customer(company, str(said["contact"]))}}
-        sent |= {"CustomerMemo": {"value": str(said["reference"])}} if said.get("reference") else {}
-        sent |= {"SalesTermRef": get_term(company, str(said["term"]))} if said.get("term") else {}
-        sent |= {"CustomField": build_custom_fields(said)} if said.get("fields") else {}
+    def make(company: Company, params: Record) -> Record:
+        sent: Record = {field: str(params[word]) for word, field in TEXTS.items() if params.get(word)}
+        sent |= {"CustomerRef": {"value": get_or_create_customer(company, str(params["contact"]))}}
+        sent |= {"CustomerMemo": {"value": str(params["reference"])}} if params.get("reference") else {}
+        sent |= {"SalesTermRef": get_term(company, str(params["term"]))} if params.get("term") else {}
+        sent |= {"CustomField": build_custom_fields(params)} if params.get("fields") else {}
         sent |= {} if company.is_american else {"GlobalTaxCalculation": "NotApplicable"}
-        return sales.write_document(company, kind, {**sent, "Line": [build_line(company, said)]}, set())
+        return sales.write_document(company, kind, {**sent, "Line": [build_line(company, params)]}, set())
 
     return make
 

@@ -39,8 +39,8 @@ def create_customer(company: Company, number: int) -> Record:
         "Active": True,
         "Taxable": True,
     }
-    made = save_dated(company, "Customer", row, company.now - timedelta(days=900))
-    return {"value": made["Id"], "name": name}
+    created = save_dated(company, "Customer", row, company.now - timedelta(days=900))
+    return {"value": created["Id"], "name": name}
 
 
 def create_invoice(company: Company, number: int, owner: Record, at: datetime, shared: dict[str, list[Record]]) -> None:
@@ -48,7 +48,7 @@ def create_invoice(company: Company, number: int, owner: Record, at: datetime, s
     total = str(Decimal(100 + number % 400) + Decimal("0.50"))
     is_void = number % VOIDED == 1
     amount = "0.00" if is_void else total
-    made = save_dated(
+    created = save_dated(
         company,
         "Invoice",
         {
@@ -71,7 +71,7 @@ def create_invoice(company: Company, number: int, owner: Record, at: datetime, s
         at,
     )
     if not is_void and number % PAID == 0:
-        create_payment(company, number, made, owner, at)
+        create_payment(company, number, created, owner, at)
 
 
 def build_line(total: str) -> Record:
@@ -107,6 +107,6 @@ def create_payment(company: Company, number: int, invoice: Record, owner: Record
 
 def save_dated(company: Company, entity: str, row: Record, at: datetime) -> Record:
     """Write it, as of long ago."""
-    made = company.save(entity, row)
-    made["MetaData"] = {"CreateTime": format_timestamp(at), "LastUpdatedTime": format_timestamp(at)}
-    return made
+    created = company.save(entity, row)
+    created["MetaData"] = {"CreateTime": format_timestamp(at), "LastUpdatedTime": format_timestamp(at)}
+    return created

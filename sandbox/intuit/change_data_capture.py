@@ -13,22 +13,22 @@ MAX_AGE = timedelta(days=30)
 MAX_OBJECTS = 1000
 
 
-def list_captured_changes(company: Company, wanted: list[str], since: str) -> list[Record]:
-    """One list for each kind; at most 1,000 objects in all, the latest ones. Raises InvalidError."""
-    if not wanted:
+def list_captured_changes(company: Company, requested: list[str], since: str) -> list[Record]:
+    """One list for each kind; at most 1,000 objects in all, the latest ones. Raises IntuitValidationError."""
+    if not requested:
         raise build_required_error("entities")
-    for name in wanted:
+    for name in requested:
         if name not in BY_NAME:
             raise IntuitValidationError("2000", "Invalid or unsupported object name", f"Object Name: {name}")
     from_text = format_timestamp(parse_start(company, since))
-    found = [(name, row) for name in wanted for row in list_changed(company, name, from_text)]
+    found = [(name, row) for name in requested for row in list_changed(company, name, from_text)]
     found.sort(key=lambda each: str(each[1]["_at"]), reverse=True)
     newest = found[:MAX_OBJECTS]
-    return [render_changes(company, name, [row for kind, row in newest if kind == name]) for name in wanted]
+    return [render_changes(company, name, [row for kind, row in newest if kind == name]) for name in requested]
 
 
 def parse_start(company: Company, since: str) -> datetime:
-    """The instant that was told; raises InvalidError for none, or for one more than 30 days ago."""
+    """The instant that is given; raises IntuitValidationError for none, or for one more than 30 days ago."""
     if not since:
         raise build_required_error("changedSince")
     try:
@@ -36,9 +36,9 @@ def parse_start(company: Company, since: str) -> datetime:
     except ValueError as error:
         raise IntuitValidationError("2060", "Invalid Date Format", f"Invalid Date Format : {since[:40]}") from error
     if company.now - start > MAX_AGE:
-        told = "The changedSince date is more than 30 days ago."
+        detail = "The changedSince date is more than 30 days ago."
         raise IntuitValidationError(
-            "2190", "Invalid Date Range", f"Invalid Date Range : {told}", element="changedSince"
+            "2190", "Invalid Date Range", f"Invalid Date Range : {detail}", element="changedSince"
         )
     return start
 

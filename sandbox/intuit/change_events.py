@@ -1,4 +1,4 @@
-"""What changed in the books: noted for whoever listens, until the webhooks are sent."""
+"""What changed in the books: recorded until the webhooks are sent."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def build_section() -> dict[str, Any]:
 
 
 def record_change(world: World, realm: str, change: ObjectChange) -> None:
-    """Write an event, unless nobody listens."""
+    """Record an event, if the app has an endpoint."""
     section = world.get_section(SECTION, build_section)
     if section["endpoint"] is None:
         return
@@ -35,7 +35,7 @@ def record_change(world: World, realm: str, change: ObjectChange) -> None:
 
 
 def build_event(world: World, realm: str, change: ObjectChange) -> dict[str, Any]:
-    """A CloudEvent; it names the object and says nothing about it."""
+    """A CloudEvent; it names the object and carries none of its fields."""
     return {
         "specversion": "1.0",
         "id": str(uuid.uuid4()),

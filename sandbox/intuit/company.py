@@ -97,14 +97,14 @@ class Company:
         return found
 
     def get(self, entity: str, key: Any) -> Record:
-        """A copy of the object with this id, for changing and putting back; raises InvalidError (610)."""
+        """A copy of the object with this id, for changing and putting back; raises IntuitValidationError (610)."""
         found = self.table(entity).get(str(key))
         if found is None:
             raise build_missing_error()
         return dict(found)
 
     def get_referenced(self, entity: str, reference: Any, what: str) -> Record:
-        """The active object that a reference names; raises InvalidError (2500, 610)."""
+        """The active object that a reference names; raises IntuitValidationError (2500, 610)."""
         found = self.table(entity).get(get_reference_id(reference))
         if found is None:
             raise build_bad_reference_error(f"{what} element id {get_reference_id(reference) or 'null'} not found")
@@ -113,7 +113,7 @@ class Company:
         return found
 
     def get_current(self, entity: str, sent: Record) -> Record:
-        """A copy of what `sent` means to change, when its SyncToken is the latest; raises InvalidError."""
+        """A copy of what `sent` means to change, when its SyncToken is the latest; raises IntuitValidationError."""
         found = self.get(entity, sent.get("Id"))
         if sent.get("SyncToken") in (None, ""):
             raise build_required_error("SyncToken")
@@ -137,25 +137,25 @@ class Company:
         key = record.get("Id")
         moment = format_timestamp(self.now)
         if key:
-            made = record["MetaData"]["CreateTime"]
+            created_at = record["MetaData"]["CreateTime"]
             record |= {"SyncToken": str(int(record["SyncToken"]) + 1)}
         else:
-            key, made, act = self.create_id(entity), moment, "created"
+            key, created_at, act = self.create_id(entity), moment, "created"
             record = {**record, "Id": key, "SyncToken": "0", "sparse": False, "domain": "QBO"}
-        record["MetaData"] = {"CreateTime": made, "LastUpdatedTime": moment}
+        record["MetaData"] = {"CreateTime": created_at, "LastUpdatedTime": moment}
         self._undo.append((entity, key, self.table(entity).get(key)))
         self._write(entity, key, record)
         self._news.append(ObjectChange(entity, key, act))
         return record
 
     def delete(self, entity: str, key: str) -> None:
-        """Delete the object; change data capture remembers that it was there."""
+        """Delete the object; change data capture reports it as deleted."""
         self._undo.append((entity, key, self.table(entity).get(key)))
         self._write(entity, key, None)
         self._news.append(ObjectChange(entity, key, "deleted"))
 
     def _write(self, entity: str, key: str, record: Record | None) -> None:
-        """Set or remove an object, and keep the index true."""
+        """Set or remove an object, and update the index."""
         rows = self.table(entity)
         for field, read in INDEXED.get(entity, {}).items():
             index = self.data["index"].setdefault(f"{entity} {field}", {})
@@ -170,12 +170,12 @@ class Company:
             rows[key] = record
 
     def discard_events(self) -> None:
-        """Nobody is told of what was written until now."""
+        """Send no webhooks of what was written until now."""
         self._news.clear()
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Keep what the block wrote and tell of it, or take it back when it ends in InvalidError."""
+        """Commit what the block wrote and record its events, or roll it back when it ends in IntuitValidationError."""
         try:
             yield
         except IntuitValidationError:

@@ -28,7 +28,7 @@ NAME_TAKEN = (
 
 
 def write_customer(company: Company, sent: Record, include: set[str]) -> Record:
-    """A new customer, or a known one changed; raises InvalidError."""
+    """A new customer, or a known one changed; raises IntuitValidationError."""
     known = company.get_current("Customer", sent) if sent.get("Id") else None
     fresh = merge_update(known, sent)
     for name, most in MAX_LENGTHS.items():
@@ -47,12 +47,12 @@ def write_customer(company: Company, sent: Record, include: set[str]) -> Record:
 
 
 def merge_update(known: Record | None, sent: Record) -> Record:
-    """The customer as it shall be: a sparse update keeps what it does not name, a full one does not."""
+    """The customer as it is to be stored: a sparse update leaves what it does not name, a full one does not."""
     ours = ("Id", "SyncToken", "MetaData", "domain", "CurrencyRef")
     blank: Record = {"Active": True, "Taxable": True, "Job": False, "BillWithParent": False, "IsProject": False}
     blank |= {"PreferredDeliveryMethod": "Print"}
-    held = {name: known[name] for name in ours} if known else {}
-    under = known if known and is_sparse(sent) else blank | held
+    existing = {name: known[name] for name in ours} if known else {}
+    under = known if known and is_sparse(sent) else blank | existing
     fresh = {
         **under,
         **to_stored({name: value for name, value in sent.items() if name not in ("SyncToken", "MetaData")}),
@@ -63,21 +63,21 @@ def merge_update(known: Record | None, sent: Record) -> Record:
 
 
 def get_display_name(customer: Record) -> str:
-    """The display name, made of the other names when there is none; raises InvalidError (6080)."""
+    """The display name, built of the other names when there is none; raises IntuitValidationError (6080)."""
     given = str(customer.get("DisplayName") or "").strip()
-    made = (
+    display_name = (
         given
         or " ".join(str(customer[part]) for part in NAME_PARTS if customer.get(part))
         or customer.get("CompanyName")
     )
-    if not made:
-        told = "At least one of Title, GivenName, MiddleName, FamilyName, DisplayName, Suffix must be supplied."
-        raise IntuitValidationError("6080", "No name provided", told)
-    return str(made)
+    if not display_name:
+        detail = "At least one of Title, GivenName, MiddleName, FamilyName, DisplayName, Suffix must be supplied."
+        raise IntuitValidationError("6080", "No name provided", detail)
+    return str(display_name)
 
 
 def check_characters(name: str) -> None:
-    """Raises InvalidError for a name that QuickBooks would not keep."""
+    """Raises IntuitValidationError for a name that QuickBooks would not store."""
     if any(char in name for char in ":\t\n\r"):
         raise build_business_error("A customer name can't contain a colon (:), a tab or a new line.")
     if any(ord(char) > 0xFFFF or 0xD800 <= ord(char) <= 0xDFFF for char in name):
@@ -85,7 +85,7 @@ def check_characters(name: str) -> None:
 
 
 def check_name_free(company: Company, customer: Record) -> None:
-    """Raises InvalidError (6240) when somebody else has the name: a customer, vendor or employee."""
+    """Raises IntuitValidationError (6240) when somebody else has the name: a customer, vendor or employee."""
     rivals = company.find_by("Customer", "DisplayName", customer["DisplayName"])
     other = next((row for row in rivals if row["Id"] != customer.get("Id")), None)
     if other:
@@ -97,9 +97,9 @@ def check_name_free(company: Company, customer: Record) -> None:
 
 
 def check_email(customer: Record) -> None:
-    """Raises InvalidError (2210) for an e-mail address that cannot be one."""
-    told = customer.get("PrimaryEmailAddr") or {}
-    address = str(told.get("Address") or "") if isinstance(told, dict) else ""
+    """Raises IntuitValidationError (2210) for an e-mail address that cannot be one."""
+    email = customer.get("PrimaryEmailAddr") or {}
+    address = str(email.get("Address") or "") if isinstance(email, dict) else ""
     if address:
         check_length("PrimaryEmailAddr", address, 100)
         if not EMAIL.match(address):
@@ -108,7 +108,7 @@ def check_email(customer: Record) -> None:
 
 
 def deactivate(company: Company, customer: Record) -> None:
-    """Free the name of a customer that is made inactive; raises InvalidError (6220) while money is open."""
+    """Free the name of a customer that becomes inactive; raises IntuitValidationError (6220) while money is open."""
     if calculate_balance(company, str(customer["Id"])):
         raise IntuitValidationError("6220", "Delete Entity Has Balance Error", "The customer has an open balance.")
     if not customer["DisplayName"].endswith(DELETED_SUFFIX):
@@ -116,17 +116,17 @@ def deactivate(company: Company, customer: Record) -> None:
 
 
 def set_currency(company: Company, customer: Record, known: Record | None) -> None:
-    """Give the customer its one currency; raises InvalidError for one not in use, or for another one."""
-    wanted = get_reference_id(customer.get("CurrencyRef")) or company.currency
-    if wanted not in company.currencies:
+    """Give the customer its one currency; raises IntuitValidationError for one not in use, or for another one."""
+    requested = get_reference_id(customer.get("CurrencyRef")) or company.currency
+    if requested not in company.currencies:
         if len(company.currencies) == 1:
             raise build_business_error("Multi Currency should be enabled to perform this operation.")
         raise IntuitValidationError(
-            "2220", "Invalid Currency Type", f"Invalid Currency Type : {wanted}", element="CurrencyRef"
+            "2220", "Invalid Currency Type", f"Invalid Currency Type : {requested}", element="CurrencyRef"
         )
-    if known and get_reference_id(known["CurrencyRef"]) != wanted:
+    if known and get_reference_id(known["CurrencyRef"]) != requested:
         raise build_business_error("The currency of a customer can't be changed.")
-    customer["CurrencyRef"] = {"value": wanted, "name": wanted}
+    customer["CurrencyRef"] = {"value": requested, "name": requested}
 
 
 def calculate_balance(company: Company, key: str) -> Decimal:

@@ -25,7 +25,7 @@ def get_unchanged(company: Company, row: Record) -> Record:
 
 @dataclass(frozen=True, kw_only=True)
 class EntityType:
-    """One kind of object: its name and the operations that it knows."""
+    """One kind of object: its name and its operations."""
 
     name: str
     write: EntityWrite | None = None
@@ -38,8 +38,8 @@ def build_sale_entity(kind: sales.SalesDocumentKind) -> EntityType:
     """A kind of sales document."""
 
     def write(company: Company, sent: Record, include: set[str]) -> Record:
-        made = sales.write_document(company, kind, sent, include)
-        return made if sent.get("Id") else apply_credit_automatically(company, kind.entity, made)
+        document = sales.write_document(company, kind, sent, include)
+        return document if sent.get("Id") else apply_credit_automatically(company, kind.entity, document)
 
     def delete(company: Company, known: Record) -> None:
         sales.delete_document(company, kind, known)
@@ -77,7 +77,7 @@ def render_entity(company: Company, entity: EntityType, row: Record) -> Record:
 
 
 def run_operation(company: Company, entity: EntityType, operation: str, sent: Any, include: set[str]) -> Record:
-    """Create, update, void or delete one object and show what became of it; raises InvalidError."""
+    """Create, update, void or delete one object and show what became of it; raises IntuitValidationError."""
     acts: dict[str, Callable[[Company, EntityType, Any, set[str]], Record]] = {
         "create": save_entity,
         "update": save_entity,
@@ -113,8 +113,8 @@ def void_entity(company: Company, entity: EntityType, sent: Any, include: set[st
 
 
 def get_current(company: Company, entity: EntityType, sent: Any) -> Record:
-    """A copy of the object that is to be deleted or voided, with the latest SyncToken; raises InvalidError."""
-    told = check_fields(entity.name, sent)
-    if not told.get("Id"):
+    """A copy of the object that is to be deleted or voided, with the latest SyncToken; raises IntuitValidationError."""
+    fields = check_fields(entity.name, sent)
+    if not fields.get("Id"):
         raise build_required_error("Id")
-    return company.get_current(entity.name, told)
+    return company.get_current(entity.name, fields)

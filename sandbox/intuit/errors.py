@@ -1,4 +1,4 @@
-"""How the practice Intuit says no: to a whole call, or to one object of it."""
+"""How the practice Intuit refuses: to a whole call, or to one object of it."""
 
 from __future__ import annotations
 
@@ -74,9 +74,9 @@ def build_missing_error() -> IntuitValidationError:
 
 def build_stale_error(who: str) -> IntuitValidationError:
     """The SyncToken is not the latest (5010)."""
-    told = f"You and {who} were working on this at the same time. {who} finished before you did"
+    reason = f"You and {who} were working on this at the same time. {who} finished before you did"
     return IntuitValidationError(
-        "5010", "Stale Object Error", f"Stale Object Error : {told}, so your work was not saved."
+        "5010", "Stale Object Error", f"Stale Object Error : {reason}, so your work was not saved."
     )
 
 
@@ -94,18 +94,18 @@ def build_not_a_number_error(name: str, value: Any) -> IntuitValidationError:
 
 
 def build_unsupported_error(operation: str) -> IntuitValidationError:
-    """An operation that this object does not know (500)."""
+    """An operation that this object does not support (500)."""
     return IntuitValidationError("500", "Unsupported Operation", f"Operation {operation} is not supported.")
 
 
 def build_throttled_error(detail: str) -> RefusedError:
-    """Too many calls (3001); nothing says when to come back."""
+    """Too many calls (3001), without a Retry-After."""
     error = {"Message": "message=ThrottleExceeded; errorCode=003001; statusCode=429", "Detail": detail, "code": "3001"}
     return RefusedError(429, {"Fault": {"Error": [error], "type": "SERVICE"}})
 
 
 def build_unauthenticated_error(detail: str) -> RefusedError:
-    """A token that opens nothing (3200). The gateway words this in lower case, unlike every other fault."""
+    """A token that is not valid (3200). The gateway writes this in lower case, unlike every other fault."""
     text = "message=AuthenticationFailed; errorCode=003200; statusCode=401"
     error = {"message": text, "detail": detail, "code": "3200", "element": None}
     body: dict[str, Any] = {

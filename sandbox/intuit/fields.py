@@ -83,7 +83,7 @@ REFERENCES = (
 
 
 def check_fields(entity: str, sent: Any) -> dict[str, Any]:
-    """What was sent, its own fields known and of the right shape, empty ones left out; raises InvalidError."""
+    """What was sent, its own fields known and of the right shape, empty ones left out; raises IntuitValidationError."""
     if not isinstance(sent, dict):
         raise build_unreadable_error("Can not instantiate value of this type from the JSON given")
     for name, value in sent.items():
@@ -94,7 +94,7 @@ def check_fields(entity: str, sent: Any) -> dict[str, Any]:
 
 
 def check_form(name: str, value: Any) -> None:
-    """Raises InvalidError for a field of the wrong shape or length."""
+    """Raises IntuitValidationError for a field of the wrong shape or length."""
     if value in (None, ""):
         return
     if name in LISTS and not (isinstance(value, list) and all(isinstance(each, dict) for each in value)):
@@ -106,7 +106,7 @@ def check_form(name: str, value: Any) -> None:
 
 
 def check_length(name: str, value: Any, most: int) -> str:
-    """The text, not longer than `most`; raises InvalidError (2040, 2050)."""
+    """The text, not longer than `most`; raises IntuitValidationError (2040, 2050)."""
     if not isinstance(value, str | int):
         raise build_unreadable_error(f"{name} must be a text")
     text = str(value)

@@ -12,7 +12,7 @@ from sandbox.intuit.errors import IntuitValidationError, build_not_a_number_erro
 Record = dict[str, Any]
 CENT = Decimal("0.01")
 ZERO = Decimal("0.00")
-# Amounts are kept as text; these are the fields that go out as numbers.
+# Amounts are stored as text; these are the fields that go out as numbers.
 NUMBER_FIELDS = frozenset(
     {
         "Amount",
@@ -46,7 +46,7 @@ def round_cents(value: Decimal) -> Decimal:
 
 
 def parse_number(name: str, value: Any) -> Decimal:
-    """A JSON number or numeric text as a finite Decimal; raises InvalidError."""
+    """A JSON number or numeric text as a finite Decimal; raises IntuitValidationError."""
     if isinstance(value, bool) or not isinstance(value, int | str | Decimal):
         raise build_not_a_number_error(name, value)
     try:
@@ -65,7 +65,7 @@ def parse_optional_number(sent: Record, name: str) -> Decimal | None:
 
 
 def parse_amount(name: str, value: Any) -> Decimal:
-    """An amount in whole cents; raises InvalidError (2140) for fractions of one."""
+    """An amount in whole cents; raises IntuitValidationError (2140) for fractions of one."""
     found = parse_number(name, value)
     if found != round_cents(found):
         raise IntuitValidationError(
@@ -75,7 +75,7 @@ def parse_amount(name: str, value: Any) -> Decimal:
 
 
 def parse_day(name: str, value: Any) -> str:
-    """A calendar day as `YYYY-MM-DD`; raises InvalidError (2070). A time of day is cut off."""
+    """A calendar day as `YYYY-MM-DD`; raises IntuitValidationError (2070). A time of day is cut off."""
     try:
         return date.fromisoformat(str(value)[:10]).isoformat()
     except ValueError as error:
@@ -91,12 +91,12 @@ def parse_instant(text: str) -> datetime:
 
 
 def format_timestamp(moment: datetime) -> str:
-    """An instant as the books keep it: UTC, to the second as the vendor does, so that text order is time order."""
+    """An instant as it is stored: UTC, to the second as the vendor does, so that text order is time order."""
     return moment.astimezone(UTC).replace(microsecond=0).isoformat()
 
 
 def format_local_time(text: str) -> str:
-    """A kept instant as the API shows it, in the vendor's own zone."""
+    """A stored instant as the API shows it, in the vendor's own zone."""
     return datetime.fromisoformat(text).astimezone(PACIFIC).isoformat()
 
 
@@ -121,14 +121,14 @@ def is_sparse(sent: Record) -> bool:
 
 
 def render_record(value: Any, key: str = "") -> Any:
-    """A kept record as the API shows it: numbers for amounts, local times, nothing private or empty."""
+    """A stored record as the API shows it: numbers for amounts, local times, nothing private or empty."""
     if isinstance(value, str):
         if key in NUMBER_FIELDS and value:
             return Decimal(value)
         return format_local_time(value) if key in TIME_FIELDS else value
     if isinstance(value, dict):
-        kept = ((name, child) for name, child in value.items() if child not in (None, "") and not name.startswith("_"))
-        return {name: render_record(child, name) for name, child in kept}
+        shown = ((name, child) for name, child in value.items() if child not in (None, "") and not name.startswith("_"))
+        return {name: render_record(child, name) for name, child in shown}
     if isinstance(value, list):
         return [render_record(child, key) for child in value]
     return Decimal(str(value)) if key in NUMBER_FIELDS and value is not None else value
@@ -157,7 +157,7 @@ def refuse_constant(name: str) -> Any:
 
 
 def to_stored(value: Any) -> Any:
-    """A parsed value fit to be kept: Decimals as text."""
+    """A parsed value ready to be stored: Decimals as text."""
     if isinstance(value, dict):
         return {name: to_stored(child) for name, child in value.items()}
     if isinstance(value, list):

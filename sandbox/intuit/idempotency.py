@@ -1,4 +1,4 @@
-"""Answers remembered under an app's `requestid`, for a short while."""
+"""Answers saved under an app's `requestid`, for a short while."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MAX_KEY_LENGTH = 50
 
 
 class RememberedRequest:
-    """One request id of one app and company; without one, nothing is remembered."""
+    """One request id of one app and company; without one, nothing is saved."""
 
     def __init__(self, world: World, holder: str, key: str | None) -> None:
         self.answers = RememberedAnswers(world, SECTION, LIFETIME)
@@ -30,11 +30,11 @@ class RememberedRequest:
         return entry["body"] if entry else None
 
     def save_answer(self, body: Any) -> None:
-        """Remember a good answer."""
+        """Save a successful answer."""
         if self.name:
             self.answers.save(self.name, body=body)
 
 
 def delete_remembered_requests(world: World) -> None:
-    """Forget every remembered answer."""
+    """Delete every saved answer."""
     world.get_section(SECTION).clear()

@@ -41,8 +41,8 @@ class IntuitIdentity(identity.IdentityService):
 
     def exchange(self, client: str, form: Mapping[str, str]) -> Record:
         """Tokens for a code, which is then used up; raises OAuthError."""
-        told, now = self.redeem_code(client, form), self.world.now().isoformat()
-        grant = {name: told[name] for name in ("client", "scopes", "email", "realm")}
+        authorisation, now = self.redeem_code(client, form), self.world.now().isoformat()
+        grant = {name: authorisation[name] for name in ("client", "scopes", "email", "realm")}
         grant |= {
             "id": str(uuid.uuid4()),
             "since": now,
@@ -97,15 +97,15 @@ class IntuitIdentity(identity.IdentityService):
     def get_grant(self, header: str) -> Record:
         """The grant behind an Authorization header; raises RefusedError (401)."""
         token = parse_bearer_token(header)
-        kept = self.state["access"].get(token)
-        if kept is None:
+        token_row = self.state["access"].get(token)
+        if token_row is None:
             is_short = len(token) < 40
             raise build_unauthenticated_error(
                 "Malformed bearer token: too short or too long" if is_short else "Token revoked"
             )
-        if self.is_expired(kept):
+        if self.is_expired(token_row):
             raise build_unauthenticated_error(f"Token expired: {token[:12]}")
-        found: Record | None = self.state["grants"].get(kept["grant"])
+        found: Record | None = self.state["grants"].get(token_row["grant"])
         if found is None:
             raise build_unauthenticated_error("Token revoked")
         return found

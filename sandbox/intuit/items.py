@@ -1,4 +1,4 @@
-"""Things to sell: made and changed by apps; every one of them needs an account for its income."""
+"""Things to sell: created and changed by apps; every one of them needs an account for its income."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ NAME_TAKEN = "The name supplied already exists. : Another product or service is 
 
 
 def write_item(company: Company, sent: Record, include: set[str]) -> Record:
-    """A new item, or a known one changed or retired; raises InvalidError."""
+    """A new item, or a known one changed or retired; raises IntuitValidationError."""
     known = company.get_current("Item", sent) if sent.get("Id") else None
-    told = {**known, **sent} if known and is_sparse(sent) else sent
-    held = {name: known[name] for name in SERVER_FIELDS} if known else {}
-    fresh = {**held, **build_item(company, told)}
+    merged = {**known, **sent} if known and is_sparse(sent) else sent
+    existing = {name: known[name] for name in SERVER_FIELDS} if known else {}
+    fresh = {**existing, **build_item(company, merged)}
     if not fresh["Active"] and not fresh["Name"].endswith(DELETED_SUFFIX):
         fresh["Name"] = fresh["Name"][: 100 - len(DELETED_SUFFIX)] + DELETED_SUFFIX
     check_name_free(company, fresh)
@@ -28,10 +28,10 @@ def write_item(company: Company, sent: Record, include: set[str]) -> Record:
 
 
 def build_item(company: Company, sent: Record) -> Record:
-    """The item as the books keep it; raises InvalidError."""
+    """The item as it is stored; raises IntuitValidationError."""
     if sent.get("Type") not in TYPES:
-        told = f"Invalid Enumeration : {sent.get('Type')}"
-        raise IntuitValidationError("2170", "Invalid Enumeration", told, element="Type")
+        detail = f"Invalid Enumeration : {sent.get('Type')}"
+        raise IntuitValidationError("2170", "Invalid Enumeration", detail, element="Type")
     if not sent.get("Name"):
         raise build_required_error("Name")
     name = check_length("Name", sent["Name"], 100).strip()
@@ -41,8 +41,8 @@ def build_item(company: Company, sent: Record) -> Record:
         raise build_required_error("IncomeAccountRef")
     account = company.get_referenced("Account", sent["IncomeAccountRef"], "Accounts")
     if account["AccountType"] not in INCOME_ACCOUNT_TYPES:
-        told = "Invalid account type: You need to select a different type of account for this transaction."
-        raise IntuitValidationError("6430", "Invalid account type used", told, element="IncomeAccountRef")
+        detail = "Invalid account type: You need to select a different type of account for this transaction."
+        raise IntuitValidationError("6430", "Invalid account type used", detail, element="IncomeAccountRef")
     return {
         **to_stored({field: sent[field] for field in TEXTS if sent.get(field) not in (None, "")}),
         "Name": name,
@@ -56,7 +56,7 @@ def build_item(company: Company, sent: Record) -> Record:
 
 
 def check_name_free(company: Company, item: Record) -> None:
-    """Raises InvalidError (6240) when another item has the name."""
+    """Raises IntuitValidationError (6240) when another item has the name."""
     for row in company.table("Item").values():
         if row["Name"].casefold() == item["Name"].casefold() and row["Id"] != item.get("Id"):
             raise IntuitValidationError("6240", "Duplicate Name Exists Error", f"{NAME_TAKEN} Id={row['Id']}")

@@ -29,7 +29,7 @@ class IntuitLines:
         self.net = ZERO
 
     def parse_lines(self, sent: list[Record]) -> list[Record]:
-        """The lines as the books keep them, with the subtotal that follows them; raises InvalidError."""
+        """The lines as they are stored, with the subtotal that follows them; raises IntuitValidationError."""
         found = [self.parse_line(place, each) for place, each in enumerate(sent, 1) if not is_read_only(each)]
         if not any(line["DetailType"] == "SalesItemLineDetail" for line in found):
             raise build_required_error("Line")
@@ -37,7 +37,7 @@ class IntuitLines:
         return [*found, subtotal]
 
     def parse_line(self, place: int, sent: Record) -> Record:
-        """One line; raises InvalidError."""
+        """One line; raises IntuitValidationError."""
         kind = sent.get("DetailType")
         head: Record = {"Id": str(sent.get("Id") or place), "LineNum": place, "DetailType": kind}
         if sent.get("Description"):
@@ -45,8 +45,8 @@ class IntuitLines:
         if kind in NO_AMOUNT:
             return {**head, "DescriptionLineDetail": {}}
         if kind != "SalesItemLineDetail":
-            told = f"Invalid Enumeration : {kind}"
-            raise IntuitValidationError("2170", "Invalid Enumeration", told, element="Line.DetailType")
+            reason = f"Invalid Enumeration : {kind}"
+            raise IntuitValidationError("2170", "Invalid Enumeration", reason, element="Line.DetailType")
         detail = sent.get("SalesItemLineDetail")
         if not isinstance(detail, dict):
             raise build_required_error("SalesItemLineDetail")
@@ -62,7 +62,7 @@ class IntuitLines:
         gross = parse_optional_number(detail, "TaxInclusiveAmt") if self.taxes.inclusive else None
         net = self.taxes.add_amount(tax, round_cents(gross) if gross else amount)
         self.net += net
-        made: Record = {
+        sales_detail: Record = {
             **to_stored(
                 {name: value for name, value in detail.items() if name in ("ServiceDate", "ClassRef") and value}
             ),
@@ -72,11 +72,12 @@ class IntuitLines:
             **parse_price(detail, amount),
         }
         if self.taxes.inclusive:
-            made["TaxInclusiveAmt"] = str(round_cents(gross) if gross else amount)
-        return {**head, "Amount": str(net), "SalesItemLineDetail": {k: v for k, v in made.items() if v is not None}}
+            sales_detail["TaxInclusiveAmt"] = str(round_cents(gross) if gross else amount)
+        shown = {name: value for name, value in sales_detail.items() if value is not None}
+        return {**head, "Amount": str(net), "SalesItemLineDetail": shown}
 
     def get_item(self, detail: Record) -> Record:
-        """What the line sells; raises InvalidError when it cannot be sold."""
+        """What the line sells; raises IntuitValidationError when it cannot be sold."""
         if not get_reference_id(detail.get("ItemRef")):
             raise build_required_error("ItemRef")
         item = self.company.get_referenced("Item", detail["ItemRef"], "Items")
@@ -94,12 +95,12 @@ def is_read_only(sent: Record) -> bool:
 
 
 def parse_price(detail: Record, amount: Decimal) -> Record:
-    """Quantity and unit price, which must come to the amount when both are told; raises InvalidError (6070)."""
+    """Quantity and unit price, which must match the amount if both are given; raises IntuitValidationError (6070)."""
     quantity, price = parse_optional_number(detail, "Qty"), parse_optional_number(detail, "UnitPrice")
     if quantity and price and round_cents(quantity * price) != amount:
         message = "Amount calculation incorrect in the request"
-        told = f"{message} : Amount is not equal to UnitPrice * Qty. Supplied value:{amount}"
-        raise IntuitValidationError("6070", message, told)
+        reason = f"{message} : Amount is not equal to UnitPrice * Qty. Supplied value:{amount}"
+        raise IntuitValidationError("6070", message, reason)
     if quantity and not price:
         price = (amount / quantity).quantize(Decimal("0.0000001"))
     found = {"Qty": quantity, "UnitPrice": price}
@@ -107,20 +108,21 @@ def parse_price(detail: Record, amount: Decimal) -> Record:
 
 
 def build_tax_detail(taxes: DocumentTaxes, sent: Any) -> tuple[Record, Decimal]:
-    """What the document shows of its tax, and the tax; an override must add up. Raises InvalidError."""
-    told = sent if isinstance(sent, dict) else {}
-    wanted = told.get("TaxLine") or []
-    if taxes.none and (wanted or parse_optional_number(told, "TotalTax")):
+    """What the document shows of its tax, and the tax; an override must add up. Raises IntuitValidationError."""
+    tax_detail = sent if isinstance(sent, dict) else {}
+    overrides = tax_detail.get("TaxLine") or []
+    if taxes.none and (overrides or parse_optional_number(tax_detail, "TotalTax")):
         message = "Invalid TxnTaxDetail Error"
         raise IntuitValidationError(
             "6170", message, "TxnTaxDetail is not allowed when GlobalTaxCalculation is NotApplicable"
         )
-    code = get_reference_id(told.get("TxnTaxCodeRef"))
+    code = get_reference_id(tax_detail.get("TxnTaxCodeRef"))
     if code and code not in taxes.list_usable_codes():
         raise build_bad_reference_error(f"TaxCode element id {code} not found")
-    lines = [build_tax_override(each) for each in wanted] if wanted else taxes.build_tax_lines()
+    lines = [build_tax_override(each) for each in overrides] if overrides else taxes.build_tax_lines()
     total = sum((Decimal(line["Amount"]) for line in lines), ZERO)
-    if wanted and told.get("TotalTax") not in (None, "") and parse_amount("TotalTax", told["TotalTax"]) != total:
+    sent_total = tax_detail.get("TotalTax")
+    if overrides and sent_total not in (None, "") and parse_amount("TotalTax", sent_total) != total:
         raise build_business_error("The total tax does not match the sum of the tax lines.")
     shown: Record = {"TotalTax": str(total), "TaxLine": lines}
     if taxes.american and lines:

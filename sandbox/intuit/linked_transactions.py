@@ -9,7 +9,7 @@ from sandbox.intuit.company import Company, Record
 from sandbox.intuit.errors import build_bad_reference_error, build_business_error
 from sandbox.intuit.formats import ZERO, get_reference_id
 
-# what a payment may name, and the kind of object that it is kept as
+# what a payment may name, and the kind of object that it is stored as
 TARGETS = {"Invoice": "Invoice", "CreditMemo": "CreditMemo", "Expense": "Purchase", "Check": "Purchase"}
 CREDITS = frozenset({"CreditMemo"})
 
@@ -23,7 +23,7 @@ class LinkedAmount(NamedTuple):
 
     @property
     def entity(self) -> str:
-        """What the document is kept as."""
+        """The kind of object that the document is stored as."""
         return TARGETS[self.kind]
 
     @property
@@ -60,15 +60,16 @@ def get_full_amount(entity: str, document: Record) -> Decimal:
 
 
 def set_open_balance(company: Company, entity: str, document: Record) -> Record:
-    """Set the document's open balance; raises InvalidError when more was applied than there is. Does not write."""
-    left = get_full_amount(entity, document) - sum_applied(company, entity, document)
-    if left < 0:
+    """Set the document's open balance, unsaved; raises IntuitValidationError when too much was applied."""
+    remaining = get_full_amount(entity, document) - sum_applied(company, entity, document)
+    if remaining < 0:
         raise build_business_error("The amount applied is more than the total of the transaction.")
     if entity == "Purchase":
-        return {**document, "_open": str(left)}
-    more = {"RemainingCredit": str(left)} if entity == "CreditMemo" else {}
+        return {**document, "_open": str(remaining)}
+    more = {"RemainingCredit": str(remaining)} if entity == "CreditMemo" else {}
     rate = Decimal(document.get("ExchangeRate") or "1")
-    return {**document, "Balance": str(left), "HomeBalance": str((left * rate).quantize(Decimal("0.01"))), **more}
+    home = str((remaining * rate).quantize(Decimal("0.01")))
+    return {**document, "Balance": str(remaining), "HomeBalance": home, **more}
 
 
 def get_open_amount(entity: str, document: Record) -> Decimal:
@@ -77,7 +78,7 @@ def get_open_amount(entity: str, document: Record) -> Decimal:
 
 
 def get_target(company: Company, share: LinkedAmount, customer: str) -> Record:
-    """The document that a line names, of the same customer; raises InvalidError (2500, 6000)."""
+    """The document that a line names, of the same customer; raises IntuitValidationError (2500, 6000)."""
     document = company.table(share.entity).get(share.key)
     if document is None:
         raise build_bad_reference_error(f"Transaction element id {share.key} not found")
@@ -142,11 +143,11 @@ def limit_to_available(money: Decimal, shares: list[LinkedAmount]) -> list[Linke
     return [*takes, *limit_to_sum(gives, needed)]
 
 
-def limit_to_sum(shares: list[LinkedAmount], left: Decimal) -> list[LinkedAmount]:
+def limit_to_sum(shares: list[LinkedAmount], remaining: Decimal) -> list[LinkedAmount]:
     """The first shares, up to this sum in all."""
     found = []
     for share in shares:
-        amount = min(share.amount, left)
-        left -= amount
+        amount = min(share.amount, remaining)
+        remaining -= amount
         found += [share._replace(amount=amount)] if amount else []
     return found

@@ -105,12 +105,12 @@ class IntuitOAuthServer(oauth.OAuthServer[IntuitIdentity]):
         )
 
     async def user(self, request: Request) -> Response:
-        """Who consented, for tokens that may know it."""
+        """Who consented, for tokens with the scope for it."""
         grant = self.identity.get_grant(request.headers.get("authorization", ""))
         if "openid" not in grant["scopes"]:
             raise OAuthError("insufficient_scope", 403)
-        told = {"email": grant["email"], "emailVerified": True} if "email" in grant["scopes"] else {}
-        return JSONResponse({"sub": grant["email"].partition("@")[0], **told})
+        claims = {"email": grant["email"], "emailVerified": True} if "email" in grant["scopes"] else {}
+        return JSONResponse({"sub": grant["email"].partition("@")[0], **claims})
 
 
 def parse_json_form(body: bytes) -> dict[str, str]:

@@ -20,7 +20,7 @@ VOIDED = "Voided"
 
 
 def write_payment(company: Company, sent: Record, include: set[str]) -> Record:
-    """A new payment, or a known one changed or voided; raises InvalidError."""
+    """A new payment, or a known one changed or voided; raises IntuitValidationError."""
     known = company.get_current("Payment", sent) if sent.get("Id") else None
     check_not_suspended(company)
     if known and "void" in include:
@@ -31,13 +31,13 @@ def write_payment(company: Company, sent: Record, include: set[str]) -> Record:
         linked_transactions.unlink_payment(company, known)
     fresh = {**({name: known[name] for name in SERVER_FIELDS} if known else {}), **build_payment(company, sent)}
     check_unapplied(company, fresh)
-    made = company.save("Payment", fresh)
-    linked_transactions.link_payment(company, made)
-    return company.table("Payment")[made["Id"]]
+    created = company.save("Payment", fresh)
+    linked_transactions.link_payment(company, created)
+    return company.table("Payment")[created["Id"]]
 
 
 def build_payment(company: Company, sent: Record) -> Record:
-    """The payment as the books keep it; raises InvalidError."""
+    """The payment as it is stored; raises IntuitValidationError."""
     if not get_reference_id(sent.get("CustomerRef")):
         raise build_required_error("CustomerRef")
     if sent.get("TotalAmt") in (None, ""):
@@ -59,25 +59,25 @@ def build_payment(company: Company, sent: Record) -> Record:
 
 
 def get_deposit_account(company: Company, sent: Record) -> str:
-    """Where the money goes; raises InvalidError (6430) for an account that takes none."""
+    """Where the money goes; raises IntuitValidationError (6430) for an account that takes none."""
     if not sent.get("DepositToAccountRef"):
         return UNDEPOSITED
     account = company.get_referenced("Account", sent["DepositToAccountRef"], "Accounts")
     if account["AccountType"] not in DEPOSIT_ACCOUNT_TYPES:
-        told = "Invalid account type: You need to select a different type of account for this transaction."
-        raise IntuitValidationError("6430", "Invalid account type used", told, element="DepositToAccountRef")
+        detail = "Invalid account type: You need to select a different type of account for this transaction."
+        raise IntuitValidationError("6430", "Invalid account type used", detail, element="DepositToAccountRef")
     return str(account["Id"])
 
 
 def parse_payment_line(sent: Record) -> Record:
-    """One line: an amount and the one document that it is for; raises InvalidError."""
+    """One line: an amount and the one document that it is for; raises IntuitValidationError."""
     linked = sent.get("LinkedTxn")
     if not isinstance(linked, list) or len(linked) != 1 or not isinstance(linked[0], dict):
         raise build_business_error("Every line of a payment must be linked to one transaction.")
     kind = str(linked[0].get("TxnType"))
     if kind not in TARGETS:
-        told = f"Invalid Enumeration : {kind}"
-        raise IntuitValidationError("2170", "Invalid Enumeration", told, element="LinkedTxn.TxnType")
+        detail = f"Invalid Enumeration : {kind}"
+        raise IntuitValidationError("2170", "Invalid Enumeration", detail, element="LinkedTxn.TxnType")
     amount = parse_amount("Amount", sent.get("Amount"))
     if amount <= 0:
         raise build_business_error("The amount of a linked transaction must be more than 0.")
@@ -85,14 +85,14 @@ def parse_payment_line(sent: Record) -> Record:
 
 
 def check_unapplied(company: Company, payment: Record) -> None:
-    """Set what is left unapplied; raises InvalidError when the lines want more than there is."""
+    """Set what remains unapplied; raises IntuitValidationError when the lines apply more than there is."""
     given, taken = Decimal(payment["TotalAmt"]), ZERO
-    wanted: dict[tuple[str, str], Decimal] = {}
+    amounts: dict[tuple[str, str], Decimal] = {}
     for share in linked_transactions.list_linked_amounts(payment):
         check_document(company, share, payment)
         given, taken = (given + share.amount, taken) if share.is_credit else (given, taken + share.amount)
-        wanted[share.entity, share.key] = wanted.get((share.entity, share.key), ZERO) + share.amount
-    for (entity, key), amount in wanted.items():
+        amounts[share.entity, share.key] = amounts.get((share.entity, share.key), ZERO) + share.amount
+    for (entity, key), amount in amounts.items():
         if amount > linked_transactions.get_open_amount(entity, company.table(entity)[key]):
             raise build_business_error(
                 "The amount you are trying to apply is more than the open balance of the transaction."
@@ -103,7 +103,7 @@ def check_unapplied(company: Company, payment: Record) -> None:
 
 
 def check_document(company: Company, share: LinkedAmount, payment: Record) -> None:
-    """Raises InvalidError for a document of another customer or currency."""
+    """Raises IntuitValidationError for a document of another customer or currency."""
     document = linked_transactions.get_target(company, share, get_reference_id(payment["CustomerRef"]))
     if get_reference_id(document.get("CurrencyRef")) != get_reference_id(payment["CurrencyRef"]):
         raise build_business_error("The currency of the payment must be the currency of the linked transactions.")
@@ -119,7 +119,7 @@ def void_payment(company: Company, payment: Record) -> Record:
 
 
 def delete_payment(company: Company, payment: Record) -> None:
-    """The payment gone, with its documents open again; raises InvalidError."""
+    """The payment gone, with its documents open again; raises IntuitValidationError."""
     check_not_closed(company, payment["TxnDate"])
     linked_transactions.unlink_payment(company, payment)
     company.delete("Payment", payment["Id"])

@@ -1,4 +1,4 @@
-"""A document printed as a small PDF file, made by hand."""
+"""A document printed as a small PDF file, written without a library."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def render_pdf(company: str, entity: str, row: Record) -> bytes:
 
 
 def escape_text(text: str) -> bytes:
-    """A text as PDF wants it in brackets."""
+    """A text escaped for a PDF string."""
     raw = text.encode("latin-1", "replace")
     return raw.replace(b"\\", b"\\\\").replace(b"(", b"\\(").replace(b")", b"\\)")
 
@@ -35,9 +35,9 @@ def build_pdf_file(lines: list[str]) -> bytes:
         b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>",
     ]
     body, places = b"%PDF-1.4\n", []
-    for place, made in enumerate(objects, 1):
+    for place, item in enumerate(objects, 1):
         places.append(len(body))
-        body += b"%d 0 obj\n%s\nendobj\n" % (place, made)
+        body += b"%d 0 obj\n%s\nendobj\n" % (place, item)
     table = b"".join(b"%010d 00000 n \n" % place for place in places)
     head = b"xref\n0 %d\n0000000000 65535 f \n" % (len(objects) + 1)
     end = b"trailer << /Size %d /Root 1 0 R >>\nstartxref\n%d\n%%%%EOF\n" % (len(objects) + 1, len(body))

@@ -18,28 +18,27 @@ DETAIL = "AccountBasedExpenseLineDetail"
 
 
 def write_purchase(company: Company, sent: Record, include: set[str]) -> Record:
-    """New money paid out, or known money changed; raises InvalidError."""
+    """New money paid out, or known money changed; raises IntuitValidationError."""
     known = company.get_current("Purchase", sent) if sent.get("Id") else None
     check_not_suspended(company)
     if known:
         check_not_closed(company, known["TxnDate"])
         sent = {**known, **sent} if is_sparse(sent) else sent
-    held = {name: known[name] for name in SERVER_FIELDS if name in known} if known else {"Id": "", "LinkedTxn": []}
-    return company.save(
-        "Purchase", linked_transactions.set_open_balance(company, "Purchase", {**held, **build_purchase(company, sent)})
-    )
+    existing = {name: known[name] for name in SERVER_FIELDS if name in known} if known else {"Id": "", "LinkedTxn": []}
+    fresh = {**existing, **build_purchase(company, sent)}
+    return company.save("Purchase", linked_transactions.set_open_balance(company, "Purchase", fresh))
 
 
 def build_purchase(company: Company, sent: Record) -> Record:
-    """The purchase as the books keep it; raises InvalidError."""
+    """The purchase as it is stored; raises IntuitValidationError."""
     if sent.get("PaymentType") not in TYPES:
         raise IntuitValidationError("2170", "Invalid Enumeration", f"Invalid Enumeration : {sent.get('PaymentType')}")
     if not get_reference_id(sent.get("AccountRef")):
         raise build_required_error("AccountRef")
     account = company.get_referenced("Account", sent["AccountRef"], "Accounts")
     if account["AccountType"] not in PAYING_ACCOUNT_TYPES:
-        told = "Invalid account type: You need to select a different type of account for this transaction."
-        raise IntuitValidationError("6430", "Invalid account type used", told, element="AccountRef")
+        detail = "Invalid account type: You need to select a different type of account for this transaction."
+        raise IntuitValidationError("6430", "Invalid account type used", detail, element="AccountRef")
     lines = [parse_purchase_line(company, place, each) for place, each in enumerate(sent.get("Line") or [], 1)]
     if not lines:
         raise build_required_error("Line")
@@ -62,24 +61,24 @@ def build_purchase(company: Company, sent: Record) -> Record:
 
 
 def parse_purchase_line(company: Company, place: int, sent: Record) -> Record:
-    """One line against an account; raises InvalidError."""
+    """One line against an account; raises IntuitValidationError."""
     detail = sent.get(DETAIL)
     if sent.get("DetailType") != DETAIL or not isinstance(detail, dict):
         raise build_required_error(DETAIL)
     if not get_reference_id(detail.get("AccountRef")):
         raise build_required_error("AccountRef")
     account = company.get_referenced("Account", detail["AccountRef"], "Accounts")
-    made = {"AccountRef": {"value": account["Id"], "name": account["Name"]}}
-    made |= to_stored(
+    reference = {"AccountRef": {"value": account["Id"], "name": account["Name"]}}
+    reference |= to_stored(
         {name: detail[name] for name in ("CustomerRef", "TaxCodeRef", "BillableStatus") if detail.get(name)}
     )
-    told = {"Description": str(sent["Description"])} if sent.get("Description") else {}
+    description = {"Description": str(sent["Description"])} if sent.get("Description") else {}
     amount = parse_amount("Amount", sent.get("Amount"))
-    return {"Id": str(place), **told, "Amount": str(amount), "DetailType": DETAIL, DETAIL: made}
+    return {"Id": str(place), **description, "Amount": str(amount), "DetailType": DETAIL, DETAIL: reference}
 
 
 def sum_receivable(company: Company, lines: list[Record], payee: Record | None) -> Decimal:
-    """How much of it is against what customers owe; raises InvalidError (6000) when nobody is named for it."""
+    """How much of it is against what customers owe; raises IntuitValidationError (6000) when nobody is named for it."""
     table = company.table("Account")
     ours = [each for each in lines if is_receivable(table[each[DETAIL]["AccountRef"]["value"]])]
     if ours and payee is None:
@@ -88,7 +87,7 @@ def sum_receivable(company: Company, lines: list[Record], payee: Record | None) 
 
 
 def check_currency(company: Company, lines: list[Record], currency: str) -> None:
-    """Raises InvalidError for a line against what customers owe in another currency."""
+    """Raises IntuitValidationError for a line against what customers owe in another currency."""
     table = company.table("Account")
     for each in lines:
         account = table[each[DETAIL]["AccountRef"]["value"]]
@@ -102,7 +101,7 @@ def is_receivable(account: Record) -> bool:
 
 
 def delete_purchase(company: Company, known: Record) -> None:
-    """The money back in the bank; what it was joined with is open again. Raises InvalidError."""
+    """The money back in the bank; what it was joined with is open again. Raises IntuitValidationError."""
     check_not_closed(company, known["TxnDate"])
     for payment in linked_transactions.list_payments(company, known):
         linked_transactions.remove_document_from_payment(company, payment, "Purchase", known["Id"])

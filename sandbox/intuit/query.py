@@ -36,7 +36,7 @@ def read_path(row: Record, path: str) -> Any:
 
 
 def normalise_value(value: Any, path: str) -> Any:
-    """Both sides of a comparison brought to one kind; raises InvalidError."""
+    """Both sides of a comparison brought to one kind; raises IntuitValidationError."""
     if value is None or isinstance(value, bool):
         return value
     if path.startswith("MetaData."):
@@ -47,7 +47,7 @@ def normalise_value(value: Any, path: str) -> Any:
 
 
 def parse_query_instant(text: str) -> datetime:
-    """An instant in a statement; raises InvalidError."""
+    """An instant in a statement; raises IntuitValidationError."""
     try:
         return parse_instant(text)
     except ValueError as error:
@@ -67,7 +67,7 @@ def matches_test(row: Record, test: QueryTest) -> bool:
 
 
 def convert_right_side(left: Any, value: Any, path: str) -> Any:
-    """The right side of a comparison as the kind that the left side is; raises InvalidError."""
+    """The right side of a comparison as the kind that the left side is; raises IntuitValidationError."""
     if isinstance(left, bool):
         return value if isinstance(value, bool) else str(value).lower() == "true"
     if isinstance(left, Decimal):
@@ -79,7 +79,7 @@ def convert_right_side(left: Any, value: Any, path: str) -> Any:
 
 
 def run_query(company: Company, text: str) -> Record:
-    """The answer to a statement, as it stands under `QueryResponse`; raises InvalidError."""
+    """The answer to a statement, as it stands under `QueryResponse`; raises IntuitValidationError."""
     query = QueryParser(text).parse()
     rows = select_rows(company, query)
     if query.is_count:
@@ -92,7 +92,7 @@ def run_query(company: Company, text: str) -> Record:
 
 
 def select_rows(company: Company, query: ParsedQuery) -> list[Record]:
-    """The rows that pass every test, in order; retired ones only when the statement speaks of them."""
+    """The rows that pass every test, in order; inactive ones only when the statement asks for them."""
     asks_retired = any(test.path == ACTIVE_FIELD for test in query.tests)
     rows = [row for row in list_candidates(company, query) if asks_retired or row.get("Active", True)]
     if any(test.path == "Balance" and query.entity.name == "Customer" for test in query.tests):

@@ -50,7 +50,7 @@ def build_query_error(detail: str) -> IntuitValidationError:
 
 
 class QueryParser:
-    """Reads one statement, token by token; raises InvalidError."""
+    """Reads one statement, token by token; raises IntuitValidationError."""
 
     def __init__(self, text: str) -> None:
         self.tokens: list[tuple[str, str]] = []
@@ -155,14 +155,14 @@ class QueryParser:
 
 
 def get_entity_type(name: str) -> EntityType:
-    """The kind of object with this name, upper and lower case told apart; raises InvalidError."""
+    """The kind of object with this name, case-sensitive; raises IntuitValidationError."""
     if name not in BY_NAME:
         raise build_query_error(f"Entity {name} is not queryable or does not exist")
     return BY_NAME[name]
 
 
 def get_queryable_field(entity: str, name: str) -> str:
-    """The field's own spelling; raises InvalidError (4001) when queries cannot use it."""
+    """The field's own spelling; raises IntuitValidationError (4001) when queries cannot use it."""
     same = name.lower().removesuffix(".value")
     found = next((path for path in QUERYABLE[entity] if path.lower() == same), None)
     if found is None:

@@ -1,4 +1,4 @@
-"""The accounting API's resources: what each path does once the door has let the call in."""
+"""The accounting API's resources: what each path does once a call is admitted."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PRINTABLE = ("Invoice", "CreditMemo", "RefundReceipt", "Payment")
 
 @dataclass(frozen=True, kw_only=True)
 class IntuitCall:
-    """What a resource may know of a call; `body` is raw."""
+    """A call as a resource sees it; `body` is raw."""
 
     company: Company
     params: Mapping[str, str]
@@ -34,7 +34,7 @@ class IntuitCall:
 
     @property
     def sent(self) -> Any:
-        """The JSON that was sent; raises InvalidError."""
+        """The JSON that was sent; raises IntuitValidationError."""
         try:
             return parse_json(self.body)
         except (ValueError, RecursionError) as error:
@@ -45,11 +45,11 @@ ResourceHandler = Callable[[IntuitCall], Record | bytes]
 
 
 def get_entity_type(call: IntuitCall) -> EntityType:
-    """The kind of object that the path names; raises InvalidError (2000)."""
+    """The kind of object that the path names; raises IntuitValidationError (2000)."""
     found = BY_PATH.get(call.path["entity"])
     if found is None:
-        told = f"Object Name: {call.path['entity']}"
-        raise IntuitValidationError("2000", "Invalid or unsupported object name", told)
+        detail = f"Object Name: {call.path['entity']}"
+        raise IntuitValidationError("2000", "Invalid or unsupported object name", detail)
     return found
 
 
@@ -70,7 +70,7 @@ def read_pdf(call: IntuitCall) -> bytes:
 
 
 def write_one(call: IntuitCall) -> Record:
-    """Create, update, void or delete one object, as the parameter `operation` says."""
+    """Create, update, void or delete one object, as the parameter `operation` names."""
     entity = get_entity_type(call)
     operation = get_operation(call.params.get("operation", "update").lower(), call.include)
     with call.company.transaction():
@@ -85,8 +85,8 @@ def get_operation(value: str, include: set[str]) -> str:
 def read_preferences(call: IntuitCall) -> Record:
     """What the company's people set."""
     company = call.company
-    kept = company.preferences
-    closed = {"BookCloseDate": kept["BookCloseDate"]} if kept["BookCloseDate"] else {}
+    current = company.preferences
+    closed = {"BookCloseDate": current["BookCloseDate"]} if current["BookCloseDate"] else {}
     many = len(company.currencies) > 1
     found = {
         "Id": "1",
@@ -95,8 +95,8 @@ def read_preferences(call: IntuitCall) -> Record:
         "sparse": False,
         "AccountingInfoPrefs": {"FirstMonthOfFiscalYear": "January", "UseAccountNumbers": True, **closed},
         "SalesFormsPrefs": {
-            "CustomTxnNumbers": kept["CustomTxnNumbers"],
-            "AutoApplyCredit": kept["AutoApplyCredit"],
+            "CustomTxnNumbers": current["CustomTxnNumbers"],
+            "AutoApplyCredit": current["AutoApplyCredit"],
             "AllowDeposit": False,
             "AllowDiscount": False,
             "DefaultTerms": {"value": "3"},
@@ -122,8 +122,8 @@ def run_batch(call: IntuitCall) -> Record:
     if not isinstance(items, list) or not items or not all(isinstance(item, dict) for item in items):
         raise build_required_error("BatchItemRequest")
     if len(items) > MAX_BATCH_SIZE:
-        told = f"Batch size exceeds allowed limit : The maximum number of items in a batch is {MAX_BATCH_SIZE}"
-        raise IntuitValidationError("1040", "Batch size exceeds allowed limit", told)
+        detail = f"Batch size exceeds allowed limit : The maximum number of items in a batch is {MAX_BATCH_SIZE}"
+        raise IntuitValidationError("1040", "Batch size exceeds allowed limit", detail)
     return {"BatchItemResponse": [run_batch_item(call.company, item) for item in items]}
 
 
@@ -140,7 +140,7 @@ def run_batch_item(company: Company, item: Record) -> Record:
 
 
 def run_batch_operation(company: Company, item: Record) -> Record:
-    """Do one operation; raises InvalidError."""
+    """Do one operation; raises IntuitValidationError."""
     if item.get("Query"):
         return {"QueryResponse": query.run_query(company, str(item["Query"]))}
     name = next((name for name in BY_NAME if name in item), None)
@@ -153,9 +153,9 @@ def run_batch_operation(company: Company, item: Record) -> Record:
 
 def read_changes(call: IntuitCall) -> Record:
     """What changed since an instant, deletions too."""
-    wanted = [name.strip() for name in call.params.get("entities", "").split(",") if name.strip()]
+    requested = [name.strip() for name in call.params.get("entities", "").split(",") if name.strip()]
     return {
         "CDCResponse": [
-            {"QueryResponse": list_captured_changes(call.company, wanted, call.params.get("changedSince", ""))}
+            {"QueryResponse": list_captured_changes(call.company, requested, call.params.get("changedSince", ""))}
         ]
     }

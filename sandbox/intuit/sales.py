@@ -49,7 +49,7 @@ REFUND_RECEIPT = SalesDocumentKind(entity="RefundReceipt", pays_out=True)
 
 
 def write_document(company: Company, kind: SalesDocumentKind, sent: Record, include: Iterable[str]) -> Record:
-    """A new document, or a known one changed; raises InvalidError."""
+    """A new document, or a known one changed; raises IntuitValidationError."""
     known = company.get_current(kind.entity, sent) if sent.get("Id") else None
     check_not_suspended(company)
     if known:
@@ -72,7 +72,7 @@ def merge_update(known: Record, sent: Record) -> Record:
 
 
 def build_document(company: Company, kind: SalesDocumentKind, sent: Record) -> Record:
-    """The document as the books keep it; raises InvalidError."""
+    """The document as it is stored; raises IntuitValidationError."""
     if not get_reference_id(sent.get("CustomerRef")):
         raise build_required_error("CustomerRef")
     if not sent.get("Line"):
@@ -125,7 +125,7 @@ def build_kind_fields(company: Company, kind: SalesDocumentKind, sent: Record, o
 
 
 def get_due_date(company: Company, sent: Record, on: str) -> str:
-    """The day that an invoice is due: as told, or as its terms have it."""
+    """The day that an invoice is due: as given, or as its terms have it."""
     if sent.get("DueDate"):
         return parse_day("DueDate", sent["DueDate"])
     term = (
@@ -137,18 +137,18 @@ def get_due_date(company: Company, sent: Record, on: str) -> str:
 
 
 def assign_number(company: Company, kind: SalesDocumentKind, fresh: Record, duplicates: bool) -> None:
-    """Number a document that has no number, where QuickBooks numbers them; raises InvalidError (6140)."""
-    told = str(fresh.get("DocNumber") or "")
-    if not told and not company.preferences["CustomTxnNumbers"]:
-        told = fresh["DocNumber"] = str(1000 + len(company.table(kind.entity)) + 1)
-    if not told or duplicates:
+    """Number a document that has no number, where QuickBooks numbers them; raises IntuitValidationError (6140)."""
+    number = str(fresh.get("DocNumber") or "")
+    if not number and not company.preferences["CustomTxnNumbers"]:
+        number = fresh["DocNumber"] = str(1000 + len(company.table(kind.entity)) + 1)
+    if not number or duplicates:
         return
-    fresh["DocNumber"] = told
-    rivals = company.find_by(kind.entity, "DocNumber", told)
+    fresh["DocNumber"] = number
+    rivals = company.find_by(kind.entity, "DocNumber", number)
     other = next((row for row in rivals if row["Id"] != fresh.get("Id")), None)
     if other:
         message = "Duplicate Document Number Error"
-        where = f"DocNumber={told} is assigned to TxnType={kind.entity} with TxnId={other['Id']}"
+        where = f"DocNumber={number} is assigned to TxnType={kind.entity} with TxnId={other['Id']}"
         raise IntuitValidationError("6140", message, f"{message} : {NUMBER_TAKEN} {where}")
 
 
@@ -160,7 +160,7 @@ def set_initial_balance(company: Company, kind: SalesDocumentKind, fresh: Record
 
 
 def void_document(company: Company, kind: SalesDocumentKind, known: Record) -> Record:
-    """The document set to nought; what was paid on it is unapplied again. Raises InvalidError."""
+    """The document set to nought; what was paid on it is unapplied again. Raises IntuitValidationError."""
     check_not_closed(company, known["TxnDate"])
     remove_from_payments(company, kind, known)
     known = company.get(kind.entity, known["Id"])
@@ -181,7 +181,7 @@ def clear_price(line: Record) -> Record:
 
 
 def delete_document(company: Company, kind: SalesDocumentKind, known: Record) -> None:
-    """The document gone; what was paid on it is unapplied again. Raises InvalidError."""
+    """The document gone; what was paid on it is unapplied again. Raises IntuitValidationError."""
     check_not_closed(company, known["TxnDate"])
     remove_from_payments(company, kind, known)
     company.delete(kind.entity, known["Id"])

@@ -112,8 +112,8 @@ def build_table(rows: list[Record]) -> Record:
 
 def build_base(key: str, name: str = "") -> Record:
     """What every object of the API has."""
-    made = {"CreateTime": CREATED, "LastUpdatedTime": CREATED}
-    found = {"Id": key, "SyncToken": "0", "sparse": False, "domain": "QBO", "MetaData": made}
+    times = {"CreateTime": CREATED, "LastUpdatedTime": CREATED}
+    found = {"Id": key, "SyncToken": "0", "sparse": False, "domain": "QBO", "MetaData": times}
     return {**found, "Name": name, "Active": True} if name else found
 
 
@@ -185,7 +185,7 @@ def build_item(
 
 
 def build_tax_rate(key: str, name: str, percent: str, side: str) -> Record:
-    """One tax rate; the percentage is kept as text."""
+    """One tax rate; the percentage is stored as text."""
     return {
         **build_base(key, name),
         "Description": name,
@@ -206,8 +206,8 @@ def build_tax_codes(facts: Record, rates: list[Record]) -> list[Record]:
 
 def build_tax_code(key: str, name: str, rate_row: Record | None, side: str) -> Record:
     """One tax code with its rate."""
-    held = {"value": rate_row["Id"], "name": rate_row["Name"]} if rate_row else {}
-    detail: list[Record] = [{"TaxRateRef": held, "TaxTypeApplicable": "TaxOnAmount", "TaxOrder": 0}]
+    rate_reference = {"value": rate_row["Id"], "name": rate_row["Name"]} if rate_row else {}
+    detail: list[Record] = [{"TaxRateRef": rate_reference, "TaxTypeApplicable": "TaxOnAmount", "TaxOrder": 0}]
     rates = {"TaxRateDetail": detail if rate_row else []}
     nothing: Record = {"TaxRateDetail": []}
     return {

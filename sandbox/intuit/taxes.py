@@ -30,8 +30,8 @@ class DocumentTaxes:
         self.american = company.is_american
         self.way = "TaxExcluded" if self.american else str(way or "TaxExcluded")
         if self.way not in TAX_CALCULATIONS:
-            told = f"Invalid Enumeration : {self.way}"
-            raise IntuitValidationError("2170", "Invalid Enumeration", told, element="GlobalTaxCalculation")
+            detail = f"Invalid Enumeration : {self.way}"
+            raise IntuitValidationError("2170", "Invalid Enumeration", detail, element="GlobalTaxCalculation")
         self.exempt = self.american and not customer.get("Taxable", True)
         self._sums: dict[str, tuple[LineTax, Decimal, Decimal]] = {}
 
@@ -46,7 +46,7 @@ class DocumentTaxes:
         return self.way == "TaxInclusive"
 
     def get_line_tax(self, detail: Record, item: Record) -> LineTax:
-        """The tax of a line; raises InvalidError when its code cannot be used."""
+        """The tax of a line; raises IntuitValidationError when its code cannot be used."""
         code = get_reference_id(detail.get("TaxCodeRef"))
         if self.american:
             return self._american(code or ("TAX" if item.get("Taxable") else "NON"))

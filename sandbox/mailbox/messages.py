@@ -12,9 +12,9 @@ Message = dict[str, Any]
 
 def list_messages(world: World, *, to: str = "") -> list[Message]:
     """Every kept message, newest first; with `to` only those sent to this address, whatever its case."""
-    kept: list[Message] = world.get_section("mailbox", lambda: {"messages": []})["messages"]
-    wanted = to.strip().lower()
-    return [message for message in kept if not wanted or wanted in map(str.lower, message["to"])]
+    messages: list[Message] = world.get_section("mailbox", lambda: {"messages": []})["messages"]
+    address = to.strip().lower()
+    return [message for message in messages if not address or address in map(str.lower, message["to"])]
 
 
 def find_message(world: World, message_id: str) -> Message | None:
@@ -36,9 +36,9 @@ def store_message(world: World, *, sender: str, recipients: list[str], raw: byte
         "html": _part(parsed, "html"),
         "attachments": [part.get_filename() or "unnamed" for part in parsed.iter_attachments()],
     }
-    kept = world.get_section("mailbox", lambda: {"messages": []})["messages"]
-    kept.insert(0, message)
-    del kept[MAX_MESSAGES:]
+    messages = world.get_section("mailbox", lambda: {"messages": []})["messages"]
+    messages.insert(0, message)
+    del messages[MAX_MESSAGES:]
     world.mark_changed()
     return message
 

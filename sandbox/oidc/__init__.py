@@ -23,7 +23,7 @@ def links(world: World) -> list[Link]:
 
 
 def build_error(journal: str, status: int) -> ErrorBody:
-    """How a provider words an answer that is broken on purpose."""
+    """A fault's answer in a provider's format."""
     return ErrorBody({}, {"error": "invalid_grant" if status == 400 else "temporarily_unavailable"})
 
 

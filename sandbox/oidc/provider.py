@@ -73,7 +73,7 @@ class OidcIdentity(identity.IdentityService):
         return jwt.encode(claims, signer, "RS256", headers={"kid": self.key})
 
     def build_claims(self, grant: Record) -> Record:
-        """What the provider says of the person."""
+        """The claims about the person."""
         now = int(time.time())  # the site that judges the token has no other clock than this one
         return {
             "iss": self.issuer,

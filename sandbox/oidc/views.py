@@ -41,7 +41,7 @@ class OidcProvider(OAuthServer[OidcIdentity]):
         return PROVIDER_NAMES[self.identity.key]
 
     async def home(self, request: Request) -> Response:
-        """A page that says what this is."""
+        """A page about this provider."""
         return self.render_page(self.frame)
 
     async def discovery(self, request: Request) -> Response:
@@ -67,7 +67,7 @@ class OidcProvider(OAuthServer[OidcIdentity]):
         return JSONResponse(build_jwks(self.identity.key))
 
     def checks(self, asked: Mapping[str, str]) -> list[tuple[bool, str]]:
-        """Signing in also needs the scope that says so, and a nonce."""
+        """Signing in also needs the scope `openid`, and a nonce."""
         return [
             *super().checks(asked),
             ("openid" in asked.get("scope", "").split(), "The scope openid is missing."),

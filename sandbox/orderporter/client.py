@@ -21,7 +21,7 @@ class OpenedCheckout:
 
 
 class CheckoutRefused(Exception):
-    """Wise-Pay said no, or nothing that can be used; carries what the page shows of it."""
+    """Wise-Pay refused the checkout, or answered nothing usable; carries what the page shows."""
 
     def __init__(self, title: str, detail: str = "", errors: list[dict[str, str]] | None = None) -> None:
         super().__init__(title)
@@ -39,12 +39,12 @@ def open_checkout(wisepay_url: str, api_key: str, body: dict[str, Any]) -> Opene
     url = f"{wisepay_url.rstrip('/')}/api/cpq/v1/checkouts"
     with requests.Session() as session:
         session.trust_env = False
-        for tries_left in reversed(range(MAX_ATTEMPTS)):
+        for remaining_tries in reversed(range(MAX_ATTEMPTS)):
             try:
                 answer = session.post(url, json=body, headers=headers, timeout=TIMEOUT, allow_redirects=False)
                 break
             except requests.RequestException as error:
-                if not tries_left:
+                if not remaining_tries:
                     raise CheckoutRefused(
                         "Wise-Pay could not be reached", f"{type(error).__name__} at {url}"
                     ) from error

@@ -1,4 +1,4 @@
-"""The practice quotes: how they are made, added up, published again, and what is known of their payment."""
+"""The practice quotes: created, added up, published again, and the state of their payment."""
 
 import secrets
 import uuid
@@ -43,7 +43,7 @@ def get_state(world: World) -> dict[str, Any]:
 
 
 def list_quotes(world: World) -> list[Quote]:
-    """Every quote in the order in which it was made."""
+    """Every quote in the order of creation."""
     return list(get_state(world)["quotes"].values())
 
 
@@ -102,12 +102,12 @@ def record_status(quote: Quote, status: str, *, at: int, payment: dict[str, Any]
     known = (quote["status_at"], STATUS_ORDER.get(quote["status"], 0))
     if status == quote["status"] if certain else (at, STATUS_ORDER.get(status, 0)) <= known:
         return False
-    # A redirect says less than a callback: what is known of the same outcome stays.
-    kept = quote["payment"] if status == quote["status"] else UNPAID
-    told = {name: value for name, value in payment.items() if value}
+    # A redirect carries less than a callback: what is known of the same outcome stays.
+    previous = quote["payment"] if status == quote["status"] else UNPAID
+    fresh = {name: value for name, value in payment.items() if value}
     if status != quote["status"]:
         quote["was"] = quote["status"]
-    quote.update(status=status, status_at=at, payment={**kept, **told})
+    quote.update(status=status, status_at=at, payment={**previous, **fresh})
     record_event(quote, f"Wise-Pay reported: {status}.")
     return True
 

@@ -23,7 +23,7 @@ class UnknownCheckout(Exception):
 
 
 class InvalidReport(Exception):
-    """The report is signed, and yet not what the contract says."""
+    """The report is signed but does not follow the contract."""
 
 
 def apply_return(world: World, quote: Quote, query: Mapping[str, str]) -> None:

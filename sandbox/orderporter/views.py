@@ -40,7 +40,7 @@ INVALID_SIGNATURE_NOTE = "This page was opened with a payment result whose signa
 
 
 def links(world: World) -> Sequence[Link]:
-    """What the home page says of Order Porter."""
+    """Order Porter's lines of the home page."""
     return [Link("Quotes", "/orderporter/", "accept a quote and pay it through Wise-Pay")]
 
 
@@ -99,7 +99,7 @@ class OrderPorterPages:
         return JSONResponse(self.render_json(quote), status_code=201)
 
     async def show(self, request: Request) -> Response:
-        """The quote; with Wise-Pay's parameters in the address, first take over what they say."""
+        """The quote; with Wise-Pay's parameters in the address, first apply them."""
         quote = self.get_quote(request)
         refusal, status = None, 200
         if "wisepay_signature" in request.query_params or "wisepay_status" in request.query_params:

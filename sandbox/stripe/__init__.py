@@ -48,7 +48,7 @@ def routes(world: World) -> Sequence[BaseRoute]:
 
 
 def build_error(name: str, status: int) -> ErrorBody:
-    """A fault's answer as Stripe would word it."""
+    """A fault's answer in Stripe's format."""
     if status == 429:
         error = build_rate_limit_error()
         return ErrorBody(error.headers, error.body())

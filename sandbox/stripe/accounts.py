@@ -43,7 +43,7 @@ class StripeAccount:
         return found
 
     def add(self, item: Obj) -> Obj:
-        """Keep a new object; the oldest goes when there are too many."""
+        """Store a new object; the oldest is dropped when there are too many."""
         table = self.table(item["object"])
         table[item["id"]] = item
         if len(table) > MAX_OBJECTS:
@@ -58,7 +58,7 @@ class StripeAccount:
         return found
 
     def private_data(self, name: str) -> Obj:
-        """What we know about an object and do not show."""
+        """The data about an object that the API does not show."""
         found: Obj = self.data["private"].setdefault(name, {})
         return found
 
@@ -75,7 +75,7 @@ def list_accounts(world: World) -> list[StripeAccount]:
 
 
 def get_or_create_account(world: World, key: str) -> tuple[StripeAccount, bool]:
-    """The account of a key, made if it is new, and whether the key is a browser's.
+    """The account of a key, created if it is new, and whether the key is a browser's.
 
     Raises the 401 of Stripe for a key that is malformed or starts with `bad`.
     """

@@ -1,4 +1,4 @@
-"""What a person does by hand at the practice Stripe: refund, dispute, decide, detach, settle."""
+"""What a person does at the practice Stripe: refund, dispute, decide, detach, settle."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ ActorAction = Callable[[StripeAccount, Obj, Obj], Obj | None]
 
 
 def get_charge(account: StripeAccount, intent: Obj) -> Obj:
-    """The charge that paid an intent; raises ApiError when none did."""
+    """The charge that paid an intent; raises StripeApiError when none did."""
     if intent["status"] != "succeeded":
         raise StripeApiError(f"{intent['id']} is {intent['status']}: there is no successful charge.")
     return account.find("charge", intent["latest_charge"])
 
 
 def parse_whole_number(params: Obj, name: str) -> Obj:
-    """The whole number called `name`, if it was said; raises ApiError."""
+    """The whole number called `name`, if it is given; raises StripeApiError."""
     value = str(params.get(name) or "").strip()
     if not value:
         return {}
@@ -77,7 +77,7 @@ def detach(account: StripeAccount, method: Obj, params: Obj) -> Obj:
 
 
 def renew(account: StripeAccount, method: Obj, params: Obj) -> Obj:
-    """The card was reissued: `exp_month`, `exp_year`, `last4`; three more years when nothing is said."""
+    """The card was reissued: `exp_month`, `exp_year`, `last4`; three more years when nothing is given."""
     dates = {**parse_whole_number(params, "exp_month"), **parse_whole_number(params, "exp_year")}
     last4 = {"last4": str(params["last4"])} if params.get("last4") else {}
     usual = {"exp_year": method["card"]["exp_year"] + 3} if method["type"] == "card" else {}
@@ -97,7 +97,7 @@ def settle(account: StripeAccount, intent: Obj, params: Obj) -> Obj:
 
 
 def return_debit(account: StripeAccount, intent: Obj, params: Obj) -> Obj:
-    """A debit on its way comes back now; `code` says why."""
+    """A debit on its way comes back now; `code` is the reason."""
     check_processing(intent)
     code = str(params.get("code") or "insufficient_funds")
     if code not in banks.FAILURE_MESSAGES:
@@ -155,30 +155,30 @@ ACTOR_ACTIONS: dict[str, tuple[str, ActorAction]] = {
 
 
 def run_action(world: World, name: str, params: Obj) -> tuple[StripeAccount, Obj | None]:
-    """Do the act to the object that `said` names by its kind; raises ApiError, KeyError for an unknown act.
+    """Run the action on the object that `params` names by its kind; raises StripeApiError, KeyError for an unknown act.
 
-    An account is named by its secret key, and made when it is new.
+    An account is named by its secret key, and created when it is new.
     """
     kind, act = ACTOR_ACTIONS[name]
-    wanted = str(params.get(kind) or "")
-    if kind == "account" and wanted.startswith("sk_"):
-        owner, _ = get_or_create_account(world, wanted)
+    subject = str(params.get(kind) or "")
+    if kind == "account" and subject.startswith("sk_"):
+        owner, _ = get_or_create_account(world, subject)
         world.mark_changed()
         return owner, act(owner, owner.data, params)
     for account in list_accounts(world):
-        if wanted in account.table(kind):
-            found = act(account, account.table(kind)[wanted], params)
+        if subject in account.table(kind):
+            found = act(account, account.table(kind)[subject], params)
             world.mark_changed()
             return account, found
-    raise build_missing_object_error(kind, wanted, kind)
+    raise build_missing_object_error(kind, subject, kind)
 
 
 def run_actions(world: World, orders: Obj) -> dict[str, Obj | None]:
-    """Several acts, each an object or the bare id of what it is done to; raises ApiError."""
+    """Several acts, each an object or the bare id of what it is done to; raises StripeApiError."""
     done: dict[str, Obj | None] = {}
     for name, order in orders.items():
         if name not in ACTOR_ACTIONS:
             raise StripeApiError(f"There is no {name}; there are {', '.join(ACTOR_ACTIONS)}.")
-        said = order if isinstance(order, dict) else {ACTOR_ACTIONS[name][0]: order}
-        done[name] = run_action(world, name, said)[1]
+        params = order if isinstance(order, dict) else {ACTOR_ACTIONS[name][0]: order}
+        done[name] = run_action(world, name, params)[1]
     return done

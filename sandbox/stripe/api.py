@@ -1,4 +1,4 @@
-"""The door of the practice Stripe's API: keys, limits, idempotency, errors, headers."""
+"""The entry to the practice Stripe's API: keys, limits, idempotency, errors, headers."""
 
 from __future__ import annotations
 
@@ -106,16 +106,16 @@ class StripeApi:
     async def run_idempotently(
         self, operation: Operation, arrived: IncomingRequest, account: StripeAccount, browser: bool
     ) -> Response:
-        """Run the operation, or replay what its idempotency key remembers."""
+        """Run the operation, or replay the answer saved under its idempotency key."""
         key = arrived.idempotency_key
         if not key:
             await self.wait_latency()
             return self.run(operation, arrived, account, browser)
         mark = idempotency.build_fingerprint(arrived.request.method, arrived.request.url.path, arrived.body)
-        kept = idempotency.start_call(account, key, mark)
-        if kept:
-            headers = {"Idempotent-Replayed": "true", "Original-Request": kept["request_id"]}
-            return self.render_answer(arrived, kept["status"], kept["body"], headers)
+        saved = idempotency.start_call(account, key, mark)
+        if saved:
+            headers = {"Idempotent-Replayed": "true", "Original-Request": saved["request_id"]}
+            return self.render_answer(arrived, saved["status"], saved["body"], headers)
         try:
             await self.wait_latency()
             response = self.run(operation, arrived, account, browser)
@@ -126,7 +126,7 @@ class StripeApi:
         return response
 
     async def wait_latency(self) -> None:
-        """Take as long as `stripe_latency` in the config says, in seconds."""
+        """Take as long as `stripe_latency` in the config, in seconds."""
         if latency := self.world.config.get("stripe_latency"):
             await asyncio.sleep(latency)
 

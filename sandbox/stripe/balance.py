@@ -21,7 +21,7 @@ def record_balance_transaction(
 ) -> Obj:
     """A new line about `source`, in minor units, that can be paid out after `days`; it awaits the next payout.
 
-    `kind` is Stripe's `type`; `category` its `reporting_category`, where that says more.
+    `kind` is Stripe's `type`; `category` its `reporting_category`, where that differs.
     """
     now = account.now()
     line = shapes.build_balance_transaction(
@@ -55,10 +55,10 @@ def list_balance_transactions(call: StripeCall) -> Obj:
     """GET /v1/balance_transactions, newest first; with `payout`, the lines of one automatic payout and its own."""
     account, given = call.account, call.params
     items = sorted(account.table("balance_transaction").values(), key=get_created, reverse=True)
-    if wanted := given.get("payout"):
-        if wanted not in account.table("payout"):
-            raise build_missing_object_error("payout", wanted, "payout")
-        items = [line for line in items if get_payout_id(account, line) == wanted]
+    if payout_id := given.get("payout"):
+        if payout_id not in account.table("payout"):
+            raise build_missing_object_error("payout", payout_id, "payout")
+        items = [line for line in items if get_payout_id(account, line) == payout_id]
     for name in FILTERS:
         items = [line for line in items if name not in given or line[name] == given[name]]
     items = [line for line in items if matches_time(line, given.get("created"))]

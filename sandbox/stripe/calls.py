@@ -46,7 +46,7 @@ def merge_metadata(item: Obj, given: Any) -> None:
 
 
 def copy_params(item: Obj, params: Obj, fields: tuple[str, ...]) -> None:
-    """Take over plain fields that were said; an empty string unsets."""
+    """Copy the plain fields that are given; an empty string unsets."""
     for name in fields:
         if name in params:
             item[name] = params[name] if params[name] != "" else None

@@ -1,4 +1,4 @@
-"""Customers: who pays, for methods that are kept."""
+"""Customers, who own saved payment methods."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ def create(call: StripeCall) -> Obj:
 
 
 def apply_params(call: StripeCall, customer: Obj) -> None:
-    """Take over what was said about the customer."""
+    """Copy the parameters of a customer."""
     given = call.params
     copy_params(customer, given, SIMPLE_FIELDS)
     merge_metadata(customer, given.get("metadata"))
     for name in ("address", "shipping"):
         if name in given:
-            said = given[name] or None
-            customer[name] = shapes.build_address(said) if said and name == "address" else said
+            value = given[name] or None
+            customer[name] = shapes.build_address(value) if value and name == "address" else value
     if settings := given.get("invoice_settings"):
         customer["invoice_settings"] |= {
             key: value for key, value in settings.items() if key in customer["invoice_settings"]

@@ -1,4 +1,4 @@
-"""The practice dashboard: what was paid, what was said about it, and who heard."""
+"""The practice dashboard: payments, events and their deliveries."""
 
 from __future__ import annotations
 
@@ -63,12 +63,12 @@ def build_intent_row(account: StripeAccount | None, intent: Obj) -> Obj:
     charge = account.table("charge").get(intent["latest_charge"] or "") if account else None
     refunded = charge["amount_refunded"] if charge else 0
     paid = bool(charge and intent["status"] == "succeeded")
-    left = charge["amount_captured"] - refunded if charge and paid else 0
+    remaining = charge["amount_captured"] - refunded if charge and paid else 0
     return {
-        "left": left,
+        "left": remaining,
         "method": format_method(charge["payment_method_details"]) if charge else "",
-        "can_refund": left > 0 and not (account and charge and find_blocking_dispute(account, charge)),
-        "can_dispute": left > 0 and bool(charge and not charge["disputed"]),
+        "can_refund": remaining > 0 and not (account and charge and find_blocking_dispute(account, charge)),
+        "can_dispute": remaining > 0 and bool(charge and not charge["disputed"]),
         "refunds": [build_refund_row(item) for item in list_related(account, "refund", intent)],
         "disputes": [build_dispute_row(item) for item in list_related(account, "dispute", intent)],
         "id": intent["id"],
@@ -124,7 +124,7 @@ def build_method_row(method: Obj) -> Obj:
 
 
 def format_method(method: Obj) -> str:
-    """A payment method in words: its kind or brand, and the last four."""
+    """A payment method as text: its kind or brand, and the last four."""
     details = method[method["type"]]
     words = details.get("brand") or str(method["type"]).replace("_", " ")
     expiry = f", {details['exp_month']:02}/{details['exp_year'] % 100:02}" if "exp_year" in details else ""

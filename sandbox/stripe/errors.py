@@ -1,4 +1,4 @@
-"""The ways in which the practice Stripe says no, in Stripe's shape."""
+"""The errors of the practice Stripe, in Stripe's shape."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class StripeApiError(Exception):
 
 
 class StripeParameterError(StripeApiError):
-    """A parameter that never reached the operation, so that no idempotency key remembers it."""
+    """A parameter refused before the operation, so that nothing is saved under the idempotency key."""
 
 
 def build_missing_object_error(kind: str, name: str, param: str = "id") -> StripeApiError:

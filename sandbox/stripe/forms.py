@@ -24,7 +24,7 @@ def decode_form(encoded: str) -> dict[str, Any]:
 
 
 def place_value(found: dict[str, Any], parts: list[str], value: str, key: str) -> None:
-    """Put one value where its name says; `[]` takes the next free number."""
+    """Put one value where its name points; `[]` takes the next free number."""
     for depth, part in enumerate(parts):
         name = part if part or depth == 0 else str(len(found))
         if depth == len(parts) - 1:

@@ -1,4 +1,4 @@
-"""A past for an account: charges, refunds, disputes and fees of days gone by, made by one order of a person."""
+"""A past for an account: charges, refunds, disputes and fees of days gone by, created by one order."""
 
 from __future__ import annotations
 
@@ -27,22 +27,22 @@ class PastStripeAccount(StripeAccount):
 
 
 def create_history(account: StripeAccount, entries: list[Obj]) -> list[Obj]:
-    """Do each entry at its second `at`; what it made, in order. Nothing is told to anybody. Raises ApiError.
+    """Do each entry at its second `at`; what it created, in order. No events are created. Raises StripeApiError.
 
-    A charge says `amount`, `currency`, `reference` (metadata `attempt`) and `method` (card or us_bank_account);
+    A charge has `amount`, `currency`, `reference` (metadata `attempt`) and `method` (card or us_bank_account);
     a refund or dispute says `of`, the place of its charge in the list.
     """
-    made: list[Obj] = []
+    created: list[Obj] = []
     then = PastStripeAccount(account.world, account.data)
     for entry in entries:
         if entry.get("kind") not in ENTRIES:
             raise StripeApiError(f"kind is one of {', '.join(ENTRIES)}", param="kind")
         then.at = int(entry.get("at") or account.now())
-        made.append(ENTRIES[entry["kind"]](then, entry, made))
-    return made
+        created.append(ENTRIES[entry["kind"]](then, entry, created))
+    return created
 
 
-def create_past_charge(account: StripeAccount, entry: Obj, made: list[Obj]) -> Obj:
+def create_past_charge(account: StripeAccount, entry: Obj, created: list[Obj]) -> Obj:
     """An intent that was paid, and its charge, which is the answer."""
     name = account.world.id("pi")
     amount, currency = int(entry["amount"]), str(entry.get("currency") or "aud")
@@ -59,12 +59,12 @@ def create_past_charge(account: StripeAccount, entry: Obj, made: list[Obj]) -> O
 
 
 def calculate_fee(amount: int) -> int:
-    """What Stripe keeps of a charge, in minor units: 2.9 % and 30, at most all."""
+    """Stripe's fee for a charge, in minor units: 2.9 % and 30, at most all."""
     return min((amount * 29 + 500) // 1000 + 30, amount)
 
 
 def build_past_method(account: StripeAccount, kind: str) -> Obj:
-    """A card or bank account that nobody kept."""
+    """A card or bank account that was not saved."""
     if kind == "card":
         shown = cards.build_card_details(CARD, 12, 2034, cvc=True)
     else:
@@ -74,9 +74,9 @@ def build_past_method(account: StripeAccount, kind: str) -> Obj:
     return build_payment_method(account.world.id("pm"), account.now(), kind, shown, None)
 
 
-def create_past_refund(account: StripeAccount, entry: Obj, made: list[Obj]) -> Obj:
+def create_past_refund(account: StripeAccount, entry: Obj, created: list[Obj]) -> Obj:
     """Money that went back and arrived."""
-    paid = made[int(entry["of"])]
+    paid = created[int(entry["of"])]
     amount = int(entry.get("amount") or paid["amount"])
     refunds.check_refundable(account, paid, amount)
     item = shapes.build_refund(
@@ -87,12 +87,12 @@ def create_past_refund(account: StripeAccount, entry: Obj, made: list[Obj]) -> O
     return account.add(item)
 
 
-def create_past_dispute(account: StripeAccount, entry: Obj, made: list[Obj]) -> Obj:
+def create_past_dispute(account: StripeAccount, entry: Obj, created: list[Obj]) -> Obj:
     """What the payer's bank took back."""
-    return disputes.create_dispute(account, made[int(entry["of"])])
+    return disputes.create_dispute(account, created[int(entry["of"])])
 
 
-def create_past_fee(account: StripeAccount, entry: Obj, made: list[Obj]) -> Obj:
+def create_past_fee(account: StripeAccount, entry: Obj, created: list[Obj]) -> Obj:
     """What Stripe charges for something else than a payment: a line of its own."""
     source = {"id": None, "currency": str(entry.get("currency") or "aud"), "description": "Radar"}
     return balance.record_balance_transaction(account, source, -int(entry["amount"]), kind="stripe_fee", category="fee")

@@ -1,4 +1,4 @@
-"""What an ordered 500 leaves behind: Stripe remembers it under the idempotency key."""
+"""Injected 500s are saved under the idempotency key, as at Stripe."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sandbox.stripe.errors import StripeApiError
 
 
 def record_injected_error(world: World, refused: FaultedCall) -> None:
-    """Keep an internal error as the key's first answer, as the vendor does; other refusals pass."""
+    """Save an internal error as the key's first answer, as the vendor does; other errors are not saved."""
     key = refused.headers.get("idempotency-key")
     bearer = refused.headers.get("authorization", "").removeprefix("Bearer ")
     if refused.status != 500 or refused.method != "POST" or not key:

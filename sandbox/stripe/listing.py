@@ -46,13 +46,13 @@ def build_list_operation(kind: str, url: str, *filters: str) -> Callable[[Stripe
     return operation
 
 
-def matches_time(item: Obj, wanted: Any) -> bool:
-    """Whether an object was made at, or in, the wanted time."""
-    if wanted is None:
+def matches_time(item: Obj, condition: Any) -> bool:
+    """Whether an object was created at, or in, the requested time."""
+    if condition is None:
         return True
-    if isinstance(wanted, int):
-        return bool(item["created"] == wanted)
-    return all(COMPARISONS[verb](item["created"], int(limit)) for verb, limit in wanted.items())
+    if isinstance(condition, int):
+        return bool(item["created"] == condition)
+    return all(COMPARISONS[verb](item["created"], int(limit)) for verb, limit in condition.items())
 
 
 def build_page(items: list[Obj], params: Obj, url: str, kind: str) -> Obj:
@@ -83,7 +83,7 @@ def expand_fields(account: StripeAccount, answer: Obj, paths: list[str]) -> Obj:
 
 
 def expand_path(account: StripeAccount, item: Any, parts: list[str], path: str) -> Any:
-    """Follow one path; raises ApiError when it leads nowhere."""
+    """Follow one path; raises StripeApiError when it leads nowhere."""
     if not parts or item is None:
         return item
     if isinstance(item, list):

@@ -1,4 +1,4 @@
-"""Amounts in words for the practice pages."""
+"""Amounts as text for the practice pages."""
 
 from __future__ import annotations
 

@@ -82,7 +82,7 @@ def list_operations() -> list[Operation]:
 
 
 def list_payment_operations() -> list[Operation]:
-    """Intents to pay and to keep a method."""
+    """Payment intents and setup intents."""
     intent, setup = "/payment_intents", "/setup_intents"
     return [
         Operation("POST", intent, intents.create, "PaymentIntentCreateParams"),
@@ -199,7 +199,7 @@ def list_customer_operations() -> list[Operation]:
 
 
 def list_webhook_operations() -> list[Operation]:
-    """Events and who hears of them."""
+    """Events and webhook endpoints."""
     endpoint = "/webhook_endpoints"
     return [
         Operation("POST", endpoint, endpoints.create, "WebhookEndpointCreateParams"),

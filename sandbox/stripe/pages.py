@@ -97,10 +97,10 @@ class StripePages:
 
     async def run_action(self, request: Request) -> Response:
         """POST /stripe/dashboard/acts/{act}: one of the buttons, then the dashboard again."""
-        said = {name: str(value) for name, value in (await request.form()).items()}
-        query = {"account": said.get("account", "")}
+        params = {name: str(value) for name, value in (await request.form()).items()}
+        query = {"account": params.get("account", "")}
         try:
-            actor.run_action(self.world, request.path_params["act"], said)
+            actor.run_action(self.world, request.path_params["act"], params)
         except StripeApiError as error:
             query["problem"] = str(error)
         except KeyError:
@@ -121,7 +121,7 @@ class StripePages:
         return JSONResponse(done)
 
     def deliver(self) -> None:
-        """Send the webhooks of what was just done by hand."""
+        """Send the webhooks of what a person just did."""
         asyncio.get_running_loop().call_soon(delivery.send_due, self.world)
 
     async def resend(self, request: Request) -> Response:

@@ -69,7 +69,7 @@ def mark_arrived(account: StripeAccount, name: str) -> None:
 
 
 def fail_payout(account: StripeAccount, payout: Obj) -> Obj:
-    """The bank sent the money back: it is in the balance again. Raises ApiError."""
+    """The bank sent the money back: it is in the balance again. Raises StripeApiError."""
     if payout["status"] not in ("in_transit", "paid"):
         raise StripeApiError(f"{payout['id']} is {payout['status']}.")
     line = record_payout_transaction(account, payout, payout["amount"], "payout_failure")
@@ -82,11 +82,11 @@ def fail_payout(account: StripeAccount, payout: Obj) -> Obj:
 def create_payouts(account: StripeAccount) -> list[Obj]:
     """Everything that there is now, one payout a currency, available or not."""
     lines = list_unpaid_transactions(account)
-    made = [
+    created = [
         create_payout(account, code, [line for line in lines if line["currency"] == code], at=account.now())
         for code in sorted({line["currency"] for line in lines})
     ]
-    return [payout for payout in made if payout]
+    return [payout for payout in created if payout]
 
 
 def retrieve(call: StripeCall) -> Obj:

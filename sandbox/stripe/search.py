@@ -45,7 +45,7 @@ def build_search_operation(kind: str, url: str) -> Callable[[StripeCall], Obj]:
 
 
 def parse_query(query: str) -> tuple[list[Callable[[Obj], bool]], bool]:
-    """The query's clauses as tests, and whether one of them is enough; raises ApiError."""
+    """The query's clauses as tests, and whether one of them is enough; raises StripeApiError."""
     tests: list[Callable[[Obj], bool]] = []
     words: set[str] = set()
     place = 0
@@ -65,29 +65,29 @@ def parse_query(query: str) -> tuple[list[Callable[[Obj], bool]], bool]:
 def build_clause(match: re.Match[str]) -> Callable[[Obj], bool]:
     """One comparison."""
     negated, name, key, sign = match[1] == "-", match[2], match[4], match[5]
-    wanted = re.sub(r"\\(.)", r"\1", match[7] if match[7] is not None else match[8])
+    operand = re.sub(r"\\(.)", r"\1", match[7] if match[7] is not None else match[8])
 
     def test(item: Obj) -> bool:
         value = item.get(name)
         if key is not None:
             value = (value or {}).get(key)
-        return matches_value(value, sign, wanted) != negated
+        return matches_value(value, sign, operand) != negated
 
     return test
 
 
-def matches_value(value: Any, sign: str, wanted: str) -> bool:
+def matches_value(value: Any, sign: str, operand: str) -> bool:
     """Whether a field's value fits; `null` means that there is none."""
-    if wanted == "null":
+    if operand == "null":
         return value is None
     if value is None:
         return False
     if sign == "~":
-        return wanted.lower() in str(value).lower()
+        return operand.lower() in str(value).lower()
     if sign == ":":
-        return str(value).lower() == wanted.lower()
+        return str(value).lower() == operand.lower()
     try:
-        left, right = int(value), int(wanted)
+        left, right = int(value), int(operand)
     except ValueError:
         raise StripeApiError(f"{sign} compares numbers only.", param="query") from None
     return {">": left > right, "<": left < right, ">=": left >= right, "<=": left <= right}[sign]

@@ -9,15 +9,15 @@ ADDRESS_FIELDS = ("city", "country", "line1", "line2", "postal_code", "state")
 
 
 def build_address(given: Obj | None = None) -> Obj:
-    """An address with null for what was not said."""
+    """An address with null for what is not given."""
     return {field: (given or {}).get(field) or None for field in ADDRESS_FIELDS}
 
 
 def build_billing_details(given: Obj | None = None) -> Obj:
-    """Billing details with null for what was not said."""
-    said = given or {}
-    plain = {field: said.get(field) or None for field in ("email", "name", "phone", "tax_id")}
-    return {"address": build_address(said.get("address")), **plain}
+    """Billing details with null for what is not given."""
+    details = given or {}
+    plain = {field: details.get(field) or None for field in ("email", "name", "phone", "tax_id")}
+    return {"address": build_address(details.get("address")), **plain}
 
 
 def build_payment_intent(name: str, secret: str, created: int, amount: int, currency: str) -> Obj:
@@ -99,7 +99,7 @@ def build_setup_intent(name: str, secret: str, created: int) -> Obj:
 
 
 def build_charge(name: str, created: int, intent: Obj, method: Obj, details: Obj) -> Obj:
-    """A charge for an intent, before anyone knows how it went. `details` is `payment_method_details`."""
+    """A charge for an intent, before its outcome is known. `details` is `payment_method_details`."""
     return {
         "id": name,
         "object": "charge",
@@ -147,7 +147,7 @@ def build_charge(name: str, created: int, intent: Obj, method: Obj, details: Obj
 
 
 def build_outcome(kind: str, message: str, reason: str | None = None, network: str | None = None) -> Obj:
-    """What the network said about a charge: `kind` is authorized, issuer_declined or invalid."""
+    """The network's decision about a charge: `kind` is authorized, issuer_declined or invalid."""
     return {
         "advice_code": None,
         "network_advice_code": None,
@@ -247,7 +247,7 @@ def build_refund(name: str, created: int, charge: Obj, amount: int, kind: str) -
 
 
 def build_dispute(name: str, created: int, charge: Obj, amount: int, reason: str, method: Obj) -> Obj:
-    """A dispute of a charge; of a card it wants an answer, of a bank debit it is lost at once."""
+    """A dispute of a charge; of a card it needs a response, of a bank debit it is lost at once."""
     card = method["type"] == "card"
     details: Obj = {"type": method["type"]}
     if card:

@@ -1,4 +1,4 @@
-"""The shapes of Stripe's objects about who pays, with what, and who listens."""
+"""The shapes of customers, payment methods and webhook endpoints."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def build_mandate(name: str, method: Obj, acceptance: Obj, *, multi_use: bool) -
 
 
 def build_webhook_endpoint(name: str, created: int, url: str, events: list[str]) -> Obj:
-    """An address that wants to hear of events. Its secret is shown only once, by creation."""
+    """An address that receives events. Its secret is shown only once, at creation."""
     return {
         "id": name,
         "object": "webhook_endpoint",

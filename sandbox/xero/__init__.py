@@ -39,7 +39,7 @@ def links(world: World) -> list[Link]:
 
 
 def build_error(journal: str, status: int) -> ErrorBody:
-    """How Xero words an answer that is broken on purpose."""
+    """A fault's answer in Xero's format."""
     if journal == "xero-oauth":
         return ErrorBody({}, {"error": "invalid_grant" if status == 400 else "temporarily_unavailable"})
     if status == 429:

@@ -1,4 +1,4 @@
-"""What people can do to the practice Xero from outside: disconnect, revoke, lock, fill, keep the books."""
+"""What people can do to the practice Xero from outside: disconnect, revoke, lock, fill, and act as a bookkeeper."""
 
 from __future__ import annotations
 
@@ -120,11 +120,11 @@ class XeroAdminApi(AccountingAdminApi):
         webhooks.publish_changes(org)
 
     def fill(self, order: Any) -> None:
-        """Give `organisation` `invoices` of `contacts` that were there long before anybody listened."""
+        """Give `organisation` `invoices` of `contacts` that were there long before anybody subscribed."""
         bulk_fixtures.create_bulk_records(
             self.get_organisation(order), invoices=int(order["invoices"]), contacts=int(order.get("contacts", 100))
         )
 
     def subscribe(self, order: Any) -> None:
-        """Let the app `client` hear of `events` (all) at `url`, signed with `key`; no `url` ends it."""
+        """Send the app `client` `events` (default: all) at `url`, signed with `key`; no `url` ends it."""
         webhooks.subscribe(self.world, order)

@@ -16,7 +16,7 @@ from sandbox.xero.payments import get_payment_date, parse_whole_cents
 
 
 def create(call: XeroCall, note: Record, sent: Record) -> Record:
-    """Put `Amount` of the note against an invoice; raises InvalidError."""
+    """Put `Amount` of the note against an invoice; raises XeroValidationError."""
     org = call.org
     target = get_target(org, sent)
     amount = parse_whole_cents(sent)
@@ -65,7 +65,7 @@ def list_amount_errors(note: Record, target: Record, amount: Decimal) -> list[st
 
 
 def delete(call: XeroCall, note: Record, key: str) -> Record | None:
-    """Take the allocation off again; None when the note has none with this id. Raises InvalidError."""
+    """Take the allocation off again; None when the note has none with this id. Raises XeroValidationError."""
     entry = next((each for each in note["Allocations"] if each["AllocationID"] == key.lower()), None)
     if entry is None:
         return None
@@ -77,14 +77,14 @@ def delete(call: XeroCall, note: Record, key: str) -> Record | None:
 
 
 def save_allocations(org: Organisation, note: Record, target: Record, entries: list[Record]) -> None:
-    """Keep the note's allocations and bring both documents' sums up to date."""
+    """Save the note's allocations and bring both documents' sums up to date."""
     update_credit_note_amounts(org, {**note, "Allocations": entries})
     notes = dict.fromkeys([*target["CreditNoteIDs"], note["CreditNoteID"]])
     update_invoice_amounts(org, {**target, "CreditNoteIDs": list(notes)})
 
 
 def get_target(org: Organisation, sent: Any) -> Record:
-    """The invoice that the allocation names; raises InvalidError."""
+    """The invoice that the allocation names; raises XeroValidationError."""
     nested = sent.get("Invoice") if isinstance(sent.get("Invoice"), dict) else {}
     found = documents.find_document(org, INVOICE, nested.get("InvoiceID") or nested.get("InvoiceNumber"))
     if found is None:

@@ -38,18 +38,18 @@ def update_credit_note_amounts(org: Organisation, note: Record) -> Record:
     """Write the credit note with what remains of it, PAID when nothing does."""
     refunded = sum_payments(org, note)
     applied = sum((Decimal(each["Amount"]) for each in note["Allocations"]), ZERO)
-    left = ZERO if is_closed(note) else Decimal(note["Total"]) - refunded - applied
-    note |= {"AppliedAmount": str(applied), "RemainingCredit": str(left)}
+    remaining = ZERO if is_closed(note) else Decimal(note["Total"]) - refunded - applied
+    note |= {"AppliedAmount": str(applied), "RemainingCredit": str(remaining)}
     days = [org.table("payments")[key]["Date"] for key in note["PaymentIDs"] if is_payment_active(org, key)]
-    update_paid_status(note, left, [*days, *(each["Date"] for each in note["Allocations"])])
+    update_paid_status(note, remaining, [*days, *(each["Date"] for each in note["Allocations"])])
     return org.save("credit_notes", note["CreditNoteID"], note)
 
 
 def is_settled(document: Record) -> bool:
-    """Whether any payment or allocation was ever made against it that still stands."""
+    """Whether any payment or allocation still stands against it."""
     amounts = (document.get(name) or "0" for name in ("AmountPaid", "AmountCredited", "AppliedAmount"))
-    left = document.get("RemainingCredit") or document["Total"]
-    return any(Decimal(amount) for amount in amounts) or Decimal(left) != Decimal(document["Total"])
+    remaining = document.get("RemainingCredit") or document["Total"]
+    return any(Decimal(amount) for amount in amounts) or Decimal(remaining) != Decimal(document["Total"])
 
 
 def is_payment_active(org: Organisation, key: str) -> bool:

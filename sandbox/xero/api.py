@@ -1,4 +1,4 @@
-"""The accounting API's door: tokens, tenants, budgets and idempotency before any resource is touched."""
+"""The entry to the accounting API: tokens, tenants, budgets and idempotency before any resource is touched."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def list_accepted_scopes(method: str, area: str) -> set[str]:
 
 
 class XeroApi:
-    """The door, bound to one world."""
+    """The API, bound to one world."""
 
     def __init__(self, world: World) -> None:
         self.world = world
@@ -118,19 +118,19 @@ class XeroApi:
     def answer_idempotently(
         self, request: Request, body: bytes, handler: CallHandler, client: str, org: Organisation
     ) -> Response:
-        """The remembered answer to this idempotency key, or a fresh one, remembered."""
+        """The saved answer to this idempotency key, or a fresh one, which is then saved."""
         writing = request.method in ("PUT", "POST")
         key = request.headers.get("idempotency-key") if writing else None
         mark = build_fingerprint(request.method, request.url.path, request.url.query, body)
         memory = IdempotencyRecord(self.world, f"{client} {org.id}", key, mark)
-        kept = memory.get_answer()
-        if kept is None:
+        saved = memory.get_answer()
+        if saved is None:
             fresh = self.run_handler(request, body, handler, client, org)
             if not key:
                 return fresh
-            kept = {"status": fresh.status_code, "type": fresh.media_type, "body": bytes(fresh.body).decode()}
-            memory.save_answer(kept)
-        return Response(kept["body"], kept["status"], media_type=kept["type"])
+            saved = {"status": fresh.status_code, "type": fresh.media_type, "body": bytes(fresh.body).decode()}
+            memory.save_answer(saved)
+        return Response(saved["body"], saved["status"], media_type=saved["type"])
 
     def run_handler(
         self, request: Request, body: bytes, handler: CallHandler, client: str, org: Organisation

@@ -1,4 +1,4 @@
-"""What a bookkeeper does by hand in the practice books: write, approve, void, allocate, refund, reconcile."""
+"""What a bookkeeper does in the practice books: write, approve, void, allocate, refund, reconcile."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ BookkeeperAction = Callable[[XeroCall, Record], Record | None]
 
 
 def build_call(org: Organisation) -> XeroCall:
-    """A call that no app made."""
+    """A call that comes from no app."""
     return XeroCall(org=org, client="practice", path={}, params={"unitdp": "4"})
 
 
@@ -37,18 +37,18 @@ def get_named_document(call: XeroCall, kind: XeroDocumentKind, params: Record, n
     return get_document(call, {("credit_note" if kind is CREDIT_NOTE else "invoice"): params.get(name)})[1]
 
 
-def build_status_action(wanted: str) -> BookkeeperAction:
+def build_status_action(status: str) -> BookkeeperAction:
     """The act of giving a document another status."""
 
-    def act(call: XeroCall, said: Record) -> Record:
-        kind, document = get_document(call, said)
-        return documents.update(call, kind, document, {"Status": wanted})
+    def act(call: XeroCall, params: Record) -> Record:
+        kind, document = get_document(call, params)
+        return documents.update(call, kind, document, {"Status": status})
 
     return act
 
 
 def edit_document(call: XeroCall, params: Record) -> Record:
-    """Other words in an invoice or a credit note."""
+    """Edit the texts of an invoice or a credit note."""
     kind, document = get_document(call, params)
     return bookkeeper_documents.edit_document(call, kind, document, params)
 
@@ -76,14 +76,14 @@ def remove_allocations(call: XeroCall, params: Record) -> None:
 def create_payment(call: XeroCall, params: Record) -> Record:
     """Money for an invoice, or back to the customer of a credit note, through `account` (the bank)."""
     kind, document = get_document(call, params)
-    left = document["AmountDue" if kind is INVOICE else "RemainingCredit"]
+    remaining = document["AmountDue" if kind is INVOICE else "RemainingCredit"]
     target = "Invoice" if kind is INVOICE else "CreditNote"
     return payments.create(
         call,
         {
             target: {kind.id_field: document[kind.id_field]},
             "Account": {"Code": str(params.get("account") or BANK)},
-            "Amount": params.get("amount") or left,
+            "Amount": params.get("amount") or remaining,
             "Date": get_date(call, params),
             "Reference": str(params.get("reference") or "By hand"),
         },
@@ -91,7 +91,7 @@ def create_payment(call: XeroCall, params: Record) -> Record:
 
 
 def get_date(call: XeroCall, params: Record) -> str:
-    """The `date` that was said, or today's."""
+    """The `date` of the parameters, or today's."""
     return str(params.get("date") or call.org.now.date().isoformat())
 
 
@@ -119,8 +119,8 @@ def delete_payments(call: XeroCall, params: Record) -> None:
 def build_reconcile_action(truth: bool) -> BookkeeperAction:
     """The act of matching payments with lines of the bank's statement, or of undoing that."""
 
-    def act(call: XeroCall, said: Record) -> None:
-        for row in list(list_payments(call, said)):
+    def act(call: XeroCall, params: Record) -> None:
+        for row in list(list_payments(call, params)):
             call.org.save("payments", row["PaymentID"], {**row, "IsReconciled": truth})
 
     return act
@@ -149,7 +149,7 @@ ACTIONS: dict[str, BookkeeperAction] = {
 def run_action(org: Organisation, name: str, params: Any) -> Record | None:
     """Do one act in the books of `org`, or none of it, and answer what was written.
 
-    Raises InvalidError, KeyError, ValueError.
+    Raises XeroValidationError, KeyError, ValueError.
     """
     try:
         written = ACTIONS[name](build_call(org), params)

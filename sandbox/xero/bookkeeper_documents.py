@@ -1,4 +1,4 @@
-"""What a bookkeeper writes by hand: invoices, credit notes, contacts, branding themes, each with few words."""
+"""What a bookkeeper writes: invoices, credit notes, contacts, branding themes, each with few parameters."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def build_line(params: Record) -> Record:
 
 
 def build_changes(org: Organisation, params: Record) -> Record:
-    """The words as the API's fields, those that were said."""
+    """The given parameters as the API's fields."""
     sent: Record = {field: str(params[word]) for word, field in CHANGES.items() if params.get(word) is not None}
     if params.get("contact"):
         sent["Contact"] = get_or_create_contact(org, params["contact"])
@@ -82,7 +82,7 @@ def edit_document(call: XeroCall, kind: XeroDocumentKind, document: Record, para
 
 
 def create_contact(call: XeroCall, params: Record) -> Record:
-    """A contact called `name`, with `email` and `number` if they were said."""
+    """A contact called `name`, with `email` and `number` if they are given."""
     fields = {"name": "Name", "email": "EmailAddress", "number": "ContactNumber"}
     return contacts.create(call, {field: str(params[word]) for word, field in fields.items() if params.get(word)})
 

@@ -1,4 +1,4 @@
-"""One call to the accounting API after the door: whose books, what was asked, what is answered."""
+"""One admitted call to the accounting API: its organisation, its parameters, its answer."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class XeroReply(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class XeroCall:
-    """What a handler may know. `sent` is the parsed body, numbers as Decimal."""
+    """A call as a handler sees it. `sent` is the parsed body, numbers as Decimal."""
 
     org: Organisation
     client: str

@@ -1,4 +1,4 @@
-"""Contacts: created, changed, and found by what a document says of them."""
+"""Contacts: created, changed, and found by what a document names."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ UNKNOWN = (
 
 
 def create(call: XeroCall, sent: Record) -> Record:
-    """A new contact; raises InvalidError."""
+    """A new contact; raises XeroValidationError."""
     blank: Record = {
         "ContactID": create_id(),
         "ContactStatus": "ACTIVE",
@@ -48,7 +48,7 @@ def create(call: XeroCall, sent: Record) -> Record:
 
 
 def update(call: XeroCall, sent: Record, *, key: Any = None) -> Record:
-    """The contact changed; raises InvalidError when it does not exist."""
+    """The contact changed; raises XeroValidationError when it does not exist."""
     found = call.org.get("contacts", key or sent.get("ContactID"))
     if found is None:
         raise XeroValidationError("The contact could not be found")
@@ -64,7 +64,7 @@ def upsert(call: XeroCall, sent: Record) -> Record:
 
 
 def save_contact(org: Organisation, contact: Record, sent: Record) -> Record:
-    """Check and keep what was sent on top of what is known."""
+    """Check and save the sent fields on top of the known ones."""
     fresh = {**contact, **{name: str(sent[name]).strip() for name in TEXTS if sent.get(name) is not None}}
     fresh |= {name: to_plain_json(sent[name]) for name in OTHER_FIELDS if sent.get(name) is not None}
     complaints = list(list_field_errors(fresh)) + list(list_uniqueness_errors(org, fresh))
@@ -124,7 +124,7 @@ def find_match(org: Organisation, sent: Record) -> Record | None:
 
 
 def get_or_create_for_document(call: XeroCall, sent: Any) -> Record:
-    """The contact that a document names, a new one for an unknown name; raises InvalidError."""
+    """The contact that a document names, a new one for an unknown name; raises XeroValidationError."""
     if not isinstance(sent, dict) or not any(sent.get(name) for name in ("ContactID", "Name", "ContactNumber")):
         raise XeroValidationError(
             UNKNOWN if isinstance(sent, dict) else "A Contact must be specified for this type of transaction"

@@ -81,12 +81,12 @@ def find_document(org: Organisation, kind: XeroDocumentKind, ref: Any) -> Record
 
 
 def is_number_taken(kind: XeroDocumentKind, row: Record) -> bool:
-    """Whether the number is taken: a deleted draft of an invoice gives it free, everything else keeps it."""
+    """Whether the number is taken: a deleted draft of an invoice frees it, everything else does not."""
     return not kind.deleted_frees_number or bool(row["Status"] != "DELETED")
 
 
 def create(call: XeroCall, kind: XeroDocumentKind, sent: Record) -> Record:
-    """A new document; raises InvalidError."""
+    """A new document; raises XeroValidationError."""
     blank: Record = {
         kind.id_field: create_id(),
         "Type": sent.get("Type"),
@@ -105,7 +105,7 @@ def create(call: XeroCall, kind: XeroDocumentKind, sent: Record) -> Record:
 
 
 def update(call: XeroCall, kind: XeroDocumentKind, document: Record, sent: Record) -> Record:
-    """The document changed as its status allows; raises InvalidError."""
+    """The document changed as its status allows; raises XeroValidationError."""
     return DocumentWriter(call, kind, document, sent).save()
 
 
@@ -132,7 +132,7 @@ class DocumentWriter:
         self.complaints: list[str] = []
 
     def save(self) -> Record:
-        """Check everything, then keep it; raises InvalidError with all complaints."""
+        """Check everything, then save it; raises XeroValidationError with all complaints."""
         before = self.document["Status"]
         after = str(self.sent.get("Status") or before)
         self._refuse_move(before, after)
@@ -265,12 +265,12 @@ class DocumentWriter:
 
 
 def normalise_text(field: str, value: Any) -> str | bool:
-    """A field without rules of its own as the books keep it."""
+    """A field without rules of its own as it is stored."""
     return bool(value) if field == "SentToContact" else str(value)
 
 
 def check_unlocked(org: Organisation, on: str) -> None:
-    """Raises InvalidError when that day lies in a locked period."""
+    """Raises XeroValidationError when that day lies in a locked period."""
     locked = org.locked_until
     if locked and date.fromisoformat(on) <= locked:
         shown = f"{locked.day} {locked:%B %Y}"

@@ -1,4 +1,4 @@
-"""How the practice Xero says no: to a whole call, or to one element of it."""
+"""How the practice Xero refuses: to a whole call, or to one element of it."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ def parse_day(value: Any) -> date:
 
 
 def format_timestamp(moment: datetime) -> str:
-    """An instant as the books keep it: ISO, UTC, milliseconds, so that text order is time order."""
+    """An instant as it is stored: ISO, UTC, milliseconds, so that text order is time order."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds")
 
 
@@ -87,7 +87,7 @@ def serialize_scalar(value: Any) -> Any:
 
 
 def to_plain_json(value: Any) -> Any:
-    """A parsed value as JSON alone would give it, fit to be kept."""
+    """A parsed value in plain JSON types, ready to be stored."""
     return json.loads(json.dumps(value, default=serialize_scalar))
 
 

@@ -1,4 +1,4 @@
-"""Answers remembered under the client's Idempotency-Key, for six minutes."""
+"""Answers saved under the client's Idempotency-Key, for six minutes."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def build_fingerprint(*parts: str | bytes) -> str:
 
 
 class IdempotencyRecord:
-    """One key of one app and organisation. Without a key nothing is remembered."""
+    """One key of one app and organisation. Without a key nothing is saved."""
 
     def __init__(self, world: World, holder: str, key: str | None, mark: str) -> None:
         if key is not None and not 0 < len(key) <= MAX_KEY_LENGTH:
@@ -50,6 +50,6 @@ class IdempotencyRecord:
         return found
 
     def save_answer(self, answer: RememberedAnswer) -> None:
-        """Remember the answer, errors too."""
+        """Save the answer, errors too."""
         if self.name:
             self.answers.save(self.name, mark=self.mark, answer=answer)

@@ -32,7 +32,7 @@ def build_jwt(claims: Record) -> str:
 
 
 class XeroIdentity(identity.IdentityService):
-    """Who connected which app to which organisations. A grant tells the app, the person, the scopes and the event."""
+    """Who connected which app to which organisations. A grant has the app, the person, the scopes and the event."""
 
     name = "xero"
     apps = {
@@ -59,12 +59,12 @@ class XeroIdentity(identity.IdentityService):
 
     def refresh(self, client: str, token: str) -> Record:
         """New tokens; the old refresh token works for the grace period more. Raises OAuthError."""
-        kept = self.state["refresh"].get(token)
-        if kept is None or kept["client"] != client or self.is_expired(kept):
+        saved = self.state["refresh"].get(token)
+        if saved is None or saved["client"] != client or self.is_expired(saved):
             raise OAuthError("invalid_grant")
-        if not kept["rotated"]:
-            self.save_row("refresh", token, GRACE_PERIOD, {**kept, "rotated": True})
-        return self.create_tokens({name: kept[name] for name in ("client", "email", "scopes", "event")})
+        if not saved["rotated"]:
+            self.save_row("refresh", token, GRACE_PERIOD, {**saved, "rotated": True})
+        return self.create_tokens({name: saved[name] for name in ("client", "email", "scopes", "event")})
 
     def create_tokens(self, grant: Record) -> Record:
         """A fresh set for the grant, as the token endpoint answers it."""
@@ -86,7 +86,7 @@ class XeroIdentity(identity.IdentityService):
         return found
 
     def build_claims(self, grant: Record, now: datetime) -> Record:
-        """What an access token says of itself."""
+        """The claims of an access token."""
         user, start = get_user_id(grant["email"]), int(now.timestamp())
         return {
             "nbf": start,
@@ -148,6 +148,6 @@ class XeroIdentity(identity.IdentityService):
 
     def revoke(self, client: str, token: str) -> None:
         """End the tokens and all connections of the app and user that a refresh token belongs to."""
-        kept = self.state["refresh"].get(token)
-        if kept and kept["client"] == client:
-            self.delete_matching(client=client, email=kept["email"])
+        saved = self.state["refresh"].get(token)
+        if saved and saved["client"] == client:
+            self.delete_matching(client=client, email=saved["email"])

@@ -23,7 +23,7 @@ class XeroLineItems:
         self.strict = strict
 
     def parse_lines(self, sent: Any) -> list[Record]:
-        """The lines as the books keep them (amounts as text); raises InvalidError with every complaint."""
+        """The lines as they are stored (amounts as text); raises XeroValidationError with every complaint."""
         if not isinstance(sent, list) or not all(isinstance(each, dict) for each in sent):
             raise XeroValidationError("LineItems must be an array")
         if self.strict and not sent:
@@ -38,18 +38,18 @@ class XeroLineItems:
             raise XeroValidationError(*dict.fromkeys(complaints))
         return found
 
-    def check_accounts(self, kept: list[Record]) -> list[Record]:
-        """Lines already in the books; an account may have been archived since. Raises InvalidError."""
-        if self.strict and not kept:
+    def check_accounts(self, lines: list[Record]) -> list[Record]:
+        """Lines already in the books; an account may have been archived since. Raises XeroValidationError."""
+        if self.strict and not lines:
             raise XeroValidationError("One or more line items must be specified")
-        for line in kept:
+        for line in lines:
             self.account(line)
             if self.strict and not line["Description"]:
                 raise XeroValidationError("Description must be specified")
-        return kept
+        return lines
 
     def parse_line(self, sent: Record) -> Record:
-        """One line; raises InvalidError."""
+        """One line; raises XeroValidationError."""
         if self.strict and not sent.get("Description"):
             raise XeroValidationError("Description must be specified")
         if sent.get("ItemCode"):
@@ -86,9 +86,9 @@ class XeroLineItems:
             unit = parse_amount(sent, "UnitAmount").quantize(self.unit, ROUND_HALF_UP)
             amount = round_cents(quantity * unit * factor)
         if given and round_cents(parse_amount(sent, "LineAmount")) != amount:
-            told = parse_amount(sent, "LineAmount")
+            sent_amount = parse_amount(sent, "LineAmount")
             raise XeroValidationError(
-                f"The line total {round_cents(told)} does not match the expected line total {amount}"
+                f"The line total {round_cents(sent_amount)} does not match the expected line total {amount}"
             )
         unit = unit.quantize(self.unit, ROUND_HALF_UP)
         found = {"Quantity": quantity.quantize(Decimal("0.0001")), "UnitAmount": unit, "LineAmount": amount}
@@ -103,7 +103,7 @@ class XeroLineItems:
         return round_cents(amount * rate / HUNDRED)
 
     def account(self, sent: Record) -> Record | None:
-        """The account that the line names; raises InvalidError when it cannot be used."""
+        """The account that the line names; raises XeroValidationError when it cannot be used."""
         code = sent.get("AccountCode") or sent.get("AccountID")
         if not code:
             if self.strict:
@@ -117,7 +117,7 @@ class XeroLineItems:
         return found
 
     def get_tax_rate(self, sent: Record, account: Record | None) -> Record:
-        """The tax rate of the line, the account's own by default; raises InvalidError."""
+        """The tax rate of the line, the account's own by default; raises XeroValidationError."""
         if self.amounts == "NoTax":
             return {"TaxType": "NONE", "Rate": "0"}
         code = sent.get("TaxType") or (account or {}).get("TaxType") or "NONE"
@@ -132,7 +132,7 @@ class XeroLineItems:
 
 
 def parse_amount(sent: Record, field: str, default: Decimal | None = None) -> Decimal:
-    """A number of what was sent; raises InvalidError."""
+    """A number of what was sent; raises XeroValidationError."""
     value = sent.get(field)
     if value is None and default is not None:
         return default

@@ -16,7 +16,7 @@ from sandbox.xero.where_filter import build_filter_error, build_reader, normalis
 
 PAGE_SIZE = 100
 MAX_PAGE_SIZE = 1000
-# Texts that the books keep as they show them: these are compared without making the row's view.
+# Texts that are stored as they are shown: these are compared without making the row's view.
 TEXT_FIELDS = frozenset(
     {"Type", "Status", "InvoiceID", "InvoiceNumber", "CreditNoteID", "CreditNoteNumber", "ContactID"}
 )
@@ -73,7 +73,7 @@ def select_rows(call: XeroCall, rows: Iterable[Record], *, view: RecordView, fie
 
 
 def filter_rows(where: str, rows: list[Record], *, view: RecordView, fields: Collection[str]) -> list[Record]:
-    """The rows that meet the filter, asked of the bare rows when it only speaks of plain texts."""
+    """The rows that meet the filter, tested on the stored rows when it only names plain texts."""
     try:
         quick = parse_where(where, TEXT_FIELDS & frozenset(fields))
     except RefusedError:

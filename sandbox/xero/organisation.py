@@ -65,7 +65,7 @@ class Organisation:
         return int(self.data.setdefault("version", next(VERSIONS)))
 
     def mark_written(self) -> None:
-        """Say that something was written."""
+        """Mark the organisation as changed."""
         self.data["version"] = next(VERSIONS)
 
     def table(self, kind: str) -> dict[str, Record]:
@@ -91,7 +91,7 @@ class Organisation:
         return record
 
     def _write(self, kind: str, key: str, record: Record | None) -> None:
-        """Set or remove a record, and keep the index true."""
+        """Set or remove a record, and update the index."""
         table = self.table(kind)
         for field in INDEXED.get(kind, ()):
             index = self.data["index"].setdefault(f"{kind} {field}", {})
@@ -108,7 +108,7 @@ class Organisation:
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:
-        """Take back what the block wrote when it ends in InvalidError."""
+        """Take back what the block wrote when it ends in XeroValidationError."""
         mark = len(self._undo)
         try:
             yield

@@ -1,4 +1,4 @@
-"""Payments: money received on invoices, refunds of credit notes; made or deleted, never edited."""
+"""Payments: money received on invoices, refunds of credit notes; created or deleted, never edited."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ TYPES = {
 
 
 def create(call: XeroCall, sent: Record) -> Record:
-    """Money against an approved document, at most what is left of it; raises InvalidError."""
+    """Money against an approved document, at most what is left of it; raises XeroValidationError."""
     kind, target = get_target(call.org, sent)
-    left = Decimal(target["AmountDue" if kind is INVOICE else "RemainingCredit"])
+    remaining = Decimal(target["AmountDue" if kind is INVOICE else "RemainingCredit"])
     complaints: list[str] = []
     if target["Status"] != "AUTHORISED":
         complaints.append("Payments can only be made against Authorised documents")
     amount = parse_whole_cents(sent)
     if amount <= 0:
         complaints.append("Payment amount must be greater than zero")
-    elif amount > left:
+    elif amount > remaining:
         complaints.append("Payment amount exceeds the amount outstanding on this document")
     if complaints:
         raise XeroValidationError(*complaints)
@@ -64,7 +64,7 @@ def save_payment(org: Organisation, kind: XeroDocumentKind, target: Record, sent
 
 
 def delete(call: XeroCall, payment: Record, sent: Any) -> Record:
-    """The payment taken back, its document open again; raises InvalidError."""
+    """The payment taken back, its document open again; raises XeroValidationError."""
     if not isinstance(sent, dict) or sent.get("Status") != "DELETED":
         raise XeroValidationError("A payment cannot be updated, it can only be deleted")
     if payment["Status"] == "DELETED":
@@ -87,7 +87,7 @@ def update_amounts_due(org: Organisation, kind: XeroDocumentKind, target: Record
 
 
 def parse_whole_cents(sent: Record) -> Decimal:
-    """The amount, which must be whole cents; raises InvalidError."""
+    """The amount, which must be whole cents; raises XeroValidationError."""
     amount = parse_amount(sent, "Amount")
     if amount != round_cents(amount):
         raise XeroValidationError("Amount must not have more than two decimals")
@@ -95,7 +95,7 @@ def parse_whole_cents(sent: Record) -> Decimal:
 
 
 def get_target(org: Organisation, sent: Record) -> tuple[XeroDocumentKind, Record]:
-    """The document that the payment names by id or number; raises InvalidError."""
+    """The document that the payment names by id or number; raises XeroValidationError."""
     for kind, name in ((INVOICE, "Invoice"), (CREDIT_NOTE, "CreditNote")):
         nested = sent.get(name) or {}
         if not isinstance(nested, dict):
@@ -111,7 +111,7 @@ def get_target(org: Organisation, sent: Record) -> tuple[XeroDocumentKind, Recor
 
 
 def get_account(org: Organisation, sent: Record) -> Record:
-    """The account that the money goes to or comes from; raises InvalidError when it cannot take payments."""
+    """The account that the money goes to or comes from; raises XeroValidationError when it cannot take payments."""
     nested = sent.get("Account") if isinstance(sent.get("Account"), dict) else None
     found = org.account(nested or {"Code": sent.get("Code")})
     if found is None:
@@ -126,7 +126,7 @@ def get_account(org: Organisation, sent: Record) -> Record:
 
 
 def get_payment_date(org: Organisation, sent: Record) -> str:
-    """The day of the payment, today by default; raises InvalidError."""
+    """The day of the payment, today by default; raises XeroValidationError."""
     try:
         on = parse_day(sent["Date"]).isoformat() if sent.get("Date") else org.now.date().isoformat()
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""Invoices and credit notes as PDF files: one page of text, made by hand."""
+"""Invoices and credit notes as PDF files: one page of text, written without a library."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ FONTS = "<< /Font << /F1 5 0 R >> >>"
 def render_pdf(org: Organisation, kind: XeroDocumentKind, row: Record) -> bytes:
     """The document on a sheet of paper."""
     contact = org.table("contacts")[row["ContactID"]]["Name"]
-    left = str(row.get("AmountDue") or row.get("RemainingCredit") or "0")
+    remaining = str(row.get("AmountDue") or row.get("RemainingCredit") or "0")
+    caption = "Amount due" if "AmountDue" in row else "Remaining credit"
     lines = [
         (18, f"{kind.label} {row[kind.number_field]}"),
         (11, org.name),
@@ -24,7 +25,7 @@ def render_pdf(org: Organisation, kind: XeroDocumentKind, row: Record) -> bytes:
         (11, f"Reference: {row['Reference']}"),
         *((10, f"{line['Description']}   {Decimal(line['LineAmount']):,.2f}") for line in row["LineItems"][:30]),
         (12, f"Total {row['CurrencyCode']} {Decimal(row['Total']):,.2f}"),
-        (12, f"{'Amount due' if 'AmountDue' in row else 'Remaining credit'} {Decimal(left):,.2f}   {row['Status']}"),
+        (12, f"{caption} {Decimal(remaining):,.2f}   {row['Status']}"),
     ]
     return build_pdf_file(build_content(lines))
 

@@ -1,4 +1,4 @@
-"""The accounting API's resources: what each path does once the door has let the call in."""
+"""The accounting API's resources: what each path does once a call is admitted."""
 
 from __future__ import annotations
 
@@ -148,12 +148,12 @@ def filter_invoices(call: XeroCall, rows: Iterable[Record]) -> Iterable[Record]:
         "ContactIDs": "ContactID",
         "Statuses": "Status",
     }
-    wanted = {field: call.ids(name) for name, field in filters.items() if call.params.get(name)}
+    requested = {field: call.ids(name) for name, field in filters.items() if call.params.get(name)}
     own, term = call.flag("createdByMyApp"), call.params.get("searchTerm", "").casefold()
     return (
         row
         for row in rows
-        if all(row[field].lower() in ids for field, ids in wanted.items())
+        if all(row[field].lower() in ids for field, ids in requested.items())
         and (not own or row["ClientID"] == call.client)
         and (not term or term in f"{row['InvoiceNumber']} {row['Reference']}".casefold())
     )
@@ -167,7 +167,7 @@ class DocumentResource:
         self.shape = SHAPES[kind.table]
 
     def list(self, call: XeroCall) -> XeroReply:
-        """Documents by ids, numbers, contacts, statuses, words."""
+        """Documents by ids, numbers, contacts, statuses, search terms."""
         rows: Iterable[Record] = call.org.table(self.kind.table).values()
         if self.kind is INVOICE:
             rows = filter_invoices(call, rows)

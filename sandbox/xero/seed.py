@@ -109,7 +109,7 @@ def build_organisation(company: Record) -> Record:
 
 
 def build_profile(company: Record, tenant: str) -> Record:
-    """What `GET /Organisation` tells."""
+    """The body of `GET /Organisation`."""
     day, month = company["year_end"]
     return {
         "OrganisationID": tenant,
@@ -168,7 +168,7 @@ def build_account(
 
 
 def build_tax_rate(code: str, name: str, rate: str) -> Record:
-    """One tax rate; the percentage is kept as text."""
+    """One tax rate; the percentage is stored as text."""
     revenue = code.startswith(("OUTPUT", "EXEMPTOUTPUT", "ZERO", "NONE", "BAS"))
     expense = not code.startswith(("OUTPUT", "EXEMPTOUTPUT"))
     return {

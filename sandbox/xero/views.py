@@ -70,7 +70,7 @@ def render_contact(org: Organisation, row: Record, *, summary: bool = False) -> 
 
 
 def fill_kinds(rows: list[Record], field: str, kinds: tuple[str, ...]) -> list[Record]:
-    """One row for every kind, empty ones for what was never told."""
+    """One row for every kind, empty ones for what was never sent."""
     known = {row.get(field): row for row in rows}
     empty = {"PhoneNumber": "", "PhoneAreaCode": "", "PhoneCountryCode": ""} if field == "PhoneType" else {}
     return [*rows, *({field: kind, **empty} for kind in kinds if kind not in known)]

@@ -94,7 +94,7 @@ def build_event(org: Organisation, kind: str, key: str, *, is_new: bool) -> Reco
 
 
 def queue_event(org: Organisation, app: Record, event: Record) -> None:
-    """Put an event on the app's list, as the ordered webhook faults want it."""
+    """Queue an event for the app, as the ordered webhook faults demand."""
     faults, name = org.world.faults, event["eventCategory"]
     if faults.find_webhook_fault("xero", "webhook_drop", name):
         return

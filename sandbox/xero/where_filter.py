@@ -207,7 +207,7 @@ def parse_datetime(given: list[Any]) -> datetime:
 
 
 def parse_where(text: str, fields: Collection[str]) -> Callable[[FilterRow], bool]:
-    """The filter as a test of rows that know `fields`; raises RefusedError (400) when it makes no sense."""
+    """The filter as a test of rows that have `fields`; raises RefusedError (400) when it makes no sense."""
     test = WhereParser(text, fields).parse()
 
     def meets(row: FilterRow) -> bool:

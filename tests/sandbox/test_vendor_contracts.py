@@ -86,21 +86,21 @@ def exercise_saved_methods(sandbox: SandboxProcess, client: stripe.StripeClient,
     )
     answer_challenge(asked, "complete")
     done: Any = client.v1.setup_intents.retrieve(asked.id, {"expand": ["payment_method"]})
-    kept = str(done.payment_method.id)
+    saved = str(done.payment_method.id)
     with pytest.raises(stripe.CardError):
         create_setup_intent(
             client, **params, confirmation_token=create_confirmation_token(sandbox, number="4000000000000002", **number)
         )
     with pytest.raises(stripe.CardError):
-        pay_with_method(client, kept, customer=customer, off_session=True)
-    seen = pay_with_method(client, kept, customer=customer, use_stripe_sdk=True)
+        pay_with_method(client, saved, customer=customer, off_session=True)
+    seen = pay_with_method(client, saved, customer=customer, use_stripe_sdk=True)
     answer_challenge(seen, "complete")
     client.v1.setup_intents.list({"created": {"gte": 1}, "limit": 100})
-    client.v1.payment_methods.update(kept, {"card": {"exp_month": 3}})
-    sandbox.post("/stripe/_control", {"renew": kept})
+    client.v1.payment_methods.update(saved, {"card": {"exp_month": 3}})
+    sandbox.post("/stripe/_control", {"renew": saved})
     client.v1.customers.payment_methods.list(customer, {"limit": 100})
-    client.v1.payment_methods.detach(kept)
-    client.v1.payment_methods.retrieve(kept)
+    client.v1.payment_methods.detach(saved)
+    client.v1.payment_methods.retrieve(saved)
     other = client.v1.setup_intents.create({"customer": customer, "allowed_payment_method_types": ["card"]})
     client.v1.setup_intents.cancel(other.id)
 
@@ -117,10 +117,10 @@ def exercise_refunds_and_disputes(sandbox: SandboxProcess, client: stripe.Stripe
     client.v1.refunds.retrieve(slow.id)
     client.v1.refunds.list({"payment_intent": paid[0].id})
     for intent, words in ((paid[1], "winning_evidence"), (paid[2], "losing_evidence")):
-        made = sandbox.post("/stripe/_control", {"dispute": intent.id})["dispute"]
-        client.v1.disputes.update(made["id"], {"evidence": {"uncategorized_text": words}})
-        client.v1.disputes.retrieve(made["id"])
-        client.v1.charges.retrieve(made["charge"])
+        created = sandbox.post("/stripe/_control", {"dispute": intent.id})["dispute"]
+        client.v1.disputes.update(created["id"], {"evidence": {"uncategorized_text": words}})
+        client.v1.disputes.retrieve(created["id"])
+        client.v1.charges.retrieve(created["charge"])
 
 
 def exercise_bookkeeping(app: XeroApp) -> None:
@@ -130,14 +130,14 @@ def exercise_bookkeeping(app: XeroApp) -> None:
         tenant, {"Invoices": [build_invoice("PF1"), build_invoice("INV-1", "300.00")]}, unitdp=4, **PRESENTATION
     )
     drafts = [build_credit_note(f"PF_CR{n}", Status="DRAFT") for n in range(3)]
-    made = api.create_credit_notes(tenant, {"CreditNotes": drafts}, unitdp=4, **PRESENTATION).credit_notes
-    wanted = zip(made, ("AUTHORISED", "DELETED", "AUTHORISED"), strict=True)
-    moved = [models.CreditNote(credit_note_id=row.credit_note_id, status=status) for row, status in wanted]
+    created = api.create_credit_notes(tenant, {"CreditNotes": drafts}, unitdp=4, **PRESENTATION).credit_notes
+    expected = zip(created, ("AUTHORISED", "DELETED", "AUTHORISED"), strict=True)
+    moved = [models.CreditNote(credit_note_id=row.credit_note_id, status=status) for row, status in expected]
     for key in ("k-1", "k-2"):
         api.update_or_create_credit_notes(
             tenant, models.CreditNotes(credit_notes=moved), idempotency_key=key, unitdp=4, **PRESENTATION
         )
-    exercise_credit_notes(app, made[0].credit_note_id, made[2].credit_note_id)
+    exercise_credit_notes(app, created[0].credit_note_id, created[2].credit_note_id)
     api.get_credit_notes(tenant, page=1, page_size=2, where='CreditNoteNumber=="PF_CR0"')
     api.get_contacts(tenant, page=1, page_size=2, summary_only=True, search_term="bay", include_archived=True)
     api.get_payments(tenant, page=1, page_size=10, where='Status=="AUTHORISED"')
@@ -150,11 +150,11 @@ def exercise_credit_notes(app: XeroApp, first: str, second: str) -> None:
     # Not models.Invoice: the library would send its HasAttachments, which the contract has as read-only.
     target = {"InvoiceID": api.get_invoice(tenant, "INV-1").invoices[0].invoice_id}
     entry = {"Invoice": target, "Amount": 110.0, "Date": "2026-05-03"}
-    kept = api.create_credit_note_allocation(
+    saved = api.create_credit_note_allocation(
         tenant, first, {"Allocations": [entry]}, idempotency_key="a-1", **PRESENTATION
     ).allocations[0]
     api.get_credit_note(tenant, first)
-    api.delete_credit_note_allocations(tenant, first, kept.allocation_id)
+    api.delete_credit_note_allocations(tenant, first, saved.allocation_id)
     void = models.CreditNotes(credit_notes=[models.CreditNote(credit_note_id=first, status="VOIDED")])
     api.update_or_create_credit_notes(tenant, void, idempotency_key="v-1", **PRESENTATION)
     refund = {**build_payment("", "110.00"), "CreditNote": {"CreditNoteID": second}}

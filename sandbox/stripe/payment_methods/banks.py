@@ -25,7 +25,7 @@ class DebitType:
 
 @dataclass(frozen=True)
 class AchReturn:
-    """What the US network says of a failure; `blocks` is why Stripe will not debit the account again."""
+    """The US network's code of a failure; `blocks` is why Stripe will not debit the account again."""
 
     network_code: str
     blocks: str | None = None
@@ -111,7 +111,7 @@ BANK_TOKENS = {
 
 
 def check_bank_details(kind: str, given: Obj, billed: Obj) -> str:
-    """The account's number, when all that names account and holder was said; raises ApiError."""
+    """The account's number, when account and holder are named; raises StripeApiError."""
     bank = DEBIT_TYPES[kind]
     for field in ("name",) if kind == "us_bank_account" else ("name", "email"):
         if not str(billed.get(field) or "").strip():
@@ -157,8 +157,8 @@ def build_bank_details(kind: str, number: str, given: Obj) -> Obj:
 def build_charge_bank_details(kind: str, shown: Obj, mandate: str | None) -> Obj:
     """A charge's details of the debit."""
     hidden = ("networks", "status_details", "financial_connections_account", "generated_from")
-    kept = {field: value for field, value in shown.items() if field not in hidden}
-    return kept if kind == "nz_bank_account" else {**kept, "mandate": mandate}
+    visible = {field: value for field, value in shown.items() if field not in hidden}
+    return visible if kind == "nz_bank_account" else {**visible, "mandate": mandate}
 
 
 def get_debit_outcome(kind: str, number: str) -> tuple[str, str | None]:

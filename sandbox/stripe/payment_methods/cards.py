@@ -13,7 +13,7 @@ Obj = dict[str, Any]
 
 @dataclass(frozen=True)
 class CardDecline:
-    """How an issuer says no."""
+    """How an issuer declines."""
 
     code: str
     decline_code: str | None
@@ -135,7 +135,7 @@ def build_card_error(code: str, message: str, param: str) -> StripeApiError:
 
 
 def check_card(given: Obj, today: tuple[int, int]) -> tuple[str, int, int]:
-    """The number, month and year of a card that could exist on (year, month) `today`; raises ApiError."""
+    """The number, month and year of a card that could exist on (year, month) `today`; raises StripeApiError."""
     number = "".join(char for char in str(given.get("number", "")) if char.isdigit())
     if not 12 <= len(number) <= 19 or not is_valid_luhn(number):
         raise build_card_error("incorrect_number", "Your card number is incorrect.", "number")
@@ -145,8 +145,8 @@ def check_card(given: Obj, today: tuple[int, int]) -> tuple[str, int, int]:
         raise build_card_error("invalid_expiry_month", "Your card's expiration month is invalid.", "exp_month")
     if not today <= (year, month) <= (today[0] + 50, 12):
         raise build_card_error("invalid_expiry_year", "Your card's expiration year is invalid.", "exp_year")
-    cvc, wanted = str(given.get("cvc") or ""), 4 if get_brand(number) == "amex" else 3
-    if cvc and (not cvc.isdigit() or not 3 <= len(cvc) <= wanted):
+    cvc, length = str(given.get("cvc") or ""), 4 if get_brand(number) == "amex" else 3
+    if cvc and (not cvc.isdigit() or not 3 <= len(cvc) <= length):
         raise build_card_error("invalid_cvc", "Your card's security code is invalid.", "cvc")
     return number, month, year
 
@@ -178,7 +178,7 @@ def build_card_details(number: str, month: int, year: int, *, cvc: bool) -> Obj:
 
 def build_charge_card_details(card: Obj, amount: int, *, declined_for_cvc: bool, authenticated: bool) -> Obj:
     """A charge's `payment_method_details.card`."""
-    kept = ("brand", "country", "exp_month", "exp_year", "fingerprint", "funding", "last4")
+    copied = ("brand", "country", "exp_month", "exp_year", "fingerprint", "funding", "last4")
     checks = dict(card["checks"])
     if checks["cvc_check"]:
         checks["cvc_check"] = "fail" if declined_for_cvc else "pass"
@@ -194,7 +194,7 @@ def build_charge_card_details(card: Obj, amount: int, *, declined_for_cvc: bool,
             "version": "2.2.0",
         }
     return {
-        **{field: card[field] for field in kept},
+        **{field: card[field] for field in copied},
         "amount_authorized": amount,
         "authorization_code": None,
         "checks": checks,

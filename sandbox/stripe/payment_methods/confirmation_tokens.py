@@ -26,7 +26,7 @@ def create(call: StripeCall) -> Obj:
     account, given = call.account, call.params
     for name in set(given) - KNOWN_PARAMS:
         raise StripeParameterError(f"Received unknown parameter: {name}", code="parameter_unknown", param=name)
-    method, kept = methods.build_method(account, given.get("payment_method_data") or {})
+    method, saved = methods.build_method(account, given.get("payment_method_data") or {})
     token = build_confirmation_token(account.world.id("ctoken"), account.now(), account.now() + TOKEN_LIFETIME, method)
     token["return_url"] = given.get("return_url")
     token["setup_future_usage"] = given.get("setup_future_usage")
@@ -37,7 +37,7 @@ def create(call: StripeCall) -> Obj:
     if shipping := given.get("shipping"):
         token["shipping"] = {"name": shipping.get("name"), "phone": shipping.get("phone")}
         token["shipping"]["address"] = build_address(shipping.get("address"))
-    account.private_data(token["id"]).update(kept=kept, method=method)
+    account.private_data(token["id"]).update(saved=saved, method=method)
     return account.add(token)
 
 
@@ -55,7 +55,7 @@ def retrieve(call: StripeCall) -> Obj:
 
 
 def redeem_token(account: StripeAccount, name: str, intent: Obj) -> Obj:
-    """Use the token up for this intent and return its payment method; raises ApiError."""
+    """Use the token up for this intent and return its payment method; raises StripeApiError."""
     token = account.find("confirmation_token", name, "confirmation_token")
     if token["payment_intent"] or token["setup_intent"]:
         raise StripeApiError(
@@ -70,7 +70,7 @@ def redeem_token(account: StripeAccount, name: str, intent: Obj) -> Obj:
             param="confirmation_token",
         )
     hidden = account.private_data(name)
-    method = methods.save_method(account, hidden.pop("method"), hidden.pop("kept"))
+    method = methods.save_method(account, hidden.pop("method"), hidden.pop("saved"))
     token[intent["object"]] = intent["id"]
     if "setup_future_usage" in intent and token["setup_future_usage"]:
         intent["setup_future_usage"] = token["setup_future_usage"]
@@ -81,7 +81,7 @@ def redeem_token(account: StripeAccount, name: str, intent: Obj) -> Obj:
 
 
 def apply_token_options(account: StripeAccount, name: str, options: Obj) -> None:
-    """Let an attempt's options have what only the token says, without using it up; raises a 404."""
+    """Copy the token's options to an attempt, without using it up; raises a 404."""
     token = account.find("confirmation_token", name, "confirmation_token")
     for field in ("mandate_data", "return_url"):
         if token[field]:

@@ -14,7 +14,7 @@ Obj = dict[str, Any]
 
 
 def get_or_create_mandate(account: StripeAccount, intent: Obj, method: Obj) -> str:
-    """The id of a mandate for this debit, new or standing; raises ApiError when nobody consented."""
+    """The id of a mandate for this debit, new or standing; raises StripeApiError when nobody consented."""
     options, hidden = account.private_data(intent["id"]), account.private_data(method["id"])
     if named := options.get("mandate"):
         known = account.find("mandate", named, "mandate")
@@ -53,10 +53,10 @@ def build_invalid_mandate_error(intent: Obj) -> StripeApiError:
 
 def build_acceptance(account: StripeAccount, given: Obj) -> Obj:
     """How, when and from where the payer consented."""
-    said = given.get("customer_acceptance") or {}
-    kind = said.get("type") or "online"
-    body: Obj = {"accepted_at": said.get("accepted_at") or account.now(), "type": kind}
-    online = said.get("online") or {}
+    acceptance = given.get("customer_acceptance") or {}
+    kind = acceptance.get("type") or "online"
+    body: Obj = {"accepted_at": acceptance.get("accepted_at") or account.now(), "type": kind}
+    online = acceptance.get("online") or {}
     if kind == "online":
         body["online"] = {field: online.get(field) or None for field in ("ip_address", "user_agent")}
     else:
@@ -65,7 +65,7 @@ def build_acceptance(account: StripeAccount, given: Obj) -> Obj:
 
 
 def revoke_mandate(account: StripeAccount, method: Obj) -> Obj | None:
-    """The payer's consent ends: by a dispute, or because the bank was told so."""
+    """The payer's consent ends: by a dispute, or at the bank."""
     mandate = account.table("mandate").get(account.private_data(method["id"]).get("mandate") or "")
     if mandate and mandate["status"] == "active":
         mandate["status"] = "inactive"

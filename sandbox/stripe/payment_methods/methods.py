@@ -1,4 +1,4 @@
-"""Payment methods: made from cards or bank accounts, found by id, attached to customers."""
+"""Payment methods: created from cards or bank accounts, found by id, attached to customers."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ALREADY_USED = (
 
 
 def build_method(account: StripeAccount, given: Obj) -> tuple[Obj, Obj]:
-    """A payment method and what to remember privately of it; neither is kept yet. Raises ApiError."""
+    """A payment method and its private data; neither is stored yet. Raises StripeApiError."""
     kind = str(given.get("type") or "card")
     name, now = account.world.id("pm"), account.now()
     raw = given.get(kind)
@@ -34,16 +34,16 @@ def build_method(account: StripeAccount, given: Obj) -> tuple[Obj, Obj]:
     if kind == "card":
         number, month, year = parse_card_number(raw, now)
         shown = cards.build_card_details(number, month, year, cvc=bool(raw.get("cvc")) or "token" in raw)
-        kept = {"card": number if number in cards.CARDS else ""}
+        hidden = {"card": number if number in cards.CARDS else ""}
     elif kind in banks.DEBIT_TYPES:
         bank_number = banks.check_bank_details(kind, raw, billed or {})
         shown = banks.build_bank_details(kind, bank_number, raw)
-        kept = {"bank": bank_number}
+        hidden = {"bank": bank_number}
         if kind == "nz_bank_account":
             shown["account_holder_name"] = raw.get("account_holder_name") or (billed or {}).get("name")
     else:
         raise StripeApiError(f"Practice does not know the payment method type {kind}.", param="type")
-    return build_payment_method(name, now, kind, shown, billed), kept
+    return build_payment_method(name, now, kind, shown, billed), hidden
 
 
 def parse_card_number(raw: Obj, now: int) -> tuple[str, int, int]:
@@ -57,9 +57,9 @@ def parse_card_number(raw: Obj, now: int) -> tuple[str, int, int]:
     return cards.check_card(raw, (today.year, today.month))
 
 
-def save_method(account: StripeAccount, method: Obj, kept: Obj) -> Obj:
+def save_method(account: StripeAccount, method: Obj, hidden: Obj) -> Obj:
     """Store a built payment method."""
-    account.private_data(method["id"]).update(kept)
+    account.private_data(method["id"]).update(hidden)
     return account.add(method)
 
 
@@ -70,11 +70,11 @@ def get_method(account: StripeAccount, name: str, param: str = "payment_method")
         return save_method(account, *build_method(account, {"type": "card", "card": {"token": f"tok_{token}"}}))
     number = banks.BANK_TOKENS.get(name.removeprefix(BANK_TOKEN_PREFIX)) if name.startswith(BANK_TOKEN_PREFIX) else None
     if number:
-        said = {"routing_number": "110000000", "account_number": number}
+        bank = {"routing_number": "110000000", "account_number": number}
         billed = {"name": "Practice Payer"}
         return save_method(
             account,
-            *build_method(account, {"type": "us_bank_account", "us_bank_account": said, "billing_details": billed}),
+            *build_method(account, {"type": "us_bank_account", "us_bank_account": bank, "billing_details": billed}),
         )
     return account.find("payment_method", name, param)
 
@@ -115,9 +115,9 @@ def attach_to_customer(account: StripeAccount, method: Obj, customer: str) -> No
 
 def create(call: StripeCall) -> Obj:
     """POST /v1/payment_methods."""
-    method, kept = build_method(call.account, call.params)
+    method, hidden = build_method(call.account, call.params)
     method["metadata"] = call.params.get("metadata") or {}
-    return save_method(call.account, method, kept)
+    return save_method(call.account, method, hidden)
 
 
 def retrieve(call: StripeCall) -> Obj:
@@ -141,8 +141,8 @@ def update(call: StripeCall) -> Obj:
         raise StripeApiError("You must save this PaymentMethod to a customer before you can update it.")
     merge_metadata(method, given.get("metadata"))
     if "billing_details" in given:
-        said = {**method["billing_details"], **(given["billing_details"] or {})}
-        method["billing_details"] = build_billing_details(said)
+        details = {**method["billing_details"], **(given["billing_details"] or {})}
+        method["billing_details"] = build_billing_details(details)
     if "card" in given and method["type"] == "card":
         dates = {field: given["card"][field] for field in ("exp_month", "exp_year") if field in given["card"]}
         method["card"] = {**method["card"], **dates}
@@ -181,7 +181,7 @@ def detach(call: StripeCall) -> Obj:
 
 
 def detach_from_customer(account: StripeAccount, method: Obj) -> Obj:
-    """Take the method from its customer, for good; raises ApiError when it has none."""
+    """Take the method from its customer, for good; raises StripeApiError when it has none."""
     before = {"customer": method["customer"]}
     if not before["customer"]:
         raise StripeApiError(
@@ -194,7 +194,7 @@ def detach_from_customer(account: StripeAccount, method: Obj) -> Obj:
 
 
 def update_card_details(account: StripeAccount, method: Obj, params: Obj) -> Obj:
-    """The card's network sent newer details (`exp_month`, `exp_year`, `last4`); raises ApiError for other kinds."""
+    """Update a card with newer `exp_month`, `exp_year`, `last4`; raises StripeApiError for other kinds."""
     if method["type"] != "card":
         raise StripeApiError("Only cards are renewed by their network.", param="payment_method")
     before = {field: method["card"][field] for field in params}

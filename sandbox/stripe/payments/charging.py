@@ -19,7 +19,7 @@ DAY = 86400
 
 
 def attempt_payment(account: StripeAccount, intent: Obj, method: Obj) -> None:
-    """Try to pay `intent` with `method`; raises the 402 of Stripe when the payer's bank says no."""
+    """Try to pay `intent` with `method`; raises the 402 of Stripe when the payer's bank declines."""
     intent.update(payment_method=method["id"], next_action=None, last_payment_error=None)
     if method["type"] != "card":
         start_debit(account, intent, method)
@@ -57,7 +57,7 @@ def build_charge_details(account: StripeAccount, intent: Obj, method: Obj, code:
 
 
 def complete_card_payment(account: StripeAccount, intent: Obj, method: Obj) -> None:
-    """The card was charged, or the amount was set aside for a capture by hand."""
+    """The card was charged, or authorised for a manual capture."""
     charge = start_charge(account, intent, method, build_charge_details(account, intent, method))
     charge.update(paid=True, status="succeeded", outcome=shapes.build_outcome("authorized", "Payment complete."))
     charge["outcome"] |= {"risk_level": "normal", "risk_score": 20}
@@ -90,7 +90,7 @@ def complete_intent(account: StripeAccount, intent: Obj) -> None:
 
 
 def save_method_used(account: StripeAccount, intent: Obj, method: Obj) -> None:
-    """A method that was kept for later belongs to the customer; any other is spent by its first use."""
+    """Attach a method that is saved for later to the customer; any other is used up by its first use."""
     if intent["setup_future_usage"]:
         account.private_data(method["id"])["saved"] = True
         if intent["customer"] and not method["customer"]:

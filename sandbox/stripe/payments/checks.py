@@ -1,4 +1,4 @@
-"""What Stripe refuses about amounts, currencies and words."""
+"""Checks of amounts, currencies and texts."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def check_texts(given: Obj, intent: Obj) -> None:
 
 
 def check_return_url(intent: Obj, options: Obj) -> None:
-    """Raise when a method of the dashboard might redirect the payer and nobody said where back to."""
+    """Raise when a method of the dashboard might redirect the payer and there is no return_url."""
     automatic = intent["automatic_payment_methods"]
     if automatic and automatic["allow_redirects"] != "never" and not options.get("return_url"):
         kind = "PaymentIntent" if intent["object"] == "payment_intent" else "SetupIntent"

@@ -129,15 +129,8 @@ def require_action(account: StripeAccount, intent: Obj) -> None:
 
 def build_decline(intent: Obj, method: Obj, reason: cards.CardDecline, **details: Any) -> StripeApiError:
     """The 402 by which Stripe answers that the issuer declined."""
-    return StripeApiError(
-        reason.message,
-        status=402,
-        type_="card_error",
-        code=reason.code,
-        **details,
-        **{intent["object"]: intent},
-        payment_method=method,
-    )
+    objects: dict[str, Any] = {intent["object"]: intent, "payment_method": method}
+    return StripeApiError(reason.message, status=402, type_="card_error", code=reason.code, **(details | objects))
 
 
 def build_authentication_failure(intent: Obj, method: Obj) -> Obj:

@@ -26,7 +26,7 @@ def dispute_by_timer(account: StripeAccount, name: str) -> None:
 
 
 def create_dispute(account: StripeAccount, charge: Obj, reason: str | None = None) -> Obj:
-    """Take back what is left of a charge; of a bank debit that is the last word. Raises ApiError."""
+    """Take back what is left of a charge; of a bank debit that is final. Raises StripeApiError."""
     amount = charge["amount_captured"] - charge["amount_refunded"]
     if charge["disputed"] or charge["status"] != "succeeded" or amount < 1:
         raise StripeApiError(f"Nothing of {charge['id']} can be disputed.", code="charge_disputed", param="charge")
@@ -52,7 +52,7 @@ def record_dispute_in_balance(account: StripeAccount, item: Obj, amount: int, fe
 
 
 def submit_evidence(account: StripeAccount, item: Obj) -> Obj:
-    """The merchant's answer is with the bank; raises ApiError when the dispute is over."""
+    """The merchant's answer is with the bank; raises StripeApiError when the dispute is over."""
     check_open(item)
     before = {"status": item["status"]}
     item["status"] = "under_review"
@@ -65,7 +65,7 @@ def submit_evidence(account: StripeAccount, item: Obj) -> Obj:
 
 
 def close_with_outcome(account: StripeAccount, item: Obj, outcome: str) -> Obj:
-    """The bank decided: `won` gives the money back, `lost` keeps it. Raises ApiError."""
+    """The bank decided: `won` returns the money, `lost` does not. Raises StripeApiError."""
     check_open(item)
     if outcome not in ("won", "lost"):
         raise StripeApiError("A dispute is won or lost.", param="outcome")
@@ -80,7 +80,7 @@ def close_with_outcome(account: StripeAccount, item: Obj, outcome: str) -> Obj:
 
 
 def reinstate(account: StripeAccount, item: Obj) -> Obj:
-    """The payer's bank gives back after all what a lost dispute took. Raises ApiError."""
+    """The payer's bank gives back after all what a lost dispute took. Raises StripeApiError."""
     if item["status"] != "lost":
         raise StripeApiError(f"This dispute has the status {item['status']}: nothing was lost by it.")
     item["status"] = "needs_response"
@@ -88,7 +88,7 @@ def reinstate(account: StripeAccount, item: Obj) -> Obj:
 
 
 def check_open(item: Obj) -> None:
-    """Raise when nothing can be said to a dispute any more."""
+    """Raise when a dispute takes no more evidence."""
     if item["status"] in CLOSED_STATUSES:
         raise StripeApiError(f"This dispute is already closed with the status {item['status']}.")
 

@@ -17,7 +17,7 @@ Obj = dict[str, Any]
 
 
 def get_charge(account: StripeAccount, given: Obj) -> Obj:
-    """The charge to give back; raises ApiError."""
+    """The charge to give back; raises StripeApiError."""
     if name := given.get("charge"):
         return account.find("charge", name, "charge")
     if name := given.get("payment_intent"):
@@ -34,7 +34,7 @@ def get_charge(account: StripeAccount, given: Obj) -> Obj:
 
 def check_refundable(account: StripeAccount, charge: Obj, amount: int) -> None:
     """Raise unless so much can be given back of this charge."""
-    left = charge["amount_captured"] - charge["amount_refunded"]
+    remaining = charge["amount_captured"] - charge["amount_refunded"]
     if find_blocking_dispute(account, charge):
         raise StripeApiError(f"Charge {charge['id']} has been charged back.", code="charge_disputed")
     if charge["refunded"]:
@@ -43,9 +43,9 @@ def check_refundable(account: StripeAccount, charge: Obj, amount: int) -> None:
         raise StripeApiError(f"Charge {charge['id']} did not succeed.", param="charge")
     if amount < 1:
         raise StripeApiError("Invalid positive integer", code="parameter_invalid_integer", param="amount")
-    if amount > left:
+    if amount > remaining:
         raise StripeApiError(
-            f"Refund amount ({amount}) is greater than unrefunded amount on charge ({left}).",
+            f"Refund amount ({amount}) is greater than unrefunded amount on charge ({remaining}).",
             param="amount",
         )
 
@@ -56,7 +56,7 @@ def create(call: StripeCall) -> Obj:
 
 
 def create_refund(account: StripeAccount, charge: Obj, given: Obj) -> Obj:
-    """Refund `amount` of the charge, or all that is left; raises ApiError."""
+    """Refund `amount` of the charge, or all that is left; raises StripeApiError."""
     amount = given.get("amount", charge["amount_captured"] - charge["amount_refunded"])
     check_refundable(account, charge, amount)
     kind = charge["payment_method_details"]["type"]

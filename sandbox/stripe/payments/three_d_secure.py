@@ -1,4 +1,4 @@
-"""3-D Secure: when the bank wants to see the payer, and where it sends them."""
+"""3-D Secure: when the bank authenticates the payer, and where it sends them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Obj = dict[str, Any]
 
 
 def needs_challenge(account: StripeAccount, behaviour: cards.CardBehaviour, method: Obj, options: Obj) -> bool:
-    """Whether the card's bank wants to see the payer before it decides."""
+    """Whether the card's bank authenticates the payer before it decides."""
     if options.get("authenticated"):
         return False
     if behaviour.challenge == "unless_saved":

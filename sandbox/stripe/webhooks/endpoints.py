@@ -1,4 +1,4 @@
-"""Webhook endpoints: who wants to hear of which events."""
+"""Webhook endpoints: which address receives which events."""
 
 from __future__ import annotations
 

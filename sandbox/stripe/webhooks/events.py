@@ -1,4 +1,4 @@
-"""Events: what happened, kept for a while and handed to whoever listens."""
+"""Events: what happened, stored for a while and delivered to webhook endpoints."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ REORDER_TIMEOUT = 5.0
 
 
 def create_event(account: StripeAccount, kind: str, item: Obj, before: Obj | None = None) -> Obj:
-    """Record that `kind` happened to `item` and queue it for the endpoints that listen for it."""
+    """Record that `kind` happened to `item` and queue it for the endpoints that enabled it."""
     request_id, key = account.cause
     event = shapes_customers.build_event(
         account.world.id("evt"),
@@ -37,7 +37,7 @@ def is_enabled(enabled: list[str], kind: str) -> bool:
 
 
 def queue_deliveries(account: StripeAccount, event: Obj, endpoint: Obj) -> None:
-    """Put a delivery on the list, as the ordered webhook faults want it."""
+    """Queue deliveries, as the ordered webhook faults demand."""
     faults, kind = account.world.faults, event["type"]
     due = account.world.now().timestamp()
     state = "pending"

@@ -31,9 +31,9 @@ def run_table(folder: Path, *options: str) -> set[str]:
     (folder / "pytest.ini").write_text("[pytest]\naddopts = --strict-markers\n")
     plain = ("-p", "sandbox.harness.case_sampling", "-p", "no:django", "-v", "--rootdir", str(folder))
     command = [sys.executable, "-m", "pytest", *plain, *options, "-c", str(folder / "pytest.ini"), str(folder)]
-    said = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert said.returncode == 0, said.stdout + said.stderr
-    return set(re.findall(r"::(\S+) PASSED", said.stdout))
+    params = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert params.returncode == 0, params.stdout + params.stderr
+    return set(re.findall(r"::(\S+) PASSED", params.stdout))
 
 
 def test_of_a_table_some_cases_are_drawn_and_others_with_another_seed(tmp_path: Path) -> None:

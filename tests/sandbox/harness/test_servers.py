@@ -149,9 +149,9 @@ def test_ctrl_c_in_the_block_stops_the_servers(home: Path) -> None:
 
 
 def test_an_interrupted_first_start_is_begun_anew(home: Path) -> None:
-    half_made = home / "postgres" / "data"
-    half_made.mkdir(parents=True)
-    (half_made / "postgresql.conf").write_text("half written")
+    unfinished = home / "postgres" / "data"
+    unfinished.mkdir(parents=True)
+    (unfinished / "postgresql.conf").write_text("half written")
     with build_servers(home) as servers, psycopg.connect(servers.database_url) as connection:
         assert connection.execute("SELECT 1").fetchone() == (1,)
 
@@ -170,25 +170,25 @@ def test_a_long_home_still_gets_a_socket(home: Path) -> None:
 
 
 def test_what_lies_elsewhere_goes_with_its_home(tmp_path: Path) -> None:
-    kept, left = tmp_path / "kept", tmp_path / "left"
-    for name, home in (("wisepay-kept", kept), ("wisepay-left", left)):
+    saved, remaining = tmp_path / "kept", tmp_path / "left"
+    for name, home in (("wisepay-kept", saved), ("wisepay-left", remaining)):
         (tmp_path / name / "postgres").mkdir(parents=True)
         (tmp_path / name / "home").write_text(str(home))
         home.symlink_to(tmp_path / name / "postgres")
-    left.unlink()
+    remaining.unlink()
     remove_orphaned_directories(tmp_path)
-    assert (kept / ".").is_dir()
+    assert (saved / ".").is_dir()
     assert not (tmp_path / "wisepay-left").exists()
 
 
 def test_a_home_that_was_cleaned_gets_its_place_elsewhere_again(tmp_path: Path) -> None:
     tmp_path.chmod(0o700)
-    wanted = tmp_path / "home" / "postgres"
-    place = find_reachable_directory(wanted, "anybody")
-    wanted.unlink()
+    expected = tmp_path / "home" / "postgres"
+    place = find_reachable_directory(expected, "anybody")
+    expected.unlink()
     try:
-        assert find_reachable_directory(wanted, "anybody") == place
-        assert wanted.readlink() == place
-        assert (place.parent / "home").read_text() == str(wanted)
+        assert find_reachable_directory(expected, "anybody") == place
+        assert expected.readlink() == place
+        assert (place.parent / "home").read_text() == str(expected)
     finally:
         shutil.rmtree(place.parent)

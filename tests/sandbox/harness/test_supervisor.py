@@ -104,8 +104,8 @@ def test_killing_the_launcher_kills_its_children(tmp_path: Path) -> None:
 
 
 def test_secrets_are_made_once_and_kept_privately(tmp_path: Path) -> None:
-    made = get_or_create_secret(tmp_path / "home" / "secret", lambda: "first")
-    assert made == get_or_create_secret(tmp_path / "home" / "secret", lambda: "second") == "first"
+    created = get_or_create_secret(tmp_path / "home" / "secret", lambda: "first")
+    assert created == get_or_create_secret(tmp_path / "home" / "secret", lambda: "second") == "first"
     assert (tmp_path / "home" / "secret").stat().st_mode & 0o777 == 0o600
 
 

@@ -31,12 +31,6 @@ from tests.sandbox.intuit.app import (
 )
 
 
-@pytest.fixture
-def app(sandbox: SandboxProcess) -> IntuitApp:
-    sandbox.config(intuit_limits=HIGH_LIMITS)
-    return IntuitApp(sandbox).connect()
-
-
 def test_a_pf_pair_leaves_a_paid_invoice_and_open_credit(app: IntuitApp) -> None:
     who = app.create_customer()
     invoice = app.create("Invoice", build_document(who, DocNumber="PF-1"))
@@ -57,12 +51,12 @@ def test_the_vendors_library_writes_and_reads_a_pf_pair(app: IntuitApp) -> None:
     customer = customer.save(qb=client, request_id="one")
     documents = []
     for kind in (Invoice, CreditMemo):
-        made, row = kind(), SalesItemLine()
+        created, row = kind(), SalesItemLine()
         row.Amount, row.SalesItemLineDetail = 625.5, SalesItemLineDetail()
         row.SalesItemLineDetail.ItemRef = {"value": PREPAYMENT}
         row.SalesItemLineDetail.TaxCodeRef = {"value": "3"}
-        made.CustomerRef, made.Line, made.DocNumber = customer.to_ref(), [row], f"PF-{kind.__name__}"
-        documents.append(made.save(qb=client, request_id=kind.__name__))
+        created.CustomerRef, created.Line, created.DocNumber = customer.to_ref(), [row], f"PF-{kind.__name__}"
+        documents.append(created.save(qb=client, request_id=kind.__name__))
     paid, part = Payment(), PaymentLine()
     part.Amount, part.LinkedTxn = 625.5, [documents[0].to_linked_txn()]
     paid.TotalAmt, paid.CustomerRef, paid.Line = 625.5, customer.to_ref(), [part]
@@ -84,21 +78,21 @@ def test_a_payment_of_no_money_applies_a_credit(app: IntuitApp) -> None:
         build_linked_line("Invoice", invoice["Id"], "60.00"),
         build_linked_line("CreditMemo", memo["Id"], "60.00"),
     )
-    made = app.create("Payment", joined)
-    assert made["UnappliedAmt"] == 0
+    created = app.create("Payment", joined)
+    assert created["UnappliedAmt"] == 0
     assert app.read("Invoice", invoice["Id"])["Balance"] == 190
     assert app.read("CreditMemo", memo["Id"])["RemainingCredit"] == 40
-    app.call("POST", "/payment", {"Id": made["Id"], "SyncToken": made["SyncToken"]}, operation="delete")
+    app.call("POST", "/payment", {"Id": created["Id"], "SyncToken": created["SyncToken"]}, operation="delete")
     assert app.read("Invoice", invoice["Id"])["Balance"] == 250
     assert app.read("CreditMemo", memo["Id"])["RemainingCredit"] == 100
 
 
 def test_gst_is_worked_out_per_code_and_lines_need_one(app: IntuitApp) -> None:
     who = app.create_customer()
-    made = app.create(
+    created = app.create(
         "Invoice", {**build_document(who), "Line": [build_line("10.05", HARDWARE, GST), build_line("20.00")]}
     )
-    assert (made["TotalAmt"], made["TxnTaxDetail"]["TotalTax"]) == (31.06, 1.01)
+    assert (created["TotalAmt"], created["TxnTaxDetail"]["TotalTax"]) == (31.06, 1.01)
     code, detail = app.get_refusal("Invoice", {**build_document(who), "Line": [build_line("10.00", tax=None)]})
     assert code == "6000"
     assert "GST rate" in detail
@@ -110,8 +104,8 @@ def test_tax_inside_amounts_is_taken_out_of_them(app: IntuitApp) -> None:
         "GlobalTaxCalculation": "TaxInclusive",
         "Line": [build_line("110.00", HARDWARE, GST)],
     }
-    made = app.create("Invoice", inside)
-    assert (made["TotalAmt"], made["TxnTaxDetail"]["TotalTax"], made["Line"][0]["Amount"]) == (110, 10, 100)
+    created = app.create("Invoice", inside)
+    assert (created["TotalAmt"], created["TxnTaxDetail"]["TotalTax"], created["Line"][0]["Amount"]) == (110, 10, 100)
 
 
 def test_documents_without_tax_need_no_codes_and_take_no_detail(app: IntuitApp) -> None:
@@ -142,14 +136,14 @@ def test_an_american_line_only_says_whether_it_is_taxable(sandbox: SandboxProces
     assert (taxed["TotalAmt"], taxed["TxnTaxDetail"]["TotalTax"]) == (118.25, 8.25)
     assert app.create("CreditMemo", {**build_document(who), "Line": [build_line("10.00", tax=None)]})["TotalAmt"] == 10
     assert app.get_refusal("Invoice", {**build_document(who), "Line": [build_line("10.00", tax="3")]})[0] == "6100"
-    told = {"Amount": 5, "DetailType": "TaxLineDetail", "TaxLineDetail": {"TaxRateRef": {"value": "1"}}}
+    tax_line = {"Amount": 5, "DetailType": "TaxLineDetail", "TaxLineDetail": {"TaxRateRef": {"value": "1"}}}
     own = {
         **build_document(who),
-        "TxnTaxDetail": {"TotalTax": 5, "TaxLine": [told]},
+        "TxnTaxDetail": {"TotalTax": 5, "TaxLine": [tax_line]},
         "Line": [build_line("10.00", tax="TAX")],
     }
     assert app.create("Invoice", own)["TotalAmt"] == 15
-    assert app.get_refusal("Invoice", {**own, "TxnTaxDetail": {"TotalTax": 6, "TaxLine": [told]}})[0] == "6000"
+    assert app.get_refusal("Invoice", {**own, "TxnTaxDetail": {"TotalTax": 6, "TaxLine": [tax_line]}})[0] == "6000"
     assert (
         app.get_refusal("Invoice", {**build_document(who), "CurrencyRef": {"value": "EUR"}, "Line": own["Line"]})[0]
         == "6000"
@@ -180,12 +174,12 @@ def test_a_name_belongs_to_one_customer_whatever_its_capitals(app: IntuitApp) ->
 
 
 def test_an_update_needs_the_latest_token_and_may_be_sparse(app: IntuitApp) -> None:
-    made = app.create("Customer", {"DisplayName": "A", "CompanyName": "Anton", "Notes": "long ago"})
-    known = {"Id": made["Id"], "SyncToken": made["SyncToken"]}
+    created = app.create("Customer", {"DisplayName": "A", "CompanyName": "Anton", "Notes": "long ago"})
+    known = {"Id": created["Id"], "SyncToken": created["SyncToken"]}
     sparse = app.create("Customer", {**known, "sparse": True, "CompanyName": "Berta"})
     assert (sparse["DisplayName"], sparse["Notes"], sparse["SyncToken"]) == ("A", "long ago", "1")
     assert app.get_refusal("Customer", {**known, "sparse": True, "CompanyName": "Caesar"})[0] == "5010"
-    assert app.get_refusal("Customer", {"Id": made["Id"], "DisplayName": "A"})[0] == "2020"
+    assert app.get_refusal("Customer", {"Id": created["Id"], "DisplayName": "A"})[0] == "2020"
     assert app.get_refusal("Customer", {**known, "Id": "999"})[0] == "610"
     full = app.create("Customer", {**known, "SyncToken": "1", "DisplayName": "A"})
     assert "Notes" not in full
@@ -254,10 +248,10 @@ def test_a_payment_takes_no_more_than_is_there(app: IntuitApp) -> None:
 def test_a_voided_payment_opens_its_invoice_again(app: IntuitApp) -> None:
     who = app.create_customer()
     invoice = app.create("Invoice", build_document(who))
-    made = app.create(
+    created = app.create(
         "Payment", build_payment(who, "110", build_linked_line("Invoice", invoice["Id"], "110.00"), PrivateNote="PF")
     )
-    known = {"Id": made["Id"], "SyncToken": made["SyncToken"], "sparse": True}
+    known = {"Id": created["Id"], "SyncToken": created["SyncToken"], "sparse": True}
     gone = app.create("Payment", known, operation="update", include="void")
     assert (gone["TotalAmt"], gone["PrivateNote"]) == (0, "Voided PF")
     assert app.read("Invoice", invoice["Id"])["Balance"] == 110
@@ -271,11 +265,11 @@ def test_without_its_invoice_money_is_unapplied_and_credit_open(app: IntuitApp, 
         app.create("Invoice", build_document(who, "110.00")),
     )
     lines = build_linked_line("Invoice", invoice["Id"], "100.00"), build_linked_line("CreditMemo", memo["Id"], "60.00")
-    made = app.create("Payment", build_payment(who, "40", *lines))
+    created = app.create("Payment", build_payment(who, "40", *lines))
     token = app.read("Invoice", invoice["Id"])["SyncToken"]
     app.create("Invoice", {"Id": invoice["Id"], "SyncToken": token}, operation=act)
     assert app.read("CreditMemo", memo["Id"])["Balance"] == 60
-    assert app.read("Payment", made["Id"])["UnappliedAmt"] == 40
+    assert app.read("Payment", created["Id"])["UnappliedAmt"] == 40
     if act == "void":
         gone = app.read("Invoice", invoice["Id"])
         assert (gone["TotalAmt"], gone["Balance"], gone["PrivateNote"]) == (0, 0, "Voided")
@@ -365,8 +359,8 @@ def test_a_refund_is_money_paid_out_and_joined_with_the_credit(app: IntuitApp) -
 def test_a_refund_receipt_pays_out_by_itself(app: IntuitApp) -> None:
     who = app.create_customer()
     assert app.get_refusal("RefundReceipt", build_document(who))[0] == "2020"
-    made = app.create("RefundReceipt", build_document(who, DepositToAccountRef={"value": BANK}))
-    assert (made["TotalAmt"], made["Balance"]) == (110, 0)
+    created = app.create("RefundReceipt", build_document(who, DepositToAccountRef={"value": BANK}))
+    assert (created["TotalAmt"], created["Balance"]) == (110, 0)
 
 
 def test_credit_applies_itself_where_people_switched_that_on(app: IntuitApp) -> None:
@@ -385,7 +379,7 @@ def test_credit_in_another_currency_is_refunded_from_its_own_receivables(app: In
     assert app.read("CreditMemo", memo["Id"])["Balance"] == 0
     detail = {"AccountRef": {"value": RECEIVABLE}}
     wrong = {"Amount": 1, "DetailType": "AccountBasedExpenseLineDetail", "AccountBasedExpenseLineDetail": detail}
-    told = {"PaymentType": "Cash", "AccountRef": {"value": BANK}, "EntityRef": {"value": who}, "Line": [wrong]}
-    assert "currency of the account" in app.get_refusal("Purchase", told)[1]
+    purchase = {"PaymentType": "Cash", "AccountRef": {"value": BANK}, "EntityRef": {"value": who}, "Line": [wrong]}
+    assert "currency of the account" in app.get_refusal("Purchase", purchase)[1]
     named = "select * from Account where AccountType = 'Accounts Receivable'"
     assert {row["CurrencyRef"]["value"] for row in app.query(named)["Account"]} == {"AUD", "USD", "NZD", "JPY"}

@@ -11,7 +11,6 @@ from quickbooks.batch import BatchManager
 from quickbooks.exceptions import ValidationException
 from quickbooks.objects import Customer
 
-from sandbox.harness.sandbox_process import SandboxProcess
 from tests.sandbox.intuit.app import (
     HIGH_LIMITS,
     IntuitApp,
@@ -20,12 +19,6 @@ from tests.sandbox.intuit.app import (
     build_payment,
     get_first_error,
 )
-
-
-@pytest.fixture
-def app(sandbox: SandboxProcess) -> IntuitApp:
-    sandbox.config(intuit_limits=HIGH_LIMITS)
-    return IntuitApp(sandbox).connect()
 
 
 def set_limits(app: IntuitApp, **sizes: int) -> None:
@@ -169,8 +162,8 @@ def test_pages_are_cut_by_start_and_size(app: IntuitApp) -> None:
 
 
 def test_retired_customers_are_listed_only_when_asked_for(app: IntuitApp) -> None:
-    made = app.create("Customer", {"DisplayName": "Gone"})
-    app.create("Customer", {"Id": made["Id"], "SyncToken": "0", "sparse": True, "Active": False})
+    created = app.create("Customer", {"DisplayName": "Gone"})
+    app.create("Customer", {"Id": created["Id"], "SyncToken": "0", "sparse": True, "Active": False})
     assert list_names(app, "") == []
     assert list_names(app, "where Active in (true, false)") == ["Gone (deleted)"]
     assert app.create_customer("Gone")
@@ -191,13 +184,13 @@ def test_rows_are_in_the_order_of_counting_by_whatever_they_are_asked_for(app: I
     keys = [row["Id"] for row in app.query("select * from Account orderby Id")["Account"]]
     assert (keys, len(keys) > 9) == (sorted(keys, key=int), True)
     people = [app.create_customer("First"), app.create_customer("Second")]
-    made = [app.create("Invoice", build_document(people[n % 2], DocNumber=f"N-{n}"))["Id"] for n in range(4)]
-    asked = {"Id": made, "DocNumber": ["n-3", "N-0", "N-2", "N-1"], "CustomerRef": people}
+    created = [app.create("Invoice", build_document(people[n % 2], DocNumber=f"N-{n}"))["Id"] for n in range(4)]
+    asked = {"Id": created, "DocNumber": ["n-3", "N-0", "N-2", "N-1"], "CustomerRef": people}
     for field, values in asked.items():
-        wanted = ", ".join(f"'{value}'" for value in reversed(values))
-        rows = app.query(" ".join(["select * from Invoice where", field, f"in ({wanted}) orderby Id"]))["Invoice"]
-        assert [row["Id"] for row in rows] == made
-    both = ["select * from Invoice where DocNumber = 'N-1' and Id =", f"'{made[0]}'"]
+        expected = ", ".join(f"'{value}'" for value in reversed(values))
+        rows = app.query(" ".join(["select * from Invoice where", field, f"in ({expected}) orderby Id"]))["Invoice"]
+        assert [row["Id"] for row in rows] == created
+    both = ["select * from Invoice where DocNumber = 'N-1' and Id =", f"'{created[0]}'"]
     assert app.query(" ".join(both)) == {}
 
 
@@ -272,12 +265,12 @@ def test_a_whole_batch_is_replayed_by_its_request_id(app: IntuitApp) -> None:
 
 
 def test_the_librarys_batches_are_understood(app: IntuitApp) -> None:
-    made = []
+    created = []
     for name in ("One", "Two", "One"):
         customer = Customer()
         customer.DisplayName = name
-        made.append(customer)
-    body = BatchManager("create").list_to_batch_request(made).to_json()
+        created.append(customer)
+    body = BatchManager("create").list_to_batch_request(created).to_json()
     client = app.build_library()
     answer = client.post(f"{client.api_url}/company/{app.realm}/batch", body, request_id="b1")
     codes = [row["Fault"]["Error"][0]["code"] for row in answer["BatchItemResponse"] if "Fault" in row]
@@ -289,14 +282,14 @@ def test_the_librarys_batches_are_understood(app: IntuitApp) -> None:
 
 def test_changes_of_many_kinds_come_in_one_answer_deletions_too(app: IntuitApp) -> None:
     who = app.create_customer()
-    kept, gone = (app.create("Invoice", build_document(who)) for _ in range(2))
+    saved, gone = (app.create("Invoice", build_document(who)) for _ in range(2))
     app.sandbox.advance(10)
     since = app.sandbox.get("/_control/health").json()["now"]
-    app.create("Payment", build_payment(who, "110.00", build_linked_line("Invoice", kept["Id"], "110.00")))
+    app.create("Payment", build_payment(who, "110.00", build_linked_line("Invoice", saved["Id"], "110.00")))
     app.call("POST", "/invoice", {"Id": gone["Id"], "SyncToken": "0"}, operation="delete")
     answer = app.call("GET", "/cdc", entities="Invoice,Payment,Customer", changedSince=since).json()
     invoices, payments, customers = answer["CDCResponse"][0]["QueryResponse"]
-    assert {row["Id"]: row.get("status") for row in invoices["Invoice"]} == {kept["Id"]: None, gone["Id"]: "Deleted"}
+    assert {row["Id"]: row.get("status") for row in invoices["Invoice"]} == {saved["Id"]: None, gone["Id"]: "Deleted"}
     assert payments["totalCount"] == 1
     assert customers == {}
 

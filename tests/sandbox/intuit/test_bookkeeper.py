@@ -12,17 +12,10 @@ from typing import Any
 import pytest
 import requests
 
-from sandbox.harness.sandbox_process import SandboxProcess
-from tests.sandbox.intuit.app import HIGH_LIMITS, PREPAYMENT, IntuitApp, build_document
+from tests.sandbox.intuit.app import PREPAYMENT, IntuitApp, build_document
 from tests.sandbox.webhook_receiver import ReceivedRequest, WebhookReceiver
 
 TOKEN = "verifier"
-
-
-@pytest.fixture
-def app(sandbox: SandboxProcess) -> IntuitApp:
-    sandbox.config(intuit_limits=HIGH_LIMITS)
-    return IntuitApp(sandbox).connect()
 
 
 @pytest.fixture
@@ -31,14 +24,14 @@ def receiver() -> Iterator[WebhookReceiver]:
         yield running
 
 
-def act_as_bookkeeper(app: IntuitApp, act: str, **said: Any) -> None:
+def act_as_bookkeeper(app: IntuitApp, act: str, **params: Any) -> None:
     """A bookkeeper's act in the Australian books."""
-    app.send_orders(**{act: {"company": "au", **said}})
+    app.send_orders(**{act: {"company": "au", **params}})
 
 
-def get_refusal(app: IntuitApp, act: str, **said: Any) -> str:
+def get_refusal(app: IntuitApp, act: str, **params: Any) -> str:
     """What the books say to an act that they do not allow."""
-    order = {act: {"company": "au", **said}}
+    order = {act: {"company": "au", **params}}
     answer = app.sandbox.session.post(f"{app.sandbox.url}/intuit/_control", json=order, timeout=5)
     assert answer.status_code == 400
     return str(answer.json()["error"])
@@ -135,8 +128,12 @@ def test_the_companys_page_closes_books_makes_invoices_and_disconnects(app: Intu
     form = {"customer": who, "item": "1", "code": "3", "amount": "12.50", "number": "H-1"}
     form |= {"reference": "Quote 1042", "term": "3"}
     assert post_form(app, "/companies/au/acts/invoice", **form).status_code == 303
-    made = app.query("select * from Invoice where DocNumber = 'H-1'")["Invoice"][0]
-    assert (made["TotalAmt"], made["CustomerMemo"]["value"], made["SalesTermRef"]["value"]) == (12.5, "Quote 1042", "3")
+    created = app.query("select * from Invoice where DocNumber = 'H-1'")["Invoice"][0]
+    assert (created["TotalAmt"], created["CustomerMemo"]["value"], created["SalesTermRef"]["value"]) == (
+        12.5,
+        "Quote 1042",
+        "3",
+    )
     assert post_form(app, "/companies/au/acts/invoice", **form).status_code == 422
     assert post_form(app, "/companies/au/acts/close", date="2026-05-31").status_code == 303
     assert app.get_refusal("Invoice", build_document(who))[0] == "6210"
@@ -152,8 +149,8 @@ def test_pages_of_what_is_not_there_say_so(app: IntuitApp) -> None:
 def test_documents_are_written_with_few_words_and_what_was_written_is_answered(app: IntuitApp) -> None:
     order = {"company": "au", "contact": "Bayside", "amount": "60.00"}
     more = {"number": "B-1", "reference": "PO 9", "term": "Net 15", "fields": {"Quote": "1042"}}
-    made = app.sandbox.post("/intuit/_control", {"make_invoice": order | more})["make_invoice"]
-    row = app.read("Invoice", made["Id"])
+    created = app.sandbox.post("/intuit/_control", {"make_invoice": order | more})["make_invoice"]
+    row = app.read("Invoice", created["Id"])
     assert (row["DocNumber"], row["Balance"], row["TxnTaxDetail"]["TotalTax"]) == ("B-1", 60, 0)
     assert (row["CustomerMemo"]["value"], row["SalesTermRef"]["name"]) == ("PO 9", "Net 15")
     assert (row["CustomField"][0]["Name"], row["CustomField"][0]["StringValue"]) == ("Quote", "1042")
@@ -203,8 +200,8 @@ def test_one_post_tells_of_several_companies_and_is_signed(app: IntuitApp, recei
         {"create": {"company": "us", "Customer": rows}, "edit": {"company": "us", "customer": "One", "fields": {}}},
     )
     arrived = receiver.wait(lambda got: len(list_events(got)) == 3)
-    made = [("qbo.customer.created.v1", app.realm), ("qbo.customer.created.v1", other.realm)]
-    assert sorted(list_events(arrived)) == sorted([*made, ("qbo.customer.updated.v1", other.realm)])
+    created = [("qbo.customer.created.v1", app.realm), ("qbo.customer.created.v1", other.realm)]
+    assert sorted(list_events(arrived)) == sorted([*created, ("qbo.customer.updated.v1", other.realm)])
     headers = {name.lower(): value for name, value in arrived[0].headers.items()}
     mac = hmac.new(TOKEN.encode(), arrived[0].body, hashlib.sha256).digest()
     assert headers["intuit-signature"] == base64.b64encode(mac).decode()

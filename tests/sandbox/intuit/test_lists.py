@@ -1,15 +1,6 @@
 """The lists of the practice QuickBooks that settings are chosen from."""
 
-import pytest
-
-from sandbox.harness.sandbox_process import SandboxProcess
-from tests.sandbox.intuit.app import BANK, HIGH_LIMITS, PREPAYMENTS, IntuitApp, build_document
-
-
-@pytest.fixture
-def app(sandbox: SandboxProcess) -> IntuitApp:
-    sandbox.config(intuit_limits=HIGH_LIMITS)
-    return IntuitApp(sandbox).connect()
+from tests.sandbox.intuit.app import BANK, PREPAYMENTS, IntuitApp, build_document
 
 
 def test_lists_are_read_by_the_apps_that_settings_need(app: IntuitApp) -> None:
@@ -24,11 +15,11 @@ def test_lists_are_read_by_the_apps_that_settings_need(app: IntuitApp) -> None:
 
 def test_items_are_made_with_an_account_for_their_income(app: IntuitApp) -> None:
     new = {"Name": "Prepaid work", "Type": "Service", "IncomeAccountRef": {"value": PREPAYMENTS}}
-    made = app.create("Item", new)
-    assert app.create("Invoice", build_document(app.create_customer(), item=made["Id"]))["TotalAmt"] == 110
+    created = app.create("Item", new)
+    assert app.create("Invoice", build_document(app.create_customer(), item=created["Id"]))["TotalAmt"] == 110
     assert app.get_refusal("Item", {**new, "Name": "prepaid work"})[0] == "6240"
     assert app.get_refusal("Item", {"Name": "B", "Type": "Service"})[0] == "2020"
     assert app.get_refusal("Item", {**new, "Name": "C", "IncomeAccountRef": {"value": BANK}})[0] == "6430"
-    known = {"Id": made["Id"], "SyncToken": made["SyncToken"], "sparse": True}
+    known = {"Id": created["Id"], "SyncToken": created["SyncToken"], "sparse": True}
     assert app.create("Item", {**known, "Active": False})["Name"] == "Prepaid work (deleted)"
-    assert app.create("Item", new)["Id"] != made["Id"]
+    assert app.create("Item", new)["Id"] != created["Id"]

@@ -84,10 +84,10 @@ def test_only_the_newest_five_hundred_are_kept() -> None:
     for number in range(MAX_MESSAGES + 3):
         raw = f"Subject: {number}\r\n\r\nHello\r\n".encode()
         store_message(world, sender="a@b.example", recipients=["c@d.example"], raw=raw)
-    kept = list_messages(world)
-    assert len(kept) == MAX_MESSAGES
-    assert kept[0]["subject"] == str(MAX_MESSAGES + 2)
-    assert kept[-1]["subject"] == "3"
+    saved = list_messages(world)
+    assert len(saved) == MAX_MESSAGES
+    assert saved[0]["subject"] == str(MAX_MESSAGES + 2)
+    assert saved[-1]["subject"] == "3"
 
 
 @pytest.mark.parametrize(

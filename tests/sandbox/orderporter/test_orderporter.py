@@ -314,9 +314,9 @@ def test_publishing_again_makes_an_unpaid_newer_version(sandbox: SandboxProcess,
 
 
 def test_a_test_can_make_a_quote_of_its_own(sandbox: SandboxProcess) -> None:
-    made = sandbox.post("/orderporter/quotes.json", {"like": "usd", "name": "Cabling", "deposit": 25})
-    assert made["totals"] == {"one_time": 255000, "tax": 0, "due_now": 63750, "recurring": 0}
-    assert "Cabling" in requests.get(made["url"], timeout=10).text
+    created = sandbox.post("/orderporter/quotes.json", {"like": "usd", "name": "Cabling", "deposit": 25})
+    assert created["totals"] == {"one_time": 255000, "tax": 0, "due_now": 63750, "recurring": 0}
+    assert "Cabling" in requests.get(created["url"], timeout=10).text
 
 
 def test_callbacks_are_journalled_and_can_be_made_to_fail(sandbox: SandboxProcess, wisepay: FakeWisePay) -> None:

@@ -167,11 +167,11 @@ def test_a_method_whose_mandate_ended_is_refused_until_the_payer_consents_again(
 ) -> None:
     customer = client.v1.customers.create({"name": "Harbour Dental"}).id
     more: Any = {"customer": customer, "setup_future_usage": "off_session"}
-    kept = create_debit_of_kind(sandbox, client, "au_becs_debit", **more).payment_method
-    ended = sandbox.post("/stripe/_control", {"end_mandate": kept})["end_mandate"]
+    saved = create_debit_of_kind(sandbox, client, "au_becs_debit", **more).payment_method
+    ended = sandbox.post("/stripe/_control", {"end_mandate": saved})["end_mandate"]
     assert ended["status"] == "inactive"
     assert [event.type for event in client.v1.events.list({"limit": 1}).data] == ["mandate.updated"]
-    again: Any = {"amount": 900, "currency": "aud", "confirm": True, "customer": customer, "payment_method": kept}
+    again: Any = {"amount": 900, "currency": "aud", "confirm": True, "customer": customer, "payment_method": saved}
     again["allowed_payment_method_types"] = ["au_becs_debit"]
     with pytest.raises(stripe.InvalidRequestError) as refused:
         create_intent(client, **{**again, "off_session": True})

@@ -24,9 +24,9 @@ def client(sandbox: SandboxProcess) -> stripe.StripeClient:
     return build_client(sandbox, "sk_test_merchant")
 
 
-def run_actor_action(sandbox: SandboxProcess, act: str, **said: Any) -> Any:
+def run_actor_action(sandbox: SandboxProcess, act: str, **params: Any) -> Any:
     """What the act was done to, or what it made."""
-    return sandbox.post("/stripe/_control", {act: said})[act]
+    return sandbox.post("/stripe/_control", {act: params})[act]
 
 
 def pay_with_card(sandbox: SandboxProcess, client: stripe.StripeClient, number: str) -> stripe.PaymentIntent:
@@ -90,8 +90,8 @@ def test_a_refund_ends_later_as_its_card_is_documented(
     failed = then == "failed"
     assert client.v1.charges.retrieve(str(refund.charge)).amount_refunded == (0 if failed else 300)
     assert sum_balance(client) == before - (0 if failed else 300)
-    wanted = ["refund.updated", "charge.refund.updated", *(["refund.failed"] if failed else [])]
-    assert list_event_types(client, "refund.", "charge.refund")[2:] == wanted
+    expected = ["refund.updated", "charge.refund.updated", *(["refund.failed"] if failed else [])]
+    assert list_event_types(client, "refund.", "charge.refund")[2:] == expected
 
 
 def test_a_refund_of_a_debit_is_pending_and_settles_or_fails(

@@ -31,21 +31,21 @@ def build_client(sandbox: SandboxProcess, key: str) -> stripe.StripeClient:
     )
 
 
-def create_intent(client: stripe.StripeClient, key: str | None = None, **said: Any) -> stripe.PaymentIntent:
+def create_intent(client: stripe.StripeClient, key: str | None = None, **fields: Any) -> stripe.PaymentIntent:
     """A new intent of whatever is said; the type checker looks the other way, the sandbox does not."""
-    params: Any = said
+    params: Any = fields
     return client.v1.payment_intents.create(params, {"idempotency_key": key} if key else {})
 
 
-def create_setup_intent(client: stripe.StripeClient, key: str | None = None, **said: Any) -> stripe.SetupIntent:
+def create_setup_intent(client: stripe.StripeClient, key: str | None = None, **fields: Any) -> stripe.SetupIntent:
     """The same for a method to keep."""
-    params: Any = said
+    params: Any = fields
     return client.v1.setup_intents.create(params, {"idempotency_key": key} if key else {})
 
 
 def pay_with_method(client: stripe.StripeClient, method: str = "pm_card_visa", **more: Any) -> stripe.PaymentIntent:
-    said: Any = {"amount": 1099, "currency": "usd", "confirm": True, "payment_method": method}
-    return create_intent(client, **{**said, **CARD_ONLY, **more})
+    params: Any = {"amount": 1099, "currency": "usd", "confirm": True, "payment_method": method}
+    return create_intent(client, **{**params, **CARD_ONLY, **more})
 
 
 def create_confirmation_token(sandbox: SandboxProcess, kind: str = "card", **fields: str) -> str:
@@ -316,13 +316,13 @@ def test_a_card_is_kept_for_later_and_charged_without_the_payer(client: stripe.S
     requests.post(action.use_stripe_sdk["stripe_js"], data={"outcome": "complete"}, timeout=5)
     setup = client.v1.setup_intents.retrieve(setup.id)
     assert setup.status == "succeeded"
-    kept: Any = client.v1.customers.payment_methods.list(customer.id).data[0]
-    assert kept.id == setup.payment_method
-    intent = pay_with_method(client, kept.id, customer=customer.id, off_session=True)
+    saved: Any = client.v1.customers.payment_methods.list(customer.id).data[0]
+    assert saved.id == setup.payment_method
+    intent = pay_with_method(client, saved.id, customer=customer.id, off_session=True)
     assert intent.status == "succeeded"
-    client.v1.payment_methods.detach(kept.id)
+    client.v1.payment_methods.detach(saved.id)
     with pytest.raises(stripe.InvalidRequestError, match="may not be used again"):
-        pay_with_method(client, kept.id, customer=customer.id)
+        pay_with_method(client, saved.id, customer=customer.id)
 
 
 def test_refunds_stop_at_the_amount_of_the_charge(client: stripe.StripeClient) -> None:
@@ -340,14 +340,14 @@ def test_refunds_stop_at_the_amount_of_the_charge(client: stripe.StripeClient) -
 
 
 def test_intents_are_listed_and_found_by_their_metadata(sandbox: SandboxProcess, client: stripe.StripeClient) -> None:
-    made = [pay_with_method(client, metadata={"attempt": f"a{n}", "odd": str(n % 2)}).id for n in range(5)]
+    created = [pay_with_method(client, metadata={"attempt": f"a{n}", "odd": str(n % 2)}).id for n in range(5)]
     page = client.v1.payment_intents.list({"limit": 2})
-    assert ([item.id for item in page.data], page.has_more) == ([made[4], made[3]], True)
-    assert [item.id for item in page.auto_paging_iter()] == made[::-1]
+    assert ([item.id for item in page.data], page.has_more) == ([created[4], created[3]], True)
+    assert [item.id for item in page.auto_paging_iter()] == created[::-1]
     found = client.v1.payment_intents.search({"query": "metadata['attempt']:'a3'"})
-    assert [item.id for item in found.data] == [made[3]]
+    assert [item.id for item in found.data] == [created[3]]
     query = 'status:\'succeeded\' AND -metadata["odd"]:"1" AND amount>1000'
-    assert [item.id for item in client.v1.payment_intents.search({"query": query}).data] == made[4::-2]
+    assert [item.id for item in client.v1.payment_intents.search({"query": query}).data] == created[4::-2]
     with pytest.raises(stripe.InvalidRequestError):
         client.v1.payment_intents.search({"query": "metadata~~"})
     sandbox.config(stripe_search_lag=60)

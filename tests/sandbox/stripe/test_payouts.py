@@ -19,9 +19,9 @@ def client(sandbox: SandboxProcess) -> stripe.StripeClient:
     return build_client(sandbox, KEY)
 
 
-def run_actor_action(sandbox: SandboxProcess, name: str, **said: Any) -> Any:
+def run_actor_action(sandbox: SandboxProcess, name: str, **params: Any) -> Any:
     """What a person does at the practice Stripe."""
-    return sandbox.post("/stripe/_control", {name: said})[name]
+    return sandbox.post("/stripe/_control", {name: params})[name]
 
 
 def list_balance_transactions(client: stripe.StripeClient, **which: Any) -> list[Any]:
@@ -64,14 +64,14 @@ def test_the_lines_of_a_payout_add_up_to_it_and_no_line_is_paid_out_twice(
 
 
 def test_lists_of_lines_are_filtered_paged_and_expanded(sandbox: SandboxProcess, client: stripe.StripeClient) -> None:
-    made = [pay_with_method(client).id for _ in range(3)]
-    client.v1.refunds.create({"payment_intent": made[0]})
+    intents = [pay_with_method(client).id for _ in range(3)]
+    client.v1.refunds.create({"payment_intent": intents[0]})
     page: Any = client.v1.balance_transactions.list({"limit": 2, "expand": ["data.source"]})
     assert page.has_more
     rest = client.v1.balance_transactions.list({"limit": 2, "starting_after": page.data[-1].id})
     assert not rest.has_more
     assert len({line.id for line in [*page.data, *rest.data]}) == 4
-    assert page.data[0].source.payment_intent == made[0]
+    assert page.data[0].source.payment_intent == intents[0]
     assert len(list_balance_transactions(client, type="charge")) == 3
     assert list_balance_transactions(client, created={"gt": page.data[0].created + 60}) == []
     with pytest.raises(stripe.InvalidRequestError, match="No such payout"):

@@ -31,16 +31,16 @@ def client(sandbox: SandboxProcess) -> stripe.StripeClient:
 
 @pytest.fixture
 def customer(client: stripe.StripeClient) -> str:
-    made = client.v1.customers.create(
+    created = client.v1.customers.create(
         {"name": "Harbour Dental", "metadata": {"payer": "p-1"}}, {"idempotency_key": "c"}
     )
     assert (
         client.v1.customers.create(
             {"name": "Harbour Dental", "metadata": {"payer": "p-1"}}, {"idempotency_key": "c"}
         ).id
-        == made.id
+        == created.id
     )
-    return made.id
+    return created.id
 
 
 def create_card_token(sandbox: SandboxProcess, number: str) -> str:
@@ -73,9 +73,9 @@ def test_a_card_is_saved_with_a_token_and_found_at_its_customer(
     setup = save_method(client, customer, name)
     assert (setup.status, setup.customer, setup.mandate) == ("succeeded", customer, None)
     assert save_method(client, customer, name).id == setup.id
-    kept = str(setup.payment_method)
-    assert client.v1.customers.payment_methods.retrieve(customer, kept).id == kept
-    assert [each.id for each in client.v1.customers.payment_methods.list(customer, {"type": "card"}).data] == [kept]
+    saved = str(setup.payment_method)
+    assert client.v1.customers.payment_methods.retrieve(customer, saved).id == saved
+    assert [each.id for each in client.v1.customers.payment_methods.list(customer, {"type": "card"}).data] == [saved]
     assert client.v1.customers.payment_methods.list(customer, {"type": "us_bank_account"}).data == []
     assert [each.id for each in client.v1.setup_intents.list({"created": {"gte": setup.created}}).data] == [setup.id]
     assert client.v1.setup_intents.list({"created": {"gt": setup.created + 60}}).data == []
@@ -126,11 +126,11 @@ def test_the_bank_asks_before_a_card_is_saved(
     answer_challenge(setup, outcome)
     after = client.v1.setup_intents.retrieve(setup.id)
     assert after.status == status
-    wanted = {
+    expected = {
         "setup_intent.requires_action",
         f"setup_intent.{'succeeded' if outcome == 'complete' else 'setup_failed'}",
     }
-    assert wanted <= set(list_event_types(client))
+    assert expected <= set(list_event_types(client))
     if outcome == "fail":
         assert after.last_setup_error
         assert after.last_setup_error.code == "setup_intent_authentication_failure"
@@ -193,13 +193,13 @@ def test_without_the_payer_authentication_is_asked_for_and_the_payer_can_come_ba
 ) -> None:
     setup: Any = save_method(client, customer, create_card_token(sandbox, ALWAYS_CHALLENGED))
     answer_challenge(setup, "complete")
-    kept = str(setup.payment_method)
+    saved = str(setup.payment_method)
     with pytest.raises(stripe.CardError) as refused:
-        pay_with_method(client, kept, customer=customer, off_session=True)
+        pay_with_method(client, saved, customer=customer, off_session=True)
     error: Any = refused.value.error
     assert (error.code, error.payment_intent.status) == ("authentication_required", "requires_payment_method")
     intent = client.v1.payment_intents.confirm(
-        error.payment_intent.id, {"payment_method": kept, "use_stripe_sdk": True}
+        error.payment_intent.id, {"payment_method": saved, "use_stripe_sdk": True}
     )
     assert intent.status == "requires_action"
     answer_challenge(intent, "complete")
@@ -209,43 +209,43 @@ def test_without_the_payer_authentication_is_asked_for_and_the_payer_can_come_ba
 def test_a_method_serves_its_own_customer_only(
     sandbox: SandboxProcess, client: stripe.StripeClient, customer: str
 ) -> None:
-    kept = save_card(sandbox, client, customer, "4242424242424242")
+    saved = save_card(sandbox, client, customer, "4242424242424242")
     other = client.v1.customers.create({"name": "Ridgeline Legal"}).id
     for more, words in (({"customer": other}, "does not belong to the Customer"), ({}, "Please include the Customer")):
         with pytest.raises(stripe.InvalidRequestError, match=words) as refused:
-            pay_with_method(client, kept, **more)
+            pay_with_method(client, saved, **more)
         assert refused.value.param == "payment_method"
     with pytest.raises(stripe.InvalidRequestError, match="already been attached"):
-        client.v1.payment_methods.attach(kept, {"customer": other})
+        client.v1.payment_methods.attach(saved, {"customer": other})
 
 
 def test_a_detached_method_is_gone_for_good(
     sandbox: SandboxProcess, client: stripe.StripeClient, customer: str
 ) -> None:
-    kept = save_card(sandbox, client, customer, "4242424242424242")
-    assert client.v1.payment_methods.detach(kept).customer is None
+    saved = save_card(sandbox, client, customer, "4242424242424242")
+    assert client.v1.payment_methods.detach(saved).customer is None
     event: Any = client.v1.events.list({"type": "payment_method.detached"}).data[0]
     assert event.data.previous_attributes["customer"] == customer
     for more in ({}, {"off_session": True}):
         with pytest.raises(stripe.InvalidRequestError, match="was detached from a Customer"):
-            pay_with_method(client, kept, customer=customer, **more)
+            pay_with_method(client, saved, customer=customer, **more)
     with pytest.raises(stripe.InvalidRequestError, match="may not be used again"):
-        client.v1.payment_methods.attach(kept, {"customer": customer})
-    assert client.v1.payment_methods.retrieve(kept).id == kept
+        client.v1.payment_methods.attach(saved, {"customer": customer})
+    assert client.v1.payment_methods.retrieve(saved).id == saved
     with pytest.raises(stripe.InvalidRequestError) as lost:
-        client.v1.customers.payment_methods.retrieve(customer, kept)
+        client.v1.customers.payment_methods.retrieve(customer, saved)
     assert lost.value.code == "resource_missing"
 
 
 def test_a_card_is_renewed_by_its_network_and_changed_by_its_owner(
     sandbox: SandboxProcess, client: stripe.StripeClient, customer: str
 ) -> None:
-    kept = save_card(sandbox, client, customer, "4242424242424242")
-    sandbox.post("/stripe/_control", {"renew": {"payment_method": kept, "exp_year": 2039, "last4": "1111"}})
+    saved = save_card(sandbox, client, customer, "4242424242424242")
+    sandbox.post("/stripe/_control", {"renew": {"payment_method": saved, "exp_year": 2039, "last4": "1111"}})
     event: Any = client.v1.events.list({"type": "payment_method.automatically_updated"}).data[0]
     assert event.data.object["card"]["exp_year"] == 2039
     assert event.data.previous_attributes["card"].to_dict() == {"exp_year": 2034, "last4": "4242"}
-    changed = client.v1.payment_methods.update(kept, {"card": {"exp_month": 3}, "metadata": {"a": "b"}})
+    changed = client.v1.payment_methods.update(saved, {"card": {"exp_month": 3}, "metadata": {"a": "b"}})
     assert changed.card
     assert (changed.card.exp_month, changed.card.last4) == (3, "1111")
 
@@ -253,11 +253,11 @@ def test_a_card_is_renewed_by_its_network_and_changed_by_its_owner(
 def test_a_button_of_the_dashboard_detaches(
     sandbox: SandboxProcess, client: stripe.StripeClient, customer: str
 ) -> None:
-    kept = save_card(sandbox, client, customer, "4242424242424242")
+    saved = save_card(sandbox, client, customer, "4242424242424242")
     page = sandbox.get("/stripe/dashboard").text
-    assert f"Detach {kept}" in page
+    assert f"Detach {saved}" in page
     assert "visa ending 4242, 12/34" in page
-    form = {"payment_method": kept}
+    form = {"payment_method": saved}
     requests.post(f"{sandbox.url}/stripe/dashboard/acts/detach", data=form, timeout=5).raise_for_status()
     assert client.v1.customers.payment_methods.list(customer).data == []
     twice = requests.post(f"{sandbox.url}/stripe/dashboard/acts/detach", data=form, timeout=5)

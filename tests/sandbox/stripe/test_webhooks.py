@@ -160,8 +160,8 @@ def test_what_a_person_does_at_stripe_arrives(
     sandbox.session.post(f"{sandbox.url}/stripe/dashboard/acts/detach", data=form, timeout=5).raise_for_status()
     received = receiver.wait(lambda items: len(items) >= 3)
     assert sorted(list_types(received)) == ["charge.dispute.created", "charge.refunded", "payment_method.detached"]
-    told = [json.loads(item.body)["data"]["object"] for item in received]
-    assert {item.get("payment_intent") for item in told} == {intent.id, None}
+    detail = [json.loads(item.body)["data"]["object"] for item in received]
+    assert {item.get("payment_intent") for item in detail} == {intent.id, None}
 
 
 def test_the_dashboard_shows_and_resends(

@@ -16,7 +16,6 @@ from xero_python.exceptions import (
     RateLimitException,
 )
 
-from sandbox.harness.sandbox_process import SandboxProcess
 from tests.sandbox.xero.app import (
     CLEARING,
     PREPAYMENTS,
@@ -32,11 +31,6 @@ from tests.sandbox.xero.app import (
 )
 
 UNIQUE_NAME = "is already assigned to another contact. The contact name must be unique"
-
-
-@pytest.fixture
-def app(sandbox: SandboxProcess) -> XeroApp:
-    return XeroApp(sandbox).connect()
 
 
 def test_settings_hold_what_posting_needs(app: XeroApp) -> None:
@@ -57,13 +51,13 @@ def test_settings_hold_what_posting_needs(app: XeroApp) -> None:
 def test_the_library_posts_a_quote_payment_in_three_calls(app: XeroApp) -> None:
     api, tenant = app.build_library(), app.tenant
     options = {"summarize_errors": False, "_return_http_data_only": False, "_request_timeout": (3, 20)}
-    made, status, headers = api.create_invoices(tenant, {"Invoices": [build_invoice("PF1")]}, unitdp=4, **options)
+    created, status, headers = api.create_invoices(tenant, {"Invoices": [build_invoice("PF1")]}, unitdp=4, **options)
     assert (status, headers["X-MinLimit-Remaining"]) == (200, "59")
-    assert (made.invoices[0].total, made.invoices[0].total_tax) == (Decimal("110"), Decimal("10"))
-    made, _, _ = api.create_payments(tenant, {"Payments": [build_payment("PF1", "110.00")]}, **options)
-    assert made.payments[0].payment_type == "ACCRECPAYMENT"
-    made, _, _ = api.create_credit_notes(tenant, {"CreditNotes": [build_credit_note("PF_CR1")]}, unitdp=4, **options)
-    assert made.credit_notes[0].remaining_credit == Decimal("110")
+    assert (created.invoices[0].total, created.invoices[0].total_tax) == (Decimal("110"), Decimal("10"))
+    created, _, _ = api.create_payments(tenant, {"Payments": [build_payment("PF1", "110.00")]}, **options)
+    assert created.payments[0].payment_type == "ACCRECPAYMENT"
+    created, _, _ = api.create_credit_notes(tenant, {"CreditNotes": [build_credit_note("PF_CR1")]}, unitdp=4, **options)
+    assert created.credit_notes[0].remaining_credit == Decimal("110")
     paid = api.get_invoice(tenant, "PF1").invoices[0]
     assert (paid.status, paid.amount_due, paid.fully_paid_on_date) == ("PAID", 0, date(2026, 5, 2))
     open_note = api.get_credit_note(tenant, "PF_CR1").credit_notes[0]
@@ -250,19 +244,19 @@ def test_a_draft_note_is_approved_or_deleted(app: XeroApp) -> None:
 
 def test_an_allocation_uses_up_the_note_and_can_be_taken_off(app: XeroApp) -> None:
     create_elements(app, "Invoices", build_invoice("INV-1", "300.00"))
-    made = create_elements(app, "CreditNotes", build_credit_note("PF_CR1", "110.00"))[0]
-    api, tenant, key = app.build_library(), app.tenant, made["CreditNoteID"]
+    created = create_elements(app, "CreditNotes", build_credit_note("PF_CR1", "110.00"))[0]
+    api, tenant, key = app.build_library(), app.tenant, created["CreditNoteID"]
     target = models.Invoice(invoice_id=get_document(app, "Invoices", "INV-1")["InvoiceID"])
     entry = models.Allocation(invoice=target, amount=110.0, date=date(2026, 5, 3))
     body = models.Allocations(allocations=[entry])
-    kept = api.create_credit_note_allocation(tenant, key, body, idempotency_key="a-1").allocations[0]
+    saved = api.create_credit_note_allocation(tenant, key, body, idempotency_key="a-1").allocations[0]
     after = get_document(app, "CreditNotes", key)
     assert (after["Status"], after["RemainingCredit"]) == ("PAID", 0)
     reduced = get_document(app, "Invoices", "INV-1")
     assert (reduced["AmountDue"], reduced["AmountCredited"], reduced["Status"]) == (190, 110, "AUTHORISED")
     void = app.call("POST", f"/CreditNotes/{key}", {"Status": "VOIDED"})
     assert void.status_code == 400
-    gone = api.delete_credit_note_allocations(tenant, key, kept.allocation_id)
+    gone = api.delete_credit_note_allocations(tenant, key, saved.allocation_id)
     assert gone.is_deleted
     after = get_document(app, "CreditNotes", key)
     assert (after["Status"], after["RemainingCredit"], after["Allocations"]) == ("AUTHORISED", 110, [])

@@ -26,18 +26,13 @@ from tests.sandbox.xero.app import (
 CHECK = ROOT.parent / "shared" / "contracts" / "check.py"
 
 
-@pytest.fixture
-def app(sandbox: SandboxProcess) -> XeroApp:
-    return XeroApp(sandbox).connect()
-
-
 def test_an_idempotency_key_replays_for_six_minutes(app: XeroApp) -> None:
     body = {"CreditNotes": [build_credit_note("PF_CR1")]}
     first = app.call("PUT", "/CreditNotes", body, Idempotency_Key="k-1")
     again = app.call("PUT", "/CreditNotes", body, Idempotency_Key="k-1")
     assert again.json() == first.json()
-    left = [int(each.headers["X-MinLimit-Remaining"]) for each in (first, again)]
-    assert left[1] < left[0] or left[1] == 59
+    remaining = [int(each.headers["X-MinLimit-Remaining"]) for each in (first, again)]
+    assert remaining[1] < remaining[0] or remaining[1] == 59
     other = app.call("PUT", "/CreditNotes", {"CreditNotes": [build_credit_note("PF_CR2")]}, Idempotency_Key="k-1")
     assert other.status_code == 400
     app.sandbox.advance(6 * 60)
@@ -136,11 +131,11 @@ def exercise_operations(app: XeroApp) -> None:
     """Every operation once, well and badly."""
     for path in ("Organisation", "Accounts", "TaxRates", "Currencies", "BrandingThemes"):
         get_json(app, f"/{path}")
-    made = create_elements(app, "Contacts", {"Name": "Bayside Dental"}, {"Name": "Bayside Dental"}, ok=False)[0][
+    created = create_elements(app, "Contacts", {"Name": "Bayside Dental"}, {"Name": "Bayside Dental"}, ok=False)[0][
         "ContactID"
     ]
-    app.call("POST", "/Contacts", {"Contacts": [{"ContactID": made, "ContactNumber": "C-1"}]})
-    app.call("POST", f"/Contacts/{made}", {"Contacts": [{"EmailAddress": "ap@bayside.test"}]})
+    app.call("POST", "/Contacts", {"Contacts": [{"ContactID": created, "ContactNumber": "C-1"}]})
+    app.call("POST", f"/Contacts/{created}", {"Contacts": [{"EmailAddress": "ap@bayside.test"}]})
     create_elements(
         app, "Invoices", build_invoice("INV-1", "500.00"), build_invoice("INV-1"), build_invoice("INV-2"), ok=False
     )
@@ -177,8 +172,8 @@ def exercise_operations(app: XeroApp) -> None:
     app.call("POST", f"/Payments/{paid}", {"Status": "DELETED"})
     get_json(app, "/Invoices", summaryOnly="true", page="1", pageSize="1000", Statuses="AUTHORISED,VOIDED")
     get_json(app, "/Invoices/INV-1", unitdp="4")
-    get_json(app, f"/Contacts/{made}")
-    get_json(app, "/Contacts", IDs=made, summaryOnly="true")
+    get_json(app, f"/Contacts/{created}")
+    get_json(app, "/Contacts", IDs=created, summaryOnly="true")
     exercise_rare_operations(app)
     app.identity("DELETE", f"/Connections/{app.connections()[0]['id']}")
 

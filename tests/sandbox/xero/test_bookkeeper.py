@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 import requests
 
-from sandbox.harness.sandbox_process import SandboxProcess
 from tests.sandbox.xero.app import (
     XeroApp,
     build_credit_note,
@@ -23,19 +22,14 @@ from tests.sandbox.xero.app import (
 SEPARATE_ERRORS = {"summarizeErrors": "false"}
 
 
-@pytest.fixture
-def app(sandbox: SandboxProcess) -> XeroApp:
-    return XeroApp(sandbox).connect()
-
-
-def act_as_bookkeeper(app: XeroApp, act: str, **said: Any) -> None:
+def act_as_bookkeeper(app: XeroApp, act: str, **params: Any) -> None:
     """A bookkeeper's act in the Australian books."""
-    app.sandbox.post("/xero/_control", {act: {"organisation": "au", **said}})
+    app.sandbox.post("/xero/_control", {act: {"organisation": "au", **params}})
 
 
-def get_refusal(app: XeroApp, act: str, **said: Any) -> str:
+def get_refusal(app: XeroApp, act: str, **params: Any) -> str:
     """What the books say to an act that they do not allow."""
-    order = {act: {"organisation": "au", **said}}
+    order = {act: {"organisation": "au", **params}}
     answer = app.sandbox.session.post(f"{app.sandbox.url}/xero/_control", json=order, timeout=5)
     assert answer.status_code == 400
     return str(answer.json()["error"])
@@ -62,17 +56,17 @@ def create_allocation(app: XeroApp, number: str, to: str, amount: float) -> str:
 
 
 def test_drafts_are_approved_deleted_and_voided_in_one_call(app: XeroApp) -> None:
-    made = create_elements(
+    created = create_elements(
         app,
         "CreditNotes",
         *(build_credit_note(f"PF_CR{n}", Status="DRAFT") for n in range(3)),
         build_credit_note("PF_CR3"),
     )
-    keys = [{"CreditNoteID": row["CreditNoteID"]} for row in made]
-    wanted = ("AUTHORISED", "DELETED", "AUTHORISED", "VOIDED")
-    done = update_credit_notes(app, *({**key, "Status": status} for key, status in zip(keys, wanted, strict=True)))
-    assert [(row["StatusAttributeString"], row["Status"]) for row in done] == [("OK", status) for status in wanted]
-    again = update_credit_notes(app, *({**key, "Status": status} for key, status in zip(keys, wanted, strict=True)))
+    keys = [{"CreditNoteID": row["CreditNoteID"]} for row in created]
+    expected = ("AUTHORISED", "DELETED", "AUTHORISED", "VOIDED")
+    done = update_credit_notes(app, *({**key, "Status": status} for key, status in zip(keys, expected, strict=True)))
+    assert [(row["StatusAttributeString"], row["Status"]) for row in done] == [("OK", status) for status in expected]
+    again = update_credit_notes(app, *({**key, "Status": status} for key, status in zip(keys, expected, strict=True)))
     assert [row["StatusAttributeString"] for row in again] == ["OK", "ERROR", "OK", "ERROR"]
     assert all("not of valid status for modification" in list_errors(row) for row in again if row["HasErrors"])
     assert [get_document(app, "CreditNotes", key["CreditNoteID"])["RemainingCredit"] for key in keys] == [
@@ -116,8 +110,8 @@ def test_a_deleted_payment_opens_its_invoice_again_unless_it_is_reconciled(app: 
     after = get_document(app, "Invoices", "PF1")
     assert (after["Status"], after["AmountDue"], after["AmountPaid"], after["Payments"]) == ("AUTHORISED", 110, 0, [])
     assert "FullyPaidOnDate" not in after
-    kept = app.call("POST", f"/Payments/{second['PaymentID']}", {"Status": "DELETED"})
-    assert (kept.status_code, "reconciled" in kept.text) == (400, True)
+    saved = app.call("POST", f"/Payments/{second['PaymentID']}", {"Status": "DELETED"})
+    assert (saved.status_code, "reconciled" in saved.text) == (400, True)
     assert get_document(app, "Invoices", "PF2")["Status"] == "PAID"
     act_as_bookkeeper(app, "unreconcile", invoice="PF2")
     act_as_bookkeeper(app, "delete_payment", invoice="PF2")
@@ -188,11 +182,11 @@ def test_notes_are_read_by_page_by_number_and_by_change(app: XeroApp) -> None:
 
 
 def test_contacts_are_read_by_page_by_status_and_by_change(app: XeroApp) -> None:
-    made = create_elements(app, "Contacts", *({"Name": f"Customer {n}"} for n in range(5)))
+    created = create_elements(app, "Contacts", *({"Name": f"Customer {n}"} for n in range(5)))
     app.sandbox.advance(60)
     since = datetime.fromisoformat(app.sandbox.state()["now"]).strftime("%Y-%m-%dT%H:%M:%S")
-    app.call("POST", f"/Contacts/{made[0]['ContactID']}", {"ContactStatus": "ARCHIVED"})
-    app.call("POST", f"/Contacts/{made[1]['ContactID']}", {"EmailAddress": "ap@customer.test"})
+    app.call("POST", f"/Contacts/{created[0]['ContactID']}", {"ContactStatus": "ARCHIVED"})
+    app.call("POST", f"/Contacts/{created[1]['ContactID']}", {"EmailAddress": "ap@customer.test"})
     page = get_json(app, "/Contacts", page="1", pageSize="2", summaryOnly="true")
     assert (len(page["Contacts"]), page["pagination"]["itemCount"]) == (2, 4)
     assert "Addresses" not in page["Contacts"][0]

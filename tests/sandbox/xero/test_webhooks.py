@@ -25,26 +25,21 @@ def receiver() -> Iterator[WebhookReceiver]:
         yield running
 
 
-@pytest.fixture
-def app(sandbox: SandboxProcess) -> XeroApp:
-    return XeroApp(sandbox).connect()
-
-
 def subscribe_receiver(app: XeroApp, receiver: WebhookReceiver, **more: Any) -> None:
     """Hear of everything without the check that comes first."""
     order = {"client": app.client, "url": f"{receiver.url}/hear", "key": KEY, "unchecked": True, **more}
     app.sandbox.post("/xero/_control", {"subscribe": order})
 
 
-def act_as_bookkeeper(app: XeroApp, act: str, organisation: str = "au", **said: Any) -> Any:
+def act_as_bookkeeper(app: XeroApp, act: str, organisation: str = "au", **params: Any) -> Any:
     """A bookkeeper's act; what was written."""
-    return app.sandbox.post("/xero/_control", {act: {"organisation": organisation, **said}}).get(act)
+    return app.sandbox.post("/xero/_control", {act: {"organisation": organisation, **params}}).get(act)
 
 
 def is_valid_signature(item: ReceivedRequest, key: str = KEY) -> bool:
     """Whether the signature is right."""
-    made = base64.b64encode(hmac.new(key.encode(), item.body, hashlib.sha256).digest()).decode()
-    return item.headers.get("x-xero-signature") == made
+    created = base64.b64encode(hmac.new(key.encode(), item.body, hashlib.sha256).digest()).decode()
+    return item.headers.get("x-xero-signature") == created
 
 
 def list_events(received: list[ReceivedRequest]) -> list[dict[str, Any]]:
@@ -69,19 +64,19 @@ def wait_for_state(sandbox: SandboxProcess, state: str) -> dict[str, Any]:
 
 def test_an_act_in_the_books_is_told_in_a_thin_signed_event(app: XeroApp, receiver: WebhookReceiver) -> None:
     subscribe_receiver(app, receiver)
-    made = act_as_bookkeeper(
+    created = act_as_bookkeeper(
         app, "make_invoice", contact="Bayside", amount="120.50", number="INV-9", due_date="2027-01-31"
     )
     [first] = receiver.wait(lambda seen: len(seen) == 1)
     assert is_valid_signature(first)
     assert not is_valid_signature(first, "another")
-    told = json.loads(first.body)
-    assert [(e["eventCategory"], e["eventType"]) for e in told["events"]] == [
+    detail = json.loads(first.body)
+    assert [(e["eventCategory"], e["eventType"]) for e in detail["events"]] == [
         ("CONTACT", "CREATE"), ("INVOICE", "CREATE"),
     ]  # fmt: skip
-    assert told["events"][1]["resourceId"] == made["InvoiceID"]
-    assert told["events"][1]["tenantId"] == app.tenant
-    assert (told["firstEventSequence"], told["lastEventSequence"]) == (1, 2)
+    assert detail["events"][1]["resourceId"] == created["InvoiceID"]
+    assert detail["events"][1]["tenantId"] == app.tenant
+    assert (detail["firstEventSequence"], detail["lastEventSequence"]) == (1, 2)
     assert get_document(app, "Invoices", "INV-9")["AmountDue"] == 120.5
     act_as_bookkeeper(app, "pay", invoice="INV-9", amount="20.50")
     receiver.wait(lambda seen: len(seen) == 2)
@@ -155,8 +150,8 @@ def test_events_are_lost_doubled_and_overtaken_as_ordered(
 
 
 def test_an_invoice_is_a_pdf_when_that_is_asked_for(app: XeroApp) -> None:
-    made = act_as_bookkeeper(app, "make_invoice", contact="Bayside (Dental)", amount="12", number="INV-9")
-    answer = app.call("GET", f"/Invoices/{made['InvoiceID']}", Accept="application/pdf")
+    created = act_as_bookkeeper(app, "make_invoice", contact="Bayside (Dental)", amount="12", number="INV-9")
+    answer = app.call("GET", f"/Invoices/{created['InvoiceID']}", Accept="application/pdf")
     assert (answer.status_code, answer.headers["Content-Type"]) == (200, "application/pdf")
     assert answer.content.startswith(b"%PDF-1.4")
     assert b"INV-9" in answer.content
