@@ -1,4 +1,4 @@
-"""The gate of the merchant console: who may see which merchant."""
+"""Access to the merchant console: who may see which merchant."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -13,7 +13,7 @@ from wisepay.http import SignedInRequest, never_cached
 
 
 class MerchantRequest(SignedInRequest):
-    """A request of a member; `membership` says of which merchant and in which role."""
+    """A request of a member, with the membership of the page's merchant."""
 
     membership: Membership
 
@@ -21,7 +21,7 @@ class MerchantRequest(SignedInRequest):
 def merchant_page[**P](
     *, admin: bool = False
 ) -> Callable[[Callable[Concatenate[MerchantRequest, Merchant, P], HttpResponseBase]], Callable[..., HttpResponseBase]]:
-    """Turn `merchant_ref` of the path into the merchant: 404 for strangers, 403 for users where admins act."""
+    """Pass the merchant of `merchant_ref` to the view: 404 for strangers, 403 for users on pages of admins."""
 
     def decorate(
         view: Callable[Concatenate[MerchantRequest, Merchant, P], HttpResponseBase],
@@ -42,7 +42,7 @@ def merchant_page[**P](
 
 
 def find_membership(request: SignedInRequest, merchant_ref: str) -> Membership:
-    """The signed-in person's membership of that merchant. Raises Http404 for everybody else."""
+    """Find the signed-in person's membership of the merchant. Raises Http404 without one."""
     found = (
         Membership.objects.select_related("merchant")
         .filter(user=request.user, merchant__reference=merchant_ref)

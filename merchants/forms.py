@@ -34,7 +34,7 @@ class MerchantDetailsForm(ModelForm):
 
 
 class EventsForm(forms.Form):
-    """Which events the merchant wants to hear of."""
+    """Which events the merchant is notified of."""
 
     events = forms.MultipleChoiceField(
         choices=EventNotification.Event.choices, required=False, widget=forms.CheckboxSelectMultiple

@@ -14,7 +14,7 @@ from wisepay.secrets import SecretField
 
 
 def validate_time_zone(value: str) -> None:
-    """Refuse a time zone that nobody has."""
+    """Raise ValidationError for an unknown time zone."""
     try:
         ZoneInfo(value)
     except (KeyError, ValueError, OSError):
@@ -73,7 +73,7 @@ class Membership(models.Model):
 
 
 class PayNowLink(models.Model):
-    """A generated PayNow Link: the key with which mails and the Virtual Terminal reach Pay Now."""
+    """A PayNow Link: the API key with which mails and the Virtual Terminal open Pay Now."""
 
     class Kind(models.TextChoices):
         EVENT_NOTIFICATION = "event_notification", "Event Notification"
@@ -126,7 +126,7 @@ class Terms(models.Model):
 
 
 class EventNotification(models.Model):
-    """Whether a merchant wants to hear of an event."""
+    """Whether a merchant is notified of an event."""
 
     class Event(models.TextChoices):
         PREPAYMENT_PROCESSED = "prepayment_processed", "Prepayment Processed Successfully"
@@ -171,12 +171,12 @@ class EventNotification(models.Model):
 
     @property
     def explanation(self) -> str:
-        """What the event means, in a sentence."""
+        """What the event means, in one sentence."""
         return self.EXPLANATIONS[self.event]
 
 
 class Notification(models.Model):
-    """One person told of one event: in the app, and by e-mail unless they are told not to."""
+    """One person's notification of one event, in the console and by e-mail."""
 
     merchant = models.ForeignKey(Merchant, on_delete=models.CASCADE, related_name="notifications")
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="notifications")

@@ -1,4 +1,4 @@
-"""Orders about the tenant: make a merchant, generate links, choose events, tell people."""
+"""Services of the tenant: create a merchant, its PayNow links, its events, notify its people."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,7 +16,7 @@ MerchantEvent = EventNotification.Event
 
 @dataclass(frozen=True, slots=True)
 class Prerequisite:
-    """Something that must stand before quotes can be paid; `code` is what the API says."""
+    """A condition for paying quotes, with its `code` in the public API."""
 
     code: str
     title: str
@@ -26,7 +26,7 @@ class Prerequisite:
 
 @transaction()
 def create_merchant(*, name: str, admin_email: str, admin_name: str, password: str, time_zone: str) -> Merchant:
-    """A merchant with its first admin (an existing user of that address is made admin, password untouched)."""
+    """Create a merchant with its first admin; an existing user of that address keeps the password."""
     merchant = Merchant(name=name, time_zone=time_zone, contact_email=admin_email.lower())
     merchant.full_clean(exclude=["reference"])
     merchant.save()
@@ -42,14 +42,14 @@ def create_merchant(*, name: str, admin_email: str, admin_name: str, password: s
 
 
 def create_paynow_link(merchant: Merchant, *, kind: str, acts_as: User) -> PayNowLink:
-    """A new active link of `kind`; the one before it stops working."""
+    """Create an active link of `kind`; the one before it stops working."""
     with transaction():
         merchant.paynow_links.select_for_update().filter(kind=kind, is_active=True).update(is_active=False)
         return PayNowLink.objects.create(merchant=merchant, kind=kind, acts_as=acts_as, api_key=new_reference(32))
 
 
 def update_event_notifications(merchant: Merchant, *, events: set[str]) -> None:
-    """Exactly `events` are told from now on."""
+    """Enable exactly these events."""
     EventNotification.objects.bulk_create(
         [EventNotification(merchant=merchant, event=e, is_enabled=e.value in events) for e in MerchantEvent],
         update_conflicts=True,
@@ -68,28 +68,28 @@ WHERE e.merchant_id = %s AND e.event = %s AND e.is_enabled
 
 
 def list_prerequisites(merchant: Merchant) -> list[Prerequisite]:
-    """The three that the product asks for before a quote can be paid, each with its state.
+    """List the three conditions for paying quotes, each with whether it is met.
 
-    One statement of plain SQL: every Pay Now page asks it, and building it anew costs more than running it.
+    One statement of plain SQL: every Pay Now page needs it, and building the query would cost more than running it.
     """
     with connection.cursor() as cursor:
         cursor.execute(PREREQUISITES_SQL, [merchant.pk, merchant.pk, MerchantEvent.PREPAYMENT_PROCESSED.value])
-        standing = {row[0] for row in cursor.fetchall()}
+        met = {row[0] for row in cursor.fetchall()}
     links = "merchants:paynow_links"
     return [
         Prerequisite(
             "prepayment_notification",
             "‘Prepayment Processed Successfully’ notification enabled",
-            MerchantEvent.PREPAYMENT_PROCESSED.value in standing,
+            MerchantEvent.PREPAYMENT_PROCESSED.value in met,
             "merchants:events",
         ),
         Prerequisite(
             "event_notification_link",
             "PayNow Links for Event Notifications generated",
-            "event_notification" in standing,
+            "event_notification" in met,
             links,
         ),
-        Prerequisite("quick_link", "QuickLinks generated", "quick_link" in standing, links),
+        Prerequisite("quick_link", "QuickLinks generated", "quick_link" in met, links),
     ]
 
 
@@ -97,14 +97,14 @@ def list_prerequisites(merchant: Merchant) -> list[Prerequisite]:
 def notify_merchant(
     merchant: Merchant, *, event: str, key: str, title: str, body: str, path: str, now: datetime
 ) -> None:
-    """Tell the merchant's admins once per `key`, if the event is enabled."""
+    """Notify the merchant's admins once per `key`, if the event is enabled."""
     if not merchant.event_notifications.filter(event=event, is_enabled=True).exists():
         return
     admins = User.objects.filter(
         memberships__merchant=merchant, memberships__role=Membership.Role.ADMIN, is_active=True
     )
-    told = set(Notification.objects.filter(user__in=admins, key=key).values_list("user_id", flat=True))
-    fresh = [
+    notified = set(Notification.objects.filter(user__in=admins, key=key).values_list("user_id", flat=True))
+    notifications = [
         Notification(
             user=user,
             key=key,
@@ -116,7 +116,9 @@ def notify_merchant(
             created_at=now,
         )
         for user in admins
-        if user.pk not in told
+        if user.pk not in notified
     ]
-    for one in Notification.objects.bulk_create(fresh):
-        outbox.enqueue(f"notification:{one.pk}", "merchants.email_notification", notification_id=one.pk)
+    for notification in Notification.objects.bulk_create(notifications):
+        outbox.enqueue(
+            f"notification:{notification.pk}", "merchants.email_notification", notification_id=notification.pk
+        )

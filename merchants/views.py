@@ -22,9 +22,9 @@ PAGE_SIZE = 50
 @login_required
 @require_GET
 def home(request: HttpRequest) -> HttpResponse:
-    """Straight to the dashboard of the only merchant, or to a payer's portal, or a choice."""
+    """Redirect to the dashboard of the only merchant or to the payer's portal, or offer a choice."""
     found = list(Merchant.objects.filter(memberships__user=request.user.pk).order_by("name"))
-    # Who pays is known by a floor above; its rows hang on the user under this name.
+    # The payers floor, which is above, relates its rows to the user under this name.
     is_payer = hasattr(request.user, "payer")
     if not found and is_payer:
         return redirect("/my/")
@@ -36,7 +36,7 @@ def home(request: HttpRequest) -> HttpResponse:
 @require_GET
 @merchant_page()
 def dashboard(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
-    """The first room: panels of every floor."""
+    """The dashboard: panels of every floor."""
     return render(request, "merchants/dashboard.html", {"merchant": merchant})
 
 
@@ -95,7 +95,7 @@ def edit_events(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
 @require_GET
 @merchant_page()
 def notifications(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
-    """What this person was told, newest first."""
+    """The person's notifications, newest first."""
     rows = Notification.objects.filter(user=request.user, merchant=merchant).order_by("-created_at")[:PAGE_SIZE]
     return render(request, "merchants/notifications.html", {"merchant": merchant, "rows": rows})
 
@@ -111,10 +111,10 @@ def bell(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
 @require_POST
 @merchant_page()
 def read_notification(request: MerchantRequest, merchant: Merchant, pk: int) -> HttpResponse:
-    """Open one notification: it counts as read, and the page it is about comes."""
-    told = get_object_or_404(Notification, pk=pk, user=request.user, merchant=merchant)
-    Notification.objects.filter(pk=told.pk, read_at=None).update(read_at=clock.now())
-    return redirect(told.path)
+    """Mark a notification as read, and redirect to the page that it is about."""
+    notification = get_object_or_404(Notification, pk=pk, user=request.user, merchant=merchant)
+    Notification.objects.filter(pk=notification.pk, read_at=None).update(read_at=clock.now())
+    return redirect(notification.path)
 
 
 @require_GET

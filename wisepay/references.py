@@ -16,5 +16,5 @@ BY_BYTE = bytes(ord(ALPHABET[byte % len(ALPHABET)]) for byte in range(256))
 
 def new_references(count: int, length: int = 20) -> list[str]:
     """Create many references with one system call, for rows that are written in bulk."""
-    letters = secrets.token_bytes(count * length).translate(BY_BYTE).decode()
-    return [letters[begin : begin + length] for begin in range(0, count * length, length)]
+    text = secrets.token_bytes(count * length).translate(BY_BYTE).decode()
+    return [text[begin : begin + length] for begin in range(0, count * length, length)]

@@ -29,7 +29,7 @@ class StateChange(models.Model):
 
 
 class Stateful(models.Model):
-    """A row with a `state`, whose class says in TRANSITIONS which states follow which."""
+    """A row with a `state`, whose class lists in TRANSITIONS which states follow which."""
 
     TRANSITIONS: ClassVar[Mapping[str, frozenset[str]]]
 

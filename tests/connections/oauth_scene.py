@@ -66,7 +66,7 @@ class OAuthScene:
     stored_before: dict[str, Any] = field(default_factory=dict)
 
     def get_callback_query(self, *organisations: str, **changes: Any) -> dict[str, Any]:
-        """What the browser brings of a walk on which access was allowed."""
+        """The callback's parameters after access was allowed."""
         return allow_access(self.start_consent(self.mine), *(organisations or ("nz",)), login=ADMIN) | changes
 
     def start_consent(self, tenant: Tenant, *, tier: str = "wise_pay") -> str:
@@ -105,17 +105,17 @@ class OAuthScene:
         return client
 
     def memberships(self) -> Any:
-        """Of the walk's admin."""
+        """The membership of the admin who authorises."""
         return Membership.objects.filter(user__email=ADMIN)
 
     def reuse_state(self) -> dict[str, Any]:
-        """A walk that was refused once already."""
+        """An authorisation that was refused once already."""
         brought = self.get_callback_query()
         self.open_callback(brought | {"code": "wrong"})
         return brought
 
     def replay_code(self) -> dict[str, Any]:
-        """A code that connected once, on a walk of its own."""
+        """A code that connected once, in another authorisation."""
         first = self.get_callback_query()
         self.open_callback(first)
         self.mine.admin.post(self.mine.url(f"{CONNECTIONS_PATH}wise_pay/disconnect"))
@@ -130,7 +130,7 @@ class OAuthScene:
         return self.open_callback(allow_access(self.start_consent(self.mine, tier="company"), "us", login=ADMIN))
 
     def tier_switched_off(self) -> HttpResponse:
-        """The tier of the walk is gone when it ends."""
+        """Switch the tiers off before the authorisation ends."""
         update_multi_connection(self.mine.merchant, is_on=True, now=timezone.now())
         brought = allow_access(self.start_consent(self.mine, tier="company"), "nz", login=ADMIN)
         update_multi_connection(self.mine.merchant, is_on=False, now=timezone.now())
@@ -147,7 +147,7 @@ class OAuthScene:
 
 
 def list_stored_rows() -> dict[str, Any]:
-    """Everything that a walk could leave behind, except that it happened."""
+    """Everything that an authorisation could store, except itself."""
     columns = ["merchant", "tier", "state", "organisation_id", "client_id", "remote_id", "connected_at", "cause"]
     rows = Connection.objects.order_by("pk")
     return {
@@ -158,5 +158,5 @@ def list_stored_rows() -> dict[str, Any]:
 
 
 def expire_authorisation(**delta: float) -> Callable[[], object]:
-    """The walk began too long ago."""
+    """Let the authorisation expire."""
     return lambda: Authorisation.objects.update(expires_at=timezone.now() - timedelta(**delta))

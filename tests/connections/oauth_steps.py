@@ -1,4 +1,4 @@
-"""A browser's walk to a practice consent page and back to our callback."""
+"""A browser's steps to the sandbox's consent page and back to our callback."""
 
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit

@@ -1,4 +1,4 @@
-"""Broken connections: the causes are told apart, people hear of it once, and what waited goes on by itself."""
+"""Broken connections: each cause is recognised, people are notified once, and what waited goes on automatically."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -65,7 +65,7 @@ def test_an_organisation_that_was_disconnected_at_xero_is_found_by_the_next_chec
     assert "was disconnected from Wise-Pay inside Xero" in get_page(tenant)
 
 
-def test_a_permission_that_ran_out_is_told_from_one_that_was_revoked(tenant: Tenant) -> None:
+def test_an_expired_permission_is_distinguished_from_a_revoked_one(tenant: Tenant) -> None:
     long_ago = timezone.now() - timedelta(days=61)
     Connection.objects.update(refreshed_at=long_ago, connected_at=long_ago)
     post_control(tenant, expire="all")
@@ -76,7 +76,7 @@ def test_a_permission_that_ran_out_is_told_from_one_that_was_revoked(tenant: Ten
     assert "was not used for too long" in get_page(tenant)
 
 
-def test_a_person_who_was_removed_is_told_from_a_disconnection(
+def test_a_removed_person_is_distinguished_from_a_disconnection(
     tenant: Tenant, checkout: Checkout, deliver: Callable[..., int]
 ) -> None:
     deliver()
@@ -124,7 +124,7 @@ def test_a_provider_that_is_down_is_never_shown_as_broken(tenant: Tenant, servic
     assert list(kinds) == ["unavailable", "available"]
 
 
-def test_books_that_are_down_while_the_front_door_answers_stay_unavailable_until_they_answer(
+def test_an_api_that_is_down_while_the_verification_answers_stays_unavailable_until_it_answers(
     tenant: Tenant, checkout: Checkout, deliver: Callable[..., int]
 ) -> None:
     deliver()
@@ -177,7 +177,7 @@ def test_three_connections_that_break_for_one_cause_are_one_notice_and_one_mail(
     assert "Manage Connections" in notice
 
 
-def test_each_break_is_told_again_once(tenant: Tenant, deliver: Callable[..., int]) -> None:
+def test_each_disconnect_is_notified_once(tenant: Tenant, deliver: Callable[..., int]) -> None:
     for number in (1, 2):
         post_control(tenant, disconnect="*")
         for _ in range(3):
@@ -322,8 +322,8 @@ def test_a_permission_that_ends_soon_is_warned_of_once(
     )
     for _ in range(3):
         refresh_and_verify(tenant.connection, now=now)
-    told = Notification.objects.filter(title__contains="runs out on")
-    assert told.count() == int(is_warned)
+    notifications = Notification.objects.filter(title__contains="runs out on")
+    assert notifications.count() == int(is_warned)
     assert ("Connect again before then" in get_page(tenant)) == is_warned
 
 

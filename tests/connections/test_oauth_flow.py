@@ -1,4 +1,4 @@
-"""The walk to the accounting package and back: what connects, and everything that must not."""
+"""The OAuth flow: what connects, and everything that must not."""
 
 import re
 from datetime import timedelta
@@ -53,9 +53,9 @@ def connections_of(tenant: Tenant) -> list[Connection]:
 def test_consent_to_one_organisation_connects_it(newcomer: Tenant) -> None:
     answer = open_callback(newcomer.admin, allow_access(start_consent(newcomer), "nz", login="admin@kauri-it.example"))
     assert (answer.status_code, answer["Location"]) == (302, newcomer.url(CONNECTIONS_PATH))
-    held = newcomer.connection
-    assert (held.state, held.organisation_name) == ("connected", "Kauri Networks Practice (NZ)")
-    assert held.client_id == "sandbox-client"
+    connection = newcomer.connection
+    assert (connection.state, connection.organisation_name) == ("connected", "Kauri Networks Practice (NZ)")
+    assert connection.client_id == "sandbox-client"
     page = page_of(newcomer.admin.get(newcomer.url(CONNECTIONS_PATH)))
     assert "Kauri Networks Practice (NZ)" in page
     assert 'data-state="connected"' in page
@@ -64,9 +64,9 @@ def test_consent_to_one_organisation_connects_it(newcomer: Tenant) -> None:
 
 def test_tokens_and_the_verifier_are_encrypted_in_the_database(newcomer: Tenant) -> None:
     open_callback(newcomer.admin, allow_access(start_consent(newcomer), "nz", login="admin@kauri-it.example"))
-    held = newcomer.connection
-    plain = [held.access_token.decrypt(), held.refresh_token.decrypt()]
-    plain += [walk.code_verifier.decrypt() for walk in Authorisation.objects.all()]
+    connection = newcomer.connection
+    plain = [connection.access_token.decrypt(), connection.refresh_token.decrypt()]
+    plain += [authorisation.code_verifier.decrypt() for authorisation in Authorisation.objects.all()]
     with database.cursor() as cursor:
         cursor.execute("SELECT row_to_json(c)::text FROM connections_connection c")
         rows = str(cursor.fetchall())
@@ -127,7 +127,7 @@ def test_an_invented_state_is_refused(newcomer: Tenant, brought: dict[str, str])
     assert count_token_calls(newcomer, since) == 0
 
 
-def test_a_person_who_says_no_is_told_that_nothing_happened(newcomer: Tenant) -> None:
+def test_a_person_who_denies_access_reads_that_nothing_happened(newcomer: Tenant) -> None:
     start_consent(newcomer)
     answer = open_callback(newcomer.admin, {"error": "access_denied", "state": "x"})
     assert answer.status_code == 400
@@ -157,7 +157,7 @@ def test_a_code_that_is_too_old_is_refused(newcomer: Tenant) -> None:
     assert connections_of(newcomer) == []
 
 
-def test_a_code_of_somebody_elses_walk_is_refused_by_pkce(newcomer: Tenant, tenant: Tenant) -> None:
+def test_a_code_of_another_authorisation_is_refused_by_pkce(newcomer: Tenant, tenant: Tenant) -> None:
     theirs = allow_access(start_consent(tenant), "us")
     mine = allow_access(start_consent(newcomer), "nz")
     assert open_callback(newcomer.admin, {"state": mine["state"], "code": theirs["code"]}).status_code == 400
@@ -189,20 +189,20 @@ def test_of_several_organisations_the_person_chooses_one(newcomer: Tenant, tenan
     assert tenant.admin.get(choice).status_code == 404
     wrong = newcomer.admin.post(choice, {"organisation": tenant.connection.organisation_id})
     assert wrong.status_code == 422
-    walk = Authorisation.objects.get(merchant=newcomer.merchant)
-    picked = next(o for o in walk.organisations if "Prairie" in o["name"])
+    authorisation = Authorisation.objects.get(merchant=newcomer.merchant)
+    picked = next(o for o in authorisation.organisations if "Prairie" in o["name"])
     assert newcomer.admin.post(choice, {"organisation": picked["id"]})["Location"] == newcomer.url(CONNECTIONS_PATH)
     assert newcomer.connection.organisation_name == "Prairie Systems Practice (US)"
-    again = newcomer.admin.post(choice, {"organisation": walk.organisations[0]["id"]})
+    again = newcomer.admin.post(choice, {"organisation": authorisation.organisations[0]["id"]})
     assert again.status_code == 422
     assert newcomer.connection.organisation_name == "Prairie Systems Practice (US)"
 
 
-def test_a_choice_left_open_too_long_is_refused(newcomer: Tenant) -> None:
+def test_a_choice_that_comes_too_late_is_refused(newcomer: Tenant) -> None:
     choice = open_callback(newcomer.admin, allow_access(start_consent(newcomer), "nz", "us"))["Location"]
     Authorisation.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
-    walk = Authorisation.objects.get(merchant=newcomer.merchant)
-    assert newcomer.admin.post(choice, {"organisation": walk.organisations[0]["id"]}).status_code == 422
+    authorisation = Authorisation.objects.get(merchant=newcomer.merchant)
+    assert newcomer.admin.post(choice, {"organisation": authorisation.organisations[0]["id"]}).status_code == 422
     assert connections_of(newcomer) == []
 
 
@@ -265,13 +265,13 @@ def test_connecting_again_replaces_the_tokens(tenant: Tenant) -> None:
     assert Connection.objects.filter(merchant=tenant.merchant).count() == 1
 
 
-def test_what_is_left_of_a_walk_is_forgotten(tenant: Tenant) -> None:
-    walk = Authorisation.objects.latest("pk")
-    Authorisation.objects.filter(pk=walk.pk).update(tokens="left")
-    delete_old_authorisations(now=walk.expires_at)
-    assert not Authorisation.objects.get(pk=walk.pk).tokens
-    delete_old_authorisations(now=walk.expires_at + timedelta(days=31))
-    assert not Authorisation.objects.filter(pk=walk.pk).exists()
+def test_old_authorisations_are_deleted(tenant: Tenant) -> None:
+    authorisation = Authorisation.objects.latest("pk")
+    Authorisation.objects.filter(pk=authorisation.pk).update(tokens="left")
+    delete_old_authorisations(now=authorisation.expires_at)
+    assert not Authorisation.objects.get(pk=authorisation.pk).tokens
+    delete_old_authorisations(now=authorisation.expires_at + timedelta(days=31))
+    assert not Authorisation.objects.filter(pk=authorisation.pk).exists()
 
 
 def test_the_database_lets_an_organisation_belong_to_one_merchant(tenant: Tenant, stranger: Tenant) -> None:

@@ -1,4 +1,4 @@
-"""What comes back from a consent page and must not connect: each is a page that says what to do, and stores nothing."""
+"""Callbacks that must not connect: each answers a page that says what to do, and stores nothing."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -67,7 +67,7 @@ CODES: dict[str, tuple[Callable[[OAuthScene], HttpResponse], str]] = {
     "an invented code": (lambda s: s.open_callback(s.get_callback_query(code="x" * 43)), REFUSED),
     "a code of ten thousand letters": (lambda s: s.open_callback(s.get_callback_query(code="x" * 10_000)), REFUSED),
     "a code that was used": (lambda s: s.open_callback(s.replay_code()), REFUSED),
-    "a code of somebody else's walk": (
+    "a code of somebody else's authorisation": (
         lambda s: s.open_callback(
             s.get_callback_query() | {"code": allow_access(s.start_consent(s.theirs), "us")["code"]}
         ),
@@ -93,7 +93,7 @@ ANSWERS: dict[str, tuple[Callable[[OAuthScene], HttpResponse], str]] = {
         lambda s: s.open_callback(s.get_callback_query(error="access_denied")),
         "not allowed",
     ),
-    "a denied walk that comes back": (
+    "a denied authorisation that comes back": (
         lambda s: (s.open_callback((b := s.get_callback_query()) | {"error": "access_denied"}), s.open_callback(b))[1],
         AGAIN,
     ),
@@ -193,7 +193,7 @@ PEOPLE: dict[str, tuple[Callable[[OAuthScene], HttpResponse], str]] = {
 }
 Cases = dict[str, tuple[Callable[[OAuthScene], HttpResponse], str]]
 XERO_ONLY: Cases = {
-    "a code of an earlier walk of mine": (
+    "a code of an earlier authorisation of mine": (
         lambda s: s.open_callback(s.get_callback_query() | {"code": s.get_callback_query()["code"]}),
         REFUSED,
     ),
@@ -249,7 +249,7 @@ ALL = [(provider, name) for provider, cases in CASES_OF.items() for name in case
 
 @pytest.fixture
 def provider(request: pytest.FixtureRequest) -> str:
-    """Which package the walk leads to; Xero where a test does not say."""
+    """The accounting package of the authorisation; Xero by default."""
     return str(getattr(request, "param", "xero"))
 
 
@@ -270,10 +270,10 @@ def scene(db: None, world: SandboxProcess, settings: Settings, provider: str) ->
 
 @contextmanager
 def assert_nothing_else_stored(scene: OAuthScene) -> Iterator[None]:
-    """After the test the database holds what the scene remembers, and no walk keeps tokens."""
+    """Check after the test that the database is unchanged and no authorisation has tokens."""
     yield
     assert list_stored_rows() == scene.stored_before
-    assert [walk.pk for walk in Authorisation.objects.all() if walk.tokens] == []
+    assert [authorisation.pk for authorisation in Authorisation.objects.all() if authorisation.tokens] == []
 
 
 def test_there_are_forty_of_them() -> None:
@@ -304,7 +304,7 @@ def test_without_a_session_it_leads_to_the_sign_in(scene: OAuthScene, who: str) 
 
 
 @pytest.mark.parametrize("provider", PROVIDER_CASES, indirect=True)
-def test_the_same_walk_untouched_connects(scene: OAuthScene) -> None:
+def test_the_same_authorisation_untouched_connects(scene: OAuthScene) -> None:
     answer = scene.open_callback(scene.get_callback_query())
     assert (answer.status_code, answer["Location"]) == (302, scene.mine.url(CONNECTIONS_PATH))
     assert scene.mine.connection.state == "connected"

@@ -29,7 +29,7 @@ APPS = {"wise_pay": "sandbox-intuit", "company": "sandbox-intuit-2", "service": 
 
 @pytest.fixture
 def tenant(db: None, world: SandboxProcess) -> Tenant:
-    """A merchant whose books are QuickBooks'."""
+    """A merchant whose accounting package is QuickBooks."""
     return create_tenant(world, provider="quickbooks")
 
 
@@ -42,7 +42,7 @@ def count_calls(tenant: Tenant) -> int:
 
 
 def post_control(tenant: Tenant, **order: Any) -> None:
-    """What somebody does at the practice Intuit."""
+    """What a person does at the sandbox's Intuit."""
     tenant.world.post("/intuit/_control", order)
 
 
@@ -79,7 +79,7 @@ def test_three_tiers_are_connected_each_with_its_app(tenant: Tenant, settings: S
     }
 
 
-def test_a_second_package_is_refused_with_a_sentence(tenant: Tenant) -> None:
+def test_a_second_package_is_refused_with_a_message(tenant: Tenant) -> None:
     update_multi_connection(tenant.merchant, is_on=True, now=timezone.now())
     page = tenant.admin.post(
         tenant.url(f"{CONNECTIONS_PATH}company/connect"), {"provider": "xero"}, follow=True
@@ -131,7 +131,7 @@ def test_a_token_that_was_just_accepted_is_tested_without_a_call(tenant: Tenant)
 @pytest.mark.parametrize(
     "order", [{"revoke": "admin@northwind-it.example"}, {"disconnect": "au"}], ids=["revoked", "disconnected"]
 )
-def test_an_access_that_was_taken_back_is_found_by_the_test_and_told(tenant: Tenant, order: dict[str, str]) -> None:
+def test_a_revoked_access_is_found_by_the_test_and_notified(tenant: Tenant, order: dict[str, str]) -> None:
     post_control(tenant, **order)
     Connection.objects.update(succeeded_at=get_later(minutes=-1))
     page = tenant.admin.post(tenant.url(f"{CONNECTIONS_PATH}wise_pay/verify"), follow=True).content.decode()

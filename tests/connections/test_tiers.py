@@ -123,7 +123,7 @@ def test_what_is_read_back_of_the_books_goes_through_the_company_connection(
 
 
 def create_manual_task_for(checkout: Checkout) -> None:
-    """A credit note that a person has to look at in the books."""
+    """A credit note with a manual task."""
     posting = checkout.payment.postings.get(kind="credit_note")
     now = timezone.now()
     Posting.objects.filter(pk=posting.pk).update(state="rejected")
@@ -190,8 +190,10 @@ def test_switching_off_gives_back_what_is_not_needed_and_leaves_the_rest_working
 
 
 def test_with_one_app_disconnecting_one_tier_leaves_the_others_their_access(tenant: Tenant) -> None:
-    held = connect_all_tiers(tenant)
-    assert len({c.remote_id for c in held.values()}) == 1, "Xero has one connection per app, person and organisation"
+    connections = connect_all_tiers(tenant)
+    assert len({c.remote_id for c in connections.values()}) == 1, (
+        "Xero has one connection per app, person and organisation"
+    )
     tenant.admin.post(tenant.url(f"{CONNECTIONS_PATH}company/disconnect"))
     refresh_and_verify(get_connections_by_tier(tenant)["service"], now=timezone.now() + timedelta(minutes=2))
     assert {t: c.state for t, c in get_connections_by_tier(tenant).items()} == {
@@ -214,7 +216,7 @@ def test_a_connection_goes_on_with_its_own_app_after_the_settings_changed(tenant
     assert tenant.connection.access_expires_at > timezone.now()
 
 
-def test_a_connection_whose_app_is_gone_is_broken_with_a_sentence(tenant: Tenant, settings: Settings) -> None:
+def test_a_connection_whose_app_is_gone_is_broken_with_a_message(tenant: Tenant, settings: Settings) -> None:
     settings.XERO_CLIENT_ID, settings.XERO_CLIENT_SECRET = "sandbox-client-2", "sandbox-secret-2"
     Connection.objects.update(access_expires_at=timezone.now())
     refresh_and_verify(tenant.connection, now=timezone.now())

@@ -120,9 +120,9 @@ def test_a_refused_grant_breaks_the_connection_and_tells_once(tenant: Tenant, de
         with pytest.raises(Disconnected):
             get_access_token(tenant.connection, now=timezone.now())
     assert count_token_calls(tenant, since) == 1
-    held = tenant.connection
-    assert held.state == "broken"
-    assert "refused" in held.last_error
+    connection = tenant.connection
+    assert connection.state == "broken"
+    assert "refused" in connection.last_error
     told = Notification.objects.get(event="connection_broken")
     assert told.path == tenant.url(CONNECTIONS_PATH)
     deliver()
@@ -136,9 +136,9 @@ def test_a_broken_connection_is_mended_by_connecting_again(tenant: Tenant) -> No
     with pytest.raises(Disconnected):
         get_access_token(tenant.connection, now=timezone.now())
     open_callback(tenant.admin, allow_access(start_consent(tenant), "au"))
-    held = tenant.connection
-    assert (held.state, held.last_error) == ("connected", "")
-    assert works(tenant, get_access_token(held, now=timezone.now()))
+    connection = tenant.connection
+    assert (connection.state, connection.last_error) == ("connected", "")
+    assert works(tenant, get_access_token(connection, now=timezone.now()))
 
 
 # ---- the buttons -----------------------------------------------------------------------------------
@@ -183,13 +183,17 @@ def test_verify_says_when_the_package_cannot_say(tenant: Tenant) -> None:
 def test_disconnect_gives_the_access_back_and_forgets_the_tokens(tenant: Tenant) -> None:
     remote = tenant.connection.remote_id
     assert "Disconnected." in press(tenant, "disconnect")
-    held = tenant.connection
-    assert (held.state, bool(held.access_token), bool(held.refresh_token)) == ("disconnected", False, False)
+    connection = tenant.connection
+    assert (connection.state, bool(connection.access_token), bool(connection.refresh_token)) == (
+        "disconnected",
+        False,
+        False,
+    )
     rows = tenant.world.get("/xero/_control").json()["connections"]
     assert remote not in [row["id"] for row in rows]
     assert AuditEntry.objects.filter(action="connection.disconnected").count() == 1
     with pytest.raises(Disconnected):
-        get_access_token(held, now=timezone.now())
+        get_access_token(connection, now=timezone.now())
 
 
 def test_disconnect_works_while_the_package_is_away(tenant: Tenant) -> None:

@@ -348,7 +348,7 @@ def test_a_user_changes_nothing_that_an_admin_must(tenant: Tenant, stranger: Ten
     assert tenant.connection.state == "connected"
 
 
-def test_another_merchants_things_are_not_reached_through_ones_own_door(
+def test_another_merchants_things_are_not_reached_under_ones_own_address(
     tenant: Tenant, stranger: Tenant, checkout: Checkout
 ) -> None:
     foreign = things(tenant, checkout) | {"merchant_ref": stranger.merchant.reference}

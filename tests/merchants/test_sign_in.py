@@ -1,4 +1,4 @@
-"""Signing in and out: by e-mail in any case, limited, and telling nobody who has an account."""
+"""Signing in and out: by e-mail in any case, limited, and without revealing who has an account."""
 
 import pytest
 from django.test import Client
@@ -85,18 +85,18 @@ def test_a_link_cannot_sign_anybody_out(tenant: Tenant, browser: Client) -> None
     assert is_in(browser, tenant)
 
 
-def test_signing_in_leads_back_to_where_one_wanted_to_go_and_nowhere_else(tenant: Tenant, browser: Client) -> None:
-    wanted = tenant.url("payments/")
-    asked = browser.get(wanted)
-    assert asked["Location"] == f"{LOGIN}?next={wanted}"
-    assert sign_in(browser, tenant.world, to=wanted)["Location"] == OFFER + wanted.replace("/", "%2F")
-    offered = browser.get(OFFER + wanted)
-    assert f'href="{wanted}"' in offered.content.decode()
+def test_signing_in_leads_back_to_the_page_before_it_and_nowhere_else(tenant: Tenant, browser: Client) -> None:
+    page = tenant.url("payments/")
+    asked = browser.get(page)
+    assert asked["Location"] == f"{LOGIN}?next={page}"
+    assert sign_in(browser, tenant.world, to=page)["Location"] == OFFER + page.replace("/", "%2F")
+    offered = browser.get(OFFER + page)
+    assert f'href="{page}"' in offered.content.decode()
     assert is_in(browser, tenant)
 
 
 @pytest.mark.parametrize("evil", ["https://evil.example/", "//evil.example", "/\\evil.example", "javascript:alert(1)"])
-def test_nobody_is_led_to_somewhere_else(tenant: Tenant, browser: Client, evil: str) -> None:
+def test_nobody_is_redirected_to_another_site(tenant: Tenant, browser: Client, evil: str) -> None:
     assert sign_in(browser, tenant.world, to=evil)["Location"] == f"{OFFER}%2F"
     assert "evil" not in browser.get(OFFER + evil).content.decode().replace("javascript", "evil")
 

@@ -45,7 +45,7 @@ def colleague(tenant: Tenant, *, role: str = "user", email: str = "clerk@northwi
 
 
 def tell(tenant: Tenant, key: str = "k", *, event: str = "prepayment_processed") -> None:
-    """Tell the merchant's people of something."""
+    """Notify the merchant's people of something."""
     with transaction.atomic():
         notify_merchant(
             tenant.merchant,
@@ -148,7 +148,7 @@ def test_a_link_of_somebody_who_was_switched_off_is_no_longer_a_prerequisite(ten
     assert unmet == ["event_notification_link", "quick_link"]
 
 
-def test_exactly_the_chosen_events_are_told(tenant: Tenant) -> None:
+def test_exactly_the_chosen_events_are_enabled(tenant: Tenant) -> None:
     tenant.admin.post(tenant.url(EVENTS), {"events": ["posting_refused"]})
     enabled = tenant.merchant.event_notifications.filter(is_enabled=True)
     assert list(enabled.values_list("event", flat=True)) == ["posting_refused"]
@@ -165,7 +165,7 @@ def test_an_event_that_does_not_exist_is_refused_and_nothing_changes(tenant: Ten
 # ---- notifications ---------------------------------------------------------------------------------
 
 
-def test_a_person_is_told_once_per_key_by_page_and_mail(tenant: Tenant, deliver: Callable[..., int]) -> None:
+def test_a_person_is_notified_once_per_key_by_page_and_mail(tenant: Tenant, deliver: Callable[..., int]) -> None:
     for _ in range(3):
         tell(tenant)
     tell(tenant, "another")
@@ -179,20 +179,20 @@ def test_a_person_is_told_once_per_key_by_page_and_mail(tenant: Tenant, deliver:
     assert "Title of k" in shown
 
 
-def test_an_event_that_is_switched_off_is_told_to_nobody(tenant: Tenant) -> None:
+def test_nobody_is_notified_of_an_event_that_is_switched_off(tenant: Tenant) -> None:
     tenant.merchant.event_notifications.filter(event="posting_refused").update(is_enabled=False)
     tell(tenant, event="posting_refused")
     assert Notification.objects.count() == 0
 
 
-def test_admins_are_told_and_others_are_not(tenant: Tenant) -> None:
+def test_admins_are_notified_and_others_are_not(tenant: Tenant) -> None:
     colleague(tenant)
     colleague(tenant, role="admin", email="second@northwind-it.example")
     gone = colleague(tenant, role="admin", email="gone@northwind-it.example")
     User.objects.filter(email="gone@northwind-it.example").update(is_active=False)
     tell(tenant)
-    told = set(Notification.objects.values_list("user__email", flat=True))
-    assert told == {"admin@northwind-it.example", "second@northwind-it.example"}
+    notification = set(Notification.objects.values_list("user__email", flat=True))
+    assert notification == {"admin@northwind-it.example", "second@northwind-it.example"}
     assert gone.get(tenant.url()).status_code == 302
 
 
@@ -219,21 +219,21 @@ def test_the_bell_counts_what_was_not_read(tenant: Tenant) -> None:
     tell(tenant, "a")
     tell(tenant, "b")
     assert "2 unread" in page(tenant, "notifications/bell")
-    told = Notification.objects.get(key="a")
-    answer = tenant.admin.post(tenant.url(f"notifications/{told.pk}/read"))
+    notification = Notification.objects.get(key="a")
+    answer = tenant.admin.post(tenant.url(f"notifications/{notification.pk}/read"))
     assert (answer.status_code, answer["Location"]) == (302, tenant.url("payments/"))
     assert "1 unread" in page(tenant, "notifications/bell")
     read_at = Notification.objects.get(key="a").read_at
-    tenant.admin.post(tenant.url(f"notifications/{told.pk}/read"))
+    tenant.admin.post(tenant.url(f"notifications/{notification.pk}/read"))
     assert Notification.objects.get(key="a").read_at == read_at
 
 
 def test_nobody_reads_another_persons_notifications(tenant: Tenant, stranger: Tenant) -> None:
     tell(tenant)
-    told = Notification.objects.get()
+    notification = Notification.objects.get()
     clerk = colleague(tenant)
-    assert clerk.post(tenant.url(f"notifications/{told.pk}/read")).status_code == 404
-    assert stranger.admin.post(stranger.url(f"notifications/{told.pk}/read")).status_code == 404
+    assert clerk.post(tenant.url(f"notifications/{notification.pk}/read")).status_code == 404
+    assert stranger.admin.post(stranger.url(f"notifications/{notification.pk}/read")).status_code == 404
     assert "Title of k" not in clerk.get(tenant.url("notifications/")).content.decode()
     assert "Title of k" not in stranger.admin.get(stranger.url("notifications/")).content.decode()
     assert Notification.objects.get().read_at is None

@@ -1,4 +1,4 @@
-"""What an operator types: outbox, doctor, create_merchant."""
+"""The operators' commands: outbox, doctor, create_merchant."""
 
 import io
 import re

@@ -42,7 +42,7 @@ def written(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 class Reply:
-    """A thing whose text tells too much."""
+    """An object whose text contains a secret."""
 
     def __init__(self, text: str) -> None:
         self.text = text

@@ -25,7 +25,7 @@ Work = Callable[..., None]
 
 
 class Notebook:
-    """A handler that writes its calls down and then does what it was told."""
+    """A handler that records its calls and then runs `then`."""
 
     def __init__(self) -> None:
         self.calls: list[dict[str, object]] = []
@@ -72,7 +72,7 @@ def test_a_message_commits_or_vanishes_with_its_cause(notes: Notebook) -> None:
     assert deliver_message("gone", now=now) is False
 
 
-def test_the_same_key_is_kept_once(db: None, notes: Notebook) -> None:
+def test_the_same_key_is_stored_once(db: None, notes: Notebook) -> None:
     enqueue("k", NAME, some_id=1)
     enqueue("k", NAME, some_id=2)
     assert deliver_message("k", now=timezone.now())

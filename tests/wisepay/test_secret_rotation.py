@@ -31,7 +31,7 @@ def _old_key(settings: Settings) -> None:
 
 @pytest.fixture
 def full(tenant: Tenant) -> Tenant:
-    """A merchant with a secret of every kind: tokens, gateway keys, CPQ keys, links, a walk, second factors."""
+    """A merchant with a secret of every kind: tokens, gateway keys, CPQ keys, links, OAuth, second factors."""
     start_consent(tenant)
     adapter = MfaAdapter()
     Authenticator.objects.create(user=tenant.user, type="totp", data={"secret": adapter.encrypt("JBSWY3DP")})
@@ -62,7 +62,7 @@ def plain() -> list[str]:
 
 
 def rotate(*, key: str = "k8") -> str:
-    """What the command says."""
+    """Run the command and answer its output."""
     said = StringIO()
     call_command("rotate_secrets", stdout=said)
     assert key in said.getvalue()

@@ -1,4 +1,4 @@
-"""The governor in the product: what answers teach it, what it refuses before anything is sent, life without Valkey."""
+"""The rate limiter in the product: what it learns from answers, what it refuses before sending, without Valkey."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -26,17 +26,17 @@ ACCOUNT = BudgetAccount("xero", "app", "organisation")
 Deliver = Callable[..., int]
 
 
-def use_call(account: BudgetAccount, *, left: int, day: int = 4000, lane: Priority = "interactive") -> None:
-    """One call whose answer says what is left."""
-    with acquire(account, priority=lane) as slot:
-        slot.record_response({"X-MinLimit-Remaining": str(left), "X-DayLimit-Remaining": str(day)})
+def use_call(account: BudgetAccount, *, left: int, day: int = 4000, priority: Priority = "interactive") -> None:
+    """Make one call whose answer says how many calls are left."""
+    with acquire(account, priority=priority) as permit:
+        permit.record_response({"X-MinLimit-Remaining": str(left), "X-DayLimit-Remaining": str(day)})
 
 
-def get_refusal(account: BudgetAccount, lane: Priority = "interactive") -> OutOfBudget | None:
-    """Why `lane` gets no call; None when it got one."""
+def get_refusal(account: BudgetAccount, priority: Priority = "interactive") -> OutOfBudget | None:
+    """Why the priority gets no permit; None when it got one."""
     try:
-        with acquire(account, priority=lane) as slot:
-            slot.mark_unsent()
+        with acquire(account, priority=priority) as permit:
+            permit.mark_unsent()
     except OutOfBudget as error:
         return error
     return None
@@ -105,10 +105,10 @@ def test_a_starter_organisation_has_a_thousand_calls_a_day(settings: Any) -> Non
 
 
 def test_nobody_knows_a_new_budget_so_the_first_call_goes_alone() -> None:
-    with acquire(ACCOUNT, priority="interactive") as slot:
+    with acquire(ACCOUNT, priority="interactive") as permit:
         assert get_refusal(ACCOUNT) is not None
         assert get_budget_usage(ACCOUNT).minute_left is None
-        slot.record_response(FULL)
+        permit.record_response(FULL)
     assert get_refusal(ACCOUNT) is None
 
 
@@ -120,8 +120,8 @@ def test_a_call_that_never_left_costs_nothing() -> None:
 
 
 def test_a_limit_that_was_hit_all_the_same_is_heeded_by_everybody() -> None:
-    with acquire(ACCOUNT, priority="interactive") as slot:
-        slot.record_response({"X-Rate-Limit-Problem": "day", "Retry-After": "40000"}, status=429)
+    with acquire(ACCOUNT, priority="interactive") as permit:
+        permit.record_response({"X-Rate-Limit-Problem": "day", "Retry-After": "40000"}, status=429)
     found = get_refusal(ACCOUNT, "service")
     assert found is not None
     assert (found.reason, round(found.retry_after or 0, -3)) == ("day", 40000)
@@ -133,9 +133,9 @@ def test_many_at_once_get_no_more_places_than_there_are() -> None:
 
     def hold(_: int) -> bool:
         try:
-            with acquire(ACCOUNT, priority="interactive") as slot:
+            with acquire(ACCOUNT, priority="interactive") as permit:
                 time.sleep(0.15)
-                slot.mark_unsent()
+                permit.mark_unsent()
         except OutOfBudget:
             return False
         return True
@@ -160,10 +160,10 @@ def test_a_page_gets_the_place_that_becomes_free_while_it_waits() -> None:
 
     def work(index: int) -> float:
         began = time.perf_counter()
-        with acquire(ACCOUNT, priority="interactive", max_wait=1.0) as slot:
+        with acquire(ACCOUNT, priority="interactive", max_wait=1.0) as permit:
             waited = time.perf_counter() - began
             time.sleep(0.05)
-            slot.mark_unsent()
+            permit.mark_unsent()
         return waited
 
     waits = run_concurrently(10, work)
@@ -177,8 +177,8 @@ def test_documents_wait_for_the_next_minute_without_a_call(
     deliver()
     checkout.pay()
     tenant.world.config(xero_limits={"minute": 2})
-    with acquire(BudgetAccount.from_owner(tenant.connection), priority="interactive") as slot:
-        slot.record_response({"X-MinLimit-Remaining": "0", "X-DayLimit-Remaining": "4990"})
+    with acquire(BudgetAccount.from_owner(tenant.connection), priority="interactive") as permit:
+        permit.record_response({"X-MinLimit-Remaining": "0", "X-DayLimit-Remaining": "4990"})
     asked = len(tenant.world.journal("xero"))
     deliver()
     sweep_postings()
@@ -230,9 +230,9 @@ def test_a_lost_valkey_makes_calls_slow_and_never_too_many(db: None, valkey: Val
 
 
 def test_a_call_on_its_way_when_valkey_goes_ends_well(db: None, valkey: Valkey) -> None:
-    with acquire(ACCOUNT, priority="company") as slot:
+    with acquire(ACCOUNT, priority="company") as permit:
         valkey.stop()
-        slot.record_response(FULL)
+        permit.record_response(FULL)
     assert limiter.fallback_limiter.outage_began is not None
 
 

@@ -1,4 +1,4 @@
-"""The vote about second factors: one True wins, False frees, nobody's opinion means needed."""
+"""Policies about second factors: one True requires it, False alone does not, no opinion requires it."""
 
 from collections.abc import Iterator
 
@@ -14,10 +14,10 @@ from wisepay.models import User
 
 @pytest.fixture
 def policies() -> Iterator[list[services.SecondFactorPolicy]]:
-    """The list of voters, empty for the test."""
-    kept, services.SECOND_FACTOR_POLICIES[:] = services.SECOND_FACTOR_POLICIES[:], []
+    """The list of policies, empty for the test."""
+    registered, services.SECOND_FACTOR_POLICIES[:] = services.SECOND_FACTOR_POLICIES[:], []
     yield services.SECOND_FACTOR_POLICIES
-    services.SECOND_FACTOR_POLICIES[:] = kept
+    services.SECOND_FACTOR_POLICIES[:] = registered
 
 
 @pytest.mark.parametrize(
