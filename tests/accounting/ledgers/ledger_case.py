@@ -40,9 +40,9 @@ class LedgerCase:
 
     def contact(self, name: str = "Harbour Dental") -> str:
         """A contact's id."""
-        [made] = self.ledger.create_contacts([build_contact_order(name)], key=f"c-{name}"[:50])
-        assert made.id, made.refusal
-        return made.id
+        [result] = self.ledger.create_contacts([build_contact_order(name)], key=f"c-{name}"[:50])
+        assert result.id, result.refusal
+        return result.id
 
     def build_document_order(
         self, contact_id: str, number: str = "PF-1", amount: int = 62500, **changes: Any
@@ -63,16 +63,18 @@ class LedgerCase:
 
     def create_invoice(self, contact_id: str, number: str = "PF-1", amount: int = 62500) -> WriteResult:
         """An invoice that is there."""
-        [made] = self.ledger.create_invoices([self.build_document_order(contact_id, number, amount)], key=f"i-{number}")
-        assert made.id, made.refusal
-        return made
+        [result] = self.ledger.create_invoices(
+            [self.build_document_order(contact_id, number, amount)], key=f"i-{number}"
+        )
+        assert result.id, result.refusal
+        return result
 
     def create_credit_note(self, number: str = "PF_CR-1", contact_id: str = "") -> WriteResult:
         """An approved credit note that is there."""
         whose = contact_id or self.contact(number)
-        [made] = self.ledger.create_credit_notes([self.build_document_order(whose, number)], key=f"n-{number}")
-        assert made.id, made.refusal
-        return made
+        [result] = self.ledger.create_credit_notes([self.build_document_order(whose, number)], key=f"n-{number}")
+        assert result.id, result.refusal
+        return result
 
     def build_payment_order(
         self, invoice: WriteResult, contact_id: str, amount: int = 62500, *, number: str = ""
@@ -105,9 +107,9 @@ class LedgerCase:
         calls = self.tenant.world.journal(self.tenant.connection.provider)[since:]
         return len([e for e in calls if e["method"] != "GET" and not e["path"].endswith("/query")])
 
-    def act_in_ledger(self, act: str, **said: Any) -> None:
+    def act_in_ledger(self, act: str, **fields: Any) -> None:
         """What somebody else does in the books."""
-        act_in_ledger(self.tenant, act, **said)
+        act_in_ledger(self.tenant, act, **fields)
 
     def count_calls(self) -> int:
         """How many calls the package has seen."""

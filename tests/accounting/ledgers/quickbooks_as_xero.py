@@ -26,8 +26,12 @@ def convert_invoice(row: Row, tables: Tables) -> Row:
 
 def convert_credit_memo(row: Row, tables: Tables) -> Row:
     """A credit memo, with the payments of nothing that put it to invoices."""
-    left = float(row["RemainingCredit"])
-    words = {"Status": "AUTHORISED" if left else "PAID", "Total": float(row["TotalAmt"]), "RemainingCredit": left}
+    remaining = float(row["RemainingCredit"])
+    words = {
+        "Status": "AUTHORISED" if remaining else "PAID",
+        "Total": float(row["TotalAmt"]),
+        "RemainingCredit": remaining,
+    }
     put = [
         {"Amount": float(line["Amount"]), "Invoice": {"InvoiceNumber": get_document_number(kind, key, tables)}}
         for joined in tables["Payment"].values()
@@ -85,7 +89,7 @@ def list_quickbooks_rows(tenant: Tenant, kind: str, *, where: str) -> list[Row]:
     assert asked, where
     entity, words = CONVERTERS[kind]
     tables = tenant.world.state()["sections"]["intuit"]["companies"][tenant.connection.organisation_id]
-    held = list_money_payments(tables) if kind == "Payments" else tables[entity].values()
-    rows = [words(row, tables) for row in held]
+    stored = list_money_payments(tables) if kind == "Payments" else tables[entity].values()
+    rows = [words(row, tables) for row in stored]
     value, is_whole = asked["value"], asked["how"] == "=="
     return [r for r in rows if (r[asked["field"]] == value if is_whole else r[asked["field"]].startswith(value))]

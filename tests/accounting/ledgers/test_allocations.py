@@ -31,7 +31,7 @@ class CreditAndInvoice:
 
     @property
     def balances(self) -> tuple[int, int]:
-        """What is left of the credit, and due of the invoice."""
+        """Return what remains of the credit and what is due of the invoice."""
         [invoice] = self.ledger.read_invoices([self.invoice.id]).rows
         return self.case.read_credit_note().remaining.amount, invoice.due.amount
 
@@ -65,10 +65,12 @@ def test_nothing_is_asked_about_nothing(ledger_case: LedgerCase) -> None:
 
 
 @pytest.mark.parametrize("amount", [30001, 62501])
-def test_more_than_a_side_has_left_is_refused_in_a_sentence(credit_and_invoice: CreditAndInvoice, amount: int) -> None:
+def test_more_than_remains_of_a_side_is_refused_with_a_reason(
+    credit_and_invoice: CreditAndInvoice, amount: int
+) -> None:
     try:
-        [said] = credit_and_invoice.ledger.create_allocations([credit_and_invoice.build_order(amount)], key="a")
-        assert (said.id, said.refusal != "") == ("", True)
+        [result] = credit_and_invoice.ledger.create_allocations([credit_and_invoice.build_order(amount)], key="a")
+        assert (result.id, result.refusal != "") == ("", True)
     except Rejected as error:
         assert error.message  # noqa: PT017 - a ledger may refuse one order either way
     assert credit_and_invoice.balances == (62500, 30000)
@@ -127,7 +129,7 @@ def allocation_fields(credit_and_invoice: CreditAndInvoice, amount: str = "") ->
     }
 
 
-def test_two_credits_at_one_invoice_are_told_apart(credit_and_invoice: CreditAndInvoice) -> None:
+def test_two_credits_at_one_invoice_are_distinguished(credit_and_invoice: CreditAndInvoice) -> None:
     first = credit_and_invoice.allocate(10000)
     other = credit_and_invoice.case.create_credit_note("PF_CR-2", credit_and_invoice.contact_id)
     order = replace(credit_and_invoice.build_order(10000, "PF_AL-2"), note_number=other.number, note_id=other.id)
@@ -169,7 +171,7 @@ def test_a_pf_invoice_that_a_bookkeeper_paid_is_paid(ledger_case: LedgerCase) ->
     assert found.id
 
 
-def test_more_than_is_due_of_somebody_elses_invoice_is_refused_in_a_sentence(
+def test_more_than_is_due_of_somebody_elses_invoice_is_refused_with_a_reason(
     credit_and_invoice: CreditAndInvoice,
 ) -> None:
     order = replace(
@@ -178,6 +180,6 @@ def test_more_than_is_due_of_somebody_elses_invoice_is_refused_in_a_sentence(
         ),
         is_foreign=True,
     )
-    [said] = credit_and_invoice.ledger.create_payments([order], key="p")
-    assert (said.id, bool(said.refusal)) == ("", True)
+    [result] = credit_and_invoice.ledger.create_payments([order], key="p")
+    assert (result.id, bool(result.refusal)) == ("", True)
     assert credit_and_invoice.balances == (62500, 30000)

@@ -24,7 +24,7 @@ def test_what_is_known_without_opening_it_is_what_it_does(name: str) -> None:
     assert (found.supports_drafts, found.needs_item) == (LEDGERS[name].supports_drafts, LEDGERS[name].needs_item)
 
 
-def test_documents_are_made_and_found_again(ledger_case: LedgerCase) -> None:
+def test_documents_are_created_and_found_again(ledger_case: LedgerCase) -> None:
     contact_id = ledger_case.contact()
     invoice, note = ledger_case.create_invoice(contact_id), ledger_case.create_credit_note(contact_id=contact_id)
     paid = ledger_case.build_payment_order(invoice, contact_id)
@@ -67,7 +67,7 @@ def test_what_is_not_there_is_not_found(ledger_case: LedgerCase) -> None:
         "'",
     ],
 )
-def test_a_contact_of_any_name_is_made_once_and_found_by_it(ledger_case: LedgerCase, name: str) -> None:
+def test_a_contact_of_any_name_is_created_once_and_found_by_it(ledger_case: LedgerCase, name: str) -> None:
     [made] = ledger_case.ledger.create_contacts([build_contact_order(name, "abcdefgh2345mnpqrstu")], key="c")
     assert made.id, made.refusal
     assert ledger_case.ledger.find_contacts([build_contact_order(name, "abcdefgh2345mnpqrstu")]) == [made]
@@ -151,7 +151,7 @@ def test_a_silent_package_is_given_up_in_time(ledger_case: LedgerCase, settings:
 
 @pytest.mark.parametrize("fault", [{"status": 500}, {"status": 502}, {"status": 503}])
 @pytest.mark.parametrize("kind", ["status", "html", "drop_before"])
-def test_weather_is_unavailable(ledger_case: LedgerCase, kind: str, fault: dict[str, int]) -> None:
+def test_a_failure_of_the_package_is_unavailable(ledger_case: LedgerCase, kind: str, fault: dict[str, int]) -> None:
     order = ledger_case.build_document_order(ledger_case.contact())
     provider = ledger_case.tenant.connection.provider
     with ledger_case.tenant.world.inject_fault(provider, kind, times=1, **fault), pytest.raises(Unavailable) as caught:
@@ -179,9 +179,9 @@ def test_a_rate_limit_is_raised_at_once_with_its_pause(ledger_case: LedgerCase) 
     assert time.monotonic() - began < 2
     assert (caught.value.retry_after, caught.value.maybe_done) == (37, False)
     assert ledger_case.count_writes(before) == 1
-    with pytest.raises(Unavailable) as held:
+    with pytest.raises(Unavailable) as caught:
         ledger_case.ledger.create_invoices([order], key="j")
-    assert not held.value.maybe_done
+    assert not caught.value.maybe_done
     assert ledger_case.count_writes(before) == 1
 
 
@@ -192,7 +192,7 @@ def test_a_token_that_is_refused_is_disconnected(ledger_case: LedgerCase, status
         ledger_case.ledger.read_contact_page(1, since=None)
 
 
-def test_drafts_are_made_or_refused_in_a_sentence(ledger_case: LedgerCase) -> None:
+def test_drafts_are_created_or_refused_with_a_reason(ledger_case: LedgerCase) -> None:
     order = ledger_case.build_document_order(ledger_case.contact(), "PF_CR-1")
     if not ledger_case.ledger.supports_drafts:
         with pytest.raises(Rejected, match="no drafts"):
@@ -230,15 +230,15 @@ def test_a_note_that_a_person_voided_is_found_voided(ledger_case: LedgerCase) ->
     assert ledger_case.ledger.find_voided_credit_notes([build_credit_note_order(note)]) == [note]
 
 
-def test_refunds_are_made_found_and_taken_back(ledger_case: LedgerCase) -> None:
+def test_refunds_are_created_found_and_removed(ledger_case: LedgerCase) -> None:
     whose = ledger_case.contact()
     note = ledger_case.create_credit_note(contact_id=whose)
     [first] = ledger_case.ledger.create_refunds([ledger_case.build_refund_order(note, whose, 10000)], key="f")
-    wanted = [
+    orders = [
         ledger_case.build_refund_order(note, whose, 10000),
         ledger_case.build_refund_order(note, whose, 10000, "PF_RF-2"),
     ]
-    assert ledger_case.ledger.find_refunds(wanted) == [first]
+    assert ledger_case.ledger.find_refunds(orders) == [first]
     assert ledger_case.ledger.find_refunds([ledger_case.build_refund_order(note, whose, 9999)]) == []
     seen = ledger_case.read_credit_note()
     assert (seen.remaining, [r.reference for r in seen.refunds]) == (aud(52500), ["PF_RF-1"])
@@ -256,14 +256,14 @@ def test_refunds_are_made_found_and_taken_back(ledger_case: LedgerCase) -> None:
         ledger_case.ledger.remove_payments([removal], key="x2")
 
 
-def test_a_fully_refunded_note_has_nothing_left(ledger_case: LedgerCase) -> None:
+def test_of_a_fully_refunded_note_nothing_remains(ledger_case: LedgerCase) -> None:
     whose = ledger_case.contact()
     note = ledger_case.create_credit_note(contact_id=whose)
     ledger_case.ledger.create_refunds([ledger_case.build_refund_order(note, whose, 62500)], key="f")
     assert (ledger_case.read_credit_note().status, ledger_case.read_credit_note().remaining) == ("applied", aud(0))
 
 
-def test_a_payment_that_was_taken_back_is_not_found_and_can_be_made_again(ledger_case: LedgerCase) -> None:
+def test_a_removed_payment_is_not_found_and_can_be_created_again(ledger_case: LedgerCase) -> None:
     whose = ledger_case.contact()
     invoice = ledger_case.create_invoice(whose)
     [first] = ledger_case.ledger.create_payments([ledger_case.build_payment_order(invoice, whose)], key="p")

@@ -66,7 +66,7 @@ def create_allocation(
 
 
 @pytest.mark.parametrize("way", READ_MODES)
-def test_an_invoice_is_told_with_everything_that_was_put_to_it(ledger_case: LedgerCase, way: str) -> None:
+def test_an_invoice_is_read_with_everything_that_was_applied_to_it(ledger_case: LedgerCase, way: str) -> None:
     whose = ledger_case.contact()
     invoice, note = ledger_case.create_invoice(whose, "INV-1"), ledger_case.create_credit_note(contact_id=whose)
     ledger_case.create_invoice(whose, "INV-2", 100)
@@ -75,11 +75,16 @@ def test_an_invoice_is_told_with_everything_that_was_put_to_it(ledger_case: Ledg
     )
     create_allocation(ledger_case, invoice, note, whose, 12500)
     found = invoices(ledger_case, way)
-    told = found["INV-1"]
-    assert (told.id, told.contact_id, told.remark, told.status) == (invoice.id, whose, "PF Q1-1", "open")
-    assert (told.total, told.due, told.issued_on, told.due_on) == (aud(62500), aud(30000), TODAY, TODAY)
-    assert abs(told.changed_at - timezone.now()) < timedelta(seconds=30)
-    money, credit = sorted(told.applied, key=lambda each: each.kind, reverse=True)
+    document = found["INV-1"]
+    assert (document.id, document.contact_id, document.remark, document.status) == (
+        invoice.id,
+        whose,
+        "PF Q1-1",
+        "open",
+    )
+    assert (document.total, document.due, document.issued_on, document.due_on) == (aud(62500), aud(30000), TODAY, TODAY)
+    assert abs(document.changed_at - timezone.now()) < timedelta(seconds=30)
+    money, credit = sorted(document.applied, key=lambda each: each.kind, reverse=True)
     assert (money.kind, money.id, money.source_id, money.amount, money.on) == (
         "payment", paid.id, paid.id, aud(20000), TODAY,
     )  # fmt: skip
@@ -101,7 +106,7 @@ def test_an_invoice_is_paid_when_nothing_is_due_and_void_when_somebody_voided_it
     assert (found["INV-1"].due, found["INV-2"].due) == (aud(0), aud(0))
 
 
-def test_what_was_taken_back_is_not_told(ledger_case: LedgerCase) -> None:
+def test_what_was_removed_is_not_read(ledger_case: LedgerCase) -> None:
     whose = ledger_case.contact()
     invoice, note = ledger_case.create_invoice(whose, "INV-1"), ledger_case.create_credit_note(contact_id=whose)
     [paid] = ledger_case.ledger.create_payments(
@@ -120,26 +125,26 @@ def test_what_was_taken_back_is_not_told(ledger_case: LedgerCase) -> None:
 
 
 @pytest.mark.parametrize("way", READ_MODES)
-def test_credits_are_told_whoever_made_them_with_where_they_went(ledger_case: LedgerCase, way: str) -> None:
+def test_credits_are_read_whoever_created_them_with_their_uses(ledger_case: LedgerCase, way: str) -> None:
     whose = ledger_case.contact()
     invoice, note = ledger_case.create_invoice(whose, "INV-1"), ledger_case.create_credit_note(contact_id=whose)
     ledger_case.create_credit_note("CN-77", whose)
     put = create_allocation(ledger_case, invoice, note, whose, 12500)
     [back] = ledger_case.ledger.create_refunds([ledger_case.build_refund_order(note, whose, 10000)], key="f")
     found = credit_notes(ledger_case, way)
-    told = found["PF_CR-1"]
+    document = found["PF_CR-1"]
     assert set(found) == {"PF_CR-1", "CN-77"}
-    assert (told.id, told.contact_id, told.remark, told.issued_on) == (note.id, whose, "PF Q1-1", TODAY)
-    assert (told.status, told.total, told.remaining) == ("approved", aud(62500), aud(40000))
-    [allocation] = told.allocations
+    assert (document.id, document.contact_id, document.remark, document.issued_on) == (note.id, whose, "PF Q1-1", TODAY)
+    assert (document.status, document.total, document.remaining) == ("approved", aud(62500), aud(40000))
+    [allocation] = document.allocations
     assert (allocation.id, allocation.invoice_id, allocation.invoice) == (put.id, invoice.id, "INV-1")
     assert (allocation.amount, allocation.on) == (aud(12500), TODAY)
-    assert [(r.id, r.reference, r.amount) for r in told.refunds] == [(back.id, "PF_RF-1", aud(10000))]
+    assert [(r.id, r.reference, r.amount) for r in document.refunds] == [(back.id, "PF_RF-1", aud(10000))]
     assert found["CN-77"].is_unused
 
 
 @pytest.mark.parametrize("way", READ_MODES)
-def test_a_credit_with_nothing_left_is_applied_and_one_that_a_person_voided_is_void(
+def test_a_credit_of_which_nothing_remains_is_applied_and_one_that_a_person_voided_is_void(
     ledger_case: LedgerCase, way: str
 ) -> None:
     whose = ledger_case.contact()
@@ -151,21 +156,25 @@ def test_a_credit_with_nothing_left_is_applied_and_one_that_a_person_voided_is_v
     assert statuses == {"PF_CR-1": "applied", "PF_CR-2": "voided"}
 
 
-def test_contacts_are_told_with_those_that_were_retired(ledger_case: LedgerCase) -> None:
-    kept, gone = ledger_case.contact(), ledger_case.contact("Old Client")
+def test_contacts_are_read_with_those_that_were_retired(ledger_case: LedgerCase) -> None:
+    active, gone = ledger_case.contact(), ledger_case.contact("Old Client")
     retire = {"xero": ("edit_contact", {"contact": gone, "status": "ARCHIVED"}), "quickbooks": ("retire", {})}
-    act, said = retire[ledger_case.tenant.connection.provider]
-    ledger_case.act_in_ledger(act, **(said or {"customer": gone}))
+    act, fields = retire[ledger_case.tenant.connection.provider]
+    ledger_case.act_in_ledger(act, **(fields or {"customer": gone}))
     for page in (
         ledger_case.ledger.read_contact_page(1, since=None),
         ledger_case.ledger.read_contact_page(1, since=get_time_ago(days=1)),
         ledger_case.ledger.read_contact_page(1, since=get_time_ago(days=60)),
-        ledger_case.ledger.read_contacts([kept, gone]),
+        ledger_case.ledger.read_contacts([active, gone]),
     ):
         found = {row.id: row for row in page.rows}
-        assert (found[kept].name, found[kept].email, found[kept].is_active) == ("Harbour Dental", "a@example.com", True)
+        assert (found[active].name, found[active].email, found[active].is_active) == (
+            "Harbour Dental",
+            "a@example.com",
+            True,
+        )
         assert (found[gone].is_active, page.tombstones) == (False, ())
-        assert found[kept].changed_at is not None
+        assert found[active].changed_at is not None
 
 
 # ---- pages and changes ------------------------------------------------------------------------------
@@ -223,7 +232,7 @@ def test_money_that_is_taken_back_between_two_pages_hides_no_other(ledger_case: 
     assert {row.id for page in (first, *others) for row in page.rows} == set(made)
 
 
-def test_only_what_changed_is_told(ledger_case: LedgerCase) -> None:
+def test_only_what_changed_is_read(ledger_case: LedgerCase) -> None:
     whose = ledger_case.contact()
     old, fresh = ledger_case.create_invoice(whose, "INV-1"), ledger_case.create_invoice(whose, "INV-2")
     ledger_case.create_credit_note(contact_id=whose)
@@ -247,7 +256,7 @@ def test_a_page_carries_the_books_own_clock(ledger_case: LedgerCase) -> None:
             assert abs(as_of - timezone.now() - timedelta(seconds=1500)) < timedelta(seconds=30)
 
 
-def test_what_is_asked_for_by_id_and_not_there_is_not_told_and_surely_gone_where_rows_leave(
+def test_what_is_asked_for_by_id_and_missing_is_a_tombstone_where_rows_can_be_deleted(
     ledger_case: LedgerCase,
 ) -> None:
     nobody = str(uuid.uuid4()) if ledger_case.ledger.deletion_feed_window is None else "987654"
@@ -263,7 +272,7 @@ def test_what_is_asked_for_by_id_and_not_there_is_not_told_and_surely_gone_where
 
 
 @pytest.mark.parametrize("days", [None, 1, 60])
-def test_payments_are_told_with_their_account_and_what_they_were_for(ledger_case: LedgerCase, days: int | None) -> None:
+def test_payments_are_read_with_their_account_and_what_they_were_for(ledger_case: LedgerCase, days: int | None) -> None:
     whose, clearing = ledger_case.contact(), ledger_case.settings.clearing_account
     invoice, note = ledger_case.create_invoice(whose, "INV-1"), ledger_case.create_credit_note(contact_id=whose)
     [paid] = ledger_case.ledger.create_payments(
@@ -296,7 +305,7 @@ def test_money_that_was_taken_back_stands_no_more(ledger_case: LedgerCase) -> No
 # ---- terms and documents ----------------------------------------------------------------------------
 
 
-def test_terms_are_told_under_their_own_names(ledger_case: LedgerCase) -> None:
+def test_terms_are_read_under_their_own_names(ledger_case: LedgerCase) -> None:
     terms = ledger_case.ledger.read_terms()
     assert len({term.id for term in terms}) == len(terms) > 0
     assert all(term.id and term.name for term in terms)
@@ -315,7 +324,7 @@ def test_an_invoice_is_had_as_a_document(ledger_case: LedgerCase) -> None:
         )
 
 
-def test_a_document_that_is_none_is_weather(ledger_case: LedgerCase) -> None:
+def test_a_document_that_is_none_is_unavailable(ledger_case: LedgerCase) -> None:
     invoice = ledger_case.create_invoice(ledger_case.contact(), "INV-1")
     provider = ledger_case.tenant.connection.provider
     for fault in ({"kind": "html", "status": 200}, {"kind": "html", "status": 502}, {"kind": "drop_before"}):

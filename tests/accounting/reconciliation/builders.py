@@ -220,12 +220,15 @@ def build_postings(case: PaymentCase, company: PayerCompany, organisation_id: st
     ]
     if case.posting:
         ledger_id = case.ids["payment"] if case.posting == "posted" else ""
-        said = common | {"state": case.posting, "error": "The period is locked." if case.posting == "rejected" else ""}
-        rows.append(Posting(kind="payment", number=f"PF-{case.stem}", ledger_id=ledger_id, **said))
+        fields = common | {
+            "state": case.posting,
+            "error": "The period is locked." if case.posting == "rejected" else "",
+        }
+        rows.append(Posting(kind="payment", number=f"PF-{case.stem}", ledger_id=ledger_id, **fields))
     if case.refunded:
         refund = Refund.objects.get(attempt=case.attempt)
-        said = common | {"amount": case.refunded, "refund": refund, "ledger_id": case.ids["refund"]}
-        rows.append(Posting(kind="refund", number=f"PF_RF-{case.stem}", **said))
+        fields = common | {"amount": case.refunded, "refund": refund, "ledger_id": case.ids["refund"]}
+        rows.append(Posting(kind="refund", number=f"PF_RF-{case.stem}", **fields))
     return rows
 
 

@@ -77,13 +77,13 @@ class LedgerBuilder:
         for begin in range(0, len(orders), self.ledger.batch_size):
             reset_rate_limits(self.tenant)
             found += getattr(self.ledger, verb)(orders[begin : begin + self.ledger.batch_size], key=new_reference())
-        assert all(said.id for said in found), [said for said in found if not said.id]
+        assert all(result.id for result in found), [result for result in found if not result.id]
         return found
 
     def create_documents(self, deals: list[PaymentCase], name: str, orders: Sequence[Any], verb: str) -> None:
         """Make them, and let each deal know its document."""
-        for deal, said in zip(deals, self.send_orders(orders, verb), strict=True):
-            deal.ids[name] = said.id
+        for deal, result in zip(deals, self.send_orders(orders, verb), strict=True):
+            deal.ids[name] = result.id
 
     def build_document_order(self, deal: PaymentCase, number: str, amount: int = 0) -> DocumentOrder:
         """The PF invoice, or the credit note."""

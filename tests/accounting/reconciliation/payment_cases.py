@@ -59,12 +59,12 @@ class PaymentCase:
 def build_stripe_entries(case: PaymentCase, place: int) -> list[dict[str, Any]]:
     """What Stripe has of a deal, as the practice Stripe is told it."""
     at = int(case.at.timestamp())
-    said = {"amount": case.charged, "currency": case.charged_currency.lower(), "reference": case.reference}
-    said["method"] = "card" if case.number % 3 else "us_bank_account"
-    found: list[dict[str, Any]] = [{"kind": "charge", "at": at + n * 60, **said} for n in range(case.charges)]
+    fields = {"amount": case.charged, "currency": case.charged_currency.lower(), "reference": case.reference}
+    fields["method"] = "card" if case.number % 3 else "us_bank_account"
+    found: list[dict[str, Any]] = [{"kind": "charge", "at": at + n * 60, **fields} for n in range(case.charges)]
     if case.refunded_at_stripe:
-        said = {"amount": case.refunded_at_stripe, "reference": f"refund{case.reference}"[:20]}
-        found.append({"kind": "refund", "of": place, "at": at + 3_600, **said})
+        fields = {"amount": case.refunded_at_stripe, "reference": f"refund{case.reference}"[:20]}
+        found.append({"kind": "refund", "of": place, "at": at + 3_600, **fields})
     if case.is_disputed:
         found.append({"kind": "dispute", "of": place, "at": at + 7_200})
     return found

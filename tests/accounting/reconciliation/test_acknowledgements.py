@@ -93,7 +93,7 @@ def test_a_known_difference_is_shown_apart_and_not_counted_as_open(
     assert "Mark as known" not in page
 
 
-def test_who_knows_since_when_and_why_is_kept_and_audited(tenant: Tenant, trade: ReconciliationScenario) -> None:
+def test_who_knows_since_when_and_why_is_saved_and_audited(tenant: Tenant, trade: ReconciliationScenario) -> None:
     word = acknowledge(trade, DifferenceKind.DOCUMENT_AMOUNT)
     assert (word.acknowledged_by, word.reason, word.amount, word.currency) == (tenant.user, REASON, -9, "AUD")
     post_form(
@@ -194,12 +194,12 @@ def test_the_csv_says_what_is_known_by_whom_and_why(tenant: Tenant, trade: Recon
 
 def test_the_command_counts_what_is_open_and_says_what_is_known(tenant: Tenant, trade: ReconciliationScenario) -> None:
     days = ("--from", str(trade.cases[0].day), "--to", str(trade.cases[-1].day), "--no-read")
-    code, said = run_command(tenant, *days)
-    assert (code, said.splitlines()[-1]) == (1, "2 open differences")
+    code, output = run_command(tenant, *days)
+    assert (code, output.splitlines()[-1]) == (1, "2 open differences")
     acknowledge(trade, DifferenceKind.DOCUMENT_AMOUNT)
-    code, said = run_command(tenant, *days)
-    assert (code, said.splitlines()[-1]) == (1, "1 open difference; 1 known")
-    assert REASON in said
+    code, output = run_command(tenant, *days)
+    assert (code, output.splitlines()[-1]) == (1, "1 open difference; 1 known")
+    assert REASON in output
     acknowledge(trade, DifferenceKind.POSTING_MISSING, "It is booked next week.")
-    code, said = run_command(tenant, *days)
-    assert (code, said.splitlines()[-1]) == (0, "Everything agrees; 2 known")
+    code, output = run_command(tenant, *days)
+    assert (code, output.splitlines()[-1]) == (0, "Everything agrees; 2 known")

@@ -114,13 +114,13 @@ def test_no_cell_of_the_csv_is_a_formula(tenant: Tenant, trade: ReconciliationSc
 
 def test_the_command_says_what_differs_and_ends_with_one(tenant: Tenant, trade: ReconciliationScenario) -> None:
     first, last = str(trade.cases[0].day), str(timezone.now().astimezone(ZONE).date())
-    code, said = run_command(tenant, "--from", first, "--to", last, "--no-read")
+    code, output = run_command(tenant, "--from", first, "--to", last, "--no-read")
     assert code == 1
-    assert "Not in the books" in said
-    assert "2 open differences" in said
-    code, said = run_command(tenant, "--from", first, "--to", last, "--no-read", "--csv")
+    assert "Not in the books" in output
+    assert "2 open differences" in output
+    code, output = run_command(tenant, "--from", first, "--to", last, "--no-read", "--csv")
     assert code == 1
-    assert said.splitlines()[0].startswith("row,day,")
+    assert output.splitlines()[0].startswith("row,day,")
 
 
 def test_the_command_ends_with_nothing_when_all_agrees(tenant: Tenant, trade: ReconciliationScenario) -> None:
@@ -148,17 +148,17 @@ def test_the_command_ends_with_two_when_the_books_could_not_be_read(
 ) -> None:
     tenant.merchant.connections.all().delete()
     day = str(trade.cases[3].day)
-    code, said = run_command(tenant, "--from", day, "--to", day)
-    assert (code, said) == (2, "Books: No accounting package is connected.")
+    code, output = run_command(tenant, "--from", day, "--to", day)
+    assert (code, output) == (2, "Books: No accounting package is connected.")
 
 
 def test_days_of_another_stripe_account_are_not_judged(tenant: Tenant, trade: ReconciliationScenario) -> None:
     BalanceTransactionCursor.objects.update(begins_at=trade.now)
     day = str(find_mistaken_case(trade).day)
     assert "Nothing is known of then" in get_page(tenant, f"days/{day}")
-    code, said = run_command(tenant, "--from", day, "--to", day, "--no-read")
+    code, output = run_command(tenant, "--from", day, "--to", day, "--no-read")
     assert code == 2
-    assert "Another Stripe account" in said
+    assert "Another Stripe account" in output
 
 
 def test_before_the_books_were_read_the_page_says_what_it_believes(

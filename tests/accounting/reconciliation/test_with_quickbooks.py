@@ -89,7 +89,7 @@ def test_a_refund_of_which_the_expense_is_deleted_is_named(
     assert (row.kind, row.subject, row.gap.amount) == (DifferenceKind.DOCUMENT_REMOVED, refund.number, 10_000)
 
 
-def test_a_deletion_that_nobody_told_of_is_met_by_the_next_whole_reading(quickbooks: Tenant, paid: Checkout) -> None:
+def test_a_deletion_that_was_not_listed_is_found_by_the_next_full_sync(quickbooks: Tenant, paid: Checkout) -> None:
     sync_and_reconcile(quickbooks)
     change_in_ledger(quickbooks, "delete", payment=get_payment_posting().number)
     now = timezone.now()
@@ -103,7 +103,7 @@ def test_a_deletion_that_nobody_told_of_is_met_by_the_next_whole_reading(quickbo
     assert LedgerPaymentCursor.objects.get().fully_read_at == later
 
 
-def test_after_more_changes_than_are_told_at_once_the_next_reading_is_whole(quickbooks: Tenant, paid: Checkout) -> None:
+def test_after_more_changes_than_are_listed_at_once_the_next_sync_is_full(quickbooks: Tenant, paid: Checkout) -> None:
     sync_and_reconcile(quickbooks)
     change_in_ledger(quickbooks, "delete", payment=get_payment_posting().number)
     quickbooks.world.advance(6 * 86_400)
@@ -118,9 +118,9 @@ def test_after_more_changes_than_are_told_at_once_the_next_reading_is_whole(quic
 
 def test_what_a_whole_reading_missed_and_is_there_stands(quickbooks: Tenant, paid: Checkout) -> None:
     sync_and_reconcile(quickbooks)
-    held = get_ledger_payment()
-    held.pk, held.posting, held.ledger_id = None, None, f"{held.ledger_id}-0"
-    held.save()
+    payment = get_ledger_payment()
+    payment.pk, payment.posting, payment.ledger_id = None, None, f"{payment.ledger_id}-0"
+    payment.save()
     LedgerPaymentCursor.objects.update(fully_read_at=None)
     sync_ledger_payments(quickbooks.merchant, now=timezone.now() + timedelta(hours=3))
     assert LedgerPayment.objects.filter(is_standing=True).count() == 2

@@ -36,10 +36,10 @@ def reconcile_now(tenant: Tenant) -> ReconciliationReport:
     return reconcile(tenant.merchant, period, now=at)
 
 
-def change_in_ledger(tenant: Tenant, act: str, **said: str) -> None:
+def change_in_ledger(tenant: Tenant, act: str, **fields: str) -> None:
     """What a bookkeeper does in the practice books by hand."""
     world, word = {"xero": ("xero", "organisation"), "quickbooks": ("intuit", "company")}[tenant.connection.provider]
-    tenant.world.post(f"/{world}/_control", {act: {word: "au", **said}})
+    tenant.world.post(f"/{world}/_control", {act: {word: "au", **fields}})
 
 
 def list_kinds(report: ReconciliationReport) -> list[str]:
@@ -57,9 +57,9 @@ def test_a_paid_quote_is_the_same_everywhere(any_tenant: Tenant, deliver: Callab
     assert (total.stripe, total.ours, total.books, total.fees) == (62_500, 62_500, 62_500, 1_843)
     line = BalanceTransaction.objects.get(kind="charge")
     assert line.attempt == checkout.attempts[0]
-    paper = LedgerPayment.objects.get()
+    payment = LedgerPayment.objects.get()
     clearing = AccountingSettings.objects.get().clearing_account
-    assert (paper.amount, paper.account, paper.posting) == (62_500, clearing, Posting.objects.get(kind="payment"))
+    assert (payment.amount, payment.account, payment.posting) == (62_500, clearing, Posting.objects.get(kind="payment"))
 
 
 def test_a_refund_and_a_reversal_are_the_same_everywhere(any_tenant: Tenant, deliver: Callable[..., int]) -> None:
@@ -75,9 +75,9 @@ def test_a_refund_and_a_reversal_are_the_same_everywhere(any_tenant: Tenant, del
     dispute = tenant.act_at_stripe("dispute", second.attempts[0].stripe_payment_intent_id)
     tenant.send_stripe_webhook("charge.dispute.created", dispute)
     deliver()
-    held = sync_and_reconcile(tenant)
-    assert held.differences == []
-    assert {item.reason for item in held.items} == {"", "held"}
+    report = sync_and_reconcile(tenant)
+    assert report.differences == []
+    assert {item.reason for item in report.items} == {"", "held"}
     tenant.act_at_stripe("close_dispute", dispute["id"], outcome="lost")
     tenant.send_stripe_webhook("charge.dispute.closed", dispute)
     deliver()
@@ -113,7 +113,7 @@ def test_a_payment_that_a_bookkeeper_deleted_is_named(any_tenant: Tenant, delive
     assert report.differences[0].path.endswith(f"/payments/{Attempt.objects.get().payment.reference}")
 
 
-def test_a_refund_at_stripe_that_nobody_told_us_of_is_named(tenant: Tenant, deliver: Callable[..., int]) -> None:
+def test_a_refund_at_stripe_without_a_webhook_is_named(tenant: Tenant, deliver: Callable[..., int]) -> None:
     checkout = tenant.open_checkout()
     checkout.pay()
     deliver()
@@ -167,7 +167,7 @@ def test_books_where_nothing_was_booked_cost_no_call(tenant: Tenant, deliver: Ca
     assert list(list_due_merchants(now=next_day + timedelta(days=30))) == []
 
 
-def test_a_broken_connection_is_said_in_words(tenant: Tenant, deliver: Callable[..., int]) -> None:
+def test_a_broken_connection_is_explained(tenant: Tenant, deliver: Callable[..., int]) -> None:
     tenant.open_checkout().pay()
     deliver()
     sync_ledger_payments(tenant.merchant, now=timezone.now())

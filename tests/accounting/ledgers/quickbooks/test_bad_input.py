@@ -36,8 +36,8 @@ class BadInputCase:
 
     def list_rows(self, entity: str) -> list[dict[str, Any]]:
         """Everything of one kind in the books."""
-        held = self.tenant.world.state()["sections"]["intuit"]["companies"][self.tenant.connection.organisation_id]
-        return list(held[entity].values())
+        tables = self.tenant.world.state()["sections"]["intuit"]["companies"][self.tenant.connection.organisation_id]
+        return list(tables[entity].values())
 
     @property
     def stem(self) -> str:
@@ -242,7 +242,7 @@ def test_what_the_books_refuse_waits_with_a_reason_and_is_posted_once_it_is_mend
     stage.verify()
 
 
-# ---- weather, after which it goes on by itself ------------------------------------------------------
+# ---- failure, after which it goes on by itself ------------------------------------------------------
 
 WEATHER: dict[str, dict[str, Any]] = {
     "the answer was dropped": {"kind": "drop_after"},
@@ -257,14 +257,14 @@ WEATHER: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("batch", [0, 1, 2])
-@pytest.mark.parametrize("weather", WEATHER.values(), ids=list(WEATHER))
-def test_weather_in_any_batch_ends_with_everything_once(
-    tenant: Tenant, deliver: SendPostings, weather: dict[str, Any], batch: int
+@pytest.mark.parametrize("failure", WEATHER.values(), ids=list(WEATHER))
+def test_a_failure_in_any_batch_ends_with_everything_once(
+    tenant: Tenant, deliver: SendPostings, failure: dict[str, Any], batch: int
 ) -> None:
     """The first batch makes the customer, the second the documents, the third the payment."""
     stage = build_case(tenant)
     deliver()
-    stage.inject_fault(**weather, skip=batch)
+    stage.inject_fault(**failure, skip=batch)
     stage.checkout.pay()
     deliver()
     assert Posting.objects.exclude(state__in=Posting.FINAL_STATES).exists()

@@ -87,7 +87,7 @@ def test_the_sdk_never_refreshes_and_never_asks_again(ledger_case: LedgerCase) -
     assert ledger_case.count_calls() - before == 1
 
 
-def test_throttling_that_comes_as_a_fault_of_validation_is_weather(ledger_case: LedgerCase) -> None:
+def test_throttling_that_comes_as_a_fault_of_validation_is_unavailable(ledger_case: LedgerCase) -> None:
     order = ledger_case.build_document_order(ledger_case.contact())
     for status in (200, 400):
         with (
@@ -193,7 +193,7 @@ def test_a_literal_stays_one_in_a_query(ledger_case: LedgerCase, text: str) -> N
 # ---- names and numbers ------------------------------------------------------------------------------
 
 
-def test_two_names_of_which_the_same_can_be_kept_are_two_customers(ledger_case: LedgerCase) -> None:
+def test_two_names_of_which_the_same_can_be_stored_are_two_customers(ledger_case: LedgerCase) -> None:
     colon, tab = (
         build_contact_order("North: South", "aaaaaaaaaaaa2222"),
         build_contact_order("North\tSouth", "bbbbbbbbbbbb3333"),
@@ -208,10 +208,12 @@ def test_two_names_of_which_the_same_can_be_kept_are_two_customers(ledger_case: 
 
 
 def test_a_changed_name_is_never_linked_to_somebody_elses_customer(ledger_case: LedgerCase) -> None:
-    mine = build_contact_order("North: South", "aaaaaaaaaaaa2222")
-    change_in_quickbooks(ledger_case, create={"company": "au", "Customer": [{"DisplayName": build_display_name(mine)}]})
-    assert ledger_case.ledger.find_contacts([mine]) == []
-    [refused] = ledger_case.ledger.create_contacts([mine], key="c")
+    order = build_contact_order("North: South", "aaaaaaaaaaaa2222")
+    change_in_quickbooks(
+        ledger_case, create={"company": "au", "Customer": [{"DisplayName": build_display_name(order)}]}
+    )
+    assert ledger_case.ledger.find_contacts([order]) == []
+    [refused] = ledger_case.ledger.create_contacts([order], key="c")
     assert "this name already" in refused.refusal
 
 
@@ -234,14 +236,14 @@ def test_a_number_that_is_taken_is_ours_only_with_our_amount_and_customer(ledger
     )
 
 
-def test_closed_books_are_said_in_words(ledger_case: LedgerCase) -> None:
+def test_closed_books_are_explained(ledger_case: LedgerCase) -> None:
     whose = ledger_case.contact()
     change_in_quickbooks(ledger_case, close_books={"company": "au", "date": "2026-12-31"})
     [refused] = ledger_case.ledger.create_invoices([ledger_case.build_document_order(whose)], key="i")
     assert "books are closed" in refused.refusal
 
 
-def test_a_customer_that_was_made_inactive_is_said_in_words(ledger_case: LedgerCase) -> None:
+def test_a_customer_that_was_made_inactive_is_explained(ledger_case: LedgerCase) -> None:
     [refused] = ledger_case.ledger.create_invoices([ledger_case.build_document_order("999")], key="i")
     assert "deleted or made inactive" in refused.refusal
 
@@ -254,7 +256,7 @@ def test_an_item_without_an_income_account_is_not_offered_and_is_refused_with_a_
     assert refused.refusal
 
 
-def test_a_suspended_subscription_is_said_in_words(ledger_case: LedgerCase) -> None:
+def test_a_suspended_subscription_is_explained(ledger_case: LedgerCase) -> None:
     whose = ledger_case.contact()
     change_in_quickbooks(ledger_case, preferences={"company": "au", "suspended": True})
     [refused] = ledger_case.ledger.create_invoices([ledger_case.build_document_order(whose)], key="i")
@@ -312,7 +314,7 @@ def test_a_refund_whose_second_half_was_lost_is_finished_and_not_paid_out_twice(
     assert len(purchases) == 1
 
 
-def test_what_a_bookkeeper_applied_is_told_with_its_invoice(ledger_case: LedgerCase) -> None:
+def test_what_a_bookkeeper_applied_is_read_with_its_invoice(ledger_case: LedgerCase) -> None:
     whose = ledger_case.contact()
     ledger_case.create_credit_note(contact_id=whose)
     ledger_case.create_invoice(whose, "INV-9", 30000)
@@ -325,7 +327,7 @@ def test_what_a_bookkeeper_applied_is_told_with_its_invoice(ledger_case: LedgerC
     assert not facts.is_unused
 
 
-def test_a_memo_that_somebody_deleted_is_told_by_its_id(ledger_case: LedgerCase) -> None:
+def test_a_memo_that_somebody_deleted_is_found_by_its_id(ledger_case: LedgerCase) -> None:
     note = ledger_case.create_credit_note()
     ledger_case.ledger.void_credit_notes([build_credit_note_order(note)], key="v")
     page = ledger_case.ledger.read_credit_note_page(1, since=timezone.now() - timedelta(days=1))
@@ -343,8 +345,10 @@ def test_changes_older_than_a_month_are_read_by_query(ledger_case: LedgerCase) -
 
 def test_all_lists_are_one_call(ledger_case: LedgerCase) -> None:
     before = ledger_case.count_calls()
-    held = ledger_case.tenant.connection
-    ledger = QuickBooksLedger(held.access_token.decrypt(), BudgetAccount.from_owner(held), priority="company")
+    connection = ledger_case.tenant.connection
+    ledger = QuickBooksLedger(
+        connection.access_token.decrypt(), BudgetAccount.from_owner(connection), priority="company"
+    )
     assert ledger.read_accounts()
     assert ledger.read_tax_codes()
     assert ledger.read_items()

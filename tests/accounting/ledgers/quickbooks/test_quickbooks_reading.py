@@ -37,8 +37,8 @@ def count_calls(ledger_case: LedgerCase, verb: str, **asked: Any) -> int:
 
 def open_again(ledger_case: LedgerCase) -> QuickBooksLedger:
     """The same books, as another worker opens them."""
-    held = ledger_case.tenant.connection
-    return QuickBooksLedger(held.access_token.decrypt(), BudgetAccount.from_owner(held), priority="service")
+    connection = ledger_case.tenant.connection
+    return QuickBooksLedger(connection.access_token.decrypt(), BudgetAccount.from_owner(connection), priority="service")
 
 
 def create_objects(ledger_case: LedgerCase, **rows: list[dict[str, Any]]) -> None:
@@ -81,7 +81,9 @@ def test_one_answer_tells_the_changes_of_all_kinds_and_a_second_look_asks_again(
     assert ledger_case.count_calls() - before == 3
 
 
-def test_a_kind_that_is_asked_for_from_later_on_is_told_only_that(ledger_case: LedgerCase, an_hour_ago: Any) -> None:
+def test_a_kind_that_is_asked_for_from_later_on_is_read_only_from_there(
+    ledger_case: LedgerCase, an_hour_ago: Any
+) -> None:
     whose = ledger_case.contact()
     ledger_case.create_invoice(whose, "INV-1")
     ledger_case.tenant.world.advance(1500)
@@ -108,7 +110,7 @@ def test_an_older_payment_of_a_changed_invoice_is_one_call_more(ledger_case: Led
 # ---- what left the books ----------------------------------------------------------------------------
 
 
-def test_what_somebody_deleted_is_told_as_gone_by_kind_and_by_id(ledger_case: LedgerCase, an_hour_ago: Any) -> None:
+def test_what_somebody_deleted_is_a_tombstone_by_kind_and_by_id(ledger_case: LedgerCase, an_hour_ago: Any) -> None:
     whose = ledger_case.contact()
     invoice, note = ledger_case.create_invoice(whose, "INV-1"), ledger_case.create_credit_note(contact_id=whose)
     [paid] = ledger_case.ledger.create_payments(
@@ -169,7 +171,7 @@ def test_a_voided_payment_stands_no_more_and_a_join_stands_as_its_refund_only(
 # ---- payments that do several things ----------------------------------------------------------------
 
 
-def test_a_payment_of_money_and_credit_is_told_as_both_and_left_to_a_person(ledger_case: LedgerCase) -> None:
+def test_a_payment_of_money_and_credit_is_read_as_both_and_remains_with_a_person(ledger_case: LedgerCase) -> None:
     whose = ledger_case.contact()
     invoice, note = ledger_case.create_invoice(whose, "INV-1", 10000), ledger_case.create_credit_note(contact_id=whose)
     create_objects(
@@ -192,7 +194,7 @@ def test_a_payment_of_money_and_credit_is_told_as_both_and_left_to_a_person(ledg
     assert ledger_case.ledger.read_invoices([invoice.id]).rows == (row,)
 
 
-def test_a_payment_of_several_invoices_and_credits_is_told_to_the_cent(ledger_case: LedgerCase) -> None:
+def test_a_payment_of_several_invoices_and_credits_is_read_to_the_cent(ledger_case: LedgerCase) -> None:
     whose = ledger_case.contact()
     one, two = ledger_case.create_invoice(whose, "INV-1", 10000), ledger_case.create_invoice(whose, "INV-2", 10000)
     note, other = ledger_case.create_credit_note(contact_id=whose), ledger_case.create_credit_note("PF_CR-2", whose)

@@ -74,15 +74,15 @@ def test_without_an_item_nothing_is_sent_and_the_reason_is_shown(tenant: Tenant,
     assert b"item for prepayments" in tenant.admin.get(tenant.url("postings/")).content
 
 
-def test_an_item_that_cannot_be_made_is_told(tenant: Tenant, deliver: SendPostings) -> None:
+def test_an_item_that_cannot_be_created_is_notified(tenant: Tenant, deliver: SendPostings) -> None:
     deliver()
     income = {"Name": "Wise-Pay quote payments", "Type": "Service", "IncomeAccountRef": {"value": "2"}}
     tenant.world.post("/intuit/_control", {"create": {"company": "au", "Item": [income]}})
     tenant.admin.post(tenant.url(ACCOUNTS), get_usual_accounts(tenant.merchant) | {"item": "new"})
     deliver()
     assert get_settings(tenant).item == ""
-    [told] = Notification.objects.filter(event="posting_refused")
-    assert "another income account" in told.body
+    [notification] = Notification.objects.filter(event="posting_refused")
+    assert "another income account" in notification.body
 
 
 def test_a_closed_day_waits_with_a_reason_and_is_booked_after_retry(tenant: Tenant, deliver: SendPostings) -> None:
@@ -101,7 +101,7 @@ def test_a_closed_day_waits_with_a_reason_and_is_booked_after_retry(tenant: Tena
 
 @pytest.mark.parametrize("kind", ["drop_after", "drop_before", "status", "html"])
 @pytest.mark.parametrize("skip", [0, 1, 2])
-def test_weather_at_any_call_ends_with_every_document_once(
+def test_a_failure_of_any_call_ends_with_every_document_once(
     tenant: Tenant, deliver: SendPostings, kind: str, skip: int
 ) -> None:
     checkout = tenant.open_checkout()
@@ -115,8 +115,8 @@ def test_weather_at_any_call_ends_with_every_document_once(
     assert {p.kind: p.state for p in Posting.objects.all()} == dict.fromkeys(
         ("contact", "invoice", "credit_note", "payment"), "posted"
     )
-    held = tenant.world.state()["sections"]["intuit"]["companies"][tenant.connection.organisation_id]
-    assert [len(held[name]) for name in ("Customer", "Invoice", "CreditMemo", "Payment")] == [1, 1, 1, 1]
+    tables = tenant.world.state()["sections"]["intuit"]["companies"][tenant.connection.organisation_id]
+    assert [len(tables[name]) for name in ("Customer", "Invoice", "CreditMemo", "Payment")] == [1, 1, 1, 1]
     assert get_waiting_reason(tenant.merchant, now=get_time_in(90)) == ""
 
 

@@ -1,4 +1,4 @@
-"""Xero behind the ledger's door: the traps of its SDK shown closed, and what only Xero has: drafts, voided notes."""
+"""The Xero ledger: the traps of its SDK, and what only Xero has: drafts and voided credit notes."""
 
 from typing import Any
 
