@@ -20,7 +20,7 @@ from wisepay.outbox import Retry
 
 
 @contextmanager
-def ledger_session(connection: Connection, *, priority: Priority, now: datetime) -> Iterator[Ledger]:
+def open_ledger_session(connection: Connection, *, priority: Priority, now: datetime) -> Iterator[Ledger]:
     """Open the connection's ledger for the block, and record its success or failure on the connection.
 
     A block without a call records nothing. Raises Unavailable, Rejected, Disconnected when a person has to connect

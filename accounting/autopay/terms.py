@@ -7,7 +7,7 @@ from typing import Any
 from django_subatomic.db import transaction
 
 from accounting.autopay.settings import schedule_planning
-from accounting.ledger_session import ledger_session
+from accounting.ledger_session import open_ledger_session
 from accounting.models import AutoPayMapping, BillingTerm, LedgerTerm
 from connections.models import Tier
 from connections.services import get_connection
@@ -59,7 +59,7 @@ def import_ledger_terms(merchant: Merchant, *, now: datetime) -> None:
     """Import the ledger's terms, if the merchant is connected. Raises Retry or Unavailable."""
     try:
         connection = get_connection(merchant, tier=Tier.WISE_PAY)
-        with ledger_session(connection, priority="interactive", now=now) as ledger:
+        with open_ledger_session(connection, priority="interactive", now=now) as ledger:
             found = ledger.read_terms()
     except Disconnected:
         return

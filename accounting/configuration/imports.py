@@ -7,7 +7,7 @@ from django.urls import reverse
 from django_subatomic.db import transaction
 
 from accounting.configuration.services import ITEM_NAME, save_ledger_item, save_ledger_lists
-from accounting.ledger_session import ledger_session
+from accounting.ledger_session import open_ledger_session
 from accounting.ledgers.protocol import Ledger
 from accounting.models import AccountingSettings, LedgerAccount, LedgerItem, LedgerTaxCode
 from connections.models import Tier
@@ -21,7 +21,7 @@ def import_ledger_lists(merchant: Merchant, *, now: datetime) -> None:
     """Import the chart of accounts, the tax codes and the items. Raises Unavailable, Rejected or Retry."""
     connection = find_working_connection(merchant, tier=Tier.WISE_PAY)
     if connection is not None:
-        with suppress(Disconnected), ledger_session(connection, priority="interactive", now=now) as ledger:
+        with suppress(Disconnected), open_ledger_session(connection, priority="interactive", now=now) as ledger:
             import_from_ledger(merchant, ledger, now=now)
 
 
@@ -29,7 +29,7 @@ def create_ledger_item(merchant: Merchant, *, now: datetime) -> None:
     """Create the item of our lines in the ledger, and use it. Raises Unavailable or Retry."""
     connection = find_working_connection(merchant, tier=Tier.WISE_PAY)
     if connection is not None:
-        with suppress(Disconnected), ledger_session(connection, priority="interactive", now=now) as ledger:
+        with suppress(Disconnected), open_ledger_session(connection, priority="interactive", now=now) as ledger:
             create_item_in_ledger(merchant, ledger, now=now)
 
 

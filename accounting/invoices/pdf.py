@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from accounting.ledger_session import ledger_session
+from accounting.ledger_session import open_ledger_session
 from accounting.models import LedgerInvoice
 from connections.models import Tier
 from connections.services import get_connection
@@ -29,7 +29,7 @@ def get_invoice_pdf(invoice: LedgerInvoice, *, now: datetime) -> bytes:
         connection = get_connection(invoice.merchant, tier=Tier.WISE_PAY)
         if connection.organisation_id != invoice.organisation_id:
             raise DocumentUnavailable(f"This invoice is in books that {invoice.merchant} does not use here any more.")
-        with ledger_session(connection, priority="interactive", now=now) as ledger:
+        with open_ledger_session(connection, priority="interactive", now=now) as ledger:
             document = ledger.read_invoice_pdf(invoice.ledger_id)
     except Unavailable as error:
         raise DocumentUnavailable("The accounting package does not answer at the moment. Please try again.") from error

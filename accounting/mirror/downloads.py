@@ -5,7 +5,7 @@ from datetime import datetime
 
 from django.db import models
 
-from accounting.ledger_session import ledger_session
+from accounting.ledger_session import open_ledger_session
 from accounting.ledgers.protocol import Ledger
 from accounting.mirror.jobs import complete_job, record_job_errors, start_job, update_progress
 from accounting.mirror.kinds import MIRRORED_KINDS
@@ -32,7 +32,7 @@ def sync_download(download: Download, *, now: datetime) -> None:
         return
     with record_job_errors(download, now=now):
         connection = get_connection(download.merchant, tier=Tier.WISE_PAY)
-        with ledger_session(connection, priority="interactive", now=now) as ledger:
+        with open_ledger_session(connection, priority="interactive", now=now) as ledger:
             sync_download_kinds(download, connection, ledger, now=now)
         complete_job(download, now=now)
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from django_subatomic.db import transaction
 
-from accounting.ledger_session import ledger_session
+from accounting.ledger_session import open_ledger_session
 from accounting.ledgers.protocol import Ledger, RemotePage
 from accounting.mirror.kinds import MIRRORED_KINDS, PAYMENTS, MirroredKind, get_next_poll_at
 from accounting.mirror.pending_changes import (
@@ -204,7 +204,7 @@ def sync_kinds(connection: Connection, *, priority: Priority, now: datetime, kin
 
     A refusal is recorded on the cursor, and the kind is read again later.
     """
-    with ledger_session(connection, priority=priority, now=now) as ledger:
+    with open_ledger_session(connection, priority=priority, now=now) as ledger:
         reader = MirrorReader(connection, ledger, now=now, deadline=time.monotonic() + TIME_SLICE)
         for kind in reader.share_watermark(kinds):
             if not read_kind_or_record_error(reader, kind):
@@ -233,7 +233,7 @@ def sync_organisation_changes(connection: Connection, *, now: datetime) -> None:
     unread = list_pending_changes(connection.merchant, connection.organisation_id)
     while unread.exists() and cursor.acquire_lease(now=now):
         try:
-            with ledger_session(connection, priority="company", now=now) as ledger:
+            with open_ledger_session(connection, priority="company", now=now) as ledger:
                 MirrorReader(connection, ledger, now=now, deadline=time.monotonic() + TIME_SLICE).read_pending_changes()
         finally:
             cursor.release_lease()

@@ -8,7 +8,7 @@ from django.db import models
 from django.db.models import Exists, OuterRef, Q
 from django_subatomic.db import transaction, transaction_required
 
-from accounting.ledger_session import ledger_session
+from accounting.ledger_session import open_ledger_session
 from accounting.ledgers import LEDGERS
 from accounting.mirror.kinds import MIRRORED_KINDS
 from accounting.mirror.listeners import notify_mirror_listeners
@@ -121,7 +121,7 @@ def refresh_invoices(merchant: Merchant, invoices: Sequence[LedgerInvoice], *, n
     keys_by_id = {row.ledger_id: row.pk for row in invoices if row.organisation_id == connection.organisation_id}
     if not keys_by_id:
         return set()
-    with ledger_session(connection, priority="service", now=now) as ledger:
+    with open_ledger_session(connection, priority="service", now=now) as ledger:
         found = ledger.read_invoices(list(keys_by_id)[: ledger.batch_size])
     context = ReadContext(merchant, connection.organisation_id, now)
     cursor = get_mirror_cursor(merchant, connection.organisation_id, "invoices")

@@ -6,7 +6,7 @@ from datetime import datetime
 from django.db.models import QuerySet
 from django_subatomic.db import transaction, transaction_required
 
-from accounting.ledger_session import ledger_session
+from accounting.ledger_session import open_ledger_session
 from accounting.ledgers.protocol import RemoteCreditNote
 from accounting.models import CreditNote, ManualTask
 from accounting.models.posting_kinds import Kind
@@ -75,7 +75,7 @@ def sync_manual_tasks(merchant: Merchant, *, now: datetime) -> int:
     numbers = sorted({number for task in tasks if (number := get_credit_note_number(task))})
     try:
         connection = get_connection(merchant, tier=Tier.COMPANY)
-        with ledger_session(connection, priority="company", now=now) as ledger:
+        with open_ledger_session(connection, priority="company", now=now) as ledger:
             size = ledger.batch_size
             found = [
                 note

@@ -18,7 +18,7 @@ import structlog
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django_subatomic.db import transaction
 
-from accounting.ledger_session import ledger_session
+from accounting.ledger_session import open_ledger_session
 from accounting.ledgers.protocol import Ledger, OrderGroup, RemoteCreditNote, WriteResult
 from accounting.models import AccountingSettings, Posting
 from accounting.models.posting_kinds import Kind
@@ -81,7 +81,7 @@ def send_postings_through(
     """Make one pass in a ledger session. Raises Retry when the ledger is unavailable."""
     started = time.monotonic()
     try:
-        with suppress(Disconnected), ledger_session(connection, priority=PRIORITY, now=now) as ledger:
+        with suppress(Disconnected), open_ledger_session(connection, priority=PRIORITY, now=now) as ledger:
             PostingSender(merchant, connection, settings, ledger, now=now).run()
     except Unavailable as error:
         raise Retry(str(error), after=get_retry_delay(connection, error, now=now, started=started)) from error

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from django.db.models import CharField, Exists, Func, OuterRef, Q, QuerySet, Subquery, Value
 from django_subatomic.db import transaction, transaction_required
 
-from accounting.ledger_session import ledger_session
+from accounting.ledger_session import open_ledger_session
 from accounting.ledgers.protocol import Ledger, PaymentRemovalOrder, RemotePayment
 from accounting.models import AccountingSettings, LedgerPayment, LedgerPaymentCursor, Posting
 from accounting.models.posting_kinds import CLEARING_SIGNS, PAYMENT_KINDS, Kind
@@ -51,7 +51,7 @@ def sync_ledger_payments(merchant: Merchant, *, now: datetime) -> None:
     try:
         connection = get_connection(merchant, tier=Tier.SERVICE)
         cursor = get_cursor(merchant, connection, now=now)
-        with cursor.hold_lease(now=now), ledger_session(connection, priority="service", now=now) as ledger:
+        with cursor.hold_lease(now=now), open_ledger_session(connection, priority="service", now=now) as ledger:
             sync_pages(merchant, cursor, ledger, now=now)
     except Disconnected as error:
         LedgerPaymentCursor.objects.filter(merchant=merchant).update(error=str(error)[:300])

@@ -65,7 +65,7 @@ def test_no_connection_is_taken_without_naming_a_tier_and_no_ledger_opened_witho
     assert len(handed_on) == 1
     places = {where for where, _ in handed_on}
     taken = [c for name in ("get_connection", "find_working_connection") for c in calls_of(name) if c[0] not in places]
-    opened = [*calls_of("open_ledger"), *calls_of("ledger_session")]
+    opened = [*calls_of("open_ledger"), *calls_of("open_ledger_session")]
     assert len(taken) >= 4
     assert len(opened) >= 9
     assert [where for where, call in taken if not get_keyword_arguments(call).get("tier", "").startswith("Tier.")] == []
@@ -73,7 +73,7 @@ def test_no_connection_is_taken_without_naming_a_tier_and_no_ledger_opened_witho
 
 
 def test_ledgers_are_opened_for_connections_of_a_tier_only() -> None:
-    opened = [*calls_of("open_ledger"), *calls_of("ledger_session")]
+    opened = [*calls_of("open_ledger"), *calls_of("open_ledger_session")]
     loose = [w for w, call in opened if ast.unparse(call.args[0]) not in ("connection",)]
     assert loose == []
 

@@ -7,7 +7,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.db.models import Q
 
-from accounting.ledger_session import ledger_session
+from accounting.ledger_session import open_ledger_session
 from accounting.mirror.kinds import MIRRORED_KINDS
 from accounting.mirror.reader import MirrorReader, schedule_full_sync
 from accounting.mirror.status import list_mirror_statuses
@@ -55,7 +55,7 @@ class Command(BaseCommand):
         """Read once; answers False after waiting for a limit, or when there is more."""
         now = clock.now()
         try:
-            with ledger_session(connection, priority="service", now=now) as ledger:
+            with open_ledger_session(connection, priority="service", now=now) as ledger:
                 reader = MirrorReader(
                     connection, ledger, now=now, deadline=time.monotonic() + 600, on_page=self.write_report
                 )

@@ -38,7 +38,7 @@ class LedgerCase:
     ledger: Ledger
     settings: AccountingSettings
 
-    def contact(self, name: str = "Harbour Dental") -> str:
+    def create_contact(self, name: str = "Harbour Dental") -> str:
         """A contact's id."""
         [result] = self.ledger.create_contacts([build_contact_order(name)], key=f"c-{name}"[:50])
         assert result.id, result.refusal
@@ -71,7 +71,7 @@ class LedgerCase:
 
     def create_credit_note(self, number: str = "PF_CR-1", contact_id: str = "") -> WriteResult:
         """An approved credit note that is there."""
-        whose = contact_id or self.contact(number)
+        whose = contact_id or self.create_contact(number)
         [result] = self.ledger.create_credit_notes([self.build_document_order(whose, number)], key=f"n-{number}")
         assert result.id, result.refusal
         return result

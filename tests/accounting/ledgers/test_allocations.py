@@ -14,7 +14,7 @@ class CreditAndInvoice:
 
     def __init__(self, ledger_case: LedgerCase) -> None:
         self.case, self.ledger = ledger_case, ledger_case.ledger
-        self.contact_id = ledger_case.contact()
+        self.contact_id = ledger_case.create_contact()
         self.credit_note = ledger_case.create_credit_note(contact_id=self.contact_id)
         self.invoice = ledger_case.create_invoice(self.contact_id, "INV-9", 30000)
 
@@ -164,7 +164,7 @@ def test_money_for_somebody_elses_invoice_is_found_by_our_number_only(credit_and
 
 
 def test_a_pf_invoice_that_a_bookkeeper_paid_is_paid(ledger_case: LedgerCase) -> None:
-    whose = ledger_case.contact()
+    whose = ledger_case.create_contact()
     invoice = ledger_case.create_invoice(whose)
     ledger_case.act_in_ledger("pay", invoice="PF-1", amount="625.00")
     [found] = ledger_case.ledger.find_payments([ledger_case.build_payment_order(invoice, whose)])

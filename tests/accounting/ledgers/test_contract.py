@@ -25,7 +25,7 @@ def test_what_is_known_without_opening_it_is_what_it_does(name: str) -> None:
 
 
 def test_documents_are_created_and_found_again(ledger_case: LedgerCase) -> None:
-    contact_id = ledger_case.contact()
+    contact_id = ledger_case.create_contact()
     invoice, note = ledger_case.create_invoice(contact_id), ledger_case.create_credit_note(contact_id=contact_id)
     paid = ledger_case.build_payment_order(invoice, contact_id)
     [payment] = ledger_case.ledger.create_payments([paid], key="p")
@@ -42,7 +42,7 @@ def test_documents_are_created_and_found_again(ledger_case: LedgerCase) -> None:
 
 
 def test_what_is_not_there_is_not_found(ledger_case: LedgerCase) -> None:
-    contact_id = ledger_case.contact()
+    contact_id = ledger_case.create_contact()
     invoice = ledger_case.create_invoice(contact_id)
     assert ledger_case.ledger.find_invoices([ledger_case.build_document_order(contact_id, "PF-2")]) == []
     assert ledger_case.ledger.find_invoices([ledger_case.build_document_order(contact_id, amount=1)]) == []
@@ -76,7 +76,7 @@ def test_a_contact_of_any_name_is_created_once_and_found_by_it(ledger_case: Ledg
 
 
 def test_each_element_of_a_batch_is_judged_by_itself(ledger_case: LedgerCase) -> None:
-    contact_id = ledger_case.contact()
+    contact_id = ledger_case.create_contact()
     bad: dict[str, Any] = {"account": "000", "item": "000" if ledger_case.settings.item else ""}
     orders = [
         ledger_case.build_document_order(contact_id, "PF-1"),
@@ -90,7 +90,7 @@ def test_each_element_of_a_batch_is_judged_by_itself(ledger_case: LedgerCase) ->
 
 
 def test_amounts_keep_every_cent(ledger_case: LedgerCase) -> None:
-    contact_id = ledger_case.contact()
+    contact_id = ledger_case.create_contact()
     for number, amount in (("PF-1", 1), ("PF-2", 10), ("PF-3", 99_999_999_99), ("PF-4", 123_456_789_01)):
         made = ledger_case.create_invoice(contact_id, number, amount)
         assert ledger_case.ledger.find_invoices([ledger_case.build_document_order(contact_id, number, amount)]) == [
@@ -102,7 +102,7 @@ def test_amounts_keep_every_cent(ledger_case: LedgerCase) -> None:
 
 
 def test_kinds_travel_together_where_the_ledger_says_so(ledger_case: LedgerCase) -> None:
-    contact_id = ledger_case.contact()
+    contact_id = ledger_case.create_contact()
     before = ledger_case.count_calls()
     groups = [
         OrderGroup("invoice", [ledger_case.build_document_order(contact_id, f"PF-{n}") for n in range(3)]),
@@ -128,7 +128,7 @@ def test_lists_are_read_with_exact_rates(ledger_case: LedgerCase) -> None:
 
 
 def test_a_dropped_answer_is_one_execution(ledger_case: LedgerCase) -> None:
-    order = ledger_case.build_document_order(ledger_case.contact(), "PF_CR-1")
+    order = ledger_case.build_document_order(ledger_case.create_contact(), "PF_CR-1")
     before = ledger_case.count_calls()
     with (
         ledger_case.tenant.world.inject_fault(ledger_case.tenant.connection.provider, "drop_after"),
@@ -152,7 +152,7 @@ def test_a_silent_package_is_given_up_in_time(ledger_case: LedgerCase, settings:
 @pytest.mark.parametrize("fault", [{"status": 500}, {"status": 502}, {"status": 503}])
 @pytest.mark.parametrize("kind", ["status", "html", "drop_before"])
 def test_a_failure_of_the_package_is_unavailable(ledger_case: LedgerCase, kind: str, fault: dict[str, int]) -> None:
-    order = ledger_case.build_document_order(ledger_case.contact())
+    order = ledger_case.build_document_order(ledger_case.create_contact())
     provider = ledger_case.tenant.connection.provider
     with ledger_case.tenant.world.inject_fault(provider, kind, times=1, **fault), pytest.raises(Unavailable) as caught:
         ledger_case.ledger.create_invoices([order], key="i")
@@ -161,7 +161,7 @@ def test_a_failure_of_the_package_is_unavailable(ledger_case: LedgerCase, kind: 
 
 
 def test_html_with_a_good_status_is_no_answer(ledger_case: LedgerCase) -> None:
-    order = ledger_case.build_document_order(ledger_case.contact())
+    order = ledger_case.build_document_order(ledger_case.create_contact())
     with (
         ledger_case.tenant.world.inject_fault(ledger_case.tenant.connection.provider, "html", status=200),
         pytest.raises(Unavailable),
@@ -170,7 +170,7 @@ def test_html_with_a_good_status_is_no_answer(ledger_case: LedgerCase) -> None:
 
 
 def test_a_rate_limit_is_raised_at_once_with_its_pause(ledger_case: LedgerCase) -> None:
-    order = ledger_case.build_document_order(ledger_case.contact())
+    order = ledger_case.build_document_order(ledger_case.create_contact())
     began, before = time.monotonic(), ledger_case.count_calls()
     fault = {"status": 429, "headers": {"Retry-After": "37"}}
     provider = ledger_case.tenant.connection.provider
@@ -193,7 +193,7 @@ def test_a_token_that_is_refused_is_disconnected(ledger_case: LedgerCase, status
 
 
 def test_drafts_are_created_or_refused_with_a_reason(ledger_case: LedgerCase) -> None:
-    order = ledger_case.build_document_order(ledger_case.contact(), "PF_CR-1")
+    order = ledger_case.build_document_order(ledger_case.create_contact(), "PF_CR-1")
     if not ledger_case.ledger.supports_drafts:
         with pytest.raises(Rejected, match="no drafts"):
             ledger_case.ledger.create_draft_credit_notes([order], key="d")
@@ -205,7 +205,7 @@ def test_drafts_are_created_or_refused_with_a_reason(ledger_case: LedgerCase) ->
 
 
 def test_an_untouched_note_is_voided_and_a_used_one_is_not(ledger_case: LedgerCase) -> None:
-    whose = ledger_case.contact()
+    whose = ledger_case.create_contact()
     free, used = (
         ledger_case.create_credit_note(contact_id=whose),
         ledger_case.create_credit_note("PF_CR-2", contact_id=whose),
@@ -231,7 +231,7 @@ def test_a_note_that_a_person_voided_is_found_voided(ledger_case: LedgerCase) ->
 
 
 def test_refunds_are_created_found_and_removed(ledger_case: LedgerCase) -> None:
-    whose = ledger_case.contact()
+    whose = ledger_case.create_contact()
     note = ledger_case.create_credit_note(contact_id=whose)
     [first] = ledger_case.ledger.create_refunds([ledger_case.build_refund_order(note, whose, 10000)], key="f")
     orders = [
@@ -257,14 +257,14 @@ def test_refunds_are_created_found_and_removed(ledger_case: LedgerCase) -> None:
 
 
 def test_of_a_fully_refunded_note_nothing_remains(ledger_case: LedgerCase) -> None:
-    whose = ledger_case.contact()
+    whose = ledger_case.create_contact()
     note = ledger_case.create_credit_note(contact_id=whose)
     ledger_case.ledger.create_refunds([ledger_case.build_refund_order(note, whose, 62500)], key="f")
     assert (ledger_case.read_credit_note().status, ledger_case.read_credit_note().remaining) == ("applied", aud(0))
 
 
 def test_a_removed_payment_is_not_found_and_can_be_created_again(ledger_case: LedgerCase) -> None:
-    whose = ledger_case.contact()
+    whose = ledger_case.create_contact()
     invoice = ledger_case.create_invoice(whose)
     [first] = ledger_case.ledger.create_payments([ledger_case.build_payment_order(invoice, whose)], key="p")
     ledger_case.ledger.remove_payments([PaymentRemovalOrder("PF-1", first.id)], key="x")
@@ -276,7 +276,7 @@ def test_a_removed_payment_is_not_found_and_can_be_created_again(ledger_case: Le
 
 
 def test_an_unpaid_invoice_takes_another_amount_and_a_paid_one_does_not(ledger_case: LedgerCase) -> None:
-    whose = ledger_case.contact()
+    whose = ledger_case.create_contact()
     made = ledger_case.create_invoice(whose)
     change = ledger_case.build_document_order(whose, "PF-1-2", 125000, id=made.id)
     assert ledger_case.ledger.find_updated_invoices([change]) == []
@@ -304,7 +304,7 @@ VERBS: dict[str, Callable[[LedgerCase, WriteResult, str], Any]] = {
 def test_a_change_whose_answer_was_lost_is_found_done_or_done_once_more_to_the_same_end(
     ledger_case: LedgerCase, verb: str
 ) -> None:
-    whose = ledger_case.contact()
+    whose = ledger_case.create_contact()
     note = ledger_case.create_credit_note(contact_id=whose)
     provider, write = (
         ledger_case.tenant.connection.provider,

@@ -114,7 +114,7 @@ def test_the_books_themselves_keep_the_cents_of_five_hundred_quotes(ledger_case:
 
 
 def test_the_books_themselves_keep_the_cents_of_amounts_at_the_edges(ledger_case: LedgerCase) -> None:
-    whose = ledger_case.contact()
+    whose = ledger_case.create_contact()
     amounts = [1, 7, 10, 99, 101, 1999, 33333, 99_999_999_99, *(123_456 * n + n for n in range(1, 19))]
     orders = [ledger_case.build_document_order(whose, f"PF-{n}", amount) for n, amount in enumerate(amounts)]
     made = ledger_case.ledger.create_invoices(orders, key="all")

@@ -67,7 +67,7 @@ def create_allocation(
 
 @pytest.mark.parametrize("way", READ_MODES)
 def test_an_invoice_is_read_with_everything_that_was_applied_to_it(ledger_case: LedgerCase, way: str) -> None:
-    whose = ledger_case.contact()
+    whose = ledger_case.create_contact()
     invoice, note = ledger_case.create_invoice(whose, "INV-1"), ledger_case.create_credit_note(contact_id=whose)
     ledger_case.create_invoice(whose, "INV-2", 100)
     [paid] = ledger_case.ledger.create_payments(
@@ -97,7 +97,7 @@ def test_an_invoice_is_read_with_everything_that_was_applied_to_it(ledger_case: 
 def test_an_invoice_is_paid_when_nothing_is_due_and_void_when_somebody_voided_it(
     ledger_case: LedgerCase, way: str
 ) -> None:
-    whose = ledger_case.contact()
+    whose = ledger_case.create_contact()
     full, void = ledger_case.create_invoice(whose, "INV-1"), ledger_case.create_invoice(whose, "INV-2")
     ledger_case.ledger.create_payments([ledger_case.build_payment_order(full, whose, number="PF-7")], key="p")
     ledger_case.act_in_ledger("void", invoice=void.number)
@@ -107,7 +107,7 @@ def test_an_invoice_is_paid_when_nothing_is_due_and_void_when_somebody_voided_it
 
 
 def test_what_was_removed_is_not_read(ledger_case: LedgerCase) -> None:
-    whose = ledger_case.contact()
+    whose = ledger_case.create_contact()
     invoice, note = ledger_case.create_invoice(whose, "INV-1"), ledger_case.create_credit_note(contact_id=whose)
     [paid] = ledger_case.ledger.create_payments(
         [ledger_case.build_payment_order(invoice, whose, 20000, number="PF-7")], key="p"
@@ -126,7 +126,7 @@ def test_what_was_removed_is_not_read(ledger_case: LedgerCase) -> None:
 
 @pytest.mark.parametrize("way", READ_MODES)
 def test_credits_are_read_whoever_created_them_with_their_uses(ledger_case: LedgerCase, way: str) -> None:
-    whose = ledger_case.contact()
+    whose = ledger_case.create_contact()
     invoice, note = ledger_case.create_invoice(whose, "INV-1"), ledger_case.create_credit_note(contact_id=whose)
     ledger_case.create_credit_note("CN-77", whose)
     put = create_allocation(ledger_case, invoice, note, whose, 12500)
@@ -147,7 +147,7 @@ def test_credits_are_read_whoever_created_them_with_their_uses(ledger_case: Ledg
 def test_a_credit_of_which_nothing_remains_is_applied_and_one_that_a_person_voided_is_void(
     ledger_case: LedgerCase, way: str
 ) -> None:
-    whose = ledger_case.contact()
+    whose = ledger_case.create_contact()
     invoice, note = ledger_case.create_invoice(whose, "INV-1"), ledger_case.create_credit_note(contact_id=whose)
     ledger_case.create_credit_note("PF_CR-2", whose)
     create_allocation(ledger_case, invoice, note, whose, 62500)
@@ -157,7 +157,7 @@ def test_a_credit_of_which_nothing_remains_is_applied_and_one_that_a_person_void
 
 
 def test_contacts_are_read_with_those_that_were_retired(ledger_case: LedgerCase) -> None:
-    active, gone = ledger_case.contact(), ledger_case.contact("Old Client")
+    active, gone = ledger_case.create_contact(), ledger_case.create_contact("Old Client")
     retire = {"xero": ("edit_contact", {"contact": gone, "status": "ARCHIVED"}), "quickbooks": ("retire", {})}
     act, fields = retire[ledger_case.tenant.connection.provider]
     ledger_case.act_in_ledger(act, **(fields or {"customer": gone}))
@@ -190,7 +190,7 @@ def two_rows_per_page(ledger_case: LedgerCase, monkeypatch: pytest.MonkeyPatch) 
 
 @pytest.mark.usefixtures("two_rows_per_page")
 def test_pages_hold_everything_although_rows_change_between_them(ledger_case: LedgerCase) -> None:
-    whose = ledger_case.contact()
+    whose = ledger_case.create_contact()
     made = [ledger_case.create_invoice(whose, f"INV-{n}", 1000 + n) for n in range(5)]
     first = ledger_case.ledger.read_invoice_page(1, since=None)
     for n, invoice in enumerate(made):
@@ -206,9 +206,9 @@ def test_pages_hold_everything_although_rows_change_between_them(ledger_case: Le
 @pytest.mark.usefixtures("two_rows_per_page")
 @pytest.mark.parametrize("verb", ["read_contact_page", "read_credit_note_page", "read_payment_page"])
 def test_every_list_is_read_to_its_end(ledger_case: LedgerCase, verb: str) -> None:
-    whose = ledger_case.contact()
+    whose = ledger_case.create_contact()
     for n in range(3):
-        ledger_case.create_credit_note(f"CN-{n}", ledger_case.contact(f"Client {n}"))
+        ledger_case.create_credit_note(f"CN-{n}", ledger_case.create_contact(f"Client {n}"))
         invoice = ledger_case.create_invoice(whose, f"INV-{n}")
         ledger_case.ledger.create_payments(
             [ledger_case.build_payment_order(invoice, whose, number=f"PF-{n}")], key=f"p{n}"
@@ -222,7 +222,7 @@ def test_every_list_is_read_to_its_end(ledger_case: LedgerCase, verb: str) -> No
 
 @pytest.mark.usefixtures("two_rows_per_page")
 def test_money_that_is_taken_back_between_two_pages_hides_no_other(ledger_case: LedgerCase) -> None:
-    whose = ledger_case.contact()
+    whose = ledger_case.create_contact()
     invoice = ledger_case.create_invoice(whose, "INV-1")
     orders = [ledger_case.build_payment_order(invoice, whose, 100 + n, number=f"PF-{n}") for n in range(5)]
     made = [ledger_case.ledger.create_payments([order], key=order.number)[0].id for order in orders]
@@ -233,7 +233,7 @@ def test_money_that_is_taken_back_between_two_pages_hides_no_other(ledger_case: 
 
 
 def test_only_what_changed_is_read(ledger_case: LedgerCase) -> None:
-    whose = ledger_case.contact()
+    whose = ledger_case.create_contact()
     old, fresh = ledger_case.create_invoice(whose, "INV-1"), ledger_case.create_invoice(whose, "INV-2")
     ledger_case.create_credit_note(contact_id=whose)
     ledger_case.tenant.world.advance(1500)
@@ -273,7 +273,7 @@ def test_what_is_asked_for_by_id_and_missing_is_a_tombstone_where_rows_can_be_de
 
 @pytest.mark.parametrize("days", [None, 1, 60])
 def test_payments_are_read_with_their_account_and_what_they_were_for(ledger_case: LedgerCase, days: int | None) -> None:
-    whose, clearing = ledger_case.contact(), ledger_case.settings.clearing_account
+    whose, clearing = ledger_case.create_contact(), ledger_case.settings.clearing_account
     invoice, note = ledger_case.create_invoice(whose, "INV-1"), ledger_case.create_credit_note(contact_id=whose)
     [paid] = ledger_case.ledger.create_payments(
         [ledger_case.build_payment_order(invoice, whose, 20000, number="PF-7")], key="p"
@@ -288,7 +288,7 @@ def test_payments_are_read_with_their_account_and_what_they_were_for(ledger_case
 
 
 def test_money_that_was_taken_back_stands_no_more(ledger_case: LedgerCase) -> None:
-    whose = ledger_case.contact()
+    whose = ledger_case.create_contact()
     invoice, note = ledger_case.create_invoice(whose, "INV-1"), ledger_case.create_credit_note(contact_id=whose)
     [paid] = ledger_case.ledger.create_payments(
         [ledger_case.build_payment_order(invoice, whose, number="PF-7")], key="p"
@@ -316,7 +316,7 @@ def test_books_whose_settings_spoil_nothing_warn_of_nothing(ledger_case: LedgerC
 
 
 def test_an_invoice_is_had_as_a_document(ledger_case: LedgerCase) -> None:
-    invoice = ledger_case.create_invoice(ledger_case.contact(), "INV-1")
+    invoice = ledger_case.create_invoice(ledger_case.create_contact(), "INV-1")
     assert ledger_case.ledger.read_invoice_pdf(invoice.id).startswith(b"%PDF")
     with pytest.raises(Rejected):
         ledger_case.ledger.read_invoice_pdf(
@@ -325,7 +325,7 @@ def test_an_invoice_is_had_as_a_document(ledger_case: LedgerCase) -> None:
 
 
 def test_a_document_that_is_none_is_unavailable(ledger_case: LedgerCase) -> None:
-    invoice = ledger_case.create_invoice(ledger_case.contact(), "INV-1")
+    invoice = ledger_case.create_invoice(ledger_case.create_contact(), "INV-1")
     provider = ledger_case.tenant.connection.provider
     for fault in ({"kind": "html", "status": 200}, {"kind": "html", "status": 502}, {"kind": "drop_before"}):
         with ledger_case.tenant.world.inject_fault(provider, **fault, times=1), pytest.raises(Unavailable):

@@ -50,7 +50,7 @@ def build_refused_batch(code: int) -> dict[str, Any]:
 
 
 def test_every_call_names_the_minor_version_and_every_write_a_request_of_its_own(ledger_case: LedgerCase) -> None:
-    whose = ledger_case.contact()
+    whose = ledger_case.create_contact()
     ledger_case.create_invoice(whose)
     ledger_case.create_credit_note(contact_id=whose)
     ledger_case.ledger.read_credit_note_page(1, since=timezone.now() - timedelta(days=1))
@@ -66,7 +66,7 @@ def test_every_call_names_the_minor_version_and_every_write_a_request_of_its_own
 
 
 def test_a_repeat_with_the_same_key_makes_nothing_more(ledger_case: LedgerCase) -> None:
-    order = ledger_case.build_document_order(ledger_case.contact())
+    order = ledger_case.build_document_order(ledger_case.create_contact())
     first = ledger_case.ledger.create_invoices([order], key="again")
     assert ledger_case.ledger.create_invoices([order], key="again") == first
     assert first[0].id
@@ -88,7 +88,7 @@ def test_the_sdk_never_refreshes_and_never_asks_again(ledger_case: LedgerCase) -
 
 
 def test_throttling_that_comes_as_a_fault_of_validation_is_unavailable(ledger_case: LedgerCase) -> None:
-    order = ledger_case.build_document_order(ledger_case.contact())
+    order = ledger_case.build_document_order(ledger_case.create_contact())
     for status in (200, 400):
         with (
             ledger_case.tenant.world.inject_fault("quickbooks", "status", status=status, body=THROTTLED),
@@ -108,7 +108,7 @@ def build_other_account(tenant: Tenant, client_id: str) -> BudgetAccount:
 
 
 def test_throttling_of_one_element_leaves_the_whole_batch_to_be_looked_for(ledger_case: LedgerCase) -> None:
-    order = ledger_case.build_document_order(ledger_case.contact())
+    order = ledger_case.build_document_order(ledger_case.create_contact())
     body = {"BatchItemResponse": [{"bId": "0", **THROTTLED}]}
     with (
         ledger_case.tenant.world.inject_fault("quickbooks", "status", status=200, body=body),
@@ -122,7 +122,7 @@ def test_throttling_of_one_element_leaves_the_whole_batch_to_be_looked_for(ledge
     "body", [{}, [], {"BatchItemResponse": []}, {"BatchItemResponse": [{"bId": "0"}]}, {"Fault": 1}]
 )
 def test_an_answer_of_another_shape_is_no_answer(ledger_case: LedgerCase, body: Any) -> None:
-    order = ledger_case.build_document_order(ledger_case.contact())
+    order = ledger_case.build_document_order(ledger_case.create_contact())
     with (
         ledger_case.tenant.world.inject_fault("quickbooks", "status", status=200, body=body),
         pytest.raises(Unavailable) as caught,
@@ -177,7 +177,7 @@ def test_amounts_are_exact_numbers_in_json() -> None:
 
 
 def test_what_was_sent_to_the_books_has_the_currencys_decimals(ledger_case: LedgerCase) -> None:
-    whose, before = ledger_case.contact(), ledger_case.count_calls()
+    whose, before = ledger_case.create_contact(), ledger_case.count_calls()
     ledger_case.create_invoice(whose, amount=62510)
     [call] = list_exchanges(ledger_case, before)
     assert '"Amount":625.10' in call["request_body"]
@@ -225,19 +225,22 @@ def test_every_number_of_ours_fits_the_books(ledger_case: LedgerCase) -> None:
 
 
 def test_a_number_that_is_taken_is_ours_only_with_our_amount_and_customer(ledger_case: LedgerCase) -> None:
-    whose = ledger_case.contact()
+    whose = ledger_case.create_contact()
     ledger_case.create_invoice(whose)
     [refused] = ledger_case.ledger.create_invoices([ledger_case.build_document_order(whose, amount=100)], key="x")
     assert "has this number already" in refused.refusal
     assert "6140" in refused.refusal
     assert ledger_case.ledger.find_invoices([ledger_case.build_document_order(whose, amount=100)]) == []
     assert (
-        ledger_case.ledger.find_invoices([ledger_case.build_document_order(ledger_case.contact("Somebody else"))]) == []
+        ledger_case.ledger.find_invoices(
+            [ledger_case.build_document_order(ledger_case.create_contact("Somebody else"))]
+        )
+        == []
     )
 
 
 def test_closed_books_are_explained(ledger_case: LedgerCase) -> None:
-    whose = ledger_case.contact()
+    whose = ledger_case.create_contact()
     change_in_quickbooks(ledger_case, close_books={"company": "au", "date": "2026-12-31"})
     [refused] = ledger_case.ledger.create_invoices([ledger_case.build_document_order(whose)], key="i")
     assert "books are closed" in refused.refusal
@@ -251,20 +254,20 @@ def test_a_customer_that_was_made_inactive_is_explained(ledger_case: LedgerCase)
 def test_an_item_without_an_income_account_is_not_offered_and_is_refused_with_a_reason(ledger_case: LedgerCase) -> None:
     assert "Imported without an account" not in {i.name for i in ledger_case.ledger.read_items()}
     [refused] = ledger_case.ledger.create_invoices(
-        [ledger_case.build_document_order(ledger_case.contact(), item="5")], key="i"
+        [ledger_case.build_document_order(ledger_case.create_contact(), item="5")], key="i"
     )
     assert refused.refusal
 
 
 def test_a_suspended_subscription_is_explained(ledger_case: LedgerCase) -> None:
-    whose = ledger_case.contact()
+    whose = ledger_case.create_contact()
     change_in_quickbooks(ledger_case, preferences={"company": "au", "suspended": True})
     [refused] = ledger_case.ledger.create_invoices([ledger_case.build_document_order(whose)], key="i")
     assert "subscription" in refused.refusal
 
 
 def test_a_stale_token_is_read_again_and_the_change_done_once(ledger_case: LedgerCase) -> None:
-    whose = ledger_case.contact()
+    whose = ledger_case.create_contact()
     made = ledger_case.create_invoice(whose)
     change = ledger_case.build_document_order(whose, "PF-1-2", 125000, id=made.id)
     before = ledger_case.count_calls()
@@ -277,7 +280,7 @@ def test_a_stale_token_is_read_again_and_the_change_done_once(ledger_case: Ledge
 
 
 def test_a_token_that_is_stale_twice_waits_with_a_reason(ledger_case: LedgerCase) -> None:
-    whose = ledger_case.contact()
+    whose = ledger_case.create_contact()
     change = ledger_case.build_document_order(whose, "PF-1-2", 125000, id=ledger_case.create_invoice(whose).id)
     with ledger_case.tenant.world.inject_fault(
         "quickbooks", "status", status=200, body=build_refused_batch(5010), path="*/batch", times=2
@@ -287,7 +290,7 @@ def test_a_token_that_is_stale_twice_waits_with_a_reason(ledger_case: LedgerCase
 
 
 def test_a_refund_that_no_credit_covers_leaves_no_money_paid_out(ledger_case: LedgerCase) -> None:
-    whose = ledger_case.contact()
+    whose = ledger_case.create_contact()
     note = ledger_case.create_credit_note(contact_id=whose)
     [refused] = ledger_case.ledger.create_refunds([ledger_case.build_refund_order(note, whose, 62501)], key="f")
     assert "open balance" in refused.refusal
@@ -297,7 +300,7 @@ def test_a_refund_that_no_credit_covers_leaves_no_money_paid_out(ledger_case: Le
 
 
 def test_a_refund_whose_second_half_was_lost_is_finished_and_not_paid_out_twice(ledger_case: LedgerCase) -> None:
-    whose = ledger_case.contact()
+    whose = ledger_case.create_contact()
     note = ledger_case.create_credit_note(contact_id=whose)
     order = ledger_case.build_refund_order(note, whose, 100)
     with (
@@ -315,7 +318,7 @@ def test_a_refund_whose_second_half_was_lost_is_finished_and_not_paid_out_twice(
 
 
 def test_what_a_bookkeeper_applied_is_read_with_its_invoice(ledger_case: LedgerCase) -> None:
-    whose = ledger_case.contact()
+    whose = ledger_case.create_contact()
     ledger_case.create_credit_note(contact_id=whose)
     ledger_case.create_invoice(whose, "INV-9", 30000)
     change_in_quickbooks(
@@ -369,7 +372,7 @@ def test_the_item_is_made_once_and_points_to_the_prepayments_account(ledger_case
             "Wise-Pay quote payments", account=ledger_case.settings.clearing_account, key="o"
         )
     invoice = ledger_case.ledger.create_invoices(
-        [ledger_case.build_document_order(ledger_case.contact(), item=made.code)], key="i"
+        [ledger_case.build_document_order(ledger_case.create_contact(), item=made.code)], key="i"
     )
     assert invoice[0].id
 

@@ -56,7 +56,7 @@ def build_payment(whose: str, total: str, *lines: tuple[str, WriteResult, str], 
 
 
 def test_a_full_reading_costs_one_call_a_page_and_what_it_cannot_do_without(ledger_case: LedgerCase) -> None:
-    whose = ledger_case.contact()
+    whose = ledger_case.create_contact()
     invoice, note = ledger_case.create_invoice(whose, "INV-1"), ledger_case.create_credit_note(contact_id=whose)
     assert [count_calls(ledger_case, verb) for verb in KINDS] == [1, 1, 1, 1]
     ledger_case.ledger.create_payments([ledger_case.build_payment_order(invoice, whose, 100, number="PF-7")], key="p")
@@ -69,7 +69,7 @@ def test_a_full_reading_costs_one_call_a_page_and_what_it_cannot_do_without(ledg
 def test_one_answer_tells_the_changes_of_all_kinds_and_a_second_look_asks_again(
     ledger_case: LedgerCase, an_hour_ago: Any
 ) -> None:
-    whose = ledger_case.contact()
+    whose = ledger_case.create_contact()
     invoice = ledger_case.create_invoice(whose, "INV-1")
     ledger_case.create_credit_note(contact_id=whose)
     ledger_case.ledger.create_payments([ledger_case.build_payment_order(invoice, whose, 100, number="PF-7")], key="p")
@@ -84,7 +84,7 @@ def test_one_answer_tells_the_changes_of_all_kinds_and_a_second_look_asks_again(
 def test_a_kind_that_is_asked_for_from_later_on_is_read_only_from_there(
     ledger_case: LedgerCase, an_hour_ago: Any
 ) -> None:
-    whose = ledger_case.contact()
+    whose = ledger_case.create_contact()
     ledger_case.create_invoice(whose, "INV-1")
     ledger_case.tenant.world.advance(1500)
     ledger_case.create_invoice(whose, "INV-2")
@@ -96,7 +96,7 @@ def test_a_kind_that_is_asked_for_from_later_on_is_read_only_from_there(
 
 
 def test_an_older_payment_of_a_changed_invoice_is_one_call_more(ledger_case: LedgerCase) -> None:
-    whose = ledger_case.contact()
+    whose = ledger_case.create_contact()
     invoice = ledger_case.create_invoice(whose, "INV-1")
     ledger_case.ledger.create_payments([ledger_case.build_payment_order(invoice, whose, 100, number="PF-7")], key="p")
     ledger_case.tenant.world.advance(1500)
@@ -111,7 +111,7 @@ def test_an_older_payment_of_a_changed_invoice_is_one_call_more(ledger_case: Led
 
 
 def test_what_somebody_deleted_is_a_tombstone_by_kind_and_by_id(ledger_case: LedgerCase, an_hour_ago: Any) -> None:
-    whose = ledger_case.contact()
+    whose = ledger_case.create_contact()
     invoice, note = ledger_case.create_invoice(whose, "INV-1"), ledger_case.create_credit_note(contact_id=whose)
     [paid] = ledger_case.ledger.create_payments(
         [ledger_case.build_payment_order(invoice, whose, 100, number="PF-7")], key="p"
@@ -130,7 +130,7 @@ def test_changes_that_are_too_many_for_one_answer_are_read_by_pages(
     ledger_case: LedgerCase, an_hour_ago: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("accounting.ledgers.quickbooks.reading.MAX_CAPTURED_CHANGES", 3)
-    whose = ledger_case.contact()
+    whose = ledger_case.create_contact()
     made = [ledger_case.create_invoice(whose, f"INV-{n}") for n in range(3)]
     ledger_case.act_in_ledger("delete", invoice="INV-0")
     page = open_again(ledger_case).read_invoice_page(1, since=an_hour_ago)
@@ -143,7 +143,7 @@ def test_a_row_that_is_deleted_between_two_pages_hides_no_other(
 ) -> None:
     monkeypatch.setattr("accounting.ledgers.quickbooks.company.LARGEST_PAGE", 2)
     monkeypatch.setattr("accounting.ledgers.quickbooks.company.PAGE_OVERLAP", 1)
-    whose = ledger_case.contact()
+    whose = ledger_case.create_contact()
     made = [ledger_case.create_invoice(whose, f"INV-{n}").id for n in range(7)]
     first = ledger_case.ledger.read_invoice_page(1, since=None)
     ledger_case.act_in_ledger("delete", invoice="INV-0")
@@ -155,7 +155,7 @@ def test_a_row_that_is_deleted_between_two_pages_hides_no_other(
 def test_a_voided_payment_stands_no_more_and_a_join_stands_as_its_refund_only(
     ledger_case: LedgerCase, an_hour_ago: Any
 ) -> None:
-    whose = ledger_case.contact()
+    whose = ledger_case.create_contact()
     invoice, note = ledger_case.create_invoice(whose, "INV-1"), ledger_case.create_credit_note(contact_id=whose)
     [paid] = ledger_case.ledger.create_payments(
         [ledger_case.build_payment_order(invoice, whose, 100, number="PF-7")], key="p"
@@ -172,7 +172,7 @@ def test_a_voided_payment_stands_no_more_and_a_join_stands_as_its_refund_only(
 
 
 def test_a_payment_of_money_and_credit_is_read_as_both_and_remains_with_a_person(ledger_case: LedgerCase) -> None:
-    whose = ledger_case.contact()
+    whose = ledger_case.create_contact()
     invoice, note = ledger_case.create_invoice(whose, "INV-1", 10000), ledger_case.create_credit_note(contact_id=whose)
     create_objects(
         ledger_case,
@@ -195,7 +195,7 @@ def test_a_payment_of_money_and_credit_is_read_as_both_and_remains_with_a_person
 
 
 def test_a_payment_of_several_invoices_and_credits_is_read_to_the_cent(ledger_case: LedgerCase) -> None:
-    whose = ledger_case.contact()
+    whose = ledger_case.create_contact()
     one, two = ledger_case.create_invoice(whose, "INV-1", 10000), ledger_case.create_invoice(whose, "INV-2", 10000)
     note, other = ledger_case.create_credit_note(contact_id=whose), ledger_case.create_credit_note("PF_CR-2", whose)
     lines = (("Invoice", two, "70.00"), ("CreditMemo", other, "60.00"), ("Invoice", one, "100.00"))
@@ -210,7 +210,7 @@ def test_a_payment_of_several_invoices_and_credits_is_read_to_the_cent(ledger_ca
 
 
 def test_a_payment_of_several_invoices_is_money_once(ledger_case: LedgerCase) -> None:
-    whose = ledger_case.contact()
+    whose = ledger_case.create_contact()
     one, two = ledger_case.create_invoice(whose, "INV-1", 10000), ledger_case.create_invoice(whose, "INV-2", 10000)
     lines = (("Invoice", one, "100.00"), ("Invoice", two, "30.00"))
     create_objects(ledger_case, Payment=[build_payment(whose, "150.00", *lines, PaymentRefNum="EFT")])
@@ -219,7 +219,7 @@ def test_a_payment_of_several_invoices_is_money_once(ledger_case: LedgerCase) ->
 
 
 def test_a_refund_that_was_taken_back_is_gone(ledger_case: LedgerCase, an_hour_ago: Any) -> None:
-    whose = ledger_case.contact()
+    whose = ledger_case.create_contact()
     note = ledger_case.create_credit_note(contact_id=whose)
     [back] = ledger_case.ledger.create_refunds([ledger_case.build_refund_order(note, whose, 10000)], key="f")
     assert ledger_case.ledger.find_removed_payments([PaymentRemovalOrder("PF_RF-1", back.id)]) == []
@@ -229,7 +229,7 @@ def test_a_refund_that_was_taken_back_is_gone(ledger_case: LedgerCase, an_hour_a
 
 
 def test_whether_many_payments_were_taken_back_is_one_call(ledger_case: LedgerCase) -> None:
-    whose = ledger_case.contact()
+    whose = ledger_case.create_contact()
     invoice, note = ledger_case.create_invoice(whose, "INV-1"), ledger_case.create_credit_note(contact_id=whose)
     orders = [ledger_case.build_payment_order(invoice, whose, 100, number=f"PF-{n}") for n in range(3)]
     made = ledger_case.ledger.create_payments(orders, key="p")
@@ -248,7 +248,7 @@ def test_whether_many_payments_were_taken_back_is_one_call(ledger_case: LedgerCa
 def test_what_a_customer_may_read_of_an_invoice_is_its_remark_and_a_private_note_is_not(
     ledger_case: LedgerCase,
 ) -> None:
-    made = ledger_case.create_invoice(ledger_case.contact(), "INV-1")
+    made = ledger_case.create_invoice(ledger_case.create_contact(), "INV-1")
     field = {"DefinitionId": "1", "Name": "P.O. Number", "Type": "StringType", "StringValue": "PO 4711"}
     fields = {"CustomField": [field], "CustomerMemo": {"value": "Thanks"}, "PrivateNote": "Pays late"}
     edit = {"company": "au", "invoice": "INV-1", "fields": fields}
@@ -260,7 +260,7 @@ def test_what_a_customer_may_read_of_an_invoice_is_its_remark_and_a_private_note
 def test_an_invoices_terms_are_among_the_terms_of_the_books(ledger_case: LedgerCase) -> None:
     terms = {term.name: term.id for term in ledger_case.ledger.read_terms()}
     assert list(terms) == ["Due on receipt", "Net 15", "Net 30", "Net 60"]
-    whose = ledger_case.contact()
+    whose = ledger_case.create_contact()
     line = {"Amount": 10, "DetailType": "SalesItemLineDetail", "SalesItemLineDetail": {
         "ItemRef": {"value": "1"}, "TaxCodeRef": {"value": ledger_case.settings.tax_code}}}  # fmt: skip
     rows = {"CustomerRef": {"value": whose}, "Line": [line], "SalesTermRef": {"value": terms["Net 15"]}}
@@ -275,7 +275,7 @@ def test_books_that_apply_credits_by_themselves_say_what_to_switch_off(ledger_ca
 
 
 def test_a_row_that_nobody_can_read_is_left_out_and_is_not_gone(ledger_case: LedgerCase, an_hour_ago: Any) -> None:
-    made = ledger_case.create_invoice(ledger_case.contact(), "INV-1")
+    made = ledger_case.create_invoice(ledger_case.create_contact(), "INV-1")
     broken = {"Id": "7", "DocNumber": "INV-7", "MetaData": {"LastUpdatedTime": "2026-11-21T10:00:00-07:00"}}
     body = {"QueryResponse": {"Invoice": [broken]}, "time": "2026-11-21T10:00:00.000-07:00"}
     with ledger_case.tenant.world.inject_fault("quickbooks", "status", status=200, body=body, path="*/query", times=1):

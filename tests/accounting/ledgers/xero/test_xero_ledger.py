@@ -21,7 +21,7 @@ def any_tenant(tenant: Tenant) -> Tenant:
 def create_draft(ledger_case: LedgerCase, number: str = "PF_CR-1") -> WriteResult:
     """A credit note that moves no money yet."""
     [made] = ledger_case.ledger.create_draft_credit_notes(
-        [ledger_case.build_document_order(ledger_case.contact(number), number)], key=f"d-{number}"
+        [ledger_case.build_document_order(ledger_case.create_contact(number), number)], key=f"d-{number}"
     )
     assert made.id, made.refusal
     return made
@@ -84,14 +84,14 @@ def test_a_dropped_answer_to_a_change_is_one_execution(ledger_case: LedgerCase, 
 
 
 def test_nothing_is_not_read_as_the_word_none(ledger_case: LedgerCase) -> None:
-    contact_id = ledger_case.contact()
+    contact_id = ledger_case.create_contact()
     rows = {c.id: c for c in ledger_case.ledger.read_contact_page(1, since=None).rows}
     assert contact_id in rows
     assert "None" not in {text for c in rows.values() for text in (c.name, c.email)}
 
 
 def test_a_batch_that_is_refused_as_a_whole_says_why(ledger_case: LedgerCase) -> None:
-    order = ledger_case.build_document_order(ledger_case.contact())
+    order = ledger_case.build_document_order(ledger_case.create_contact())
     body = {"Type": "ValidationException", "Message": "The organisation is locked", "Elements": []}
     with (
         ledger_case.tenant.world.inject_fault("xero", "status", path="/Invoices*", status=400, body=body),
