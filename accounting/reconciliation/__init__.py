@@ -1,1 +1,1 @@
-"""Reconciliation: Stripe = our own ledger of movements = the books, and the reasons where they are not."""
+"""Reconciliation: compare Stripe, our own ledger and the accounting package, with a reason for each difference."""
