@@ -1,4 +1,4 @@
-"""The door to the payment gateway. A gateway is one file and one line here."""
+"""Payment gateways behind one protocol. A gateway is one package and one line here."""
 
 from payments.gateways.protocol import (
     BadSignature,
@@ -36,5 +36,5 @@ __all__ = [
 
 
 def open_gateway(secret_key: str) -> Gateway:
-    """The gateway of whoever owns `secret_key`."""
+    """Open the gateway account that the secret key belongs to."""
     return StripeGateway(secret_key)

@@ -1,4 +1,4 @@
-"""What is said through the gateway's door: frozen dataclasses, no models, no vendor's objects."""
+"""The gateway protocol: its methods and their frozen dataclasses, without models and without a vendor's objects."""
 
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -14,11 +14,11 @@ PayoutStatus = Literal["on_its_way", "paid", "failed"]
 
 @dataclass(frozen=True, slots=True)
 class ChargeRequest:
-    """Everything that a gateway needs to try to take money once.
+    """Everything that a gateway needs to charge once.
 
-    `key` comes from our row: the same key with the same words never takes money twice. The method is what the
-    payer typed into the gateway's own form (`confirmation_token`) or one that it keeps (`method_id`). With
-    `is_off_session` nobody is there whom a bank could ask, so a charge that needs somebody fails at once.
+    `key` is the idempotency key of our row: the same key with the same parameters never charges twice. The method is
+    new from the gateway's own form (`confirmation_token`) or saved (`method_id`). With `is_off_session` the payer is
+    not present, so a charge that the bank wants confirmed fails at once.
     """
 
     key: str
@@ -40,7 +40,7 @@ class ChargeRequest:
 
 @dataclass(frozen=True, slots=True)
 class SetupRequest:
-    """Everything that a gateway needs to keep a method for later without taking money."""
+    """Everything that a gateway needs to save a method without charging it."""
 
     key: str
     reference: str
@@ -53,7 +53,7 @@ class SetupRequest:
 
 @dataclass(frozen=True, slots=True)
 class RemoteMethod:
-    """A method as the gateway describes it. `kind` is the gateway's word; a detached one has no `customer_id`."""
+    """A method as the gateway describes it. `kind` is the gateway's type; a detached method has no `customer_id`."""
 
     id: str = ""
     kind: str = ""
@@ -66,7 +66,7 @@ class RemoteMethod:
 
 @dataclass(frozen=True, slots=True)
 class OperationResult:
-    """How an attempt or a setup stands at the gateway. `processing` means that the gateway itself does not know.
+    """The state of an attempt or a setup at the gateway. `processing`: the gateway itself does not know yet.
 
     `amount` is None for a setup.
     """
@@ -83,7 +83,7 @@ class OperationResult:
 
 @dataclass(frozen=True, slots=True)
 class RefundResult:
-    """How a refund stands at the gateway."""
+    """The state of a refund at the gateway."""
 
     status: RefundStatus
     refund_id: str
@@ -104,7 +104,7 @@ class RemoteDispute:
 
 @dataclass(frozen=True, slots=True)
 class RemoteBalanceTransaction:
-    """A line of the account's balance. `amount` less `fee` is what the balance changed by.
+    """A balance transaction. `amount` less `fee` is the change of the balance.
 
     `paid` is the same money as its payer sees it; both are below zero when money leaves. `source_id` is what caused
     it (a charge, a refund, a dispute, a payout), `reference` our own reference of that.
@@ -126,7 +126,7 @@ class RemoteBalanceTransaction:
 
 @dataclass(frozen=True, slots=True)
 class RemotePayout:
-    """Money on its way to the merchant's bank. With `has_lines` the gateway says which lines it takes along."""
+    """A payout to the merchant's bank. With `has_transactions` the gateway has assigned its balance transactions."""
 
     id: str
     status: PayoutStatus
@@ -139,7 +139,7 @@ class RemotePayout:
 
 @dataclass(frozen=True, slots=True)
 class GatewayPage[T]:
-    """A part of a list, newest first; `after` names the last of it when there is more, else nothing."""
+    """A page of a list, newest first; `after` is the id of its last row if there are more, else empty."""
 
     rows: tuple[T, ...]
     after: str = ""
@@ -147,7 +147,7 @@ class GatewayPage[T]:
 
 @dataclass(frozen=True, slots=True)
 class GatewayEvent:
-    """A verified webhook: only a reason to look again at `object_id`, and at `intent_id` where money is meant."""
+    """A verified webhook: it says that `object_id` changed, and `intent_id` if it is about a charge."""
 
     id: str
     kind: str
@@ -156,86 +156,86 @@ class GatewayEvent:
 
 
 class BadSignature(Exception):
-    """The webhook was not signed by the gateway, or not just now."""
+    """The webhook was not signed by the gateway, or not recently."""
 
 
 class Gateway(Protocol):
-    """One merchant's account at a gateway. Every call may raise Unavailable (the answer is not known)."""
+    """One merchant's account at a gateway. Every method may raise Unavailable: the result is unknown."""
 
-    def start(self, order: ChargeRequest) -> OperationResult:
-        """Try to take the money. A decline is an Outcome, not an error. Raises Rejected when our words are wrong."""
+    def start(self, request: ChargeRequest) -> OperationResult:
+        """Charge the method. A decline is a result, not an error. Raises Rejected if the request is invalid."""
         ...
 
     def look_up(self, intent_id: str) -> OperationResult:
-        """How it stands now. Raises Rejected when the gateway does not know this id."""
+        """Return the present state of a charge. Raises Rejected if the gateway does not have the id."""
         ...
 
     def find(self, reference: str, *, since: datetime) -> OperationResult | None:
-        """The same by our own reference, for an order first given at `since`; None if it never arrived."""
+        """Find a charge first requested at `since` by our reference; None if the gateway does not have it."""
         ...
 
     def cancel(self, intent_id: str, *, key: str) -> OperationResult:
-        """End it without money, if it is not too late; the Outcome says which."""
+        """Cancel a charge unless it is too late; the result says which."""
         ...
 
     def create_customer(self, *, key: str, name: str, email: str, reference: str) -> str:
-        """The id of a new customer, to whom methods can be kept."""
+        """Create a customer, for whom methods can be saved, and return its id."""
         ...
 
-    def save_method(self, order: SetupRequest) -> OperationResult:
-        """Keep a method for later. A refusal by the bank is an Outcome. Raises Rejected when our words are wrong."""
+    def save_method(self, request: SetupRequest) -> OperationResult:
+        """Save a method. A decline is a result, not an error. Raises Rejected if the request is invalid."""
         ...
 
     def look_up_setup(self, setup_id: str) -> OperationResult:
-        """How the saving stands now. Raises Rejected when the gateway does not know this id."""
+        """Return the present state of a setup. Raises Rejected if the gateway does not have the id."""
         ...
 
     def find_setup(self, reference: str, *, since: datetime) -> OperationResult | None:
-        """The same by our own reference; None if it never arrived."""
+        """Find a setup first requested at `since` by our reference; None if the gateway does not have it."""
         ...
 
     def cancel_setup(self, setup_id: str, *, key: str) -> OperationResult:
-        """End it, if it is not too late; the Outcome says which."""
+        """Cancel a setup unless it is too late; the result says which."""
         ...
 
     def look_up_method(self, method_id: str) -> RemoteMethod:
-        """The method as the gateway has it. Raises Rejected when it has it no more."""
+        """Return a method. Raises Rejected if the gateway no longer has it."""
         ...
 
     def detach_method(self, method_id: str, *, key: str) -> None:
-        """Detach it from its customer, for good. One that is gone already is no error."""
+        """Detach a method from its customer for good; one that is detached already is no error."""
         ...
 
     def is_mandate_active(self, mandate_id: str) -> bool:
-        """Whether the payer's permission to debit still stands."""
+        """Whether the payer's permission to debit is still valid."""
         ...
 
     def refund(self, intent_id: str, amount: Money, *, key: str, reference: str) -> RefundResult:
-        """Give money back. Raises Rejected with the gateway's reason when it will not."""
+        """Refund an amount. Raises Rejected with the gateway's reason."""
         ...
 
     def list_refunds(self, intent_id: str) -> list[RefundResult]:
-        """Every refund of it, ordered here or at the gateway."""
+        """List every refund of a charge, started here or at the gateway."""
         ...
 
     def list_disputes(self, intent_id: str) -> list[RemoteDispute]:
-        """Every dispute about it."""
+        """List every dispute of a charge."""
         ...
 
     def list_balance_transactions(
         self, *, since: datetime | None, after: str = "", payout_id: str = ""
     ) -> GatewayPage[RemoteBalanceTransaction]:
-        """The next lines of the balance, of `since` or later, behind the one named `after`; or those of one payout."""
+        """List a page of balance transactions from `since` on, or of one payout, behind the one named `after`."""
         ...
 
     def list_payouts(self, *, since: datetime | None, after: str = "") -> GatewayPage[RemotePayout]:
-        """The next payouts that were made at `since` or later."""
+        """List a page of the payouts that were created at `since` or later."""
         ...
 
     def look_up_payout(self, payout_id: str) -> RemotePayout:
-        """How it stands now. Raises Rejected when the gateway does not know this id."""
+        """Return the present state of a payout. Raises Rejected if the gateway does not have the id."""
         ...
 
     def get_account_id(self) -> str:
-        """The id of the account that the secret key opens. Raises Rejected when it opens none."""
+        """Return the id of the account that the secret key belongs to. Raises Rejected if it is not valid."""
         ...

@@ -1,4 +1,4 @@
-"""Conversations with the gateway: attempts to charge, and setups that save a method."""
+"""Gateway operations: attempts to charge, and setups that save a method."""
 
 from django.db import models
 
@@ -15,14 +15,14 @@ from wisepay.states import Stateful, build_state_constraint
 
 
 def get_default_method_types() -> list[str]:
-    """The method types of everybody who does not say more."""
+    """The default of `method_types`."""
     return ["card"]
 
 
 class GatewayOperation(Stateful):
-    """What every talk with the gateway has in common: who asked, with which words, and what was answered.
+    """What attempts and setups have in common: the payer, the parameters of the request, and its result.
 
-    The words are columns, so that saying them again with the same key is the same request.
+    The parameters are columns, so that sending them again with the same key is the same request.
     """
 
     reference = models.CharField(max_length=20, unique=True, default=new_reference, editable=False)
@@ -74,7 +74,7 @@ class GatewayOperation(Stateful):
 
 
 class Attempt(GatewayOperation):
-    """One conversation with the gateway about a payment. `processing` means that we do not know yet.
+    """One try to charge a payment at the gateway. `processing` means that the result is not known yet.
 
     `submitted_at`: the gateway took it and the payer's bank has days to answer, as with every bank debit.
     """
@@ -152,7 +152,7 @@ class Attempt(GatewayOperation):
 
 
 class Setup(GatewayOperation):
-    """One conversation with the gateway about saving a method without taking money.
+    """One try to save a method at the gateway without charging it.
 
     For a quote that only recurs it is of that `payment`; else a payer adds a method in their settings.
     """

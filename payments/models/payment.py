@@ -1,4 +1,4 @@
-"""The promise of a payment."""
+"""Payments: an amount due for one purpose."""
 
 from datetime import datetime
 
@@ -18,7 +18,7 @@ from wisepay.states import Stateful, build_state_constraint
 
 
 class Payment(Stateful):
-    """The promise: this payer pays this amount for this purpose, once.
+    """This payer pays this amount for this purpose, once.
 
     `amount` is what is due now; `full_amount`, where given, is what the payer may choose to pay instead.
     All amounts are minor units of `currency`.

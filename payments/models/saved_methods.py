@@ -1,4 +1,4 @@
-"""The merchant at the gateway, its payers there, and the methods that it keeps for them."""
+"""Saved payment methods."""
 
 from datetime import timedelta
 
@@ -14,7 +14,7 @@ from wisepay.states import Stateful, build_state_constraint
 
 
 class SavedMethod(Stateful):
-    """A card or bank account that the gateway keeps for a company. `invalid`: the gateway takes it no more.
+    """A card or bank account that is saved at the gateway for a company. `invalid`: it can't be charged any more.
 
     `owner` saved it; with `is_shared` everybody with access to the whole company may pay with it.
     """

@@ -1,4 +1,4 @@
-"""Stripe's balance and payouts behind the gateway's door. Source: docs.stripe.com/reports/balance-transaction-types."""
+"""Read balance and payouts at Stripe. Source: docs.stripe.com/reports/balance-transaction-types."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -39,7 +39,7 @@ PAYER_KINDS = ("charge", "refund", "refund_failure", "failure", "dispute", "disp
 
 
 class StripeBalanceMixin:
-    """The part of a Stripe account that says what moved."""
+    """The methods of the gateway that read balance transactions and payouts."""
 
     _v1: Any
 
@@ -70,7 +70,7 @@ class StripeBalanceMixin:
 
 
 def build_created_since(since: datetime | None) -> dict[str, Any]:
-    """What was made at that instant or later."""
+    """Build the filter for what was created at that instant or later."""
     return {"created": {"gte": int(since.timestamp())}} if since else {}
 
 
@@ -80,7 +80,7 @@ def get_next_after(found: Any) -> str:
 
 
 def parse_balance_transaction(line: stripe.BalanceTransaction) -> RemoteBalanceTransaction:
-    """A BalanceTransaction in our words; `source` has to be expanded."""
+    """Parse a BalanceTransaction; `source` has to be expanded."""
     source = get_field(line, "source")
     kind = KINDS_BY_CATEGORY.get(get_field(line, "reporting_category") or "") or KINDS_BY_TYPE.get(
         line.type, "adjustment"
@@ -115,7 +115,7 @@ def get_payer_amount(line: stripe.BalanceTransaction, source: Any, kind: str) ->
 
 
 def parse_payout(payout: stripe.Payout) -> RemotePayout:
-    """A Payout in our words."""
+    """Parse a Payout."""
     return RemotePayout(
         id=payout.id,
         status=PAYOUT_STATUSES.get(payout.status, "on_its_way"),
@@ -128,5 +128,5 @@ def parse_payout(payout: stripe.Payout) -> RemotePayout:
 
 
 def parse_timestamp(second: int) -> datetime:
-    """Stripe's seconds since the epoch."""
+    """Parse Stripe's seconds since the epoch."""
     return datetime.fromtimestamp(second, UTC)

@@ -8,7 +8,7 @@ from django.conf import settings
 
 @lru_cache(maxsize=512)
 def get_client(secret_key: str) -> stripe.StripeClient:
-    """A client that gives up in time and never retries by itself: the outbox asks again, with our key."""
+    """A client that gives up in time and never retries on its own: the outbox does, with our key."""
     return stripe.StripeClient(
         secret_key,
         base_addresses={"api": settings.STRIPE_API_BASE},

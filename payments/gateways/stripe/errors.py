@@ -6,7 +6,7 @@ from wisepay.errors import Rejected, Unavailable
 
 
 def convert_error(error: stripe.StripeError) -> Exception:
-    """Stripe's no in the three ways of this house."""
+    """Convert an error of the SDK to Unavailable or Rejected."""
     if isinstance(error, stripe.RateLimitError):
         return Unavailable("Stripe asks us to slow down", retry_after=2)
     if isinstance(error, stripe.APIConnectionError):

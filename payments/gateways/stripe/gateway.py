@@ -1,4 +1,4 @@
-"""Stripe behind the gateway's door. Source: docs.stripe.com/api and the SDK's typed parameters."""
+"""Stripe as a gateway: charges, refunds and disputes. Source: docs.stripe.com/api and the SDK's parameters."""
 
 from datetime import datetime
 from typing import Any, cast
@@ -23,20 +23,20 @@ class StripeGateway(StripeMethodsMixin, StripeBalanceMixin):
         self._v1 = get_client(secret_key).v1
         self._intents = get_client(secret_key).v1.payment_intents
 
-    def start(self, order: ChargeRequest) -> OperationResult:
+    def start(self, request: ChargeRequest) -> OperationResult:
         params = {
-            "amount": to_stripe(order.amount),
-            "currency": order.amount.currency.lower(),
+            "amount": to_stripe(request.amount),
+            "currency": request.amount.currency.lower(),
             "confirm": True,
-            "allowed_payment_method_types": list(order.method_types),
-            "description": order.description,
-            "metadata": {"attempt": order.reference, "payer_email": order.payer_email, **_ip_metadata(order)},
+            "allowed_payment_method_types": list(request.method_types),
+            "description": request.description,
+            "metadata": {"attempt": request.reference, "payer_email": request.payer_email, **_ip_metadata(request)},
             "expand": EXPANDED_FIELDS,
-            **_session_params(order),
-            **_method_params(order),
+            **_session_params(request),
+            **_method_params(request),
         }
         try:
-            return parse_payment_intent(self._intents.create(cast(Any, params), {"idempotency_key": order.key}))
+            return parse_payment_intent(self._intents.create(cast(Any, params), {"idempotency_key": request.key}))
         except stripe.StripeError as error:
             return _declined_or_raise(error)
 
@@ -47,17 +47,17 @@ class StripeGateway(StripeMethodsMixin, StripeBalanceMixin):
             raise convert_error(error) from error
 
     def find(self, reference: str, *, since: datetime) -> OperationResult | None:
-        asked = {
+        params = {
             "created": build_created_window(since),
             "limit": 100,
             "expand": [f"data.{name}" for name in EXPANDED_FIELDS],
         }
         try:
-            found = self._intents.list(cast(Any, asked))
-            mine = [i for i in found.auto_paging_iter() if get_field(i.metadata, "attempt") == reference]
+            found = self._intents.list(cast(Any, params))
+            matching = [i for i in found.auto_paging_iter() if get_field(i.metadata, "attempt") == reference]
         except stripe.StripeError as error:
             raise convert_error(error) from error
-        return parse_payment_intent(mine[0]) if mine else None
+        return parse_payment_intent(matching[0]) if matching else None
 
     def cancel(self, intent_id: str, *, key: str) -> OperationResult:
         try:
@@ -97,36 +97,36 @@ class StripeGateway(StripeMethodsMixin, StripeBalanceMixin):
             raise convert_error(error) from error
 
 
-def _ip_metadata(order: ChargeRequest) -> dict[str, str]:
-    """From where it was ordered, if anybody was there."""
-    return {"payer_ip": order.ip} if order.ip else {}
+def _ip_metadata(request: ChargeRequest) -> dict[str, str]:
+    """The address that the request came from, if the payer was present."""
+    return {"payer_ip": request.ip} if request.ip else {}
 
 
-def _session_params(order: ChargeRequest) -> dict[str, Any]:
-    """Whether the payer's browser can answer their bank, and where it comes back to."""
-    if order.is_off_session:
+def _session_params(request: ChargeRequest) -> dict[str, Any]:
+    """Whether the payer can confirm in the browser, and where the bank sends them back to."""
+    if request.is_off_session:
         return {"off_session": True}
-    return {"use_stripe_sdk": True, "return_url": order.return_url}
+    return {"use_stripe_sdk": True, "return_url": request.return_url}
 
 
-def _method_params(order: ChargeRequest) -> dict[str, Any]:
-    """What is paid with, and for whom it is kept."""
+def _method_params(request: ChargeRequest) -> dict[str, Any]:
+    """The method to charge, and the customer whom it is saved for."""
     params: dict[str, Any] = {}
-    if order.method_id:
-        params["payment_method"] = order.method_id
+    if request.method_id:
+        params["payment_method"] = request.method_id
     else:
-        params["confirmation_token"] = order.confirmation_token
-    if order.customer_id:
-        params["customer"] = order.customer_id
-    if order.mandate_id:
-        params["mandate"] = order.mandate_id
-    if order.saves_method:
+        params["confirmation_token"] = request.confirmation_token
+    if request.customer_id:
+        params["customer"] = request.customer_id
+    if request.mandate_id:
+        params["mandate"] = request.mandate_id
+    if request.saves_method:
         params["setup_future_usage"] = "off_session"
     return params
 
 
 def _declined_or_raise(error: stripe.StripeError) -> OperationResult:
-    """A decline carries its PaymentIntent: that is an outcome. Everything else is raised in our words."""
+    """Parse the PaymentIntent of a decline; raise every other error as the gateway protocol names it."""
     raw = get_field(error.error, "payment_intent") if isinstance(error, stripe.CardError) else None
     if raw is None:
         raise convert_error(error) from error

@@ -1,4 +1,4 @@
-"""Keeping methods at Stripe: customers, setups, detaching. Source: docs.stripe.com/payments/save-and-reuse."""
+"""Save methods at Stripe: customers, setups, detaching. Source: docs.stripe.com/payments/save-and-reuse."""
 
 from datetime import datetime
 from typing import Any, cast
@@ -9,50 +9,50 @@ from payments.gateways.protocol import OperationResult, RemoteMethod, SetupReque
 from payments.gateways.stripe.errors import convert_error
 from payments.gateways.stripe.shapes import get_field, get_id, parse_method, parse_setup_intent
 
-CLOCK_SKEW, DAY = 3600, 86_400  # seconds before and after our row within which its intent was made
+CLOCK_SKEW, DAY = 3600, 86_400  # seconds before and after our row within which its intent was created
 EXPAND_METHOD = {"expand": ["payment_method"]}
 
 
 def build_created_window(since: datetime) -> dict[str, int]:
-    """The times between which an intent first ordered at `since` was made."""
+    """The period in which an intent first requested at `since` was created."""
     begin = int(since.timestamp())
     return {"gte": begin - CLOCK_SKEW, "lte": begin + DAY}
 
 
 class StripeMethodsMixin:
-    """The half of a Stripe account that keeps methods for later."""
+    """The methods of the gateway that save payment methods."""
 
     _v1: Any
 
     def create_customer(self, *, key: str, name: str, email: str, reference: str) -> str:
-        # Stripe refuses an empty address: it takes it for an order to unset one.
+        # Stripe refuses an empty address: it means to unset one.
         params = {"name": name, **({"email": email} if email else {}), "metadata": {"company": reference}}
         try:
             return str(self._v1.customers.create(params, {"idempotency_key": key}).id)
         except stripe.StripeError as error:
             raise convert_error(error) from error
 
-    def save_method(self, order: SetupRequest) -> OperationResult:
+    def save_method(self, request: SetupRequest) -> OperationResult:
         params = {
             "confirm": True,
-            "confirmation_token": order.confirmation_token,
-            "allowed_payment_method_types": list(order.method_types),
-            "customer": order.customer_id,
+            "confirmation_token": request.confirmation_token,
+            "allowed_payment_method_types": list(request.method_types),
+            "customer": request.customer_id,
             "usage": "off_session",
-            "description": order.description,
-            "metadata": {"setup": order.reference},
+            "description": request.description,
+            "metadata": {"setup": request.reference},
             "use_stripe_sdk": True,
-            "return_url": order.return_url,
+            "return_url": request.return_url,
             **EXPAND_METHOD,
         }
         try:
-            return parse_setup_intent(self._v1.setup_intents.create(params, {"idempotency_key": order.key}))
+            return parse_setup_intent(self._v1.setup_intents.create(params, {"idempotency_key": request.key}))
         except stripe.StripeError as error:
             raw = get_field(error.error, "setup_intent") if isinstance(error, stripe.CardError) else None
             if raw is None:
                 raise convert_error(error) from error
-            made = raw if isinstance(raw, stripe.SetupIntent) else stripe.SetupIntent.construct_from(raw, None)
-            return parse_setup_intent(made)
+            setup = raw if isinstance(raw, stripe.SetupIntent) else stripe.SetupIntent.construct_from(raw, None)
+            return parse_setup_intent(setup)
 
     def look_up_setup(self, setup_id: str) -> OperationResult:
         try:
@@ -61,13 +61,13 @@ class StripeMethodsMixin:
             raise convert_error(error) from error
 
     def find_setup(self, reference: str, *, since: datetime) -> OperationResult | None:
-        asked = {"created": build_created_window(since), "limit": 100, "expand": ["data.payment_method"]}
+        params = {"created": build_created_window(since), "limit": 100, "expand": ["data.payment_method"]}
         try:
-            found = self._v1.setup_intents.list(cast(Any, asked))
-            mine = [i for i in found.auto_paging_iter() if get_field(i.metadata, "setup") == reference]
+            found = self._v1.setup_intents.list(cast(Any, params))
+            matching = [i for i in found.auto_paging_iter() if get_field(i.metadata, "setup") == reference]
         except stripe.StripeError as error:
             raise convert_error(error) from error
-        return parse_setup_intent(mine[0]) if mine else None
+        return parse_setup_intent(matching[0]) if matching else None
 
     def cancel_setup(self, setup_id: str, *, key: str) -> OperationResult:
         try:
@@ -95,7 +95,7 @@ class StripeMethodsMixin:
             raise convert_error(error) from error
 
     def _find_method(self, method_id: str) -> object:
-        """The method, or nothing where Stripe has it no more."""
+        """Find the method; None if Stripe no longer has it."""
         try:
             return self._v1.payment_methods.retrieve(method_id)
         except stripe.InvalidRequestError:

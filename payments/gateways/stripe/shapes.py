@@ -1,4 +1,4 @@
-"""Stripe's objects in our words: statuses, amounts, methods, and its three ways to say no."""
+"""Parse Stripe's objects: statuses, amounts, methods, refunds, disputes."""
 
 import calendar
 from datetime import date
@@ -48,7 +48,7 @@ def from_stripe(amount: int, currency: str) -> Money:
 
 
 def parse_payment_intent(intent: stripe.PaymentIntent) -> OperationResult:
-    """A PaymentIntent in our words; `latest_charge` and `payment_method` have to be expanded."""
+    """Parse a PaymentIntent; `latest_charge` and `payment_method` have to be expanded."""
     error = get_field(intent, "last_payment_error")
     status = parse_status(intent.status, error)
     failure = error if status == "failed" else None
@@ -56,14 +56,14 @@ def parse_payment_intent(intent: stripe.PaymentIntent) -> OperationResult:
     used = get_field(get_field(charge, "payment_method_details"), "type") and get_field(
         charge, "payment_method_details"
     )
-    kept = get_field(error, "payment_method") or get_field(intent, "payment_method")
+    method = get_field(error, "payment_method") or get_field(intent, "payment_method")
     received = intent.amount_received if status == "succeeded" else intent.amount
     return OperationResult(
         status=status,
         intent_id=intent.id,
         amount=from_stripe(received, intent.currency),
         client_secret=get_field(intent, "client_secret") or "",
-        method=parse_method(used or kept, id=get_id(kept) or get_id(get_field(charge, "payment_method"))),
+        method=parse_method(used or method, id=get_id(method) or get_id(get_field(charge, "payment_method"))),
         failure_code=get_field(failure, "decline_code") or get_field(failure, "code") or "",
         failure_message=get_field(failure, "message") or "",
         reference=get_field(get_field(intent, "metadata"), "attempt") or "",
@@ -71,30 +71,30 @@ def parse_payment_intent(intent: stripe.PaymentIntent) -> OperationResult:
 
 
 def parse_setup_intent(setup: stripe.SetupIntent) -> OperationResult:
-    """A SetupIntent in our words; `payment_method` has to be expanded."""
+    """Parse a SetupIntent; `payment_method` has to be expanded."""
     error = get_field(setup, "last_setup_error")
     status = parse_status(setup.status, error)
     failure = error if status == "failed" else None
-    kept = get_field(setup, "payment_method") or get_field(error, "payment_method")
+    method = get_field(setup, "payment_method") or get_field(error, "payment_method")
     return OperationResult(
         status=status,
         intent_id=setup.id,
         client_secret=get_field(setup, "client_secret") or "",
-        method=parse_method(kept, id=get_id(kept), mandate_id=get_id(get_field(setup, "mandate"))),
+        method=parse_method(method, id=get_id(method), mandate_id=get_id(get_field(setup, "mandate"))),
         failure_code=get_field(failure, "decline_code") or get_field(failure, "code") or "",
         failure_message=get_field(failure, "message") or "",
         reference=get_field(get_field(setup, "metadata"), "setup") or "",
     )
 
 
-def parse_status(said: str, error: Any) -> OperationStatus:
-    """The gateway's status in our words. One that failed and was ended afterwards has failed: the reason counts."""
-    status = STATUSES.get(said, "processing")
+def parse_status(stripe_status: str, error: Any) -> OperationStatus:
+    """Parse a status. An intent that failed and was cancelled afterwards counts as failed."""
+    status = STATUSES.get(stripe_status, "processing")
     return "failed" if status == "cancelled" and error else status
 
 
 def parse_method(described: Any, *, id: str = "", mandate_id: str = "") -> RemoteMethod:  # noqa: A002
-    """A payment method, or the details of one on a charge, in our words; nothing where it is only an id."""
+    """Parse a payment method, or the details of one on a charge; only the ids are known of one that is not expanded."""
     kind = get_field(described, "type")
     if not kind:
         return RemoteMethod(id=id, mandate_id=mandate_id)
@@ -111,7 +111,7 @@ def parse_method(described: Any, *, id: str = "", mandate_id: str = "") -> Remot
 
 
 def parse_refund(refund: stripe.Refund) -> RefundResult:
-    """A Refund in our words."""
+    """Parse a Refund."""
     return RefundResult(
         status=REFUND_STATUSES.get(refund.status or "", "processing"),
         refund_id=refund.id,
@@ -122,7 +122,7 @@ def parse_refund(refund: stripe.Refund) -> RefundResult:
 
 
 def parse_dispute(dispute: stripe.Dispute) -> RemoteDispute:
-    """A Dispute in our words; an inquiry (`warning_…`) is open until it is closed, which takes no money."""
+    """Parse a Dispute; an inquiry (`warning_…`) is open until it is closed, which takes no money."""
     status: DisputeStatus = (
         "won" if dispute.status == "warning_closed" else DISPUTE_STATUSES.get(dispute.status, "open")
     )
@@ -134,10 +134,10 @@ def _last_day(year: int | None, month: int | None) -> date | None:
 
 
 def get_field(thing: object, name: str) -> Any:
-    """An attribute that Stripe may leave out; the SDK raises where it is absent."""
+    """Read an attribute that Stripe may leave out; the SDK raises if it is absent."""
     return getattr(thing, name, None)
 
 
 def get_id(thing: object) -> str:
-    """The id of something that is an id, or expanded, or absent."""
+    """Read the id of something that is an id, or expanded, or absent."""
     return thing if isinstance(thing, str) else get_field(thing, "id") or ""

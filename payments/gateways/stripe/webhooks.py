@@ -1,4 +1,4 @@
-"""Stripe's webhooks: who signed them, and what they are about. Source: docs.stripe.com/webhooks."""
+"""Verify and parse Stripe's webhooks. Source: docs.stripe.com/webhooks."""
 
 import hashlib
 import hmac
