@@ -95,5 +95,5 @@ def format_acknowledgement(row: Difference, zone: ZoneInfo) -> str:
 def format_summary(report: ReconciliationReport) -> str:
     """Return how many are open, and how many acknowledged."""
     count = len(report.open_differences)
-    said = f"{count} open difference{'s' * (count != 1)}" if count else "Everything agrees"
-    return f"{said}; {len(report.known_differences)} known" if report.known_differences else said
+    summary = f"{count} open difference{'s' * (count != 1)}" if count else "Everything agrees"
+    return f"{summary}; {len(report.known_differences)} known" if report.known_differences else summary

@@ -194,5 +194,5 @@ def allocate_credit_note(tenant: Tenant, note: CreditNote, amount: float, *, num
     call_xero(tenant, "PUT", "Invoices", {"Invoices": [invoice]})
     path = f"CreditNotes/{note.ledger_id}/Allocations"
     sent = {"Allocations": [{"Amount": amount, "Date": "2026-11-22", "Invoice": {"InvoiceNumber": number}}]}
-    made = call_xero(tenant, "PUT", path, sent)["Allocations"][0]
-    return f"{path}/{made['AllocationID']}"
+    allocation = call_xero(tenant, "PUT", path, sent)["Allocations"][0]
+    return f"{path}/{allocation['AllocationID']}"

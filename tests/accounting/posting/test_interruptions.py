@@ -114,13 +114,15 @@ def read_ledger(tenant: Tenant, debit: AttemptScenario) -> tuple[Any, ...]:
 
 def read_quickbooks(tenant: Tenant, stem: str) -> tuple[Any, ...]:
     """The same there, where what is undone is gone."""
-    held = tenant.world.state()["sections"]["intuit"]["companies"][tenant.connection.organisation_id]
-    notes = [row for row in held["CreditMemo"].values() if row["DocNumber"] == f"PF_CR-{stem}"]
-    invoices = [row for row in held["Invoice"].values() if row["DocNumber"] == f"PF-{stem}"]
+    company = tenant.world.state()["sections"]["intuit"]["companies"][tenant.connection.organisation_id]
+    notes = [row for row in company["CreditMemo"].values() if row["DocNumber"] == f"PF_CR-{stem}"]
+    invoices = [row for row in company["Invoice"].values() if row["DocNumber"] == f"PF-{stem}"]
     assert max(len(notes), len(invoices)) <= 1
     ours = {row["Id"] for row in (*notes, *invoices)}
-    money = [row for row in held["Payment"].values() if {line["LinkedTxn"][0]["TxnId"] for line in row["Line"]} & ours]
-    out = [row for row in held["Purchase"].values() if f"PF_CR-{stem}" in row["PrivateNote"]]
+    money = [
+        row for row in company["Payment"].values() if {line["LinkedTxn"][0]["TxnId"] for line in row["Line"]} & ours
+    ]
+    out = [row for row in company["Purchase"].values() if f"PF_CR-{stem}" in row["PrivateNote"]]
     return (
         ("AUTHORISED", float(notes[0]["RemainingCredit"])) if notes else None,
         [float(row["TotalAmt"]) for row in (*money, *out)],

@@ -74,7 +74,7 @@ def test_a_refund_goes_out_of_the_note_with_the_long_number(
 ) -> None:
     paid.refund(10000)
     deliver()
-    assert [(number, left) for number, _, left in list_credit_notes(tenant)] == [
+    assert [(number, remaining) for number, _, remaining in list_credit_notes(tenant)] == [
         (f"PF_CR-{get_long_stem(paid)}", 525.0)
     ]
     assert paid.states["refund"] == "posted"

@@ -194,7 +194,7 @@ def test_paid_again_by_more_gives_the_invoice_the_new_amount(
     second.settle()
     deliver()
     assert list_pf_invoices(tenant) == [("PAID", 1250.0, 0.0)]
-    assert [(status, left) for _, status, left in list_credit_notes(tenant)] == [
+    assert [(status, remaining) for _, status, remaining in list_credit_notes(tenant)] == [
         ("VOIDED", 0.0),
         ("AUTHORISED", 1250.0),
     ]

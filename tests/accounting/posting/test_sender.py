@@ -64,8 +64,8 @@ def test_an_outage_at_any_call_ends_with_every_document_once(
     assert list_states(tenant) == ALL_POSTED
     assert len(tenant.world.journal("xero")) < 20
     number = f"PF-{checkout.payment.reference[:12].upper()}"
-    made = [e for e in tenant.world.journal("xero") if e["method"] == "PUT" and number in (e["response_body"] or "")]
-    assert len([e for e in made if e["path"].startswith("/Invoices")]) <= 1
+    writes = [e for e in tenant.world.journal("xero") if e["method"] == "PUT" and number in (e["response_body"] or "")]
+    assert len([e for e in writes if e["path"].startswith("/Invoices")]) <= 1
 
 
 def test_while_xero_is_down_the_merchant_sees_why_and_retry_goes_on(
