@@ -146,12 +146,7 @@ class DocumentChecks:
                 continue
             at = self.comparison.period.begin.replace(year=payment.on.year, month=payment.on.month, day=payment.on.day)
             yield ReconciliationItem(
-                "document",
-                at,
-                payment.on,
-                payment.currency,
-                books=gap.amount,
-                stripe_id=payment.remark,
+                "document", at, payment.on, payment.currency, books=gap.amount, stripe_id=payment.remark
             )
 
     # ---- invoices and credits of the mirror -----------------------------------------------------
