@@ -17,9 +17,10 @@ from connections.rate_limiter import limiter
 from connections.rate_limiter.budget import BudgetAccount, OutOfBudget, Priority, RemainingCalls
 from connections.rate_limiter.fallback import FIRST_MINUTE, FallbackLimiter
 from connections.rate_limiter.limiter import acquire, check_budget, get_budget_usage
+from sandbox.harness.sandbox_process import SandboxProcess
 from sandbox.harness.valkey import Valkey
 from tests.concurrency import run_concurrently
-from tests.tenants import Checkout, Tenant
+from tests.tenants import Checkout, Tenant, create_tenant
 
 FULL = {"X-MinLimit-Remaining": "59", "X-DayLimit-Remaining": "4999", "X-AppMinLimit-Remaining": "9999"}
 ACCOUNT = BudgetAccount("xero", "app", "organisation")
@@ -42,7 +43,8 @@ def get_refusal(account: BudgetAccount, priority: Priority = "interactive") -> O
     return None
 
 
-def test_the_screen_shows_what_the_last_answer_said(tenant: Tenant) -> None:
+def test_the_screen_shows_what_the_last_answer_said(db: None, world: SandboxProcess) -> None:
+    tenant = create_tenant(world)
     usage = get_budget_usage(tenant.connection)
     assert (usage.minute_left, usage.day_left, usage.in_flight) == (58, 4998, 0)
     open_ledger(tenant.connection, priority="company", now=timezone.now()).read_accounts()
