@@ -12,21 +12,30 @@ ROOT = Path(__file__).resolve().parent.parent
 FOREIGN = {"var", "staticfiles", "migrations", "__pycache__", "node_modules"}
 OUR_HIDDEN = {".ci", ".github", ".gitignore", ".dockerignore", ".env.example"}
 MODULE, FUNCTION, VIEW, TASK, PAGE, PARTIAL = 400, 50, 25, 8, 120, 40
-# Files that hold views, and code in which amounts are computed, stored or said; floats there are seconds, or what a
+# Files that hold views.
+VIEWS = re.compile(r"(?:^|_)(?:views|api)\.py$")
+# Where amounts are computed, stored or said. Floats there are seconds, in the functions named below, or what a
 # vendor's SDK asks for.
-VIEW_FILE = re.compile(r"(?:^|_)(?:views|api)\.py$")
-MONEY = (
-    "wisepay/money.py",
-    "wisepay/forms.py",
-    "quotes/**/*.py",
-    "payments/**/*.py",
-    "accounting/**/*.py",
-)
+MONEY = ("wisepay/money.py", "wisepay/forms.py", "quotes/**/*.py", "payments/**/*.py", "accounting/**/*.py")
 FLOATS_ALLOWED = {
-    "get_retry_delay",
-    "number",
-    "pause",
+    ("accounting/ledgers/xero/client.py", "translate_error"),
+    ("accounting/ledgers/xero/shapes.py", "convert_to_float"),
+    ("accounting/mirror/reader.py", "__init__"),
+    ("accounting/posting/sender.py", "get_retry_delay"),
+    ("payments/gateways/stripe/webhooks.py", "verify_webhook"),
+    ("payments/handlers.py", "get_retry_delay"),
+    ("payments/portal/receipt_pdf.py", "write_text"),
 }
+# Words that are no names here; docs/glossary.md says how the thing is called.
+REPLACED = frozenset({
+    "desk", "desks", "drain", "drains", "draining", "drained", "promise", "promises", "promised", "promising", "paper",
+    "papers", "hear", "hears", "heard", "hearing", "speak", "speaks", "speaking", "keeping", "doubt", "doubts", "voter",
+    "voters", "letter", "letters", "checkup", "heed", "heeds", "governor", "lane", "lanes", "talk", "talks", "door",
+    "doors", "conversation", "conversations", "walk", "walks", "sentence", "sentences", "guard", "guards", "room",
+    "rooms", "kept", "held", "told", "led", "steer", "steering", "journey", "journeys", "shopper", "shelf", "shelves",
+})  # fmt: skip
+# Names of libraries, and a ledger's column that people read.
+THEIRS = frozenset({"ascii_letters"})
 LATER = re.compile(r"\b(?:TO" + r"DO|FIX" + r"ME|NotImplemented" + r"Error)\b")
 # A machine's own folders, and hosts or addresses that things are downloaded from.
 ELSEWHERE = re.compile(
@@ -93,8 +102,8 @@ def test_no_function_is_longer_than_50_lines() -> None:
 
 
 def test_no_view_is_longer_than_25_lines() -> None:
-    views = [m for m in MODULES if m.name in VIEW_FILES and "sandbox" not in m.parts and "tests" not in m.parts]
-    assert len(views) >= 6
+    views = [m for m in MODULES if VIEWS.search(m.name) and "sandbox" not in m.parts and "tests" not in m.parts]
+    assert len(views) >= 20
     assert [line for module in views for line in too_long(module, VIEW)] == []
 
 
@@ -152,7 +161,7 @@ def floats_in(path: Path) -> list[str]:
 
 def test_amounts_are_never_floats() -> None:
     modules = ours(*MONEY)
-    assert len(modules) >= len(MONEY)
+    assert len(modules) >= 150
     assert [line for module in modules for line in floats_in(module)] == []
 
 
@@ -168,11 +177,33 @@ def test_no_file_holds_words_that_must_not_stay(rule: re.Pattern[str]) -> None:
     assert hits == []
 
 
+def identifiers(path: Path) -> Iterator[tuple[int, str]]:
+    """Every name that a module gives or uses, with its line; names of tests are sentences."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        for field in ("id", "attr", "arg", "name"):
+            name = getattr(node, field, None)
+            if isinstance(name, str) and not name.startswith("test_"):
+                yield getattr(node, "lineno", 0), name
+
+
+def parts_of(name: str) -> set[str]:
+    """The words of a name, between underscores and capitals, in small letters."""
+    return {part.lower() for part in re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])", name)}
+
+
+def test_nothing_is_called_by_a_word_that_the_glossary_replaced() -> None:
+    names = {
+        f"{name_of(m)}:{line} {n}" for m in MODULES for line, n in identifiers(m) if parts_of(n) & REPLACED - THEIRS
+    }
+    files = {name_of(p) for p in [*MODULES, *TEMPLATES] if parts_of(p.stem) & REPLACED}
+    assert sorted(names | files) == []
+
+
 VENDORS = re.compile(r"\b(?:Xero|QuickBooks|Intuit)\b")
 VENDORS_OWN = {"ledgers", "gateways", "providers", "commands"}  # adapters, and what an operator reads
 
 
-def sentences(path: Path) -> Iterator[tuple[int, str]]:
+def texts_of(path: Path) -> Iterator[tuple[int, str]]:
     """Every text of several words in a module that is no docstring, with its line."""
     tree = ast.parse(path.read_text())
     docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
@@ -184,5 +215,5 @@ def sentences(path: Path) -> Iterator[tuple[int, str]]:
 def test_no_sentence_outside_the_adapters_names_one_accounting_package() -> None:
     apps = ("accounting", "connections", "merchants", "payers", "payments", "quotes", "wisepay")
     modules = [path for path in ours(*(f"{app}/**/*.py" for app in apps)) if not VENDORS_OWN & set(path.parts)]
-    found = [(path, line, text) for path in modules for line, text in sentences(path) if VENDORS.search(text)]
+    found = [(path, line, text) for path in modules for line, text in texts_of(path) if VENDORS.search(text)]
     assert [f"{name_of(path)}:{line} {text}" for path, line, text in found] == []
