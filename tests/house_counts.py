@@ -15,9 +15,9 @@ import grimp
 ROOT = Path(__file__).resolve().parent.parent
 APPS = ("wisepay", "merchants", "connections", "payers", "payments", "accounting", "quotes")
 VERBS = frozenset({
-    "get", "list", "find", "create", "update", "delete", "start", "record", "apply", "post", "allocate", "void", "refund",
-    "cancel", "expire", "retry", "schedule", "plan", "send", "receive", "verify", "connect", "disconnect", "sync",
-    "import", "export", "parse", "render", "check", "is", "has",
+    "get", "list", "find", "create", "update", "delete", "start", "record", "apply", "post", "allocate", "void",
+    "refund", "cancel", "expire", "retry", "schedule", "plan", "send", "receive", "verify", "connect", "disconnect",
+    "sync", "import", "export", "parse", "render", "check", "is", "has",
 })  # fmt: skip
 ENTRANCES = ("views", "api", "handlers", "tasks", "webhooks")
 

@@ -35,7 +35,7 @@ REPLACED = frozenset({
     "rooms", "kept", "held", "told", "led", "steer", "steering", "journey", "journeys", "shopper", "shelf", "shelves",
 })  # fmt: skip
 # Names of libraries, and a ledger's column that people read.
-THEIRS = frozenset({"ascii_letters"})
+THEIRS = frozenset({"letters"})
 LATER = re.compile(r"\b(?:TO" + r"DO|FIX" + r"ME|NotImplemented" + r"Error)\b")
 # A machine's own folders, and hosts or addresses that things are downloaded from.
 ELSEWHERE = re.compile(

@@ -101,13 +101,13 @@ def build_match_score(
     own = points[pair]
     others = {o: value for o, value in points.items() if o != pair and (o[0] == pair[0] or o[1] == pair[1])}
     rivals = [other for other, value in others.items() if value > own - RIVAL_MARGIN]
-    sentences = tuple(reason for _, reason in reasons)
+    messages = tuple(reason for _, reason in reasons)
     if any(value >= own + RIVAL_MARGIN for value in others.values()):
-        return MatchScore(*pair, min(own, MIN_CONFIDENCE - 1), sentences)
+        return MatchScore(*pair, min(own, MIN_CONFIDENCE - 1), messages)
     if not rivals or own <= AMBIGUOUS_CONFIDENCE:
-        return MatchScore(*pair, own, sentences)
+        return MatchScore(*pair, own, messages)
     other = "invoice" if any(rival[0] == pair[0] for rival in rivals) else "credit"
-    return MatchScore(*pair, AMBIGUOUS_CONFIDENCE, (*sentences, f"Another {other} is about as likely."))
+    return MatchScore(*pair, AMBIGUOUS_CONFIDENCE, (*messages, f"Another {other} is about as likely."))
 
 
 def sum_points(reasons: Iterable[ScoreReason]) -> int:

@@ -199,9 +199,9 @@ def find_reachable_directory(requested: Path, user: str | None) -> Path:
     return place
 
 
-def remove_orphaned_directories(shelf: Path) -> None:
+def remove_orphaned_directories(status: Path) -> None:
     """Remove what lies on the shelf for homes that are gone themselves; nobody else's."""
-    for marker in shelf.glob("wisepay-*/home"):
+    for marker in status.glob("wisepay-*/home"):
         with suppress(OSError):
             if marker.lstat().st_uid == os.geteuid() and not Path(marker.read_text()).is_symlink():
                 shutil.rmtree(marker.parent)

@@ -126,8 +126,8 @@ class Demo:
         answer = requests.get(f"{self.sandbox}/_control/journal", timeout=60)
         answer.raise_for_status()
         to.parent.mkdir(parents=True, exist_ok=True)
-        with to.open("a") as kept:
-            kept.write(answer.text)
+        with to.open("a") as saved:
+            saved.write(answer.text)
 
     def create_quote(self, like: str = "one-time", **changes: Any) -> dict[str, Any]:
         """Create a quote; its page is at `url`."""

@@ -53,15 +53,15 @@ def get_page(tenant: Tenant, tail: str = "") -> str:
 
 def test_access_that_was_revoked_is_found_by_the_next_check(tenant: Tenant) -> None:
     post_control(tenant, revoke=tenant.user.email)
-    held = check_connection(tenant)
-    assert (held.state, held.cause) == ("broken", "revoked")
+    locked = check_connection(tenant)
+    assert (locked.state, locked.cause) == ("broken", "revoked")
     assert "took Wise-Pay&#x27;s access to Xero back" in get_page(tenant)
 
 
 def test_an_organisation_that_was_disconnected_at_xero_is_found_by_the_next_check(tenant: Tenant) -> None:
     post_control(tenant, disconnect="*")
-    held = check_connection(tenant)
-    assert (held.state, held.cause) == ("broken", "disconnected")
+    locked = check_connection(tenant)
+    assert (locked.state, locked.cause) == ("broken", "disconnected")
     assert "was disconnected from Wise-Pay inside Xero" in get_page(tenant)
 
 
@@ -108,17 +108,17 @@ def test_a_provider_that_is_down_is_never_shown_as_broken(tenant: Tenant, servic
     expire_access_token(tenant)
     with tenant.world.inject_fault(service, "status", status=503, times=None):
         since = check_connection(tenant).unavailable_since
-        held = check_connection(tenant, after=2 * MINUTE)
-    assert held.state == "connected"
+        locked = check_connection(tenant, after=2 * MINUTE)
+    assert locked.state == "connected"
     assert since is not None
-    assert held.unavailable_since == since, "it is away since the first silence"
+    assert locked.unavailable_since == since, "it is away since the first silence"
     shown = get_page(tenant)
     assert "Xero is unavailable. Nothing is lost" in shown
     assert "is unavailable</strong> since" in get_page(tenant, "notice")
     assert 'data-state="broken"' not in shown
     assert Notification.objects.filter(event="connection_broken").count() == 0
-    held = check_connection(tenant, after=3 * MINUTE)
-    assert (held.state, held.unavailable_since, held.last_error) == ("connected", None, "")
+    locked = check_connection(tenant, after=3 * MINUTE)
+    assert (locked.state, locked.unavailable_since, locked.last_error) == ("connected", None, "")
     assert "unavailable" not in get_page(tenant, "notice")
     kinds = ConnectionEvent.objects.order_by("pk").values_list("kind", flat=True)
     assert list(kinds) == ["unavailable", "available"]
@@ -131,8 +131,8 @@ def test_an_api_that_is_down_while_the_verification_answers_stays_unavailable_un
     checkout.pay()
     with tenant.world.inject_fault("xero", "status", status=503, times=None):
         deliver()
-        held = check_connection(tenant)
-        assert (held.state, held.unavailable_since is not None) == ("connected", True)
+        locked = check_connection(tenant)
+        assert (locked.state, locked.unavailable_since is not None) == ("connected", True)
     deliver(at=timezone.now() + 20 * MINUTE)
     assert tenant.connection.unavailable_since is None
     assert checkout.payment.postings.exclude(state="posted").count() == 0
@@ -144,8 +144,8 @@ def test_a_limit_is_no_outage(tenant: Tenant, checkout: Checkout, deliver: Calla
     limited = {"status": 429, "headers": {"X-Rate-Limit-Problem": "minute", "Retry-After": "30"}}
     with tenant.world.inject_fault("xero", "status", times=None, **limited):
         deliver()
-    held = tenant.connection
-    assert (held.state, held.unavailable_since, held.failures) == ("connected", None, 0)
+    locked = tenant.connection
+    assert (locked.state, locked.unavailable_since, locked.failures) == ("connected", None, 0)
     assert "unavailable" not in get_page(tenant, "notice")
 
 
@@ -162,10 +162,10 @@ def test_the_button_says_that_the_provider_cannot_say_and_breaks_nothing(tenant:
 def test_three_connections_that_break_for_one_cause_are_one_notice_and_one_mail(
     tenant: Tenant, deliver: Callable[..., int]
 ) -> None:
-    held = connect_all_tiers(tenant)
+    locked = connect_all_tiers(tenant)
     deliver()
     post_control(tenant, revoke=tenant.user.email)
-    for connection in held.values():
+    for connection in locked.values():
         refresh_and_verify(connection, now=timezone.now() + MINUTE)
     assert {c.state for c in get_connections_by_tier(tenant).values()} == {"broken"}
     deliver()

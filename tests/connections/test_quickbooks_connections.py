@@ -72,9 +72,9 @@ def test_three_tiers_are_connected_each_with_its_app(tenant: Tenant, settings: S
         APPS["service"],
         "sandbox-intuit-secret-3",
     )
-    held = connect_three_tiers(tenant)
-    assert {tier: c.client_id for tier, c in held.items()} == APPS
-    assert {(c.state, c.provider, c.organisation_id) for c in held.values()} == {
+    locked = connect_three_tiers(tenant)
+    assert {tier: c.client_id for tier, c in locked.items()} == APPS
+    assert {(c.state, c.provider, c.organisation_id) for c in locked.values()} == {
         ("connected", "quickbooks", tenant.connection.organisation_id)
     }
 
@@ -107,8 +107,8 @@ def test_before_anything_is_connected_both_packages_are_offered(tenant: Tenant, 
 
 
 def test_a_merchant_changes_from_quickbooks_to_xero(tenant: Tenant, deliver: Deliver) -> None:
-    for held in list_live_connections(tenant.merchant):
-        tenant.admin.post(tenant.url(f"{CONNECTIONS_PATH}{held.tier}/disconnect"))
+    for locked in list_live_connections(tenant.merchant):
+        tenant.admin.post(tenant.url(f"{CONNECTIONS_PATH}{locked.tier}/disconnect"))
     connect_provider(tenant.merchant, tenant.user, provider="xero", organisation="au")
     assert (tenant.connection.provider, tenant.connection.state) == ("xero", "connected")
 
@@ -177,19 +177,19 @@ def test_the_token_is_refreshed_before_it_ends_and_the_new_refresh_token_is_kept
 
 
 def test_a_permission_lasts_a_hundred_days_unused_and_five_years_in_all(tenant: Tenant) -> None:
-    held, begun = tenant.connection, timezone.now()
-    held.refreshed_at = held.connected_at = begun
-    assert get_permission_end(held) == begun + timedelta(days=100)
-    held.connected_at = begun - timedelta(days=5 * 365 - 3)
-    assert get_permission_end(held) == begun + timedelta(days=3)
+    locked, begun = tenant.connection, timezone.now()
+    locked.refreshed_at = locked.connected_at = begun
+    assert get_permission_end(locked) == begun + timedelta(days=100)
+    locked.connected_at = begun - timedelta(days=5 * 365 - 3)
+    assert get_permission_end(locked) == begun + timedelta(days=3)
 
 
 def test_disconnecting_gives_back_one_tiers_access_and_no_others(tenant: Tenant) -> None:
-    held = connect_three_tiers(tenant)
+    locked = connect_three_tiers(tenant)
     tenant.admin.post(tenant.url(f"{CONNECTIONS_PATH}company/disconnect"))
     assert len(tenant.world.get("/intuit/_control").json()["grants"]) == 2
     Connection.objects.update(succeeded_at=get_later(minutes=-1))
-    assert verification.verify_connection(held["service"], now=timezone.now())
+    assert verification.verify_connection(locked["service"], now=timezone.now())
 
 
 def test_the_screen_says_that_a_day_has_no_limit(tenant: Tenant) -> None:

@@ -123,8 +123,8 @@ def test_a_refused_grant_breaks_the_connection_and_tells_once(tenant: Tenant, de
     connection = tenant.connection
     assert connection.state == "broken"
     assert "refused" in connection.last_error
-    told = Notification.objects.get(event="connection_broken")
-    assert told.path == tenant.url(CONNECTIONS_PATH)
+    shown = Notification.objects.get(event="connection_broken")
+    assert shown.path == tenant.url(CONNECTIONS_PATH)
     deliver()
     mails = tenant.world.get("/mailbox/messages.json").json()["messages"]
     assert len([m for m in mails if "disconnected" in m["subject"]]) == 1

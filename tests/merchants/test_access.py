@@ -380,8 +380,8 @@ def test_who_sees_as_a_payer_reads_every_page_of_the_portal_and_changes_nothing(
             assert "Their Company" not in text, page.name
         answer = tenant.admin.post(path_of(page, values))
         assert answer.status_code in (403, 405), page.name
-    kept = saved_method(tenant, tenant.access(PAYER))
-    assert (kept.state, kept.is_shared, kept.is_default) == ("active", False, False)
+    saved = saved_method(tenant, tenant.access(PAYER))
+    assert (saved.state, saved.is_shared, saved.is_default) == ("active", False, False)
 
 
 def test_operators_pages_are_closed_to_merchants(tenant: Tenant) -> None:

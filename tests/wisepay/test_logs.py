@@ -31,13 +31,13 @@ Written = Callable[[], str]
 def written(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Written]:
     """The logs as a process is configured to write them; the call answers what was written."""
     root, stream = logging.getLogger(), io.StringIO()
-    kept, level = root.handlers[:], root.level
+    saved, level = root.handlers[:], root.level
     monkeypatch.setattr(sys, "stderr", stream)
     configure_logs(as_json=request.param, level="INFO")
     root.handlers[:] = [h for h in root.handlers if getattr(h, "stream", None) is stream]
     assert len(root.handlers) == 1
     yield stream.getvalue
-    root.handlers[:] = kept
+    root.handlers[:] = saved
     root.setLevel(level)
 
 

@@ -146,9 +146,14 @@ def test_weather_pauses_a_message_as_long_as_it_asks(db: None, notes: Notebook, 
     now = timezone.now()
     notes.then = raising(error)
     assert deliver_message("k", now=now)
-    kept = message()
-    assert (kept.state, kept.run_after, kept.attempts, kept.claim) == ("pending", now + timedelta(seconds=42), 1, None)
-    assert kept.last_error == str(error)
+    saved = message()
+    assert (saved.state, saved.run_after, saved.attempts, saved.claim) == (
+        "pending",
+        now + timedelta(seconds=42),
+        1,
+        None,
+    )
+    assert saved.last_error == str(error)
 
 
 @pytest.mark.parametrize("error", [Retry("not yet"), Unavailable("away"), OperationalError("gone")])

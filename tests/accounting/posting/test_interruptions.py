@@ -170,13 +170,13 @@ def test_stopped_anywhere_the_books_end_the_same(
         stopper = SparseStopper(stop_at)
         with monkeypatch.context() as scope:
             stopper.install(scope)
-            journey = DebitScenario(busy_tenant, stopper, words, quiet)
-            assert journey.run() == (stop_at is not None), f"point {stop_at} was skipped"
+            scenario = DebitScenario(busy_tenant, stopper, words, quiet)
+            assert scenario.run() == (stop_at is not None), f"point {stop_at} was skipped"
         where = stopper.points[stop_at] if stop_at is not None else "nowhere"
-        points = points or journey.points
-        assert read_ledger(busy_tenant, journey.debit) == expected, f"stopped at {stop_at}, {where}"
+        points = points or scenario.points
+        assert read_ledger(busy_tenant, scenario.debit) == expected, f"stopped at {stop_at}, {where}"
         assert not Posting.objects.exclude(state__in=Posting.FINAL_STATES).exists(), f"stopped at {stop_at}, {where}"
-        notes = list(CreditNote.objects.filter(attempt=journey.debit.attempt))
+        notes = list(CreditNote.objects.filter(attempt=scenario.debit.attempt))
         assert all(note.read_at for note in notes)
         # Where there are no drafts, a debit that failed left no trace.
         assert notes or (way == "failed" and busy_tenant.connection.provider == "quickbooks")

@@ -45,7 +45,7 @@ def test_an_original_is_sent_before_what_undoes_its_credit_note() -> None:
 @pytest.mark.parametrize("guide", [ledger.guide for ledger in LEDGERS.values()], ids=list(LEDGERS))
 def test_a_guide_speaks_of_its_own_package_and_asks_for_known_fields_only(guide: Guide) -> None:
     texts = [getattr(guide, field.name) for field in fields(guide)]
-    sentences = [text for one in texts for text in ([one] if isinstance(one, str) else one)]
+    messages = [text for one in texts for text in ([one] if isinstance(one, str) else one)]
     others = {ledger.guide.package for ledger in LEDGERS.values()} - {guide.package}
-    assert not [text for text in sentences if any(other in text for other in others)]
-    assert {name for text in sentences for _, name, _, _ in Formatter().parse(text) if name} <= GUIDE_FIELDS
+    assert not [text for text in messages if any(other in text for other in others)]
+    assert {name for text in messages for _, name, _, _ in Formatter().parse(text) if name} <= GUIDE_FIELDS

@@ -18,7 +18,7 @@ from tests.payments.signed_in_payer import USD, SignedInPayer
 from tests.tenants import Checkout, Tenant
 from wisepay.models import OutboxMessage
 
-Drain = Callable[..., int]
+Deliver = Callable[..., int]
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def send_dispute_webhook(quote: Checkout, kind: str, intent: str) -> None:
     quote.tenant.send_stripe_webhook(kind, {"id": "dp_x", "object": "dispute", "payment_intent": intent})
 
 
-def lose_dispute(quote: Checkout, deliver: Drain) -> str:
+def lose_dispute(quote: Checkout, deliver: Deliver) -> str:
     """The payer's bank takes the paid money for good; the intent."""
     intent = get_intent_id(quote)
     dispute = quote.tenant.act_at_stripe("dispute", intent)
@@ -47,7 +47,7 @@ def lose_dispute(quote: Checkout, deliver: Drain) -> str:
     return intent
 
 
-def win_dispute(quote: Checkout, deliver: Drain, intent: str) -> None:
+def win_dispute(quote: Checkout, deliver: Deliver, intent: str) -> None:
     """The bank thinks again."""
     quote.tenant.act_at_stripe("reinstate", Dispute.objects.get().stripe_dispute_id)
     send_dispute_webhook(quote, "charge.dispute.funds_reinstated", intent)
@@ -64,7 +64,7 @@ def has_no_dead_messages() -> bool:
 
 
 def test_money_that_comes_back_pays_again_by_an_attempt_of_its_own(
-    tenant: Tenant, signed_in_payer: SignedInPayer, checkout: Checkout, deliver: Drain
+    tenant: Tenant, signed_in_payer: SignedInPayer, checkout: Checkout, deliver: Deliver
 ) -> None:
     signed_in_payer.pay(checkout)
     deliver()
@@ -92,7 +92,7 @@ def test_money_that_comes_back_pays_again_by_an_attempt_of_its_own(
     assert has_no_dead_messages()
 
 
-def test_the_same_money_comes_back_once(signed_in_payer: SignedInPayer, checkout: Checkout, deliver: Drain) -> None:
+def test_the_same_money_comes_back_once(signed_in_payer: SignedInPayer, checkout: Checkout, deliver: Deliver) -> None:
     signed_in_payer.pay(checkout)
     deliver()
     win_dispute(checkout, deliver, lose_dispute(checkout, deliver))
@@ -109,7 +109,7 @@ def test_the_same_money_comes_back_once(signed_in_payer: SignedInPayer, checkout
 
 
 def test_a_bank_debit_that_comes_back_can_be_refunded_once(
-    tenant: Tenant, signed_in_payer: SignedInPayer, deliver: Drain
+    tenant: Tenant, signed_in_payer: SignedInPayer, deliver: Deliver
 ) -> None:
     quote = tenant.open_checkout(**USD)
     signed_in_payer.pay_by_bank(quote)
@@ -125,7 +125,7 @@ def test_a_bank_debit_that_comes_back_can_be_refunded_once(
 
 
 def test_only_what_was_left_comes_back(
-    tenant: Tenant, signed_in_payer: SignedInPayer, checkout: Checkout, deliver: Drain
+    tenant: Tenant, signed_in_payer: SignedInPayer, checkout: Checkout, deliver: Deliver
 ) -> None:
     signed_in_payer.pay(checkout)
     deliver()
@@ -143,7 +143,7 @@ def test_only_what_was_left_comes_back(
 
 
 def test_money_that_comes_back_after_somebody_paid_again_is_there_twice(
-    tenant: Tenant, signed_in_payer: SignedInPayer, checkout: Checkout, deliver: Drain
+    tenant: Tenant, signed_in_payer: SignedInPayer, checkout: Checkout, deliver: Deliver
 ) -> None:
     signed_in_payer.pay(checkout)
     deliver()
@@ -163,7 +163,7 @@ def test_money_that_comes_back_after_somebody_paid_again_is_there_twice(
 
 
 def test_money_that_comes_back_while_somebody_pays_again_waits_for_the_end(
-    signed_in_payer: SignedInPayer, checkout: Checkout, deliver: Drain
+    signed_in_payer: SignedInPayer, checkout: Checkout, deliver: Deliver
 ) -> None:
     signed_in_payer.pay(checkout)
     deliver()
@@ -183,7 +183,7 @@ def test_money_that_comes_back_while_somebody_pays_again_waits_for_the_end(
 
 
 def test_a_card_dispute_that_was_never_lost_changes_nothing_when_it_is_won(
-    tenant: Tenant, signed_in_payer: SignedInPayer, checkout: Checkout, deliver: Drain
+    tenant: Tenant, signed_in_payer: SignedInPayer, checkout: Checkout, deliver: Deliver
 ) -> None:
     signed_in_payer.pay(checkout)
     deliver()
@@ -195,7 +195,7 @@ def test_a_card_dispute_that_was_never_lost_changes_nothing_when_it_is_won(
     assert (Dispute.objects.get().state, list_dispute_won_notifications(), has_no_dead_messages()) == ("won", [], True)
 
 
-def test_an_automatic_payment_that_comes_back_is_settled_again(tenant: Tenant, deliver: Drain) -> None:
+def test_an_automatic_payment_that_comes_back_is_settled_again(tenant: Tenant, deliver: Deliver) -> None:
     autopay = AutoPayBuilder(tenant)
     autopay.create_mapping(autopay.save_bank_account())
     invoice = autopay.create_invoice()

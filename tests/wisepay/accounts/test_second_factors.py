@@ -107,9 +107,9 @@ def test_a_wrong_code_sets_no_app_up(tenant: Tenant, browser: Client) -> None:
 
 def test_the_keys_of_apps_are_encrypted(tenant: Tenant) -> None:
     secret = enrol_authenticator(tenant.user)
-    held = json.dumps(Authenticator.objects.get(type="totp").data)
-    assert secret not in held
-    assert '"k1:' in held
+    locked = json.dumps(Authenticator.objects.get(type="totp").data)
+    assert secret not in locked
+    assert '"k1:' in locked
 
 
 def test_the_app_asks_instead_of_the_mail(tenant: Tenant, browser: Client) -> None:
@@ -185,12 +185,12 @@ def test_a_passkey_alone_signs_in(tenant: Tenant, local: Client) -> None:
     passkey = Passkey()
     assert add_key(local, passkey)["Location"] == RECOVERY
     assert list_factors(tenant.user) == ["recovery_codes", "webauthn"]
-    told = list_mails(tenant.world)
-    assert "security key has been added" in told[0]["text"]
+    shown = list_mails(tenant.world)
+    assert "security key has been added" in shown[0]["text"]
     answer = sign_in_with_key(browser := at_localhost(), passkey)
     assert answer["Location"] == "/"
     assert is_signed_in(browser)
-    assert list_mails(tenant.world) == told, "no code is mailed"
+    assert list_mails(tenant.world) == shown, "no code is mailed"
 
 
 def test_a_key_of_a_strange_site_signs_nobody_in(local: Client) -> None:

@@ -203,7 +203,7 @@ def test_a_changed_address_counts_once_its_link_was_followed(tenant: Tenant, bro
     browser.post(link)
     tenant.user.refresh_from_db()
     assert tenant.user.email == "boss@northwind-it.example"
-    assert any("boss@" in told["text"] for told in list_mails(tenant.world)), "the old address is told"
+    assert any("boss@" in shown["text"] for shown in list_mails(tenant.world)), "the old address is told"
 
 
 def test_an_address_that_waits_for_its_link_opens_nothing(tenant: Tenant, browser: Client) -> None:
