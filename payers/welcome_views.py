@@ -1,5 +1,6 @@
 """Pages behind the link of a Welcome mail: a password, the details and terms, and every way that can go wrong."""
 
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,7 +12,7 @@ from allauth.account.models import Login
 from allauth.account.stages import LoginByCodeStage
 from django.contrib import messages
 from django.contrib.auth import logout
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.http import urlencode
@@ -177,10 +178,7 @@ class RegistrationPage:
         accesses = list_accesses_to_confirm(self.user, self.invitation)
         if payer.state == "registered" and not accesses:
             return self.skip()
-        sent = self.request.POST if self.request.method == "POST" else None
-        if sent is not None and not is_form_subject(self.request, self.user, accesses):
-            sent = None
-            messages.warning(self.request, "This page was about something else in another window. Please look again.")
+        sent = self.get_submitted_form(accesses)
         terms = list_user_account_terms(accesses)
         details = PayerDetailsForm.for_payer(payer, sent) if payer.state == "invited" else None
         agreement = AgreementForm(sent, initial={"terms": ",".join(str(one.pk) for one in terms)})
@@ -198,6 +196,15 @@ class RegistrationPage:
             "next": self.next_path,
         }
         return render(self.request, "payers/welcome_details.html", context, status=422 if failed else 200)
+
+    def get_submitted_form(self, accesses: list[PayerAccess]) -> QueryDict | None:
+        """What was posted, unless the page was about something else in another window."""
+        if self.request.method != "POST":
+            return None
+        if is_form_subject(self.request, self.user, accesses):
+            return self.request.POST
+        messages.warning(self.request, "This page was about something else in another window. Please look again.")
+        return None
 
     def skip(self) -> HttpResponse:
         """The person has all that the link would give: on to where they were going."""
@@ -222,7 +229,15 @@ class RegistrationPage:
         except TermsChanged:
             messages.warning(self.request, "The terms were changed meanwhile. Please read them again.")
             return redirect(f"{reverse('payers:welcome_details')}?{urlencode({'next': self.next_path})}")
-        for access in opened:
+        self.record_audit_entries(opened)
+        self.request.session.pop(SESSION_KEY, None)
+        if self.request.user.is_authenticated:
+            return redirect(self.next_path)
+        return self.sign_in()
+
+    def record_audit_entries(self, accesses: Sequence[PayerAccess]) -> None:
+        """One entry for each access that became active."""
+        for access in accesses:
             record_audit_entry(
                 "payer.registered",
                 merchant_id=access.company.merchant_id,
@@ -230,10 +245,6 @@ class RegistrationPage:
                 ip=get_client_ip(self.request),
                 subject=str(access.company),
             )
-        self.request.session.pop(SESSION_KEY, None)
-        if self.request.user.is_authenticated:
-            return redirect(self.next_path)
-        return self.sign_in()
 
     def sign_in(self) -> HttpResponse:
         """Sign the person in as allauth does, so that an enrolled second factor is asked for."""

@@ -2,7 +2,7 @@
 
 import hashlib
 import hmac
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Annotated, Any
 
 import structlog
@@ -10,7 +10,7 @@ from django.db import IntegrityError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
 from django.views.decorators.csrf import csrf_exempt
-from django_subatomic.db import transaction
+from django_subatomic.db import transaction, transaction_required
 from ninja import Header, NinjaAPI, Status
 from ninja.errors import HttpError, ValidationError
 from ninja.openapi.schema import OpenAPISchema
@@ -125,17 +125,25 @@ def open_checkout(
             quote, is_new = receive_checkout(integration, checkout, now=now)
             status, body = (201 if is_new else 200), render_checkout(quote, now=now)
             if idempotency_key:
-                IdempotentAnswer.objects.create(
-                    merchant=integration.merchant,
-                    key=idempotency_key,
-                    request_digest=digest,
-                    status=status,
-                    body=body,
-                    created_at=now,
-                )
+                save_answer(integration, idempotency_key, digest, status=status, body=body, now=now)
             return Status(status, body)
     except IntegrityError as error:
         raise ProblemError(409, "concurrent", "The same request is being handled. Send it again.") from error
+
+
+@transaction_required
+def save_answer(
+    integration: CpqIntegration, key: str, request_digest: str, *, status: int, body: dict[str, Any], now: datetime
+) -> None:
+    """Store the answer to a request, so that the same request again gets it again."""
+    IdempotentAnswer.objects.create(
+        merchant=integration.merchant,
+        key=key,
+        request_digest=request_digest,
+        status=status,
+        body=body,
+        created_at=now,
+    )
 
 
 def find_idempotent_answer(

@@ -8,6 +8,7 @@ from typing import Any, cast
 from django.conf import settings
 from django.db import connection
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import render
 from django.utils.cache import add_never_cache_headers
 
 from wisepay.models import User
@@ -61,3 +62,8 @@ def record_rate_limited_use(key: str, *, limit: int, per: timedelta, now: dateti
         row: tuple[Any, ...] = cursor.fetchone()
     count, started_at = row
     return 0 if count <= limit else max(1, int((started_at + per - now).total_seconds()) + 1)
+
+
+def too_many_requests(request: HttpRequest) -> HttpResponse:
+    """The page after too many attempts."""
+    return render(request, "error.html", {"title": "Too many attempts. Wait a while, then try again"}, status=429)

@@ -27,5 +27,5 @@ urlpatterns = [
 ]
 handler404 = "wisepay.views.not_found"
 handler500 = "wisepay.views.server_error"
-handler429 = "wisepay.views.too_many_requests"
+handler429 = "wisepay.http.too_many_requests"
 handler403 = "wisepay.views.forbidden"

@@ -44,8 +44,3 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
 def server_error(request: HttpRequest) -> HttpResponse:
     """The page after an exception; it needs no database."""
     return render(request, "error.html", {"title": "Something went wrong on our side"}, status=500)
-
-
-def too_many_requests(request: HttpRequest) -> HttpResponse:
-    """The page after too many attempts."""
-    return render(request, "error.html", {"title": "Too many attempts. Wait a while, then try again"}, status=429)

@@ -43,11 +43,6 @@ def edit_terms(request: MerchantRequest, merchant: Merchant, kind: str) -> HttpR
         return redirect("merchants:terms_kind", merchant.reference, kind)
     older = merchant.terms.filter(kind=kind).select_related("created_by", "merchant").order_by("-version")
     versions = [{"terms": one, "text": render_terms(one)} for one in older]
-    context = {
-        "merchant": merchant,
-        "form": form,
-        "current": current,
-        "versions": versions,
-        "where": ACCEPTED_WHEN[kind],
-    }
+    context = {"merchant": merchant, "form": form, "current": current, "versions": versions}
+    context["where"] = ACCEPTED_WHEN[kind]
     return render(request, "merchants/terms_kind.html", context, status=422 if form.errors else 200)

@@ -60,7 +60,7 @@ class GatewayOperation(Stateful):
     @property
     def intent_id(self) -> str:
         """The gateway's id of it; empty while the gateway has not answered."""
-        raise NotImplementedError
+        raise AssertionError("each kind of operation has its own")
 
     @property
     def is_settling(self) -> bool:

@@ -7,7 +7,7 @@ from payments.models import GatewayAccount
 CACHE_SECONDS = 60.0  # seconds a process may use a webhook secret it has read
 
 
-_cached_accounts: dict[str, tuple[float, int, str]] = {}
+_cached_accounts: dict[str, tuple[float, int, str]] = {}  # seconds of the monotonic clock, id, secret
 
 
 def find_webhook_account(merchant_ref: str, *, skip_cache: bool = False) -> tuple[int, str] | None:

@@ -14,7 +14,10 @@ MODULES = {path.relative_to(ROOT).as_posix(): path.read_text() for app in APPS f
     ("pattern", "homes"),
     [
         (r"\.PUBLIC_URL\b", {"wisepay/addresses.py"}),
-        (r"\b(?:send_mail|send_mass_mail|mail_admins|mail_managers)\(|\bsmtplib\.SMTP\(", {"wisepay/accounts.py"}),
+        (
+            r"\b(?:send_mail|send_mass_mail|mail_admins|mail_managers)\(|\bsmtplib\.SMTP\(",
+            {"wisepay/accounts/adapters.py"},
+        ),
         (r"\bmessage\.send\(", {"wisepay/mail.py"}),
     ],
     ids=["public addresses", "functions that send mail", "messages"],

@@ -13,9 +13,10 @@ from pytest_django import Settings
 from connections.models import Connection
 from connections.tokens import get_access_token
 from payments.models import GatewayAccount
+from sandbox.harness.sandbox_process import SandboxProcess
 from tests.concurrency import run_concurrently
 from tests.connections.oauth_steps import allow_access, count_token_calls, start_consent
-from tests.tenants import Tenant
+from tests.tenants import Tenant, create_tenant
 from wisepay import secret_rotation
 from wisepay.accounts.adapters import MfaAdapter
 from wisepay.secret_rotation import count_keys, list_secret_columns, rotate_secrets
@@ -30,8 +31,9 @@ def _old_key(settings: Settings) -> None:
 
 
 @pytest.fixture
-def full(tenant: Tenant) -> Tenant:
-    """A merchant with a secret of every kind: tokens, gateway keys, CPQ keys, links, OAuth, second factors."""
+def full(db: None, world: SandboxProcess) -> Tenant:
+    """A merchant with a secret of every kind, all under the old key: tokens, gateway and CPQ keys, second factors."""
+    tenant = create_tenant(world)
     start_consent(tenant)
     adapter = MfaAdapter()
     Authenticator.objects.create(user=tenant.user, type="totp", data={"secret": adapter.encrypt("JBSWY3DP")})

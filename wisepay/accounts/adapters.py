@@ -31,11 +31,11 @@ from wisepay.accounts.services import (
 )
 from wisepay.addresses import build_public_url
 from wisepay.errors import Unavailable
+from wisepay.http import too_many_requests
 from wisepay.mail import deliver_email, render_text_as_html
 from wisepay.models import User
 from wisepay.secrets import Secret
 from wisepay.social.id_tokens import has_multi_factor_claim
-from wisepay.views import too_many_requests
 
 logger = structlog.get_logger(__name__)
 LOGIN_CODE = "account/email/login_code"
