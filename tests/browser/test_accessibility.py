@@ -319,7 +319,7 @@ def test_registering_and_the_portal_are_accessible(demo: Demo, payer: Payer, con
     assert_accessible(page)
 
 
-@pytest.mark.ledger_pages
+@pytest.mark.books
 def test_automatic_payments_are_accessible_on_their_way_to_a_failure(
     demo: Demo, payer: Payer, console: Page, ledger_pages: LedgerPages
 ) -> None:
@@ -357,7 +357,7 @@ def test_automatic_payments_are_accessible_on_their_way_to_a_failure(
         assert_accessible(console)
 
 
-@pytest.mark.ledger_pages
+@pytest.mark.books
 def test_invoices_and_their_warnings_are_accessible(
     demo: Demo, payer: Payer, console: Page, ledger_pages: LedgerPages
 ) -> None:

@@ -12,7 +12,7 @@ from tests.browser.demo import Demo, Payer, wait_until
 from tests.browser.ledgers import ALLOWED_BY, LedgerPages
 from tests.browser.test_accessibility import assert_accessible
 
-pytestmark = [pytest.mark.browser, pytest.mark.ledger_pages]
+pytestmark = [pytest.mark.browser, pytest.mark.books]
 CONNECT = "Connect to this accounting application"
 VERIFY = "Check if this token is still valid"
 SEEDED_BY = "bookkeeper@example.test"  # whom the practice packages take for granted where nobody says who allows access

@@ -17,7 +17,7 @@ from tests.browser.demo import Demo, Payer, wait_until
 from tests.browser.ledgers import LedgerPages, get_pf_cr_number
 from tests.browser.test_people import finish_account, register, type_bank
 
-pytestmark = [pytest.mark.browser, pytest.mark.ledger_pages]
+pytestmark = [pytest.mark.browser, pytest.mark.books]
 TIMELINE = ("accepted", "paid", "credit", "invoice", "applied", "synced")
 EMPTY_ACCOUNT = "000222222227"
 SETTLES = 4 * 86_400

@@ -59,7 +59,7 @@ def use_key(demo: Demo, page: Page, key: str) -> None:
     page.get_by_role("button", name="Save settings").click()
 
 
-@pytest.mark.ledger_pages
+@pytest.mark.books
 def test_the_ledger_is_disconnected_and_connected_again(console: Page, ledger_pages: LedgerPages) -> None:
     console.get_by_role("navigation", name="Main").get_by_role("link", name="Accounting Connections").click()
     disconnect(console)
@@ -68,7 +68,7 @@ def test_the_ledger_is_disconnected_and_connected_again(console: Page, ledger_pa
     expect(console.get_by_role("row", name=re.compile("Harbour IT Practice"))).to_contain_text("Connected")
 
 
-@pytest.mark.ledger_pages
+@pytest.mark.books
 def test_refusing_access_connects_nothing_and_says_so(console: Page, ledger_pages: LedgerPages) -> None:
     connections = f"{console.url}configure/accounting-connections/"
     console.goto(connections)
@@ -87,7 +87,7 @@ def disconnect(page: Page) -> None:
     page.get_by_role("dialog").get_by_role("button", name=re.compile("^Disconnect")).click()
 
 
-@pytest.mark.ledger_pages
+@pytest.mark.books
 def test_postings_wait_with_a_reason_while_the_ledger_fails_and_a_retry_sends_them(
     demo: Demo, console: Page, payer: Payer, ledger_pages: LedgerPages
 ) -> None:

@@ -8,7 +8,7 @@ from playwright.sync_api import Page, expect
 from tests.browser.demo import Demo, wait_until
 from tests.browser.ledgers import LedgerPages
 
-pytestmark = [pytest.mark.browser, pytest.mark.ledger_pages]
+pytestmark = [pytest.mark.browser, pytest.mark.books]
 
 
 def get_count(page: Page, label: str) -> int:

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.browser
 PAY = re.compile("^Pay ")
 
 
-@pytest.mark.ledger_pages
+@pytest.mark.books
 def test_a_quote_is_accepted_paid_and_booked(demo: Demo, payer: Payer, ledger_pages: LedgerPages) -> None:
     quote = demo.create_quote()
     reference = payer.pay_quote(quote)
@@ -86,7 +86,7 @@ def test_another_card_can_be_used_while_the_bank_asks(demo: Demo, payer: Payer) 
     assert sorted(i["status"] for i in demo.intents(quote)) == ["canceled", "succeeded"]
 
 
-@pytest.mark.ledger_pages
+@pytest.mark.books
 @pytest.mark.parametrize(("choice", "amount"), [("Due now", "2491.50"), ("Full amount", "4983.00")])
 def test_a_deposit_or_the_full_amount_is_paid(
     demo: Demo, payer: Payer, ledger_pages: LedgerPages, choice: str, amount: str
@@ -102,7 +102,7 @@ def test_a_deposit_or_the_full_amount_is_paid(
     assert ledger_pages.wait(payer.page, get_pf_number(reference), "paid").total == Decimal(amount)
 
 
-@pytest.mark.ledger_pages
+@pytest.mark.books
 def test_a_double_click_pays_once(demo: Demo, payer: Payer, ledger_pages: LedgerPages) -> None:
     quote = demo.create_quote()
     reference = payer.accept(quote)
@@ -114,7 +114,7 @@ def test_a_double_click_pays_once(demo: Demo, payer: Payer, ledger_pages: Ledger
     assert ledger_pages.wait(payer.page, get_pf_number(reference), "paid").total == Decimal("1250.00")
 
 
-@pytest.mark.ledger_pages
+@pytest.mark.books
 def test_two_tabs_pay_once(demo: Demo, payer: Payer, ledger_pages: LedgerPages) -> None:
     quote = demo.create_quote()
     reference = payer.accept(quote)

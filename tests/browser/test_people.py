@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 from tests.browser.demo import CARD_FRAME, Demo, Payer, wait_until
 from tests.browser.ledgers import LedgerPages, get_pf_cr_number, get_pf_number
 
-pytestmark = [pytest.mark.browser, pytest.mark.ledger_pages]
+pytestmark = [pytest.mark.browser, pytest.mark.books]
 GOOD_ACCOUNT, CLOSED_ACCOUNT = "000123456789", "000111111113"
 AMOUNT = Decimal("8140.00")
 PASSWORD = "four sheep under one roof"
