@@ -1,5 +1,6 @@
 """Save a merchant's gateway account, after testing its keys."""
 
+import time
 from datetime import datetime
 
 from django.urls import reverse
@@ -10,6 +11,23 @@ from payments.gateways import open_gateway
 from payments.models import Attempt, GatewayAccount
 from payments.states import LIVE_STATES
 from wisepay.addresses import build_public_url
+
+CACHE_SECONDS = 60.0  # seconds a process may use a webhook secret it has read
+
+
+_cached_accounts: dict[str, tuple[float, int, str]] = {}  # seconds of the monotonic clock, id, secret
+
+
+def find_webhook_account(merchant_ref: str, *, skip_cache: bool = False) -> tuple[int, str] | None:
+    """Find the id and webhook secret of a merchant's account, cached so that a webhook costs one query."""
+    known = _cached_accounts.get(merchant_ref)
+    if known and not skip_cache and time.monotonic() - known[0] < CACHE_SECONDS:
+        return known[1], known[2]
+    account = GatewayAccount.objects.filter(merchant__reference=merchant_ref).first()
+    if account is None:
+        return None
+    _cached_accounts[merchant_ref] = (time.monotonic(), account.pk, account.webhook_secret.decrypt())
+    return account.pk, _cached_accounts[merchant_ref][2]
 
 
 class GatewayAccountInUse(Exception):

@@ -20,7 +20,7 @@ from quotes.intake import receive_checkout
 from quotes.models import IDEMPOTENCY_KEY_LIFETIME, CpqIntegration, IdempotentAnswer, Quote, hash_api_key
 from quotes.problems import MEDIA_TYPE, ProblemError, convert_validation_error, render_problem
 from quotes.schemas import CheckoutIn, CheckoutOut, Problem
-from quotes.status import render_checkout
+from quotes.services import render_checkout
 from wisepay import clock
 from wisepay.http import record_rate_limited_use
 

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from quotes.callbacks import send_callback
 from quotes.models import Callback, Quote
-from quotes.status import sync_quote_state
+from quotes.services import sync_quote_state
 from wisepay.outbox import handler
 
 

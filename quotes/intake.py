@@ -18,7 +18,7 @@ from quotes.callbacks import find_url_problem
 from quotes.models import CpqIntegration, Quote, create_checkout_reference
 from quotes.problems import ProblemError, build_invalid_problem
 from quotes.schemas import CheckoutIn
-from quotes.status import schedule_status_callback
+from quotes.services import schedule_status_callback
 from wisepay.money import InvalidAmount, Money
 
 CHECKOUT_LIFETIME = timedelta(days=30)  # of a checkout whose quote names no end

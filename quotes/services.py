@@ -1,14 +1,112 @@
 """The CPQ integration's settings, and what expires: quotes and answers to idempotency keys."""
 
+import json
 import secrets
+import uuid
 from datetime import datetime
+from typing import Any
 
-from django_subatomic.db import transaction
+from django_subatomic.db import transaction, transaction_required
 
 from merchants.models import Merchant
+from payments.failure_messages import get_operation_failure
+from payments.models import Attempt, Payment
+from payments.saved_methods.setups import find_live_setup
 from payments.states import LIVE_STATES
-from quotes.models import IDEMPOTENCY_KEY_LIFETIME, CpqIntegration, IdempotentAnswer, Quote, hash_api_key
-from quotes.status import schedule_status_callback
+from quotes.models import IDEMPOTENCY_KEY_LIFETIME, Callback, CpqIntegration, IdempotentAnswer, Quote, hash_api_key
+from wisepay import outbox
+from wisepay.money import Money
+
+PAID_STATES = {"succeeded": "paid", "saved": "saved"}
+
+
+FINAL_STATES = {"withdrawn": "withdrawn"}
+
+
+def get_last_attempt(payment: Payment) -> Attempt | None:
+    """The newest attempt; the succeeded one, if there is one."""
+    attempts = list(payment.attempts.order_by("-pk"))
+    return next((a for a in attempts if a.state == "succeeded"), attempts[0] if attempts else None)
+
+
+def get_checkout_status(quote: Quote, attempt: Attempt | None, *, now: datetime) -> str:
+    """open | processing | paid | saved | failed | expired | withdrawn."""
+    if quote.payment.state in PAID_STATES:
+        return PAID_STATES[quote.payment.state]
+    if quote.state in FINAL_STATES:
+        return FINAL_STATES[quote.state]
+    if (attempt is not None and attempt.is_live) or find_live_setup(quote.payment):
+        return "processing"
+    if quote.state == "expired" or quote.payment.is_expired(now):
+        return "expired"
+    return "failed" if attempt is not None and attempt.state in ("failed", "reversed") else "open"
+
+
+def render_checkout(quote: Quote, *, now: datetime) -> dict[str, Any]:
+    """The checkout as `GET /checkouts/{id}` answers it."""
+    payment = quote.payment
+    attempt = get_last_attempt(payment)
+    return {
+        "id": quote.reference,
+        "status": get_checkout_status(quote, attempt, now=now),
+        "url": payment.pay_url,
+        "quote": {"id": quote.cpq_id, "number": quote.number, "version": quote.version, "name": quote.name},
+        "amount_due": _money(payment.due),
+        "expires_at": _time(payment.expires_at),
+        "payment": _payment(payment, attempt) if attempt else None,
+    }
+
+
+def _payment(payment: Payment, attempt: Attempt) -> dict[str, Any]:
+    return {
+        "amount": _money(attempt.money),
+        "surcharge": _money(Money(0, payment.currency)),
+        "method": attempt.method_kind or None,
+        "brand": attempt.brand or None,
+        "last4": attempt.last4 or None,
+        "reference": payment.reference,
+        "paid_at": _time(payment.paid_at) if payment.paid_at else None,
+        "error": get_operation_failure(attempt) or None,
+    }
+
+
+def _money(money: Money) -> dict[str, str]:
+    return {"amount": money.plain, "currency": money.currency}
+
+
+def _time(value: datetime) -> str:
+    return value.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def sync_quote_state(quote: Quote, *, now: datetime) -> None:
+    """Bring the quote's state in line with its payment's, and schedule a callback if the status changed. Idempotent."""
+    with transaction():
+        locked = quote.lock()
+        locked.payment = Payment.objects.select_related("merchant").get(pk=locked.payment_id)
+        state = PAID_STATES.get(locked.payment.state)
+        if state and locked.state in ("open", "expired"):
+            locked.move_to(state, now=now, by="gateway")
+        elif locked.payment.state == "reversed" and locked.state == "paid":
+            locked.move_to("open", now=now, by="gateway", reason="payment reversed")
+        schedule_status_callback(locked, now=now)
+    quote.refresh_from_db()
+
+
+@transaction_required
+def schedule_status_callback(quote: Quote, *, now: datetime) -> None:
+    """Enqueue a callback if the status differs from the last one sent."""
+    body = render_checkout(quote, now=now)
+    if body["status"] == quote.notified_status:
+        return
+    quote.notified_status = body["status"]
+    Quote.objects.filter(pk=quote.pk).update(notified_status=quote.notified_status)
+    if quote.callback_url:
+        event = f"checkout.{quote.notified_status}"
+        callback = Callback.objects.create(
+            quote=quote, delivery=uuid.uuid4(), event=event, body=json.dumps(body), created_at=now
+        )
+        outbox.enqueue(f"callback:{callback.delivery}", "quotes.deliver_callback", callback_id=callback.pk)
+
 
 KEY_PREFIX = "wpk_"
 

@@ -14,7 +14,7 @@ from merchants.models import Merchant
 from payments.failure_messages import get_operation_failure
 from payments.models import Attempt, Payment
 from quotes.models import Quote
-from quotes.status import get_last_attempt
+from quotes.services import get_last_attempt
 
 StepState = Literal["done", "waiting", "moving", "stuck", "later"]
 MATCH_STATES = ("applied", "undoing", "wanted", "proposed", "undone", "dismissed")

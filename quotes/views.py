@@ -20,8 +20,7 @@ from quotes.callbacks import create_signed_return_url
 from quotes.docs import list_problem_fields, parse_operations
 from quotes.forms import IntegrationForm
 from quotes.models import Quote
-from quotes.services import get_integration, save_integration
-from quotes.status import get_checkout_status, get_last_attempt, sync_quote_state
+from quotes.services import get_checkout_status, get_integration, get_last_attempt, save_integration, sync_quote_state
 from quotes.timeline import get_timeline
 from wisepay import clock
 from wisepay.accounts.services import has_reauthenticated, redirect_to_reauthentication

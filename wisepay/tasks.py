@@ -3,7 +3,7 @@
 from celery import shared_task
 
 from wisepay import clock, outbox
-from wisepay.wakeups import wake
+from wisepay.outbox import wake
 
 
 @shared_task

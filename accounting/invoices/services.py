@@ -11,10 +11,10 @@ from django_subatomic.db import transaction, transaction_required
 from accounting.invoices.balances import InvoiceBalance, get_balances, list_former_organisation_invoices
 from accounting.invoices.duplicates import DuplicateWarning, find_duplicate_warnings, list_warning_messages
 from accounting.models import LedgerInvoice, PaymentAllocation
-from accounting.posting.numbers import PF_INVOICE_PATTERN
+from accounting.posting.queueing import PF_INVOICE_PATTERN
 from accounting.refetch_requests import schedule_refetch
 from payers.models import PayerCompany
-from payments.attempts.charge_policies import register_charge_policy
+from payments.attempts.services import register_charge_policy
 from payments.errors import AmountChanged, AttemptInProgress, CannotPay
 from payments.method_choices import BANK_DEBIT, CARD
 from payments.models import Payment

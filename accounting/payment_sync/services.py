@@ -26,7 +26,7 @@ from accounting.models import (
     Posting,
     ScheduledPayment,
 )
-from accounting.posting.numbers import PF_INVOICE_PATTERN
+from accounting.posting.queueing import PF_INVOICE_PATTERN
 from connections.models import Tier
 from connections.services import find_working_connection, register_waiting_work_counter
 from merchants.models import Merchant

@@ -14,8 +14,9 @@ from django_subatomic.db import transaction, transaction_required
 from accounting.models import CreditNote, PaymentAllocation, Posting
 from accounting.models.posting_kinds import Kind
 from accounting.posting.manual_tasks import create_manual_task
-from accounting.posting.numbers import build_invoice_payment_number, build_refund_number
 from accounting.posting.queueing import (
+    build_invoice_payment_number,
+    build_refund_number,
     cancel_posting,
     create_posting,
     lock_payment_and_attempt,

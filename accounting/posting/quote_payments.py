@@ -16,13 +16,11 @@ from accounting.models import CreditNote, Posting
 from accounting.models.posting_kinds import KIND_TRAITS, PF_INVOICE_KINDS, Kind
 from accounting.posting.allocations import retract_matches
 from accounting.posting.kinds import POSTING_KINDS
-from accounting.posting.numbers import (
+from accounting.posting.queueing import (
+    ACTOR,
     build_invoice_number,
     build_payment_number,
     build_refund_number,
-)
-from accounting.posting.queueing import (
-    ACTOR,
     cancel_posting,
     create_credit_note,
     create_posting,

@@ -23,8 +23,8 @@ from accounting.ledgers.protocol import Ledger, OrderGroup, RemoteCreditNote, Wr
 from accounting.models import AccountingSettings, Posting
 from accounting.models.posting_kinds import Kind
 from accounting.posting.credit_note_state import sync_credit_note_states
-from accounting.posting.former_organisation import create_former_organisation_tasks
 from accounting.posting.kinds import KIND_BY_NAME, POSTING_KINDS, SEND_POSITION, PostingKind, get_kind
+from accounting.posting.manual_tasks import create_former_organisation_tasks
 from accounting.posting.orders import FORMER_ORGANISATION, LedgerOrder
 from accounting.posting.quote_payments import cancel_contact_postings, cancel_draft_postings
 from accounting.posting.results import CHOOSE_CONTACT, record_not_found, record_posted, record_rejected

@@ -9,11 +9,18 @@ from django.shortcuts import redirect
 from django.urls import reverse
 from django.views.decorators.http import require_POST
 
-from payments.access import get_payment_attempt, get_payment_by_reference, get_payment_setup
+from payments.access import (
+    find_saved_method,
+    get_next_page,
+    get_or_create_access,
+    get_payment_attempt,
+    get_payment_by_reference,
+    get_payment_setup,
+    get_visitor,
+)
 from payments.attempts.services import cancel_attempt, refresh_attempt, send_attempt, start_attempt
 from payments.checkout.forms import AttemptForm, SetupForm
 from payments.checkout.views import get_operation_path
-from payments.checkout.visitors import find_saved_method, get_next_page, get_or_create_access, get_visitor
 from payments.errors import AttemptInProgress, CannotPay, MethodUnusable
 from payments.failure_messages import get_operation_failure
 from payments.gateways import OperationResult

@@ -3,7 +3,7 @@
 import json
 from dataclasses import dataclass
 
-from payments.checkout.visitors import Visitor
+from payments.access import Visitor
 from payments.method_choices import (
     BANK_DEBIT,
     CARD,

@@ -12,16 +12,15 @@ from merchants.terms.services import get_current_terms, render_terms
 from payers.access import get_completion_path
 from payers.registration import CheckoutAcceptance, create_checkout_access
 from payers.terms import get_request_source
-from payments.access import get_payment_by_reference, list_attempts
-from payments.attempts.charge_policies import check_charge_policies
+from payments.access import FROM_PORTAL_KEY, get_payment_by_reference, get_visitor, list_attempts, start_registration
+from payments.attempts.services import check_charge_policies
 from payments.checkout.forms import AttemptForm, RegisterForm
 from payments.checkout.offers import get_checkout_offer
-from payments.checkout.visitors import FROM_PORTAL_KEY, get_visitor, start_registration
 from payments.errors import CannotPay
 from payments.failure_messages import get_operation_failure
 from payments.method_choices import list_allowed_methods
 from payments.models import Attempt, Payment, Setup
-from payments.operations.checks import check_guest, check_payable
+from payments.operations.services import check_guest, check_payable
 from payments.payment_element import render_with_payment_element
 from payments.saved_methods.setups import find_live_setup
 from wisepay import clock

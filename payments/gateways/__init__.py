@@ -14,8 +14,8 @@ from payments.gateways.protocol import (
     RemotePayout,
     SetupRequest,
 )
+from payments.gateways.stripe.client import verify_webhook
 from payments.gateways.stripe.gateway import StripeGateway
-from payments.gateways.stripe.webhooks import verify_webhook
 
 __all__ = [
     "BadSignature",

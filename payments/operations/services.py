@@ -1,18 +1,169 @@
 """Create the row of a gateway operation, with the payer's acceptance of terms and the first check of its answer."""
 
+import zlib
+from collections.abc import Sequence
 from datetime import datetime, timedelta
+from ipaddress import ip_network
 from typing import Any
 
+from django.conf import settings
+from django.db import connection
 from django_subatomic.db import transaction_required
 
-from merchants.models import Terms
+from merchants.models import Merchant, Terms
+from merchants.services import list_prerequisites
 from payers.models import PayerCompany, TermsAcceptance
 from payers.terms import RequestSource, record_acceptance
+from payments.errors import (
+    AlreadyPaid,
+    AttemptInProgress,
+    GuestRefused,
+    MerchantNotReady,
+    PaymentExpired,
+    TooManyAttempts,
+)
+from payments.gateways import open_gateway
 from payments.method_choices import PaymentChoice, Person, get_gateway_method_type
-from payments.models import Attempt, GatewayAccount, Payment, Refund, SavedMethod, Setup
+from payments.models import (
+    Attempt,
+    GatewayAccount,
+    GatewayCustomer,
+    GatewayOperation,
+    Payment,
+    Refund,
+    SavedMethod,
+    Setup,
+)
 from wisepay import outbox
+from wisepay.errors import Rejected
+from wisepay.locks import AdvisoryLock, lock_in_transaction
 from wisepay.outbox import Retry
 from wisepay.references import new_reference
+
+
+def check_payable(
+    payment: Payment, *, attempts: Sequence[Attempt], now: datetime, has_account: bool = False
+) -> GatewayAccount:
+    """Check that the payment can be paid now, and return the gateway account that would take the money.
+
+    Raises AlreadyPaid, PaymentExpired, AttemptInProgress, GuestRefused or MerchantNotReady.
+    `attempts` are all of the payment's; a payer without an account is a guest.
+    """
+    if payment.state in ("succeeded", "saved"):
+        raise AlreadyPaid(f"This {payment.subject} is already paid.")
+    if payment.state == "cancelled" or payment.is_expired(now):
+        raise PaymentExpired(f"This {payment.subject} can no longer be paid{payment.replacement_hint}.")
+    if any(attempt.is_live for attempt in attempts):
+        raise AttemptInProgress(f"A payment for this {payment.subject} is being processed. Please wait for its result.")
+    if not has_account:
+        check_guest(payment)
+    return get_ready_account(payment.merchant)
+
+
+def check_guest(payment: Payment) -> None:
+    """Check that a guest can pay it. Raises GuestRefused with the reason why that needs a Wise-Pay account."""
+    if payment.needs_account:
+        raise GuestRefused(
+            "This quote has a recurring part, so a payment method has to be saved for it. "
+            "That needs a Wise-Pay account: a guest cannot pay it."
+        )
+    if "card" not in payment.methods:
+        raise GuestRefused(
+            f"This {payment.subject} is paid by bank debit, which needs a Wise-Pay account; guests pay by card."
+        )
+
+
+def get_ready_account(merchant: Merchant) -> GatewayAccount:
+    """Return the gateway account of a merchant who has finished the set-up. Raises MerchantNotReady."""
+    account: GatewayAccount | None = getattr(merchant, "gateway_account", None)
+    ready = merchant.takes_payments and all(p.is_met for p in list_prerequisites(merchant))
+    if account is None or not ready:
+        raise MerchantNotReady(f"{merchant.name} can't take payments at the moment. Please contact them.")
+    return account
+
+
+def ensure_customer(account: GatewayAccount, company: PayerCompany) -> str:
+    """Return the company's customer id at the gateway, created once. Raises Unavailable or Rejected.
+
+    If a process dies here, only the id is missing, and the next one creates the same customer by the same key.
+    """
+    customer, _ = GatewayCustomer.objects.get_or_create(account=account, company=company)
+    if not customer.stripe_customer_id:
+        gateway = open_gateway(account.secret_key.decrypt())
+        customer_id = gateway.create_customer(
+            key=f"customer-{account.pk}-{company.reference}",
+            name=company.name,
+            email=company.email,
+            reference=company.reference,
+        )
+        GatewayCustomer.objects.filter(pk=customer.pk, stripe_customer_id="").update(stripe_customer_id=customer_id)
+        customer.refresh_from_db()
+    return customer.stripe_customer_id
+
+
+def get_customer_id(payment: Payment, person: Person) -> str:
+    """Return the customer id of the payer's company; guests have none. Raises Unavailable or MerchantNotReady."""
+    if person.access is None:
+        return ""
+    try:
+        return ensure_customer(get_ready_account(payment.merchant), payment.company)
+    except Rejected as error:
+        raise MerchantNotReady(f"{payment.merchant.name} can't take payments at the moment.") from error
+
+
+WINDOW = timedelta(hours=1)
+
+
+COUNT_SQL = """
+SELECT (SELECT count(*) FROM payments_attempt WHERE created_at > %(since)s AND {who})
+     + (SELECT count(*) FROM payments_setup WHERE created_at > %(since)s AND {who})
+"""
+
+
+COUNT_BY_NETWORK_SQL = COUNT_SQL.format(who="ip <<= %(who)s::inet")
+
+
+COUNT_BY_USER_SQL = COUNT_SQL.format(who="user_id = %(who)s")
+
+
+def get_network(ip: str) -> str:
+    """Return what counts as one network: an IPv4 address, or the /64 of an IPv6 connection."""
+    return str(ip_network((ip, 64 if ":" in ip else 32), strict=False))
+
+
+def check_attempt_limits(
+    operations: Sequence[GatewayOperation], *, merchant: str, person: Person, now: datetime
+) -> None:
+    """Check the limits of attempts. Raises TooManyAttempts. `operations` are all of this payment so far.
+
+    Serialises attempts of one address, or of one account, until the open transaction ends.
+    """
+    # What failed without an intent is the merchant's trouble with the gateway, not a card that was tried.
+    declined = [one for one in operations if one.state == "failed" and _reached_gateway(one)]
+    if len(declined) >= settings.DECLINES_PER_PAYMENT:
+        raise TooManyAttempts(
+            "Too many cards were declined for this payment, so we stopped here to protect you. "
+            f"Please contact {merchant}."
+        )
+    user_id = person.user.pk if person.user is not None and person.is_signed_in else None
+    if user_id is None:
+        limit, sql, who = settings.GUEST_ATTEMPTS_PER_IP_HOUR, COUNT_BY_NETWORK_SQL, get_network(person.ip)
+    else:
+        limit, sql, who = settings.ATTEMPTS_PER_USER_HOUR, COUNT_BY_USER_SQL, str(user_id)
+    lock_in_transaction(AdvisoryLock.ATTEMPT_LIMIT, zlib.crc32(who.encode()))
+    with connection.cursor() as cursor:
+        cursor.execute(sql, {"since": now - WINDOW, "who": who if user_id is None else user_id})
+        tried = cursor.fetchone()[0]
+    if tried >= limit:
+        where = "from your network" if user_id is None else "with your account"
+        raise TooManyAttempts(f"Too many payments were tried {where}. Please try again in an hour.")
+
+
+def _reached_gateway(operation: GatewayOperation) -> bool:
+    if isinstance(operation, Attempt):
+        return bool(operation.stripe_payment_intent_id) and operation.submitted_at is None
+    return isinstance(operation, Setup) and bool(operation.stripe_setup_intent_id)
+
 
 FIRST_CHECK_AFTER = timedelta(seconds=10)  # when a lost answer is first looked for
 RETRY_WINDOW = timedelta(minutes=30)  # how long a payer may be charged after pressing Pay; a key lives a day

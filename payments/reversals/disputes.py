@@ -5,7 +5,7 @@ from datetime import datetime
 from django_subatomic.db import transaction, transaction_required
 
 from payments import consequences
-from payments.attempts.results import reverse_attempt
+from payments.attempts.services import reverse_attempt
 from payments.gateways import RemoteDispute, open_gateway
 from payments.models import Attempt, Dispute
 from wisepay import outbox

@@ -12,14 +12,15 @@ from payments.errors import AttemptInProgress, TermsNotAccepted
 from payments.gateways import Gateway, OperationResult, SetupRequest
 from payments.method_choices import PaymentChoice, Person, check_method_choice, get_required_terms
 from payments.models import GatewayAccount, Payment, SavedMethod, Setup
-from payments.operations.checks import check_payable
-from payments.operations.customers import ensure_customer, get_customer_id
 from payments.operations.lifecycle import OperationLifecycle, build_method_fields
-from payments.operations.limits import check_attempt_limits
 from payments.operations.services import (
     build_operation_fields,
     build_saved_method_fields,
+    check_attempt_limits,
+    check_payable,
     enqueue_first_check,
+    ensure_customer,
+    get_customer_id,
     lock_payment,
 )
 from payments.saved_methods.services import record_saved_method

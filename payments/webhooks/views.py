@@ -4,8 +4,8 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
+from payments.gateway_accounts import find_webhook_account
 from payments.gateways import BadSignature, verify_webhook
-from payments.webhooks.accounts import find_webhook_account
 from payments.webhooks.events import find_event_handler
 from wisepay import outbox
 

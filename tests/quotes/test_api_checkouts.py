@@ -16,8 +16,7 @@ from django.utils import timezone
 from merchants.models import EventNotification, Merchant
 from payments.models import Attempt, GatewayAccount, Payment
 from quotes.models import IdempotentAnswer, Quote
-from quotes.services import expire_quotes
-from quotes.status import sync_quote_state
+from quotes.services import expire_quotes, sync_quote_state
 from sandbox.harness.sandbox_process import SandboxProcess
 from tests.quotes.api_helpers import (
     CHECKOUTS,

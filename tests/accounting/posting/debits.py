@@ -9,8 +9,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from accounting.models import CreditNote, Posting
-from payments.attempts.results import reverse_attempt
-from payments.attempts.services import apply_attempt_result
+from payments.attempts.services import apply_attempt_result, reverse_attempt
 from payments.gateways import OperationResult, RefundResult, RemoteMethod
 from payments.models import Attempt, GatewayAccount, Payment, Refund
 from payments.refunds import apply_refund_result

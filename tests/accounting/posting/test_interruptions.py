@@ -13,7 +13,7 @@ from accounting.models import CreditNote, Posting
 from accounting.tasks import sweep_postings
 from connections.models import Connection
 from connections.rate_limiter import limiter
-from payments.attempts.results import reverse_attempt
+from payments.attempts.services import reverse_attempt
 from payments.models import Attempt
 from sandbox.harness.sandbox_process import SandboxProcess
 from tests.accounting.posting.debits import (

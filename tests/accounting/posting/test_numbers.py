@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from accounting.models import CreditNote, Posting
-from accounting.posting import numbers
+from accounting.posting import queueing
+from accounting.posting.queueing import build_credit_note_number, build_invoice_number
 from tests.accounting.posting.debits import (
     CARD,
     AttemptScenario,
@@ -26,7 +27,7 @@ LONG_STEM_LENGTH = 20  # characters of the reference, as numbers had before Quic
 def long_ago(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], None]]:
     """Numbers are long until the answer is called."""
     with monkeypatch.context() as patch:
-        patch.setattr(numbers, "STEM_LENGTH", LONG_STEM_LENGTH)
+        patch.setattr(queueing, "STEM_LENGTH", LONG_STEM_LENGTH)
         yield patch.undo
 
 
@@ -51,8 +52,8 @@ def get_short_stem(attempted: AttemptScenario) -> str:
 
 def test_new_numbers_are_short(tenant: Tenant) -> None:
     payment = tenant.open_checkout().payment
-    assert numbers.build_invoice_number(payment) == f"PF-{payment.reference[:12].upper()}"
-    assert len(numbers.build_credit_note_number(payment, nth=99)) == 21
+    assert build_invoice_number(payment) == f"PF-{payment.reference[:12].upper()}"
+    assert len(build_credit_note_number(payment, nth=99)) == 21
 
 
 def test_what_is_in_the_books_under_a_long_number_is_not_made_again(

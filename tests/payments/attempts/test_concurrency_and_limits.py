@@ -9,7 +9,7 @@ from django.test import Client
 from django.utils import timezone
 
 from payments.models import Attempt
-from payments.operations.limits import get_network
+from payments.operations.services import get_network
 from quotes.models import Quote
 from tests.concurrency import run_concurrently
 from tests.payments.three_d_secure import answer_three_d_secure

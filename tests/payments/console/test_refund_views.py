@@ -10,7 +10,7 @@ from django.utils import timezone
 from django_subatomic.db import transaction
 
 from merchants.models import Membership
-from payments.attempts.results import reverse_attempt
+from payments.attempts.services import reverse_attempt
 from payments.models import Attempt, Dispute, Payment, Refund
 from tests.payments.portal.factories import BANK, HTMX_HEADERS, create_company, create_paid_attempt, create_payment
 from tests.tenants import Checkout, Tenant

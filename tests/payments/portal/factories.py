@@ -10,8 +10,7 @@ from django.test import Client
 from django.utils import timezone
 
 from payers.models import Payer, PayerAccess, PayerCompany, fold_name
-from payments.attempts.results import reverse_attempt
-from payments.attempts.services import apply_attempt_result
+from payments.attempts.services import apply_attempt_result, reverse_attempt
 from payments.gateways import OperationResult, RemoteMethod
 from payments.gateways.protocol import OperationStatus
 from payments.models import Attempt, GatewayAccount, Payment

@@ -8,7 +8,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from merchants.models import Notification
-from payments.attempts.results import reverse_attempt
+from payments.attempts.services import reverse_attempt
 from payments.models import Attempt, Dispute
 from payments.refunds import send_refund, start_refund
 from payments.reversals.reinstatements import ATTEMPT_OWN_FIELDS
