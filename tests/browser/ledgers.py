@@ -158,7 +158,7 @@ class XeroPages(LedgerPages):
     """Practice Xero: debits are drafts, and everything stays to be seen."""
 
     label, service, root = "Xero", "xero", "/xero"
-    companies_at, consent_at, allow = "/xero/organisations", "/xero/identity/", "Allow access"
+    companies_at, consent_at, allow_button = "/xero/organisations", "/xero/identity/", "Allow access"
     statuses = {"DRAFT": "draft", "AUTHORISED": "open", "PAID": "paid", "DELETED": "removed", "VOIDED": "voided"}
     when_disconnected = "was disconnected from Wise-Pay inside Xero"
     term = "Wise-Pay"
@@ -187,7 +187,7 @@ class QuickBooksPages(LedgerPages):
     """Practice QuickBooks: nothing of a debit until it settles, and what is removed is gone."""
 
     label, service, root = "QuickBooks", "quickbooks", "/intuit"
-    companies_at, consent_at, allow = "/intuit/companies", "/intuit/connect/oauth2", "Connect"
+    companies_at, consent_at, allow_button = "/intuit/companies", "/intuit/connect/oauth2", "Connect"
     statuses = {"Open": "open", "Partly open": "open", "Closed": "paid", "Voided": "voided"}
     removed_kinds = frozenset({"removed", "voided"})
     when_disconnected = "took Wise-Pay's access to QuickBooks back"
