@@ -1,4 +1,4 @@
-"""Whether, when, how much and with which method an invoice is charged automatically: decided here and nowhere else.
+"""Whether, when, how much and with which method an invoice is charged automatically; after a failure see failures.py.
 
 Nothing here reads a table or the clock.
 """

@@ -13,11 +13,7 @@ from accounting.ledgers.protocol import RemoteContact, RemoteCreditNoteDetails, 
 from accounting.mirror.listeners import notify_mirror_listeners
 from accounting.models import LedgerApplication, LedgerContact, LedgerCredit, LedgerInvoice
 from accounting.models.posting_kinds import CREDIT_NOTE_PREFIX
-from accounting.posting.credit_note_state import (
-    record_deleted_credit_notes,
-    retry_cleared_tasks,
-    sync_credit_note_states,
-)
+from accounting.posting.credit_notes import record_deleted_credit_notes, retry_cleared_tasks, sync_credit_note_states
 from merchants.models import Merchant
 from payers.models import PayerCompany, fold_name
 

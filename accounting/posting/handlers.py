@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from accounting.posting.credit_note_state import sync_manual_tasks
+from accounting.posting.credit_notes import sync_manual_tasks
 from accounting.posting.invoice_payments import (
     has_payment_allocations,
     post_invoice_payment,

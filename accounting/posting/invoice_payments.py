@@ -13,6 +13,7 @@ from django_subatomic.db import transaction, transaction_required
 
 from accounting.models import CreditNote, PaymentAllocation, Posting
 from accounting.models.posting_kinds import Kind
+from accounting.posting.credit_notes import void_credit_note
 from accounting.posting.manual_tasks import create_manual_task
 from accounting.posting.queueing import (
     build_invoice_payment_number,
@@ -21,7 +22,7 @@ from accounting.posting.queueing import (
     create_posting,
     lock_payment_and_attempt,
 )
-from accounting.posting.quote_payments import remove_ledger_payment, void_credit_note
+from accounting.posting.quote_payments import remove_ledger_payment
 from accounting.posting.services import schedule_sending
 from payments.models import Attempt, Payment, Refund
 

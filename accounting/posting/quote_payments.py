@@ -13,8 +13,9 @@ from django_subatomic.db import transaction, transaction_required
 
 from accounting.ledger_session import has_drafts
 from accounting.models import CreditNote, Posting
-from accounting.models.posting_kinds import KIND_TRAITS, PF_INVOICE_KINDS, Kind
+from accounting.models.posting_kinds import PF_INVOICE_KINDS, Kind
 from accounting.posting.allocations import retract_matches
+from accounting.posting.credit_notes import void_credit_note
 from accounting.posting.kinds import POSTING_KINDS
 from accounting.posting.queueing import (
     ACTOR,
@@ -208,29 +209,6 @@ def create_invoice_posting(
             now=now,
             on=on,
         )
-
-
-@transaction_required
-def void_credit_note(attempt: Attempt, *, now: datetime) -> None:
-    """Void the attempt's credit note, or cancel its posting if it was never sent."""
-    note = CreditNote.objects.filter(attempt=attempt).first()
-    postings = lock_postings_by_kind(attempt=attempt)
-    if note is None or Kind.VOID in postings or Kind.REMOVAL in postings:
-        return
-    reason = f"the attempt {attempt.state}"
-    retract_matches(attempt, now=now, reason=reason, remove_applied=True)
-    for kind in (Kind.APPROVAL, Kind.CREDIT_NOTE, Kind.DRAFT_NOTE):
-        posting, undone_by = postings.get(kind), KIND_TRAITS[kind].undone_by
-        if posting is not None and undone_by is not None and posting.state in Posting.MAYBE_IN_LEDGER_STATES:
-            create_posting(undone_by, note.number, attempt, now=now, on=now)
-            return
-        if posting is not None and posting.state in Posting.NOT_IN_LEDGER_STATES:
-            cancel_posting(posting, now=now, reason=reason)
-    note.move_to("removed", now=now, by=ACTOR, reason=reason)
-    for refund in Posting.objects.filter(
-        attempt=attempt, kind=Kind.REFUND, state__in=Posting.NOT_IN_LEDGER_STATES
-    ).order_by("pk"):
-        cancel_posting(refund, now=now, reason=reason)
 
 
 @transaction_required

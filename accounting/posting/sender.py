@@ -22,7 +22,7 @@ from accounting.ledger_session import open_ledger_session
 from accounting.ledgers.protocol import Ledger, OrderGroup, RemoteCreditNote, WriteResult
 from accounting.models import AccountingSettings, Posting
 from accounting.models.posting_kinds import Kind
-from accounting.posting.credit_note_state import sync_credit_note_states
+from accounting.posting.credit_notes import sync_credit_note_states
 from accounting.posting.kinds import KIND_BY_NAME, POSTING_KINDS, SEND_POSITION, PostingKind, get_kind
 from accounting.posting.manual_tasks import create_former_organisation_tasks
 from accounting.posting.orders import FORMER_ORGANISATION, LedgerOrder

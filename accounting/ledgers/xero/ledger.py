@@ -1,255 +1,27 @@
 """The Xero ledger. Source: developer.xero.com, Accounting API."""
 
 from collections.abc import Callable, Iterable
-from typing import Any
 
-from xero_python.accounting import (
-    Allocations,
-    Contacts,
-    CreditNote,
-    CreditNotes,
-    Invoices,
-    Payment,
-    PaymentDelete,
-    Payments,
-)
+from xero_python.accounting import Contacts, Invoices
 
-from accounting.ledgers.parsing import RemoteRow, is_same_amount, parse_every_row, parse_rows
+from accounting.ledgers.parsing import RemoteRow, is_same_amount, parse_rows
 from accounting.ledgers.protocol import (
-    AllocationOrder,
     ContactOrder,
-    CreditNoteOrder,
     DocumentOrder,
     MixableDocument,
     OrderGroup,
-    PaymentOrder,
-    PaymentRemovalOrder,
-    RefundOrder,
     RemoteAccount,
-    RemoteAllocation,
-    RemoteCreditNote,
     RemoteItem,
     RemoteTaxCode,
     RemoteTerm,
     WriteResult,
 )
-from accounting.ledgers.xero.client import XeroOrganisation
-from accounting.ledgers.xero.parsing import (
-    list_standing_payments,
-    parse_account,
-    parse_credit_note,
-    parse_results,
-    parse_tax_code,
-    parse_term,
-)
+from accounting.ledgers.xero.allocations import XeroAllocations
+from accounting.ledgers.xero.parsing import parse_account, parse_results, parse_tax_code, parse_term
+from accounting.ledgers.xero.payments import XeroPayments
 from accounting.ledgers.xero.reading import XeroReader
-from accounting.ledgers.xero.shapes import (
-    build_allocation,
-    build_contact,
-    build_credit_note,
-    build_invoice,
-    build_invoice_update,
-    build_payment,
-    build_refund,
-    clear_read_only_flags,
-    escape_quotes,
-)
+from accounting.ledgers.xero.shapes import build_contact, build_invoice, build_invoice_update, escape_quotes
 from wisepay.errors import Rejected, Unavailable
-
-
-class XeroCreditNotes(XeroOrganisation):
-    """The verbs of PF_CR credit notes."""
-
-    def create_credit_notes(self, orders: list[DocumentOrder], *, key: str) -> list[WriteResult]:
-        return self._create(orders, "AUTHORISED", key=key)
-
-    def create_draft_credit_notes(self, orders: list[DocumentOrder], *, key: str) -> list[WriteResult]:
-        return self._create(orders, "DRAFT", key=key)
-
-    def find_credit_notes(self, orders: list[DocumentOrder]) -> list[WriteResult]:
-        return self._find(orders, "draft", "approved", "applied")
-
-    def approve_credit_notes(self, orders: list[CreditNoteOrder], *, key: str) -> list[WriteResult]:
-        return self._set_status(orders, "AUTHORISED", key=key, is_dated=True)
-
-    def find_approved_credit_notes(self, orders: list[CreditNoteOrder]) -> list[WriteResult]:
-        return self._find(orders, "approved", "applied")
-
-    def remove_draft_credit_notes(self, orders: list[CreditNoteOrder], *, key: str) -> list[WriteResult]:
-        return self._set_status(orders, "DELETED", key=key)
-
-    def find_removed_draft_credit_notes(self, orders: list[CreditNoteOrder]) -> list[WriteResult]:
-        return self._find(orders, "removed", "voided")
-
-    def void_credit_notes(self, orders: list[CreditNoteOrder], *, key: str) -> list[WriteResult]:
-        return self._set_status(orders, "VOIDED", key=key)
-
-    def find_voided_credit_notes(self, orders: list[CreditNoteOrder]) -> list[WriteResult]:
-        return self._find(orders, "removed", "voided")
-
-    def read_credit_notes_by_number(self, numbers: list[str]) -> list[RemoteCreditNote]:
-        where = " OR ".join(f'CreditNoteNumber=="{escape_quotes(number)}"' for number in numbers)
-        body = self._client.read(self._api.get_credit_notes, where=where, page=1, page_size=100)
-        return parse_every_row(body.get("CreditNotes") or [], parse_credit_note)
-
-    def _create(self, orders: list[DocumentOrder], status: str, *, key: str) -> list[WriteResult]:
-        body = CreditNotes(credit_notes=[build_credit_note(order, status) for order in orders])
-        answer = self._client.write_batch(self._api.create_credit_notes, body, key=key, unitdp=4)
-        return parse_results(orders, answer.get("CreditNotes"), "CreditNoteID")
-
-    def _set_status(
-        self, orders: list[CreditNoteOrder], status: str, *, key: str, is_dated: bool = False
-    ) -> list[WriteResult]:
-        """Give credit notes another status; they are named by id, so that none can be created by it."""
-        notes = [
-            CreditNote(credit_note_id=order.id, status=status, **({"date": order.on} if is_dated else {}))
-            for order in orders
-        ]
-        body = CreditNotes(credit_notes=[clear_read_only_flags(note) for note in notes])
-        answer = self._client.write_batch(self._api.update_or_create_credit_notes, body, key=key, unitdp=4)
-        return parse_results(orders, answer.get("CreditNotes"), "CreditNoteID")
-
-    def _find(self, orders: list[Any], *statuses: str) -> list[WriteResult]:
-        """Find the orders whose credit note is in one of these statuses and of the order's amount."""
-        if not orders:
-            return []
-        notes = {note.number: note for note in self.read_credit_notes_by_number([o.number for o in orders])}
-        pairs = ((order, notes.get(order.number)) for order in orders)
-        return [
-            WriteResult(order.number, id=note.id)
-            for order, note in pairs
-            if note and note.status in statuses and note.total == order.amount
-        ]
-
-
-OUR_PREFIX = "PF-"
-
-
-class XeroAllocations(XeroCreditNotes):
-    """The verbs of allocations, one call each. An allocation has no number: note, invoice and amount identify it."""
-
-    def create_allocations(self, orders: list[AllocationOrder], *, key: str) -> list[WriteResult]:
-        [order] = orders
-        body = Allocations(allocations=[build_allocation(order)])
-        answer = self._client.write_batch(self._api.create_credit_note_allocation, order.note_id, body, key=key)
-        [result] = parse_results(orders, answer.get("Allocations"), "AllocationID")
-        if not result.refusal and not result.id:
-            raise Unavailable("Xero's answer has no id of the allocation")
-        return [result]
-
-    def find_allocations(self, orders: list[AllocationOrder]) -> list[WriteResult]:
-        standing = self._read_allocations(orders)
-        pairs = (
-            (order, next((a for a in standing.get(order.note_number, ()) if is_requested_allocation(a, order)), None))
-            for order in orders
-        )
-        return [WriteResult(order.number, id=allocation.id) for order, allocation in pairs if allocation]
-
-    def remove_allocations(self, orders: list[AllocationOrder], *, key: str) -> list[WriteResult]:
-        [order] = orders
-        self._client.call(self._api.delete_credit_note_allocations, order.note_id, order.id)
-        return [WriteResult(order.number, id=order.id)]
-
-    def find_removed_allocations(self, orders: list[AllocationOrder]) -> list[WriteResult]:
-        standing = self._read_allocations(orders)
-        return [
-            WriteResult(order.number, id=order.id)
-            for order in orders
-            if order.note_number in standing and order.id not in {a.id for a in standing[order.note_number]}
-        ]
-
-    def _read_allocations(self, orders: list[AllocationOrder]) -> dict[str, tuple[RemoteAllocation, ...]]:
-        """Read the allocations that stand, by the credit note's number; a note that does not exist is left out."""
-        notes = self.read_credit_notes_by_number(sorted({o.note_number for o in orders})) if orders else []
-        note_ids = {order.note_id for order in orders}
-        return {note.number: note.allocations for note in notes if note.id in note_ids}
-
-
-def is_requested_allocation(allocation: RemoteAllocation, order: AllocationOrder) -> bool:
-    """Return whether this allocation is the one that was asked for."""
-    return allocation.invoice_id == order.invoice_id and allocation.amount == order.amount
-
-
-class XeroPayments(XeroCreditNotes):
-    """The verbs of payments, which are created or deleted, never edited. One of a credit note gives money back."""
-
-    def create_payments(self, orders: list[PaymentOrder], *, key: str) -> list[WriteResult]:
-        return self._create_payments(orders, [build_payment(order) for order in orders], key=key)
-
-    def create_refunds(self, orders: list[RefundOrder], *, key: str) -> list[WriteResult]:
-        return self._create_payments(orders, [build_refund(order) for order in orders], key=key)
-
-    def _create_payments(
-        self, orders: list[PaymentOrder] | list[RefundOrder], payments: list[Payment], *, key: str
-    ) -> list[WriteResult]:
-        answer = self._client.write_batch(self._api.create_payments, Payments(payments=payments), key=key)
-        return parse_results(orders, answer.get("Payments"), "PaymentID")
-
-    def find_payments(self, orders: list[PaymentOrder]) -> list[WriteResult]:
-        ours = [order for order in orders if not order.is_foreign]
-        invoices = self._read_invoices(invoice_numbers=[order.invoice_number for order in ours]) if ours else []
-        paid = {row.get("InvoiceNumber"): list_standing_payments(row) for row in invoices}
-        found = self._find_foreign_payments([order for order in orders if order.is_foreign])
-        for order in ours:
-            matching = [row for row in paid.get(order.invoice_number, []) if is_requested_payment(row, order)]
-            best = sorted(matching, key=lambda row: get_reference(row) != order.number)
-            found += [WriteResult(order.number, id=best[0]["PaymentID"])] if best else []
-        return found
-
-    def _find_foreign_payments(self, orders: list[PaymentOrder]) -> list[WriteResult]:
-        """Find our payments of invoices that are not ours: a bookkeeper's of the same amount is another one."""
-        invoices = self._read_invoices(i_ds=sorted({order.invoice_id for order in orders})) if orders else []
-        paid = {
-            (invoice["InvoiceID"], get_reference(row)): row
-            for invoice in invoices
-            for row in list_standing_payments(invoice)
-        }
-        pairs = ((order, paid.get((order.invoice_id, order.number))) for order in orders)
-        return [
-            WriteResult(order.number, id=row["PaymentID"])
-            for order, row in pairs
-            if row and is_same_amount(row.get("Amount"), order.amount)
-        ]
-
-    def find_refunds(self, orders: list[RefundOrder]) -> list[WriteResult]:
-        notes = self.read_credit_notes_by_number(sorted({o.note_number for o in orders})) if orders else []
-        paid = {(note.number, refund.reference): refund for note in notes for refund in note.refunds}
-        pairs = ((order, paid.get((order.note_number, order.number))) for order in orders)
-        return [
-            WriteResult(order.number, id=refund.id)
-            for order, refund in pairs
-            if refund and refund.amount == order.amount
-        ]
-
-    def remove_payments(self, orders: list[PaymentRemovalOrder], *, key: str) -> list[WriteResult]:
-        [order] = orders
-        body = PaymentDelete(status="DELETED")
-        answer = self._client.call(self._api.delete_payment, order.id, body, idempotency_key=key)
-        return parse_results(orders, answer.get("Payments"), "PaymentID")
-
-    def find_removed_payments(self, orders: list[PaymentRemovalOrder]) -> list[WriteResult]:
-        return [WriteResult(order.number, id=order.id) for order in orders if self._is_deleted(order.id)]
-
-    def _is_deleted(self, payment_id: str) -> bool:
-        rows = self._client.call(self._api.get_payment, payment_id).get("Payments") or []
-        return bool(rows) and rows[0].get("Status") == "DELETED"
-
-    def _read_invoices(self, **query: list[str]) -> list[RemoteRow]:
-        """Read invoices by `invoice_numbers` or `i_ds`."""
-        body = self._client.read(self._api.get_invoices, page=1, page_size=100, **query)
-        return list(body.get("Invoices") or [])
-
-
-def get_reference(payment: RemoteRow) -> str:
-    """Return a payment's reference."""
-    return payment.get("Reference") or ""
-
-
-def is_requested_payment(payment: RemoteRow, order: PaymentOrder) -> bool:
-    """Return whether this is the order's money: without a number of ours, a bookkeeper may have entered it by hand."""
-    reference = get_reference(payment)
-    is_another = reference != order.number and reference.startswith(OUR_PREFIX)
-    return not is_another and is_same_amount(payment.get("Amount"), order.amount)
 
 
 class XeroLedger(XeroPayments, XeroAllocations, XeroReader):

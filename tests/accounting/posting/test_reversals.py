@@ -8,7 +8,7 @@ import pytest
 from django.utils import timezone
 
 from accounting.models import ManualTask, Posting
-from accounting.posting.credit_note_state import sync_manual_tasks
+from accounting.posting.credit_notes import sync_manual_tasks
 from connections.models import Connection
 from merchants.models import Notification
 from tests.accounting.posting.debits import (

@@ -1,4 +1,4 @@
-"""Sync credit notes with what the ledger says of them, and retry tasks that people did there."""
+"""Void credit notes, sync them with what the ledger says of them, and retry tasks that people did there."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -8,14 +8,17 @@ from django_subatomic.db import transaction, transaction_required
 
 from accounting.ledger_session import open_ledger_session
 from accounting.ledgers.protocol import RemoteCreditNote
-from accounting.models import CreditNote, ManualTask
-from accounting.models.posting_kinds import Kind
+from accounting.models import CreditNote, ManualTask, Posting
+from accounting.models.posting_kinds import KIND_TRAITS, Kind
+from accounting.posting.allocations import retract_matches
 from accounting.posting.kinds import KIND_BY_NAME
 from accounting.posting.manual_tasks import list_open_tasks, retry_task_posting
+from accounting.posting.queueing import ACTOR, cancel_posting, create_posting, lock_postings_by_kind
 from accounting.posting.services import schedule_sending
 from connections.models import Tier
 from connections.services import get_connection
 from merchants.models import Merchant
+from payments.models import Attempt
 from wisepay.errors import Disconnected
 
 
@@ -111,3 +114,26 @@ def get_credit_note_number(task: ManualTask) -> str:
     """The number of the credit note that the task is about; empty if it is about none."""
     attempt = task.posting.attempt
     return attempt.credit_note.number if attempt is not None and KIND_BY_NAME[Kind(task.kind)].reads_credit_note else ""
+
+
+@transaction_required
+def void_credit_note(attempt: Attempt, *, now: datetime) -> None:
+    """Void the attempt's credit note, or cancel its posting if it was never sent."""
+    note = CreditNote.objects.filter(attempt=attempt).first()
+    postings = lock_postings_by_kind(attempt=attempt)
+    if note is None or Kind.VOID in postings or Kind.REMOVAL in postings:
+        return
+    reason = f"the attempt {attempt.state}"
+    retract_matches(attempt, now=now, reason=reason, remove_applied=True)
+    for kind in (Kind.APPROVAL, Kind.CREDIT_NOTE, Kind.DRAFT_NOTE):
+        posting, undone_by = postings.get(kind), KIND_TRAITS[kind].undone_by
+        if posting is not None and undone_by is not None and posting.state in Posting.MAYBE_IN_LEDGER_STATES:
+            create_posting(undone_by, note.number, attempt, now=now, on=now)
+            return
+        if posting is not None and posting.state in Posting.NOT_IN_LEDGER_STATES:
+            cancel_posting(posting, now=now, reason=reason)
+    note.move_to("removed", now=now, by=ACTOR, reason=reason)
+    for refund in Posting.objects.filter(
+        attempt=attempt, kind=Kind.REFUND, state__in=Posting.NOT_IN_LEDGER_STATES
+    ).order_by("pk"):
+        cancel_posting(refund, now=now, reason=reason)
