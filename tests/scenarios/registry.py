@@ -136,7 +136,7 @@ UNINTERRUPTED = {
         READ_ON_DEMAND,
     ),
     "Gateway.cancel_setup": "a payer gave up; called again it answers the same",
-    "Ledger.update_invoices": "a disputed quote is paid again, over another amount; tests/accounting/posting/test_reversals.py",
+    "Ledger.update_invoices": "a disputed quote is paid again, another amount; accounting/posting/test_reversals.py",
     "Ledger.create_mixed_batch": "only where a ledger takes kinds together; QuickBooks' scenarios pass it",
     "Ledger.get_or_create_item": "only where a ledger needs an item, which is looked for by its name first",
     "accounting.look_at_tasks": "it only reads whether people did their manual tasks, again and again",
