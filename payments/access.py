@@ -1,4 +1,4 @@
-"""Fetch payments, attempts and setups for those who may see them."""
+"""Fetch payments, attempts and setups for those who may see them, and say who stands at a checkout."""
 
 from dataclasses import dataclass
 from datetime import datetime

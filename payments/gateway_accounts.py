@@ -1,4 +1,4 @@
-"""Save a merchant's gateway account, after testing its keys."""
+"""Save a merchant's gateway account, after testing its keys, and find the one that a webhook belongs to."""
 
 import time
 from datetime import datetime

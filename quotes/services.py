@@ -1,4 +1,4 @@
-"""The CPQ integration's settings, and what expires: quotes and answers to idempotency keys."""
+"""The CPQ integration's settings, a quote's status for CPQ, and what expires."""
 
 import json
 import secrets

@@ -1,4 +1,6 @@
-"""Manual tasks: opened when the ledger refuses what only a person can clear, closed when that was done."""
+"""Manual tasks: opened when the ledger refuses what only a person can clear, closed when that was done.
+
+What stands in a former organisation's ledger is such a task too."""
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta

@@ -1,4 +1,4 @@
-"""Create and cancel postings, and lock what they are about."""
+"""Create, number and cancel postings, and lock what they are about."""
 
 from datetime import datetime
 

@@ -1,4 +1,4 @@
-"""Create the row of a gateway operation, with the payer's acceptance of terms and the first check of its answer."""
+"""Create the row of a gateway operation, after checking that it may be paid and not too often, for its customer."""
 
 import zlib
 from collections.abc import Sequence

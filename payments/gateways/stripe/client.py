@@ -1,4 +1,4 @@
-"""The Stripe client with our key, timeouts and retries."""
+"""The Stripe client with our key and timeouts, and the check of a webhook's signature."""
 
 import hashlib
 import hmac
