@@ -35,7 +35,6 @@ from accounting.autopay.notifications import notify_unmatched
 from accounting.autopay.snapshots import DecisionContext
 from accounting.models import AutoPaySettings, UnmatchedInvoice
 from merchants.models import Merchant
-from wisepay import clock
 
 log = structlog.get_logger(__name__)
 
@@ -100,7 +99,7 @@ def plan_merchant_payments(merchant: Merchant, *, now: datetime, ids: Sequence[i
     """
     if not AutoPaySettings.objects.filter(merchant=merchant).exists():
         return PlanningResult()
-    with planning_lease(merchant):
+    with planning_lease(merchant, now=now):
         paused = is_paused(merchant)
         companies = None if ids is None else list_company_ids(merchant, ids)
         context = get_decision_context(merchant, companies=companies)
@@ -112,9 +111,8 @@ def plan_merchant_payments(merchant: Merchant, *, now: datetime, ids: Sequence[i
 
 
 @contextmanager
-def planning_lease(merchant: Merchant) -> Iterator[None]:
+def planning_lease(merchant: Merchant, *, now: datetime) -> Iterator[None]:
     """Be the only worker that plans this merchant for the length of the block. Raises PlanningInProgress."""
-    now = clock.now()
     rows, lease_until = AutoPaySettings.objects.filter(merchant=merchant), now + LEASE
     is_free = Q(planning_lease_until=None) | Q(planning_lease_until__lt=now)
     if not rows.filter(is_free).update(planning_lease_until=lease_until):
