@@ -11,7 +11,7 @@ SETTINGS := SECRET_KEY=lint WISEPAY_SECRET_KEYS=k1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAA
 	DATABASE_URL=postgresql://localhost/lint REDIS_URL=redis://localhost/0 \
 	PUBLIC_URL=http://localhost ALLOWED_HOSTS=localhost
 
-.PHONY: help deps demo test bench lint format lock clean
+.PHONY: help deps demo test bench lint format messages lock clean
 
 help:
 	@echo "make demo   Wise-Pay with a practice world; ARGS=\"--port 9000\" is passed on,"
@@ -22,6 +22,7 @@ help:
 	@echo "make lint   style, types, layers"
 	@echo "make deps   only install what all of these need"
 	@echo "make format write the style"
+	@echo "make messages  collect the sentences for translators (needs GNU gettext)"
 	@echo "make lock   choose newer versions of the dependencies"
 	@echo "make clean  throw away the demo's data and every cache"
 
@@ -45,6 +46,11 @@ lint: .venv/dev.stamp
 format: .venv/dev.stamp
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+messages: .venv/dev.stamp
+	@command -v xgettext >/dev/null || { echo "GNU gettext was not found: it collects the sentences."; exit 1; }
+	$(SETTINGS) $(BIN)/python manage.py makemessages --all --keep-pot --add-location file \
+		--ignore "sandbox/*" --ignore "tests/*" --ignore "var/*" --ignore "staticfiles/*"
 
 lock: | $(BIN)/python
 	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --disable-pip-version-check "uv>=0.9"

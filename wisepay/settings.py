@@ -69,7 +69,7 @@ TEMPLATES = [
         "DIRS": [BASE_DIR / "templates"],
         "APP_DIRS": True,
         "OPTIONS": {
-            "builtins": ["wisepay.templatetags.wisepay"],
+            "builtins": ["django.templatetags.i18n", "wisepay.templatetags.wisepay"],
             "context_processors": [
                 "django.template.context_processors.request",
                 "django.template.context_processors.csp",
@@ -142,7 +142,11 @@ TRUSTED_PROXY_COUNT = env.int("TRUSTED_PROXY_COUNT", default=0)
 ALLAUTH_TRUSTED_PROXY_COUNT = TRUSTED_PROXY_COUNT
 
 # ---- pages --------------------------------------------------------------------------------------
+# Sentences that a payer reads are marked for gettext. Nothing chooses a language yet: LocaleMiddleware would turn
+# the framework's own sentences over to a browser's language, and leave ours beside them in English.
 LANGUAGE_CODE = "en"
+USE_I18N = True
+LOCALE_PATHS = [BASE_DIR / "locale"]
 TIME_ZONE = "UTC"
 USE_TZ = True
 STATIC_URL = "static/"
