@@ -8,7 +8,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from wisepay import clock, outbox
-from wisepay.models import AuditEntry, OutboxMessage, StateChange, User
+from wisepay.models import OutboxMessage, StateChange, User
 
 if TYPE_CHECKING:
     OutboxModelAdmin = admin.ModelAdmin[OutboxMessage]
@@ -63,14 +63,6 @@ class UserAdmin(UserModelAdmin):
     list_display = ["email", "name", "is_active", "is_staff", "joined_at"]
     search_fields = ["email", "name"]
     fields = ["email", "name", "is_active", "is_staff", "is_superuser"]
-
-
-@admin.register(AuditEntry)
-class AuditAdmin(ReadOnlyAdmin):
-    """The audit log of all merchants."""
-
-    list_display = ["at", "action", "user", "merchant_id", "subject", "detail", "ip"]
-    list_filter = ["action"]
 
 
 @admin.register(StateChange)

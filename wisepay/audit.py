@@ -1,10 +1,31 @@
 """The audit log: one entry for every action of a person that may have to be explained later."""
 
+import secrets
+from dataclasses import dataclass
+
 from django.http import HttpRequest
+from django_subatomic.db import transaction_if_not_already
 
 from wisepay import clock
+from wisepay.audit_log.digests import hash_content, hash_person, list_entry_parts
+from wisepay.audit_log.keys import sign
 from wisepay.http import get_client_ip
-from wisepay.models import AuditEntry, User
+from wisepay.models import AuditDetails, AuditEntry, User
+
+LONGEST_DETAIL = 2_000
+SALT_BYTES = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Who acted where nobody is signed in: what they called themselves, and the program that they used."""
+
+    name: str = ""
+    email: str = ""
+    agent: str = ""
+
+
+NOBODY = Origin()
 
 
 def record_audit_entry(
@@ -15,27 +36,59 @@ def record_audit_entry(
     ip: str | None,
     subject: str = "",
     detail: str = "",
-) -> None:
+    about: User | None = None,
+    origin: Origin = NOBODY,
+) -> AuditEntry:
     """Write one entry, in the open transaction if there is one.
 
-    `action` is a dotted name such as "merchant.details_saved", `subject` what it was done to.
+    `action` is a dotted name such as "merchant.details_saved", `subject` what it was done to, `about` the person
+    that it concerns if it is not `user`. Names and addresses are copied: the entry says what they were then.
     """
-    AuditEntry.objects.create(
-        action=action,
-        merchant_id=merchant_id,
-        user=user,
-        ip=ip,
-        subject=subject[:120],
-        detail=detail[:300],
+    details = AuditDetails(
         at=clock.now(),
+        name=clean(user.name if user else origin.name, 120),
+        email=clean(user.email if user else origin.email, 254),
+        ip=clean(ip or "", 45),
+        agent=clean(origin.agent, 300),
+        person_salt=secrets.token_hex(SALT_BYTES),
+        subject=clean(subject, 120),
+        detail=clean(detail, LONGEST_DETAIL),
+        about_id=about.pk if about else None,
+        content_salt=secrets.token_hex(SALT_BYTES),
     )
+    entry = AuditEntry(at=details.at, merchant_id=merchant_id, user=user, action=action)
+    entry.person_digest, entry.content_digest = hash_person(details), hash_content(details)
+    with transaction_if_not_already():
+        details.save(force_insert=True)
+        entry.details = details
+        # Signed by the process that acts, so that a row which somebody else inserts is never sealed.
+        entry.mac = sign(*list_entry_parts(entry))
+        entry.save(force_insert=True)
+    return entry
+
+
+def clean(text: str, longest: int) -> str:
+    """The text as the database can store it: without NUL and broken characters, and not too long."""
+    return text.encode(errors="replace").decode().replace("\0", "")[:longest]
 
 
 def record_request_audit(
-    request: HttpRequest, action: str, *, merchant_id: int, subject: str = "", detail: str = ""
-) -> None:
+    request: HttpRequest,
+    action: str,
+    *,
+    merchant_id: int | None,
+    subject: str = "",
+    detail: str = "",
+    about: User | None = None,
+) -> AuditEntry:
     """Write one entry for the signed-in person of the request, with the address that it came from."""
-    user = request.user if isinstance(request.user, User) else None
-    record_audit_entry(
-        action, merchant_id=merchant_id, user=user, ip=get_client_ip(request), subject=subject, detail=detail
+    return record_audit_entry(
+        action,
+        merchant_id=merchant_id,
+        user=request.user if isinstance(request.user, User) else None,
+        ip=get_client_ip(request),
+        subject=subject,
+        detail=detail,
+        about=about,
+        origin=Origin(agent=request.headers.get("User-Agent", "")),
     )

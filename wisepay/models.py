@@ -8,10 +8,21 @@ from django.db import models
 from django.db.models.functions import Lower
 
 from wisepay import clock
+from wisepay.audit_log.models import AuditCheckpoint, AuditDetails, AuditEntry, AuditHead, AuditSeal
 from wisepay.references import new_reference
 from wisepay.states import StateChange
 
-__all__ = ["AuditEntry", "OutboxMessage", "RateWindow", "StateChange", "User"]
+__all__ = [
+    "AuditCheckpoint",
+    "AuditDetails",
+    "AuditEntry",
+    "AuditHead",
+    "AuditSeal",
+    "OutboxMessage",
+    "RateWindow",
+    "StateChange",
+    "User",
+]
 
 
 class UserManager(BaseUserManager["User"]):
@@ -89,24 +100,6 @@ class OutboxMessage(models.Model):
 
     def __str__(self) -> str:
         return self.key
-
-
-class AuditEntry(models.Model):
-    """Which user did what, at which merchant; written once, never changed."""
-
-    merchant_id = models.BigIntegerField(null=True)
-    user = models.ForeignKey(User, on_delete=models.SET_NULL, null=True, related_name="+")
-    action = models.CharField(max_length=80)
-    subject = models.CharField(max_length=120, blank=True)
-    detail = models.CharField(max_length=300, blank=True)
-    ip = models.GenericIPAddressField(null=True)
-    at = models.DateTimeField(default=clock.now)
-
-    class Meta:
-        indexes = [models.Index(fields=["merchant_id", "-at"], name="audit_merchant")]
-
-    def __str__(self) -> str:
-        return self.action
 
 
 class RateWindow(models.Model):

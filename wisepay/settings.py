@@ -15,6 +15,10 @@ HOME = Path(env.str("WISEPAY_HOME", default=str(BASE_DIR / "var")))
 # ---- what must be given -------------------------------------------------------------------------
 SECRET_KEY = env.str("SECRET_KEY")
 SECRET_KEYS = env.str("WISEPAY_SECRET_KEYS")  # "k2:<base64>,k1:<base64>", the newest first
+# The audit log is signed with these, in the same form; without them with keys derived from those above.
+AUDIT_KEY = env.str("AUDIT_KEY", default="")
+AUDIT_HEADS_FILE = env.str("AUDIT_HEADS_FILE", default="")  # copies of the log's newest head, best on another machine
+AUDIT_RETENTION_MONTHS = env.int("AUDIT_RETENTION_MONTHS", default=84)
 DATABASES = {"default": env.db("DATABASE_URL")}
 REDIS_URL = env.str("REDIS_URL")
 PUBLIC_URL = env.str("PUBLIC_URL").rstrip("/")
@@ -273,6 +277,12 @@ CELERY_BEAT_SCHEDULE = {
         "task": "wisepay.tasks.delete_done_messages",
         "schedule": 3600,
         "options": {"expires": 60},
+    },
+    "seal_audit_log": {"task": "wisepay.tasks.seal_audit_log", "schedule": 60, "options": {"expires": 60}},
+    "delete_old_audit_entries": {
+        "task": "wisepay.tasks.delete_old_audit_entries",
+        "schedule": 86_400,
+        "options": {"expires": 3600},
     },
     "sweep_postings": {
         "task": "accounting.tasks.sweep_postings",

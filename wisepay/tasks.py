@@ -1,8 +1,9 @@
-"""Celery tasks of the ground: delivering and sweeping the outbox."""
+"""Celery tasks of the ground: delivering and sweeping the outbox, sealing the audit log."""
 
 from celery import shared_task
 
 from wisepay import clock, outbox
+from wisepay.audit_log import retention, sealing
 from wisepay.outbox import wake
 
 
@@ -25,3 +26,15 @@ def sweep_outbox(**_: object) -> None:
 def delete_done_messages(**_: object) -> None:
     """Delete the messages that were done long ago."""
     outbox.delete_done_messages(now=clock.now())
+
+
+@shared_task
+def seal_audit_log(**_: object) -> None:
+    """Seal the entries of the audit log that are new."""
+    sealing.seal_entries(now=clock.now())
+
+
+@shared_task
+def delete_old_audit_entries(**_: object) -> None:
+    """Delete the audit log's months that are older than the retention says."""
+    retention.delete_old_entries(now=clock.now())
