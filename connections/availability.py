@@ -1,16 +1,47 @@
-"""A provider's availability: when it last accepted a call, since when it does not answer."""
+"""Which connection carries which work, and its availability: when its provider last answered, or since when not."""
 
 from datetime import datetime, timedelta
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django_subatomic.db import transaction_if_not_already
 
-from connections.models import Connection, ConnectionEvent
-from wisepay.errors import Unavailable
+from connections.models import Connection, ConnectionEvent, Tier
+from merchants.models import Merchant
+from wisepay.errors import Disconnected, Unavailable
 
 ConnectionEventKind = ConnectionEvent.Kind
 EVENT_RETENTION = timedelta(days=30)
 FIRST_PAUSE, LONGEST_PAUSE = 5.0, 900.0  # seconds between tries while nothing is answered
+
+
+def get_connection(merchant: Merchant, *, tier: str) -> Connection:
+    """Get the connection of `tier`, or the Wise-Pay one while work is not divided. Raises Disconnected."""
+    tier_in_use = Tier(tier) if merchant.has_multi_connection else Tier.WISE_PAY
+    found = Connection.objects.select_related("merchant").filter(merchant=merchant, tier=tier_in_use).first()
+    if found is None and merchant.has_multi_connection:
+        raise Disconnected(f"The {tier_in_use.label} connection is not connected.")
+    if found is None:
+        raise Disconnected("No accounting package is connected.")
+    return found
+
+
+def find_working_connection(merchant: Merchant, *, tier: Tier) -> Connection | None:
+    """The connection that carries `tier`'s work, if there is one and it is connected."""
+    try:
+        connection = get_connection(merchant, tier=tier)
+    except Disconnected:
+        return None
+    return connection if connection.state == "connected" else None
+
+
+def list_tiers(merchant: Merchant) -> list[Tier]:
+    """List the tiers that the merchant connects."""
+    return list(Tier) if merchant.has_multi_connection else [Tier.WISE_PAY]
+
+
+def list_live_connections(merchant: Merchant) -> QuerySet[Connection]:
+    """List the merchant's connections that are connected or broken."""
+    return Connection.objects.filter(merchant=merchant, state__in=["connected", "broken"]).order_by("pk")
 
 
 def record_success(connection: Connection, *, now: datetime, is_work: bool = True) -> None:

@@ -7,8 +7,8 @@ from django.db import models
 
 from merchants.models import Merchant
 from wisepay import clock
+from wisepay.addresses import new_reference
 from wisepay.models import User
-from wisepay.references import new_reference
 from wisepay.secrets import SecretField
 from wisepay.states import Stateful, build_state_constraint
 

@@ -11,6 +11,7 @@ from django.db import IntegrityError
 from django.urls import reverse
 from django_subatomic.db import transaction, transaction_required
 
+from connections.availability import list_live_connections, list_tiers
 from connections.models import Authorisation, Connection, LinkedOrganisation, Tier
 from connections.providers import (
     PROVIDER_LABELS,
@@ -23,7 +24,7 @@ from connections.providers import (
     open_oauth_client,
     open_oauth_client_of_app,
 )
-from connections.services import announce_restored_connection, list_live_connections, list_tiers
+from connections.services import announce_restored_connection
 from merchants.models import Merchant
 from wisepay.addresses import build_public_url
 from wisepay.models import User

@@ -1,13 +1,13 @@
-"""Which connection carries which work, what waits for it, and disconnecting."""
+"""Disconnect, divide the work between connections, and count what waits for each."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
-from django.db.models import QuerySet
 from django_subatomic.db import transaction, transaction_required
 
+from connections.availability import list_live_connections
 from connections.models import Connection, Tier
 from connections.providers import AppNotConfigured, open_oauth_client_of_app
 from connections.tokens import get_access_token
@@ -18,36 +18,6 @@ from wisepay.events import add_once
 
 WaitingWorkCounter = Callable[[Merchant], Mapping[str, int]]
 WAITING_WORK_COUNTERS: list[WaitingWorkCounter] = []
-
-
-def get_connection(merchant: Merchant, *, tier: str) -> Connection:
-    """Get the connection of `tier`, or the Wise-Pay one while work is not divided. Raises Disconnected."""
-    tier_in_use = Tier(tier) if merchant.has_multi_connection else Tier.WISE_PAY
-    found = Connection.objects.select_related("merchant").filter(merchant=merchant, tier=tier_in_use).first()
-    if found is None and merchant.has_multi_connection:
-        raise Disconnected(f"The {tier_in_use.label} connection is not connected.")
-    if found is None:
-        raise Disconnected("No accounting package is connected.")
-    return found
-
-
-def find_working_connection(merchant: Merchant, *, tier: Tier) -> Connection | None:
-    """The connection that carries `tier`'s work, if there is one and it is connected."""
-    try:
-        connection = get_connection(merchant, tier=tier)
-    except Disconnected:
-        return None
-    return connection if connection.state == "connected" else None
-
-
-def list_tiers(merchant: Merchant) -> list[Tier]:
-    """List the tiers that the merchant connects."""
-    return list(Tier) if merchant.has_multi_connection else [Tier.WISE_PAY]
-
-
-def list_live_connections(merchant: Merchant) -> QuerySet[Connection]:
-    """List the merchant's connections that are connected or broken."""
-    return Connection.objects.filter(merchant=merchant, state__in=["connected", "broken"]).order_by("pk")
 
 
 @transaction_required

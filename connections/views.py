@@ -13,6 +13,7 @@ from django.views.decorators.csp import csp_override
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from connections import services
+from connections.availability import list_tiers
 from connections.models import Authorisation, Connection
 from connections.oauth_flow import (
     AuthorisationRefused,
@@ -95,7 +96,7 @@ def panel(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
 @merchant_page(admin=True)
 def connect(request: MerchantRequest, merchant: Merchant, tier: str) -> HttpResponse:
     """Send the browser to the accounting package's consent page."""
-    if tier not in services.list_tiers(merchant):
+    if tier not in list_tiers(merchant):
         raise Http404
     try:
         url = start_authorisation(

@@ -7,9 +7,8 @@ from django.core.exceptions import ValidationError
 from django.db import models
 
 from wisepay import clock
-from wisepay.addresses import build_public_url
+from wisepay.addresses import build_public_url, new_reference
 from wisepay.models import User
-from wisepay.references import new_reference
 from wisepay.secrets import SecretField
 
 

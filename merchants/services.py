@@ -8,8 +8,8 @@ from django_subatomic.db import transaction, transaction_required
 
 from merchants.models import EventNotification, Membership, Merchant, Notification, PayNowLink
 from wisepay import outbox
+from wisepay.addresses import new_reference
 from wisepay.models import User
-from wisepay.references import new_reference
 
 MerchantEvent = EventNotification.Event
 

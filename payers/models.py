@@ -6,8 +6,8 @@ from django.db import models
 
 from merchants.models import Merchant, Terms
 from wisepay import clock
+from wisepay.addresses import new_reference
 from wisepay.models import User
-from wisepay.references import new_reference
 from wisepay.states import Stateful, build_state_constraint
 
 PAYER_TRANSITIONS = {"invited": frozenset({"registered"})}

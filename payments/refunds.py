@@ -11,9 +11,9 @@ from payments.models import Attempt, Payment, Refund
 from payments.operations.lifecycle import find_refusal
 from payments.operations.services import enqueue_first_check, lock_payment
 from wisepay import events, outbox
+from wisepay.addresses import new_reference
 from wisepay.errors import Rejected, Unavailable
 from wisepay.models import User
-from wisepay.references import new_reference
 
 
 def start_refund(payment: Payment, *, amount: int, reason: str, by: User, now: datetime) -> Refund:

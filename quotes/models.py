@@ -9,7 +9,7 @@ from django.db import models
 from merchants.models import Merchant
 from payments.models import Payment
 from wisepay import clock
-from wisepay.references import new_reference
+from wisepay.addresses import new_reference
 from wisepay.secrets import SecretField
 from wisepay.states import Stateful, build_state_constraint
 

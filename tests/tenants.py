@@ -343,11 +343,11 @@ def deliver_outbox(*, at: datetime | None = None, rounds: int = 50) -> int:
 @contextmanager
 def rate_limiter_clock_at(at: datetime | None) -> Iterator[None]:
     """Let the rate limiter's clock begin at `at` for the length of a block, and run on from there."""
-    before, began = limiter.clock, time.monotonic()
+    before, began = limiter.shared_clock, time.monotonic()
     if at is not None:
         first = at.timestamp()
-        limiter.clock = lambda: first + time.monotonic() - began
+        limiter.shared_clock = lambda: first + time.monotonic() - began
     try:
         yield
     finally:
-        limiter.clock = before
+        limiter.shared_clock = before

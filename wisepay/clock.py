@@ -1,6 +1,7 @@
-"""The product's clock: the one place that says what time it is, so that demos can move it."""
+"""The product's clock, the one place that says what time it is, so that demos can move it; and the days of a zone."""
 
-from datetime import datetime
+from datetime import UTC, date, datetime, time
+from zoneinfo import ZoneInfo
 
 from django.utils import timezone
 
@@ -8,3 +9,21 @@ from django.utils import timezone
 def now() -> datetime:
     """The current instant: aware, in UTC."""
     return timezone.now()
+
+
+def get_day_start(day: date, zone: ZoneInfo) -> datetime:
+    """The instant, in UTC, at which `day` begins in `zone`.
+
+    Where the clocks skip midnight it is the first minute of the day that exists.
+    """
+    return datetime.combine(day, time.min, tzinfo=zone).astimezone(UTC)
+
+
+def get_local_date(instant: datetime, zone: ZoneInfo) -> date:
+    """The day that it is in `zone` at `instant`."""
+    return instant.astimezone(zone).date()
+
+
+def format_date(day: date) -> str:
+    """The day as people write it: "1 Nov 2026"."""
+    return f"{day.day} {day:%b %Y}"

@@ -8,8 +8,8 @@ from django.db import models
 from django.db.models.functions import Lower
 
 from wisepay import clock
+from wisepay.addresses import new_reference
 from wisepay.audit_log.models import AuditCheckpoint, AuditDetails, AuditEntry, AuditHead, AuditSeal
-from wisepay.references import new_reference
 from wisepay.states import StateChange
 
 __all__ = [

@@ -11,7 +11,7 @@ from accounting.autopay.diff import CancelSchedule, HoldSchedule, UpdateSchedule
 from accounting.autopay.payment import cancel_payment
 from accounting.models import ScheduledPayment
 from merchants.models import Merchant
-from wisepay.references import new_references
+from wisepay.addresses import new_references
 
 ACTOR = "planning"
 

@@ -4,7 +4,7 @@ import calendar
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from wisepay.dates import get_local_date
+from wisepay.clock import get_local_date
 
 RUN_TIME = time(6)  # on the day itself
 LATE_RUN_TIME = time(15)  # on the day after, for what is past its day

@@ -16,7 +16,7 @@ from payments.failure_messages import explain_failure
 from payments.models import Attempt, Payment
 from payments.states import LIVE_STATES
 from wisepay import outbox
-from wisepay.dates import format_date, get_local_date
+from wisepay.clock import format_date, get_local_date
 
 ACTOR = "gateway"
 

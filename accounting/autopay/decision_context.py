@@ -30,7 +30,7 @@ from accounting.models import (
     LedgerTerm,
     ScheduledPayment,
 )
-from accounting.posting.queueing import PF_INVOICE_PATTERN
+from accounting.posting.services import PF_INVOICE_PATTERN
 from connections.models import LinkedOrganisation
 from merchants.models import Merchant
 from payers.models import PayerCompany

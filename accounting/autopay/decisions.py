@@ -21,7 +21,7 @@ from accounting.autopay.snapshots import (
     TermSnapshot,
 )
 from payments.method_choices import DEBIT_TYPES
-from wisepay.dates import get_local_date
+from wisepay.clock import get_local_date
 from wisepay.money import Money
 
 ALL_TERMS = "All Automatic Payment Terms"

@@ -14,7 +14,7 @@ from merchants.models import Merchant
 from payers.models import PayerAccess
 from payments.models import Attempt
 from payments.states import LIVE_STATES
-from wisepay.dates import get_day_start, get_local_date
+from wisepay.clock import get_day_start, get_local_date
 from wisepay.money import Money
 
 PAGE_SIZE = 50

@@ -9,8 +9,8 @@ from django_subatomic.db import transaction
 from accounting.autopay.settings import schedule_planning
 from accounting.ledger_session import open_ledger_session
 from accounting.models import AutoPayMapping, BillingTerm, LedgerTerm
+from connections.availability import get_connection
 from connections.models import Tier
-from connections.services import get_connection
 from merchants.models import Merchant
 from wisepay import outbox
 from wisepay.errors import Disconnected

@@ -10,8 +10,8 @@ from accounting.configuration.services import ITEM_NAME, save_ledger_item, save_
 from accounting.ledger_session import open_ledger_session
 from accounting.ledgers.protocol import Ledger
 from accounting.models import AccountingSettings, LedgerAccount, LedgerItem, LedgerTaxCode
+from connections.availability import find_working_connection
 from connections.models import Tier
-from connections.services import find_working_connection
 from merchants.models import EventNotification, Merchant
 from merchants.services import notify_merchant
 from wisepay.errors import Disconnected, Rejected

@@ -9,9 +9,9 @@ from accounting.credits.references import get_quote_references
 from accounting.credits.scoring import CreditCandidate, InvoiceCandidate
 from accounting.invoices.balances import READ_MARGIN, get_balances, list_payable_invoices
 from accounting.models import CreditMatch, CreditNote, LedgerApplication, LedgerInvoice
-from accounting.posting.queueing import build_invoice_number
+from accounting.posting.services import build_invoice_number
 from payers.models import PayerCompany
-from wisepay.dates import get_local_date
+from wisepay.clock import get_local_date
 from wisepay.money import Money
 
 NotesById = dict[int, CreditNote]

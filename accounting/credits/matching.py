@@ -33,8 +33,7 @@ from accounting.posting.allocations import (
     retract_match,
     schedule_matching,
 )
-from accounting.posting.queueing import build_credit_allocation_number, cancel_posting, create_posting
-from accounting.posting.services import schedule_sending
+from accounting.posting.services import build_credit_allocation_number, cancel_posting, create_posting, schedule_sending
 from merchants.models import EventNotification, Merchant
 from merchants.services import notify_merchant
 from payers.models import PayerCompany

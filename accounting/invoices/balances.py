@@ -7,7 +7,7 @@ from datetime import timedelta
 from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery, Sum, Value
 
 from accounting.models import CreditMatch, LedgerApplication, LedgerInvoice, PaymentAllocation, Posting
-from accounting.posting.queueing import PF_INVOICE_PATTERN
+from accounting.posting.services import PF_INVOICE_PATTERN
 from connections.models import LinkedOrganisation
 from payments.models import Attempt, Payment, Refund
 from payments.states import LIVE_STATES

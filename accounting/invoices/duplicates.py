@@ -11,7 +11,7 @@ from accounting.invoices.balances import is_in_linked_organisation, list_unconfi
 from accounting.models import LIVE_SCHEDULED, CreditMatch, CreditNote, LedgerCredit, LedgerInvoice, ScheduledPayment
 from accounting.models.posting_kinds import CREDIT_NOTE_PREFIX
 from payments.models import Payment
-from wisepay.dates import format_date, get_local_date
+from wisepay.clock import format_date, get_local_date
 from wisepay.money import Money
 
 UNUSED_STATES = ("pending", "draft", "approved")

@@ -4,8 +4,8 @@ from datetime import datetime
 
 from accounting.ledger_session import open_ledger_session
 from accounting.models import LedgerInvoice
+from connections.availability import get_connection
 from connections.models import Tier
-from connections.services import get_connection
 from wisepay.errors import Disconnected, Rejected, Unavailable
 from wisepay.outbox import Retry
 

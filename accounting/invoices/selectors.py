@@ -24,7 +24,7 @@ from payments.portal.view_models import (
     list_owed_quotes,
 )
 from payments.portal.widgets import PAGE_SIZE, RowPage
-from wisepay.dates import format_date, get_local_date
+from wisepay.clock import format_date, get_local_date
 from wisepay.models import User
 from wisepay.money import Money
 

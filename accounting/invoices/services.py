@@ -11,7 +11,7 @@ from django_subatomic.db import transaction, transaction_required
 from accounting.invoices.balances import InvoiceBalance, get_balances, list_former_organisation_invoices
 from accounting.invoices.duplicates import DuplicateWarning, find_duplicate_warnings, list_warning_messages
 from accounting.models import LedgerInvoice, PaymentAllocation
-from accounting.posting.queueing import PF_INVOICE_PATTERN
+from accounting.posting.services import PF_INVOICE_PATTERN
 from accounting.refetch_requests import schedule_refetch
 from payers.models import PayerCompany
 from payments.attempts.services import register_charge_policy

@@ -10,15 +10,15 @@ from accounting.invoices.services import NotPayable, check_invoice_amount, lock_
 from accounting.models import CreditNote, LedgerInvoice, ManualTask, PaymentAllocation, Posting
 from accounting.posting.invoice_payments import sync_payment_allocations
 from accounting.posting.orders import get_posting_allocation
-from accounting.posting.queueing import (
+from accounting.posting.services import (
     build_invoice_number,
     build_payment_number,
     cancel_posting,
     create_credit_note,
     create_posting,
     lock_payment_and_attempt,
+    schedule_sending,
 )
-from accounting.posting.services import schedule_sending
 from merchants.models import Merchant
 from payments.models import Attempt
 from wisepay.models import User

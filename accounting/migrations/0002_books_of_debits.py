@@ -2,7 +2,7 @@
 
 import django.db.models.deletion
 import django.utils.timezone
-import wisepay.references
+import wisepay.addresses
 from django.conf import settings
 from django.db import migrations, models
 
@@ -40,7 +40,7 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('state', models.CharField(max_length=20)),
                 ('state_at', models.DateTimeField()),
-                ('reference', models.CharField(default=wisepay.references.new_reference, editable=False, max_length=20, unique=True)),
+                ('reference', models.CharField(default=wisepay.addresses.new_reference, editable=False, max_length=20, unique=True)),
                 ('kind', models.CharField(choices=[('contact', 'Contact'), ('invoice', 'PF invoice'), ('invoice_change', 'PF invoice, new amount'), ('draft_note', 'PF_CR credit note, draft'), ('credit_note', 'PF_CR credit note'), ('approval', 'PF_CR credit note, approval'), ('removal', 'PF_CR draft, removal'), ('payment', 'Payment to clearing'), ('payment_removal', 'Payment to clearing, removal'), ('refund', 'Refund of the PF_CR credit'), ('refund_removal', 'Refund of the PF_CR credit, removal'), ('void', 'PF_CR credit note, void')], help_text='The posting that cannot go on.', max_length=20)),
                 ('title', models.CharField(max_length=160)),
                 ('steps', models.JSONField(default=list, help_text='Sentences, in order.')),

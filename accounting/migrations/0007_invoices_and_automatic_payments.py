@@ -2,7 +2,7 @@ import django.core.validators
 import django.db.models.deletion
 import django.db.models.functions.text
 import django.utils.timezone
-import wisepay.references
+import wisepay.addresses
 from django.conf import settings
 from django.db import migrations, models
 
@@ -27,7 +27,7 @@ class Migration(migrations.Migration):
             name='Acknowledgement',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('reference', models.CharField(default=wisepay.references.new_reference, editable=False, max_length=20, unique=True)),
+                ('reference', models.CharField(default=wisepay.addresses.new_reference, editable=False, max_length=20, unique=True)),
                 ('mark', models.CharField(max_length=64)),
                 ('about', models.CharField(max_length=64)),
                 ('kind', models.CharField(max_length=30)),
@@ -56,7 +56,7 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('state', models.CharField(max_length=20)),
                 ('state_at', models.DateTimeField()),
-                ('reference', models.CharField(default=wisepay.references.new_reference, editable=False, max_length=20, unique=True)),
+                ('reference', models.CharField(default=wisepay.addresses.new_reference, editable=False, max_length=20, unique=True)),
                 ('origin', models.CharField(choices=[('merchant', 'Merchant'), ('payer', 'Payer'), ('quote', 'Quote')], max_length=10)),
                 ('created_at', models.DateTimeField(default=django.utils.timezone.now)),
             ],
@@ -77,7 +77,7 @@ class Migration(migrations.Migration):
             name='BillingTerm',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('reference', models.CharField(default=wisepay.references.new_reference, editable=False, max_length=20, unique=True)),
+                ('reference', models.CharField(default=wisepay.addresses.new_reference, editable=False, max_length=20, unique=True)),
                 ('name', models.CharField(max_length=80)),
                 ('description', models.CharField(blank=True, max_length=200)),
                 ('processing', models.CharField(choices=[('scheduled', 'Scheduled'), ('real_time', 'Real time')], default='scheduled', max_length=10)),
@@ -96,7 +96,7 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('state', models.CharField(max_length=20)),
                 ('state_at', models.DateTimeField()),
-                ('reference', models.CharField(default=wisepay.references.new_reference, editable=False, max_length=20, unique=True)),
+                ('reference', models.CharField(default=wisepay.addresses.new_reference, editable=False, max_length=20, unique=True)),
                 ('amount', models.BigIntegerField()),
                 ('confidence', models.PositiveSmallIntegerField(help_text='0 to 100.')),
                 ('reasons', models.JSONField(default=list, help_text='Sentences.')),
@@ -147,7 +147,7 @@ class Migration(migrations.Migration):
             name='LedgerCredit',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('reference', models.CharField(default=wisepay.references.new_reference, editable=False, max_length=20, unique=True)),
+                ('reference', models.CharField(default=wisepay.addresses.new_reference, editable=False, max_length=20, unique=True)),
                 ('organisation_id', models.CharField(max_length=60)),
                 ('ledger_id', models.CharField(max_length=60)),
                 ('number', models.CharField(blank=True, max_length=255)),
@@ -166,7 +166,7 @@ class Migration(migrations.Migration):
             name='LedgerInvoice',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('reference', models.CharField(default=wisepay.references.new_reference, editable=False, max_length=20, unique=True)),
+                ('reference', models.CharField(default=wisepay.addresses.new_reference, editable=False, max_length=20, unique=True)),
                 ('organisation_id', models.CharField(max_length=60)),
                 ('ledger_id', models.CharField(max_length=60)),
                 ('number', models.CharField(blank=True, max_length=255)),
@@ -265,7 +265,7 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('state', models.CharField(max_length=20)),
                 ('state_at', models.DateTimeField()),
-                ('reference', models.CharField(default=wisepay.references.new_reference, editable=False, max_length=20, unique=True)),
+                ('reference', models.CharField(default=wisepay.addresses.new_reference, editable=False, max_length=20, unique=True)),
                 ('amount', models.BigIntegerField()),
                 ('run_at', models.DateTimeField()),
                 ('tries', models.PositiveSmallIntegerField(default=0, help_text='Charges asked for with the present method.')),

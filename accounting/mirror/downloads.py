@@ -11,8 +11,8 @@ from accounting.mirror.jobs import complete_job, record_job_errors, start_job, u
 from accounting.mirror.kinds import MIRRORED_KINDS
 from accounting.mirror.reader import TIME_SLICE, MirrorReader
 from accounting.models import Download, LedgerContact, MirrorCursor
+from connections.availability import get_connection
 from connections.models import Connection, Tier
-from connections.services import get_connection
 from merchants.models import Merchant
 from payers.models import fold_name
 from wisepay.models import User

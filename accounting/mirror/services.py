@@ -16,8 +16,9 @@ from accounting.mirror.reader import get_mirror_cursor, sync_kinds, sync_organis
 from accounting.mirror.store import ReadContext
 from accounting.models import LedgerCredit, LedgerInvoice, MirrorCursor, PendingChange
 from accounting.refetch_requests import schedule_pending_changes
+from connections.availability import find_working_connection, get_connection
 from connections.models import Connection, Tier
-from connections.services import find_working_connection, get_connection, register_waiting_work_counter
+from connections.services import register_waiting_work_counter
 from merchants.models import Merchant
 from payers.models import PayerCompany
 from wisepay import outbox
@@ -80,7 +81,8 @@ def update_company_documents(company: PayerCompany, *, now: datetime) -> None:
     """Assign to the company the documents of its accounting contact, and take all others from it."""
     with transaction():
         invoices, notes = reassign_documents(LedgerInvoice, company), reassign_documents(LedgerCredit, company)
-        notify_mirror_listeners(company.merchant, invoice_ids=invoices, credit_ids=notes, now=now)
+        if invoices or notes:
+            notify_mirror_listeners(company.merchant, invoice_ids=invoices, credit_ids=notes, now=now)
 
 
 @transaction_required

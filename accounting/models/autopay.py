@@ -14,9 +14,9 @@ from merchants.models import Merchant
 from payers.models import PayerCompany, TermsAcceptance
 from payments.models import Payment, SavedMethod
 from wisepay import clock
+from wisepay.addresses import new_reference
 from wisepay.models import User
 from wisepay.money import Money
-from wisepay.references import new_reference
 from wisepay.states import Stateful, build_state_constraint
 
 LIVE_SCHEDULED = ("scheduled", "pending", "held")

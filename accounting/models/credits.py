@@ -8,9 +8,9 @@ from accounting.models.posting import CreditNote
 from accounting.states import MATCH_TRANSITIONS
 from merchants.models import Merchant
 from wisepay import clock
+from wisepay.addresses import new_reference
 from wisepay.models import User
 from wisepay.money import Money
-from wisepay.references import new_reference
 from wisepay.states import Stateful, build_state_constraint
 
 MIN_THRESHOLD, DEFAULT_THRESHOLD = 50, 80

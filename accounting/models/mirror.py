@@ -10,9 +10,9 @@ from django.db import models
 from merchants.models import Merchant
 from payers.models import PayerCompany
 from wisepay import clock
+from wisepay.addresses import new_reference
 from wisepay.cursors import ReadCursor
 from wisepay.money import Money
-from wisepay.references import new_reference
 
 
 class MirroredDocument(models.Model):

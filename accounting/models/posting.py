@@ -8,9 +8,9 @@ from merchants.models import Merchant
 from payers.models import PayerCompany
 from payments.models import Attempt, Payment, Refund
 from wisepay import clock
+from wisepay.addresses import new_reference
 from wisepay.models import User
 from wisepay.money import Money
-from wisepay.references import new_reference
 from wisepay.states import Stateful, build_state_constraint
 
 

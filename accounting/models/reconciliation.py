@@ -5,10 +5,10 @@ from django.db import models
 from accounting.models.posting import Posting
 from merchants.models import Merchant
 from wisepay import clock
+from wisepay.addresses import new_reference
 from wisepay.cursors import ReadCursor
 from wisepay.models import User
 from wisepay.money import Money
-from wisepay.references import new_reference
 
 
 class LedgerPayment(models.Model):

@@ -26,13 +26,14 @@ from accounting.models import (
     Posting,
     ScheduledPayment,
 )
-from accounting.posting.queueing import PF_INVOICE_PATTERN
+from accounting.posting.services import PF_INVOICE_PATTERN
+from connections.availability import find_working_connection
 from connections.models import Tier
-from connections.services import find_working_connection, register_waiting_work_counter
+from connections.services import register_waiting_work_counter
 from merchants.models import Merchant
 from payers.models import PayerCompany
 from payments.models import Payment
-from wisepay.dates import format_date, get_local_date
+from wisepay.clock import format_date, get_local_date
 from wisepay.errors import Disconnected
 from wisepay.models import User
 from wisepay.money import Money

@@ -22,7 +22,7 @@ from merchants.access import MerchantRequest, merchant_page
 from merchants.models import Merchant
 from wisepay import clock
 from wisepay.audit import record_request_audit
-from wisepay.dates import get_day_start
+from wisepay.clock import get_day_start
 
 PAGE_SIZE = 50
 EARLIEST_DATE = date(1970, 1, 1)  # an earlier date has no instant in every time zone, and means everything as well

@@ -7,7 +7,7 @@ from django_subatomic.db import transaction_required
 
 from accounting.models import CreditMatch, LedgerInvoice, Posting
 from accounting.models.posting_kinds import Kind
-from accounting.posting.queueing import ACTOR, cancel_posting, create_posting
+from accounting.posting.services import ACTOR, cancel_posting, create_posting
 from accounting.refetch_requests import schedule_refetch
 from payments.models import Attempt
 from wisepay import outbox

@@ -13,10 +13,9 @@ from accounting.models.posting_kinds import KIND_TRAITS, Kind
 from accounting.posting.allocations import retract_matches
 from accounting.posting.kinds import KIND_BY_NAME
 from accounting.posting.manual_tasks import list_open_tasks, retry_task_posting
-from accounting.posting.queueing import ACTOR, cancel_posting, create_posting, lock_postings_by_kind
-from accounting.posting.services import schedule_sending
+from accounting.posting.services import ACTOR, cancel_posting, create_posting, lock_postings_by_kind, schedule_sending
+from connections.availability import get_connection
 from connections.models import Tier
-from connections.services import get_connection
 from merchants.models import Merchant
 from payments.models import Attempt
 from wisepay.errors import Disconnected

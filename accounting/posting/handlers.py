@@ -3,12 +3,7 @@
 from datetime import datetime
 
 from accounting.posting.credit_notes import sync_manual_tasks
-from accounting.posting.invoice_payments import (
-    has_payment_allocations,
-    post_invoice_payment,
-    post_invoice_refund,
-    reverse_invoice_payment,
-)
+from accounting.posting.invoice_payments import post_invoice_payment, post_invoice_refund, reverse_invoice_payment
 from accounting.posting.manual_tasks import CHECK_INTERVAL
 from accounting.posting.quote_payments import (
     cancel_debit_postings,
@@ -99,3 +94,8 @@ def check_manual_tasks(*, merchant_id: int, now: datetime, **_: object) -> None:
     """Check whether people did what the tasks ask for; again later while they have not."""
     if sync_manual_tasks(Merchant.objects.get(pk=merchant_id), now=now):
         raise Retry("tasks are open", after=CHECK_INTERVAL.total_seconds())
+
+
+def has_payment_allocations(payment: Payment) -> bool:
+    """Whether a payment is for invoices of the merchant's ledger."""
+    return not payment.is_quote and payment.allocations.exists()

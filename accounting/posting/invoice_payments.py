@@ -15,21 +15,16 @@ from accounting.models import CreditNote, PaymentAllocation, Posting
 from accounting.models.posting_kinds import Kind
 from accounting.posting.credit_notes import void_credit_note
 from accounting.posting.manual_tasks import create_manual_task
-from accounting.posting.queueing import (
+from accounting.posting.quote_payments import remove_ledger_payment
+from accounting.posting.services import (
     build_invoice_payment_number,
     build_refund_number,
     cancel_posting,
     create_posting,
     lock_payment_and_attempt,
+    schedule_sending,
 )
-from accounting.posting.quote_payments import remove_ledger_payment
-from accounting.posting.services import schedule_sending
 from payments.models import Attempt, Payment, Refund
-
-
-def has_payment_allocations(payment: Payment) -> bool:
-    """Whether a payment is for invoices of the merchant's ledger."""
-    return not payment.is_quote and payment.allocations.exists()
 
 
 def post_invoice_payment(payment: Payment, *, now: datetime) -> None:

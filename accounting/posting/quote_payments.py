@@ -5,10 +5,7 @@ is so now. A posting that was not sent is cancelled; one that may be in the ledg
 """
 
 from datetime import datetime
-from functools import reduce
-from operator import or_
 
-from django.db.models import Q
 from django_subatomic.db import transaction, transaction_required
 
 from accounting.ledger_session import has_drafts
@@ -16,8 +13,7 @@ from accounting.models import CreditNote, Posting
 from accounting.models.posting_kinds import PF_INVOICE_KINDS, Kind
 from accounting.posting.allocations import retract_matches
 from accounting.posting.credit_notes import void_credit_note
-from accounting.posting.kinds import POSTING_KINDS
-from accounting.posting.queueing import (
+from accounting.posting.services import (
     ACTOR,
     build_invoice_number,
     build_payment_number,
@@ -27,12 +23,9 @@ from accounting.posting.queueing import (
     create_posting,
     lock_payment_and_attempt,
     lock_postings_by_kind,
+    schedule_sending,
 )
-from accounting.posting.services import schedule_sending
-from merchants.models import Merchant
 from payments.models import Attempt, Payment, Refund
-
-DRAFT_KINDS = [kind for kind in POSTING_KINDS if kind.needs_drafts]
 
 
 def post_quote_debit(attempt: Attempt, *, now: datetime) -> None:
@@ -114,46 +107,6 @@ def reverse_refund(refund: Refund, *, now: datetime) -> None:
         elif posting.state in Posting.MAYBE_IN_LEDGER_STATES:
             create_posting(Kind.REFUND_REMOVAL, posting.number, attempt, now=now, on=now, refund=current)
         schedule_sending(payment.merchant, now=now)
-
-
-def cancel_contact_postings(merchant: Merchant, *, organisation_id: str, now: datetime) -> None:
-    """Cancel the contact postings of companies that somebody mapped to a contact meanwhile."""
-    postings = Posting.objects.filter(
-        merchant=merchant,
-        kind=Kind.CONTACT,
-        organisation_id=organisation_id,
-        state__in=Posting.NOT_IN_LEDGER_STATES,
-        company__organisation_id=organisation_id,
-        company__contact_id__gt="",
-    )
-    with transaction():
-        for posting in postings.order_by("pk"):
-            cancel_posting(posting, now=now, reason="mapped by hand")
-
-
-def cancel_draft_postings(merchant: Merchant, *, organisation_id: str, supports_drafts: bool, now: datetime) -> None:
-    """Cancel the postings of drafts in another organisation's ledger; all drafts, if this one's has none.
-
-    A credit whose debit has settled is created anew, one whose debit failed is removed.
-    """
-    drafts = [kind.name for kind in DRAFT_KINDS]
-    waiting = Posting.objects.filter(merchant=merchant, kind__in=drafts, state__in=Posting.NOT_IN_LEDGER_STATES)
-    if supports_drafts:
-        former = (Q(kind.is_in_other_organisation(organisation_id), kind=kind.name) for kind in DRAFT_KINDS)
-        waiting = waiting.filter(reduce(or_, former))
-    with transaction():
-        for posting in waiting.select_related("attempt__payment__merchant", "attempt__payment__company").order_by("pk"):
-            if posting.attempt is None:
-                continue
-            payment, attempt = lock_payment_and_attempt(posting.attempt)
-            cancel_posting(posting, now=now, reason="no drafts in these books")
-            if posting.kind == Kind.APPROVAL:
-                note = create_credit_note(payment, attempt, now=now)
-                create_posting(Kind.CREDIT_NOTE, note.number, attempt, now=now, on=payment.paid_at or now)
-            elif posting.kind == Kind.REMOVAL:
-                create_credit_note(payment, attempt, now=now).move_to(
-                    "removed", now=now, by=ACTOR, reason="left in other books"
-                )
 
 
 @transaction_required

@@ -18,7 +18,7 @@ from accounting.posting.allocations import (
 from accounting.posting.kinds import get_kind
 from accounting.posting.manual_tasks import close_manual_task, create_manual_task, needs_manual_task
 from accounting.posting.orders import get_posting_match
-from accounting.posting.queueing import cancel_posting, create_posting
+from accounting.posting.services import cancel_posting, create_posting
 from connections.models import Connection
 from merchants.models import EventNotification
 from merchants.services import notify_merchant

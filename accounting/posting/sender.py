@@ -26,14 +26,12 @@ from accounting.posting.credit_notes import sync_credit_note_states
 from accounting.posting.kinds import KIND_BY_NAME, POSTING_KINDS, SEND_POSITION, PostingKind, get_kind
 from accounting.posting.manual_tasks import create_former_organisation_tasks
 from accounting.posting.orders import FORMER_ORGANISATION, LedgerOrder
-from accounting.posting.quote_payments import cancel_contact_postings, cancel_draft_postings
 from accounting.posting.results import CHOOSE_CONTACT, record_not_found, record_posted, record_rejected
-from accounting.posting.services import is_ready_to_post
-from connections.availability import record_outage
+from accounting.posting.services import cancel_contact_postings, cancel_draft_postings, is_ready_to_post
+from connections.availability import find_working_connection, record_outage
 from connections.models import Connection, Tier
 from connections.rate_limiter.budget import OutOfBudget, Priority
 from connections.rate_limiter.limiter import check_budget
-from connections.services import find_working_connection
 from merchants.models import Merchant
 from payers.companies import CompanyTaken, restore_contact
 from payers.models import PayerCompany
@@ -344,7 +342,8 @@ class PostingSender:
                     continue
                 number = posting.attempt.credit_note.number if remote_notes and posting.attempt else ""
                 record_rejected(posting, refusal=answer.refusal, remote_note=remote_notes.get(number), now=self.now)
-            sync_credit_note_states(self.merchant, remote_notes.values(), asked_at=self.now, now=self.now)
+            if remote_notes:
+                sync_credit_note_states(self.merchant, remote_notes.values(), asked_at=self.now, now=self.now)
 
     def build_orders(self, batch: Sequence[Posting]) -> list[LedgerOrder]:
         """The orders of these postings."""

@@ -10,8 +10,8 @@ from accounting.ledger_session import open_ledger_session
 from accounting.ledgers.protocol import Ledger, PaymentRemovalOrder, RemotePayment
 from accounting.models import AccountingSettings, LedgerPayment, LedgerPaymentCursor, Posting
 from accounting.models.posting_kinds import CLEARING_SIGNS, PAYMENT_KINDS, Kind
+from connections.availability import get_connection
 from connections.models import Connection, Tier
-from connections.services import get_connection
 from merchants.models import Merchant
 from wisepay import outbox
 from wisepay.errors import Disconnected, Rejected

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from wisepay.dates import get_day_start, get_local_date
+from wisepay.clock import get_day_start, get_local_date
 
 ONE_DAY = timedelta(days=1)
 

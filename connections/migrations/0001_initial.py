@@ -2,7 +2,7 @@
 
 import django.db.models.deletion
 import django.utils.timezone
-import wisepay.references
+import wisepay.addresses
 import wisepay.secrets
 from django.conf import settings
 from django.db import migrations, models
@@ -23,7 +23,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('state_digest', models.CharField(max_length=64, unique=True)),
-                ('reference', models.CharField(default=wisepay.references.new_reference, max_length=20, unique=True)),
+                ('reference', models.CharField(default=wisepay.addresses.new_reference, max_length=20, unique=True)),
                 ('tier', models.CharField(choices=[('wise_pay', 'Wise-Pay'), ('company', 'Company'), ('service', 'Service')], max_length=10)),
                 ('provider', models.CharField(max_length=20)),
                 ('code_verifier', wisepay.secrets.SecretField()),

@@ -1,13 +1,16 @@
 """The rate limiter: a call to a provider acquires a permit first, and records what its answer said is left.
 
-One budget per app and organisation, shared by all workers; `lua/rate_limiter.lua` decides, atomically in Valkey.
+One budget per app and organisation, shared by all workers; `lua/rate_limiter.lua` decides, atomically in Valkey, and
+PostgreSQL counts while Valkey is away.
 """
 
 import json
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -30,12 +33,69 @@ from connections.rate_limiter.budget import (
     parse_remaining_calls,
     render_rate_limits,
 )
-from connections.rate_limiter.fallback import FallbackLimiter
+from wisepay import clock
+from wisepay.http import record_rate_limited_use
 
 log = structlog.get_logger(__name__)
 
 SCRIPT = (Path(__file__).parent / "lua" / "rate_limiter.lua").read_text()
 POLL_INTERVAL = 0.05  # seconds between two tries of a request that may wait
+# Without Valkey few calls are made, counted in PostgreSQL, slowly enough for every limit.
+FIRST_MINUTE = 62.0  # seconds until a minute whose calls may all be used up is certainly over
+CALL_INTERVAL = timedelta(seconds=20)  # 4,320 a day, and never more than two of the longest calls at once
+LOW_MINUTE_BUDGET, LOW_DAY_BUDGET = 5, 50
+
+
+class FallbackLimiter:
+    """The rate limiter without Valkey, and what this process knows while the shared count is away."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self.clock = clock
+        self.lock = threading.Lock()
+        self.outage_began: float | None = None
+        self.pauses: dict[tuple[str, str], float] = {}
+
+    def start_outage(self) -> float:
+        """Note that the shared count is away; answer for how many seconds already."""
+        with self.lock:
+            self.outage_began = self.clock() if self.outage_began is None else self.outage_began
+            return self.clock() - self.outage_began
+
+    def end_outage(self) -> None:
+        """Note that the shared count is back."""
+        if self.outage_began is not None:
+            with self.lock:
+                self.outage_began = None
+                self.pauses.clear()
+
+    def acquire(self, account: BudgetOwner) -> None:
+        """Count one call for all processes. Raises OutOfBudget when it comes too early."""
+        seconds = self.start_outage()
+        if seconds < FIRST_MINUTE:
+            raise OutOfBudget("outage", retry_after=FIRST_MINUTE - seconds)
+        remaining = self.pauses.get(_key(account), 0.0) - self.clock()
+        if remaining > 0:
+            raise OutOfBudget("outage", retry_after=remaining)
+        name = f"calls:{account.client_id}:{account.organisation_id}"[:120]
+        wait = record_rate_limited_use(name, limit=1, per=CALL_INTERVAL, now=clock.now())
+        if wait:
+            raise OutOfBudget("outage", retry_after=wait)
+
+    def record_remaining(self, account: BudgetOwner, remaining: RemainingCalls) -> None:
+        """Pause when an answer says that few calls are left."""
+        pause = 0.0
+        if remaining.minute is not None and remaining.minute < LOW_MINUTE_BUDGET:
+            pause = FIRST_MINUTE
+        if remaining.day is not None and remaining.day < LOW_DAY_BUDGET:
+            pause = 3600.0
+        if pause:
+            self.pauses[_key(account)] = self.clock() + pause
+
+
+def _key(account: BudgetOwner) -> tuple[str, str]:
+    return account.client_id, account.organisation_id
+
+
 fallback_limiter = FallbackLimiter()
 
 
@@ -44,7 +104,7 @@ def get_valkey_time() -> float | None:
     return None
 
 
-clock: Callable[[], float | None] = get_valkey_time  # seconds; the sandbox replaces it to move the time
+shared_clock: Callable[[], float | None] = get_valkey_time  # seconds; the sandbox replaces it to move the time
 keyspace = ""  # sandboxes that share a Valkey have one each
 
 
@@ -156,7 +216,7 @@ def _check_answer(answer: list[Any]) -> None:
 def _run_script(account: BudgetOwner, order: str, *arguments: str | float) -> Any:
     """Run the script with one round trip. Raises RedisError."""
     limits = render_rate_limits(get_rate_limits(account.provider))
-    now = clock()
+    now = shared_clock()
     seconds = "" if now is None else f"{now:.6f}"
     return _script(settings.REDIS_URL)(keys=_keys(account), args=[order, seconds, limits, *arguments])
 

@@ -3,7 +3,7 @@
 import django.db.models.deletion
 import django.utils.timezone
 import merchants.models
-import wisepay.references
+import wisepay.addresses
 import wisepay.secrets
 from django.conf import settings
 from django.db import migrations, models
@@ -30,7 +30,7 @@ class Migration(migrations.Migration):
             name='Merchant',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('reference', models.CharField(default=wisepay.references.new_reference, editable=False, max_length=20, unique=True)),
+                ('reference', models.CharField(default=wisepay.addresses.new_reference, editable=False, max_length=20, unique=True)),
                 ('name', models.CharField(max_length=120)),
                 ('time_zone', models.CharField(default='UTC', max_length=60, validators=[merchants.models.validate_time_zone])),
                 ('contact_email', models.EmailField(blank=True, help_text='Payers are given this address when they need help.', max_length=254)),

@@ -2,7 +2,7 @@
 
 import django.db.models.deletion
 import django.utils.timezone
-import wisepay.references
+import wisepay.addresses
 from django.db import migrations, models
 
 
@@ -19,7 +19,7 @@ class Migration(migrations.Migration):
             name='PayerCompany',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('reference', models.CharField(default=wisepay.references.new_reference, editable=False, max_length=20, unique=True)),
+                ('reference', models.CharField(default=wisepay.addresses.new_reference, editable=False, max_length=20, unique=True)),
                 ('name', models.CharField(max_length=200)),
                 ('folded_name', models.CharField(editable=False, max_length=200)),
                 ('email', models.EmailField(blank=True, max_length=254)),

@@ -2,7 +2,7 @@
 
 import django.db.models.deletion
 import django.utils.timezone
-import wisepay.references
+import wisepay.addresses
 from django.conf import settings
 from django.db import migrations, models
 
@@ -22,7 +22,7 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('state', models.CharField(max_length=20)),
                 ('state_at', models.DateTimeField()),
-                ('reference', models.CharField(default=wisepay.references.new_reference, editable=False, max_length=20, unique=True)),
+                ('reference', models.CharField(default=wisepay.addresses.new_reference, editable=False, max_length=20, unique=True)),
                 ('scope', models.CharField(choices=[('company', 'The whole company'), ('own', 'Own payments only')], max_length=10)),
                 ('origin', models.CharField(choices=[('invited', 'Invited'), ('registered', 'Registered while paying'), ('signed_in', 'Signed in while paying')], max_length=10)),
                 ('created_at', models.DateTimeField(default=django.utils.timezone.now)),
@@ -38,7 +38,7 @@ class Migration(migrations.Migration):
             name='Invitation',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('reference', models.CharField(default=wisepay.references.new_reference, editable=False, max_length=20, unique=True)),
+                ('reference', models.CharField(default=wisepay.addresses.new_reference, editable=False, max_length=20, unique=True)),
                 ('next_path', models.CharField(blank=True, help_text='Where the person was going: a Pay Now page.', max_length=200)),
                 ('created_at', models.DateTimeField(default=django.utils.timezone.now)),
                 ('expires_at', models.DateTimeField()),

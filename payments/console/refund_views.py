@@ -18,11 +18,11 @@ from payments.errors import NothingToRefund
 from payments.models import Dispute, Payment, Refund
 from payments.refunds import check_refundable, send_refund, start_refund
 from wisepay import clock
+from wisepay.addresses import new_reference
 from wisepay.audit import record_request_audit
 from wisepay.forms import AmountField
 from wisepay.http import record_rate_limited_use
 from wisepay.money import Money
-from wisepay.references import new_reference
 
 FORM_LIFETIME = timedelta(days=7)
 REFUND_BADGES = {

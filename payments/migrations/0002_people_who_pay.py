@@ -3,7 +3,7 @@
 import django.db.models.deletion
 import django.utils.timezone
 import payments.models
-import wisepay.references
+import wisepay.addresses
 from django.conf import settings
 from django.db import migrations, models
 
@@ -43,7 +43,7 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('state', models.CharField(max_length=20)),
                 ('state_at', models.DateTimeField()),
-                ('reference', models.CharField(default=wisepay.references.new_reference, editable=False, max_length=20, unique=True)),
+                ('reference', models.CharField(default=wisepay.addresses.new_reference, editable=False, max_length=20, unique=True)),
                 ('amount', models.BigIntegerField()),
                 ('reason', models.CharField(blank=True, max_length=200)),
                 ('origin', models.CharField(choices=[('console', 'Wise-Pay'), ('gateway', 'Stripe')], default='console', max_length=10)),
@@ -59,7 +59,7 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('state', models.CharField(max_length=20)),
                 ('state_at', models.DateTimeField()),
-                ('reference', models.CharField(default=wisepay.references.new_reference, editable=False, max_length=20, unique=True)),
+                ('reference', models.CharField(default=wisepay.addresses.new_reference, editable=False, max_length=20, unique=True)),
                 ('is_shared', models.BooleanField(default=False)),
                 ('is_default', models.BooleanField(default=False)),
                 ('stripe_customer_id', models.CharField(max_length=255)),
@@ -80,7 +80,7 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('state', models.CharField(max_length=20)),
                 ('state_at', models.DateTimeField()),
-                ('reference', models.CharField(default=wisepay.references.new_reference, editable=False, max_length=20, unique=True)),
+                ('reference', models.CharField(default=wisepay.addresses.new_reference, editable=False, max_length=20, unique=True)),
                 ('idempotency_key', models.CharField(max_length=80, unique=True)),
                 ('confirmation_token', models.CharField(blank=True, max_length=255)),
                 ('method_types', models.JSONField(default=payments.models.get_default_method_types, help_text='Kinds that the gateway may take, in its words.')),

@@ -8,9 +8,9 @@ from payments.models.payment import Payment
 from payments.models.saved_methods import SavedMethod, describe_method
 from payments.states import ATTEMPT_TRANSITIONS, LIVE_STATES, SETUP_TRANSITIONS
 from wisepay import clock
+from wisepay.addresses import new_reference
 from wisepay.models import User
 from wisepay.money import Money
-from wisepay.references import new_reference
 from wisepay.states import Stateful, build_state_constraint
 
 

@@ -12,8 +12,8 @@ from payers.models import PayerCompany
 from payments.models.saved_methods import SavedMethod
 from payments.states import PAYMENT_TRANSITIONS
 from wisepay import clock
+from wisepay.addresses import new_reference
 from wisepay.money import Money
-from wisepay.references import new_reference
 from wisepay.states import Stateful, build_state_constraint
 
 

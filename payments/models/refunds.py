@@ -6,9 +6,9 @@ from payments.models.operations import Attempt
 from payments.models.payment import Payment
 from payments.states import REFUND_TRANSITIONS
 from wisepay import clock
+from wisepay.addresses import new_reference
 from wisepay.models import User
 from wisepay.money import Money
-from wisepay.references import new_reference
 from wisepay.states import Stateful, build_state_constraint
 
 

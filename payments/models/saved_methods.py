@@ -8,8 +8,8 @@ from payers.models import PayerCompany, TermsAcceptance
 from payments.models.gateway_accounts import GatewayAccount
 from payments.states import METHOD_TRANSITIONS
 from wisepay import clock
+from wisepay.addresses import new_reference
 from wisepay.models import User
-from wisepay.references import new_reference
 from wisepay.states import Stateful, build_state_constraint
 
 

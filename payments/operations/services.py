@@ -35,10 +35,10 @@ from payments.models import (
     Setup,
 )
 from wisepay import outbox
+from wisepay.addresses import new_reference
 from wisepay.errors import Rejected
 from wisepay.locks import AdvisoryLock, lock_in_transaction
 from wisepay.outbox import Retry
-from wisepay.references import new_reference
 
 
 def check_payable(

@@ -20,7 +20,7 @@ from payments.portal.access import list_visible_payments
 from payments.portal.ordering import build_amount_expression, build_date_expression, list_first_ids
 from payments.portal.view_models import PAID_STATES
 from payments.states import LIVE_STATES
-from wisepay.dates import get_day_start
+from wisepay.clock import get_day_start
 from wisepay.models import User
 from wisepay.money import get_currency_digits, list_currencies
 

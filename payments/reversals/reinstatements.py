@@ -10,8 +10,8 @@ from payments.models import Attempt, Dispute, Payment
 from payments.operations.services import lock_payment
 from payments.states import LIVE_STATES
 from wisepay import outbox
+from wisepay.addresses import new_reference
 from wisepay.money import Money
-from wisepay.references import new_reference
 
 # The columns that are not copied to the attempt that stands for the returned money.
 ATTEMPT_OWN_FIELDS = frozenset(

@@ -9,7 +9,7 @@ from payers.models import PayerCompany
 from payments.models import Attempt, GatewayAccount, Payment
 from tests.payments.portal.factories import PortalPayer, create_company, create_payer
 from tests.tenants import Tenant
-from wisepay.references import new_reference
+from wisepay.addresses import new_reference
 
 BATCH = 2000
 METHODS = (("card", "visa", "4242"), ("card", "mastercard", "4444"), ("au_becs_debit", "Practice Bank", "6789"))

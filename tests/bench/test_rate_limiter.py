@@ -29,7 +29,7 @@ class MeasuredSimulation:
 
     def __init__(self, world: SandboxProcess, apps: int) -> None:
         self.simulation = storm = RateLimitSimulation(world)
-        limiter.clock = storm.now
+        limiter.shared_clock = storm.now
         names = create_three_apps(world)[:apps]
         self.apps = [storm.app(name) for name in names]
         begin = storm.now()
@@ -72,7 +72,7 @@ def simulations(sandbox_process: SandboxProcess) -> Iterator[dict[int, MeasuredS
         limiter.keyspace = f"storm{apps}:{time.time()}"
         found[apps] = MeasuredSimulation(sandbox_process, apps)
     yield found
-    limiter.clock = limiter.get_valkey_time
+    limiter.shared_clock = limiter.get_valkey_time
 
 
 @pytest.mark.parametrize("apps", [1, 3])

@@ -10,8 +10,9 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from connections import verification
+from connections.availability import list_live_connections
 from connections.models import Connection
-from connections.services import list_live_connections, update_multi_connection
+from connections.services import update_multi_connection
 from connections.tokens import get_permission_end
 from sandbox.harness.sandbox_process import SandboxProcess
 from tests.connections.oauth_steps import (

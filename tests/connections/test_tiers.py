@@ -13,8 +13,8 @@ from pytest_django import Settings
 
 from accounting.mirror.downloads import start_download
 from accounting.models import ManualTask, Posting
+from connections.availability import get_connection
 from connections.models import Connection
-from connections.services import get_connection
 from connections.verification import refresh_and_verify
 from tests.connections.oauth_steps import (
     CONNECTIONS_PATH,

@@ -12,8 +12,8 @@ from accounting.mirror.kinds import MIRRORED_KINDS
 from accounting.mirror.reader import MirrorReader, schedule_full_sync
 from accounting.mirror.status import list_mirror_statuses
 from accounting.models import MirrorCursor
+from connections.availability import get_connection
 from connections.models import Connection, Tier
-from connections.services import get_connection
 from merchants.models import Merchant
 from wisepay import clock
 from wisepay.errors import Disconnected, Rejected, Unavailable

@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from accounting.models import CreditNote, Posting
-from accounting.posting import queueing
-from accounting.posting.queueing import build_credit_note_number, build_invoice_number
+from accounting.posting import services
+from accounting.posting.services import build_credit_note_number, build_invoice_number
 from tests.accounting.posting.debits import (
     CARD,
     AttemptScenario,
@@ -27,7 +27,7 @@ LONG_STEM_LENGTH = 20  # characters of the reference, as numbers had before Quic
 def long_ago(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], None]]:
     """Numbers are long until the answer is called."""
     with monkeypatch.context() as patch:
-        patch.setattr(queueing, "STEM_LENGTH", LONG_STEM_LENGTH)
+        patch.setattr(services, "STEM_LENGTH", LONG_STEM_LENGTH)
         yield patch.undo
 
 

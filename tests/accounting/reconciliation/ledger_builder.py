@@ -20,8 +20,8 @@ from accounting.models import AccountingSettings, LedgerAccount
 from connections.rate_limiter import limiter
 from tests.accounting.reconciliation.payment_cases import OTHER_ACCOUNT, PaymentCase
 from tests.tenants import Tenant
+from wisepay.addresses import new_reference
 from wisepay.money import Money
-from wisepay.references import new_reference
 
 
 def reset_rate_limits(tenant: Tenant) -> None:

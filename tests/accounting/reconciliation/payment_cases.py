@@ -6,7 +6,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from wisepay.references import new_reference
+from wisepay.addresses import new_reference
 
 ZONE = ZoneInfo("Australia/Sydney")
 CLEARING = "615"

@@ -15,8 +15,7 @@ from accounting.posting.services import get_waiting_reason
 from accounting.tasks import sweep_postings
 from connections.rate_limiter import limiter
 from connections.rate_limiter.budget import BudgetAccount, OutOfBudget, Priority, RemainingCalls
-from connections.rate_limiter.fallback import FIRST_MINUTE, FallbackLimiter
-from connections.rate_limiter.limiter import acquire, check_budget, get_budget_usage
+from connections.rate_limiter.limiter import FIRST_MINUTE, FallbackLimiter, acquire, check_budget, get_budget_usage
 from sandbox.harness.sandbox_process import SandboxProcess
 from sandbox.harness.valkey import Valkey
 from tests.concurrency import run_concurrently

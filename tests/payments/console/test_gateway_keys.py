@@ -6,8 +6,8 @@ import pytest
 
 from payments.models import GatewayAccount
 from tests.tenants import Checkout, Tenant
+from wisepay.addresses import new_reference
 from wisepay.models import AuditEntry
-from wisepay.references import new_reference
 
 TAB = "configure/merchants/gateway"
 

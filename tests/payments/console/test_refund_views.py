@@ -14,8 +14,8 @@ from payments.attempts.services import reverse_attempt
 from payments.models import Attempt, Dispute, Payment, Refund
 from tests.payments.portal.factories import BANK, HTMX_HEADERS, create_company, create_paid_attempt, create_payment
 from tests.tenants import Checkout, Tenant
+from wisepay.addresses import new_reference
 from wisepay.models import AuditEntry
-from wisepay.references import new_reference
 
 
 def get_panel_path(tenant: Tenant, of: Payment) -> str:

@@ -16,10 +16,10 @@ from sandbox.harness.sandbox_process import SandboxProcess
 from tests.payments.three_d_secure import answer_three_d_secure
 from tests.tenants import Checkout, Tenant
 from wisepay import outbox
+from wisepay.addresses import new_reference
 from wisepay.errors import Rejected, Unavailable
 from wisepay.models import OutboxMessage
 from wisepay.money import Money
-from wisepay.references import new_reference
 
 INTENTS = "/v1/payment_intents"
 FAULTS: list[dict[str, Any]] = [
