@@ -5,10 +5,9 @@ from typing import Any
 
 from django_subatomic.db import transaction, transaction_required
 
-from accounting.autopay.charging import get_outbox_key
+from accounting.autopay.charging import cancel_payment, get_outbox_key
 from accounting.autopay.decision_context import build_invoice_snapshot, build_scheduled_charge, get_decision_context
 from accounting.autopay.decisions import SkipReason, plan_charge
-from accounting.autopay.payment import cancel_payment
 from accounting.invoices.balances import get_balances
 from accounting.invoices.services import lock_invoices
 from accounting.models import LedgerInvoice, ScheduledPayment

@@ -14,13 +14,19 @@ from accounting.autopay.decision_context import (
 )
 from accounting.autopay.decisions import ChargePlan, SkipReason, plan_charge
 from accounting.autopay.notifications import notify_on_hold
-from accounting.autopay.payment import cancel_payment, create_or_update_payment
 from accounting.autopay.snapshots import DecisionContext, InvoiceSnapshot
 from accounting.invoices.balances import get_balances
 from accounting.invoices.duplicates import list_warning_messages
-from accounting.invoices.services import find_relevant_warnings, lock_invoices, record_confirmation
+from accounting.invoices.services import (
+    InvoiceAmount,
+    build_details,
+    create_payment_with_allocations,
+    find_relevant_warnings,
+    lock_invoices,
+    record_confirmation,
+)
 from accounting.mirror.services import refresh_invoices
-from accounting.models import AutoPayMapping, LedgerInvoice, ScheduledPayment
+from accounting.models import AutoPayMapping, LedgerInvoice, PaymentAllocation, ScheduledPayment
 from payments.attempts.off_session import create_off_session_attempt
 from payments.attempts.services import send_attempt
 from payments.errors import AttemptInProgress, CannotPay
@@ -41,6 +47,7 @@ NOT_REFRESHED_REASON = "It waits until the invoice can be looked at in the accou
 ACTOR = "scheduler"
 # Planning would not schedule these; for any other reason a person decides.
 CANCELLING_CODES = frozenset({"over", "no_term", "unmatched", "below_minimum", "above_maximum"})
+PAYABLE_FOR = timedelta(days=30)  # how long the payer can pay one that failed through its own link
 
 
 class NotCharged(Exception):
@@ -254,3 +261,38 @@ def get_charge_plan(
     if decision.hold_reason:
         raise NotCharged(decision.hold_reason, state="held")
     return decision
+
+
+@transaction_required
+def create_or_update_payment(
+    scheduled: ScheduledPayment, invoice: LedgerInvoice, *, amount: int, now: datetime
+) -> Payment:
+    """Create or update the payment of `amount` minor units of the invoice; every try has the same one.
+
+    The caller has locked the invoice.
+    """
+    company = scheduled.company
+    payment = scheduled.payment.lock() if scheduled.payment is not None else None
+    if payment is None:
+        payment = create_payment_with_allocations(
+            company, {invoice.pk: invoice}, [InvoiceAmount(invoice, amount)], origin=Payment.Origin.AUTOMATIC, now=now
+        )
+    payment.merchant, payment.company = company.merchant, company
+    if payment.state == "cancelled":
+        payment.move_locked_to("open", now=now, by="scheduler", reason="scheduled again")
+    changes = {"amount": amount, "expires_at": now + PAYABLE_FOR}
+    if payment.amount != amount:
+        changes["details"] = build_details(company, [InvoiceAmount(invoice, amount)])
+        PaymentAllocation.objects.filter(payment=payment, invoice=invoice).update(amount=amount)
+    Payment.objects.filter(pk=payment.pk).update(**changes)
+    for name, value in changes.items():
+        setattr(payment, name, value)
+    return payment
+
+
+@transaction_required
+def cancel_payment(payment_id: int, *, now: datetime) -> None:
+    """Cancel an open payment that nobody is paying; any other stays as it is."""
+    payment = Payment.objects.get(pk=payment_id).lock()
+    if payment.state == "open" and not payment.attempts.filter(state__in=LIVE_STATES).exists():
+        payment.move_locked_to("cancelled", now=now, by="scheduler", reason="not charged any more")

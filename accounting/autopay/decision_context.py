@@ -8,10 +8,9 @@ from typing import Any
 
 from django.db import connection
 
-from accounting.autopay.diff import CurrentSchedule
-from accounting.autopay.settings import get_autopay_settings, get_limits
 from accounting.autopay.snapshots import (
     AutoPayRules,
+    CurrentSchedule,
     DecisionContext,
     InvoiceSnapshot,
     MappingSnapshot,
@@ -23,6 +22,7 @@ from accounting.autopay.snapshots import (
 from accounting.invoices.balances import InvoiceBalance, list_unconfirmed_allocations
 from accounting.models import (
     LIVE_SCHEDULED,
+    AutoPayLimit,
     AutoPayMapping,
     AutoPaySettings,
     BillingTerm,
@@ -167,13 +167,13 @@ def get_decision_context(merchant: Merchant, *, companies: Sequence[int] | None 
 
 def get_rules(merchant: Merchant, *, takes_debits: bool) -> AutoPayRules:
     """The settings as decisions need them."""
-    chosen = get_autopay_settings(merchant)
+    chosen = AutoPaySettings.get_or_default(merchant)
     return AutoPayRules(
         zone=merchant.zone,
         delay=timedelta(hours=chosen.processing_delay_hours),
         schedules_past_due=chosen.schedules_past_due,
         maximum_days_past_due=chosen.maximum_days_past_due,
-        limits=get_limits(merchant),
+        limits=AutoPayLimit.get_by_currency(merchant),
         takes_debits=takes_debits,
     )
 

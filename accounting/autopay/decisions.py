@@ -1,16 +1,16 @@
-"""Whether, when, how much and with which method an invoice is charged automatically; after a failure see failures.py.
+"""Whether, when, how much and with which method an invoice is charged automatically; after a failure see consequences.py.
 
 Nothing here reads a table or the clock.
 """
 
+import calendar
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Literal
+from zoneinfo import ZoneInfo
 
-from accounting.autopay.charge_times import RUN_TIME, get_instant, get_next_late_run, get_run_date
-from accounting.autopay.failures import is_presentment_limit_reached
 from accounting.autopay.snapshots import (
     AutoPayRules,
     DecisionContext,
@@ -20,7 +20,7 @@ from accounting.autopay.snapshots import (
     ScheduledCharge,
     TermSnapshot,
 )
-from payments.method_choices import DEBIT_TYPES
+from payments.method_choices import CARD, DEBIT_TYPES
 from wisepay.clock import get_local_date
 from wisepay.money import Money
 
@@ -45,6 +45,10 @@ CLOSED_REASONS = {
     "voided": "It was voided in the accounting package.",
     "deleted": "It was deleted in the accounting package.",
 }
+RUN_TIME = time(6)  # on the day itself
+LATE_RUN_TIME = time(15)  # on the day after, for what is past its day
+# Nacha's rules: a debit returned for want of funds may be presented twice more within 180 days, any other never.
+MAX_RE_PRESENTMENTS, RE_PRESENTMENT_WINDOW = 2, timedelta(days=180)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +131,7 @@ def plan_charge_on_its_day(
     selected = choose_method(claim, context, currency=invoice.currency, on=used_on)
     if isinstance(selected, SkipReason):
         return selected
-    timing = plan_timing(invoice, term, day, context.rules, is_card=selected.method.is_card, now=now)
+    timing = plan_timing(invoice, term, day, context.rules, is_card=selected.method.kind == CARD, now=now)
     return timing if isinstance(timing, SkipReason) else build_plan(claim, selected, timing, amount=amount)
 
 
@@ -280,7 +284,7 @@ def find_method_problem(method: MethodSnapshot, rules: AutoPayRules, *, currency
         return SkipReason("method", f"{method.label} can't be used any more.")
     if method.expires_on is not None and method.expires_on < on:
         return SkipReason("method", f"{method.label} expired on {method.expires_on:%-d %b %Y}.")
-    if method.is_card:
+    if method.kind == CARD:
         return None
     if not rules.takes_debits:
         return SkipReason("method", f"{method.label} is a bank account, and bank debits are switched off.")
@@ -291,9 +295,9 @@ def find_method_problem(method: MethodSnapshot, rules: AutoPayRules, *, currency
 
 def find_term_restriction(method: MethodSnapshot, term: TermSnapshot) -> str:
     """Say why the term does not take the method; empty when it does."""
-    if method.is_card and not term.takes_cards:
+    if method.kind == CARD and not term.takes_cards:
         return f"Card payments are not enabled for {term.name}."
-    if not method.is_card and not term.takes_debits:
+    if method.kind != CARD and not term.takes_debits:
         return f"Bank payments are not enabled for {term.name}."
     return ""
 
@@ -317,3 +321,49 @@ def plan_timing(
     if late > rules.maximum_days_past_due and late > 0:
         return SkipReason("past_due", f"It is {late} days past due, and {rules.maximum_days_past_due} are the most.")
     return ChargeTiming(get_next_late_run(now, rules.zone), is_relative_to_now=True)
+
+
+def get_run_date(mode: str, days: int, *, issued_on: date | None, due_on: date | None) -> date | None:
+    """The day that a billing term means for an invoice; None where the invoice lacks the date it is counted from."""
+    if mode == "due_date":
+        return due_on
+    if issued_on is None:
+        return None
+    if mode == "days_after":
+        return issued_on + timedelta(days=days)
+    return find_day_of_month(days, since=issued_on)
+
+
+def find_day_of_month(day: int, *, since: date) -> date:
+    """The first such day of a month on or after `since`; a month that is too short has its last day instead."""
+    found = get_month_day(since.year, since.month, day)
+    if found >= since:
+        return found
+    return get_month_day(since.year + since.month // 12, since.month % 12 + 1, day)
+
+
+def get_month_day(year: int, month: int, day: int) -> date:
+    """That day of the month, or its last."""
+    return date(year, month, min(day, calendar.monthrange(year, month)[1]))
+
+
+def get_instant(day: date, at: time, zone: ZoneInfo) -> datetime:
+    """The instant of the local time `at` on that day in `zone`. An hour that the clocks skip is the one after."""
+    return datetime.combine(day, at, tzinfo=zone).astimezone(UTC)
+
+
+def get_next_late_run(now: datetime, zone: ZoneInfo) -> datetime:
+    """The next run for what is past its day: 3 pm on the following day."""
+    return get_instant(get_local_date(now, zone) + timedelta(days=1), LATE_RUN_TIME, zone)
+
+
+def get_retry_run(now: datetime, zone: ZoneInfo, *, days: int) -> datetime:
+    """The morning run that many days from now."""
+    return get_instant(get_local_date(now, zone) + timedelta(days=days), RUN_TIME, zone)
+
+
+def is_presentment_limit_reached(presentations: int, first_presented_at: datetime | None, *, now: datetime) -> bool:
+    """Whether a debit was presented as often as the rules allow, or first presented too long ago."""
+    if presentations > MAX_RE_PRESENTMENTS:
+        return True
+    return first_presented_at is not None and now + timedelta(days=1) > first_presented_at + RE_PRESENTMENT_WINDOW

@@ -11,7 +11,7 @@ from accounting.autopay.charging import charge_scheduled_payment
 from accounting.autopay.mappings import create_mapping_from_payment
 from accounting.autopay.planning import PlanningInProgress, plan_merchant_payments
 from accounting.autopay.terms import import_ledger_terms
-from accounting.mirror.listeners import mirror_listener
+from accounting.mirror.store import mirror_listener
 from accounting.models import AutoPaySettings, ScheduledPayment
 from merchants.models import Merchant
 from payments.models import Attempt, Payment

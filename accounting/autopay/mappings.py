@@ -6,7 +6,7 @@ from datetime import datetime
 from django_subatomic.db import transaction, transaction_required
 
 from accounting.autopay.notifications import notify_proposed
-from accounting.autopay.settings import get_autopay_settings, schedule_planning
+from accounting.autopay.settings import schedule_planning
 from accounting.models import AutoPayMapping, AutoPaySettings, BillingTerm
 from merchants.models import Merchant, Terms
 from merchants.terms.services import get_current_terms
@@ -120,7 +120,7 @@ def create_mapping_from_payment(payment: Payment, *, now: datetime) -> AutoPayMa
     Once per quote. None where nothing recurs, no method was saved, or the merchant wants no mappings from quotes.
     """
     method = payment.saved_method
-    chosen = get_autopay_settings(payment.merchant)
+    chosen = AutoPaySettings.get_or_default(payment.merchant)
     if not payment.needs_account or method is None or chosen.from_quotes == AutoPaySettings.FromQuotes.NEVER:
         return None
     with transaction():

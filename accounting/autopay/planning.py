@@ -1,4 +1,7 @@
-"""Planning: compare every invoice under a billing term with what is scheduled of it, in bulk."""
+"""Planning: compare every invoice under a billing term with what is scheduled of it, and write the differences in bulk.
+
+A row is changed only if it is still as it was read.
+"""
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -9,12 +12,7 @@ import structlog
 from django.db.models import Q
 from django_subatomic.db import transaction, transaction_required
 
-from accounting.autopay.bulk_writes import (
-    cancel_scheduled_payments,
-    create_scheduled_payments,
-    hold_scheduled_payments,
-    update_scheduled_payments,
-)
+from accounting.autopay.charging import cancel_payment
 from accounting.autopay.decision_context import (
     PlanningInput,
     get_decision_context,
@@ -23,23 +21,58 @@ from accounting.autopay.decision_context import (
     list_planning_inputs,
 )
 from accounting.autopay.decisions import ChargePlan, SkipReason, plan_charge
-from accounting.autopay.diff import (
-    CancelSchedule,
-    CreateSchedule,
-    HoldSchedule,
-    ScheduleChange,
-    UpdateSchedule,
-    find_schedule_change,
-)
 from accounting.autopay.notifications import notify_unmatched
-from accounting.autopay.snapshots import DecisionContext
-from accounting.models import AutoPaySettings, UnmatchedInvoice
+from accounting.autopay.snapshots import CurrentSchedule, DecisionContext
+from accounting.models import AutoPaySettings, ScheduledPayment, UnmatchedInvoice
 from merchants.models import Merchant
+from wisepay.addresses import new_references
 
 log = structlog.get_logger(__name__)
 
 LEASE = timedelta(seconds=150)  # longer than a worker may live on one task
 LISTED_CODES = frozenset(UnmatchedInvoice.Code.values)
+ACTOR = "planning"
+FREEZE_PERIOD = timedelta(hours=18)  # before a run: from then on an amount only falls
+TOLERATED_SKIPS = frozenset({"past_due", "paying"})  # reasons that don't cancel what is scheduled already
+
+
+@dataclass(frozen=True, slots=True)
+class CreateSchedule:
+    """Schedule it."""
+
+    plan: ChargePlan
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateSchedule:
+    """Charge it otherwise than was planned."""
+
+    id: int
+    previous_amount: int
+    amount: int
+    run_at: datetime
+    mapping_id: int | None
+    method_id: int | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class CancelSchedule:
+    """Don't charge it."""
+
+    id: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class HoldSchedule:
+    """Hold it until a person decides."""
+
+    id: int
+    reason: str
+
+
+ScheduleChange = CreateSchedule | UpdateSchedule | CancelSchedule | HoldSchedule | None
 
 
 class PlanningInProgress(Exception):
@@ -173,3 +206,130 @@ def list_skipped_invoices(merchant: Merchant, *, now: datetime) -> list[tuple[in
             if isinstance(decision, SkipReason) and decision.code in LISTED_CODES:
                 found.append((planned.invoice.id, decision.reason))
     return found
+
+
+@transaction_required
+def create_scheduled_payments(
+    merchant: Merchant, plans: Sequence[tuple[PlanningInput, ChargePlan]], *, now: datetime
+) -> int:
+    """Schedule these; an invoice that was scheduled meanwhile is left as it is. Answers how many were scheduled."""
+    if not plans:
+        return 0
+    references = new_references(len(plans))
+    rows = (
+        build_scheduled_payment(merchant, planned, plan, reference=reference, now=now)
+        for reference, (planned, plan) in zip(references, plans, strict=True)
+    )
+    ScheduledPayment.objects.bulk_create(rows, ignore_conflicts=True)
+    return ScheduledPayment.objects.filter(reference__in=references).count()
+
+
+def build_scheduled_payment(
+    merchant: Merchant, planned: PlanningInput, plan: ChargePlan, *, reference: str, now: datetime
+) -> ScheduledPayment:
+    """The new row of an invoice that is to be charged by this plan."""
+    assert planned.invoice.company_id is not None  # noqa: S101 (mappings claim only invoices of companies)
+    return ScheduledPayment(
+        reference=reference,
+        merchant=merchant,
+        company_id=planned.invoice.company_id,
+        invoice_id=planned.invoice.id,
+        mapping_id=plan.mapping_id,
+        method_id=plan.method_id,
+        amount=plan.amount,
+        run_at=plan.run_at,
+        reason=(plan.hold_reason or plan.note)[:300],
+        state="held" if plan.hold_reason else "scheduled",
+        state_at=now,
+        created_at=now,
+    )
+
+
+@transaction_required
+def update_scheduled_payments(changes: Sequence[UpdateSchedule]) -> int:
+    """Change amounts, instants, mappings and methods. Answers how many rows were changed."""
+    if not changes:
+        return 0
+    changes_by_id = {change.id: change for change in changes}
+    found = ScheduledPayment.objects.select_for_update().filter(pk__in=changes_by_id, state__in=["scheduled", "held"])
+    rows = [row for row in found.order_by("pk") if row.amount == changes_by_id[row.pk].previous_amount]
+    for row in rows:
+        change = changes_by_id[row.pk]
+        row.amount, row.run_at, row.reason = change.amount, change.run_at, change.reason[:300]
+        row.mapping_id, row.method_id = change.mapping_id, change.method_id
+    ScheduledPayment.save_all(rows, ["amount", "run_at", "mapping", "method", "reason"])
+    return len(rows)
+
+
+@transaction_required
+def cancel_scheduled_payments(changes: Sequence[CancelSchedule], *, now: datetime) -> int:
+    """Cancel these before they are charged, with the payments that exist for them. Answers how many."""
+    if not changes:
+        return 0
+    moved = ScheduledPayment.move_all_to({c.id: c.reason for c in changes}, "cancelled", now=now, by=ACTOR)
+    for payment_id in sorted(row.payment_id for row in moved if row.payment_id is not None):
+        cancel_payment(payment_id, now=now)
+    return len(moved)
+
+
+@transaction_required
+def hold_scheduled_payments(changes: Sequence[HoldSchedule], *, now: datetime) -> int:
+    """Hold these until a person decides. Answers how many."""
+    if not changes:
+        return 0
+    return len(ScheduledPayment.move_all_to({c.id: c.reason for c in changes}, "held", now=now, by=ACTOR))
+
+
+def find_schedule_change(
+    current: CurrentSchedule | None, decision: ChargePlan | SkipReason, *, now: datetime, is_paused: bool = False
+) -> ScheduleChange:
+    """Find what has to change; None when nothing has to.
+
+    What failed, and what a person cancelled, comes back only when a person says so. While the merchant's automatic
+    payments are off nothing new is scheduled, and only what is over is cancelled.
+    """
+    if current is None or is_replaceable(current):
+        return CreateSchedule(decision) if isinstance(decision, ChargePlan) and not is_paused else None
+    if current.state not in ("scheduled", "held"):
+        return None
+    if isinstance(decision, SkipReason):
+        return find_cancellation(current, decision, is_paused=is_paused)
+    if current.state == "held":
+        amount = min(current.amount, decision.amount)
+        return find_update(current, decision, amount=amount, can_move=False) if amount < current.amount else None
+    is_near = current.run_at - now <= FREEZE_PERIOD
+    if decision.hold_reason and not is_near and not current.was_charged:
+        return HoldSchedule(current.id, decision.hold_reason)
+    amount = min(current.amount, decision.amount) if is_near else decision.amount
+    return find_update(current, decision, amount=amount, can_move=not is_near and not current.was_charged)
+
+
+def is_replaceable(current: CurrentSchedule) -> bool:
+    """Whether a new one may take its place."""
+    if current.state == "settled":
+        return True
+    return current.state == "cancelled" and not current.is_resolved_by_person
+
+
+def find_cancellation(current: CurrentSchedule, skip: SkipReason, *, is_paused: bool) -> CancelSchedule | None:
+    """Find whether a reason not to charge cancels what is scheduled."""
+    if skip.code == "over":
+        return CancelSchedule(current.id, skip.reason)
+    if is_paused or skip.code in TOLERATED_SKIPS or current.state == "held":
+        return None
+    if current.was_charged and skip.code != "unmatched":
+        return None
+    return CancelSchedule(current.id, skip.reason)
+
+
+def find_update(current: CurrentSchedule, plan: ChargePlan, *, amount: int, can_move: bool) -> UpdateSchedule | None:
+    """Find the new amount and, where it may still move, the new instant, mapping and method."""
+    run_at, mapping_id, method_id = current.run_at, current.mapping_id, current.method_id
+    if can_move:
+        run_at = min(current.run_at, plan.run_at) if plan.is_relative_to_now else plan.run_at
+        mapping_id, method_id = plan.mapping_id, plan.method_id
+    before = (current.amount, current.run_at, current.mapping_id, current.method_id)
+    if (amount, run_at, mapping_id, method_id) == before:
+        return None
+    reason = plan.note if amount == current.amount else "The invoice changed, and the amount with it."
+    return UpdateSchedule(current.id, current.amount, amount, run_at, mapping_id, method_id, reason)

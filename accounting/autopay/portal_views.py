@@ -11,8 +11,7 @@ from accounting.autopay import actions, mappings
 from accounting.autopay.forms import MappingForm
 from accounting.autopay.mapping_views import list_active_mappings
 from accounting.autopay.selectors import list_payer_rows
-from accounting.autopay.settings import get_autopay_settings
-from accounting.models import AutoPayMapping, ScheduledPayment
+from accounting.models import AutoPayMapping, AutoPaySettings, ScheduledPayment
 from merchants.models import Terms
 from merchants.terms.services import get_current_terms, render_terms
 from payers.access import PayerRequest, payer_page
@@ -63,7 +62,7 @@ def build_company_autopay(request: PayerRequest, access: PayerAccess) -> Company
     is_submitted = request.method == "POST" and request.POST.get("company") == company.reference
     form, rows = None, list_active_mappings(company)
     is_set_by_merchant = any(row.term_id is None and row.origin != AutoPayMapping.Origin.PAYER for row in rows)
-    if get_autopay_settings(company.merchant).is_enabled:
+    if AutoPaySettings.get_or_default(company.merchant).is_enabled:
         data = request.POST if is_submitted else None
         form = MappingForm(data, methods=methods, terms=[], only_all=True)
     terms = get_current_terms(company.merchant, Terms.Kind.AUTOMATIC_PAYMENTS)

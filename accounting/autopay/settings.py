@@ -1,4 +1,4 @@
-"""A merchant's settings of automatic payments and its limits, and planning after they changed."""
+"""Save a merchant's settings of automatic payments and its limits, and plan after they changed."""
 
 from datetime import datetime
 from typing import Any
@@ -6,30 +6,17 @@ from typing import Any
 from django_subatomic.db import transaction
 
 from accounting.models import AutoPayLimit, AutoPaySettings, LedgerInvoice
+from accounting.models.autopay import AutoPayLimits
 from merchants.models import Merchant
 from payments.models import Payment
 from wisepay import outbox
-
-AutoPayLimits = dict[str, tuple[int | None, int | None]]
-
-
-def get_autopay_settings(merchant: Merchant) -> AutoPaySettings:
-    """The merchant's settings; unsaved defaults, which are off, where none were saved."""
-    found = AutoPaySettings.objects.filter(merchant=merchant).first()
-    return found or AutoPaySettings(merchant=merchant)
-
-
-def get_limits(merchant: Merchant) -> AutoPayLimits:
-    """The minimum and the maximum of each currency that has any, in its minor units."""
-    rows = AutoPayLimit.objects.filter(merchant=merchant).order_by("currency")
-    return {row.currency: (row.minimum, row.maximum) for row in rows}
 
 
 def get_offered_limits(merchant: Merchant) -> AutoPayLimits:
     """The limits of every currency that the merchant is paid in, also of those without any."""
     used = {*LedgerInvoice.objects.filter(merchant=merchant).order_by().values_list("currency", flat=True).distinct()}
     used |= {*Payment.objects.filter(merchant=merchant).order_by().values_list("currency", flat=True).distinct()}
-    chosen = get_limits(merchant)
+    chosen = AutoPayLimit.get_by_currency(merchant)
     return {currency: chosen.get(currency, (None, None)) for currency in sorted(used | chosen.keys())}
 
 

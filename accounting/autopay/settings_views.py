@@ -7,8 +7,8 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from accounting.autopay import terms
 from accounting.autopay.forms import AutoPaySettingsForm, BillingTermForm
-from accounting.autopay.settings import get_autopay_settings, get_offered_limits, save_autopay_settings
-from accounting.models import BillingTerm, LedgerTerm
+from accounting.autopay.settings import get_offered_limits, save_autopay_settings
+from accounting.models import AutoPaySettings, BillingTerm, LedgerTerm
 from connections.models import Connection
 from merchants.access import MerchantRequest, merchant_page
 from merchants.models import Merchant
@@ -21,7 +21,8 @@ from wisepay.audit import record_request_audit
 def edit_settings(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """The settings, and the list of billing terms."""
     data = request.POST if request.method == "POST" else None
-    form = AutoPaySettingsForm(data, chosen=get_autopay_settings(merchant), limits=get_offered_limits(merchant))
+    chosen = AutoPaySettings.get_or_default(merchant)
+    form = AutoPaySettingsForm(data, chosen=chosen, limits=get_offered_limits(merchant))
     if request.method == "POST" and form.is_valid():
         save_autopay_settings(merchant, now=clock.now(), **form.cleaned_data)
         record_request_audit(request, "autopay.settings_saved", merchant_id=merchant.pk)

@@ -48,11 +48,6 @@ class MethodSnapshot:
     is_active: bool
     expires_on: date | None
 
-    @property
-    def is_card(self) -> bool:
-        """Whether it is a card; everything else is a bank debit."""
-        return self.kind == "card"
-
 
 @dataclass(frozen=True, slots=True)
 class MappingSnapshot:
@@ -107,3 +102,17 @@ class ScheduledCharge:
     first_presented_at: datetime | None
     maximum_amount: int | None = None
     mapping_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CurrentSchedule:
+    """The newest scheduled payment of an invoice. `was_charged`: it was charged before, and waits for a retry."""
+
+    id: int
+    state: str
+    amount: int
+    run_at: datetime
+    mapping_id: int | None
+    method_id: int | None
+    was_charged: bool
+    is_resolved_by_person: bool

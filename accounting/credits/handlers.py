@@ -7,7 +7,7 @@ from django.db.models import Q
 from django_subatomic.db import transaction_required
 
 from accounting.credits.matching import update_company_matches
-from accounting.mirror.listeners import mirror_listener
+from accounting.mirror.store import mirror_listener
 from accounting.models import CreditNote, LedgerCredit, LedgerInvoice
 from accounting.posting.allocations import schedule_matching
 from merchants.models import Merchant

@@ -5,24 +5,20 @@ worker that is killed repeats one page at most.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
+from itertools import batched
 from typing import Any
 
-from django_subatomic.db import transaction
+from django.db.models import QuerySet
+from django_subatomic.db import transaction, transaction_required
 
 from accounting.ledger_session import open_ledger_session
 from accounting.ledgers.protocol import Ledger, RemotePage
 from accounting.mirror.kinds import MIRRORED_KINDS, PAYMENTS, MirroredKind, get_next_poll_at
-from accounting.mirror.pending_changes import (
-    list_pending_changes,
-    mark_all_stale,
-    resolve_changes,
-    resolve_changes_in_page,
-)
 from accounting.mirror.store import ReadContext
 from accounting.models import MirrorCursor, PendingChange
-from accounting.refetch_requests import STALE_MARKER
+from accounting.refetch_requests import STALE_MARKER, upsert_pending_changes
 from connections.models import Connection
 from connections.rate_limiter.budget import Priority
 from merchants.models import Merchant
@@ -37,6 +33,7 @@ RETRY_AFTER_REJECTION = timedelta(hours=1)
 MISSED_EVENT_AFTER = timedelta(minutes=5)  # an event that did not arrive for so long is lost
 PENDING_CHANGES_CURSOR = "heard"  # the kind of the cursor whose lease says who reads the pending changes
 OnPage = Callable[[MirrorCursor, int], None]
+CHUNK = 2_000
 
 
 def get_mirror_cursor(merchant: Merchant, organisation_id: str, kind: str) -> MirrorCursor:
@@ -237,3 +234,62 @@ def sync_organisation_changes(connection: Connection, *, now: datetime) -> None:
                 MirrorReader(connection, ledger, now=now, deadline=time.monotonic() + TIME_SLICE).read_pending_changes()
         finally:
             cursor.release_lease()
+
+
+def list_pending_changes(merchant: Merchant, organisation_id: str) -> QuerySet[PendingChange]:
+    """The organisation's changes that were not read yet."""
+    return PendingChange.objects.filter(merchant=merchant, organisation_id=organisation_id, read_at=None)
+
+
+@transaction_required
+def resolve_changes_in_page(context: ReadContext, kind: str, page: RemotePage[Any]) -> bool:
+    """Mark the changes read whose documents this page shows as of their events or later.
+
+    Answers whether one of them came from a webhook. A page without a time resolves nothing.
+    """
+    keys = [*(row.id for row in page.rows), *page.tombstones]
+    if page.as_of is None or not keys:
+        return False
+    shown = list_pending_changes(context.merchant, context.organisation_id).filter(
+        kind=kind, ledger_id__in=keys, event_at__lte=page.as_of
+    )
+    rows = dict(shown.select_for_update(of=("self",)).order_by("kind", "ledger_id").values_list("pk", "event_at"))
+    if rows:
+        PendingChange.objects.filter(pk__in=rows).update(read_at=context.asked_at)
+    return any(event_at > STALE_MARKER for event_at in rows.values())
+
+
+@transaction_required
+def resolve_changes(changes: Sequence[PendingChange], *, now: datetime) -> None:
+    """Mark these changes read, except where another event came meanwhile."""
+    notified_at = {row.pk: row.notified_at for row in changes}
+    rows = PendingChange.objects.select_for_update(of=("self",)).filter(pk__in=notified_at)
+    unchanged = [row.pk for row in rows.order_by("kind", "ledger_id") if row.notified_at == notified_at[row.pk]]
+    PendingChange.objects.filter(pk__in=unchanged).update(read_at=now)
+
+
+@transaction_required
+def mark_all_stale(context: ReadContext, kind: str) -> None:
+    """Let every stored document of the kind be read again by its id, until a page shows it.
+
+    For ledgers that documents can leave: a reading of the whole list shows what is there, but not what is missing.
+    """
+    for ids in batched(list_stored_ids(context, kind), CHUNK):
+        upsert_pending_changes(
+            PendingChange(
+                **context.owner_columns,
+                kind=kind,
+                ledger_id=ledger_id,
+                event_at=STALE_MARKER,
+                notified_at=context.asked_at,
+            )
+            for ledger_id in ids
+        )
+
+
+@transaction_required
+def list_stored_ids(context: ReadContext, kind: str) -> Iterator[str]:
+    """The ids of the stored documents that the ledger still has, as far as is known."""
+    mirrored = MIRRORED_KINDS[kind]
+    rows = mirrored.model._default_manager.filter(mirrored.present, **context.owner_columns)
+    return rows.order_by(mirrored.id_column).values_list(mirrored.id_column, flat=True).iterator(CHUNK)

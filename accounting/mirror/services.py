@@ -11,9 +11,8 @@ from django_subatomic.db import transaction, transaction_required
 from accounting.ledger_session import open_ledger_session
 from accounting.ledgers import LEDGERS
 from accounting.mirror.kinds import MIRRORED_KINDS
-from accounting.mirror.listeners import notify_mirror_listeners
 from accounting.mirror.reader import get_mirror_cursor, sync_kinds, sync_organisation_changes
-from accounting.mirror.store import ReadContext
+from accounting.mirror.store import ReadContext, notify_mirror_listeners
 from accounting.models import LedgerCredit, LedgerInvoice, MirrorCursor, PendingChange
 from accounting.refetch_requests import schedule_pending_changes
 from connections.availability import find_working_connection, get_connection

@@ -1,6 +1,9 @@
-"""The mirror's rows: upsert what was read, if it is newer than what is stored, in few statements a page."""
+"""The mirror's rows: upsert what was read, if it is newer than what is stored, in few statements a page.
 
-from collections.abc import Iterable, Sequence
+Listeners are called, in the page's transaction, with the documents that are new or different.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol
@@ -10,12 +13,12 @@ from django.db.models.functions import Greatest
 from django_subatomic.db import transaction_required
 
 from accounting.ledgers.protocol import RemoteContact, RemoteCreditNoteDetails, RemoteInvoice, RemotePage
-from accounting.mirror.listeners import notify_mirror_listeners
 from accounting.models import LedgerApplication, LedgerContact, LedgerCredit, LedgerInvoice
 from accounting.models.posting_kinds import CREDIT_NOTE_PREFIX
 from accounting.posting.credit_notes import record_deleted_credit_notes, retry_cleared_tasks, sync_credit_note_states
 from merchants.models import Merchant
 from payers.models import PayerCompany, fold_name
+from wisepay.events import add_once
 
 EARLIEST = datetime.min.replace(tzinfo=UTC)
 CREDIT_STATUSES = {"draft": "draft", "approved": "open", "applied": "used", "removed": "deleted", "voided": "voided"}
@@ -23,6 +26,32 @@ DOCUMENT_COLUMNS = ("number", "remark", "contact_id", "currency", "total", "issu
 INVOICE_COLUMNS = (*DOCUMENT_COLUMNS, "status", "due", "due_on", "term_id")
 CREDIT_COLUMNS = (*DOCUMENT_COLUMNS, "status", "remaining")
 CONTACT_COLUMNS = ("name", "folded_name", "email", "is_active", "changed_at")
+
+
+class MirrorListener(Protocol):
+    """Enqueues or schedules outbox messages and does nothing else: the page's transaction has to stay short."""
+
+    def __call__(
+        self, merchant: Merchant, *, invoice_ids: Sequence[int], credit_ids: Sequence[int], now: datetime
+    ) -> None: ...
+
+
+LISTENERS: list[MirrorListener] = []
+
+
+def mirror_listener[F: Callable[..., None]](function: F) -> F:
+    """Register a function that is called once a page with the primary keys of new or different documents."""
+    return add_once(LISTENERS, function)
+
+
+@transaction_required
+def notify_mirror_listeners(
+    merchant: Merchant, *, invoice_ids: Sequence[int] = (), credit_ids: Sequence[int] = (), now: datetime
+) -> None:
+    """Call every listener, unless nothing changed."""
+    if invoice_ids or credit_ids:
+        for listener in LISTENERS:
+            listener(merchant, invoice_ids=invoice_ids, credit_ids=credit_ids, now=now)
 
 
 class HasChangedAt(Protocol):

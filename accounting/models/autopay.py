@@ -19,6 +19,7 @@ from wisepay.models import User
 from wisepay.money import Money
 from wisepay.states import Stateful, build_state_constraint
 
+AutoPayLimits = dict[str, tuple[int | None, int | None]]
 LIVE_SCHEDULED = ("scheduled", "pending", "held")
 
 
@@ -42,6 +43,11 @@ class AutoPaySettings(models.Model):
     def __str__(self) -> str:
         return f"Automatic payments of {self.merchant}"
 
+    @classmethod
+    def get_or_default(cls, merchant: Merchant) -> Self:
+        """The merchant's settings; unsaved defaults, which are off, where none were saved."""
+        return cls.objects.filter(merchant=merchant).first() or cls(merchant=merchant)
+
 
 class AutoPayLimit(models.Model):
     """The minimum and the maximum that a merchant charges automatically in one currency, in its minor units."""
@@ -62,6 +68,12 @@ class AutoPayLimit(models.Model):
 
     def __str__(self) -> str:
         return f"{self.currency} of {self.merchant}"
+
+    @classmethod
+    def get_by_currency(cls, merchant: Merchant) -> AutoPayLimits:
+        """The minimum and the maximum of each currency that has any, in its minor units."""
+        rows = cls.objects.filter(merchant=merchant).order_by("currency")
+        return {row.currency: (row.minimum, row.maximum) for row in rows}
 
 
 class BillingTerm(models.Model):

@@ -6,26 +6,28 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from accounting.autopay.charge_times import (
+from accounting.autopay.consequences import HARD_DECLINES, FailedCharge, get_failure_kind, plan_next_step
+from accounting.autopay.decisions import (
     RUN_TIME,
+    ChargePlan,
+    SkipReason,
     find_day_of_month,
     get_instant,
     get_next_late_run,
     get_retry_run,
     get_run_date,
+    plan_charge,
 )
-from accounting.autopay.decisions import ChargePlan, SkipReason, plan_charge
-from accounting.autopay.diff import (
+from accounting.autopay.planning import (
     CancelSchedule,
     CreateSchedule,
-    CurrentSchedule,
     HoldSchedule,
     UpdateSchedule,
     find_schedule_change,
 )
-from accounting.autopay.failures import HARD_DECLINES, FailedCharge, get_failure_kind, plan_next_step
 from accounting.autopay.snapshots import (
     AutoPayRules,
+    CurrentSchedule,
     DecisionContext,
     InvoiceSnapshot,
     MappingSnapshot,

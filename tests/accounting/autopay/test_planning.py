@@ -13,7 +13,7 @@ from accounting.autopay.actions import (
     resolve_scheduled_payment,
 )
 from accounting.autopay.planning import PlanningInProgress, plan_merchant_payments, planning_lease
-from accounting.mirror.listeners import notify_mirror_listeners
+from accounting.mirror.store import notify_mirror_listeners
 from accounting.models import (
     AutoPayLimit,
     AutoPayMapping,

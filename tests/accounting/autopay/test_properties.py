@@ -7,7 +7,7 @@ from django.utils import timezone
 from django_subatomic.db import transaction
 
 from accounting.autopay.charging import charge_scheduled_payment, schedule_due_payments
-from accounting.mirror.listeners import notify_mirror_listeners
+from accounting.mirror.store import notify_mirror_listeners
 from accounting.models import LedgerInvoice, ScheduledPayment
 from payments.models import Attempt
 from tests.accounting.autopay.builders import AutoPayBuilder

@@ -7,8 +7,7 @@ from typing import Any
 from django.core.management import call_command
 from django.utils import timezone
 
-from accounting.autopay.settings import get_limits
-from accounting.models import AutoPayMapping, AutoPaySettings, BillingTerm, LedgerTerm, ScheduledPayment
+from accounting.models import AutoPayLimit, AutoPayMapping, AutoPaySettings, BillingTerm, LedgerTerm, ScheduledPayment
 from payments.portal.addable_methods import list_addable_methods
 from tests.accounting.autopay.builders import PAYER, AutoPayBuilder
 from tests.payments.portal.factories import HTMX_HEADERS, create_company
@@ -134,14 +133,14 @@ def test_the_limits_are_saved_in_the_minor_units_of_each_currency(autopay: AutoP
     assert autopay.tenant.admin.post(path, form).status_code == 302
     saved = AutoPaySettings.objects.get()
     assert (saved.maximum_retries, saved.schedules_past_due) == (2, False)
-    assert get_limits(autopay.tenant.merchant) == {"AUD": (550, 1_000_000), "JPY": (None, 10_000)}
+    assert AutoPayLimit.get_by_currency(autopay.tenant.merchant) == {"AUD": (550, 1_000_000), "JPY": (None, 10_000)}
     text = get_page(autopay.tenant, "configure/automatic-payments/")
     assert 'value="5.50"' in text
     assert 'value="10000"' in text
     for wrong in ({"maximum_AUD": "5"}, {"minimum_JPY": "0.5"}, {"minimum_AUD": "-1"}):
         assert autopay.tenant.admin.post(path, form | wrong).status_code == 422, wrong
     assert autopay.tenant.admin.post(path, form | {"maximum_JPY": ""}).status_code == 302
-    assert get_limits(autopay.tenant.merchant) == {"AUD": (550, 1_000_000)}
+    assert AutoPayLimit.get_by_currency(autopay.tenant.merchant) == {"AUD": (550, 1_000_000)}
 
 
 def test_the_terms_of_the_ledger_are_read_and_covered_by_billing_terms(autopay: AutoPayBuilder) -> None:

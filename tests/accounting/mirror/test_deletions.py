@@ -61,7 +61,7 @@ def listener_calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[list[str], lis
         others = LedgerCredit.objects.filter(pk__in=credit_ids).values_list("number", flat=True)
         notified.append((sorted(numbers), sorted(others)))
 
-    monkeypatch.setattr("accounting.mirror.listeners.LISTENERS", [listener])
+    monkeypatch.setattr("accounting.mirror.store.LISTENERS", [listener])
     return notified
 
 
