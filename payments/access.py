@@ -12,11 +12,10 @@ from payers.access import find_access
 from payers.models import PayerAccess
 from payers.registration import create_signed_in_access
 from payments.models import Attempt, Payment, SavedMethod, Setup
+from payments.states import LIVE_STATES
 from wisepay.models import User
 
 REGISTERING_KEY = "registering"  # the session's key: of a payment's reference, the access that waits for its mail
-
-
 FROM_PORTAL_KEY = "paying_from_portal"
 
 
@@ -85,12 +84,12 @@ def get_merchant_payment(merchant: Merchant, reference: str) -> Payment:
     return get_object_or_404(payments, merchant=merchant, reference=reference)
 
 
-def list_attempts(payment: Payment) -> list[Attempt]:
-    """List every attempt, the newest first."""
-    return list(payment.attempts.order_by("-pk"))
-
-
 def build_abandoned_filter() -> Q:
     """Build the filter for payments of invoices that were chosen and never attempted; lists leave them out."""
     tried = Exists(Attempt.objects.filter(payment=OuterRef("pk")))
     return Q(origin=Payment.Origin.INVOICES, state="open") & ~Q(tried)
+
+
+def find_live_setup(payment: Payment) -> Setup | None:
+    """Find the setup of this payment that has not ended."""
+    return payment.setups.filter(state__in=LIVE_STATES).select_related("account", "payment__merchant").first()

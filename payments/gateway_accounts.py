@@ -1,6 +1,5 @@
-"""Save a merchant's gateway account, after testing its keys, and find the one that a webhook belongs to."""
+"""Save a merchant's gateway account, after testing its keys, and say what its webhooks have to send where."""
 
-import time
 from datetime import datetime
 
 from django.urls import reverse
@@ -12,22 +11,30 @@ from payments.models import Attempt, GatewayAccount
 from payments.states import LIVE_STATES
 from wisepay.addresses import build_public_url
 
-CACHE_SECONDS = 60.0  # seconds a process may use a webhook secret it has read
-
-
-_cached_accounts: dict[str, tuple[float, int, str]] = {}  # seconds of the monotonic clock, id, secret
-
-
-def find_webhook_account(merchant_ref: str, *, skip_cache: bool = False) -> tuple[int, str] | None:
-    """Find the id and webhook secret of a merchant's account, cached so that a webhook costs one query."""
-    known = _cached_accounts.get(merchant_ref)
-    if known and not skip_cache and time.monotonic() - known[0] < CACHE_SECONDS:
-        return known[1], known[2]
-    account = GatewayAccount.objects.filter(merchant__reference=merchant_ref).first()
-    if account is None:
-        return None
-    _cached_accounts[merchant_ref] = (time.monotonic(), account.pk, account.webhook_secret.decrypt())
-    return account.pk, _cached_accounts[merchant_ref][2]
+# The events that the merchant's endpoint at Stripe has to send.
+ENABLED_EVENTS = (
+    "payment_intent.succeeded",
+    "payment_intent.payment_failed",
+    "payment_intent.processing",
+    "payment_intent.requires_action",
+    "payment_intent.canceled",
+    "setup_intent.succeeded",
+    "setup_intent.setup_failed",
+    "charge.refunded",
+    "refund.created",
+    "refund.updated",
+    "refund.failed",
+    "charge.dispute.created",
+    "charge.dispute.updated",
+    "charge.dispute.closed",
+    "charge.dispute.funds_reinstated",
+    "payment_method.detached",
+    "payment_method.automatically_updated",
+    "mandate.updated",
+    "payout.paid",
+    "payout.failed",
+    "payout.reconciliation_completed",
+)
 
 
 class GatewayAccountInUse(Exception):

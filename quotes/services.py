@@ -9,9 +9,9 @@ from typing import Any
 from django_subatomic.db import transaction, transaction_required
 
 from merchants.models import Merchant
+from payments.access import find_live_setup
 from payments.failure_messages import get_operation_failure
 from payments.models import Attempt, Payment
-from payments.saved_methods.setups import find_live_setup
 from payments.states import LIVE_STATES
 from quotes.models import IDEMPOTENCY_KEY_LIFETIME, Callback, CpqIntegration, IdempotentAnswer, Quote, hash_api_key
 from wisepay import outbox

@@ -27,8 +27,7 @@ from accounting.invoices.services import (
 )
 from accounting.mirror.services import refresh_invoices
 from accounting.models import AutoPayMapping, LedgerInvoice, PaymentAllocation, ScheduledPayment
-from payments.attempts.off_session import create_off_session_attempt
-from payments.attempts.services import send_attempt
+from payments.attempts.services import create_off_session_attempt, send_attempt
 from payments.errors import AttemptInProgress, CannotPay
 from payments.models import Attempt, Payment, SavedMethod
 from payments.states import LIVE_STATES

@@ -1,4 +1,4 @@
-"""Whether, when, how much and with which method an invoice is charged automatically; after a failure see consequences.py.
+"""Whether, when, how much and with which method an invoice is charged automatically; after a failure, `plan_next_step`.
 
 Nothing here reads a table or the clock.
 """

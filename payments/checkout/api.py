@@ -20,7 +20,6 @@ from payments.access import (
 )
 from payments.attempts.services import cancel_attempt, refresh_attempt, send_attempt, start_attempt
 from payments.checkout.forms import AttemptForm, SetupForm
-from payments.checkout.views import get_operation_path
 from payments.errors import AttemptInProgress, CannotPay, MethodUnusable
 from payments.failure_messages import get_operation_failure
 from payments.gateways import OperationResult
@@ -144,3 +143,9 @@ def render_status(
     else:
         body["next"] = reverse("payments:pay", args=[payment.reference])
     return JsonResponse(body)
+
+
+def get_operation_path(payment: Payment, operation: Attempt | Setup, action: str) -> str:
+    """The path at which the page's script checks an attempt or a setup (`check`), or the payer cancels it (`stop`)."""
+    kind = "attempt" if isinstance(operation, Attempt) else "setup"
+    return reverse(f"payments:{action}_{kind}", args=[payment.reference, operation.reference])

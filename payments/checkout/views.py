@@ -12,8 +12,9 @@ from merchants.terms.services import get_current_terms, render_terms
 from payers.access import get_completion_path
 from payers.registration import CheckoutAcceptance, create_checkout_access
 from payers.terms import get_request_source
-from payments.access import FROM_PORTAL_KEY, get_payment_by_reference, get_visitor, list_attempts, start_registration
-from payments.attempts.services import check_charge_policies
+from payments.access import FROM_PORTAL_KEY, find_live_setup, get_payment_by_reference, get_visitor, start_registration
+from payments.attempts.services import check_charge_policies, list_attempts
+from payments.checkout.api import get_operation_path
 from payments.checkout.forms import AttemptForm, RegisterForm
 from payments.checkout.offers import get_checkout_offer
 from payments.errors import CannotPay
@@ -22,7 +23,6 @@ from payments.method_choices import list_allowed_methods
 from payments.models import Attempt, Payment, Setup
 from payments.operations.services import check_guest, check_payable
 from payments.payment_element import render_with_payment_element
-from payments.saved_methods.setups import find_live_setup
 from wisepay import clock
 from wisepay.http import never_cached
 
@@ -180,9 +180,3 @@ def render_payment_status(request: HttpRequest, payment: Payment, attempt: Attem
         "visitor": get_visitor(request, payment),
     }
     return render_with_payment_element(request, "pay/status.html", context)
-
-
-def get_operation_path(payment: Payment, operation: Attempt | Setup, action: str) -> str:
-    """The path at which the page's script checks an attempt or a setup (`check`), or the payer cancels it (`stop`)."""
-    kind = "attempt" if isinstance(operation, Attempt) else "setup"
-    return reverse(f"payments:{action}_{kind}", args=[payment.reference, operation.reference])

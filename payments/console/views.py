@@ -13,9 +13,14 @@ from merchants.models import Merchant
 from payments.access import build_abandoned_filter, get_merchant_payment
 from payments.console.forms import GatewayKeysForm
 from payments.failure_messages import get_operation_failure
-from payments.gateway_accounts import GatewayAccountInUse, get_webhook_url, save_gateway_account, set_bank_debits
+from payments.gateway_accounts import (
+    ENABLED_EVENTS,
+    GatewayAccountInUse,
+    get_webhook_url,
+    save_gateway_account,
+    set_bank_debits,
+)
 from payments.models import Attempt, GatewayAccount, Payment, Setup
-from payments.webhooks.events import ENABLED_EVENTS
 from wisepay import clock
 from wisepay.audit import record_request_audit
 from wisepay.errors import Rejected, Unavailable

@@ -4,11 +4,9 @@ from datetime import datetime
 
 from django.db import models
 
-from payments.models.disputes import Dispute
 from payments.models.gateway_accounts import GatewayAccount
-from payments.models.operations import Attempt
+from payments.models.operations import Attempt, Dispute, Refund
 from payments.models.payouts import Payout
-from payments.models.refunds import Refund
 from wisepay import clock
 from wisepay.cursors import ReadCursor
 from wisepay.money import Money

@@ -1,12 +1,11 @@
-"""Gateway operations: attempts to charge, and setups that save a method."""
+"""Gateway operations: attempts to charge, setups that save a method, and what goes back: refunds and disputes."""
 
 from django.db import models
 
 from payers.models import PayerCompany, TermsAcceptance
 from payments.models.gateway_accounts import GatewayAccount
-from payments.models.payment import Payment
-from payments.models.saved_methods import SavedMethod, describe_method
-from payments.states import ATTEMPT_TRANSITIONS, LIVE_STATES, SETUP_TRANSITIONS
+from payments.models.payment import Payment, SavedMethod, describe_method
+from payments.states import ATTEMPT_TRANSITIONS, DISPUTE_TRANSITIONS, LIVE_STATES, REFUND_TRANSITIONS, SETUP_TRANSITIONS
 from wisepay import clock
 from wisepay.addresses import new_reference
 from wisepay.models import User
@@ -184,3 +183,67 @@ class Setup(GatewayOperation):
     def intent_id(self) -> str:
         """The SetupIntent."""
         return self.stripe_setup_intent_id
+
+
+class Dispute(Stateful):
+    """A payer told their bank that they did not agree. Of a bank debit it is final the moment it is made."""
+
+    TRANSITIONS = DISPUTE_TRANSITIONS
+
+    attempt = models.ForeignKey(Attempt, on_delete=models.PROTECT, related_name="disputes")
+    stripe_dispute_id = models.CharField(max_length=255, unique=True)
+    amount = models.BigIntegerField()
+    reason = models.CharField(max_length=60, blank=True)
+    created_at = models.DateTimeField(default=clock.now)
+
+    class Meta:
+        constraints = [build_state_constraint(DISPUTE_TRANSITIONS, name="dispute_state")]
+
+    def __str__(self) -> str:
+        return f"Dispute {self.stripe_dispute_id}"
+
+    @property
+    def money(self) -> Money:
+        """What the bank took back."""
+        return Money(self.amount, self.attempt.payment.currency)
+
+
+class Refund(Stateful):
+    """Money given back, ordered here or at the gateway. `processing`: the gateway has not said how it ended."""
+
+    class Origin(models.TextChoices):
+        CONSOLE = "console", "Wise-Pay"
+        GATEWAY = "gateway", "Stripe"
+
+    TRANSITIONS = REFUND_TRANSITIONS
+
+    reference = models.CharField(max_length=20, unique=True, default=new_reference, editable=False)
+    payment = models.ForeignKey(Payment, on_delete=models.PROTECT, related_name="refunds")
+    attempt = models.ForeignKey(Attempt, on_delete=models.PROTECT, related_name="refunds")
+    amount = models.BigIntegerField()
+    reason = models.CharField(max_length=200, blank=True)
+    origin = models.CharField(max_length=10, choices=Origin, default=Origin.CONSOLE)
+    ordered_by = models.ForeignKey(User, on_delete=models.PROTECT, null=True, related_name="+")
+    idempotency_key = models.CharField(max_length=80, unique=True)
+    stripe_refund_id = models.CharField(max_length=255, blank=True)
+    failure_code = models.CharField(max_length=60, blank=True)
+    created_at = models.DateTimeField(default=clock.now)
+
+    class Meta:
+        constraints = [
+            build_state_constraint(REFUND_TRANSITIONS, name="refund_state"),
+            models.CheckConstraint(condition=models.Q(amount__gt=0), name="refund_amount_positive"),
+            models.UniqueConstraint(
+                fields=["attempt", "stripe_refund_id"],
+                condition=~models.Q(stripe_refund_id=""),
+                name="one_row_per_refund",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"Refund {self.reference}"
+
+    @property
+    def money(self) -> Money:
+        """What goes back."""
+        return Money(self.amount, self.payment.currency)

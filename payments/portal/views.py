@@ -7,7 +7,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
 from payers.access import PayerRequest, payer_page
-from payments.access import list_attempts
+from payments.attempts.services import list_attempts
 from payments.failure_messages import get_operation_failure
 from payments.models import Attempt, Payment
 from payments.portal.access import get_visible_payment

@@ -24,7 +24,6 @@ from payments.operations.services import (
     lock_payment,
 )
 from payments.saved_methods.services import record_saved_method
-from payments.states import LIVE_STATES
 from wisepay import events, outbox
 
 
@@ -192,8 +191,3 @@ def record_setup_success(payment: Payment, setup: Setup, method: SavedMethod, *,
         body=f"{payment.company} saved {method} for {payment.purpose}. Nothing was charged.",
         now=now,
     )
-
-
-def find_live_setup(payment: Payment) -> Setup | None:
-    """Find the setup of this payment that has not ended."""
-    return payment.setups.filter(state__in=LIVE_STATES).select_related("account", "payment__merchant").first()

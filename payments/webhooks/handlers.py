@@ -1,10 +1,10 @@
-"""Outbox handlers that re-read an object at the gateway after a webhook named it."""
+"""Which webhook events are handled, and the outbox handlers that re-read the object at the gateway that one named."""
 
 from datetime import datetime
 
 from payments.attempts.services import ATTEMPTS, refresh_attempt
 from payments.balance.payouts import sync_payout
-from payments.gateways import open_gateway
+from payments.gateways import GatewayEvent, open_gateway
 from payments.models import Attempt, GatewayAccount, SavedMethod, Setup
 from payments.refunds import sync_refunds
 from payments.reversals.disputes import sync_disputes
@@ -12,6 +12,30 @@ from payments.saved_methods.services import sync_saved_method
 from payments.saved_methods.setups import refresh_setup
 from wisepay.errors import Rejected
 from wisepay.outbox import handler
+
+# Beginnings of event types (docs.stripe.com/api/events/types), the handler, and which id it is given.
+EVENT_HANDLERS = (
+    ("payment_intent.created", "", ""),
+    ("payment_intent.", "payments.read_event", "intent_id"),
+    ("setup_intent.created", "", ""),
+    ("setup_intent.", "payments.read_setup", "object_id"),
+    ("charge.dispute.", "payments.read_disputes", "intent_id"),
+    ("charge.refund", "payments.read_refunds", "intent_id"),
+    ("refund.", "payments.read_refunds", "intent_id"),
+    ("payment_method.attached", "", ""),
+    ("payment_method.", "payments.read_method", "object_id"),
+    ("mandate.", "payments.read_mandate", "object_id"),
+    ("payout.", "payments.read_payout", "object_id"),
+)
+
+
+def find_event_handler(event: GatewayEvent) -> tuple[str, str, str] | None:
+    """Find the handler, the name of the id that it takes, and the id; None for an event that changes nothing here."""
+    for beginning, name, argument in EVENT_HANDLERS:
+        if event.kind.startswith(beginning):
+            object_id = getattr(event, argument) if argument else ""
+            return (name, argument, object_id) if object_id else None
+    return None
 
 
 @handler("payments.read_event")

@@ -1,13 +1,30 @@
 """The webhook endpoint of the gateway."""
 
+import time
+
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
-from payments.gateway_accounts import find_webhook_account
 from payments.gateways import BadSignature, verify_webhook
-from payments.webhooks.events import find_event_handler
+from payments.models import GatewayAccount
+from payments.webhooks.handlers import find_event_handler
 from wisepay import outbox
+
+CACHE_SECONDS = 60.0  # seconds a process may use a webhook secret it has read
+_cached_accounts: dict[str, tuple[float, int, str]] = {}  # seconds of the monotonic clock, id, secret
+
+
+def find_webhook_account(merchant_ref: str, *, skip_cache: bool = False) -> tuple[int, str] | None:
+    """Find the id and webhook secret of a merchant's account, cached so that a webhook costs one query."""
+    known = _cached_accounts.get(merchant_ref)
+    if known and not skip_cache and time.monotonic() - known[0] < CACHE_SECONDS:
+        return known[1], known[2]
+    account = GatewayAccount.objects.filter(merchant__reference=merchant_ref).first()
+    if account is None:
+        return None
+    _cached_accounts[merchant_ref] = (time.monotonic(), account.pk, account.webhook_secret.decrypt())
+    return account.pk, _cached_accounts[merchant_ref][2]
 
 
 @csrf_exempt

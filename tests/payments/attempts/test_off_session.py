@@ -6,8 +6,7 @@ import pytest
 from django.utils import timezone
 from django_subatomic.db import transaction
 
-from payments.attempts.off_session import create_off_session_attempt
-from payments.attempts.services import send_attempt
+from payments.attempts.services import create_off_session_attempt, send_attempt
 from payments.errors import AlreadyPaid, AttemptInProgress, MerchantNotReady, MethodUnusable
 from payments.handlers import resolve_attempt
 from payments.models import Attempt, Payment, SavedMethod
