@@ -9,7 +9,9 @@ from django_subatomic.db import transaction, transaction_required
 from merchants.models import EventNotification, Membership, Merchant, Notification, PayNowLink
 from wisepay import outbox
 from wisepay.addresses import new_reference
+from wisepay.mail import send_email
 from wisepay.models import User
+from wisepay.outbox import handler
 
 MerchantEvent = EventNotification.Event
 
@@ -122,3 +124,18 @@ def notify_merchant(
         outbox.enqueue(
             f"notification:{notification.pk}", "merchants.email_notification", notification_id=notification.pk
         )
+
+
+@handler("merchants.email_notification")
+def email_notification(*, notification_id: int, now: datetime, **_: object) -> None:
+    """Send one notification by e-mail."""
+    notification = Notification.objects.select_related("user", "merchant").get(pk=notification_id)
+    if notification.emailed_at is None:
+        send_email(
+            "notification",
+            notification.user.email,
+            {"notification": notification, "merchant": notification.merchant},
+            subject=notification.title,
+            message_id=f"notification-{notification.pk}",
+        )
+        Notification.objects.filter(pk=notification.pk).update(emailed_at=now)

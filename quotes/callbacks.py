@@ -11,7 +11,7 @@ import requests
 from django.conf import settings
 
 from quotes.models import Callback, CpqIntegration, Quote
-from wisepay.outbox import Retry
+from wisepay.outbox import Retry, handler
 
 GIVE_UP_AFTER = timedelta(days=3)
 LOOPBACK = frozenset({"127.0.0.1", "localhost"})
@@ -108,3 +108,9 @@ def post_callback(callback: Callback, *, now: datetime) -> str:
             return "" if 200 <= answer.status_code < 300 else f"CPQ answered {answer.status_code}"
     except requests.RequestException as error:
         return f"CPQ does not answer ({type(error).__name__})"
+
+
+@handler("quotes.deliver_callback")
+def deliver_callback(*, callback_id: int, now: datetime, **_: object) -> None:
+    """Send a callback to CPQ."""
+    send_callback(Callback.objects.select_related("quote__payment").get(pk=callback_id), now=now)

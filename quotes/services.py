@@ -16,10 +16,9 @@ from payments.states import LIVE_STATES
 from quotes.models import IDEMPOTENCY_KEY_LIFETIME, Callback, CpqIntegration, IdempotentAnswer, Quote, hash_api_key
 from wisepay import outbox
 from wisepay.money import Money
+from wisepay.outbox import handler
 
 PAID_STATES = {"succeeded": "paid", "saved": "saved"}
-
-
 FINAL_STATES = {"withdrawn": "withdrawn"}
 
 
@@ -158,3 +157,10 @@ def expire_quotes(*, now: datetime, limit: int = 500) -> int:
                 schedule_status_callback(locked, now=now)
                 count += 1
     return count
+
+
+@handler("quotes.record_outcome")
+def record_outcome(*, payment_id: int, now: datetime, **_: object) -> None:
+    """Bring a quote's state in line with its payment's."""
+    for quote in Quote.objects.filter(payment_id=payment_id):
+        sync_quote_state(quote, now=now)
