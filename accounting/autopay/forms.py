@@ -4,8 +4,8 @@ from typing import Any
 
 from django import forms
 
-from accounting.autopay.settings import AutoPayLimits
 from accounting.models import AutoPaySettings, BillingTerm, LedgerTerm
+from accounting.models.autopay import AutoPayLimits
 from merchants.models import Merchant
 from payments.models import SavedMethod
 from wisepay.forms import AmountField
