@@ -1,11 +1,11 @@
 # One image for the web, worker and beat processes.
-FROM python:3.13-slim AS build
+FROM python:3.13.16-slim-trixie AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 RUN python -m venv /opt/venv
 COPY requirements.lock .
 RUN /opt/venv/bin/pip install --require-hashes --requirement requirements.lock
 
-FROM python:3.13-slim
+FROM python:3.13.16-slim-trixie
 RUN useradd --system --uid 10001 --create-home --home-dir /srv/home wisepay \
     && install --directory --owner wisepay /srv/wisepay
 COPY --from=build /opt/venv /opt/venv

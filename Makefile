@@ -11,7 +11,7 @@ SETTINGS := SECRET_KEY=lint WISEPAY_SECRET_KEYS=k1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAA
 	DATABASE_URL=postgresql://localhost/lint REDIS_URL=redis://localhost/0 \
 	PUBLIC_URL=http://localhost ALLOWED_HOSTS=localhost
 
-.PHONY: help deps demo test bench lint format messages lock clean
+.PHONY: help deps demo test bench lint format messages lock pin clean
 
 help:
 	@echo "make demo   Wise-Pay with a practice world; ARGS=\"--port 9000\" is passed on,"
@@ -24,6 +24,7 @@ help:
 	@echo "make format write the style"
 	@echo "make messages  collect the sentences for translators (needs GNU gettext)"
 	@echo "make lock   choose newer versions of the dependencies"
+	@echo "make pin    write the digests of the images into the container files"
 	@echo "make clean  throw away the demo's data and every cache"
 
 deps: .venv/dev.stamp
@@ -52,10 +53,14 @@ messages: .venv/dev.stamp
 	$(SETTINGS) $(BIN)/python manage.py makemessages --all --keep-pot --add-location file \
 		--ignore "sandbox/*" --ignore "tests/*" --ignore "var/*" --ignore "staticfiles/*"
 
+pin: .venv/dev.stamp
+	@$(BIN)/python deploy/pin_images.py
+
 lock: | $(BIN)/python
 	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --disable-pip-version-check "uv>=0.9"
-	$(COMPILE) --upgrade --extra demo --output-file requirements.lock
-	$(COMPILE) --upgrade --all-extras --constraint requirements.lock --output-file requirements-dev.lock
+	$(COMPILE) --upgrade --output-file requirements.lock
+	$(COMPILE) --upgrade --extra demo --constraint requirements.lock --output-file requirements-demo.lock
+	$(COMPILE) --upgrade --all-extras --constraint requirements-demo.lock --output-file requirements-dev.lock
 
 clean:
 	rm -rf var staticfiles .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
@@ -65,8 +70,8 @@ $(BIN)/python:
 	@test -n "$(PYTHON)" || { echo "No Python 3.12 or newer (with venv) was found."; exit 1; }
 	$(PYTHON) -m venv .venv
 
-.venv/demo.stamp: requirements.lock | $(BIN)/python
-	$(PIP_INSTALL) -r requirements.lock
+.venv/demo.stamp: requirements-demo.lock | $(BIN)/python
+	$(PIP_INSTALL) -r requirements-demo.lock
 	@touch $@
 
 .venv/dev.stamp: requirements-dev.lock | $(BIN)/python

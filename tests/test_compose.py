@@ -1,5 +1,6 @@
 """The container files: sound structure, no secret left out, and every command one that really exists."""
 
+import ast
 import importlib.metadata
 import importlib.util
 import os
@@ -7,6 +8,8 @@ import re
 import shlex
 import shutil
 import subprocess
+import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -100,9 +103,53 @@ def test_product_processes_have_no_powers_they_do_not_need(name: str) -> None:
     assert "USER wisepay" in DOCKERFILE
 
 
-def test_images_are_pinned_to_a_version() -> None:
-    images = [service["image"] for service in SERVICES.values()]
-    assert all(":" in image and not image.endswith(":latest") for image in images)
+def test_images_are_pinned_to_an_exact_version() -> None:
+    images = {service["image"] for service in SERVICES.values()} - {"wisepay:local"}
+    images |= set(re.findall(r"^FROM (\S+)", DOCKERFILE, re.M))
+    assert len(images) >= 4
+    exact = re.compile(r"[\w./-]+:v?\d+\.\d+(\.\d+)?(-[\w.]+)*(@sha256:[0-9a-f]{64})?")
+    assert [image for image in images if not exact.fullmatch(image)] == []
+
+
+def test_the_product_is_no_superuser_of_the_database() -> None:
+    user = re.match(r"postgresql://(\w+):", SERVICES["web"]["environment"]["DATABASE_URL"])
+    assert user
+    assert user[1] != SERVICES["postgres"]["environment"]["POSTGRES_USER"]
+    assert user[1] == SERVICES["postgres"]["environment"]["WISEPAY_DATABASE"]
+    script = next(v for v in SERVICES["postgres"]["volumes"] if "/docker-entrypoint-initdb.d/" in v).split(":")[0]
+    assert (ROOT / script).read_text().startswith("#!/bin/sh")
+    assert all("POSTGRES_ADMIN_PASSWORD" not in str(SERVICES[name]) for name in PRODUCT)
+
+
+def test_mail_is_caught_only_where_somebody_asks_for_it() -> None:
+    assert SERVICES["mailpit"]["profiles"] == ["trial"]
+    assert "mailpit" not in SERVICES["web"]["environment"]["EMAIL_URL"]
+
+
+def test_nothing_of_the_demo_is_in_the_image() -> None:
+    lock = (ROOT / "requirements.lock").read_text()
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = [re.split(r"[\[<>=~ ]", text)[0] for text in project["optional-dependencies"]["demo"]]
+    assert len(extras) >= 7
+    assert [name for name in extras if re.search(rf"^{name}==", lock, re.M)] == []
+
+
+def test_the_image_has_everything_that_the_product_imports() -> None:
+    lock = (ROOT / "requirements.lock").read_text()
+    floors = ("wisepay", "merchants", "connections", "payers", "payments", "accounting", "quotes")
+    trees = [ast.parse(path.read_text()) for floor in floors for path in (ROOT / floor).rglob("*.py")]
+    nodes = [node for tree in trees for node in ast.walk(tree)]
+    names = {node.module.split(".")[0] for node in nodes if isinstance(node, ast.ImportFrom) and node.module}
+    names |= {alias.name.split(".")[0] for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    providers = importlib.metadata.packages_distributions()
+    foreign = {name: providers[name] for name in names - set(sys.stdlib_module_names) - set(floors)}
+    assert len(foreign) > 15
+    missing = [
+        name
+        for name, packages in foreign.items()
+        if not any(f"\n{p.lower().replace('_', '-')}==" in f"\n{lock}" for p in packages)
+    ]
+    assert missing == []
 
 
 def test_nothing_but_loopback_is_published() -> None:
@@ -114,7 +161,7 @@ def test_nothing_but_loopback_is_published() -> None:
 def test_required_variables_stop_the_start_and_are_in_the_example() -> None:
     required = {name for name, mark in VARIABLE.findall(COMPOSE) if mark == ":?"}
     assert required == set(re.findall(r"^(\w+)=", EXAMPLE, re.M))
-    assert {"SECRET_KEY", "WISEPAY_SECRET_KEYS", "POSTGRES_PASSWORD"} <= required
+    assert {"SECRET_KEY", "WISEPAY_SECRET_KEYS", "POSTGRES_PASSWORD", "VALKEY_PASSWORD", "EMAIL_URL"} <= required
 
 
 def test_optional_variables_are_explained_in_the_example() -> None:
@@ -125,7 +172,8 @@ def test_optional_variables_are_explained_in_the_example() -> None:
 
 def test_the_example_holds_no_secret() -> None:
     values = dict(re.findall(r"^(\w+)=(.*)$", EXAMPLE, re.M))
-    assert [values[name] for name in values if re.search("KEY|PASSWORD|SECRET", name)] == [""] * 3
+    secret = [value for name, value in values.items() if re.search("KEY|PASSWORD|SECRET|EMAIL_URL", name)]
+    assert secret == [""] * 6
 
 
 def test_everything_the_settings_demand_is_given() -> None:
@@ -144,7 +192,7 @@ def test_the_image_installs_only_what_the_lock_vouches_for() -> None:
     assert all((ROOT / line[1:]).exists() for line in ignored if line.startswith("!"))
 
 
-@pytest.mark.parametrize("name", ["requirements.lock", "requirements-dev.lock"])
+@pytest.mark.parametrize("name", ["requirements.lock", "requirements-demo.lock", "requirements-dev.lock"])
 def test_a_lock_names_no_address_and_has_a_hash_for_everything(name: str) -> None:
     lock = (ROOT / name).read_text()
     assert not re.search(r"https?:|file:|--(extra-)?index|--find-links| @ ", lock)
@@ -153,7 +201,7 @@ def test_a_lock_names_no_address_and_has_a_hash_for_everything(name: str) -> Non
     assert all("==" in entry and "--hash=sha256:" in entry for entry in entries)
 
 
-@pytest.mark.parametrize("name", ["requirements.lock", "requirements-dev.lock"])
+@pytest.mark.parametrize("name", ["requirements.lock", "requirements-demo.lock", "requirements-dev.lock"])
 def test_a_lock_holds_what_the_broker_transport_imports(name: str) -> None:
     needed = [text for text in importlib.metadata.requires("kombu") or [] if 'extra == "redis"' in text]
     lock = (ROOT / name).read_text()

@@ -10,4 +10,4 @@ class WisepayConfig(AppConfig):
     verbose_name = "Wise-Pay ground"
 
     def ready(self) -> None:
-        from wisepay import health_checks  # noqa: F401
+        from wisepay import checks, health_checks  # noqa: F401

@@ -11,6 +11,7 @@ from django.db import models
 from django.db.models.functions import Cast, Left
 
 from wisepay.accounts.adapters import MFA_PURPOSE
+from wisepay.accounts.recovery_codes import HASHED
 from wisepay.secrets import Secret, SecretField, UndecipherableSecret, current_key_id
 
 BATCH = 200
@@ -99,7 +100,7 @@ def rotate_authenticator(authenticator: Authenticator, report: RotationReport) -
 
 def reencrypt_value(name: str, value: Any) -> Any:
     """Re-encrypt the secrets in one value of an authenticator's data. Raises UndecipherableSecret."""
-    if name not in MFA_NAMES:
+    if name not in MFA_NAMES or str(value).startswith(HASHED):
         return value
     if isinstance(value, list):
         return [reencrypt_value(name, each) for each in value]
@@ -123,4 +124,5 @@ def list_key_ids(data: dict[str, Any]) -> Iterator[str]:
     for name in MFA_NAMES:
         value = data.get(name, [])
         for each in value if isinstance(value, list) else [value]:
-            yield Secret(str(each), MFA_PURPOSE).key_id
+            if not str(each).startswith(HASHED):
+                yield Secret(str(each), MFA_PURPOSE).key_id

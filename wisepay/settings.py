@@ -14,6 +14,8 @@ HOME = Path(env.str("WISEPAY_HOME", default=str(BASE_DIR / "var")))
 
 # ---- what must be given -------------------------------------------------------------------------
 SECRET_KEY = env.str("SECRET_KEY")
+# Keys that SECRET_KEY replaced: sessions and mailed links that were signed with them go on.
+SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])
 SECRET_KEYS = env.str("WISEPAY_SECRET_KEYS")  # "k2:<base64>,k1:<base64>", the newest first
 # The audit log is signed with these, in the same form; without them with keys derived from those above.
 AUDIT_KEY = env.str("AUDIT_KEY", default="")
@@ -53,6 +55,7 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
 ]
 MIDDLEWARE = [
+    "wisepay.response_policy.NoStoreMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "django.middleware.csp.ContentSecurityPolicyMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -129,7 +132,8 @@ MFA_ADAPTER = "wisepay.accounts.adapters.MfaAdapter"
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_PASSKEY_LOGIN_ENABLED = True
 MFA_TOTP_ISSUER = "Wise-Pay"
-MFA_TOTP_TOLERANCE = 1
+MFA_TOTP_TOLERANCE = 0  # a code lives for its own 30 seconds
+MFA_RECOVERY_CODES_SHOW_ONCE = True
 SOCIALACCOUNT_ADAPTER = "wisepay.social.adapter.SocialAdapter"
 # A provider without a client id shows no button. EMAIL_IS_VERIFIED: it sends no `email_verified`, yet it checks.
 XERO_OIDC_CLIENT_ID = env.str("XERO_OIDC_CLIENT_ID", default="")
@@ -173,6 +177,10 @@ SECURE_HSTS_SECONDS = 31_536_000 if SECURE else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE
 SECURE_HSTS_PRELOAD = SECURE
 SECURE_REFERRER_POLICY = "strict-origin-when-cross-origin"
+COOKIE_PREFIX = "__Host-" if SECURE else ""
+SESSION_COOKIE_NAME = f"{COOKIE_PREFIX}sessionid"
+CSRF_COOKIE_NAME = f"{COOKIE_PREFIX}csrftoken"
+MESSAGE_STORAGE = "wisepay.cookies.MessageStorage"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]

@@ -22,6 +22,7 @@ from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils.http import urlencode
 
+from wisepay.accounts.recovery_codes import HASHED, HashedCode
 from wisepay.accounts.services import (
     has_second_factor,
     is_mailed_code_limit_exceeded,
@@ -39,7 +40,7 @@ from wisepay.social.id_tokens import has_multi_factor_claim
 
 logger = structlog.get_logger(__name__)
 LOGIN_CODE = "account/email/login_code"
-OFFER_COOKIE = "app_offered"
+OFFER_COOKIE = f"{settings.COOKIE_PREFIX}app_offered"
 OFFER_COOKIE_AGE = 30 * 24 * 3600  # seconds
 MFA_PURPOSE = "mfa_authenticator.data"
 PARAGRAPH = re.compile(r"\n{2,}")
@@ -130,12 +131,14 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
 
 
 class MfaAdapter(DefaultMFAAdapter):  # type: ignore[misc]
-    """Encrypts the secrets of authenticator apps and recovery codes, and names passkeys."""
+    """Encrypts the secrets of authenticator apps, compares recovery codes by their hashes, and names passkeys."""
 
     def encrypt(self, text: str) -> str:
         return Secret.encrypt(text, purpose=MFA_PURPOSE).stored
 
     def decrypt(self, encrypted_text: str) -> str:
+        if encrypted_text.startswith(HASHED):
+            return HashedCode(encrypted_text)
         return Secret(encrypted_text, MFA_PURPOSE).decrypt()
 
     def get_public_key_credential_rp_entity(self) -> dict[str, str]:

@@ -2,11 +2,14 @@
 
 from django.urls import include, path
 
+from wisepay.accounts.recovery_codes import DownloadRecoveryCodes, ShowRecoveryCodes
 from wisepay.accounts.views import offer_second_factor
 
 urlpatterns = [
     path("", include("allauth.account.urls")),
     path("2fa/offer/", offer_second_factor, name="two_factor_offer"),
+    path("2fa/recovery-codes/", ShowRecoveryCodes.as_view()),
+    path("2fa/recovery-codes/download/", DownloadRecoveryCodes.as_view()),
     path("2fa/", include("allauth.mfa.urls")),
     path("sessions/", include("allauth.usersessions.urls")),
     path("connected/", include("allauth.socialaccount.urls")),

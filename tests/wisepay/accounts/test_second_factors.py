@@ -55,8 +55,19 @@ def set_up_app(client: Client) -> str:
 
 
 def recovery_codes(client: Client) -> list[str]:
-    """As the download has them."""
-    return re.findall(r"^(\d{8})\s*$", client.get(f"{RECOVERY}download/").content.decode(), re.MULTILINE)
+    """As the page shows them, once."""
+    return re.findall(r"<code>(\d{8})</code>", client.get(RECOVERY).content.decode())
+
+
+def count_left(client: Client) -> int:
+    """How many codes the page says are left, once they were shown."""
+    found = re.search(r"You have (\d+) codes left", client.get(RECOVERY).content.decode())
+    return int(found[1]) if found else 0
+
+
+def stored_hashes() -> list[str]:
+    """What the database has of the codes."""
+    return list(Authenticator.objects.get(type="recovery_codes").data["migrated_codes"])
 
 
 def add_key(client: Client, passkey: Passkey, *, alone: bool = True) -> Any:
@@ -149,13 +160,42 @@ def test_codes_of_apps_are_not_guessed_without_end(tenant: Tenant, browser: Clie
 def test_a_recovery_code_lets_in_once(tenant: Tenant, browser: Client) -> None:
     sign_in(browser, tenant.world)
     set_up_app(browser)
-    code = recovery_codes(browser)[0]
+    code, *others = recovery_codes(browser)
     for client in (first := Client(), second := Client()):
         submit_password(client)
         client.post(AUTHENTICATE, {"code": code})
     assert is_signed_in(first)
     assert not is_signed_in(second)
-    assert len(recovery_codes(browser)) == 9
+    assert count_left(browser) == 9
+    submit_password(third := Client())
+    third.post(AUTHENTICATE, {"code": others[0]})
+    assert is_signed_in(third)
+    assert count_left(browser) == 8
+
+
+@pytest.mark.parametrize("path", [RECOVERY, f"{RECOVERY}download/"])
+def test_recovery_codes_are_shown_once_and_then_only_hashed(tenant: Tenant, browser: Client, path: str) -> None:
+    sign_in(browser, tenant.world)
+    set_up_app(browser)
+    codes = re.findall(r"\b\d{8}\b", browser.get(path).content.decode())
+    assert len(codes) == 10
+    stored = Authenticator.objects.get(type="recovery_codes").data
+    assert "seed" not in stored
+    assert all(each.startswith("scrypt$") for each in stored["migrated_codes"])
+    assert not [code for code in codes if code in json.dumps(stored)]
+    assert recovery_codes(browser) == []
+    assert browser.get(f"{RECOVERY}download/").status_code == 403
+
+
+def test_a_wrong_recovery_code_lets_nobody_in(tenant: Tenant, browser: Client) -> None:
+    sign_in(browser, tenant.world)
+    set_up_app(browser)
+    codes = recovery_codes(browser)
+    submit_password(other := Client())
+    for wrong in ("00000000" if "00000000" not in codes else "00000001", *stored_hashes()[:2], ""):
+        other.post(AUTHENTICATE, {"code": wrong})
+    assert not is_signed_in(other)
+    assert len(stored_hashes()) == 10
 
 
 def test_new_recovery_codes_end_the_old_ones(tenant: Tenant, browser: Client) -> None:

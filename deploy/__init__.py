@@ -1,0 +1,1 @@
+"""What an installation needs beside the product: the database's role, pinned images."""
