@@ -11,7 +11,7 @@ from accounting.ledgers.guides import Guide
 from accounting.ledgers.protocol import Ledger
 from connections.availability import record_success, record_unavailable
 from connections.models import Connection, Tier
-from connections.rate_limiter.budget import BudgetAccount, Priority
+from connections.rate_limiter.limiter import BudgetAccount, Priority
 from connections.tokens import get_access_token
 from connections.verification import handle_unauthorised
 from merchants.models import Merchant

@@ -12,7 +12,7 @@ from connections.availability import ConnectionEventKind, record_connection_even
 from connections.disconnects import record_disconnect
 from connections.models import Connection, DisconnectCause
 from connections.providers import PROVIDER_LABELS, PROVIDERS, AppNotConfigured, InvalidGrant, open_oauth_client_of_app
-from connections.rate_limiter.budget import Priority
+from connections.rate_limiter.limiter import Priority
 from connections.tokens import (
     BACKGROUND_REFRESH_MARGIN,
     expire_refused_token,

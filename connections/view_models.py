@@ -7,8 +7,7 @@ from connections.availability import EVENT_RETENTION, list_live_connections, lis
 from connections.disconnects import get_disconnect_message
 from connections.models import Connection, ConnectionEvent
 from connections.providers import PROVIDER_LABELS, get_registered_apps
-from connections.rate_limiter.budget import BudgetUsage
-from connections.rate_limiter.limiter import get_budget_usage
+from connections.rate_limiter.limiter import BudgetUsage, get_budget_usage
 from connections.services import count_waiting_work
 from connections.tokens import get_permission_end, is_permission_ending
 from merchants.models import Merchant

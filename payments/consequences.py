@@ -1,6 +1,7 @@
 """The consequences of a payment: events for the floors above, mails to the payer, notifications to the merchant.
 
-Each function is a step of the transaction that changes the state, and the same again changes nothing.
+Each is a step of the transaction that changes the state, and the same again changes nothing; mails are enqueued there, and
+sent by their outbox handlers.
 """
 
 from datetime import datetime
@@ -11,10 +12,35 @@ from django_subatomic.db import transaction, transaction_required
 from merchants.models import EventNotification, Merchant
 from merchants.services import notify_merchant
 from payments.failure_messages import explain_failure
-from payments.models import Attempt, Payment
+from payments.models import Attempt, Payment, Refund, Setup
 from wisepay import events, outbox
+from wisepay.mail import send_email
 
 NotificationEvent = EventNotification.Event
+DEBIT_NOTIFICATIONS = {
+    "submitted": (
+        NotificationEvent.BANK_DEBIT_SUBMITTED,
+        "Bank debit submitted",
+        "{company} pays {amount} for {purpose} by bank debit ({method}). It takes some days to settle.",
+    ),
+    "rejected": (
+        NotificationEvent.BANK_DEBIT_REJECTED,
+        "Bank debit rejected",
+        "The bank debit of {amount} from {company} for {purpose} came back: {why} "
+        "The payer was told and can pay again.",
+    ),
+    "reversed": (
+        NotificationEvent.BANK_DEBIT_REJECTED,
+        "Payment reversed",
+        "{amount} from {company} for {purpose} was taken back by the bank after it had settled. "
+        "The payer was told and can pay again.",
+    ),
+}
+DEBIT_SUBJECTS = {
+    "submitted": "Your bank debit to {merchant} is on its way: {amount}",
+    "rejected": "Your bank debit to {merchant} was rejected: {amount}",
+    "reversed": "Your payment to {merchant} was reversed: {amount}",
+}
 
 
 @transaction_required
@@ -94,27 +120,6 @@ def announce_success(attempt: Attempt, *, now: datetime) -> None:
         )
 
 
-DEBIT_NOTIFICATIONS = {
-    "submitted": (
-        NotificationEvent.BANK_DEBIT_SUBMITTED,
-        "Bank debit submitted",
-        "{company} pays {amount} for {purpose} by bank debit ({method}). It takes some days to settle.",
-    ),
-    "rejected": (
-        NotificationEvent.BANK_DEBIT_REJECTED,
-        "Bank debit rejected",
-        "The bank debit of {amount} from {company} for {purpose} came back: {why} "
-        "The payer was told and can pay again.",
-    ),
-    "reversed": (
-        NotificationEvent.BANK_DEBIT_REJECTED,
-        "Payment reversed",
-        "{amount} from {company} for {purpose} was taken back by the bank after it had settled. "
-        "The payer was told and can pay again.",
-    ),
-}
-
-
 def notify_merchant_of_debit(attempt: Attempt, *, news: str, now: datetime) -> None:
     """Notify the merchant's people once of what became of a bank debit."""
     event, title, body = DEBIT_NOTIFICATIONS[news]
@@ -149,3 +154,56 @@ def notify_merchant_of_payment(
 def get_payment_path(payment: Payment) -> str:
     """Return the payment's page in the merchant's console."""
     return reverse("payments:detail", args=[payment.merchant.reference, payment.reference])
+
+
+def send_receipt_email(attempt: Attempt) -> None:
+    """Send the receipt of a succeeded attempt."""
+    payment = attempt.payment
+    send_email(
+        "receipt",
+        attempt.payer_email,
+        {"payment": payment, "attempt": attempt},
+        subject=f"Receipt from {payment.merchant.name}: {attempt.money}",
+        message_id=f"receipt-{attempt.reference}",
+        sender=payment.merchant,
+    )
+
+
+def send_debit_email(attempt: Attempt, *, news: str) -> None:
+    """Send what became of a bank debit: submitted, or rejected or reversed with the link to pay again."""
+    payment = attempt.payment
+    why = explain_failure(attempt.failure_code, is_debit=True)
+    send_email(
+        f"debit_{news}",
+        attempt.payer_email,
+        {"payment": payment, "attempt": attempt, "why": why, "pay_url": payment.pay_url},
+        subject=DEBIT_SUBJECTS[news].format(merchant=payment.merchant.name, amount=attempt.money),
+        message_id=f"{news}-{attempt.reference}",
+        sender=payment.merchant,
+    )
+
+
+def send_method_saved_email(setup: Setup) -> None:
+    """Send the confirmation that a method was saved for the recurring part of a quote."""
+    merchant = setup.company.merchant
+    send_email(
+        "method_saved",
+        setup.payer_email,
+        {"setup": setup, "payment": setup.payment},
+        subject=f"Your payment method is saved with {merchant.name}",
+        message_id=f"saved-{setup.reference}",
+        sender=merchant,
+    )
+
+
+def send_refund_email(refund: Refund) -> None:
+    """Send the confirmation of a refund."""
+    payment = refund.payment
+    send_email(
+        "refund",
+        refund.attempt.payer_email,
+        {"payment": payment, "refund": refund, "attempt": refund.attempt},
+        subject=f"Refund from {payment.merchant.name}: {refund.money}",
+        message_id=f"refund-{refund.reference}",
+        sender=payment.merchant,
+    )

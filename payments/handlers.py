@@ -1,20 +1,120 @@
-"""Outbox handlers of payments."""
+"""Outbox handlers of payments, and which webhook event calls which: it only names an object, which is read again."""
 
 from datetime import datetime
 
 from django_subatomic.db import transaction
 
-import payments.webhooks.handlers  # noqa: F401 (they register themselves)
-from payments import consequences, emails
-from payments.attempts.services import ATTEMPTS
+from payments import consequences
+from payments.attempts.services import ATTEMPTS, refresh_attempt
+from payments.balance.payouts import sync_payout
 from payments.balance.services import sync_balance
-from payments.gateways import open_gateway
+from payments.consequences import send_debit_email, send_method_saved_email, send_receipt_email, send_refund_email
+from payments.gateways import GatewayEvent, open_gateway
 from payments.models import Attempt, Dispute, GatewayAccount, Refund, SavedMethod, Setup
 from payments.operations.services import build_retry, get_retry_delay
-from payments.refunds import refresh_refund
+from payments.refunds import refresh_refund, sync_refunds
+from payments.reversals.disputes import sync_disputes
 from payments.reversals.reinstatements import reinstate_payment
-from payments.saved_methods.setups import SETUPS
+from payments.saved_methods.services import sync_saved_method
+from payments.saved_methods.setups import SETUPS, refresh_setup
+from wisepay.errors import Rejected
 from wisepay.outbox import Retry, handler
+
+# Beginnings of event types (docs.stripe.com/api/events/types), the handler, and which id it is given.
+EVENT_HANDLERS = (
+    ("payment_intent.created", "", ""),
+    ("payment_intent.", "payments.read_event", "intent_id"),
+    ("setup_intent.created", "", ""),
+    ("setup_intent.", "payments.read_setup", "object_id"),
+    ("charge.dispute.", "payments.read_disputes", "intent_id"),
+    ("charge.refund", "payments.read_refunds", "intent_id"),
+    ("refund.", "payments.read_refunds", "intent_id"),
+    ("payment_method.attached", "", ""),
+    ("payment_method.", "payments.read_method", "object_id"),
+    ("mandate.", "payments.read_mandate", "object_id"),
+    ("payout.", "payments.read_payout", "object_id"),
+)
+
+
+def find_event_handler(event: GatewayEvent) -> tuple[str, str, str] | None:
+    """Find the handler, the name of the id that it takes, and the id; None for an event that changes nothing here."""
+    for beginning, name, argument in EVENT_HANDLERS:
+        if event.kind.startswith(beginning):
+            object_id = getattr(event, argument) if argument else ""
+            return (name, argument, object_id) if object_id else None
+    return None
+
+
+@handler("payments.read_event")
+def read_event(*, account_id: int, intent_id: str, now: datetime, **_: object) -> None:
+    """Read the intent again and apply its present state to its attempt."""
+    account = GatewayAccount.objects.get(pk=account_id)
+    attempt = find_attempt_by_intent(account, intent_id)
+    if attempt is not None and attempt.state in ("succeeded", "reversed"):
+        return
+    try:
+        result = open_gateway(account.secret_key.decrypt()).look_up(intent_id)
+    except Rejected:
+        return  # not an intent of this account
+    if attempt is None:
+        rows = Attempt.objects.select_related("payment__merchant", "account", "saved_method").filter(account=account)
+        attempt = rows.filter(reference=result.reference).exclude(reference="").first()
+    if attempt is not None:
+        ATTEMPTS.settle(attempt, result, now=now)
+
+
+def find_attempt_by_intent(account: GatewayAccount, intent_id: str) -> Attempt | None:
+    """Find the attempt of this account by its intent."""
+    rows = Attempt.objects.select_related("payment__merchant", "payment__company", "account", "saved_method")
+    return rows.filter(account=account, stripe_payment_intent_id=intent_id).exclude(stripe_payment_intent_id="").first()
+
+
+@handler("payments.read_setup")
+def read_setup(*, account_id: int, object_id: str, now: datetime, **_: object) -> None:
+    """Read a setup again."""
+    rows = Setup.objects.select_related("payment__merchant", "company__merchant", "account")
+    setup = rows.filter(account=account_id, stripe_setup_intent_id=object_id).first()
+    if setup is not None and setup.is_live:
+        refresh_setup(setup, now=now)
+
+
+@handler("payments.read_refunds")
+def read_refunds(*, account_id: int, intent_id: str, now: datetime, **_: object) -> None:
+    """Read the refunds of an intent again."""
+    attempt = find_attempt_by_intent(GatewayAccount.objects.get(pk=account_id), intent_id)
+    if attempt is not None:
+        sync_refunds(attempt, now=now)
+
+
+@handler("payments.read_disputes")
+def read_disputes(*, account_id: int, intent_id: str, now: datetime, **_: object) -> None:
+    """Read the disputes of an intent again, after its attempt if that is still undecided."""
+    attempt = find_attempt_by_intent(GatewayAccount.objects.get(pk=account_id), intent_id)
+    if attempt is None:
+        return
+    if attempt.is_live:
+        refresh_attempt(attempt, now=now)
+    sync_disputes(attempt, now=now)
+
+
+@handler("payments.read_method")
+def read_method(*, account_id: int, object_id: str, now: datetime, **_: object) -> None:
+    """Read a saved method again."""
+    sync_saved_method(GatewayAccount.objects.get(pk=account_id), object_id, now=now)
+
+
+@handler("payments.read_mandate")
+def read_mandate(*, account_id: int, object_id: str, now: datetime, **_: object) -> None:
+    """Read the method again whose mandate changed."""
+    account = GatewayAccount.objects.get(pk=account_id)
+    for method in SavedMethod.objects.filter(account=account, stripe_mandate_id=object_id):
+        sync_saved_method(account, method.stripe_payment_method_id, now=now)
+
+
+@handler("payments.read_payout")
+def read_payout(*, account_id: int, object_id: str, now: datetime, **_: object) -> None:
+    """Read a payout again."""
+    sync_payout(GatewayAccount.objects.get(pk=account_id), object_id, now=now)
 
 
 @handler("payments.resolve_attempt")
@@ -101,25 +201,25 @@ def tell_merchant(*, attempt_id: int, news: str, now: datetime, **_: object) -> 
 def email_receipt(*, attempt_id: int = 0, payment_id: int = 0, **_: object) -> None:
     """Send the payer a receipt."""
     found = attempt_id or Attempt.objects.get(payment=payment_id, state="succeeded").pk
-    emails.send_receipt_email(get_attempt(found))
+    send_receipt_email(get_attempt(found))
 
 
 @handler("payments.email_progress")
 def email_progress(*, attempt_id: int, news: str, **_: object) -> None:
     """Send the payer a mail about a bank debit."""
-    emails.send_debit_email(get_attempt(attempt_id), news=news)
+    send_debit_email(get_attempt(attempt_id), news=news)
 
 
 @handler("payments.email_saved")
 def email_saved(*, setup_id: int, **_: object) -> None:
     """Send the payer a mail about a saved method."""
     rows = Setup.objects.select_related("company__merchant", "payment", "acceptance__terms", "saved_method")
-    emails.send_method_saved_email(rows.get(pk=setup_id))
+    send_method_saved_email(rows.get(pk=setup_id))
 
 
 @handler("payments.email_refund")
 def email_refund(*, refund_id: int, **_: object) -> None:
     """Send the payer a mail about a refund."""
-    emails.send_refund_email(
+    send_refund_email(
         Refund.objects.select_related("payment__merchant", "payment__company", "attempt").get(pk=refund_id)
     )

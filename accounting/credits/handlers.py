@@ -9,7 +9,7 @@ from django_subatomic.db import transaction_required
 from accounting.credits.matching import update_company_matches
 from accounting.mirror.store import mirror_listener
 from accounting.models import CreditNote, LedgerCredit, LedgerInvoice
-from accounting.posting.allocations import schedule_matching
+from accounting.posting.services import schedule_matching
 from merchants.models import Merchant
 from payers.models import PayerCompany
 from wisepay.outbox import handler

@@ -31,9 +31,14 @@ from accounting.posting.allocations import (
     lock_live_allocation,
     lock_live_posting,
     retract_match,
-    schedule_matching,
 )
-from accounting.posting.services import build_credit_allocation_number, cancel_posting, create_posting, schedule_sending
+from accounting.posting.services import (
+    build_credit_allocation_number,
+    cancel_posting,
+    create_posting,
+    schedule_matching,
+    schedule_sending,
+)
 from merchants.models import EventNotification, Merchant
 from merchants.services import notify_merchant
 from payers.models import PayerCompany

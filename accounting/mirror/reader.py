@@ -20,7 +20,7 @@ from accounting.mirror.store import ReadContext
 from accounting.models import MirrorCursor, PendingChange
 from accounting.refetch_requests import STALE_MARKER, upsert_pending_changes
 from connections.models import Connection
-from connections.rate_limiter.budget import Priority
+from connections.rate_limiter.limiter import Priority
 from merchants.models import Merchant
 from wisepay import clock
 from wisepay.cursors import LEASE

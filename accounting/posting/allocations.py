@@ -2,27 +2,13 @@
 
 from datetime import datetime
 
-from django.db.models import Q
 from django_subatomic.db import transaction_required
 
-from accounting.models import CreditMatch, LedgerInvoice, Posting
+from accounting.models import CreditMatch, Posting
 from accounting.models.posting_kinds import Kind
 from accounting.posting.services import ACTOR, cancel_posting, create_posting
 from accounting.refetch_requests import schedule_refetch
 from payments.models import Attempt
-from wisepay import outbox
-
-
-def schedule_matching(company_id: int, *, now: datetime) -> None:
-    """Have a worker match the company's credits with its invoices."""
-    outbox.schedule(f"match:{company_id}", "accounting.match_credits", now=now, company_id=company_id)
-
-
-def schedule_matching_if_needed(company_id: int, *, now: datetime) -> None:
-    """Have a worker match the company's credits, if it has open invoices or matches."""
-    owed = LedgerInvoice.objects.filter(Q(company=company_id), status=LedgerInvoice.InvoiceStatus.OPEN, due__gt=0)
-    if owed.exists() or CreditMatch.objects.filter(note__payment__company=company_id).exists():
-        schedule_matching(company_id, now=now)
 
 
 @transaction_required

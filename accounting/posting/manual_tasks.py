@@ -2,7 +2,6 @@
 
 What stands in a former organisation's ledger is such a task too."""
 
-from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from django.db import models
@@ -27,16 +26,15 @@ from wisepay import outbox
 from wisepay.models import User
 
 
-def create_former_organisation_tasks(rows: Iterable[Posting], *, now: datetime) -> None:
-    """Open a task for each; it waits, and goes on automatically once that organisation is connected again."""
-    for row in rows:
-        if row.error == FORMER_ORGANISATION:
-            continue
-        with transaction():
-            posting = row.lock()
-            if posting.state in Posting.UNSENT_STATES:
-                Posting.objects.filter(pk=posting.pk).update(error=FORMER_ORGANISATION)
-                save_manual_task(posting, build_former_organisation_text(posting), now=now)
+def create_former_organisation_task(posting: Posting, *, now: datetime) -> None:
+    """Open its task; it waits, and goes on automatically once that organisation is connected again."""
+    if posting.error == FORMER_ORGANISATION:
+        return
+    with transaction():
+        current = posting.lock()
+        if current.state in Posting.UNSENT_STATES:
+            Posting.objects.filter(pk=current.pk).update(error=FORMER_ORGANISATION)
+            save_manual_task(current, build_former_organisation_text(current), now=now)
 
 
 def build_former_organisation_text(posting: Posting) -> tuple[str, list[str]]:
@@ -112,13 +110,6 @@ def save_manual_task(posting: Posting, text: TaskText, *, now: datetime) -> Manu
             now=now,
         )
     return task
-
-
-@transaction_required
-def close_manual_task(posting: Posting, *, now: datetime) -> None:
-    """Close the posting's open task, because it was done or is needed no more."""
-    for task in ManualTask.objects.filter(posting=posting, state="open"):
-        task.move_to("done", now=now, by="books", reason="it went through" if posting.state == "posted" else "needless")
 
 
 def resolve_manual_task(task: ManualTask, *, by: User, now: datetime) -> bool:

@@ -13,12 +13,11 @@ from accounting.posting.allocations import (
     record_allocation_removal,
     retract_match,
     schedule_match_refetch,
-    schedule_matching_if_needed,
 )
 from accounting.posting.kinds import get_kind
-from accounting.posting.manual_tasks import close_manual_task, create_manual_task, needs_manual_task
+from accounting.posting.manual_tasks import create_manual_task, needs_manual_task
 from accounting.posting.orders import get_posting_match
-from accounting.posting.services import cancel_posting, create_posting
+from accounting.posting.services import cancel_posting, close_manual_task, create_posting, schedule_matching_if_needed
 from connections.models import Connection
 from merchants.models import EventNotification
 from merchants.services import notify_merchant

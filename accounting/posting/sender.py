@@ -24,14 +24,13 @@ from accounting.models import AccountingSettings, Posting
 from accounting.models.posting_kinds import Kind
 from accounting.posting.credit_notes import sync_credit_note_states
 from accounting.posting.kinds import KIND_BY_NAME, POSTING_KINDS, SEND_POSITION, PostingKind, get_kind
-from accounting.posting.manual_tasks import create_former_organisation_tasks
+from accounting.posting.manual_tasks import create_former_organisation_task
 from accounting.posting.orders import FORMER_ORGANISATION, LedgerOrder
 from accounting.posting.results import CHOOSE_CONTACT, record_not_found, record_posted, record_rejected
 from accounting.posting.services import cancel_contact_postings, cancel_draft_postings, is_ready_to_post
 from connections.availability import find_working_connection, record_outage
 from connections.models import Connection, Tier
-from connections.rate_limiter.budget import OutOfBudget, Priority
-from connections.rate_limiter.limiter import check_budget
+from connections.rate_limiter.limiter import OutOfBudget, Priority, check_budget
 from merchants.models import Merchant
 from payers.companies import CompanyTaken, restore_contact
 from payers.models import PayerCompany
@@ -152,9 +151,9 @@ class PostingSender:
         sent = Posting.objects.filter(merchant=self.merchant, state="sent", organisation_id="")
         former = list(sent.exclude(sent_to=self.organisation_id).select_related(*RELATED_FIELDS).order_by("pk"))
         self.return_to_pending([posting for posting in former if get_kind(posting).is_only_draft])
-        create_former_organisation_tasks(
-            [posting for posting in former if not get_kind(posting).is_only_draft], now=self.now
-        )
+        for posting in former:
+            if not get_kind(posting).is_only_draft:
+                create_former_organisation_task(posting, now=self.now)
         cancel_draft_postings(
             self.merchant,
             organisation_id=self.organisation_id,
@@ -166,9 +165,8 @@ class PostingSender:
     def create_former_tasks(self, kind: PostingKind[Any]) -> None:
         """Open tasks for postings of this kind that change documents of another organisation or belong to them."""
         rows = Posting.objects.filter(merchant=self.merchant, kind=kind.name, state="pending")
-        create_former_organisation_tasks(
-            rows.filter(kind.is_in_other_organisation(self.organisation_id)).order_by("pk"), now=self.now
-        )
+        for posting in rows.filter(kind.is_in_other_organisation(self.organisation_id)).order_by("pk"):
+            create_former_organisation_task(posting, now=self.now)
 
     def send_kind(self, kind: PostingKind[Any]) -> None:
         """Send everything of this kind that can go."""

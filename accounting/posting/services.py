@@ -15,13 +15,13 @@ from accounting.models import (
     CreditMatch,
     CreditNote,
     Download,
+    LedgerInvoice,
     ManualTask,
     PaymentAllocation,
     Posting,
 )
 from accounting.models.posting_kinds import KIND_TRAITS, Kind
 from accounting.posting.kinds import POSTING_KINDS, get_kind
-from accounting.posting.manual_tasks import close_manual_task
 from connections.models import Connection, Tier
 from connections.services import register_waiting_work_counter
 from merchants.models import Merchant
@@ -257,3 +257,22 @@ def cancel_draft_postings(merchant: Merchant, *, organisation_id: str, supports_
                 create_credit_note(payment, attempt, now=now).move_to(
                     "removed", now=now, by=ACTOR, reason="left in other books"
                 )
+
+
+def schedule_matching(company_id: int, *, now: datetime) -> None:
+    """Have a worker match the company's credits with its invoices."""
+    outbox.schedule(f"match:{company_id}", "accounting.match_credits", now=now, company_id=company_id)
+
+
+def schedule_matching_if_needed(company_id: int, *, now: datetime) -> None:
+    """Have a worker match the company's credits, if it has open invoices or matches."""
+    owed = LedgerInvoice.objects.filter(Q(company=company_id), status=LedgerInvoice.InvoiceStatus.OPEN, due__gt=0)
+    if owed.exists() or CreditMatch.objects.filter(note__payment__company=company_id).exists():
+        schedule_matching(company_id, now=now)
+
+
+@transaction_required
+def close_manual_task(posting: Posting, *, now: datetime) -> None:
+    """Close the posting's open task, because it was done or is needed no more."""
+    for task in ManualTask.objects.filter(posting=posting, state="open"):
+        task.move_to("done", now=now, by="books", reason="it went through" if posting.state == "posted" else "needless")

@@ -8,7 +8,7 @@ from typing import Protocol
 from django.conf import settings
 from django.utils.module_loading import import_string
 
-from connections.rate_limiter.budget import Priority
+from connections.rate_limiter.limiter import Priority
 
 
 @dataclass(frozen=True, slots=True)

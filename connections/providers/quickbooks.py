@@ -13,8 +13,7 @@ from django.conf import settings
 
 from connections.providers import InvalidGrant, MissingScopes, OAuthApp, OAuthTokens, ProviderOrganisation
 from connections.providers.oauth_http import parse_json, request_tokens, send_request
-from connections.rate_limiter.budget import BudgetAccount, Priority
-from connections.rate_limiter.limiter import acquire
+from connections.rate_limiter.limiter import BudgetAccount, Priority, acquire
 from wisepay.errors import Unavailable
 
 LABEL = "QuickBooks"

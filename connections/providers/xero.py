@@ -14,7 +14,7 @@ from django.conf import settings
 
 from connections.providers import InvalidGrant, MissingScopes, OAuthApp, OAuthTokens, ProviderOrganisation
 from connections.providers.oauth_http import parse_json, request_tokens, send_request
-from connections.rate_limiter.budget import Priority
+from connections.rate_limiter.limiter import Priority
 from wisepay.errors import Unavailable
 
 LABEL = "Xero"

@@ -7,8 +7,8 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
 from payments.gateways import BadSignature, verify_webhook
+from payments.handlers import find_event_handler
 from payments.models import GatewayAccount
-from payments.webhooks.handlers import find_event_handler
 from wisepay import outbox
 
 CACHE_SECONDS = 60.0  # seconds a process may use a webhook secret it has read

@@ -15,8 +15,7 @@ from dataclasses import dataclass, field
 import requests
 from requests.adapters import HTTPAdapter
 
-from connections.rate_limiter.budget import BudgetAccount, OutOfBudget, Priority
-from connections.rate_limiter.limiter import acquire
+from connections.rate_limiter.limiter import BudgetAccount, OutOfBudget, Priority, acquire
 from sandbox.harness.sandbox_process import SandboxProcess
 from tests.sandbox.xero.app import XeroApp
 

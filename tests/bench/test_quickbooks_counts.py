@@ -14,8 +14,7 @@ from redis import Redis
 
 from accounting.mirror.downloads import start_download
 from accounting.models import Posting
-from connections.rate_limiter.budget import RateLimits
-from connections.rate_limiter.limiter import SCRIPT
+from connections.rate_limiter.limiter import SCRIPT, RateLimits
 from payers.companies import Contact, map_company
 from payers.models import PayerCompany
 from payments.models import GatewayAccount

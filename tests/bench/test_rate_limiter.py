@@ -11,8 +11,7 @@ from django.conf import settings
 from redis import Redis
 
 from connections.rate_limiter import limiter
-from connections.rate_limiter.budget import Priority, RateLimits
-from connections.rate_limiter.limiter import SCRIPT
+from connections.rate_limiter.limiter import SCRIPT, Priority, RateLimits
 from sandbox.harness.sandbox_process import SandboxProcess
 from tests.bench.rate_limit_simulation import RateLimitSimulation, create_three_apps
 from tests.bench.results import p99, record_measurement

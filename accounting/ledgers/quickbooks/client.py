@@ -15,8 +15,7 @@ from quickbooks.exceptions import AuthorizationException, QuickbooksException
 
 from accounting.ledgers.quickbooks.errors import translate_network_error, translate_refusal
 from connections.providers.quickbooks import MINOR_VERSION
-from connections.rate_limiter.budget import BudgetAccount, OutOfBudget, Priority
-from connections.rate_limiter.limiter import Permit, acquire
+from connections.rate_limiter.limiter import BudgetAccount, OutOfBudget, Permit, Priority, acquire
 from wisepay.errors import Unavailable
 
 log = structlog.get_logger(__name__)

@@ -23,7 +23,7 @@ from accounting.ledgers.quickbooks.errors import (
     get_fault_code,
 )
 from accounting.ledgers.quickbooks.shapes import build_in_condition
-from connections.rate_limiter.budget import BudgetAccount, Priority
+from connections.rate_limiter.limiter import BudgetAccount, Priority
 from wisepay.errors import Disconnected, Rejected, Unavailable
 
 LARGEST_PAGE = 1000  # rows that one query answers

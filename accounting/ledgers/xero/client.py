@@ -16,8 +16,7 @@ from xero_python.api_client.oauth2 import OAuth2Token
 
 from accounting.ledgers.parsing import RemoteRow
 from accounting.ledgers.xero.errors import translate_errors
-from connections.rate_limiter.budget import BudgetAccount, Priority
-from connections.rate_limiter.limiter import acquire
+from connections.rate_limiter.limiter import BudgetAccount, Priority, acquire
 
 Operation = Callable[..., Any]  # a method of the SDK, which carries no types
 # One pool for the process. The SDK's own would repeat a PUT and sleep on 429; this one does neither.

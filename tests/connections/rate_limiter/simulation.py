@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from connections.rate_limiter.budget import Priority, RateLimits
+from connections.rate_limiter.limiter import Priority, RateLimits
 
 Script = Callable[..., Any]
 numbers = itertools.count(1)

@@ -14,8 +14,17 @@ from accounting.models import Posting
 from accounting.posting.services import get_waiting_reason
 from accounting.tasks import sweep_postings
 from connections.rate_limiter import limiter
-from connections.rate_limiter.budget import BudgetAccount, OutOfBudget, Priority, RemainingCalls
-from connections.rate_limiter.limiter import FIRST_MINUTE, FallbackLimiter, acquire, check_budget, get_budget_usage
+from connections.rate_limiter.limiter import (
+    FIRST_MINUTE,
+    BudgetAccount,
+    FallbackLimiter,
+    OutOfBudget,
+    Priority,
+    RemainingCalls,
+    acquire,
+    check_budget,
+    get_budget_usage,
+)
 from sandbox.harness.sandbox_process import SandboxProcess
 from sandbox.harness.valkey import Valkey
 from tests.concurrency import run_concurrently

@@ -10,8 +10,7 @@ from hypothesis import settings as how
 from hypothesis import strategies as some
 from redis import Redis
 
-from connections.rate_limiter.budget import Priority, RateLimits
-from connections.rate_limiter.limiter import SCRIPT
+from connections.rate_limiter.limiter import SCRIPT, Priority, RateLimits
 from tests.connections.rate_limiter.simulation import (
     START,
     LimiterSimulation,

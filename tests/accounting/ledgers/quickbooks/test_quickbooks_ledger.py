@@ -14,7 +14,7 @@ from accounting.ledgers.protocol import WriteResult
 from accounting.ledgers.quickbooks.client import dump_json
 from accounting.ledgers.quickbooks.ledger import QuickBooksLedger
 from accounting.ledgers.quickbooks.shapes import build_display_name, quote_literal
-from connections.rate_limiter.budget import BudgetAccount
+from connections.rate_limiter.limiter import BudgetAccount
 from sandbox.harness.sandbox_process import SandboxProcess
 from tests.accounting.ledgers.ledger_case import LedgerCase, build_contact_order, build_credit_note_order
 from tests.tenants import Tenant, create_tenant

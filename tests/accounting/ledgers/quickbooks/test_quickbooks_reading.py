@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from accounting.ledgers.protocol import AllocationOrder, PaymentRemovalOrder, RemoteApplication, WriteResult
 from accounting.ledgers.quickbooks.ledger import QuickBooksLedger
-from connections.rate_limiter.budget import BudgetAccount
+from connections.rate_limiter.limiter import BudgetAccount
 from sandbox.harness.sandbox_process import SandboxProcess
 from tests.accounting.ledgers.ledger_case import TODAY, LedgerCase, aud
 from tests.tenants import Tenant, create_tenant

@@ -6,7 +6,7 @@ import pytest
 
 from accounting.ledgers.protocol import RemoteCreditNote, WriteResult
 from accounting.ledgers.xero.ledger import XeroLedger
-from connections.rate_limiter.budget import BudgetAccount
+from connections.rate_limiter.limiter import BudgetAccount
 from tests.accounting.ledgers.ledger_case import LedgerCase, aud, build_credit_note_order
 from tests.tenants import Tenant
 from wisepay.errors import Disconnected, Rejected, Unavailable
