@@ -1,7 +1,7 @@
 """The consequences of a payment: events for the floors above, mails to the payer, notifications to the merchant.
 
-Each is a step of the transaction that changes the state, and the same again changes nothing; mails are enqueued there, and
-sent by their outbox handlers.
+Each is a step of the transaction that changes the state, and the same again changes nothing; mails are enqueued there,
+and sent by their outbox handlers.
 """
 
 from datetime import datetime

@@ -1,10 +1,11 @@
-"""Stateful rows: named transitions, each one locked, checked and recorded."""
+"""Stateful rows: named transitions, each one locked, checked and recorded; and the list of advisory locks."""
 
 from collections.abc import Mapping
 from datetime import datetime
+from enum import IntEnum
 from typing import Any, ClassVar, Self
 
-from django.db import models
+from django.db import connection, models
 from django_subatomic.db import transaction_required
 
 
@@ -116,3 +117,21 @@ def build_state_constraint(transitions: Mapping[str, frozenset[str]], *, name: s
     """The CHECK constraint that lets only states of the table into the column."""
     known = set(transitions) | {s for targets in transitions.values() for s in targets}
     return models.CheckConstraint(condition=models.Q(state__in=sorted(known)), name=name)
+
+
+class AdvisoryLock(IntEnum):
+    """What is locked. A number is never reused: processes of two versions may run side by side."""
+
+    ATTEMPT_LIMIT = 0x1B  # attempts to pay, by a hash of the network or the user that they come from
+    COMPANY_MATCHING = 0xC4  # matching the credits of one payer company, by its primary key
+
+
+@transaction_required
+def lock_in_transaction(lock: AdvisoryLock, key: int) -> None:
+    """Wait for the lock of that class and key, and keep it until the open transaction ends.
+
+    Of `key` the lowest 32 bits count, so two far apart may have to wait for each other.
+    """
+    signed = (key + 2**31) % 2**32 - 2**31
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [int(lock), signed])

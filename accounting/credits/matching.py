@@ -43,8 +43,8 @@ from merchants.models import EventNotification, Merchant
 from merchants.services import notify_merchant
 from payers.models import PayerCompany
 from payments.models import Attempt
-from wisepay.locks import AdvisoryLock, lock_in_transaction
 from wisepay.models import User
+from wisepay.states import AdvisoryLock, lock_in_transaction
 
 Kind = Posting.Kind
 BY_RULE, BY_LEDGER = "rule", "books"

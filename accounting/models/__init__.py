@@ -10,7 +10,7 @@ from accounting.models.autopay import (
     ScheduledPayment,
     UnmatchedInvoice,
 )
-from accounting.models.configuration import AccountingSettings, LedgerAccount, LedgerItem, LedgerTaxCode
+from accounting.models.configuration import LedgerAccount, LedgerItem, LedgerTaxCode
 from accounting.models.credits import CreditMatch, CreditSettings
 from accounting.models.jobs import Download, LedgerJob, PaymentSync
 from accounting.models.mirror import (
@@ -23,7 +23,7 @@ from accounting.models.mirror import (
     PendingChange,
 )
 from accounting.models.payment_allocations import PaymentAllocation
-from accounting.models.posting import CreditNote, ManualTask, Posting
+from accounting.models.posting import AccountingSettings, CreditNote, ManualTask, Posting
 from accounting.models.reconciliation import Acknowledgement, LedgerPayment, LedgerPaymentCursor
 
 __all__ = [

@@ -1,4 +1,4 @@
-"""Postings, the credit notes that they create, and the manual tasks where the ledger refuses one."""
+"""Postings, what they use, the credit notes that they create, and the manual tasks where the ledger refuses one."""
 
 from django.db import models
 
@@ -183,3 +183,27 @@ class ManualTask(Stateful):
 
     def __str__(self) -> str:
         return self.title
+
+
+class AccountingSettings(models.Model):
+    """Which accounts, tax code and item a merchant's postings use; codes as the accounting package has them."""
+
+    merchant = models.OneToOneField(Merchant, on_delete=models.CASCADE, related_name="accounting_settings")
+    clearing_account = models.CharField(max_length=20, blank=True)
+    prepayments_account = models.CharField(max_length=20, blank=True)
+    tax_code = models.CharField(max_length=60, blank=True)
+    item = models.CharField(max_length=60, blank=True, help_text="What our lines sell, in books that need it.")
+    organisation_id = models.CharField(max_length=60, blank=True, help_text="Whose accounts these are.")
+    warning = models.CharField(max_length=400, blank=True, help_text="What in the books' own settings has to change.")
+
+    def __str__(self) -> str:
+        return f"Accounts of {self.merchant}"
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether documents can be created."""
+        return bool(self.clearing_account and self.prepayments_account and self.tax_code)
+
+    def is_for(self, organisation_id: str) -> bool:
+        """Whether documents can be created in that organisation; another organisation has other accounts."""
+        return self.is_complete and self.organisation_id in ("", organisation_id)

@@ -37,8 +37,8 @@ from payments.models import (
 from wisepay import outbox
 from wisepay.addresses import new_reference
 from wisepay.errors import Rejected
-from wisepay.locks import AdvisoryLock, lock_in_transaction
 from wisepay.outbox import Retry
+from wisepay.states import AdvisoryLock, lock_in_transaction
 
 
 def check_payable(

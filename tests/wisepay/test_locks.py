@@ -8,7 +8,7 @@ import pytest
 from django_subatomic.db import transaction
 
 from tests.concurrency import run_concurrently
-from wisepay.locks import AdvisoryLock, lock_in_transaction
+from wisepay.states import AdvisoryLock, lock_in_transaction
 
 ROOT = Path(__file__).resolve().parents[2]
 APPS = ("accounting", "connections", "merchants", "payers", "payments", "quotes", "wisepay")
@@ -39,4 +39,4 @@ def test_a_lock_is_not_taken_outside_of_a_transaction() -> None:
 def test_every_advisory_lock_is_taken_through_the_one_list() -> None:
     modules = [path for app in APPS for path in (ROOT / app).rglob("*.py")]
     users = [path.relative_to(ROOT).as_posix() for path in modules if re.search("pg_.*advisory", path.read_text())]
-    assert users == ["wisepay/locks.py"]
+    assert users == ["wisepay/states.py"]
