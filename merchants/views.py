@@ -12,6 +12,7 @@ from merchants.forms import EventsForm, MerchantDetailsForm
 from merchants.models import Merchant, Notification, PayNowLink
 from wisepay import clock
 from wisepay.audit import record_request_audit
+from wisepay.audit_log.changes import describe_changes
 from wisepay.http import never_cached
 from wisepay.models import AuditEntry
 
@@ -53,8 +54,9 @@ def edit_details(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """The Details tab."""
     form = MerchantDetailsForm(request.POST or None, instance=merchant)
     if request.method == "POST" and form.is_valid():
+        detail = describe_changes(form)
         form.save()
-        record_request_audit(request, "merchant.details_saved", merchant_id=merchant.pk)
+        record_request_audit(request, "merchant.details_saved", merchant_id=merchant.pk, detail=detail)
         messages.success(request, "Details saved.")
         return redirect("merchants:details", merchant.reference)
     status = 422 if form.errors else 200
@@ -81,10 +83,11 @@ def paynow_links(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
 def edit_events(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """The Event Notifications tab."""
     # No box ticked is an answer as well, so an empty POST binds the form.
-    form = EventsForm(request.POST if request.method == "POST" else None)
+    before = list(merchant.event_notifications.filter(is_enabled=True).values_list("event", flat=True))
+    form = EventsForm(request.POST if request.method == "POST" else None, initial={"events": before})
     if request.method == "POST" and form.is_valid():
         services.update_event_notifications(merchant, events=set(form.cleaned_data["events"]))
-        record_request_audit(request, "events.saved", merchant_id=merchant.pk)
+        record_request_audit(request, "events.saved", merchant_id=merchant.pk, detail=describe_changes(form))
         messages.success(request, "Event notifications saved.")
         return redirect("merchants:events", merchant.reference)
     rows = merchant.event_notifications.order_by("pk")

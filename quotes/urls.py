@@ -11,7 +11,7 @@ urlpatterns = [
     path("api/cpq/v1/", path_not_found),
     path("api/cpq/v1/", api.urls),
     re_path(r"^api(?:/|$)", path_not_found),
-    path("quotes/<slug:reference>/return", views.return_to_quote, name="return"),
+    path("quotes/<secret_slug:reference>/return", views.return_to_quote, name="return"),
     path("m/<slug:merchant_ref>/configure/merchants/integrations", views.edit_integration, name="integration"),
     path("m/<slug:merchant_ref>/configure/merchants/integrations/key", views.display_key, name="display_key"),
     path("m/<slug:merchant_ref>/quotes/", views.list_quotes, name="list"),

@@ -18,7 +18,6 @@ else:
     OutboxModelAdmin = UserModelAdmin = AnyModelAdmin = admin.ModelAdmin
 
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
-admin.site.site_header = admin.site.site_title = "Wise-Pay operators"
 
 
 class ReadOnlyAdmin(AnyModelAdmin):

@@ -1,6 +1,7 @@
 """The audit log: one entry for every action of a person that may have to be explained later."""
 
 import secrets
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from django.http import HttpRequest
@@ -9,6 +10,7 @@ from django_subatomic.db import transaction_if_not_already
 from wisepay import clock
 from wisepay.audit_log.digests import hash_content, hash_person, list_entry_parts
 from wisepay.audit_log.keys import sign
+from wisepay.events import add_once
 from wisepay.http import get_client_ip
 from wisepay.models import AuditDetails, AuditEntry, User
 
@@ -92,3 +94,48 @@ def record_request_audit(
         about=about,
         origin=Origin(agent=request.headers.get("User-Agent", "")),
     )
+
+
+MerchantLookup = Callable[[User], Iterable[int]]
+EMPLOYER_LOOKUPS: list[MerchantLookup] = []
+CUSTOMER_LOOKUPS: list[MerchantLookup] = []
+
+
+def register_employers(lookup: MerchantLookup) -> MerchantLookup:
+    """Register who knows the primary keys of the merchants that a user works for: their log has the user's sign-ins."""
+    return add_once(EMPLOYER_LOOKUPS, lookup)
+
+
+def register_customers(lookup: MerchantLookup) -> MerchantLookup:
+    """Register who knows the merchants that a user pays: their log has what operators do to the user's account."""
+    return add_once(CUSTOMER_LOOKUPS, lookup)
+
+
+def list_merchants_of(person: User | None, *, is_payer_included: bool = False) -> list[int | None]:
+    """The merchants whose log has what happens to the person's account; [None], the operators' log, without one."""
+    lookups = EMPLOYER_LOOKUPS + (CUSTOMER_LOOKUPS if is_payer_included else [])
+    found = {pk for lookup in lookups for pk in lookup(person)} if person and person.pk else set()
+    return [*sorted(found)] if found else [None]
+
+
+def record_account_audit(
+    request: HttpRequest, action: str, *, person: User | None, email: str = "", detail: str = ""
+) -> None:
+    """Write what happened to a person's account into the log of each merchant they work for, else into ours.
+
+    Without somebody signed in the acting person is whoever typed `email`: nobody has proved to be it.
+    """
+    signed_in = getattr(request, "user", None)
+    actor = signed_in if isinstance(signed_in, User) else None
+    origin = Origin(email=email, agent=request.headers.get("User-Agent", ""))
+    for merchant_id in list_merchants_of(person):
+        record_audit_entry(
+            action,
+            merchant_id=merchant_id,
+            user=actor,
+            ip=get_client_ip(request),
+            subject=person.email if person else email,
+            detail=detail,
+            about=person,
+            origin=origin,
+        )

@@ -1,4 +1,4 @@
-"""Structured logs, with secrets and card numbers redacted."""
+"""Structured logs, with secrets, card numbers and the links that open something redacted."""
 
 import logging
 import logging.config
@@ -8,6 +8,8 @@ from collections.abc import Mapping
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from wisepay.log_routes import redact_routes
+
 SECRET_NAMES = re.compile(r"secret|token|password|authorization|api_?key|cookie|signature|verifier", re.I)
 SECRET_VALUES = re.compile(
     r"(?:sk|rk|whsec|pk)_[A-Za-z0-9_]{6,}|wpk_[A-Za-z0-9]{8,}|(?:Bearer|Basic) [\w.~+/=-]+"
@@ -16,8 +18,8 @@ SECRET_VALUES = re.compile(
 
 
 def redact_text(text: str) -> str:
-    """Replace everything in the text that looks like a key, a token or a card number."""
-    return SECRET_VALUES.sub("[redacted]", text)
+    """Replace everything in the text that looks like a key, a token or a card number, or that a route calls secret."""
+    return SECRET_VALUES.sub("[redacted]", redact_routes(text))
 
 
 def redact(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
@@ -78,6 +80,9 @@ def configure_logs(*, as_json: bool, level: str) -> None:
             "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "structured"}},
             "root": {"handlers": ["stderr"], "level": level},
             "loggers": {
+                # gunicorn writes with handlers of its own, and requests with their whole address, unless told here.
+                "gunicorn.access": {"handlers": ["stderr"], "level": "INFO", "propagate": False},
+                "gunicorn.error": {"handlers": ["stderr"], "level": level, "propagate": False},
                 "urllib3": {"level": "WARNING"},
                 "stripe": {"level": "WARNING"},
                 "xero_python": {"level": "WARNING"},

@@ -20,6 +20,8 @@ from payers.terms import get_request_source
 from payments.portal.access import list_visible_methods
 from payments.portal.widgets import PAGE_SIZE, RowPage, get_page_number, render_widget
 from wisepay import clock
+from wisepay.audit import record_request_audit
+from wisepay.audit_log.changes import describe_changes
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +89,10 @@ def save_mappings_form(request: PayerRequest, access: PayerAccess, form: Mapping
     except mappings.MappingRefused as error:
         form.add_error(None, str(error))
         return False
+    detail = describe_changes(form)
+    record_request_audit(
+        request, "autopay.mapped", merchant_id=access.company.merchant_id, subject=access.company.name, detail=detail
+    )
     messages.success(request, f"The invoices of {access.company} are paid automatically from now on.")
     return True
 
@@ -102,6 +108,7 @@ def remove(request: PayerRequest, mapping_ref: str) -> HttpResponse:
         raise Http404
     try:
         mappings.end_mapping(mapping, by=request.user, as_payer=True, now=clock.now())
+        record_request_audit(request, "autopay.unmapped", merchant_id=mapping.merchant_id, subject=mapping.company.name)
         messages.success(request, "Deleted. What was scheduled by it is cancelled.")
     except mappings.MappingRefused as error:
         messages.error(request, str(error))

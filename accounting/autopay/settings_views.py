@@ -14,6 +14,7 @@ from merchants.access import MerchantRequest, merchant_page
 from merchants.models import Merchant
 from wisepay import clock
 from wisepay.audit import record_request_audit
+from wisepay.audit_log.changes import describe_changes
 
 
 @require_http_methods(["GET", "POST"])
@@ -24,8 +25,9 @@ def edit_settings(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     chosen = AutoPaySettings.get_or_default(merchant)
     form = AutoPaySettingsForm(data, chosen=chosen, limits=get_offered_limits(merchant))
     if request.method == "POST" and form.is_valid():
+        detail = describe_changes(form)
         save_autopay_settings(merchant, now=clock.now(), **form.cleaned_data)
-        record_request_audit(request, "autopay.settings_saved", merchant_id=merchant.pk)
+        record_request_audit(request, "autopay.settings_saved", merchant_id=merchant.pk, detail=detail)
         messages.success(request, "Automatic payments saved.")
         return redirect("autopay:settings", merchant.reference)
     context = {
@@ -55,8 +57,9 @@ def edit_term(request: MerchantRequest, merchant: Merchant, term_ref: str = "") 
     term = get_object_or_404(BillingTerm, merchant=merchant, reference=term_ref, is_active=True) if term_ref else None
     form = BillingTermForm(request.POST if request.method == "POST" else None, merchant=merchant, term=term)
     if request.method == "POST" and form.is_valid():
+        detail = describe_changes(form)
         saved = terms.save_term(merchant, term, now=clock.now(), **form.cleaned_data)
-        record_request_audit(request, "autopay.term_saved", merchant_id=merchant.pk, subject=saved.name)
+        record_request_audit(request, "autopay.term_saved", merchant_id=merchant.pk, subject=saved.name, detail=detail)
         messages.success(request, f"{saved} saved.")
         return redirect("autopay:settings", merchant.reference)
     context = {"merchant": merchant, "form": form, "term": term}

@@ -13,6 +13,7 @@ from merchants.access import MerchantRequest, merchant_page
 from merchants.models import Merchant
 from wisepay import clock, outbox
 from wisepay.audit import record_request_audit
+from wisepay.audit_log.changes import describe_changes
 
 
 @require_http_methods(["GET", "POST"])
@@ -21,8 +22,9 @@ def edit_accounting_settings(request: MerchantRequest, merchant: Merchant) -> Ht
     """The Accounts tab."""
     form = AccountsForm(request.POST or None, merchant=merchant)
     if request.method == "POST" and form.is_valid():
+        detail = describe_changes(form)
         save_accounting_settings(merchant, **form.cleaned_data, now=clock.now())
-        record_request_audit(request, "accounts.saved", merchant_id=merchant.pk)
+        record_request_audit(request, "accounts.saved", merchant_id=merchant.pk, detail=detail)
         messages.success(request, "Accounts saved.")
         return redirect("accounting:accounts", merchant.reference)
     connection = Connection.objects.filter(merchant=merchant, tier=Tier.WISE_PAY).first()

@@ -24,6 +24,7 @@ from merchants.access import MerchantRequest, merchant_page
 from merchants.models import Merchant
 from wisepay import clock
 from wisepay.audit import record_request_audit
+from wisepay.audit_log.changes import describe_values
 
 MAX_ROWS = 50
 RECENT = timedelta(days=30)
@@ -99,10 +100,9 @@ def change_threshold(request: MerchantRequest, merchant: Merchant) -> HttpRespon
     """Save from which confidence on credits apply themselves."""
     form = ThresholdForm(request.POST)
     if form.is_valid():
+        detail = describe_values(threshold=(get_threshold(merchant), form.threshold_value))
         save_threshold(merchant, threshold=form.threshold_value, now=clock.now())
-        record_request_audit(
-            request, "credit.threshold", merchant_id=merchant.pk, detail=form.cleaned_data["threshold"]
-        )
+        record_request_audit(request, "credit.threshold", merchant_id=merchant.pk, detail=detail)
         messages.success(request, "Saved.")
     else:
         messages.error(request, "Choose one of the list.")

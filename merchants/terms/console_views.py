@@ -38,7 +38,8 @@ def edit_terms(request: MerchantRequest, merchant: Merchant, kind: str) -> HttpR
         if fresh.version == current.version:
             messages.info(request, "The text is the same, so there is no new version.")
         else:
-            record_request_audit(request, "terms.published", merchant_id=merchant.pk, subject=str(fresh))
+            detail = f"Version: {current.version} → {fresh.version}"
+            record_request_audit(request, "terms.published", merchant_id=merchant.pk, subject=str(fresh), detail=detail)
             messages.success(request, f"Version {fresh.version} is published. Payers accept it from now on.")
         return redirect("merchants:terms_kind", merchant.reference, kind)
     older = merchant.terms.filter(kind=kind).select_related("created_by", "merchant").order_by("-version")

@@ -4,7 +4,7 @@ from django.urls import path
 
 from payments.checkout import api, views
 
-PREFIX = "pay/<slug:reference>"
+PREFIX = "pay/<secret_slug:reference>"
 ATTEMPTS, SETUPS = {"actions": api.ATTEMPT_ACTIONS}, {"actions": api.SETUP_ACTIONS}
 urlpatterns = [
     path(PREFIX, views.invoice_details, name="pay"),

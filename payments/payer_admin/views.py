@@ -161,10 +161,16 @@ def set_scope(request: MerchantRequest, merchant: Merchant, access_ref: str) -> 
     """The whole company, or own payments only."""
     access, form = services.get_access(merchant, access_ref), AccessScopeForm(request.POST)
     if form.is_valid():
+        before = access.get_scope_display()
         update_access_scope(access, scope=form.cleaned_data["scope"], by=request.user, now=clock.now())
         change = f"{access.company}: {access.get_scope_display()}"
         record_request_audit(
-            request, "payer.scope_changed", merchant_id=merchant.pk, subject=access.user.email, detail=change
+            request,
+            "payer.scope_changed",
+            merchant_id=merchant.pk,
+            subject=access.user.email,
+            detail=f"{access.company}: {before} → {access.get_scope_display()}",
+            about=access.user,
         )
         messages.success(request, f"{change}.")
     else:
@@ -217,7 +223,11 @@ def rename(request: MerchantRequest, merchant: Merchant, company_ref: str) -> Ht
         if form.is_valid():
             rename_company(company, name=form.cleaned_data["name"])
             record_request_audit(
-                request, "company.renamed", merchant_id=merchant.pk, subject=company.name, detail=f"was {before}"
+                request,
+                "company.renamed",
+                merchant_id=merchant.pk,
+                subject=company.name,
+                detail=f"Name: {before} → {company.name}",
             )
             messages.success(request, f"{before} is now called {company}.")
         else:

@@ -15,6 +15,7 @@ from allauth.mfa.models import Authenticator
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.sites.shortcuts import get_current_site
+from django.core.exceptions import ValidationError
 from django.core.mail import EmailMultiAlternatives
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -22,6 +23,7 @@ from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils.http import urlencode
 
+from wisepay.accounts.audit_receivers import record_lockout, record_mail
 from wisepay.accounts.recovery_codes import HASHED, HashedCode
 from wisepay.accounts.services import (
     has_second_factor,
@@ -51,6 +53,14 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
 
     def is_open_for_signup(self, request: HttpRequest) -> bool:
         return False
+
+    def pre_authenticate(self, request: HttpRequest, **credentials: Any) -> None:
+        """Refuse an address or network with too many failures, and write that into the audit log once a while."""
+        try:
+            super().pre_authenticate(request, **credentials)
+        except ValidationError:
+            record_lockout(request, email=str(credentials.get("email", "")))
+            raise
 
     def authenticate(self, request: HttpRequest, **credentials: Any) -> User | None:
         """The user who signs in with this address; allauth would also accept one that waits to be verified."""
@@ -113,6 +123,7 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         if template_prefix == LOGIN_CODE and is_mailed_code_limit_exceeded(email):
             raise ImmediateHttpResponse(too_many_requests(self.request))
         values = {"request": self.request, "email": email, "current_site": get_current_site(self.request), **context}
+        record_mail(self.request, template_prefix, email=email)
         try:
             deliver_email(self.render_mail(template_prefix, email, {**values, "public_url": build_public_url("")}))
         except smtplib.SMTPRecipientsRefused:

@@ -5,7 +5,7 @@ from datetime import date
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
 from accounting.reconciliation.differences import Difference
 from accounting.reconciliation.export import render_csv_lines
@@ -16,11 +16,12 @@ from merchants.models import Merchant
 from payments.balance.services import sync_balance
 from payments.models import GatewayAccount
 from wisepay import clock
+from wisepay.commands import OperatorCommand
 from wisepay.errors import Unavailable
 from wisepay.outbox import Retry
 
 
-class Command(BaseCommand):
+class Command(OperatorCommand):
     """Exit code 0 when nothing is open, 1 when open differences remain, 2 when it could not be judged."""
 
     help = "Compares Stripe, our own ledger and the books for some days; exit code 1 while differences are open."
@@ -38,6 +39,7 @@ class Command(BaseCommand):
         merchant = Merchant.objects.filter(reference=options["merchant"]).first()
         if merchant is None:
             raise CommandError(f"There is no merchant {options['merchant']}.", returncode=2)
+        self.merchant_id = merchant.pk
         now = clock.now()
         if not options["no_read"]:
             self.read_all_kinds(merchant)

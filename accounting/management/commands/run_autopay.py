@@ -3,7 +3,7 @@
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
 from accounting.autopay.charging import charge_scheduled_payment, list_due_payments
 from accounting.autopay.decision_context import is_paused
@@ -12,10 +12,11 @@ from accounting.autopay.selectors import list_live_payments
 from accounting.models import AutoPaySettings, LedgerInvoice
 from merchants.models import Merchant
 from wisepay import clock
+from wisepay.commands import OperatorCommand
 from wisepay.outbox import Retry
 
 
-class Command(BaseCommand):
+class Command(OperatorCommand):
     """Run the automatic payments that are due now, of all merchants or of one."""
 
     help = "Charge the automatic payments that are due; with --dry-run charge nothing and say what would be, and why."
@@ -24,12 +25,17 @@ class Command(BaseCommand):
         parser.add_argument("--dry-run", action="store_true", help="Charge nothing.")
         parser.add_argument("--merchant", metavar="REF", help="Only this merchant, by its reference.")
 
+    def is_acting(self, options: dict[str, Any]) -> bool:
+        return not options["dry_run"]
+
     def handle(self, *_: Any, **options: Any) -> None:
         merchants = Merchant.objects.filter(pk__in=AutoPaySettings.objects.values("merchant")).order_by("name")
         if options["merchant"]:
             merchants = merchants.filter(reference=options["merchant"])
             if not merchants:
                 raise CommandError("No merchant with automatic payments has this reference.")
+        if options["merchant"]:
+            self.merchant_id = merchants[0].pk
         for merchant in merchants:
             self.write_result(merchant) if options["dry_run"] else self.charge_due(merchant)
 

@@ -4,7 +4,7 @@ import time
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.db.models import Q
 
 from accounting.ledger_session import open_ledger_session
@@ -16,11 +16,12 @@ from connections.availability import get_connection
 from connections.models import Connection, Tier
 from merchants.models import Merchant
 from wisepay import clock
+from wisepay.commands import OperatorCommand
 from wisepay.errors import Disconnected, Rejected, Unavailable
 from wisepay.outbox import Retry
 
 
-class Command(BaseCommand):
+class Command(OperatorCommand):
     """Read everything that changed, page by page, and write what the mirror has afterwards."""
 
     help = "Read a merchant's contacts, invoices and credit notes from the accounting package."
@@ -34,6 +35,7 @@ class Command(BaseCommand):
         merchant = Merchant.objects.filter(named).first()
         if merchant is None:
             raise CommandError("There is no merchant of that name or reference.")
+        self.merchant_id = merchant.pk
         try:
             connection = get_connection(merchant, tier=Tier.SERVICE)
             if options["full"]:

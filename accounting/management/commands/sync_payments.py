@@ -5,7 +5,7 @@ from argparse import ArgumentParser
 from datetime import date
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.db.models import Q
 
 from accounting.models import PaymentSync
@@ -13,13 +13,14 @@ from accounting.payment_sync.services import build_sync_lines, list_applications
 from accounting.payment_sync.views import get_since
 from merchants.models import Merchant
 from wisepay import clock
+from wisepay.commands import OperatorCommand
 from wisepay.errors import Unavailable
 from wisepay.outbox import Retry
 
 MAX_WAIT = 70.0  # seconds that a limit is waited for
 
 
-class Command(BaseCommand):
+class Command(OperatorCommand):
     """Sync the payments of one merchant and write what that changed."""
 
     help = "Read what was paid or credited in a merchant's accounting package, and say what that changed."
@@ -33,6 +34,7 @@ class Command(BaseCommand):
         merchant = Merchant.objects.filter(named).first()
         if merchant is None:
             raise CommandError("There is no merchant of that name or reference.")
+        self.merchant_id = merchant.pk
         try:
             day = date.fromisoformat(options["since"]) if options["since"] else None
         except ValueError as error:

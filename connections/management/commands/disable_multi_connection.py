@@ -3,14 +3,13 @@
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand
-
 from connections.management.commands.enable_multi_connection import find_merchant
 from connections.services import update_multi_connection
 from wisepay import clock
+from wisepay.commands import OperatorCommand
 
 
-class Command(BaseCommand):
+class Command(OperatorCommand):
     """Switch a merchant's three connections off."""
 
     help = "Let a merchant's Wise-Pay connection do all the work; Company and Service are disconnected."
@@ -20,5 +19,6 @@ class Command(BaseCommand):
 
     def handle(self, *_: Any, **options: Any) -> None:
         merchant = find_merchant(options["merchant"])
+        self.merchant_id = merchant.pk
         changed = update_multi_connection(merchant, is_on=False, now=clock.now())
         self.stdout.write(f"{merchant.name}: {'one connection from now on' if changed else 'had one already'}.")

@@ -3,12 +3,13 @@
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.db.models import Q
 
 from connections.services import update_multi_connection
 from merchants.models import Merchant
 from wisepay import clock
+from wisepay.commands import OperatorCommand
 
 
 def find_merchant(text: str) -> Merchant:
@@ -22,7 +23,7 @@ def find_merchant(text: str) -> Merchant:
     raise CommandError(f"Several merchants are called {text!r}: name one by its reference: {several}.")
 
 
-class Command(BaseCommand):
+class Command(OperatorCommand):
     """Switch a merchant's three connections on."""
 
     help = "Divide a merchant's accounting work between three connections: Wise-Pay, Company and Service."
@@ -32,6 +33,7 @@ class Command(BaseCommand):
 
     def handle(self, *_: Any, **options: Any) -> None:
         merchant = find_merchant(options["merchant"])
+        self.merchant_id = merchant.pk
         changed = update_multi_connection(merchant, is_on=True, now=clock.now())
         self.stdout.write(f"{merchant.name}: {'three connections from now on' if changed else 'had three already'}.")
         self.stdout.write("An admin connects Company and Service under Configure > Accounting Connections.")

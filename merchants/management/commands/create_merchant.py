@@ -6,12 +6,13 @@ from argparse import ArgumentParser
 from typing import Any
 
 from django.core.exceptions import ValidationError
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
 from merchants.services import create_merchant
+from wisepay.commands import OperatorCommand
 
 
-class Command(BaseCommand):
+class Command(OperatorCommand):
     """Create a merchant and its first admin."""
 
     help = "Create a merchant with its first admin; asks for the admin's password (or --generate-password)."
@@ -38,6 +39,7 @@ class Command(BaseCommand):
             )
         except ValidationError as error:
             raise CommandError("; ".join(error.messages)) from error
+        self.merchant_id = merchant.pk
         self.stdout.write(f"{merchant.name} ({merchant.reference}): {options['email']} can sign in")
         if generated:
             self.stdout.write(f"password: {password}")

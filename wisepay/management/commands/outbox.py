@@ -3,13 +3,14 @@
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
 from wisepay import clock, outbox
+from wisepay.commands import OperatorCommand
 from wisepay.models import OutboxMessage
 
 
-class Command(BaseCommand):
+class Command(OperatorCommand):
     """List, deliver and retry outbox messages."""
 
     help = "Outbox messages: list, dead, retry KEY (or --all-dead), deliver."
@@ -19,6 +20,9 @@ class Command(BaseCommand):
         parser.add_argument("key", nargs="?")
         parser.add_argument("--all-dead", action="store_true", help="retry every dead message")
         parser.add_argument("--limit", type=int, default=50)
+
+    def is_acting(self, options: dict[str, Any]) -> bool:
+        return options["action"] in ("retry", "deliver")
 
     def handle(self, *_: Any, **options: Any) -> None:
         action = options["action"]
