@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import cast
 
 from django.apps import apps
 from django.urls import URLPattern, URLResolver, get_resolver
@@ -94,7 +95,7 @@ Part = tuple[str, str, bool]  # literal text, the name of the argument after it,
 def list_routes(resolver: URLResolver, before: tuple[Pattern, ...] = ()) -> Iterator[tuple[tuple[Pattern, ...], str]]:
     """The patterns of every route from the root on, with the route's name."""
     for one in resolver.url_patterns:
-        chain = (*before, one.pattern)
+        chain = (*before, cast(Pattern, one.pattern))
         if isinstance(one, URLResolver):
             yield from list_routes(one, chain)
         elif isinstance(one, URLPattern):
