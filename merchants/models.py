@@ -141,6 +141,7 @@ class EventNotification(models.Model):
         BOOKS_TASK = "books_task", "Accounting Needs a Person"
         POSTING_REFUSED = "posting_refused", "Accounting Posting Refused"
         CONNECTION_BROKEN = "connection_broken", "Accounting Connection Broken"
+        GATEWAY_REFUSED = "gateway_refused", "Payment Gateway Refused"
 
     EXPLANATIONS: ClassVar[dict[str, str]] = {
         "prepayment_processed": "A quote was paid. Needed before quotes can be paid.",
@@ -156,6 +157,7 @@ class EventNotification(models.Model):
         "books_task": "Something in the accounting package has to be undone by hand, and we say what.",
         "posting_refused": "The accounting package refused a document and somebody has to look.",
         "connection_broken": "The accounting package no longer accepts our connection.",
+        "gateway_refused": "The payment gateway refuses payments for a reason that only you can mend.",
     }
 
     merchant = models.ForeignKey(Merchant, on_delete=models.CASCADE, related_name="event_notifications")

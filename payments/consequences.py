@@ -41,6 +41,8 @@ DEBIT_SUBJECTS = {
     "rejected": "Your bank debit to {merchant} was rejected: {amount}",
     "reversed": "Your payment to {merchant} was reversed: {amount}",
 }
+# Failures before a bank was asked that say nothing about the merchant's account.
+NOT_THE_MERCHANTS = ("resource_missing", "customer_missing", "never_arrived", "")
 
 
 @transaction_required
@@ -118,6 +120,24 @@ def announce_success(attempt: Attempt, *, now: datetime) -> None:
             body=f"{payment.company} paid {attempt.money} for {payment.purpose}.",
             now=now,
         )
+
+
+@transaction_required
+def notify_merchant_of_refusal(attempt: Attempt, *, now: datetime) -> None:
+    """Notify the merchant's people, once a day and code, that the gateway refuses what only they can mend."""
+    if attempt.state != "failed" or attempt.was_declined or attempt.failure_code in NOT_THE_MERCHANTS:
+        return
+    payment = attempt.payment
+    notify_merchant_of_payment(
+        payment.merchant,
+        payment,
+        event=NotificationEvent.GATEWAY_REFUSED,
+        key=f"gateway-refused:{payment.merchant_id}:{attempt.failure_code}:{now:%Y-%m-%d}",
+        title="The payment gateway refused a payment",
+        body=f"{attempt.money} from {payment.company} for {payment.purpose}: {attempt.failure_message} "
+        f"({attempt.failure_code}). The payer was told that it is not their bank's doing.",
+        now=now,
+    )
 
 
 def notify_merchant_of_debit(attempt: Attempt, *, news: str, now: datetime) -> None:

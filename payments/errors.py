@@ -31,6 +31,12 @@ class AmountChanged(CannotPay):
     code = "amount_changed"
 
 
+class AmountRefused(CannotPay):
+    """The gateway can't charge this amount: too little, too much, or not in this currency."""
+
+    code = "amount_refused"
+
+
 class GuestRefused(CannotPay):
     """A guest cannot pay this."""
 

@@ -1,9 +1,17 @@
 """Messages for payers whose payment was refused: what happened and what to do."""
 
+from django.utils.translation import gettext_lazy as _
+
 from payments.models import GatewayOperation
 
 GENERAL_DEBIT_FAILURE = "Your bank refused the debit. Nothing was taken, or it went back to you. Pay by another method."
 GENERAL_CARD_FAILURE = "Your bank declined this card. Nothing was charged. Try another card, or ask your bank why."
+
+# What only the merchant can mend: the payer's bank was never asked (docs.stripe.com/error-codes).
+GATEWAY_REFUSAL = _(
+    "The payment could not be made, and nothing was charged. This is not your bank's doing. "
+    "Please contact the merchant."
+)
 
 # Stripe's decline codes (docs.stripe.com/declines/codes). Codes that point at fraud or theft fall to GENERAL.
 CARD_FAILURES = {
@@ -50,13 +58,23 @@ DEBIT_FAILURES = {
 DEBIT_FAILURES |= {code: CARD_FAILURES[code] for code in ("gateway_key", "never_arrived")}
 
 
-def explain_failure(code: str, *, is_debit: bool = False) -> str:
-    """Return the message for a failure code."""
-    if code == "resource_missing":
-        return "This payment method was removed, so nothing was charged. Please choose another one."
-    return (
-        DEBIT_FAILURES.get(code, GENERAL_DEBIT_FAILURE) if is_debit else CARD_FAILURES.get(code, GENERAL_CARD_FAILURE)
-    )
+# What the gateway says of the request itself, before any bank is asked (docs.stripe.com/error-codes).
+REQUEST_FAILURES = {
+    "resource_missing": "This payment method was removed, so nothing was charged. Please choose another one.",
+    "customer_missing": "Your saved payment methods have ended, so nothing was charged. Please pay with a new one.",
+    "amount_too_small": "This amount is too small to be charged. Nothing was charged. Please contact the merchant.",
+    "amount_too_large": "This amount is too large to be charged. Nothing was charged. Please contact the merchant.",
+    "gateway_key": CARD_FAILURES["gateway_key"],
+    "never_arrived": CARD_FAILURES["never_arrived"],
+}
+
+
+def explain_failure(code: str, *, is_debit: bool = False, was_declined: bool = True) -> str:
+    """Return the message for a failure code. Without `was_declined` the gateway refused before a bank was asked."""
+    if code in REQUEST_FAILURES:
+        return REQUEST_FAILURES[code]
+    known, general = (DEBIT_FAILURES, GENERAL_DEBIT_FAILURE) if is_debit else (CARD_FAILURES, GENERAL_CARD_FAILURE)
+    return known.get(code, general if was_declined or not code else str(GATEWAY_REFUSAL))
 
 
 def get_operation_failure(operation: GatewayOperation | None) -> str:
@@ -65,4 +83,5 @@ def get_operation_failure(operation: GatewayOperation | None) -> str:
         return ""
     if operation.state == "reversed":
         return "The bank took this payment back after it had settled, so it is owed again."
-    return explain_failure(operation.failure_code, is_debit=operation.method_kind not in ("", "card"))
+    is_debit = operation.method_kind not in ("", "card")
+    return explain_failure(operation.failure_code, is_debit=is_debit, was_declined=operation.was_declined)

@@ -11,6 +11,7 @@ from django_subatomic.db import transaction_required
 from merchants.models import Merchant
 from merchants.services import list_prerequisites
 from payers.companies import record_payer_company
+from payments.gateways import find_amount_problem
 from payments.method_choices import list_allowed_methods
 from payments.models import GatewayAccount, Payment
 from payments.states import LIVE_STATES
@@ -80,7 +81,15 @@ def parse_amounts(checkout: CheckoutIn) -> CheckoutAmounts:
     recurring = found.get("recurring.total")
     check_amounts(total, tax, due, recurring)
     full = total if checkout.amounts.full_payment_allowed and total > due and due else None
+    check_chargeable({"amounts.due_now": due, "amounts.one_time_total": full, "recurring.total": recurring})
     return CheckoutAmounts(total, tax, due, full, recurring)
+
+
+def check_chargeable(amounts: dict[str, Money | None]) -> None:
+    """Raises ProblemError that names every field whose amount the gateway could not charge."""
+    problems = [(field, find_amount_problem(money)) for field, money in amounts.items() if money]
+    if found := [(field, problem) for field, problem in problems if problem]:
+        raise build_invalid_problem(*found)
 
 
 def check_amounts(total: Money, tax: Money, due: Money, recurring: Money | None) -> None:

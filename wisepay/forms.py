@@ -25,12 +25,12 @@ class AmountField(forms.CharField):
         super().__init__(max_length=20, widget=forms.TextInput(attrs=attributes), **kwargs)
 
     def clean(self, value: Any) -> Money | None:
-        """Parse the text, with or without commas, and check the limits. Raises ValidationError."""
-        text = str(super().clean(value)).replace(",", "").strip()
+        """Parse what the person typed, and check the limits. Raises ValidationError."""
+        text = str(super().clean(value)).strip()
         if not text and not self.required:
             return None
         try:
-            money = Money.parse(text, self.currency)
+            money = Money.parse_typed(text, self.currency)
         except InvalidAmount as error:
             raise forms.ValidationError(str(error)) from None
         self._check_limit("min_amount", self.minimum, is_met=money.amount >= self.minimum)

@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from functools import cache, lru_cache
 
-from babel.core import get_global
-from babel.numbers import format_currency
+from babel.core import Locale, get_global
+from babel.numbers import format_currency, get_currency_symbol
 
 # CLDR asks for a space where a code stands before the digits ("CHF 10.00"); Babel leaves it out.
+PRICE_PATTERN = re.compile(r"0\.0+")  # the decimals of a CLDR pattern, which become those of the currency
+GROUPED = re.compile(r"[0-9]{1,3}(,[0-9]{3})+(\.[0-9]*)?")
 CODE_BEFORE_DIGIT = re.compile(r"(?<=[A-Z])(?=\d)")
 
 
@@ -23,11 +25,24 @@ def list_currencies() -> frozenset[str]:
     return frozenset(code for row in rows for code, _start, end, tender in row if tender and end is None)
 
 
+def split_codes(codes: str) -> frozenset[str]:
+    """Split a table's row of currency codes."""
+    return frozenset(codes.split())
+
+
+# Minor units where they are not two (ISO 4217, list one). CLDR's digits are those of cash and prices instead: it has
+# none for ALL, LAK or RSD, whose banks and card networks count hundredths.
+NO_DECIMALS = split_codes("BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF")
+THREE_DECIMALS = split_codes("BHD IQD JOD KWD LYD OMR TND")
+FOUR_DECIMALS = frozenset({"CLF", "UYW"})
+
+
 @cache
 def get_currency_digits(currency: str) -> int:
     """How many decimals `currency` has: 2 for AUD, 0 for JPY, 3 for KWD."""
-    fractions = get_global("currency_fractions")
-    return int(fractions.get(currency, fractions["DEFAULT"])[0])
+    if currency in NO_DECIMALS:
+        return 0
+    return 3 if currency in THREE_DECIMALS else 4 if currency in FOUR_DECIMALS else 2
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -60,6 +75,28 @@ class Money:
             raise InvalidAmount("This amount is too large.")
         return cls(minor, currency)
 
+    @classmethod
+    def parse_typed(cls, text: str, currency: str) -> "Money":
+        """Parse what a person typed: "1,250.00", "A$1,250", "1250.5". Raises InvalidAmount.
+
+        Commas stand between thousands and a point before the decimals; anything else, such as "6,95", could mean two
+        amounts and is refused.
+        """
+        bare = text.strip().upper().replace("\u00a0", " ")
+        for sign in (get_currency_symbol(currency, locale="en").upper(), currency):
+            bare = bare.removeprefix(sign).removesuffix(sign).strip()
+        if "," in bare and not GROUPED.fullmatch(bare):
+            raise InvalidAmount(
+                "Write the amount with a point before the decimals and commas between thousands only, "
+                'for example "1,250.00".'
+            )
+        return cls.parse(bare.replace(",", ""), currency)
+
+    @property
+    def digits(self) -> int:
+        """How many decimals the currency has."""
+        return get_currency_digits(self.currency)
+
     @property
     def decimal(self) -> Decimal:
         """The amount in major units, with exactly the currency's decimals."""
@@ -86,5 +123,9 @@ class Money:
 @lru_cache(maxsize=4096)
 def _format_money(money: Money) -> str:
     """Format money for people; cached, because formatting takes longer than a query and amounts recur."""
-    text = format_currency(money.decimal, money.currency, locale="en")
+    digits = get_currency_digits(money.currency)
+    pattern = PRICE_PATTERN.sub(
+        "0" + "." * bool(digits) + "0" * digits, Locale("en").currency_formats["standard"].pattern
+    )
+    text = format_currency(money.decimal, money.currency, pattern, locale="en", currency_digits=False)
     return CODE_BEFORE_DIGIT.sub("\u00a0", text, count=1)

@@ -190,7 +190,7 @@ def build_failed_charge(scheduled: ScheduledPayment, attempt: Attempt) -> Failed
 
 def get_failure_message(attempt: Attempt) -> str:
     """Why it failed, in words for the merchant."""
-    return explain_failure(attempt.failure_code, is_debit=attempt.is_debit)
+    return explain_failure(attempt.failure_code, is_debit=attempt.is_debit, was_declined=attempt.was_declined)
 
 
 def schedule_retry(scheduled: ScheduledPayment, step: NextStep, reason_prefix: str, *, now: datetime) -> None:

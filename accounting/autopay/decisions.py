@@ -20,6 +20,7 @@ from accounting.autopay.snapshots import (
     ScheduledCharge,
     TermSnapshot,
 )
+from payments.gateways import find_amount_problem, get_charge_limits
 from payments.method_choices import CARD, DEBIT_TYPES
 from wisepay.clock import get_local_date
 from wisepay.money import Money
@@ -232,6 +233,8 @@ def get_amount(invoice: InvoiceSnapshot, rules: AutoPayRules, *, maximum: int | 
 
 def find_limit_violation(amount: int, currency: str, rules: AutoPayRules) -> SkipReason | None:
     """Say why this amount is outside the merchant's limits, if it is."""
+    if problem := find_amount_problem(Money(amount, currency)):
+        return SkipReason("below_minimum" if is_too_little(amount, currency) else "above_maximum", problem)
     minimum, maximum = rules.limits.get(currency, (None, None))
     if minimum is not None and amount < minimum:
         return SkipReason(
@@ -242,6 +245,11 @@ def find_limit_violation(amount: int, currency: str, rules: AutoPayRules) -> Ski
             "above_maximum", f"{Money(amount, currency)} is above the maximum of {Money(maximum, currency)}."
         )
     return None
+
+
+def is_too_little(amount: int, currency: str) -> bool:
+    """Whether the gateway takes no charge so small; it waits until more is due."""
+    return amount < get_charge_limits(currency)[0].amount
 
 
 def choose_method(

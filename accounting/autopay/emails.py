@@ -35,4 +35,4 @@ def explain_to_payer(attempt: Attempt) -> str:
     """Why it failed, in words for the payer."""
     if attempt.state == "reversed":
         return "Your bank took the payment back after it had settled, so the invoice is owed again."
-    return explain_failure(attempt.failure_code, is_debit=attempt.is_debit)
+    return explain_failure(attempt.failure_code, is_debit=attempt.is_debit, was_declined=attempt.was_declined)

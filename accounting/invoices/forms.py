@@ -8,15 +8,17 @@ from django import forms
 
 from accounting.invoices.selectors import OutstandingInvoice
 from accounting.invoices.services import InvoiceAmount
+from payments.gateways import get_charge_limits
 from wisepay.forms import AmountField
 
 CONFIRM_LABEL = "Pay anyway"
 
 
-def build_amount_field(row: OutstandingInvoice, **kwargs: Any) -> AmountField:
-    """The field for how much of the invoice is paid: at least the smallest coin, at most what can be paid now."""
+def build_amount_field(row: OutstandingInvoice, *, minimum: int = 1, **kwargs: Any) -> AmountField:
+    """The field for how much of the invoice is paid: at most what can be paid now."""
     messages = {"min_amount": "Pay at least %(limit)s.", "max_amount": "At most %(limit)s can be paid."}
-    field = AmountField(row.invoice.currency, minimum=1, maximum=row.balance.payable, error_messages=messages, **kwargs)
+    limits = {"minimum": minimum, "maximum": row.balance.payable}
+    field = AmountField(row.invoice.currency, **limits, error_messages=messages, **kwargs)
     field.initial = row.payable.plain
     return field
 
@@ -33,7 +35,8 @@ class PayInvoiceForm(ConfirmationForm):
     def __init__(self, data: Any, *, row: OutstandingInvoice) -> None:
         super().__init__(data)
         self.row = row
-        self.fields["amount"] = build_amount_field(row, label="Amount to Pay")
+        least, _ = get_charge_limits(row.invoice.currency)
+        self.fields["amount"] = build_amount_field(row, minimum=least.amount, label="Amount to Pay")
 
     def build_amounts(self) -> list[InvoiceAmount]:
         """The amounts that a valid form allocates."""

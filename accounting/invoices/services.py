@@ -16,6 +16,7 @@ from accounting.refetch_requests import schedule_refetch
 from payers.models import PayerCompany
 from payments.attempts.services import register_charge_policy
 from payments.errors import AmountChanged, AttemptInProgress, CannotPay
+from payments.gateways import find_amount_problem, get_charge_limits
 from payments.method_choices import BANK_DEBIT, CARD
 from payments.models import Payment
 from wisepay.models import User
@@ -77,6 +78,7 @@ def create_invoice_payment(
         balances = get_balances(invoices.values())
         for part in amounts:
             check_invoice_amount(invoices[part.invoice.pk], part.amount, balances[part.invoice.pk])
+        check_total(amounts, invoices)
         warnings = find_relevant_warnings(list(invoices.values()), origin=origin, now=now)
         if warnings and not confirmed:
             raise MayBePaidAlready(warnings)
@@ -132,6 +134,7 @@ def check_invoice_amount(invoice: LedgerInvoice, amount: int, balance: InvoiceBa
     if amount < 1:
         raise NotPayable("Pay at least the smallest coin of the currency.", invoice_id=invoice.pk)
     if amount <= balance.payable:
+        check_remainder(invoice, balance.payable - amount, payable=balance.payable)
         return
     if balance.payable == 0 and balance.in_flight:
         raise AttemptInProgress(f"A payment for invoice {invoice} is being processed. Please wait for its result.")
@@ -139,6 +142,28 @@ def check_invoice_amount(invoice: LedgerInvoice, amount: int, balance: InvoiceBa
         raise NotPayable(f"Invoice {invoice} is paid; the books will show it soon.", invoice_id=invoice.pk)
     payable, asked = Money(balance.payable, invoice.currency), Money(amount, invoice.currency)
     raise AmountChanged(f"Of invoice {invoice} {payable} can be paid now, which is less than {asked}.")
+
+
+def check_remainder(invoice: LedgerInvoice, remainder: int, *, payable: int) -> None:
+    """Check that what is left of the invoice could be paid later. Raises NotPayable."""
+    least, _ = get_charge_limits(invoice.currency)
+    if not 0 < remainder < least.amount:
+        return
+    rest = Money(remainder, invoice.currency)
+    most = Money(max(payable - least.amount, 0), invoice.currency)
+    raise NotPayable(
+        f"{rest} of invoice {invoice} would be left, which is too little to be paid later. "
+        + (f"Pay all of it, or at most {most}." if most.amount >= least.amount else "Pay all of it."),
+        invoice_id=invoice.pk,
+    )
+
+
+def check_total(amounts: Sequence[InvoiceAmount], invoices: dict[int, LedgerInvoice]) -> None:
+    """Check that the gateway can charge the sum of the parts. Raises NotPayable."""
+    currency = next(iter(invoices.values())).currency
+    problem = find_amount_problem(Money(sum(part.amount for part in amounts), currency))
+    if problem:
+        raise NotPayable(problem, invoice_id=amounts[0].invoice.pk if len(amounts) == 1 else None)
 
 
 def get_not_payable_reason(invoice: LedgerInvoice) -> str:

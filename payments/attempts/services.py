@@ -7,8 +7,15 @@ from django_subatomic.db import transaction, transaction_required
 
 from payers.models import TermsAcceptance
 from payments import consequences
-from payments.errors import AlreadyPaid, AmountChanged, AttemptInProgress, MerchantNotReady, MethodUnusable
-from payments.gateways import ChargeRequest, Gateway, OperationResult
+from payments.errors import (
+    AlreadyPaid,
+    AmountChanged,
+    AmountRefused,
+    AttemptInProgress,
+    MerchantNotReady,
+    MethodUnusable,
+)
+from payments.gateways import ChargeRequest, Gateway, OperationResult, find_amount_problem
 from payments.method_choices import PaymentChoice, Person, check_method_choice, supports_currency
 from payments.models import Attempt, GatewayAccount, Payment, SavedMethod
 from payments.operations.lifecycle import OperationLifecycle, build_method_fields
@@ -24,6 +31,7 @@ from payments.operations.services import (
 from payments.saved_methods.services import PERMANENT_FAILURES, invalidate_method, record_saved_method
 from wisepay import outbox
 from wisepay.events import add_once
+from wisepay.money import Money
 
 REPAYMENT_WINDOW = timedelta(days=30)  # how long a quote can be paid again after its bank debit came back
 
@@ -79,6 +87,7 @@ def record_attempt_consequences(
             renew_payment_deadline(payment, now=now)
             consequences.announce_rejection(attempt)
         consequences.announce_attempt("payments.attempt.ended", attempt)
+        consequences.notify_merchant_of_refusal(attempt, now=now)
     elif attempt.state == "processing":
         consequences.announce_attempt("payments.attempt.processing", attempt)
 
@@ -159,7 +168,7 @@ def reverse_attempt(attempt: Attempt, *, reason: str, now: datetime) -> bool:
 def start_attempt(payment: Payment, *, amount: int, choice: PaymentChoice, person: Person, now: datetime) -> Attempt:
     """Commit the attempt to charge `amount` minor units, before the gateway is asked.
 
-    Raises AlreadyPaid, AttemptInProgress, PaymentExpired, AmountChanged, GuestRefused, TooManyAttempts,
+    Raises AlreadyPaid, AttemptInProgress, PaymentExpired, AmountChanged, AmountRefused, GuestRefused, TooManyAttempts,
     MerchantNotReady, what `check_method_choice` and the charge policies raise, or Unavailable when a customer could
     not be created; then nothing is stored.
     """
@@ -173,6 +182,8 @@ def start_attempt(payment: Payment, *, amount: int, choice: PaymentChoice, perso
             raise AmountChanged(
                 f"The amount of this {payment.subject} has changed. Please look at it again before you pay."
             )
+        if problem := find_amount_problem(Money(amount, locked.currency)):
+            raise AmountRefused(f"{problem} Nothing was charged. Please contact {payment.merchant}.")
         check_method_choice(locked, account, choice=choice, person=person)
         check_attempt_limits(attempts, merchant=payment.merchant.name, person=person, now=now)
         fields = build_operation_fields(

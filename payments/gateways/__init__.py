@@ -15,6 +15,7 @@ from payments.gateways.protocol import (
     SetupRequest,
 )
 from payments.gateways.stripe.client import verify_webhook
+from payments.gateways.stripe.currencies import find_amount_problem, get_charge_limits
 from payments.gateways.stripe.gateway import StripeGateway
 
 __all__ = [
@@ -30,6 +31,8 @@ __all__ = [
     "RemoteMethod",
     "RemotePayout",
     "SetupRequest",
+    "find_amount_problem",
+    "get_charge_limits",
     "open_gateway",
     "verify_webhook",
 ]

@@ -62,6 +62,11 @@ class GatewayOperation(Stateful):
         raise AssertionError("each kind of operation has its own")
 
     @property
+    def was_declined(self) -> bool:
+        """Whether a bank refused it; without an intent the gateway itself refused the request."""
+        return self.state == "failed" and bool(self.intent_id)
+
+    @property
     def is_settling(self) -> bool:
         """Whether the payer's bank has it and has not answered, as only a charge can be."""
         return False

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from sandbox.core.pages import render_page
 from sandbox.core.world import World
 from sandbox.stripe.accounts import StripeAccount, list_accounts
-from sandbox.stripe.money import format_amount
+from sandbox.stripe.currencies import format_amount
 from sandbox.stripe.payments.disputes import CLOSED_STATUSES, find_blocking_dispute
 from sandbox.stripe.webhooks.events import create_delivery
 

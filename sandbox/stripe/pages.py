@@ -17,9 +17,9 @@ from sandbox.core.pages import render_page
 from sandbox.core.world import World
 from sandbox.stripe import actor
 from sandbox.stripe.accounts import StripeAccount, check_client_secret, find_intent_by_client_secret, list_accounts
+from sandbox.stripe.currencies import format_amount
 from sandbox.stripe.dashboard import render_dashboard, resend_event
 from sandbox.stripe.errors import StripeApiError
-from sandbox.stripe.money import format_amount
 from sandbox.stripe.payments import charging, setup_intents
 from sandbox.stripe.payments.three_d_secure import get_return_url
 from sandbox.stripe.webhooks import delivery

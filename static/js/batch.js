@@ -3,12 +3,16 @@
 const form = document.getElementById("batch");
 const boxes = [...form.querySelectorAll("input[data-pick]")];
 const amountOf = (box) => form.querySelector(`[data-allocated="${box.dataset.pick}"]`);
-const format = new Intl.NumberFormat("en", { style: "currency", currency: form.dataset.currency });
-const digits = format.resolvedOptions().maximumFractionDigits;
+const format = new Intl.NumberFormat("en", {
+  style: "currency", currency: form.dataset.currency,
+  minimumFractionDigits: Number(form.dataset.digits), maximumFractionDigits: Number(form.dataset.digits),
+});
+const digits = Number(form.dataset.digits);
 
 function minorUnits(text) {
-  const plain = text.replaceAll(",", "").trim();
-  return /^\d+(\.\d+)?$/.test(plain) ? Math.round(Number(plain) * 10 ** digits) : 0;
+  const plain = text.trim();
+  if (!/^(\d+|\d{1,3}(,\d{3})+)(\.\d*)?$/.test(plain)) return 0; // the server says what is wrong with it
+  return Math.round(Number(plain.replaceAll(",", "")) * 10 ** digits);
 }
 
 function addUp() {

@@ -218,7 +218,15 @@ def test_an_amount_has_no_more_decimals_than_its_currency(shop: Tenant, currency
 
 @pytest.mark.parametrize(
     ("currency", "amount", "minor"),
-    [("AUD", "1", 100), ("AUD", "1.5", 150), ("AUD", "1.50", 150), ("JPY", "1250", 1250), ("KWD", "1.234", 1234)],
+    [
+        ("AUD", "1", 100),
+        ("AUD", "1.5", 150),
+        ("AUD", "1.50", 150),
+        ("JPY", "1250", 1250),
+        ("KWD", "1.23", 1230),
+        ("RSD", "12.5", 1250),
+        ("ISK", "5000", 5000),
+    ],
 )
 def test_fewer_decimals_mean_the_same_amount(shop: Tenant, currency: str, amount: str, minor: int) -> None:
     amounts = {"one_time_total": amount, "due_now": amount, "tax": "0"}
@@ -226,6 +234,35 @@ def test_fewer_decimals_mean_the_same_amount(shop: Tenant, currency: str, amount
     assert shop.call(body).status_code == 201
     quote = Quote.objects.select_related("payment").get()
     assert (quote.total, quote.payment.amount, quote.payment.currency) == (minor, minor, currency)
+
+
+UNCHARGEABLE = [
+    ("AUD", "0.49", "At least A$0.50"),
+    ("GBP", "0.29", "At least £0.30"),
+    ("MXN", "9.99", "At least MX$10.00"),
+    ("HUF", "174.99", "At least HUF\xa0175.00"),
+    ("AUD", "1250000.00", "At most A$999,999.99"),
+    ("JPY", "100000000", "At most ¥99,999,999"),
+    ("KWD", "5.124", "multiples of KWD\xa00.010"),
+    ("MGA", "100.50", "multiples of MGA\xa01.00"),
+    ("IRR", "100.00", "can't be taken in IRR"),
+]
+
+
+@pytest.mark.parametrize(("currency", "amount", "words"), UNCHARGEABLE)
+def test_an_amount_that_cannot_be_charged_is_refused_in_its_place(
+    shop: Tenant, currency: str, amount: str, words: str
+) -> None:
+    amounts = {"one_time_total": amount, "due_now": amount, "tax": "0"}
+    body = merge_body(FULL_CHECKOUT, {"quote": {"currency": currency}, "amounts": amounts, "recurring": None})
+    answer = shop.call(body)
+    assert get_refused_fields(answer) == {"amounts.due_now"}
+    assert words in json.dumps(json.loads(answer.content), ensure_ascii=False)
+    recurring = {"interval": "month", "total": amount}
+    nothing_due = {"one_time_total": "0", "due_now": "0", "tax": "0"}
+    recurs = {"quote": {"currency": currency}, "amounts": nothing_due, "recurring": recurring}
+    assert get_refused_fields(shop.call(merge_body(FULL_CHECKOUT, recurs))) == {"recurring.total"}
+    assert count_stored_rows() == {}
 
 
 def test_a_currency_is_one_that_is_legal_tender_today(shop: Tenant) -> None:

@@ -100,8 +100,8 @@ def test_what_cpq_said_is_kept(shop: Tenant) -> None:
         ({"due_now": "625.00", "full_payment_allowed": True}, 62500, 125000),
         ({"due_now": "625.00", "full_payment_allowed": False}, 62500, None),
         ({"due_now": "1250.00", "full_payment_allowed": True}, 125000, None),
-        ({"due_now": "0.01", "full_payment_allowed": True}, 1, 125000),
-        ({"one_time_total": "9999999999.99", "due_now": "9999999999.98"}, 999999999998, 999999999999),
+        ({"due_now": "0.50", "full_payment_allowed": True}, 50, 125000),
+        ({"one_time_total": "999999.99", "due_now": "999999.98"}, 99999998, 99999999),
     ],
 )
 def test_a_deposit_may_be_paid_in_full_only_where_cpq_says_so(

@@ -1,13 +1,18 @@
 """Read balance and payouts at Stripe. Source: docs.stripe.com/reports/balance-transaction-types."""
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
 import stripe
+import structlog
 
 from payments.gateways.protocol import GatewayPage, PayoutStatus, RemoteBalanceTransaction, RemotePayout
+from payments.gateways.stripe.currencies import UnreadableAmount, from_stripe
 from payments.gateways.stripe.errors import convert_error
-from payments.gateways.stripe.shapes import from_stripe, get_field, get_id
+from payments.gateways.stripe.shapes import get_field, get_id
+
+log = structlog.get_logger(__name__)
 
 PAGE_SIZE = 100
 # Reporting categories that we tell apart; what is none of these is an adjustment.
@@ -49,7 +54,7 @@ class StripeBalanceMixin:
         # Stripe can't look up lines of before an API version by payout and time at once.
         which = {"payout": payout_id} if payout_id else build_created_since(since)
         found = self._page(self._v1.balance_transactions.list, which, after, expand=["data.source"])
-        return GatewayPage(tuple(parse_balance_transaction(line) for line in found.data), get_next_after(found))
+        return GatewayPage(tuple(parse_readable_lines(found.data)), get_next_after(found))
 
     def list_payouts(self, *, since: datetime | None, after: str = "") -> GatewayPage[RemotePayout]:
         found = self._page(self._v1.payouts.list, build_created_since(since), after)
@@ -77,6 +82,18 @@ def build_created_since(since: datetime | None) -> dict[str, Any]:
 def get_next_after(found: Any) -> str:
     """The id behind which the next page begins, if there is one."""
     return str(found.data[-1].id) if found.has_more and found.data else ""
+
+
+def parse_readable_lines(lines: list[stripe.BalanceTransaction]) -> Iterator[RemoteBalanceTransaction]:
+    """Parse the lines; one whose amount can't be held exactly is logged and left out, so that the others go on.
+
+    Reconciliation then names the difference.
+    """
+    for line in lines:
+        try:
+            yield parse_balance_transaction(line)
+        except UnreadableAmount as error:
+            log.error("gateway.unreadable", balance_transaction=line.id, error=str(error))
 
 
 def parse_balance_transaction(line: stripe.BalanceTransaction) -> RemoteBalanceTransaction:

@@ -8,9 +8,10 @@ import stripe
 from payments.gateways.protocol import ChargeRequest, OperationResult, RefundResult, RemoteDispute
 from payments.gateways.stripe.balance_transactions import StripeBalanceMixin
 from payments.gateways.stripe.client import get_client
+from payments.gateways.stripe.currencies import to_stripe
 from payments.gateways.stripe.errors import convert_error
 from payments.gateways.stripe.methods import StripeMethodsMixin, build_created_window
-from payments.gateways.stripe.shapes import get_field, parse_dispute, parse_payment_intent, parse_refund, to_stripe
+from payments.gateways.stripe.shapes import get_field, parse_dispute, parse_payment_intent, parse_refund
 from wisepay.money import Money
 
 EXPANDED_FIELDS = ["latest_charge", "payment_method"]

@@ -15,7 +15,7 @@ from payments.gateways.protocol import (
     RemoteDispute,
     RemoteMethod,
 )
-from wisepay.money import Money, get_currency_digits
+from payments.gateways.stripe.currencies import from_stripe
 
 STATUSES: dict[str, OperationStatus] = {
     "requires_action": "requires_action",
@@ -28,23 +28,6 @@ STATUSES: dict[str, OperationStatus] = {
 }
 REFUND_STATUSES: dict[str, RefundStatus] = {"succeeded": "succeeded", "failed": "failed", "canceled": "failed"}
 DISPUTE_STATUSES: dict[str, DisputeStatus] = {"won": "won", "lost": "lost", "prevented": "won"}
-# Currencies that Stripe counts in other units than ISO 4217 does (docs.stripe.com/currencies).
-TWO_DECIMALS_AT_STRIPE = frozenset({"ISK", "UGX"})
-
-
-def to_stripe(money: Money) -> int:
-    """The amount in the units that Stripe counts this currency in."""
-    return (
-        money.amount * 100
-        if money.currency in TWO_DECIMALS_AT_STRIPE and not get_currency_digits(money.currency)
-        else money.amount
-    )
-
-
-def from_stripe(amount: int, currency: str) -> Money:
-    """The reverse of `to_stripe`."""
-    code = currency.upper()
-    return Money(amount // 100 if code in TWO_DECIMALS_AT_STRIPE and not get_currency_digits(code) else amount, code)
 
 
 def parse_payment_intent(intent: stripe.PaymentIntent) -> OperationResult:

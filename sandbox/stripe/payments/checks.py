@@ -1,4 +1,4 @@
-"""Checks of amounts, currencies and texts."""
+"""Checks of parameters, texts and methods."""
 
 from __future__ import annotations
 
@@ -9,13 +9,6 @@ from sandbox.stripe.errors import StripeApiError
 from sandbox.stripe.payment_methods.banks import DEBIT_TYPES
 
 Obj = dict[str, Any]
-CURRENCIES = (
-    "aed ars aud bgn bhd brl cad chf clp cny cop czk dkk egp eur fjd gbp hkd huf idr ils inr isk jpy "
-    "kes krw kwd mxn myr ngn nok nzd pen pgk php pkr pln qar ron sar sbd sek sgd thb top try twd uah "
-    "usd vnd vuv wst xpf zar "
-)
-MIN_AMOUNT = 50
-MAX_AMOUNT = 99_999_999
 CONFIRM_ONLY = (
     "confirmation_token",
     "error_on_requires_action",
@@ -26,32 +19,6 @@ CONFIRM_ONLY = (
     "use_stripe_sdk",
 )
 EMAIL = re.compile(r"^[^@\s]+@[^@\s]+\.[^@\s]+$")
-
-
-def check_currency(currency: str) -> None:
-    """Raise unless Stripe takes this currency."""
-    if len(currency) != 3 or f"{currency.lower()} " not in CURRENCIES:
-        raise StripeApiError(f"Invalid currency: {currency}.", param="currency")
-
-
-def check_amount(amount: int, currency: str) -> None:
-    """Raise unless the amount, in minor units, is one that Stripe takes."""
-    if amount < 1:
-        raise StripeApiError(
-            "This value must be greater than or equal to 1.", code="parameter_invalid_integer", param="amount"
-        )
-    if amount < MIN_AMOUNT:
-        raise StripeApiError(
-            f"Amount must be at least {MIN_AMOUNT} minor units of {currency}.",
-            code="amount_too_small",
-            param="amount",
-        )
-    if amount > MAX_AMOUNT:
-        raise StripeApiError(
-            f"Amount must be no more than {MAX_AMOUNT} minor units of {currency}.",
-            code="amount_too_large",
-            param="amount",
-        )
 
 
 def check_confirm_only(given: Obj) -> None:

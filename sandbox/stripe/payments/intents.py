@@ -7,12 +7,11 @@ from typing import Any
 from sandbox.stripe import shapes
 from sandbox.stripe.accounts import StripeAccount, check_client_secret
 from sandbox.stripe.calls import StripeCall
+from sandbox.stripe.currencies import check_amount, check_currency
 from sandbox.stripe.errors import StripeApiError, build_unexpected_state_error
 from sandbox.stripe.payments import charging, confirmation
 from sandbox.stripe.payments.checks import (
-    check_amount,
     check_confirm_only,
-    check_currency,
     check_texts,
     list_payment_method_types,
 )
