@@ -19,9 +19,12 @@ class MerchantRequest(SignedInRequest):
 
 
 def merchant_page[**P](
-    *, admin: bool = False
+    *, admin: bool = False, payers: bool = False
 ) -> Callable[[Callable[Concatenate[MerchantRequest, Merchant, P], HttpResponseBase]], Callable[..., HttpResponseBase]]:
-    """Pass the merchant of `merchant_ref` to the view: 404 for strangers, 403 for users on pages of admins."""
+    """Pass the merchant of `merchant_ref` to the view: 404 for strangers, 403 for users on pages of admins.
+
+    `payers`: the page adds or changes payers, which users may do whom that was allowed.
+    """
 
     def decorate(
         view: Callable[Concatenate[MerchantRequest, Merchant, P], HttpResponseBase],
@@ -34,6 +37,8 @@ def merchant_page[**P](
             member.membership = find_membership(member, merchant_ref)
             if admin and member.membership.role != Membership.Role.ADMIN:
                 raise PermissionDenied("Only merchant admins can do this.")
+            if payers and not member.membership.can_add_payers:
+                raise PermissionDenied("Only merchant admins, and users whom they allow it, can do this.")
             return view(member, member.membership.merchant, *args, **kwargs)
 
         return wrapped

@@ -63,12 +63,20 @@ class Membership(models.Model):
     merchant = models.ForeignKey(Merchant, on_delete=models.CASCADE, related_name="memberships")
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="memberships")
     role = models.CharField(max_length=10, choices=Role, default=Role.USER)
+    may_add_payers = models.BooleanField(
+        default=False, help_text="A user who may add payers and say what they see, as admins may."
+    )
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["merchant", "user"], name="one_role_per_merchant")]
 
     def __str__(self) -> str:
         return f"{self.user} at {self.merchant}"
+
+    @property
+    def can_add_payers(self) -> bool:
+        """Whether they may add payers, say what they see, and remove them."""
+        return self.role == self.Role.ADMIN or self.may_add_payers
 
 
 class PayNowLink(models.Model):

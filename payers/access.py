@@ -14,7 +14,7 @@ from django.urls import reverse
 from django.utils.http import urlencode
 
 from merchants.models import Membership, Merchant
-from payers.models import Payer, PayerAccess, PayerCompany
+from payers.models import Payer, PayerAccess, PayerCompany, Registration
 from wisepay.addresses import get_local_path
 from wisepay.events import add_once
 from wisepay.http import SignedInRequest, never_cached
@@ -73,10 +73,18 @@ def payer_page[**P](
             )
             if unfinished:
                 return redirect(unfinished)
+            if is_asked_first(request):
+                return redirect(f"{reverse('payers:welcome_registrations')}?{urlencode({'next': request.path})}")
             asked.accesses = list_active_accesses(asked.user)
         return view(asked, *args, **kwargs)
 
     return wrapped
+
+
+def is_asked_first(request: HttpRequest) -> bool:
+    """Whether a page has to wait until its payer said whether registrations with their address were theirs."""
+    is_page = request.method == "GET" and "HX-Request" not in request.headers
+    return is_page and Registration.objects.filter(user=cast(User, request.user), state="waiting").exists()
 
 
 def _apply_impersonation(request: PayerRequest, impersonation: Impersonation) -> None:

@@ -11,6 +11,7 @@ from merchants.services import notify_merchant
 from merchants.terms.services import get_current_terms
 from payers.invitations import close_invitations
 from payers.models import Invitation, Payer, PayerAccess
+from payers.registration import activate_access, is_staff_of
 from payers.terms import RequestSource, record_acceptance
 from wisepay import outbox
 from wisepay.accounts.services import sync_email_address
@@ -106,11 +107,12 @@ def complete_registration(
 def _complete_access(access: PayerAccess, user: User, terms: Terms, source: RequestSource, *, now: datetime) -> bool:
     """Activate one access and record the acceptance of its terms; True when it became active now."""
     locked = access.lock()
-    if locked.state == "removed":
+    if locked.state == "removed" or is_staff_of(user, access.company.merchant_id):
         return False
     record_acceptance(access.company, terms=terms, user=user, email=user.email, source=source, now=now)
     close_invitations(locked, now=now, used=True)
-    moved = locked.move_locked_to("active", now=now, by=str(user), reason="confirmed by mail")
+    locked.company, locked.user = access.company, user
+    moved = activate_access(locked, by=str(user), reason="confirmed by mail", now=now)
     if moved:
         outbox.enqueue(f"access:{access.pk}:{now.timestamp():.0f}", "payers.email_access", access_id=access.pk)
         notify_registration(access.company.merchant, access, user, now=now)

@@ -1,5 +1,6 @@
 """Forms of payers: their first password, their details, the terms."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from babel import Locale
@@ -7,7 +8,7 @@ from django import forms
 from django.contrib.auth.password_validation import validate_password
 
 from payers.completion import PayerDetails
-from payers.models import Payer
+from payers.models import Payer, PayerAccess
 from wisepay.models import User
 
 NO_COUNTRIES = {"EU", "EZ", "UN", "ZZ", "QO", "XA", "XB"}
@@ -79,10 +80,12 @@ class PayerDetailsForm(forms.Form):
     ADDRESS = ("line1", "line2", "city", "state", "postal_code", "country")
 
     @classmethod
-    def for_payer(cls, payer: Payer, data: Any = None) -> "PayerDetailsForm":
-        """The form filled with what is on record."""
+    def for_payer(cls, payer: Payer, data: Any = None, accesses: Sequence[PayerAccess] = ()) -> "PayerDetailsForm":
+        """The form filled with what is on record, or else with what was typed to ask for these accesses."""
         address = {name: str(payer.address.get(name, "")) for name in cls.ADDRESS}
         known = {"name": payer.user.name, "phone": payer.phone, "job_title": payer.job_title}
+        for access in accesses:
+            known["name"], known["phone"] = known["name"] or access.typed_name, known["phone"] or access.typed_phone
         return cls(data, initial=known | address)
 
     def get_details(self) -> PayerDetails:

@@ -6,10 +6,26 @@ from urllib.parse import urlencode
 from django.urls import reverse
 
 from payers.access import PORTAL_PATH
+from payers.company_emails import send_new_person_email
 from payers.invitations import build_invitation_link
-from payers.models import Invitation, Payer, PayerAccess
+from payers.models import Invitation, Payer, PayerAccess, Registration
+from payers.registration import open_registration
 from wisepay.mail import send_email
 from wisepay.outbox import handler
+
+
+@handler("payers.open_registration")
+def open_registration_of(*, registration_id: int, now: datetime, **_: object) -> None:
+    """Look up whose address a registration was made with, and ask its owner."""
+    rows = Registration.objects.select_related("company__merchant")
+    open_registration(rows.get(pk=registration_id), now=now)
+
+
+@handler("payers.email_new_person")
+def email_new_person(*, access_id: int, recipient_id: int, **_: object) -> None:
+    """Tell one of a company's people of a new person there."""
+    rows = PayerAccess.objects.select_related("user", "company__merchant")
+    send_new_person_email(rows.get(pk=access_id), recipient_id=recipient_id)
 
 
 @handler("payers.email_welcome")

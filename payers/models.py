@@ -16,6 +16,11 @@ ACCESS_TRANSITIONS = {
     "active": frozenset({"removed"}),
     "removed": frozenset({"pending", "active"}),
 }
+REGISTRATION_TRANSITIONS = {
+    "open": frozenset({"waiting", "confirmed", "rejected"}),
+    "waiting": frozenset({"confirmed", "rejected"}),
+    "confirmed": frozenset({"waiting"}),
+}
 
 
 class PayerCompany(models.Model):
@@ -93,6 +98,10 @@ class PayerAccess(Stateful):
     scope = models.CharField(max_length=10, choices=Scope)
     origin = models.CharField(max_length=10, choices=Origin)
     invited_by = models.ForeignKey(User, on_delete=models.SET_NULL, null=True, related_name="+")
+    typed_name = models.CharField(
+        max_length=120, blank=True, help_text="As whoever asked for this access typed it; nobody proved it."
+    )
+    typed_phone = models.CharField(max_length=40, blank=True)
     created_at = models.DateTimeField(default=clock.now)
 
     class Meta:
@@ -103,7 +112,54 @@ class PayerAccess(Stateful):
         ]
 
     def __str__(self) -> str:
-        return f"{self.user} at {self.company}"
+        return f"{self.shown_name} at {self.company}"
+
+    @property
+    def is_agreed(self) -> bool:
+        """Whether the person agreed to it, so that the merchant may see who they are."""
+        return self.state == "active"
+
+    @property
+    def shown_email(self) -> str:
+        """The address, spelt alike whether or not it has an account."""
+        return self.user.email if self.is_agreed else self.user.email.lower()
+
+    @property
+    def shown_name(self) -> str:
+        """The person as the merchant may know them: until they agreed, what was typed."""
+        return str(self.user) if self.is_agreed else self.typed_name or self.shown_email
+
+
+class Registration(Stateful):
+    """Somebody asked for an account while paying, and has not proved that `email` is theirs.
+
+    What they make (a payment, a saved method) belongs to this row alone: `waiting` once there is any. It joins the
+    account of the address when its owner says that it was them (`confirmed`), or never (`rejected`).
+    """
+
+    TRANSITIONS = REGISTRATION_TRANSITIONS
+
+    reference = models.CharField(max_length=20, unique=True, default=new_reference, editable=False)
+    company = models.ForeignKey(PayerCompany, on_delete=models.CASCADE, related_name="registrations")
+    email = models.EmailField(max_length=254)
+    name = models.CharField(max_length=120)
+    phone = models.CharField(max_length=40, blank=True)
+    user = models.ForeignKey(
+        User,
+        on_delete=models.PROTECT,
+        null=True,
+        related_name="registrations",
+        help_text="Whose address it is, once a worker looked.",
+    )
+    next_path = models.CharField(max_length=200, blank=True, help_text="The Pay Now page it began on.")
+    created_at = models.DateTimeField(default=clock.now)
+
+    class Meta:
+        constraints = [build_state_constraint(REGISTRATION_TRANSITIONS, name="registration_state")]
+        indexes = [models.Index(fields=["user"], condition=models.Q(state="waiting"), name="registration_waiting")]
+
+    def __str__(self) -> str:
+        return f"Registration {self.reference}"
 
 
 class Invitation(models.Model):

@@ -1,64 +1,61 @@
-"""Who may see a payer company: register while paying, invite, add a signed-in payer, change, remove."""
+"""Who may see a payer company: register while paying, invite, open after a payment, change, remove."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import IntegrityError
 from django.db.models.functions import Lower
+from django.utils.translation import gettext as _
 from django_subatomic.db import savepoint, transaction, transaction_required
 
-from merchants.models import Merchant, Terms
+from merchants.models import Membership, Merchant
+from payers.company_emails import enqueue_company_emails
 from payers.invitations import TooManyMails, close_invitations, send_invitation
-from payers.models import Payer, PayerAccess, PayerCompany
-from payers.terms import RequestSource, record_acceptance
+from payers.models import Payer, PayerAccess, PayerCompany, Registration
+from wisepay.audit import record_audit_entry
 from wisepay.models import User
 
 AccessOrigin, AccessScope = PayerAccess.Origin, PayerAccess.Scope
 
 
-@dataclass(frozen=True, slots=True)
-class CheckoutAcceptance:
-    """A tick at "I agree to the terms" in the checkout: of which text, and from where."""
+class StaffMayNotPay(Exception):
+    """Who works for a merchant can't be a payer of its clients: they could charge what those saved."""
 
-    terms: Terms
-    source: RequestSource
+    def __init__(self, merchant: Merchant) -> None:
+        super().__init__(
+            _("Somebody who works at %(merchant)s can't be a payer of its clients.") % {"merchant": merchant.name}
+        )
 
 
-def create_checkout_access(
-    company: PayerCompany,
-    *,
-    email: str,
-    name: str,
-    phone: str = "",
-    acceptance: CheckoutAcceptance,
-    next_path: str,
-    now: datetime,
-) -> PayerAccess:
-    """Create the access of somebody who asks for an account while paying; a mail to `email` asks whether it was them.
+def open_registration(registration: Registration, *, now: datetime) -> None:
+    """Ask the owner of a registration's address, by mail, whether it was them; their access waits for the answer.
 
-    The access waits for that answer, or is the existing one. An address that has an account is treated alike,
-    so tell the browser the same whatever comes back. The same again within minutes sends no second mail.
+    An access that is active or was removed stays as it is, and nobody who works for the merchant gets one.
+    The same again sends no second mail.
     """
     with transaction():
-        user = _get_or_create_user(email, name=name)
-        _get_or_create_payer(user, phone=phone, now=now)
+        locked = registration.lock()
+        if locked.user_id is not None:
+            return
+        user = _get_or_create_user(locked.email)
+        _get_or_create_payer(user, now=now)
+        Registration.objects.filter(pk=locked.pk).update(user=user)
+        if is_staff_of(user, locked.company.merchant_id):
+            return
         access = _get_or_create_access(
             user,
-            company,
-            scope=get_initial_scope(email, company),
+            locked.company,
+            scope=get_initial_scope(locked.email, locked.company),
             origin=AccessOrigin.REGISTERED,
             now=now,
-            by="checkout",
+            typed=TypedDetails(locked.name, locked.phone),
         )
-        record_acceptance(
-            company, terms=acceptance.terms, user=None, email=user.email, source=acceptance.source, now=now
-        )
-        try:
-            send_invitation(access, now=now, next_path=next_path)
-        except TooManyMails:
-            # The page must not tell how often this address was written to; the links mailed before still work.
-            return access
-    return access
+        if access.state == "removed":
+            return
+        # How often an address was written to is told nobody; the links mailed before still work.
+        with suppress(TooManyMails):
+            send_invitation(access, now=now, next_path=locked.next_path)
 
 
 def create_invited_access(
@@ -66,43 +63,85 @@ def create_invited_access(
 ) -> PayerAccess:
     """Invite a person to see a whole company, once they follow the mail.
 
-    An existing access is widened to the whole company. Raises ValueError for another merchant's company,
-    TooManyMails when the person was mailed too often; then nothing is stored.
+    An existing access is widened to the whole company, and a removed one waits for the person again.
+    Raises ValueError for another merchant's company, StaffMayNotPay for the address of somebody who works for the
+    merchant, TooManyMails when the person was mailed too often; then nothing is stored.
     """
     if company.merchant_id != merchant.pk:
         raise ValueError("this company is another merchant's")
     with transaction():
-        user = _get_or_create_user(email, name=name)
-        _get_or_create_payer(user, phone="", now=now)
+        user = _get_or_create_user(email)
+        if is_staff_of(user, merchant.pk):
+            raise StaffMayNotPay(merchant)
+        _get_or_create_payer(user, now=now)
         access = _get_or_create_access(
-            user, company, scope=AccessScope.COMPANY, origin=AccessOrigin.INVITED, now=now, by=str(by), invited_by=by
+            user,
+            company,
+            scope=AccessScope.COMPANY,
+            origin=AccessOrigin.INVITED,
+            now=now,
+            typed=TypedDetails(name, ""),
+            invited_by=by,
         )
+        if access.state == "removed":
+            access.move_locked_to("pending", now=now, by=str(by), origin=AccessOrigin.INVITED, invited_by=by)
+        if access.state == "pending":
+            typed_name = " ".join(name.split())[:120] or access.typed_name
+            PayerAccess.objects.filter(pk=access.pk).update(typed_name=typed_name)
+            access.typed_name = typed_name
         if access.scope != AccessScope.COMPANY:
-            PayerAccess.objects.filter(pk=access.pk).update(scope=AccessScope.COMPANY)
-            access.scope = AccessScope.COMPANY
+            _widen(access, now=now)
         if access.state == "pending":
             send_invitation(access, now=now)
     return access
 
 
-def create_signed_in_access(user: User, company: PayerCompany, *, now: datetime) -> PayerAccess:
-    """Give a signed-in person who pays for this company access to it, without a mail.
+@transaction_required
+def open_access_after_payment(user: User, company: PayerCompany, *, now: datetime) -> PayerAccess | None:
+    """Give a signed-in person whose payment for this company succeeded access to it, without a mail.
 
-    Their own payments only, unless the company's e-mail address is theirs. An existing access stays as it is.
+    Their own payments only, unless the company's e-mail address is theirs. An existing access stays as it is; one
+    that was removed stays removed, and who works for the merchant gets none: both None.
     """
-    with transaction():
-        _get_or_create_payer(user, phone="", now=now)
-        access = _get_or_create_access(
-            user,
-            company,
-            scope=get_initial_scope(user.email, company),
-            origin=AccessOrigin.SIGNED_IN,
-            now=now,
-            by=str(user),
+    if is_staff_of(user, company.merchant_id):
+        return None
+    _get_or_create_payer(user, now=now)
+    access = _get_or_create_access(
+        user, company, scope=get_initial_scope(user.email, company), origin=AccessOrigin.SIGNED_IN, now=now
+    )
+    if access.state == "removed":
+        return None
+    if activate_access(access, by=str(user), reason="paid while signed in", now=now):
+        close_invitations(access, now=now, used=True)
+        record_audit_entry(
+            "payer.access_opened",
+            merchant_id=company.merchant_id,
+            user=user,
+            ip=None,
+            subject=user.email,
+            detail=f"{company}: {access.get_scope_display()}, paid while signed in",
         )
-        if access.move_locked_to("active", now=now, by=str(user), reason="paid while signed in"):
-            close_invitations(access, now=now, used=True)
     return access
+
+
+@transaction_required
+def activate_access(access: PayerAccess, *, by: str, reason: str, now: datetime) -> bool:
+    """Open an access that the caller holds locked, and tell the company's people. False when it was open."""
+    moved = access.move_locked_to("active", now=now, by=by, reason=reason)
+    if moved:
+        enqueue_company_emails(
+            access.company_id,
+            "payers.email_new_person",
+            key=f"access:{access.pk}:{now.timestamp():.0f}",
+            but=access.user_id,
+            access_id=access.pk,
+        )
+    return moved
+
+
+def is_staff_of(user: User, merchant_id: int) -> bool:
+    """Whether the person works for the merchant."""
+    return Membership.objects.filter(user=user, merchant=merchant_id).exists()
 
 
 @transaction_required
@@ -122,8 +161,26 @@ def update_access_scope(access: PayerAccess, *, scope: str, by: User, now: datet
     if scope not in AccessScope.values:
         raise ValueError(f"no scope {scope!r}")
     with transaction():
-        PayerAccess.objects.filter(pk=access.lock().pk).update(scope=scope)
+        locked = access.lock()
+        if scope == AccessScope.COMPANY != locked.scope:
+            _widen(locked, now=now)
+        PayerAccess.objects.filter(pk=locked.pk).update(scope=scope)
     access.scope = scope
+
+
+@transaction_required
+def _widen(access: PayerAccess, *, now: datetime) -> None:
+    """Let the person see the whole company; its people are told, as of a new person."""
+    PayerAccess.objects.filter(pk=access.pk).update(scope=AccessScope.COMPANY)
+    access.scope = AccessScope.COMPANY
+    if access.state == "active":
+        enqueue_company_emails(
+            access.company_id,
+            "payers.email_new_person",
+            key=f"access:{access.pk}:wide:{now.timestamp():.0f}",
+            but=access.user_id,
+            access_id=access.pk,
+        )
 
 
 def get_initial_scope(email: str, company: PayerCompany) -> str:
@@ -132,8 +189,16 @@ def get_initial_scope(email: str, company: PayerCompany) -> str:
     return AccessScope.COMPANY if is_theirs else AccessScope.OWN
 
 
-def _get_or_create_user(email: str, *, name: str) -> User:
-    """The user of that address, created without a password if needed."""
+@dataclass(frozen=True, slots=True)
+class TypedDetails:
+    """What somebody typed about the person whose access they ask for."""
+
+    name: str = ""
+    phone: str = ""
+
+
+def _get_or_create_user(email: str) -> User:
+    """The user of that address, created without a password and without a name if needed."""
     address = email.strip().lower()
     by_email = User.objects.alias(folded=Lower("email"))
     found = by_email.filter(folded=address).first()
@@ -141,14 +206,14 @@ def _get_or_create_user(email: str, *, name: str) -> User:
         return found
     try:
         with savepoint():
-            return User.objects.create_user(address, None, name=" ".join(name.split())[:120])
+            return User.objects.create_user(address, None)
     except IntegrityError:
         return by_email.get(folded=address)
 
 
-def _get_or_create_payer(user: User, *, phone: str, now: datetime) -> Payer:
+def _get_or_create_payer(user: User, *, now: datetime) -> Payer:
     """The payer of the user, created if needed."""
-    fresh = {"state": "invited", "state_at": now, "created_at": now, "phone": phone[:40]}
+    fresh = {"state": "invited", "state_at": now, "created_at": now}
     return Payer.objects.get_or_create(user=user, defaults=fresh)[0]
 
 
@@ -160,16 +225,21 @@ def _get_or_create_access(
     scope: str,
     origin: str,
     now: datetime,
-    by: str,
+    typed: TypedDetails = TypedDetails(),
     invited_by: User | None = None,
 ) -> PayerAccess:
-    """The access, locked: pending when it is new or was removed before, else unchanged."""
-    fresh = {"scope": scope, "origin": origin, "invited_by": invited_by, "created_at": now}
-    found, is_new = PayerAccess.objects.get_or_create(
+    """The access, locked: pending when it is new, else unchanged."""
+    fresh = {
+        "scope": scope,
+        "origin": origin,
+        "invited_by": invited_by,
+        "created_at": now,
+        "typed_name": " ".join(typed.name.split())[:120],
+        "typed_phone": typed.phone[:40],
+    }
+    found, _is_new = PayerAccess.objects.get_or_create(
         user=user, company=company, defaults=fresh | {"state": "pending", "state_at": now}
     )
     locked = found.lock()
-    if not is_new and locked.state == "removed":
-        locked.move_locked_to("pending", now=now, by=by, scope=scope, origin=origin, invited_by=invited_by)
     locked.user, locked.company = user, company
     return locked

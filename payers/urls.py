@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from payers import views, welcome_views
+from payers import registration_views, views, welcome_views
 
 app_name = "payers"
 urlpatterns = [
@@ -12,6 +12,7 @@ urlpatterns = [
     path("welcome/again", welcome_views.send_again, name="welcome_again"),
     path("welcome/sent", welcome_views.sent_again, name="welcome_sent"),
     path("welcome/switch", welcome_views.switch_person, name="welcome_switch"),
+    path("welcome/registrations", registration_views.answer_registrations, name="welcome_registrations"),
     path("welcome/<secret:token>", welcome_views.open_link, name="welcome_link"),
     path("my/details", views.my_details, name="my_details"),
     path("my/notifications", views.my_notifications, name="my_notifications"),

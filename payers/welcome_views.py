@@ -32,6 +32,7 @@ from payers.completion import (
 from payers.forms import AgreementForm, PasswordForm, PayerDetailsForm
 from payers.invitations import TooManyMails, close_used_invitation, find_invitation, parse_token, renew_invitation
 from payers.models import Invitation, PayerAccess
+from payers.registrations import list_waiting_registrations
 from payers.terms import get_request_source
 from wisepay import clock
 from wisepay.audit import record_audit_entry
@@ -81,6 +82,8 @@ def welcome(request: HttpRequest) -> HttpResponse:
         if visit and request.user == visit.user:
             return redirect(get_landing_path(visit.invitation.next_path, now=clock.now()))
         return render_invalid_link(request, visit)
+    if list_waiting_registrations(visit.user):
+        return redirect("payers:welcome_registrations")
     if visit.user.has_usable_password():
         return redirect("payers:welcome_details")
     return refuse_other_person(request, visit) or redirect("payers:welcome_password")
@@ -180,7 +183,7 @@ class RegistrationPage:
             return self.skip()
         sent = self.get_submitted_form(accesses)
         terms = list_user_account_terms(accesses)
-        details = PayerDetailsForm.for_payer(payer, sent) if payer.state == "invited" else None
+        details = PayerDetailsForm.for_payer(payer, sent, accesses) if payer.state == "invited" else None
         agreement = AgreementForm(sent, initial={"terms": ",".join(str(one.pk) for one in terms)})
         if sent is not None and agreement.is_valid() and (details is None or details.is_valid()):
             return self.register(accesses, agreement, details)

@@ -1,52 +1,96 @@
 """Fetch payments, attempts and setups for those who may see them, and say who stands at a checkout."""
 
 from dataclasses import dataclass
-from datetime import datetime
 
 from django.db.models import Exists, OuterRef, Q
 from django.http import HttpRequest
 from django.shortcuts import get_object_or_404
 
 from merchants.models import Merchant
-from payers.access import find_access
-from payers.models import PayerAccess
-from payers.registration import create_signed_in_access
+from payers.models import PayerAccess, Registration
+from payments.method_choices import Person
 from payments.models import Attempt, Payment, SavedMethod, Setup
 from payments.states import LIVE_STATES
 from wisepay.models import User
 
-REGISTERING_KEY = "registering"  # the session's key: of a payment's reference, the access that waits for its mail
+REGISTERING_KEY = "registering"  # the session's key: of a payment's reference, the registration that began there
+
+
 FROM_PORTAL_KEY = "paying_from_portal"
 
 
 @dataclass(frozen=True, slots=True)
 class Visitor:
-    """A visitor with an account; `access` is None for a signed-in one who never paid for this company."""
+    """A visitor who signed in (`user`, with their active `access` to the company, if any), or who is registering.
 
-    user: User
-    access: PayerAccess | None
-    is_signed_in: bool
+    Of somebody who is registering nothing is known but what they typed.
+    """
+
+    user: User | None = None
+    access: PayerAccess | None = None
+    registration: Registration | None = None
+    is_removed: bool = False
+
+    @property
+    def is_signed_in(self) -> bool:
+        """Whether they proved who they are."""
+        return self.user is not None
+
+    @property
+    def has_account(self) -> bool:
+        """Whether they may do what guests may not."""
+        return self.build_person(ip="", user_agent="").has_account
+
+    @property
+    def name(self) -> str:
+        """Their name, or else their address."""
+        return str(self.user) if self.user else self.registration.name if self.registration else ""
+
+    @property
+    def email(self) -> str:
+        """Their address, proved or typed."""
+        return self.user.email if self.user else self.registration.email if self.registration else ""
+
+    @property
+    def phone(self) -> str:
+        """Their phone, as they gave it."""
+        if self.user is None:
+            return self.registration.phone if self.registration else ""
+        payer = getattr(self.user, "payer", None)
+        return payer.phone if payer else ""
+
+    def build_person(self, *, ip: str, user_agent: str) -> Person:
+        """Who pays, by what they are proved to be or typed when they registered, not by what a form says."""
+        return Person(
+            self.name,
+            self.email,
+            self.phone,
+            ip=ip,
+            user_agent=user_agent,
+            access=self.access,
+            user=self.user,
+            registration=self.registration,
+            is_removed=self.is_removed,
+        )
 
 
 def get_visitor(request: HttpRequest, payment: Payment) -> Visitor | None:
-    """The visitor's account, or None for a guest."""
+    """The visitor who signed in or is registering, or None for a guest."""
     if request.user.is_authenticated:
         user = request.user
-        return Visitor(user, find_access(user, payment.company), is_signed_in=True)
+        access = PayerAccess.objects.filter(user=user, company=payment.company).first()
+        is_removed = access is not None and access.state == "removed"
+        return Visitor(user, access if access and access.state == "active" else None, is_removed=is_removed)
     reference = request.session.get(REGISTERING_KEY, {}).get(payment.reference)
-    rows = PayerAccess.objects.select_related("user").filter(company=payment.company).exclude(state="removed")
-    access = rows.filter(reference=reference).first() if reference else None
-    return Visitor(access.user, access, is_signed_in=False) if access else None
+    rows = Registration.objects.filter(company=payment.company_id).exclude(state="rejected")
+    registration = rows.filter(reference=reference).first() if reference else None
+    return Visitor(registration=registration) if registration else None
 
 
-def start_registration(request: HttpRequest, payment: Payment, access: PayerAccess) -> None:
-    """Let this browser pay as the person who just registered, for this payment only."""
-    request.session[REGISTERING_KEY] = {**request.session.get(REGISTERING_KEY, {}), payment.reference: access.reference}
-
-
-def get_or_create_access(visitor: Visitor, payment: Payment, *, now: datetime) -> PayerAccess:
-    """The access that the visitor pays with; created when a signed-in one first pays for this company."""
-    return visitor.access or create_signed_in_access(visitor.user, payment.company, now=now)
+def keep_registration_in_session(request: HttpRequest, payment: Payment, registration: Registration) -> None:
+    """Let this browser pay as the one who just registered, for this payment only."""
+    known = request.session.get(REGISTERING_KEY, {})
+    request.session[REGISTERING_KEY] = {**known, payment.reference: registration.reference}
 
 
 def find_saved_method(payment: Payment, reference: str) -> SavedMethod | None:

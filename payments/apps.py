@@ -13,6 +13,7 @@ EVENTS = (
     "payments.setup.succeeded",
     "payments.setup.updated",
     "payments.method.saved",  # for the recurring part of a quote
+    "payments.registration.confirmed",  # what somebody made before they proved their address is theirs now
     "payments.refund.succeeded",
     "payments.refund.reverted",  # it failed after it had succeeded
 )
@@ -24,8 +25,11 @@ class PaymentsConfig(AppConfig):
     name = "payments"
 
     def ready(self) -> None:
+        from payers.registrations import register_contents
         from payments import handlers, health_checks, policies  # noqa: F401
+        from payments.registrations import RegistrationPayments
         from wisepay.events import declare
 
         for event in EVENTS:
             declare(event)
+        register_contents(RegistrationPayments())

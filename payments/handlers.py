@@ -15,6 +15,7 @@ from payments.operations.services import build_retry, get_retry_delay
 from payments.refunds import refresh_refund, sync_refunds
 from payments.reversals.disputes import sync_disputes
 from payments.reversals.reinstatements import reinstate_payment
+from payments.saved_methods.removal import has_live_attempts, send_method_removed_email
 from payments.saved_methods.services import sync_saved_method
 from payments.saved_methods.setups import SETUPS, refresh_setup
 from wisepay.errors import Rejected
@@ -180,8 +181,17 @@ def read_movements(*, account_id: int, now: datetime, **_: object) -> None:
 def forget_method(*, method_id: int, **_: object) -> None:
     """Detach a removed method at the gateway."""
     method = SavedMethod.objects.select_related("account").get(pk=method_id)
+    if has_live_attempts(method):
+        raise Retry("a payment with it has not ended", after=3600)
     gateway = open_gateway(method.account.secret_key.decrypt())
     gateway.detach_method(method.stripe_payment_method_id, key=f"forget-{method.reference}")
+
+
+@handler("payments.email_method_removed")
+def email_method_removed(*, method_id: int, uses: str, by: str, recipient_id: int, **_: object) -> None:
+    """Tell a person that a method can't be charged any more, and what ended with it."""
+    method = SavedMethod.objects.select_related("company__merchant").get(pk=method_id)
+    send_method_removed_email(method, uses=uses, by=by, recipient_id=recipient_id)
 
 
 @handler("payments.follow_success")

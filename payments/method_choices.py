@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from merchants.models import Merchant, Terms
 from merchants.terms.services import get_current_terms, render_terms
-from payers.models import PayerAccess, PayerCompany
+from payers.models import PayerAccess, PayerCompany, Registration
 from payments.errors import MethodNotAllowed, MethodUnusable, MustSaveMethod, TermsNotAccepted
 from payments.models import GatewayAccount, Payment, SavedMethod
 from wisepay.models import User
@@ -34,10 +34,11 @@ TERMS_LABELS = {
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Who pays or saves a method: their contact details, the source of the request, and their access.
+    """Who pays or saves a method: their contact details, the source of the request, and what they are proved to be.
 
-    `access` is None for a guest. Somebody who is registering is not `is_signed_in`, because their address is not
-    verified: they can't use what was saved before.
+    A guest has none of `user`, `access` and `registration`. Somebody who is registering has a `registration` alone,
+    because their address is not verified: they can't use what was saved before. Who is signed in is `user`, with
+    `access` where they have one to this company; one whose access was removed pays as a guest does.
     """
 
     name: str
@@ -46,12 +47,19 @@ class Person:
     ip: str
     user_agent: str
     access: PayerAccess | None = None
-    is_signed_in: bool = False
+    user: User | None = None
+    registration: Registration | None = None
+    is_removed: bool = False
 
     @property
-    def user(self) -> User | None:
-        """Whose account it is."""
-        return self.access.user if self.access else None
+    def is_signed_in(self) -> bool:
+        """Whether they proved who they are."""
+        return self.user is not None
+
+    @property
+    def has_account(self) -> bool:
+        """Whether they may do what guests may not: pay by bank debit, save a method."""
+        return self.registration is not None or (self.user is not None and not self.is_removed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +73,7 @@ class PaymentChoice:
     confirmation_token: str = ""
     saved_method: SavedMethod | None = None
     saves: bool = False
+    shares: bool = False
     accepted_terms: int | None = None
 
     @property
@@ -109,7 +118,7 @@ def can_use_method(access: PayerAccess, method: SavedMethod) -> bool:
 
 def list_usable_methods(person: Person, company: PayerCompany, account: GatewayAccount | None) -> list[SavedMethod]:
     """List the saved methods that this person may pay with for this company, the default first."""
-    if not person.is_signed_in or person.access is None or account is None:
+    if person.access is None or account is None:
         return []
     rows = SavedMethod.objects.filter(account=account, company=company, state="active")
     rows = rows.order_by("-is_default", "-last_used_at", "-pk")
@@ -122,7 +131,7 @@ def check_method_choice(payment: Payment, account: GatewayAccount, *, choice: Pa
     saved = choice.saved_method
     method = choice.method if saved is None else CARD if saved.is_card else BANK_DEBIT
     fits = saved is None or supports_currency(saved, payment.currency)
-    if method not in allowed or not fits or (person.access is None and method != CARD):
+    if method not in allowed or not fits or (not person.has_account and method != CARD):
         raise MethodNotAllowed("This can't be paid that way. Please choose another method.")
     if saved is not None:
         if saved not in list_usable_methods(person, payment.company, account):
@@ -130,7 +139,7 @@ def check_method_choice(payment: Payment, account: GatewayAccount, *, choice: Pa
         return
     if payment.needs_account and not choice.saves:
         raise MustSaveMethod("This quote recurs, so the payment method has to be saved. Please agree to that.")
-    if choice.saves and person.access is None:
+    if choice.saves and not person.has_account:
         raise MethodNotAllowed("Saving a payment method needs a Wise-Pay account.")
     needed = get_required_terms(payment.merchant, method, saves=choice.saves)
     if needed is not None and needed.pk != choice.accepted_terms:

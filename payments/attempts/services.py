@@ -28,6 +28,7 @@ from payments.operations.services import (
     get_customer_id,
     lock_payment,
 )
+from payments.registrations import open_payer_access, record_operation_use
 from payments.saved_methods.services import PERMANENT_FAILURES, invalidate_method, record_saved_method
 from wisepay import outbox
 from wisepay.events import add_once
@@ -74,13 +75,16 @@ def record_attempt_consequences(
     payment = attempt.payment
     if attempt.is_settling and not was_settling:
         save_used_method(attempt, result, now=now)
+        record_operation_use(attempt, now=now)
         consequences.announce_submission(attempt)
     if not is_moved:
         return
     consequences.announce_automatic_charge(attempt)
     if attempt.state == "succeeded":
+        open_payer_access(attempt, payment.company, now=now)
         save_used_method(attempt, result, now=now)
         record_payment_success(payment, attempt, result, now=now)
+        record_operation_use(attempt, now=now)
     elif attempt.state in ("failed", "cancelled"):
         record_method_failure(attempt, now=now)
         if was_settling:
@@ -177,7 +181,7 @@ def start_attempt(payment: Payment, *, amount: int, choice: PaymentChoice, perso
         check_charge_policies(payment, amount=amount, locks=True, now=now)
         locked = lock_payment(payment)
         attempts = list_attempts(locked)
-        account = check_payable(locked, now=now, attempts=attempts, has_account=person.access is not None)
+        account = check_payable(locked, now=now, attempts=attempts, has_account=person.has_account)
         if amount not in (locked.amount, locked.full_amount) or amount <= 0:
             raise AmountChanged(
                 f"The amount of this {payment.subject} has changed. Please look at it again before you pay."

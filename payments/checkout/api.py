@@ -12,7 +12,6 @@ from django.views.decorators.http import require_POST
 from payments.access import (
     find_saved_method,
     get_next_page,
-    get_or_create_access,
     get_payment_attempt,
     get_payment_by_reference,
     get_payment_setup,
@@ -77,13 +76,8 @@ def create(request: HttpRequest, reference: str, actions: CheckoutActions) -> Ht
 def read_person_and_choice(request: HttpRequest, payment: Payment, form: AttemptForm) -> tuple[Person, PaymentChoice]:
     """Who pays, and how they want to. Raises MethodUnusable when the saved method is not this company's."""
     visitor = get_visitor(request, payment)
-    access = get_or_create_access(visitor, payment, now=clock.now()) if visitor else None
-    person = form.get_person(
-        ip=get_client_ip(request),
-        user_agent=request.headers.get("User-Agent", ""),
-        access=access,
-        is_signed_in=bool(visitor and visitor.is_signed_in),
-    )
+    source = {"ip": get_client_ip(request), "user_agent": request.headers.get("User-Agent", "")}
+    person = visitor.build_person(**source) if visitor else form.get_guest(**source)
     method_ref = form.cleaned_data["saved_method"]
     saved_method = find_saved_method(payment, method_ref)
     if method_ref and saved_method is None:

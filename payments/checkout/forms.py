@@ -4,7 +4,6 @@ from typing import Any
 
 from django import forms
 
-from payers.models import PayerAccess
 from payments.method_choices import BANK_DEBIT, CARD, PaymentChoice, Person
 from payments.models import SavedMethod
 from payments.payment_element import CONFIRMATION_TOKEN
@@ -17,6 +16,7 @@ class MethodChoiceForm(forms.Form):
     confirmation_token = forms.RegexField(CONFIRMATION_TOKEN, required=False, widget=forms.HiddenInput)
     saved_method = forms.SlugField(max_length=20, required=False)
     saves = forms.BooleanField(required=False)
+    shares = forms.BooleanField(required=False)
     accepted_terms = forms.IntegerField(required=False)
 
     def clean(self) -> dict[str, Any]:
@@ -33,6 +33,7 @@ class MethodChoiceForm(forms.Form):
             confirmation_token=found["confirmation_token"],
             saved_method=saved_method,
             saves=found["saves"],
+            shares=found["shares"],
             accepted_terms=found["accepted_terms"],
         )
 
@@ -45,18 +46,10 @@ class AttemptForm(MethodChoiceForm):
     phone = forms.CharField(max_length=40, required=False, label="Phone")
     amount = forms.IntegerField(min_value=1, widget=forms.HiddenInput)
 
-    def get_person(self, *, ip: str, user_agent: str, access: PayerAccess | None, is_signed_in: bool) -> Person:
-        """The payer, of a valid form."""
+    def get_guest(self, *, ip: str, user_agent: str) -> Person:
+        """Who pays as a guest, as they say."""
         found = self.cleaned_data
-        return Person(
-            found["name"],
-            found["email"],
-            found["phone"],
-            ip=ip,
-            user_agent=user_agent,
-            access=access,
-            is_signed_in=is_signed_in,
-        )
+        return Person(found["name"], found["email"], found["phone"], ip=ip, user_agent=user_agent)
 
 
 class SetupForm(AttemptForm):

@@ -3,12 +3,12 @@
 import json
 from dataclasses import dataclass
 
+from payers.models import PayerAccess
 from payments.access import Visitor
 from payments.method_choices import (
     BANK_DEBIT,
     CARD,
     TERMS_KINDS,
-    Person,
     TermsCheckbox,
     build_terms_checkbox,
     get_gateway_method_type,
@@ -26,13 +26,16 @@ class CheckoutOffer:
     saved_methods: list[SavedMethod]
     methods: list[str]
     types: str
+    may_save: bool
+    may_share: bool
     checkboxes: list[TermsCheckbox]
 
 
 def get_checkout_offer(payment: Payment, account: GatewayAccount, visitor: Visitor) -> CheckoutOffer:
     """What this visitor can pay this payment with."""
-    methods = list_allowed_methods(payment.methods, account, payment.currency)
-    asker = Person("", "", "", ip="", user_agent="", access=visitor.access, is_signed_in=visitor.is_signed_in)
+    asker = visitor.build_person(ip="", user_agent="")
+    allowed = list_allowed_methods(payment.methods, account, payment.currency)
+    methods = [method for method in allowed if method == CARD or asker.has_account]
     saved = list_usable_methods(asker, payment.company, account)
     return CheckoutOffer(
         saved_methods=[
@@ -42,10 +45,14 @@ def get_checkout_offer(payment: Payment, account: GatewayAccount, visitor: Visit
         ],
         methods=methods,
         types=json.dumps({get_gateway_method_type(m, payment.currency): m for m in methods}),
+        may_save=asker.has_account,
+        may_share=visitor.access is not None and visitor.access.scope == PayerAccess.Scope.COMPANY,
         checkboxes=[
             build_terms_checkbox(payment.merchant, method, saves=saves)
             for method in methods
             for saves in (True, False)
-            if (method, saves) in TERMS_KINDS and (saves or not payment.needs_account)
+            if (method, saves) in TERMS_KINDS
+            and (saves or not payment.needs_account)
+            and (asker.has_account or not saves)
         ],
     )

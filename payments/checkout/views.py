@@ -10,9 +10,15 @@ from django.views.decorators.http import require_GET, require_http_methods
 from merchants.models import Terms
 from merchants.terms.services import get_current_terms, render_terms
 from payers.access import get_completion_path
-from payers.registration import CheckoutAcceptance, create_checkout_access
+from payers.registrations import start_registration
 from payers.terms import get_request_source
-from payments.access import FROM_PORTAL_KEY, find_live_setup, get_payment_by_reference, get_visitor, start_registration
+from payments.access import (
+    FROM_PORTAL_KEY,
+    find_live_setup,
+    get_payment_by_reference,
+    get_visitor,
+    keep_registration_in_session,
+)
 from payments.attempts.services import check_charge_policies, list_attempts
 from payments.checkout.api import get_operation_path
 from payments.checkout.forms import AttemptForm, RegisterForm
@@ -112,7 +118,7 @@ def register(request: HttpRequest, reference: str) -> HttpResponse:
     form = RegisterForm(request.POST or None, initial={"email": payment.company.email, "phone": payment.company.phone})
     if request.method == "POST" and form.is_valid():
         if form.cleaned_data["accepted_terms"] == terms.pk:
-            _create_access(request, payment, form.cleaned_data, CheckoutAcceptance(terms, get_request_source(request)))
+            _register(request, payment, form.cleaned_data, terms)
             return redirect("payments:checkout", reference)
         form.add_error("accepted_terms", "The terms have changed. Please read them again and accept them.")
     context = {"payment": payment, "merchant": payment.merchant, "form": form, "terms": terms}
@@ -120,20 +126,19 @@ def register(request: HttpRequest, reference: str) -> HttpResponse:
     return render(request, "pay/register.html", context, status=422 if form.errors else 200)
 
 
-def _create_access(
-    request: HttpRequest, payment: Payment, found: dict[str, Any], acceptance: CheckoutAcceptance
-) -> None:
-    """Create the access that waits for its mail, and let this browser pay with it."""
-    access = create_checkout_access(
+def _register(request: HttpRequest, payment: Payment, found: dict[str, Any], terms: Terms) -> None:
+    """Start a registration, whose owner is asked by mail, and let this browser pay with it."""
+    registration = start_registration(
         payment.company,
         email=found["email"],
         name=found["name"],
         phone=found["phone"],
-        acceptance=acceptance,
+        terms=terms,
+        source=get_request_source(request),
         next_path=reverse("payments:pay", args=[payment.reference]),
         now=clock.now(),
     )
-    start_registration(request, payment, access)
+    keep_registration_in_session(request, payment, registration)
 
 
 @never_cached
@@ -145,9 +150,8 @@ def checkout(request: HttpRequest, reference: str) -> HttpResponse:
     visitor = get_visitor(request, payment)
     if visitor is None or is_closed(payment, attempts[0] if attempts else None):
         return redirect("payments:pay", reference)
-    here = reverse("payments:checkout", args=[reference])
-    unfinished = get_completion_path(getattr(visitor.user, "payer", None), here) if visitor.is_signed_in else ""
-    if unfinished:
+    payer = getattr(visitor.user, "payer", None)
+    if unfinished := get_completion_path(payer, reverse("payments:checkout", args=[reference])):
         return redirect(unfinished)
     context = {
         "payment": payment,
@@ -156,7 +160,7 @@ def checkout(request: HttpRequest, reference: str) -> HttpResponse:
         "last_failure": get_operation_failure(attempts[0] if attempts else payment.setups.order_by("-pk").first()),
     }
     try:
-        account = check_payable(payment, now=clock.now(), attempts=attempts, has_account=True)
+        account = check_payable(payment, now=clock.now(), attempts=attempts, has_account=visitor.has_account)
         check_charge_policies(payment, amount=payment.amount, now=clock.now())
         context |= {"account": account, "offer": get_checkout_offer(payment, account, visitor)}
     except CannotPay as error:

@@ -2,7 +2,7 @@
 
 from django.db import models
 
-from payers.models import PayerCompany, TermsAcceptance
+from payers.models import PayerCompany, Registration, TermsAcceptance
 from payments.models.gateway_accounts import GatewayAccount
 from payments.models.payment import Payment, SavedMethod, describe_method
 from payments.states import ATTEMPT_TRANSITIONS, DISPUTE_TRANSITIONS, LIVE_STATES, REFUND_TRANSITIONS, SETUP_TRANSITIONS
@@ -33,7 +33,15 @@ class GatewayOperation(Stateful):
     )
     stripe_customer_id = models.CharField(max_length=255, blank=True)
     user = models.ForeignKey(User, on_delete=models.PROTECT, null=True, related_name="%(class)ss")
+    registration = models.ForeignKey(
+        Registration,
+        on_delete=models.PROTECT,
+        null=True,
+        related_name="%(class)ss",
+        help_text="Who asked for an account while paying; `user` is None until its owner confirmed.",
+    )
     acceptance = models.ForeignKey(TermsAcceptance, on_delete=models.PROTECT, null=True, related_name="+")
+    shares_method = models.BooleanField(default=False, help_text="The payer wants the method shared with the company.")
     payer_name = models.CharField(max_length=120)
     payer_email = models.EmailField(max_length=254)
     payer_phone = models.CharField(max_length=40, blank=True)

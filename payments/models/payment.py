@@ -8,7 +8,7 @@ from django.db.models.functions import Coalesce
 from django.urls import reverse
 
 from merchants.models import Merchant
-from payers.models import PayerCompany, TermsAcceptance
+from payers.models import PayerCompany, Registration, TermsAcceptance
 from payments.models.gateway_accounts import GatewayAccount
 from payments.states import METHOD_TRANSITIONS, PAYMENT_TRANSITIONS
 from wisepay import clock
@@ -21,7 +21,8 @@ from wisepay.states import Stateful, build_state_constraint
 class SavedMethod(Stateful):
     """A card or bank account that is saved at the gateway for a company. `invalid`: it can't be charged any more.
 
-    `owner` saved it; with `is_shared` everybody with access to the whole company may pay with it.
+    `owner` saved it; with `is_shared` everybody with access to the whole company may pay with it. One that a
+    `registration` saved has no owner, and nobody may pay with it, until the owner of the address confirmed it.
     """
 
     TRANSITIONS = METHOD_TRANSITIONS
@@ -31,6 +32,7 @@ class SavedMethod(Stateful):
     account = models.ForeignKey(GatewayAccount, on_delete=models.PROTECT, related_name="saved_methods")
     company = models.ForeignKey(PayerCompany, on_delete=models.PROTECT, related_name="saved_methods")
     owner = models.ForeignKey(User, on_delete=models.PROTECT, null=True, related_name="saved_methods")
+    registration = models.ForeignKey(Registration, on_delete=models.PROTECT, null=True, related_name="saved_methods")
     is_shared = models.BooleanField(default=False)
     is_default = models.BooleanField(default=False)
     stripe_customer_id = models.CharField(max_length=255)
@@ -48,6 +50,12 @@ class SavedMethod(Stateful):
     class Meta:
         constraints = [
             build_state_constraint(METHOD_TRANSITIONS, name="saved_method_state"),
+            models.CheckConstraint(
+                condition=models.Q(owner__isnull=False)
+                | models.Q(registration__isnull=True)
+                | models.Q(is_shared=False, is_default=False),
+                name="unproved_method_is_nobodys",
+            ),
             models.UniqueConstraint(fields=["account", "stripe_payment_method_id"], name="one_row_per_method"),
             models.UniqueConstraint(
                 fields=["company"],

@@ -103,7 +103,7 @@ def ensure_customer(account: GatewayAccount, company: PayerCompany) -> str:
 
 def get_customer_id(payment: Payment, person: Person) -> str:
     """Return the customer id of the payer's company; guests have none. Raises Unavailable or MerchantNotReady."""
-    if person.access is None:
+    if not person.has_account:
         return ""
     try:
         return ensure_customer(get_ready_account(payment.merchant), payment.company)
@@ -204,6 +204,8 @@ def build_operation_fields(
         "stripe_mandate_id": method.stripe_mandate_id if method else "",
         "method_types": [method.kind if method else get_gateway_method_type(choice.method, currency)],
         "user": person.user,
+        "registration": person.registration,
+        "shares_method": choice.shares,
         "acceptance": acceptance,
         "payer_name": person.name,
         "payer_email": person.email,

@@ -64,7 +64,7 @@ def list_accesses(merchant: Merchant, *, q: str, filter_name: str, page: int, no
     today = get_today(merchant, now)
     rows = PayerAccess.objects.filter(company__merchant=merchant, state__in=OPEN_STATES)
     if q:
-        rows = rows.filter(Q(company__name__icontains=q) | Q(user__name__icontains=q) | Q(user__email__icontains=q))
+        rows = rows.filter(build_search_filter(q))
     if filter_name in FILTERS:
         rows = rows.filter(Exists(_matching_methods(filter_name, today=today)))
     ordered = rows.select_related("user", "company").order_by("company__name", "user__email", "pk")
@@ -73,6 +73,12 @@ def list_accesses(merchant: Merchant, *, q: str, filter_name: str, page: int, no
     methods, auto_pay = list_methods_of_companies(companies), get_auto_pay_badges(companies)
     shown = [build_access_row(access, methods, auto_pay, today=today) for access in found]
     return Page(shown, number, CountedPaginator(getattr(found[0], "total", 0) if found else 0))
+
+
+def build_search_filter(q: str) -> Q:
+    """Accesses whose company or person matches; a person who has not agreed only by what was typed."""
+    agreed = Q(state="active", user__name__icontains=q) | Q(user__email__icontains=q)
+    return Q(company__name__icontains=q) | Q(typed_name__icontains=q) & ~Q(state="active") | agreed
 
 
 def build_access_row(
@@ -143,6 +149,29 @@ def get_person(merchant: Merchant, reference: str) -> User:
     if found is None:
         raise Http404
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class ShownPerson:
+    """A payer as this merchant may know them."""
+
+    name: str
+    email: str
+    phone: str
+    job_title: str
+
+
+def get_shown_person(merchant: Merchant, person: User) -> ShownPerson:
+    """The person's details once they agreed to an access here; until then what was typed to ask for one."""
+    rows = PayerAccess.objects.filter(user=person, company__merchant=merchant).select_related("user__payer")
+    newest = rows.order_by("-pk").first()
+    agreed = rows.filter(state="active").first()
+    if agreed is not None:
+        payer = agreed.user.payer
+        return ShownPerson(str(agreed.user), agreed.user.email, payer.phone, payer.job_title)
+    if newest is None:
+        raise Http404
+    return ShownPerson(newest.shown_name, newest.shown_email, newest.typed_phone, "")
 
 
 def get_access(merchant: Merchant, reference: str) -> PayerAccess:

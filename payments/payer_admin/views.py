@@ -13,7 +13,7 @@ from merchants.models import Membership, Merchant
 from payers.companies import CompanyTaken, Contact, get_or_create_company, map_company, rename_company
 from payers.invitations import TooManyMails, renew_invitation
 from payers.models import PayerAccess
-from payers.registration import create_invited_access, update_access_scope
+from payers.registration import StaffMayNotPay, create_invited_access, update_access_scope
 from payments.payer_admin import services
 from payments.payer_admin.forms import AccessScopeForm, AddPayerForm, CompanyForm, MapContactForm, RenameCompanyForm
 from wisepay import clock
@@ -36,7 +36,7 @@ def list_payers(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
 
 
 @require_http_methods(["GET", "POST"])
-@merchant_page()
+@merchant_page(payers=True)
 def add_payer(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """Add Payer: Save, or Save and Edit."""
     form = AddPayerForm(request.POST or None)
@@ -60,16 +60,16 @@ def _invite(request: MerchantRequest, merchant: Merchant, form: AddPayerForm) ->
     except CompanyTaken as error:
         form.add_error("q", str(error))
         return None
-    except TooManyMails as error:
+    except (TooManyMails, StaffMayNotPay) as error:
         form.add_error("email", str(error))
         return None
     record_request_audit(
-        request, "payer.invited", merchant_id=merchant.pk, subject=access.user.email, detail=str(access.company)
+        request, "payer.invited", merchant_id=merchant.pk, subject=access.shown_email, detail=str(access.company)
     )
     if access.state == "pending":
-        messages.success(request, f"A Welcome to Wise-Pay mail is on its way to {access.user.email}.")
+        messages.success(request, f"A Welcome to Wise-Pay mail is on its way to {access.shown_email}.")
     else:
-        messages.info(request, f"{access.user.email} has access to {access.company} already.")
+        messages.info(request, f"{access.shown_email} has access to {access.company} already.")
     return access
 
 
@@ -134,6 +134,8 @@ def build_payer_context(request: MerchantRequest, merchant: Merchant, person: An
     return {
         "merchant": merchant,
         "person": person,
+        "shown": services.get_shown_person(merchant, person),
+        "may_add": request.membership.can_add_payers,
         "memberships": services.list_access_details(merchant, person, now=clock.now()),
         "scopes": PayerAccess.Scope.choices,
         "form": form,
@@ -143,12 +145,12 @@ def build_payer_context(request: MerchantRequest, merchant: Merchant, person: An
 
 
 @require_POST
-@merchant_page()
+@merchant_page(payers=True)
 def add_company(request: MerchantRequest, merchant: Merchant, user_ref: str) -> HttpResponse:
     """One more company for a payer, which they confirm by mail."""
     person = services.get_person(merchant, user_ref)
     filled = request.POST.copy()
-    filled["email"], filled["name"] = person.email, person.name or person.email
+    filled["email"], filled["name"] = person.email, services.get_shown_person(merchant, person).name
     form = AddPayerForm(filled)
     if form.is_valid() and _invite(request, merchant, form) is not None:
         return redirect("payer_admin:payer", merchant.reference, user_ref)
@@ -156,7 +158,7 @@ def add_company(request: MerchantRequest, merchant: Merchant, user_ref: str) -> 
 
 
 @require_POST
-@merchant_page()
+@merchant_page(payers=True)
 def set_scope(request: MerchantRequest, merchant: Merchant, access_ref: str) -> HttpResponse:
     """The whole company, or own payments only."""
     access, form = services.get_access(merchant, access_ref), AccessScopeForm(request.POST)
@@ -168,7 +170,7 @@ def set_scope(request: MerchantRequest, merchant: Merchant, access_ref: str) -> 
             request,
             "payer.scope_changed",
             merchant_id=merchant.pk,
-            subject=access.user.email,
+            subject=access.shown_email,
             detail=f"{access.company}: {before} → {access.get_scope_display()}",
             about=access.user,
         )
@@ -184,32 +186,31 @@ def resend_welcome(request: MerchantRequest, merchant: Merchant, access_ref: str
     """Mail the Welcome again; the older link stops working."""
     access = services.get_access(merchant, access_ref)
     if access.state != "pending":
-        messages.info(request, f"{access.user.email} has access to {access.company} already.")
+        messages.info(request, f"{access.shown_email} has access to {access.company} already.")
         return redirect("payer_admin:payer", merchant.reference, access.user.reference)
     try:
         renew_invitation(access, now=clock.now())
     except TooManyMails as error:
         messages.error(request, str(error))
     else:
-        record_request_audit(request, "payer.welcome_resent", merchant_id=merchant.pk, subject=access.user.email)
-        messages.success(request, f"A new mail is on its way to {access.user.email}. The older link no longer works.")
+        record_request_audit(request, "payer.welcome_resent", merchant_id=merchant.pk, subject=access.shown_email)
+        messages.success(request, f"A new mail is on its way to {access.shown_email}. The older link no longer works.")
     return redirect("payer_admin:payer", merchant.reference, access.user.reference)
 
 
 @require_POST
-@merchant_page()
+@merchant_page(payers=True)
 def remove(request: MerchantRequest, merchant: Merchant, access_ref: str) -> HttpResponse:
     """Remove a payer's access to a company, unless something forbids it."""
     access = services.get_access(merchant, access_ref)
+    name, email = access.shown_name, access.shown_email
     try:
         services.remove_payer(access, by=request.user, now=clock.now())
     except services.StillInUse as error:
         messages.error(request, f"Not removed. {error}")
         return redirect("payer_admin:payer", merchant.reference, access.user.reference)
-    record_request_audit(
-        request, "payer.removed", merchant_id=merchant.pk, subject=access.user.email, detail=str(access.company)
-    )
-    messages.success(request, f"{access.user} no longer has access to {access.company}.")
+    record_request_audit(request, "payer.removed", merchant_id=merchant.pk, subject=email, detail=str(access.company))
+    messages.success(request, f"{name} no longer has access to {access.company}.")
     return redirect("payer_admin:list", merchant.reference)
 
 

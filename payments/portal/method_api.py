@@ -33,7 +33,19 @@ class AddMethodForm(forms.Form):
     company = forms.SlugField(max_length=20)
     method = forms.ChoiceField(choices=[(CARD, "Card"), (BANK_DEBIT, "Bank debit")])
     confirmation_token = forms.RegexField(CONFIRMATION_TOKEN)
+    shares = forms.BooleanField(required=False)
     accepted_terms = forms.IntegerField(error_messages={"required": "Please read the terms and accept them."})
+
+    def get_choice(self) -> PaymentChoice:
+        """The choice of a valid form."""
+        found = self.cleaned_data
+        return PaymentChoice(
+            found["method"],
+            found["confirmation_token"],
+            saves=True,
+            shares=found["shares"],
+            accepted_terms=found["accepted_terms"],
+        )
 
 
 @require_POST
@@ -55,29 +67,34 @@ def create_method(request: PayerRequest) -> HttpResponse:
 
 def start_method_setup(request: PayerRequest, access: PayerAccess, form: AddMethodForm) -> Setup:
     """Create the setup that saves the method. Raises Unavailable or a CannotPay."""
-    found, person = form.cleaned_data, request.person
     addable = list_addable_methods([access])[access.company_id]
-    if addable.account is None or found["method"] not in addable.kinds:
+    if addable.account is None or form.cleaned_data["method"] not in addable.kinds:
         raise MethodNotAllowed("This kind of payment method can't be saved here.")
     try:
         return start_standalone_setup(
             access.company,
             addable.account,
-            choice=PaymentChoice(found["method"], found["confirmation_token"], None, True, found["accepted_terms"]),
-            person=Person(
-                name=person.name or person.email,
-                email=person.email,
-                phone=request.payer.phone,
-                ip=get_client_ip(request),
-                user_agent=request.headers.get("User-Agent", ""),
-                access=access,
-                is_signed_in=True,
-            ),
+            choice=form.get_choice(),
+            person=build_person(request, access),
             currency=addable.currency,
             now=clock.now(),
         )
     except Rejected as error:
         raise MerchantNotReady(f"{access.company.merchant.name} can't save payment methods at the moment.") from error
+
+
+def build_person(request: PayerRequest, access: PayerAccess) -> Person:
+    """Who saves a method for the company of this access."""
+    person = request.person
+    return Person(
+        name=person.name or person.email,
+        email=person.email,
+        phone=request.payer.phone,
+        ip=get_client_ip(request),
+        user_agent=request.headers.get("User-Agent", ""),
+        access=access,
+        user=person,
+    )
 
 
 @require_POST

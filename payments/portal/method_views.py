@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
@@ -10,7 +11,7 @@ from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
-from payers.access import PayerRequest, payer_page
+from payers.access import PayerRequest, get_company_access, payer_page
 from payers.models import PayerAccess, PayerCompany
 from payments.failure_messages import CARD_FAILURES, DEBIT_FAILURES, get_operation_failure
 from payments.method_choices import BANK_DEBIT, CARD
@@ -19,7 +20,8 @@ from payments.payment_element import render_with_payment_element
 from payments.portal.access import WHOLE_COMPANY, get_visible_method, list_visible_methods
 from payments.portal.addable_methods import build_addition_context, list_addable_methods
 from payments.portal.method_api import METHOD_PAGES
-from payments.saved_methods.services import MethodInUse, remove_method, set_default_method, share_method
+from payments.saved_methods.removal import MethodInUse, MethodNeeded, get_uses_digest, remove_method
+from payments.saved_methods.services import set_default_method, share_method
 from payments.states import LIVE_STATES
 from wisepay import clock
 from wisepay.audit import record_request_audit
@@ -209,11 +211,15 @@ def share(request: PayerRequest, method_ref: str) -> HttpResponse:
 @require_POST
 @payer_page
 def remove(request: PayerRequest, method_ref: str) -> HttpResponse:
-    """Remove a method; the page asks for confirmation first."""
+    """Remove a method; the page asks for confirmation first, and once more where automatic payments rest on it."""
     method = get_visible_method(request, method_ref)
     check_allowed(request, method, "remove")
+    person, shown = request.person, request.POST.get("shown", "")
     try:
-        remove_method(method, by=str(request.person), now=clock.now())
+        remove_method(method, by=str(person), by_id=person.pk, shown=shown, now=clock.now())
+    except MethodNeeded as needed:
+        context = {"method": method, "uses": needed.uses, "shown": get_uses_digest(needed.uses)}
+        return render(request, "portal/remove_method.html", context | {"back": get_page_name(method)}, status=409)
     except MethodInUse:
         message = f"A payment with {method} has not ended yet. Remove it when the bank has answered."
         messages.error(request, message)
@@ -231,8 +237,10 @@ def add_method(request: PayerRequest) -> HttpResponse:
     addable = [one for one in list_addable_methods(request.accesses).values() if kind in one.kinds]
     company_ref = request.GET.get("company", "")
     chosen = [one for one in addable if company_ref == one.company.reference or (not company_ref and len(addable) == 1)]
-    context = {"kind": kind, "title": TITLES[kind], "back": METHOD_PAGES[kind], "addable": addable}
+    context: dict[str, Any] = {"kind": kind, "title": TITLES[kind], "back": METHOD_PAGES[kind], "addable": addable}
     if not chosen or request.impersonation is not None:
         return render(request, "portal/add_choose.html", context)
     context |= build_addition_context(chosen[0], kind)
+    access = get_company_access(request, chosen[0].company.reference)
+    context["may_share"] = access.scope == WHOLE_COMPANY
     return render_with_payment_element(request, "portal/add_method.html", context)

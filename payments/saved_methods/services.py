@@ -1,15 +1,13 @@
-"""Record, share, remove and invalidate saved methods."""
+"""Record, share and invalidate saved methods."""
 
 from datetime import datetime
 
-from django.db.models import Q
 from django_subatomic.db import transaction, transaction_required
 
 from payers.models import PayerAccess, PayerCompany
 from payments.gateways import RemoteMethod, open_gateway
 from payments.models import Attempt, GatewayAccount, SavedMethod, Setup
-from payments.states import LIVE_STATES
-from wisepay import outbox
+from payments.saved_methods.removal import end_method, end_method_uses, list_method_uses, lock_method_uses
 from wisepay.errors import Rejected
 
 # Codes after which the gateway will never take this method again (docs.stripe.com/declines, /ach#return-codes).
@@ -34,17 +32,19 @@ PERMANENT_FAILURES = frozenset(
 )
 
 
-class MethodInUse(Exception):
-    """A payment with it has not ended."""
-
-
 @transaction_required
 def record_saved_method(
     operation: Attempt | Setup, method: RemoteMethod, *, company: PayerCompany, now: datetime
 ) -> SavedMethod:
-    """Create the row of a method that the gateway saved, or return the one that is there."""
-    is_first = not SavedMethod.objects.filter(company=company, state="active").exists()
-    scope = PayerAccess.objects.filter(user=operation.user, company=company).values_list("scope", flat=True).first()
+    """Create the row of a method that the gateway saved, or return the one that is there.
+
+    It is shared only if its payer asked for that and sees the whole company. Without access to the company nothing
+    becomes its default: an unproved registration's method is nobody's to use.
+    """
+    owned = SavedMethod.objects.filter(company=company, state="active").exclude(owner=None, registration__isnull=False)
+    is_first = not owned.exists()
+    rows = PayerAccess.objects.filter(user=operation.user, company=company, state="active")
+    scope = rows.values_list("scope", flat=True).first()
     saved, is_new = SavedMethod.objects.get_or_create(
         account=operation.account,
         stripe_payment_method_id=method.id,
@@ -54,8 +54,9 @@ def record_saved_method(
             "created_at": now,
             "company": company,
             "owner": operation.user,
-            "is_shared": scope == PayerAccess.Scope.COMPANY,
-            "is_default": is_first,
+            "registration": operation.registration if operation.user is None else None,
+            "is_shared": operation.shares_method and scope == PayerAccess.Scope.COMPANY,
+            "is_default": is_first and scope is not None,
             "stripe_customer_id": operation.stripe_customer_id,
             "stripe_mandate_id": method.mandate_id,
             "acceptance": operation.acceptance,
@@ -83,31 +84,21 @@ def share_method(method: SavedMethod, *, is_shared: bool) -> None:
     SavedMethod.objects.filter(pk=method.pk).update(is_shared=is_shared)
 
 
-def remove_method(method: SavedMethod, *, by: str, now: datetime) -> None:
-    """Remove a method here, and enqueue its removal at the gateway. Raises MethodInUse."""
-    with transaction():
-        method.lock()
-        is_used = Q(saved_method=method) | Q(stripe_payment_method_id=method.stripe_payment_method_id)
-        if Attempt.objects.filter(is_used, account=method.account_id, state__in=LIVE_STATES).exists():
-            raise MethodInUse
-        if method.move_to("removed", now=now, by=by, reason="removed", is_default=False):
-            outbox.enqueue(f"method:{method.pk}:forget", "payments.forget_method", method_id=method.pk)
-
-
 @transaction_required
-def invalidate_method(method: SavedMethod, *, reason: str, now: datetime) -> None:
-    """Mark a method that the gateway no longer accepts."""
+def invalidate_method(method: SavedMethod, *, reason: str, now: datetime) -> bool:
+    """Mark a method that the gateway no longer accepts. False when it was none to use before."""
     locked = method.lock()
-    if locked.state == "active":
-        locked.move_locked_to(
-            "invalid", now=now, by="gateway", reason=reason, is_default=False, last_failure=reason[:60]
-        )
+    if locked.state != "active":
+        return False
+    locked.move_locked_to("invalid", now=now, by="gateway", reason=reason, is_default=False, last_failure=reason[:60])
+    method.state = locked.state
+    return True
 
 
 def sync_saved_method(account: GatewayAccount, method_id: str, *, now: datetime) -> None:
     """Apply what changed at the gateway: detached, card replaced, mandate ended. Raises Unavailable."""
     rows = SavedMethod.objects.filter(account=account, stripe_payment_method_id=method_id)
-    row = rows.exclude(state="removed").first()
+    row = rows.select_related("company__merchant").exclude(state="removed").first()
     if row is None:
         return
     gateway = open_gateway(account.secret_key.decrypt())
@@ -117,10 +108,13 @@ def sync_saved_method(account: GatewayAccount, method_id: str, *, now: datetime)
         remote = RemoteMethod()
     is_mandate_ended = bool(row.stripe_mandate_id) and not gateway.is_mandate_active(row.stripe_mandate_id)
     with transaction():
+        lock_method_uses(row)
+        uses = list_method_uses(row)
         if not remote.customer_id:
-            row.move_to("removed", now=now, by="gateway", reason="removed at the gateway", is_default=False)
+            end_method(row, uses, by="the payment service", reason="removed at the gateway", now=now)
         elif is_mandate_ended:
-            invalidate_method(row, reason="mandate_invalid", now=now)
+            if invalidate_method(row, reason="mandate_invalid", now=now):
+                end_method_uses(row, uses, by="the payment service", now=now)
         else:
             SavedMethod.objects.filter(pk=row.pk).update(
                 brand=remote.brand or row.brand, last4=remote.last4 or row.last4, expires_on=remote.expires_on

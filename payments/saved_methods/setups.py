@@ -23,6 +23,7 @@ from payments.operations.services import (
     get_customer_id,
     lock_payment,
 )
+from payments.registrations import open_payer_access, record_operation_use
 from payments.saved_methods.services import record_saved_method
 from wisepay import events, outbox
 
@@ -35,7 +36,7 @@ def start_setup(payment: Payment, *, choice: PaymentChoice, person: Person, now:
     customer_id = get_customer_id(payment, person)
     with transaction():
         locked = lock_payment(payment)
-        account = check_payable(locked, now=now, attempts=[], has_account=person.access is not None)
+        account = check_payable(locked, now=now, attempts=[], has_account=person.has_account)
         setups = list(locked.setups.all())
         if any(setup.is_live for setup in setups):
             raise AttemptInProgress("A payment method is being saved for this quote. Please wait for its result.")
@@ -67,6 +68,7 @@ def create_setup_from_saved_method(
     fields |= build_saved_method_fields(method) | {"state": "succeeded"}
     setup = Setup.objects.create(company=payment.company, payment=payment, **fields)
     record_setup_success(payment, setup, method, now=now)
+    open_payer_access(setup, payment.company, now=now)
     return setup
 
 
@@ -130,6 +132,7 @@ class SetupLifecycle(OperationLifecycle[Setup]):
         fields = build_method_fields(operation, result)
         fields["stripe_setup_intent_id"] = result.intent_id or operation.stripe_setup_intent_id
         if result.status == "succeeded":
+            open_payer_access(operation, operation.company, now=now)
             fields["saved_method"] = record_saved_method(operation, result.method, company=operation.company, now=now)
         return fields
 
@@ -138,6 +141,8 @@ class SetupLifecycle(OperationLifecycle[Setup]):
     ) -> None:
         """Record what the result means for the payment that the setup is for, if it is for one."""
         payment = operation.payment
+        if is_moved and operation.state == "succeeded":
+            record_operation_use(operation, now=now)
         if payment is None or not is_moved:
             return
         if operation.saved_method is not None:

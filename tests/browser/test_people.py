@@ -50,8 +50,11 @@ def pay_by_bank(payer: Payer, account: str, email: str, **quote: Any) -> tuple[d
 
 
 def finish_account(demo: Demo, page: Page, email: str) -> None:
-    """Follow the Welcome mail: password, details, terms."""
+    """Follow the Welcome mail: say that it was them, if they paid already; password, details, terms."""
     page.goto(welcome_link(demo, email))
+    expect(page.get_by_role("heading", level=1)).to_be_visible()
+    if page.get_by_role("heading", name="Was that you?").count():
+        page.get_by_role("button", name="Yes, keep it in my account").click()
     choose_password(page)
     accept_terms(demo, page)
 

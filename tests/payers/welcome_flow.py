@@ -10,7 +10,8 @@ from django.utils import timezone
 from merchants.models import Terms
 from merchants.terms.services import get_current_terms
 from payers.models import PayerAccess, PayerCompany
-from payers.registration import CheckoutAcceptance, create_checkout_access, create_invited_access
+from payers.registration import create_invited_access, open_registration
+from payers.registrations import start_registration
 from payers.terms import RequestSource
 from tests.tenants import Tenant, deliver_outbox
 
@@ -31,12 +32,13 @@ DETAILS = {
 
 
 def register(tenant: Tenant, email: str = EMAIL, *, company: PayerCompany | None = None, **more: Any) -> PayerAccess:
-    """Somebody asks for an account while they pay."""
+    """Somebody asks for an account while they pay, and a worker looks whose address it is."""
     terms = get_current_terms(tenant.merchant, Terms.Kind.USER_ACCOUNT)
     words: dict[str, Any] = {"name": "Ada Lind", "phone": "", "next_path": "", "now": timezone.now()} | more
-    return create_checkout_access(
-        company or tenant.company(), email=email, acceptance=CheckoutAcceptance(terms, SOURCE), **words
-    )
+    company = company or tenant.company()
+    registration = start_registration(company, email=email, terms=terms, source=SOURCE, **words)
+    open_registration(registration, now=words["now"])
+    return PayerAccess.objects.get(user__email=email.strip().lower(), company=company)
 
 
 def invite(tenant: Tenant, email: str = EMAIL, *, company: PayerCompany | None = None) -> PayerAccess:

@@ -96,7 +96,9 @@ class RegisterScenario(QuoteScenario):
         super().verify()
         access = PayerAccess.objects.get(user__email=self.email)
         assert (access.state, access.invitations.filter(used_at=None, replaced_at=None).count()) == ("pending", 1)
-        assert [m.state for m in SavedMethod.objects.filter(owner=access.user)] == ["active"]
+        assert [(m.state, m.owner) for m in SavedMethod.objects.filter(registration__user=access.user)] == [
+            ("active", None)
+        ]
         assert any("Welcome" in mail["subject"] for mail in self.tenant.mails(self.email))
 
 

@@ -18,7 +18,7 @@ from accounting.models import (
 )
 from connections.models import LinkedOrganisation
 from payments.models import Payment, SavedMethod
-from payments.saved_methods.services import remove_method
+from payments.saved_methods.removal import remove_method
 from tests.accounting.autopay.builders import AUTHENTICATION_CARD, DECLINING_CARD, PAYER, AutoPayBuilder
 from tests.concurrency import run_concurrently
 from tests.tenants import deliver_outbox

@@ -10,7 +10,7 @@ from payments.attempts.services import create_off_session_attempt, send_attempt
 from payments.errors import AlreadyPaid, AttemptInProgress, MerchantNotReady, MethodUnusable
 from payments.handlers import resolve_attempt
 from payments.models import Attempt, Payment, SavedMethod
-from payments.saved_methods.services import remove_method
+from payments.saved_methods.removal import remove_method
 from tests.accounting.autopay.builders import AUTHENTICATION_CARD, AutoPayBuilder
 from tests.payments.portal.factories import create_payment
 from tests.tenants import Tenant, deliver_outbox

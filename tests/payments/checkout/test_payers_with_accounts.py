@@ -124,7 +124,7 @@ def test_another_payers_method_is_refused(tenant: Tenant, checkout: Checkout, si
 def test_a_shared_method_is_for_everybody_who_sees_the_whole_company(tenant: Tenant, checkout: Checkout) -> None:
     owner = SignedInPayer(tenant)
     owner.grant_access(checkout.payment)
-    owner.pay_and_save(checkout)
+    owner.pay_and_save(checkout, shares="1")
     [method] = owner.methods
     assert method.is_shared
     second = tenant.open_checkout()
@@ -196,12 +196,14 @@ def test_registering_goes_straight_on_to_paying_and_opens_nothing_else(
     form = guest_form(checkout, saves="1", accepted_terms=terms, confirmation_token=create_card_token(tenant))
     assert browser.post(f"{checkout.path}/attempts", form).json()["status"] == "succeeded"
     [method] = SavedMethod.objects.all()
-    assert (method.owner and method.owner.email, method.is_shared) == ("riley@example.com", False)
-    assert PayerAccess.objects.get(user__email="riley@example.com").state == "pending"
+    assert (method.owner, method.is_shared, method.is_default) == (None, False, False)
+    assert method.registration
+    assert (method.registration.email, method.registration.state) == ("riley@example.com", "waiting")
     assert "_auth_user_id" not in browser.session
     other = tenant.open_checkout()
     assert browser.get(f"{other.path}/checkout").status_code == 302
     deliver()
+    assert PayerAccess.objects.get(user__email="riley@example.com").state == "pending"
     assert any("Welcome" in m["subject"] for m in tenant.mails("riley@example.com"))
 
 

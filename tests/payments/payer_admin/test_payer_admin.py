@@ -203,7 +203,7 @@ def test_adding_a_payer_mails_the_welcome_and_lists_an_unmapped_company(tenant: 
     page = post_and_read(tenant.admin, tenant.url("payers/add"), VALID_FORM)
     assert "Welcome to Wise-Pay mail is on its way to bo@bluewren.example" in page
     access = PayerAccess.objects.get()
-    assert (access.user.email, access.user.name, access.state, access.scope) == (
+    assert (access.user.email, access.typed_name, access.state, access.scope) == (
         "bo@bluewren.example", "Bo Wren", "pending", "company",
     )  # fmt: skip
     assert (access.company.name, access.company.contact_id, access.invited_by) == ("Blue Wren Cafe", "", tenant.user)
