@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('merchants', '0005_clock'),
+        ('merchants', '0006_gateway_refused'),
     ]
 
     operations = [
