@@ -6,6 +6,7 @@ from zoneinfo import available_timezones
 from django import forms
 
 from merchants.models import EventNotification, Merchant
+from wisepay.forms import MailField, ParagraphsField, WordsField
 
 if TYPE_CHECKING:
     ModelForm = forms.ModelForm[Merchant]
@@ -16,6 +17,11 @@ else:
 class MerchantDetailsForm(ModelForm):
     """Name, time zone, how payers reach the merchant, and whether payments are taken at all."""
 
+    name = WordsField(max_length=120)
+    contact_email = MailField(
+        required=False, label="Contact e-mail", help_text="Payers are given this address when they need help."
+    )
+    contact_phone = WordsField(required=False, max_length=40, label="Contact phone")
     time_zone = forms.ChoiceField(choices=[(z, z) for z in sorted(available_timezones()) if "/" in z or z == "UTC"])
 
     class Meta:
@@ -23,7 +29,6 @@ class MerchantDetailsForm(ModelForm):
         fields = ["name", "time_zone", "contact_email", "contact_phone", "two_factor_mode", "takes_payments"]
         labels = {
             "takes_payments": "Payments enabled",
-            "contact_email": "Contact e-mail",
             "two_factor_mode": "2FA Mode",
         }
         help_texts = {
@@ -44,7 +49,7 @@ class EventsForm(forms.Form):
 class TermsForm(forms.Form):
     """The next version of a text that payers accept."""
 
-    text = forms.CharField(
+    text = ParagraphsField(
         max_length=20_000,
         widget=forms.Textarea(attrs={"rows": 16}),
         help_text="Write {merchant}, {contact}, {email} or {phone} where your name and contact belong.",

@@ -68,8 +68,12 @@ def edit_details(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
 def paynow_links(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """The PayNow Links tab: generate, and see which are active."""
     kinds = PayNowLink.Kind
-    if request.method == "POST" and request.POST.get("kind") in kinds.values:
-        link = services.create_paynow_link(merchant, kind=request.POST["kind"], acts_as=request.user)
+    chosen = request.POST.get("kind") if request.method == "POST" else None
+    if request.method == "POST" and chosen not in kinds.values:
+        messages.error(request, "Choose one of the kinds of links.")
+        return redirect("merchants:paynow_links", merchant.reference)
+    if chosen is not None:
+        link = services.create_paynow_link(merchant, kind=chosen, acts_as=request.user)
         record_request_audit(request, "paynow_link.generated", merchant_id=merchant.pk, subject=link.kind)
         messages.success(request, f"PayNow Link for {link} generated.")
         return redirect("merchants:paynow_links", merchant.reference)

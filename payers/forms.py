@@ -9,6 +9,7 @@ from django.contrib.auth.password_validation import validate_password
 
 from payers.completion import PayerDetails
 from payers.models import Payer, PayerAccess
+from wisepay.forms import WordsField
 from wisepay.models import User
 
 NO_COUNTRIES = {"EU", "EZ", "UN", "ZZ", "QO", "XA", "XB"}
@@ -50,9 +51,9 @@ class PasswordForm(forms.Form):
         return found
 
 
-def _text(label: str, most: int, autocomplete: str, *, required: bool = False) -> forms.CharField:
+def _text(label: str, most: int, autocomplete: str, *, required: bool = False) -> WordsField:
     """A line of text that browsers can fill in."""
-    return forms.CharField(
+    return WordsField(
         label=label,
         max_length=most,
         required=required,

@@ -73,6 +73,7 @@ class ApiKey(APIKeyHeader):
         if not found.is_enabled:
             raise ProblemError(403, "integration_disabled", "ConnectWise Sell is not enabled for this merchant.")
         check_size(request)
+        check_media_type(request)
         wait = record_rate_limited_use(
             f"cpq:{found.pk}", limit=REQUESTS_PER_MINUTE, per=timedelta(minutes=1), now=clock.now()
         )
@@ -97,7 +98,16 @@ def check_size(request: HttpRequest) -> None:
         raise ProblemError(413, "too_large", "A checkout fits into 64 KiB.")
 
 
-ERRORS = dict.fromkeys((400, 401, 403, 404, 405, 409, 413, 422, 429, 500), Problem)
+def check_media_type(request: HttpRequest) -> None:
+    """Refuse a body that does not say that it is JSON in UTF-8. Raises ProblemError."""
+    has_body = request.headers.get("Content-Length", "0") not in ("", "0")
+    charset = (request.content_params or {}).get("charset", "utf-8").lower()
+    is_json = request.content_type == "application/json" and charset in ("utf-8", "utf8")
+    if has_body and not is_json:
+        raise ProblemError(415, "unsupported_media_type", "Send JSON, with Content-Type: application/json.")
+
+
+ERRORS = dict.fromkeys((400, 401, 403, 404, 405, 409, 413, 415, 422, 429, 500), Problem)
 
 
 @api.post(

@@ -4,6 +4,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from quotes.schemas import PATTERN_WORDS
+
+MAX_LISTED_CHOICES = 12  # more of them are described instead
 JsonNode = dict[str, Any]
 
 
@@ -147,7 +150,7 @@ def _type(schema: JsonNode, node: JsonNode) -> str:
 def _limits(node: JsonNode) -> Iterator[str]:
     """What a value must keep to, in words."""
     choices = node.get("enum") or node.get("items", {}).get("enum")
-    if choices:
+    if choices and len(choices) <= MAX_LISTED_CHOICES:
         yield "one of " + ", ".join(choices)
     low, high = node.get("minLength", 0), node.get("maxLength")
     if high is not None:
@@ -157,5 +160,7 @@ def _limits(node: JsonNode) -> Iterator[str]:
         yield f"from {least} to {node['maximum']:,}" if "maximum" in node else f"at least {least}"
     if "minItems" in node:
         yield f"{node['minItems']} to {node['maxItems']} items" if "maxItems" in node else "not empty"
-    if "pattern" in node:
+    if node.get("pattern") in PATTERN_WORDS:
+        yield PATTERN_WORDS[node["pattern"]]
+    elif "pattern" in node:
         yield f"matches {node['pattern']}"

@@ -3,13 +3,14 @@
 from django import forms
 
 from quotes.callbacks import HOST_PATTERN
+from wisepay.forms import ParagraphsField
 
 
 class IntegrationForm(forms.Form):
     """The switch and the hosts that quotes live on, one a line."""
 
     is_enabled = forms.BooleanField(required=False, label="Is Enabled")
-    hosts = forms.CharField(
+    hosts = ParagraphsField(
         widget=forms.Textarea(attrs={"rows": 3, "spellcheck": "false"}),
         label="CPQ hosts",
         max_length=1000,

@@ -1,6 +1,5 @@
 """The schemas of the CPQ API: what CPQ sends and what it is answered, field by field."""
 
-import unicodedata
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
@@ -10,21 +9,30 @@ from ninja import Schema
 from pydantic import AfterValidator, AwareDatetime, BeforeValidator, ConfigDict, Field, StrictBool, StrictInt
 from pydantic_core import PydanticCustomError
 
+from wisepay.input import UnreadableText, check_characters, normalise_text
 from wisepay.money import list_currencies
 
 MAX_URL = 2000
 LAST_YEAR = 2100  # of a time that a database, a calendar and a person can all deal with
 
 
-def _printable(value: Any) -> Any:
-    """Refuse characters that no name, number or address holds; PostgreSQL refuses NUL and surrogates as well."""
-    if isinstance(value, str) and any(unicodedata.category(c) in ("Cc", "Cs") for c in value):
-        raise PydanticCustomError("control", "Remove the control characters.")
+def _normalise(value: Any) -> Any:
+    """Text as it is stored; nothing visible counts as empty, and what no words hold is refused."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return normalise_text(value)
+    except UnreadableText as error:
+        raise PydanticCustomError("characters", "{reason}", {"reason": str(error)}) from None
+
+
+def _check_exact(value: Any) -> Any:
+    """The same for text that is no words and is stored as it came."""
+    try:
+        check_characters(value if isinstance(value, str) else "")
+    except UnreadableText as error:
+        raise PydanticCustomError("characters", "{reason}", {"reason": str(error)}) from None
     return value
-
-
-def _clean(value: Any) -> Any:
-    return value.strip() if isinstance(_printable(value), str) else value
 
 
 def _time(value: Any) -> Any:
@@ -54,12 +62,49 @@ def _email(value: str) -> str:
     return value
 
 
-ExactText = Annotated[str, BeforeValidator(_printable), Field(strict=True)]
-TrimmedText = Annotated[str, BeforeValidator(_clean), Field(strict=True)]
-CurrencyCode = Annotated[ExactText, Field(min_length=3, max_length=3), AfterValidator(_currency)]
-AmountText = Annotated[
-    ExactText, Field(min_length=1, max_length=20, description="A decimal string, for example 625.00")
+# What the document says of each kind of text; the validators above and below decide, with words.
+PLAIN = r"\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069"
+UNSEEN = r"\s\u00ad\u200b-\u200f\u2060-\u206f\u3164\ufeff"
+TEXT_SCHEMA = {"pattern": f"^[^{PLAIN}]*$"}
+NAME_SCHEMA = {"pattern": f"^[^{PLAIN}]*[^{PLAIN}{UNSEEN}][^{PLAIN}]*$"}
+AMOUNT_SCHEMA: dict[str, Any] = {"pattern": r"^[0-9]{1,9}(\.[0-9]{1,3})?$", "examples": ["625.00"]}
+ADDRESS_SCHEMA = {"format": "uri", "pattern": "^https?://"}
+
+# The same in words, for the pages of the documentation.
+PATTERN_WORDS = {
+    TEXT_SCHEMA["pattern"]: "no control characters",
+    NAME_SCHEMA["pattern"]: "not empty, no control characters",
+    AMOUNT_SCHEMA["pattern"]: "digits with a point",
+    ADDRESS_SCHEMA["pattern"]: "a web address",
+    "^[A-Z]{3}$": "three capital letters",
+}
+
+ExactText = Annotated[str, BeforeValidator(_check_exact), Field(strict=True)]
+TrimmedText = Annotated[str, BeforeValidator(_normalise), Field(strict=True, json_schema_extra=TEXT_SCHEMA)]
+NameText = Annotated[TrimmedText, Field(min_length=1, json_schema_extra=NAME_SCHEMA)]
+CurrencyCode = Annotated[
+    ExactText,
+    Field(
+        min_length=3,
+        max_length=3,
+        description="An ISO 4217 code of a currency that is in use",
+        json_schema_extra={"pattern": "^[A-Z]{3}$", "enum": sorted(list_currencies())},
+    ),
+    AfterValidator(_currency),
 ]
+AmountText = Annotated[
+    ExactText,
+    Field(
+        min_length=1,
+        max_length=20,
+        description="A decimal string with at most the currency's decimals, for example 625.00",
+        json_schema_extra=AMOUNT_SCHEMA,
+    ),
+]
+MailAddress = Annotated[
+    TrimmedText, Field(max_length=254, json_schema_extra={"format": "email"}), AfterValidator(_email)
+]
+WebAddress = Annotated[ExactText, Field(max_length=MAX_URL, json_schema_extra=ADDRESS_SCHEMA)]
 UtcTime = Annotated[AwareDatetime, BeforeValidator(_time), AfterValidator(_utc)]
 PaymentMethodName = Literal["card", "bank_debit"]
 
@@ -73,10 +118,10 @@ class StrictSchema(Schema):
 class QuoteIn(StrictSchema):
     """One version of a quote."""
 
-    id: Annotated[TrimmedText, Field(min_length=1, max_length=64)]
+    id: Annotated[NameText, Field(max_length=64)]
     number: Annotated[StrictInt, Field(ge=1, le=10**15)]
     version: Annotated[StrictInt, Field(ge=1, le=10**6)]
-    name: Annotated[TrimmedText, Field(min_length=1, max_length=200)]
+    name: Annotated[NameText, Field(max_length=200)]
     currency: CurrencyCode
     opportunity_id: Annotated[TrimmedText, Field(max_length=64)] = ""
     purchase_order_number: Annotated[TrimmedText, Field(max_length=64)] = ""
@@ -97,8 +142,8 @@ class AddressIn(StrictSchema):
 class CustomerIn(StrictSchema):
     """Who the quote is for."""
 
-    account_name: Annotated[TrimmedText, Field(min_length=1, max_length=200)]
-    email: Annotated[TrimmedText, Field(max_length=254), AfterValidator(_email)]
+    account_name: Annotated[NameText, Field(max_length=200)]
+    email: MailAddress
     contact_name: Annotated[TrimmedText, Field(max_length=120)] = ""
     phone: Annotated[TrimmedText, Field(max_length=40)] = ""
     address: AddressIn | None = None
@@ -129,8 +174,8 @@ class CheckoutIn(StrictSchema):
     amounts: AmountsIn
     recurring: RecurringIn | None = None
     allowed_methods: Annotated[list[PaymentMethodName], Field(min_length=1, max_length=2)]
-    return_url: Annotated[ExactText, Field(min_length=1, max_length=MAX_URL)]
-    callback_url: Annotated[ExactText, Field(max_length=MAX_URL)] | None = None
+    return_url: Annotated[WebAddress, Field(min_length=1)]
+    callback_url: WebAddress | None = None
 
 
 class MoneyOut(Schema):

@@ -27,6 +27,7 @@ from wisepay.accounts.services import has_reauthenticated, redirect_to_reauthent
 from wisepay.addresses import build_public_url
 from wisepay.audit import record_request_audit
 from wisepay.http import never_cached
+from wisepay.input import parse_search
 
 PAGE_SIZE = 50
 RETURN_STATUSES = {"paid": "paid", "saved": "saved", "processing": "processing", "failed": "failed"}
@@ -112,7 +113,7 @@ def build_integration_context(merchant: Merchant, form: IntegrationForm) -> dict
 def list_quotes(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """Every checkout, newest first."""
     rows = Quote.objects.filter(merchant=merchant).select_related("payment__company").order_by("-created_at")
-    q = request.GET.get("q", "").replace("\0", "").strip()
+    q = parse_search(request.GET.get("q", ""))
     if q:
         by_name = rows.filter(name__icontains=q) | rows.filter(payment__company__name__icontains=q)
         rows = rows.filter(number=int(q)) if q.isdecimal() and len(q) < 16 else by_name

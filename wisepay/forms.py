@@ -3,8 +3,74 @@
 from typing import Any
 
 from django import forms
+from django.core.validators import MaxLengthValidator
 
+from wisepay.input import UnreadableText, check_characters, normalise_text
 from wisepay.money import InvalidAmount, Money
+
+LAST_ROW_ID = 2**63 - 1
+
+
+class WordsField(forms.CharField):
+    """A line of words that a person writes, normalised as `normalise_text` says; nothing visible counts as empty.
+
+    `max_length` counts what is stored, so it is given to every one of them.
+    """
+
+    has_lines = False
+
+    def __init__(self, *, max_length: int, **kwargs: Any) -> None:
+        super().__init__(max_length=max_length, **kwargs)
+
+    def to_python(self, value: Any) -> str:
+        """The words in the form that is stored. Raises ValidationError for characters that no words hold."""
+        text = "" if value is None else str(value)
+        # Composing a long text is work: what is far too long is refused by its length before.
+        if self.max_length and len(text) > self.max_length * 4:
+            raise forms.ValidationError(MaxLengthValidator.message, "max_length", self._describe_length(text))
+        try:
+            return normalise_text(text, has_lines=self.has_lines)
+        except UnreadableText as error:
+            raise forms.ValidationError(str(error), code="characters") from None
+
+    def _describe_length(self, text: str) -> dict[str, Any]:
+        return {"limit_value": self.max_length, "show_value": len(text), "value": text}
+
+
+class ParagraphsField(WordsField):
+    """Words of several lines."""
+
+    widget = forms.Textarea
+    has_lines = True
+
+
+class MailField(forms.EmailField):
+    """An e-mail address of at most 254 characters; quoted ones that hold control characters are refused as well."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(max_length=254, **kwargs)
+
+    def to_python(self, value: Any) -> str:
+        """The address without spaces around it. Raises ValidationError for characters that no address holds."""
+        text = super().to_python(value) or ""
+        try:
+            check_characters(text)
+        except UnreadableText as error:
+            raise forms.ValidationError(str(error), code="characters") from None
+        return text
+
+
+class RowIdField(forms.IntegerField):
+    """The id of a row that a page showed, such as of accepted terms; larger than any is no id."""
+
+    default_error_messages = {"invalid": "Reload the page and choose again."}
+
+    def to_python(self, value: Any) -> int | None:
+        """The id, or None. Raises ValidationError for what can be no row's."""
+        found = super().to_python(value)
+        if found is not None and not 1 <= found <= LAST_ROW_ID:
+            raise forms.ValidationError(self.error_messages["invalid"], code="invalid")
+        return found
 
 
 class AmountField(forms.CharField):

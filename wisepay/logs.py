@@ -6,6 +6,9 @@ import re
 from collections.abc import Mapping
 
 import structlog
+from django.core.exceptions import BadRequest, SuspiciousOperation
+from django.http import UnreadablePostError
+from django.http.multipartparser import MultiPartParserError
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from wisepay.log_routes import redact_routes
@@ -15,6 +18,20 @@ SECRET_VALUES = re.compile(
     r"(?:sk|rk|whsec|pk)_[A-Za-z0-9_]{6,}|wpk_[A-Za-z0-9]{8,}|(?:Bearer|Basic) [\w.~+/=-]+"
     r"|\beyJ[\w-]+\.[\w-]+\.[\w-]*|(?:pi|seti)_\w+_secret_\w+|\b(?:\d[ -]?){13,19}\b"
 )
+
+
+# What Django logs with a traceback although it is the request that was wrong.
+REFUSALS = (BadRequest, MultiPartParserError, SuspiciousOperation, UnreadablePostError)
+
+
+def shorten_refusal(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    """Say in a word why a request was refused, without a traceback: anybody can cause it (a structlog processor)."""
+    info = event.get("exc_info")
+    error = info[1] if isinstance(info, tuple) else info
+    if isinstance(error, REFUSALS):
+        del event["exc_info"]
+        event["refused"] = type(error).__name__
+    return event
 
 
 def redact_text(text: str) -> str:
@@ -67,6 +84,7 @@ def configure_logs(*, as_json: bool, level: str) -> None:
         "foreign_pre_chain": shared,
         "processors": [
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            shorten_refusal,
             structlog.processors.format_exc_info,
             redact,
             last,

@@ -8,7 +8,7 @@ from accounting.models import AutoPaySettings, BillingTerm, LedgerTerm
 from accounting.models.autopay import AutoPayLimits
 from merchants.models import Merchant
 from payments.models import SavedMethod
-from wisepay.forms import AmountField
+from wisepay.forms import AmountField, RowIdField, WordsField
 from wisepay.money import Money
 
 ALL_TERMS_CHOICE = "all"
@@ -81,8 +81,8 @@ class AutoPaySettingsForm(forms.Form):
 class BillingTermForm(forms.Form):
     """Add Billing Term."""
 
-    name = forms.CharField(label="Name", max_length=80)
-    description = forms.CharField(label="Description", max_length=200, required=False)
+    name = WordsField(label="Name", max_length=80)
+    description = WordsField(label="Description", max_length=200, required=False)
     processing = forms.ChoiceField(label="Processing Method", choices=BillingTerm.Processing.choices)
     mode = forms.ChoiceField(label="Scheduling Mode", choices=BillingTerm.Mode.choices)
     days = forms.IntegerField(
@@ -92,7 +92,7 @@ class BillingTermForm(forms.Form):
         initial=0,
         help_text="Days after the invoice date, or the day of the month. The 31st is the last day of shorter months.",
     )
-    keyword = forms.CharField(
+    keyword = WordsField(
         label="Keyword in the reference",
         max_length=40,
         required=False,
@@ -148,7 +148,7 @@ class MappingForm(forms.Form):
         empty_label="None",
         help_text="Charged when the primary one can't pay.",
     )
-    accepted_terms = forms.IntegerField(error_messages={"required": "Please read the terms and accept them."})
+    accepted_terms = RowIdField(error_messages={"required": "Please read the terms and accept them."})
 
     def __init__(
         self, *args: Any, methods: list[SavedMethod], terms: list[BillingTerm], only_all: bool = False, **kwargs: Any
@@ -179,7 +179,7 @@ class MappingForm(forms.Form):
 class ResolveForm(forms.Form):
     """Mark as Resolved."""
 
-    note = forms.CharField(
+    note = WordsField(
         label="What was done", max_length=300, error_messages={"required": "Say in a few words what was done."}
     )
 
@@ -187,4 +187,10 @@ class ResolveForm(forms.Form):
 class AcceptProposalForm(forms.Form):
     """Accept a proposal, for all terms or for one."""
 
-    term = forms.CharField(max_length=20, required=False)
+    term = forms.ModelChoiceField(queryset=BillingTerm.objects.none(), to_field_name="reference", required=False)
+
+    def __init__(self, *args: Any, merchant: Merchant, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        field = self.fields["term"]
+        assert isinstance(field, forms.ModelChoiceField)  # noqa: S101 (declared above)
+        field.queryset = BillingTerm.objects.filter(merchant=merchant, is_active=True)

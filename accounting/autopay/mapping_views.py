@@ -104,9 +104,11 @@ def proposals(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
 def accept(request: MerchantRequest, merchant: Merchant, mapping_ref: str) -> HttpResponse:
     """Accept a proposal, so that it charges."""
     mapping = get_proposal(merchant, mapping_ref)
-    form = AcceptProposalForm(request.POST)
-    chosen = form.cleaned_data["term"] if form.is_valid() else ""
-    term = get_object_or_404(BillingTerm, merchant=merchant, reference=chosen, is_active=True) if chosen else None
+    form = AcceptProposalForm(request.POST, merchant=merchant)
+    if not form.is_valid():
+        messages.error(request, "Choose one of the billing terms.")
+        return redirect("autopay:proposals", merchant.reference)
+    term = form.cleaned_data["term"]
     try:
         mappings.accept_proposal(mapping, term=term, by=request.user, now=clock.now())
     except mappings.MappingRefused as error:

@@ -15,6 +15,7 @@ from payers.models import PayerAccess
 from payments.models import Attempt
 from payments.states import LIVE_STATES
 from wisepay.clock import get_day_start, get_local_date
+from wisepay.input import parse_month
 from wisepay.money import Money
 
 PAGE_SIZE = 50
@@ -161,7 +162,7 @@ def get_settlement_date(scheduled: ScheduledPayment, attempts: Sequence[Attempt]
 def get_calendar_month(merchant: Merchant, text: str, *, now: datetime) -> CalendarMonth:
     """What will be charged when in the month `YYYY-MM` of the merchant's zone; this month for any other text."""
     today = get_local_date(now, merchant.zone)
-    first = parse_calendar_month(text) or today.replace(day=1)
+    first = parse_month(text) or today.replace(day=1)
     weeks = [
         [CalendarDay(on, on.month == first.month, on == today) for on in week]
         for week in calendar.Calendar().monthdatescalendar(first.year, first.month)
@@ -175,15 +176,6 @@ def get_calendar_month(merchant: Merchant, text: str, *, now: datetime) -> Calen
         days[get_local_date(row.scheduled.run_at, merchant.zone)].rows.append(row)
     before, after = first - timedelta(days=1), first + timedelta(days=32)
     return CalendarMonth(first, weeks, f"{before:%Y-%m}", f"{after:%Y-%m}")
-
-
-def parse_calendar_month(text: str) -> date | None:
-    """Parse the month `YYYY-MM` of the years 2000 to 2100; None for any other text."""
-    try:
-        found = datetime.strptime(text, "%Y-%m").date()  # noqa: DTZ007 (a month has no zone)
-    except ValueError:
-        return None
-    return found if 2000 <= found.year <= 2100 else None
 
 
 def list_payer_rows(accesses: Sequence[PayerAccess]) -> list[ScheduledPaymentRow]:

@@ -21,6 +21,7 @@ from merchants.models import Merchant
 from payments.errors import CannotPay
 from wisepay import clock
 from wisepay.audit import record_request_audit
+from wisepay.input import parse_reference
 
 MAX_ROWS = 50
 SUCCESS_MESSAGES = {
@@ -71,8 +72,10 @@ def apply_decision(request: MerchantRequest, task: ManualTask, act: str) -> None
     elif act == "credit":
         create_credit_from_payment(posting, by=by, now=now)
     elif act == "invoice":
-        rows = list_payable_invoices([posting.company_id])
-        invoice = get_object_or_404(rows, reference=request.POST.get("invoice"))
+        chosen = parse_reference(request.POST.get("invoice", ""))
+        invoice = list_payable_invoices([posting.company_id]).filter(reference=chosen).first()
+        if invoice is None:
+            raise AlreadyDecided("Choose one of the invoices that can be paid.")
         allocate_payment_to_invoice(posting, invoice, by=by, now=now)
     elif act != "by_hand" or not resolve_manual_task(task, by=by, now=now):
         raise AlreadyDecided("This was decided already.")

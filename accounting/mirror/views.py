@@ -13,6 +13,7 @@ from merchants.models import Merchant
 from payers.access import PayerRequest, payer_page
 from wisepay import clock
 from wisepay.audit import record_request_audit
+from wisepay.input import parse_search
 
 
 @require_GET
@@ -59,6 +60,6 @@ def payer_download_status(request: PayerRequest) -> HttpResponse:
 @merchant_page()
 def contact_suggestions(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """Contacts of the ledger that a company could be; a person chooses one, by its id."""
-    text = request.GET.get("q", "")[:100]
+    text = parse_search(request.GET.get("q", ""))
     context = {"contacts": find_contacts_by_text(merchant, text=text), "text": text}
     return render(request, "accounting/suggest_contacts.html", context)

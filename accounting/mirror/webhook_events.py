@@ -3,7 +3,6 @@
 import base64
 import hashlib
 import hmac
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,6 +14,7 @@ from accounting.mirror.kinds import PAYMENTS
 from accounting.models import PendingChange
 from accounting.refetch_requests import schedule_pending_changes, upsert_pending_changes
 from connections.models import LinkedOrganisation
+from wisepay.input import EARLIEST_YEAR, LAST_YEAR, is_id, read_json
 
 XERO_KINDS = {"INVOICE": "invoices", "CREDITNOTE": "credits", "CONTACT": "contacts"}
 # A payment is not mirrored: its event says that documents changed, but not which.
@@ -51,7 +51,7 @@ def is_signed(body: bytes, *, signature: str, keys: Sequence[str]) -> bool:
 def parse_xero_events(body: bytes) -> list[ChangeEvent]:
     """The events of a webhook of Xero's that concern mirrored documents. Raises UnreadableWebhook."""
     try:
-        rows = json.loads(body)["events"]
+        rows = read_json(body)["events"]
         return [parse_xero_event(row) for row in rows if row["eventCategory"] in XERO_KINDS and is_sale(row)]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UnreadableWebhook(type(error).__name__) from error
@@ -60,9 +60,9 @@ def parse_xero_events(body: bytes) -> list[ChangeEvent]:
 def parse_xero_event(row: dict[str, Any]) -> ChangeEvent:
     """Parse one event."""
     return ChangeEvent(
-        organisation_id=str(row["tenantId"]).lower()[:MAX_ID_LENGTH],
+        organisation_id=parse_id(row["tenantId"]).lower(),
         kind=XERO_KINDS[row["eventCategory"]],
-        ledger_id=str(row["resourceId"]).lower()[:MAX_ID_LENGTH],
+        ledger_id=parse_id(row["resourceId"]).lower(),
         at=parse_instant(row["eventDateUtc"]),
     )
 
@@ -70,7 +70,7 @@ def parse_xero_event(row: dict[str, Any]) -> ChangeEvent:
 def parse_intuit_events(body: bytes) -> list[ChangeEvent]:
     """The same of a webhook of Intuit's, which is a list of CloudEvents. Raises UnreadableWebhook."""
     try:
-        known = ((INTUIT_KINDS.get(get_event_kind(row["type"])), row) for row in json.loads(body))
+        known = ((INTUIT_KINDS.get(get_event_kind(row["type"])), row) for row in read_json(body))
         return [parse_intuit_event(kind, row) for kind, row in known if kind]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UnreadableWebhook(type(error).__name__) from error
@@ -84,16 +84,26 @@ def get_event_kind(text: str) -> str:
 def parse_intuit_event(kind: str, row: dict[str, Any]) -> ChangeEvent:
     """Parse one event."""
     return ChangeEvent(
-        organisation_id=str(row["intuitaccountid"])[:MAX_ID_LENGTH],
+        organisation_id=parse_id(row["intuitaccountid"]),
         kind=kind,
-        ledger_id=str(row["intuitentityid"])[:MAX_ID_LENGTH],
+        ledger_id=parse_id(row["intuitentityid"]),
         at=parse_instant(row["time"]),
     )
+
+
+def parse_id(value: object) -> str:
+    """Parse an id of the ledger's. Raises ValueError for what can be none."""
+    if not isinstance(value, str | int) or not is_id(str(value), longest=MAX_ID_LENGTH):
+        raise ValueError("an id that is none of the ledger's")
+    return str(value)
 
 
 def parse_instant(text: str) -> datetime:
     """Parse an instant, in UTC when it names no zone. Raises ValueError or TypeError."""
     at = datetime.fromisoformat(text)
+    # A later one could not be read back from the database, and would outdate every event that comes.
+    if not EARLIEST_YEAR <= at.year <= LAST_YEAR:
+        raise ValueError("an instant that no document was changed at")
     return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 

@@ -5,7 +5,6 @@ from dataclasses import replace
 from datetime import date, datetime
 from typing import Any
 
-from django import forms
 from django.core import signing
 from django.db.models import Q, QuerySet
 from django_subatomic.db import transaction
@@ -17,13 +16,6 @@ from wisepay.models import User
 
 SALT = "accounting.difference"
 MAX_REASON_LENGTH = 300
-
-
-class AcknowledgementForm(forms.Form):
-    """The form of an acknowledgement; `shown` is what `sign_difference` returned."""
-
-    shown = forms.CharField(widget=forms.HiddenInput)
-    reason = forms.CharField(max_length=MAX_REASON_LENGTH)
 
 
 def sign_difference(merchant: Merchant, row: Difference) -> str:

@@ -12,7 +12,6 @@ from django.views.decorators.http import require_GET, require_POST
 
 from accounting.models import AccountingSettings, Acknowledgement
 from accounting.reconciliation.acknowledgements import (
-    AcknowledgementForm,
     record_acknowledgement,
     retract_acknowledgement,
     sign_difference,
@@ -20,6 +19,7 @@ from accounting.reconciliation.acknowledgements import (
 from accounting.reconciliation.charts import build_charts
 from accounting.reconciliation.clearing import build_clearing_statements
 from accounting.reconciliation.export import render_csv_lines
+from accounting.reconciliation.forms import AcknowledgementForm
 from accounting.reconciliation.ledger_payments import schedule_ledger_payments_sync
 from accounting.reconciliation.periods import Period, get_month
 from accounting.reconciliation.prepayments import build_prepayments_statements, get_open_credits

@@ -7,6 +7,7 @@ from django import forms
 from payments.method_choices import BANK_DEBIT, CARD, PaymentChoice, Person
 from payments.models import SavedMethod
 from payments.payment_element import CONFIRMATION_TOKEN
+from wisepay.forms import MailField, RowIdField, WordsField
 
 
 class MethodChoiceForm(forms.Form):
@@ -17,7 +18,7 @@ class MethodChoiceForm(forms.Form):
     saved_method = forms.SlugField(max_length=20, required=False)
     saves = forms.BooleanField(required=False)
     shares = forms.BooleanField(required=False)
-    accepted_terms = forms.IntegerField(required=False)
+    accepted_terms = RowIdField(required=False)
 
     def clean(self) -> dict[str, Any]:
         found = super().clean() or {}
@@ -41,9 +42,9 @@ class MethodChoiceForm(forms.Form):
 class AttemptForm(MethodChoiceForm):
     """What the pay page posts: the payer, the amount they were shown, and how they pay."""
 
-    name = forms.CharField(max_length=120, label="Full name")
-    email = forms.EmailField(max_length=254, label="E-mail")
-    phone = forms.CharField(max_length=40, required=False, label="Phone")
+    name = WordsField(max_length=120, label="Full name")
+    email = MailField(label="E-mail")
+    phone = WordsField(max_length=40, required=False, label="Phone")
     amount = forms.IntegerField(min_value=1, widget=forms.HiddenInput)
 
     def get_guest(self, *, ip: str, user_agent: str) -> Person:
@@ -61,7 +62,7 @@ class SetupForm(AttemptForm):
 class RegisterForm(forms.Form):
     """Payer Information of somebody who wants an account."""
 
-    name = forms.CharField(max_length=120, label="Full name")
-    email = forms.EmailField(max_length=254, label="E-mail")
-    phone = forms.CharField(max_length=40, required=False, label="Phone")
-    accepted_terms = forms.IntegerField(error_messages={"required": "Please read the terms and accept them."})
+    name = WordsField(max_length=120, label="Full name")
+    email = MailField(label="E-mail")
+    phone = WordsField(max_length=40, required=False, label="Phone")
+    accepted_terms = RowIdField(error_messages={"required": "Please read the terms and accept them."})

@@ -20,7 +20,7 @@ from payments.refunds import check_refundable, send_refund, start_refund
 from wisepay import clock
 from wisepay.addresses import new_reference
 from wisepay.audit import record_request_audit
-from wisepay.forms import AmountField
+from wisepay.forms import AmountField, WordsField
 from wisepay.http import record_rate_limited_use
 from wisepay.money import Money
 
@@ -42,9 +42,7 @@ OPEN_DISPUTE_ADVICE = (
 class RefundForm(forms.Form):
     """How much to refund and why; `key` is new in every form, so that each form orders one refund at most."""
 
-    reason = forms.CharField(
-        max_length=200, required=False, help_text="For your own records; the payer does not see it."
-    )
+    reason = WordsField(max_length=200, required=False, help_text="For your own records; the payer does not see it.")
     key = forms.RegexField(r"^[0-9a-z]{20}$", widget=forms.HiddenInput)
     step = forms.ChoiceField(choices=[("ask", "Ask"), ("order", "Order")], widget=forms.HiddenInput)
 

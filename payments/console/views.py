@@ -24,6 +24,7 @@ from payments.models import Attempt, GatewayAccount, Payment, Setup
 from wisepay import clock
 from wisepay.audit import record_request_audit
 from wisepay.errors import Rejected, Unavailable
+from wisepay.input import parse_search
 
 PAGE_SIZE = 50
 
@@ -81,7 +82,7 @@ def list_payments(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """All payments, newest first, searchable by payer or quote."""
     rows = Payment.objects.filter(merchant=merchant).exclude(build_abandoned_filter()).select_related("company")
     rows = rows.order_by("-created_at")
-    q = request.GET.get("q", "").replace("\0", "").strip()
+    q = parse_search(request.GET.get("q", ""))
     if q:
         rows = rows.filter(company__name__icontains=q) | rows.filter(purpose__icontains=q)
     page = Paginator(rows, PAGE_SIZE).get_page(request.GET.get("page"))

@@ -3,6 +3,7 @@
 from django import forms
 
 from payers.models import PayerAccess
+from wisepay.forms import MailField, WordsField
 
 CONTACT_ID = r"^[A-Za-z0-9-]{1,60}$"
 
@@ -11,7 +12,7 @@ class CompanyForm(forms.Form):
     """A payer company, by its name and, where one was picked, the accounting contact that it is."""
 
     # The accounting package's contacts are asked for with this field alone, and `q` is what they listen to.
-    q = forms.CharField(
+    q = WordsField(
         label="Payer Company Name",
         max_length=200,
         widget=forms.TextInput(attrs={"autocomplete": "off", "list": "known-companies"}),
@@ -22,8 +23,8 @@ class CompanyForm(forms.Form):
 class AddPayerForm(CompanyForm):
     """Add Payer."""
 
-    email = forms.EmailField(label="E-mail", max_length=254, widget=forms.EmailInput(attrs={"autocomplete": "off"}))
-    name = forms.CharField(label="Full name", max_length=120, widget=forms.TextInput(attrs={"autocomplete": "off"}))
+    email = MailField(label="E-mail", widget=forms.EmailInput(attrs={"autocomplete": "off"}))
+    name = WordsField(label="Full name", max_length=120, widget=forms.TextInput(attrs={"autocomplete": "off"}))
 
 
 class MapContactForm(forms.Form):
@@ -35,7 +36,7 @@ class MapContactForm(forms.Form):
 class RenameCompanyForm(forms.Form):
     """What a company is called."""
 
-    name = forms.CharField(label="Company name", max_length=200)
+    name = WordsField(label="Company name", max_length=200)
 
 
 class AccessScopeForm(forms.Form):

@@ -19,6 +19,7 @@ from payments.payer_admin.forms import AccessScopeForm, AddPayerForm, CompanyFor
 from wisepay import clock
 from wisepay.audit import record_request_audit
 from wisepay.http import parse_page_number
+from wisepay.input import parse_reference, parse_search
 
 MAX_SUGGESTIONS = 500  # names of companies that the browser suggests while one types
 
@@ -27,7 +28,7 @@ MAX_SUGGESTIONS = 500  # names of companies that the browser suggests while one 
 @merchant_page()
 def list_payers(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """Payer Company Access."""
-    q = request.GET.get("q", "").replace("\0", "").strip()
+    q = parse_search(request.GET.get("q", ""))
     chosen = request.GET.get("show", "")
     number = parse_page_number(request.GET.get("page", ""), last=services.LAST_PAGE)
     page = services.list_accesses(merchant, q=q, filter_name=chosen, page=number, now=clock.now())
@@ -235,7 +236,6 @@ def rename(request: MerchantRequest, merchant: Merchant, company_ref: str) -> Ht
             messages.error(request, "A company needs a name of at most 200 characters.")
     except CompanyTaken as error:
         messages.error(request, str(error))
-    person = request.POST.get("payer", "")
-    if person.isalnum():
+    if person := parse_reference(request.POST.get("payer", "")):
         return redirect("payer_admin:payer", merchant.reference, person)
     return redirect("payer_admin:unmapped", merchant.reference)

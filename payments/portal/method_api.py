@@ -21,6 +21,7 @@ from payments.portal.addable_methods import list_addable_methods
 from payments.saved_methods.setups import cancel_setup, refresh_setup, send_setup, start_standalone_setup
 from wisepay import clock
 from wisepay.errors import Rejected, Unavailable
+from wisepay.forms import RowIdField
 from wisepay.http import get_client_ip
 
 METHOD_PAGES = {CARD: "payments:my_cards", BANK_DEBIT: "payments:my_bank_accounts"}
@@ -34,7 +35,7 @@ class AddMethodForm(forms.Form):
     method = forms.ChoiceField(choices=[(CARD, "Card"), (BANK_DEBIT, "Bank debit")])
     confirmation_token = forms.RegexField(CONFIRMATION_TOKEN)
     shares = forms.BooleanField(required=False)
-    accepted_terms = forms.IntegerField(error_messages={"required": "Please read the terms and accept them."})
+    accepted_terms = RowIdField(error_messages={"required": "Please read the terms and accept them."})
 
     def get_choice(self) -> PaymentChoice:
         """The choice of a valid form."""

@@ -1,7 +1,5 @@
 """The pages of Transaction Search: the form, the list, and the same rows as a file."""
 
-import csv
-import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -34,11 +32,12 @@ from payments.portal.search import (
 from payments.portal.view_models import format_refund_note, get_payment_standing
 from payments.portal.widgets import get_page_number, get_time_zone
 from wisepay import clock
+from wisepay.forms import WordsField
 from wisepay.money import Money
+from wisepay.spreadsheets import render_csv_line
 
 MAX_EXPORTED, CHUNK_SIZE = 100_000, 1000
 BYTE_ORDER_MARK = "\ufeff"
-FORMULA_PREFIXES = ("=", "+", "-", "@", "\t", "\r", "\n")
 CSV_HEADINGS = (
     "Date",
     "Reference",
@@ -73,7 +72,7 @@ def _day(label: str) -> forms.DateField:
 class TransactionSearchForm(forms.Form):
     """The filters, all of which live in the address."""
 
-    q = forms.CharField(label="Reference, quote, purpose or company", required=False, max_length=100)
+    q = WordsField(label="Reference, quote, purpose or company", required=False, max_length=100)
     amount = _amount("Amount")
     at_least = _amount("Amount from")
     at_most = _amount("Amount to")
@@ -234,12 +233,3 @@ def build_csv_cells(row: TransactionRow) -> tuple[str, ...]:
         payment.currency,
         payment.reference,
     )
-
-
-def render_csv_line(cells: Sequence[str]) -> str:
-    """The cells as a line that no spreadsheet takes for a formula."""
-    sheet = io.StringIO()
-    csv.writer(sheet).writerow(
-        [f"'{cell}" if cell.lstrip(" ").startswith(FORMULA_PREFIXES) else cell for cell in cells]
-    )
-    return sheet.getvalue()

@@ -184,7 +184,7 @@ def test_a_text_may_be_so_long_and_no_longer(shop: Tenant, group: str) -> None:
 
 def test_a_required_text_is_not_empty(shop: Tenant) -> None:
     for field in ("quote.id", "quote.name", "customer.account_name", "customer.email", "return_url"):
-        assert find_unexpected_refusals(shop, field, ["", "   "]) == {}
+        assert find_unexpected_refusals(shop, field, ["", "   ", "\u200b", "\u200b\u2060\ufeff", "\u3164"]) == {}
     assert count_stored_rows() == {}
 
 
@@ -195,6 +195,7 @@ def test_characters_that_nobody_can_see_are_refused(shop: Tenant, group: str) ->
             find_unexpected_refusals(shop, field, ["\x00", "a\x00b", "a\nb", "a\x1bb", "a\x7f", "a\x85b", "a\ud800b"])
             == {}
         )
+        assert find_unexpected_refusals(shop, field, ["a\u202eb", "\u2066a\u2069", "a\u2028b"]) == {}
     assert count_stored_rows() == {}
 
 
@@ -202,6 +203,13 @@ def test_characters_that_nobody_can_see_are_refused(shop: Tenant, group: str) ->
 def test_an_amount_is_plain_digits_with_a_point(shop: Tenant, field: str) -> None:
     assert find_unexpected_refusals(shop, field, BAD_AMOUNTS) == {}
     assert count_stored_rows() == {}
+
+
+def test_a_name_is_stored_in_one_form(shop: Tenant) -> None:
+    names = {"quote": {"name": "\ufeff Zoe\u0308 👩\u200d🔧 "}, "customer": {"account_name": "שלום\u200f "}}
+    assert shop.call(merge_body(FULL_CHECKOUT, names)).status_code == 201
+    quote = Quote.objects.get()
+    assert (quote.name, quote.customer["account_name"]) == ("Zoë 👩\u200d🔧", "שלום\u200f")
 
 
 @pytest.mark.parametrize(("currency", "amount"), [("AUD", "1.001"), ("JPY", "1.0"), ("KWD", "1.0001")])

@@ -1,6 +1,7 @@
 """The OpenAPI document: valid, complete, true of every answer; and random JSON never makes us fail."""
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -87,6 +88,23 @@ def test_the_document_names_every_field_of_the_contract(document: dict[str, Any]
     assert set(schemas["AmountsIn"]["required"]) == {"one_time_total", "due_now"}
     whole = {"quote", "customer", "amounts", "allowed_methods", "return_url"}
     assert set(schemas["CheckoutIn"]["required"]) == whole
+
+
+def test_the_document_says_what_currencies_addresses_and_amounts_look_like(document: dict[str, Any]) -> None:
+    schemas = document["components"]["schemas"]
+    currency = schemas["QuoteIn"]["properties"]["currency"]
+    assert ("AUD" in currency["enum"], "ZZZ" in currency["enum"], currency["pattern"]) == (True, False, "^[A-Z]{3}$")
+    assert schemas["CustomerIn"]["properties"]["email"]["format"] == "email"
+    assert schemas["CheckoutIn"]["properties"]["return_url"]["format"] == "uri"
+    for group, name in (("AmountsIn", "due_now"), ("AmountsIn", "tax"), ("RecurringIn", "total")):
+        pattern = re.compile(schemas[group]["properties"][name]["pattern"])
+        assert [bool(pattern.search(text)) for text in ("625.00", "0", "-1", "1e3", "", "1.")] == [True] * 2 + [
+            False
+        ] * 4
+    words = re.compile(schemas["QuoteIn"]["properties"]["name"]["pattern"])
+    assert [bool(words.search(text)) for text in ("Zoë 👩", "", " ", "\u200b", "a\u202eb", "a\0b")] == [True] + [
+        False
+    ] * 5
 
 
 def test_the_contracts_own_example_meets_the_document(shop: Tenant, document: dict[str, Any]) -> None:

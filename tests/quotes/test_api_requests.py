@@ -90,6 +90,29 @@ def test_a_body_longer_than_its_length_is_never_read_to_its_end(shop: Tenant, le
     assert count_stored_rows() == {}
 
 
+MEDIA_TYPES = (
+    *("text/plain", "text/html", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "*/*", "json"),
+    *("application/json; charset=utf-16", "application/xml", "", "application/json-patch+json"),
+)
+
+
+@pytest.mark.parametrize("media_type", MEDIA_TYPES)
+def test_a_body_that_does_not_say_that_it_is_json_is_refused(shop: Tenant, media_type: str) -> None:
+    answer = Client().post(
+        CHECKOUTS, json.dumps(BODY), content_type="x/y", CONTENT_TYPE=media_type, headers={"X-API-Key": shop.api_key}
+    )
+    assert isinstance(answer, HttpResponse)
+    check_problem(answer, 415, "unsupported_media_type")
+    assert count_stored_rows() == {}
+
+
+def test_json_may_name_its_charset(shop: Tenant) -> None:
+    answer = Client().post(
+        CHECKOUTS, json.dumps(BODY), content_type="application/json; charset=UTF-8", headers={"X-API-Key": shop.api_key}
+    )
+    assert answer.status_code == 201
+
+
 @pytest.mark.parametrize("method", ["GET", "PUT", "PATCH", "DELETE", "OPTIONS"])
 def test_a_wrong_method_is_a_problem_that_names_the_right_one(shop: Tenant, method: str) -> None:
     answer = send(method, CHECKOUTS, shop.api_key)

@@ -2,7 +2,6 @@
 
 import hashlib
 import hmac
-import json
 import time
 from functools import lru_cache
 from typing import Any
@@ -11,7 +10,9 @@ import stripe
 from django.conf import settings
 
 from payments.gateways.protocol import BadSignature, GatewayEvent
+from wisepay.input import UnreadableBody, is_id, read_json
 
+MAX_ID_LENGTH = 255  # Stripe promises that no id is longer
 TOLERANCE = 300  # seconds that a webhook's timestamp may differ from our clock, in both directions
 
 
@@ -34,15 +35,18 @@ def verify_webhook(body: bytes, *, signature: str, secret: str, now: float | Non
 
 def _event(body: bytes) -> GatewayEvent:
     try:
-        raw = json.loads(body)
+        raw = read_json(body)
         subject: dict[str, Any] = raw["data"]["object"]
         is_intent = subject["object"] == "payment_intent"
         intent_id = subject["id"] if is_intent else subject.get("payment_intent") or ""
-        return GatewayEvent(
-            id=str(raw["id"]), kind=str(raw["type"]), object_id=str(subject.get("id") or ""), intent_id=str(intent_id)
-        )
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        ids = {"id": raw["id"], "object_id": subject.get("id") or "", "intent_id": intent_id}
+        kind = str(raw["type"])
+    except (UnreadableBody, KeyError, TypeError, AttributeError) as error:
         raise BadSignature("signed, but not an event") from error
+    texts = {name: str(value) for name, value in ids.items()}
+    if not texts["id"] or any(text and not is_id(text, longest=MAX_ID_LENGTH) for text in texts.values()):
+        raise BadSignature("signed, but with an id that is none of Stripe's")
+    return GatewayEvent(kind=kind, **texts)
 
 
 @lru_cache(maxsize=512)

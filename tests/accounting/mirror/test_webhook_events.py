@@ -139,6 +139,27 @@ def test_a_signed_body_that_makes_no_sense_is_refused(tenant: Tenant, body: str)
     assert PendingChange.objects.count() == 0
 
 
+UNREADABLE_IDS = ["\0", "a\0b", "\ud800", "a\u202e", "a b", "", "x" * 61, {"a": 1}, None]
+UNREADABLE_TIMES = ["", "0000-00-00", "2026-02-31T00:00:00", "9999-12-31T23:59:59-14:00", "1969-12-31", 5, None]
+
+
+@pytest.mark.parametrize("body", ["[" * 200_000, '{"a":' * 200_000, '{"events":' + "[" * 900 + "]" * 900 + "}"])
+def test_a_signed_body_that_is_nested_without_end_is_refused(tenant: Tenant, body: str) -> None:
+    assert send_webhook(tenant, body=body).status_code == 400
+
+
+def test_a_signed_event_that_names_nothing_we_could_store_is_refused(tenant: Tenant) -> None:
+    good = build_event(tenant, "invoices", make_invoice(tenant, "INV-1"))
+    ids = [name for name in ("tenantId", "resourceId", "intuitaccountid", "intuitentityid") if name in good]
+    times = [name for name in ("eventDateUtc", "time") if name in good]
+    cases: list[tuple[str, object]] = [(name, bad) for name in ids for bad in UNREADABLE_IDS]
+    cases += [(name, bad) for name in times for bad in UNREADABLE_TIMES]
+    assert len(cases) >= 20
+    for name, bad in cases:
+        assert send_webhook(tenant, good | {name: bad}).status_code == 400, (name, bad)
+    assert PendingChange.objects.count() == 0
+
+
 def test_a_very_long_post_of_many_organisations_is_taken(tenant: Tenant, stranger: Tenant) -> None:
     key, theirs = make_invoice(tenant, "INV-1"), make_invoice(stranger, "NZ-1", "70", contact="Kiwi", organisation="nz")
     sync_due()

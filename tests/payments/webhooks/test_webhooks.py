@@ -18,6 +18,7 @@ from payments.gateway_accounts import save_gateway_account
 from payments.models import Attempt
 from tests.payments.three_d_secure import answer_three_d_secure
 from tests.tenants import WEBHOOK_SECRET, Checkout, Tenant
+from wisepay.logs import configure_logs
 from wisepay.models import OutboxMessage
 
 LARGEST = 256 * 1024
@@ -112,6 +113,42 @@ def test_a_signature_that_cannot_be_believed_changes_nothing(tenant: Tenant, nam
     assert answer.status_code == 400
     assert count_events() == 0
     assert b"whsec" not in answer.content
+
+
+UNREADABLE = {
+    "nothing": b"",
+    "no JSON": b"{",
+    "bytes that are no text": b"\xff\xfe\x00",
+    "200,000 levels": b"[" * 200_000,
+    "a deep event": b'{"id":"evt_1","type":"x","data":{"object":{"object":' + b"[" * 900 + b"]" * 900 + b"}}}",
+    "a list": b"[]",
+    "a number too long to read": b'{"id": %s}' % (b"9" * 9000),
+    **{
+        f"the id {bad!a}": build_event("pi_1", id=bad)
+        for bad in ("evt\0", "evt\ud800", "\u202eevt", "", "é", "x" * 300)
+    },
+    **{f"the object {bad!a}": build_event(bad) for bad in ("pi\0", "pi\ud800", "pi 1", "x" * 300)},
+}
+
+
+@pytest.mark.parametrize("name", UNREADABLE)
+def test_a_signed_body_that_makes_no_sense_is_refused_in_a_line(
+    tenant: Tenant, caplog: pytest.LogCaptureFixture, name: str
+) -> None:
+    assert post_webhook(tenant, UNREADABLE[name]).status_code == 400
+    assert count_events() == 0
+    assert [record.exc_info for record in caplog.records if record.exc_info] == []
+
+
+def test_a_body_that_is_too_long_is_refused_in_one_line(tenant: Tenant, capfd: pytest.CaptureFixture[str]) -> None:
+    configure_logs(as_json=True, level="INFO")
+    for path in (f"stripe/{tenant.merchant.reference}", "xero", "intuit"):
+        capfd.readouterr()
+        answer = Client().post(f"/webhooks/{path}", b"x" * (5 * 1024 * 1024), content_type="application/json")
+        assert answer.status_code in (400, 401)
+        lines = capfd.readouterr().err.strip().splitlines()
+        assert len(lines) <= 2
+        assert not any("Traceback" in line for line in lines)
 
 
 def test_one_good_signature_of_several_is_enough(tenant: Tenant) -> None:
