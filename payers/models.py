@@ -7,6 +7,7 @@ from django.db import models
 from merchants.models import Merchant, Terms
 from wisepay import clock
 from wisepay.addresses import new_reference
+from wisepay.input import is_invisible
 from wisepay.models import User
 from wisepay.states import Stateful, build_state_constraint
 
@@ -53,8 +54,9 @@ class PayerCompany(models.Model):
 
 
 def fold_name(name: str) -> str:
-    """`name` as the accounting packages compare it: without regard to case and spacing."""
-    return " ".join(name.split()).casefold()[:200]
+    """`name` as the accounting packages compare it: without regard to case, spacing, and what nobody can see."""
+    seen = "".join(character for character in name if character.isspace() or not is_invisible(character))
+    return " ".join(seen.split()).casefold()[:200]
 
 
 class Payer(Stateful):

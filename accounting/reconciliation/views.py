@@ -30,6 +30,7 @@ from payments.balance.services import schedule_balance_sync
 from payments.models import GatewayAccount, Payout
 from wisepay import clock
 from wisepay.audit import record_request_audit
+from wisepay.input import parse_month as parse_month_text
 from wisepay.money import Money
 
 MAX_ROWS = 200
@@ -193,8 +194,11 @@ def build_month_context(merchant: Merchant, period: Period) -> dict[str, Any]:
 
 def parse_month(request: MerchantRequest, merchant: Merchant) -> Period:
     """Return the requested month, or this one. Raises Http404 for what is no month."""
-    month = request.GET.get("month", "")
-    return get_month(parse_date(f"{month}-01") if month else get_today(merchant), merchant.zone)
+    text = request.GET.get("month", "")
+    month = parse_month_text(text) if text else get_today(merchant)
+    if month is None:
+        raise Http404
+    return get_month(month, merchant.zone)
 
 
 def parse_date(text: str) -> date:

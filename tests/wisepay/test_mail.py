@@ -5,6 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from sandbox.harness.sandbox_process import SandboxProcess
+from wisepay.mail import build_from_header, send_email
+
 ROOT = Path(__file__).resolve().parents[2]
 APPS = ("wisepay", "merchants", "connections", "payers", "payments", "accounting", "quotes")
 MODULES = {path.relative_to(ROOT).as_posix(): path.read_text() for app in APPS for path in ROOT.glob(f"{app}/**/*.py")}
@@ -31,3 +34,37 @@ def test_every_mail_has_a_text_and_a_page() -> None:
     texts, pages = ({path.stem for path in mails.glob(f"*.{kind}")} for kind in ("txt", "html"))
     assert pages - texts == {"layout", "account"}, "the frame of all, and of the mails that django-allauth writes"
     assert texts - pages == set()
+
+
+INJECTIONS = [
+    "Eve\r\nBcc: all@example.com",
+    "Eve\n\n<h1>",
+    'Eve" <x@evil.example>',
+    "Eve\u2028Bcc: x",
+    "E\\\\ve\x0bBcc: x",
+]
+
+
+class Sender:
+    """A merchant whose name was written by somebody who wants more headers."""
+
+    contact_email = "help@example.com"
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+
+@pytest.mark.parametrize("text", INJECTIONS, ids=ascii)
+def test_no_name_adds_a_header_to_a_mail(world: SandboxProcess, text: str) -> None:
+    send_email(
+        "notification",
+        "ada@example.com",
+        {"title": text, "body": text, "url": "/"},
+        subject=text,
+        message_id="m1",
+        sender=Sender(text),
+    )
+    [mail] = world.get("/mailbox/messages.json").json()["messages"]
+    assert mail["to"] == ["ada@example.com"]
+    assert "bcc" not in {str(name).lower() for name in mail.get("headers", {})}
+    assert len(build_from_header(text).splitlines()) == 1
