@@ -11,9 +11,11 @@ from django_subatomic.db import transaction, transaction_required
 
 from merchants.models import EventNotification, Merchant
 from merchants.services import notify_merchant
+from payers.models import PayerCompany
 from payments.failure_messages import explain_failure
 from payments.models import Attempt, Payment, Refund, Setup
 from wisepay import events, outbox
+from wisepay.errors import Rejected
 from wisepay.mail import send_email
 
 NotificationEvent = EventNotification.Event
@@ -138,6 +140,21 @@ def notify_merchant_of_refusal(attempt: Attempt, *, now: datetime) -> None:
         f"({attempt.failure_code}). The payer was told that it is not their bank's doing.",
         now=now,
     )
+
+
+def notify_merchant_of_refused_email(company: PayerCompany, error: Rejected, *, now: datetime) -> None:
+    """Notify the merchant's people that the gateway does not take a payer company's e-mail address."""
+    with transaction():
+        notify_merchant(
+            company.merchant,
+            event=NotificationEvent.GATEWAY_REFUSED,
+            key=f"email-refused:{company.pk}:{company.email}",
+            title=f"The e-mail address of {company} was refused",
+            body=f"The payment gateway does not take {company.email}: {error.message} Payments go on without it. "
+            "Please correct the address.",
+            path=reverse("payer_admin:list", args=[company.merchant.reference]),
+            now=now,
+        )
 
 
 def notify_merchant_of_debit(attempt: Attempt, *, news: str, now: datetime) -> None:

@@ -18,7 +18,7 @@ from payments.reversals.reinstatements import reinstate_payment
 from payments.saved_methods.removal import has_live_attempts, send_method_removed_email
 from payments.saved_methods.services import sync_saved_method
 from payments.saved_methods.setups import SETUPS, refresh_setup
-from wisepay.errors import Rejected
+from wisepay.errors import NotThere, retry_refusals
 from wisepay.outbox import Retry, handler
 
 # Beginnings of event types (docs.stripe.com/api/events/types), the handler, and which id it is given.
@@ -54,8 +54,9 @@ def read_event(*, account_id: int, intent_id: str, now: datetime, **_: object) -
     if attempt is not None and attempt.state in ("succeeded", "reversed"):
         return
     try:
-        result = open_gateway(account.secret_key.decrypt()).look_up(intent_id)
-    except Rejected:
+        with retry_refusals():
+            result = open_gateway(account.secret_key.decrypt()).look_up(intent_id)
+    except NotThere:
         return  # not an intent of this account
     if attempt is None:
         rows = Attempt.objects.select_related("payment__merchant", "account", "saved_method").filter(account=account)

@@ -1,4 +1,7 @@
-"""How other systems refuse: later, never, or not connected."""
+"""How other systems refuse: later, never, not there, or not connected."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 
 class Unavailable(Exception):
@@ -20,6 +23,28 @@ class Rejected(Exception):
         super().__init__(message)
         self.code = code
         self.message = message
+
+
+class NotThere(Rejected):
+    """The other system says that `thing` does not exist, in this account and mode. Nothing else may be read as that."""
+
+    def __init__(self, code: str, message: str, *, thing: str) -> None:
+        super().__init__(code, message)
+        self.thing = thing
+
+
+@contextmanager
+def retry_refusals() -> Iterator[None]:
+    """Raise Unavailable for what is refused in the block: a refused question says nothing about what it asked for.
+
+    NotThere, which is an answer, passes.
+    """
+    try:
+        yield
+    except NotThere:
+        raise
+    except Rejected as error:
+        raise Unavailable(str(error)) from error
 
 
 class Disconnected(Exception):

@@ -176,7 +176,7 @@ def start_attempt(payment: Payment, *, amount: int, choice: PaymentChoice, perso
     MerchantNotReady, what `check_method_choice` and the charge policies raise, or Unavailable when a customer could
     not be created; then nothing is stored.
     """
-    customer_id = get_customer_id(payment, person)
+    customer_id = get_customer_id(payment, person, now=now)
     with transaction():
         check_charge_policies(payment, amount=amount, locks=True, now=now)
         locked = lock_payment(payment)

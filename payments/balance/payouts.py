@@ -7,7 +7,7 @@ from django_subatomic.db import transaction, transaction_required
 from payments.balance.transactions import link_balance_transactions, record_balance_transactions
 from payments.gateways import Gateway, RemotePayout, open_gateway
 from payments.models import BalanceTransaction, GatewayAccount, Payout
-from wisepay.errors import Rejected
+from wisepay.errors import NotThere, retry_refusals
 
 PAYOUT_MAX_AGE = timedelta(days=40)  # so long after its creation a payout may still fail
 
@@ -35,8 +35,9 @@ def sync_payout(account: GatewayAccount, payout_id: str, *, now: datetime) -> No
     """Read one payout again, and its balance transactions if they were not read yet. Raises Unavailable."""
     gateway = open_gateway(account.secret_key.decrypt())
     try:
-        remote = gateway.look_up_payout(payout_id)
-    except Rejected:
+        with retry_refusals():
+            remote = gateway.look_up_payout(payout_id)
+    except NotThere:
         return  # not a payout of this account
     apply_remote_payout(account, gateway, remote, now=now)
     link_balance_transactions(account)

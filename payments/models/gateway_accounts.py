@@ -30,14 +30,26 @@ class GatewayAccount(models.Model):
 
 
 class GatewayCustomer(models.Model):
-    """A payer company as the gateway knows it; without an id while the gateway has not answered."""
+    """A payer company as the gateway knows it; without an id while the gateway has not answered.
+
+    What the request says is kept with its number, so that sending it again after a lost answer is the same request
+    even when the company has another name or e-mail by then.
+    """
 
     account = models.ForeignKey(GatewayAccount, on_delete=models.CASCADE, related_name="customers")
     company = models.ForeignKey(PayerCompany, on_delete=models.CASCADE, related_name="gateway_customers")
     stripe_customer_id = models.CharField(max_length=255, blank=True)
+    number = models.PositiveSmallIntegerField(default=0, help_text="Which request; one more when a new one is needed.")
+    requested_name = models.CharField(max_length=200, blank=True)
+    requested_email = models.CharField(max_length=254, blank=True)
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["account", "company"], name="one_customer_per_company")]
 
     def __str__(self) -> str:
         return self.stripe_customer_id or f"{self.company} (not at the gateway yet)"
+
+    @property
+    def idempotency_key(self) -> str:
+        """The key of the request that creates it."""
+        return f"customer-{self.account_id}-{self.company.reference}" + (f"-{self.number}" if self.number else "")

@@ -9,10 +9,14 @@ from django_subatomic.db import transaction
 
 from payments.gateways import Gateway, OperationResult, open_gateway
 from payments.models import Attempt, GatewayOperation, Setup
+from payments.operations.customers import replace_customer
 from payments.operations.services import RETRY_WINDOW, lock_payment
-from wisepay.errors import Rejected, Unavailable
+from payments.states import LIVE_STATES
+from wisepay.errors import NotThere, Rejected, Unavailable
 
 log = structlog.get_logger(__name__)
+
+RENEWED = "-renewed"  # ends the key of a request that names a new customer
 
 ABANDONED_AFTER = timedelta(minutes=30)  # a payer who left 3-D Secure this long ago is not coming back
 
@@ -61,6 +65,8 @@ class OperationLifecycle[O: (Attempt, Setup)](ABC):
         try:
             result = self.submit(open_gateway(operation.account.secret_key.decrypt()), operation)
         except (Unavailable, Rejected) as error:
+            if isinstance(error, NotThere) and error.thing == "customer" and renew_customer(operation, now=now):
+                return self.send(operation, now=now, is_retry=is_retry)
             refusal = find_refusal(error, is_retry=is_retry, reference=operation.reference)
             if refusal is None:
                 return None
@@ -146,6 +152,25 @@ class OperationLifecycle[O: (Attempt, Setup)](ABC):
         except Rejected as error:
             # A refused question says nothing about the money, so the state is still unknown.
             raise Unavailable(str(error)) from error
+
+
+def renew_customer(operation: Attempt | Setup, *, now: datetime) -> bool:
+    """Replace the customer that the gateway does not have any more; False if the operation can't go on with a new one.
+
+    A new method can: its request gets another key, once. A saved method is gone with its customer.
+    """
+    company = operation.company if operation.payment is None else operation.payment.company
+    try:
+        customer_id = replace_customer(operation.account, company, operation.stripe_customer_id, now=now)
+    except (Unavailable, Rejected) as error:
+        log_unknown_answer(error, reference=operation.reference)
+        return False
+    if not operation.confirmation_token or operation.idempotency_key.endswith(RENEWED):
+        return False
+    operation.stripe_customer_id = customer_id
+    operation.idempotency_key += RENEWED
+    rows = type(operation)._base_manager.filter(pk=operation.pk, state__in=LIVE_STATES)
+    return bool(rows.update(stripe_customer_id=customer_id, idempotency_key=operation.idempotency_key))
 
 
 def build_method_fields(operation: GatewayOperation, result: OperationResult) -> dict[str, Any]:

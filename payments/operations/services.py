@@ -22,18 +22,17 @@ from payments.errors import (
     PaymentExpired,
     TooManyAttempts,
 )
-from payments.gateways import open_gateway
 from payments.method_choices import PaymentChoice, Person, get_gateway_method_type
 from payments.models import (
     Attempt,
     GatewayAccount,
-    GatewayCustomer,
     GatewayOperation,
     Payment,
     Refund,
     SavedMethod,
     Setup,
 )
+from payments.operations.customers import ensure_customer
 from wisepay import outbox
 from wisepay.addresses import new_reference
 from wisepay.errors import Rejected
@@ -82,31 +81,12 @@ def get_ready_account(merchant: Merchant) -> GatewayAccount:
     return account
 
 
-def ensure_customer(account: GatewayAccount, company: PayerCompany) -> str:
-    """Return the company's customer id at the gateway, created once. Raises Unavailable or Rejected.
-
-    If a process dies here, only the id is missing, and the next one creates the same customer by the same key.
-    """
-    customer, _ = GatewayCustomer.objects.get_or_create(account=account, company=company)
-    if not customer.stripe_customer_id:
-        gateway = open_gateway(account.secret_key.decrypt())
-        customer_id = gateway.create_customer(
-            key=f"customer-{account.pk}-{company.reference}",
-            name=company.name,
-            email=company.email,
-            reference=company.reference,
-        )
-        GatewayCustomer.objects.filter(pk=customer.pk, stripe_customer_id="").update(stripe_customer_id=customer_id)
-        customer.refresh_from_db()
-    return customer.stripe_customer_id
-
-
-def get_customer_id(payment: Payment, person: Person) -> str:
+def get_customer_id(payment: Payment, person: Person, *, now: datetime) -> str:
     """Return the customer id of the payer's company; guests have none. Raises Unavailable or MerchantNotReady."""
     if not person.has_account:
         return ""
     try:
-        return ensure_customer(get_ready_account(payment.merchant), payment.company)
+        return ensure_customer(get_ready_account(payment.merchant), payment.company, now=now)
     except Rejected as error:
         raise MerchantNotReady(f"{payment.merchant.name} can't take payments at the moment.") from error
 

@@ -8,7 +8,7 @@ from payers.models import PayerAccess, PayerCompany
 from payments.gateways import RemoteMethod, open_gateway
 from payments.models import Attempt, GatewayAccount, SavedMethod, Setup
 from payments.saved_methods.removal import end_method, end_method_uses, list_method_uses, lock_method_uses
-from wisepay.errors import Rejected
+from wisepay.errors import NotThere, retry_refusals
 
 # Codes after which the gateway will never take this method again (docs.stripe.com/declines, /ach#return-codes).
 PERMANENT_FAILURES = frozenset(
@@ -95,18 +95,27 @@ def invalidate_method(method: SavedMethod, *, reason: str, now: datetime) -> boo
     return True
 
 
+def look_up_method(account: GatewayAccount, method: SavedMethod) -> tuple[RemoteMethod, bool]:
+    """Return the method as the gateway has it, without a customer if it is gone, and whether its mandate ended.
+
+    Raises Unavailable, also for a refusal that says nothing about this method.
+    """
+    gateway = open_gateway(account.secret_key.decrypt())
+    with retry_refusals():
+        try:
+            remote = gateway.look_up_method(method.stripe_payment_method_id)
+        except NotThere:
+            remote = RemoteMethod()
+        return remote, bool(method.stripe_mandate_id) and not gateway.is_mandate_active(method.stripe_mandate_id)
+
+
 def sync_saved_method(account: GatewayAccount, method_id: str, *, now: datetime) -> None:
     """Apply what changed at the gateway: detached, card replaced, mandate ended. Raises Unavailable."""
     rows = SavedMethod.objects.filter(account=account, stripe_payment_method_id=method_id)
     row = rows.select_related("company__merchant").exclude(state="removed").first()
     if row is None:
         return
-    gateway = open_gateway(account.secret_key.decrypt())
-    try:
-        remote = gateway.look_up_method(method_id)
-    except Rejected:
-        remote = RemoteMethod()
-    is_mandate_ended = bool(row.stripe_mandate_id) and not gateway.is_mandate_active(row.stripe_mandate_id)
+    remote, is_mandate_ended = look_up_method(account, row)
     with transaction():
         lock_method_uses(row)
         uses = list_method_uses(row)

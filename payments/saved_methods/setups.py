@@ -12,6 +12,7 @@ from payments.errors import AttemptInProgress, TermsNotAccepted
 from payments.gateways import Gateway, OperationResult, SetupRequest
 from payments.method_choices import PaymentChoice, Person, check_method_choice, get_required_terms
 from payments.models import GatewayAccount, Payment, SavedMethod, Setup
+from payments.operations.customers import ensure_customer
 from payments.operations.lifecycle import OperationLifecycle, build_method_fields
 from payments.operations.services import (
     build_operation_fields,
@@ -19,7 +20,6 @@ from payments.operations.services import (
     check_attempt_limits,
     check_payable,
     enqueue_first_check,
-    ensure_customer,
     get_customer_id,
     lock_payment,
 )
@@ -33,7 +33,7 @@ def start_setup(payment: Payment, *, choice: PaymentChoice, person: Person, now:
 
     Raises what `start_attempt` raises; then nothing is stored.
     """
-    customer_id = get_customer_id(payment, person)
+    customer_id = get_customer_id(payment, person, now=now)
     with transaction():
         locked = lock_payment(payment)
         account = check_payable(locked, now=now, attempts=[], has_account=person.has_account)
@@ -85,7 +85,7 @@ def start_standalone_setup(
 
     Raises TermsNotAccepted or TooManyAttempts, or Rejected or Unavailable when a customer could not be created.
     """
-    customer_id = ensure_customer(account, company)
+    customer_id = ensure_customer(account, company, now=now)
     with transaction():
         PayerCompany.objects.select_for_update().get(pk=company.pk)
         needed = get_required_terms(company.merchant, choice.method, saves=True)

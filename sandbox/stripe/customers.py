@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from sandbox.stripe import shapes, shapes_customers
+from sandbox.stripe.accounts import StripeAccount
 from sandbox.stripe.calls import StripeCall, copy_params, merge_metadata
 from sandbox.stripe.payment_methods import methods
 from sandbox.stripe.webhooks.events import create_event
@@ -40,6 +41,22 @@ def apply_params(call: StripeCall, customer: Obj) -> None:
         customer["invoice_settings"] |= {
             key: value for key, value in settings.items() if key in customer["invoice_settings"]
         }
+
+
+def delete(call: StripeCall) -> Obj:
+    """DELETE /v1/customers/{id}: it is gone, and its methods belong to nobody."""
+    customer = call.account.find("customer", call.path["id"])
+    delete_customer(call.account, customer)
+    return {"id": customer["id"], "object": "customer", "deleted": True}
+
+
+def delete_customer(account: StripeAccount, customer: Obj) -> None:
+    """Delete the customer; its methods can't be used again."""
+    for method in list(account.table("payment_method").values()):
+        if method["customer"] == customer["id"]:
+            methods.detach_from_customer(account, method)
+    del account.table("customer")[customer["id"]]
+    create_event(account, "customer.deleted", customer)
 
 
 def retrieve(call: StripeCall) -> Obj:

@@ -175,6 +175,7 @@ def list_customer_operations() -> list[Operation]:
         ),
         Operation("GET", "/customers/{id}", customers.retrieve, "CustomerRetrieveParams"),
         Operation("POST", "/customers/{id}", customers.update, "CustomerUpdateParams"),
+        Operation("DELETE", "/customers/{id}", customers.delete, "CustomerDeleteParams"),
         Operation("GET", "/customers/{id}/payment_methods", list_customer_methods, "CustomerPaymentMethodListParams"),
         Operation(
             "GET",

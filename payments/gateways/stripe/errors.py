@@ -2,7 +2,11 @@
 
 import stripe
 
-from wisepay.errors import Rejected, Unavailable
+from wisepay.errors import NotThere, Rejected, Unavailable
+
+# What a parameter names that Stripe does not have, as a failure's code. A lookup names its own object `id` or `intent`.
+MISSING_CODES = {"payment_method": "resource_missing", "customer": "customer_missing", "mandate": "mandate_invalid"}
+OTHER_MODE = "a similar object exists in"
 
 
 def convert_error(error: stripe.StripeError) -> Exception:
@@ -18,4 +22,19 @@ def convert_error(error: stripe.StripeError) -> Exception:
         return Unavailable(f"Stripe answered {status}")
     if isinstance(error, stripe.IdempotencyError):
         return Rejected("idempotency", "Stripe knows this key with other words.")
-    return Rejected(error.code or "refused", error.user_message or "Stripe refused the request.")
+    message = error.user_message or "Stripe refused the request."
+    if error.code == "resource_missing":
+        return convert_missing_object(get_param(error), message)
+    return Rejected(error.code or "refused", message)
+
+
+def convert_missing_object(param: str, message: str) -> Rejected:
+    """Convert `resource_missing`, which says of `param` only that it is not there."""
+    if OTHER_MODE in message:
+        return Rejected("wrong_mode", message)
+    return NotThere(MISSING_CODES.get(param, "object_missing"), message, thing=param)
+
+
+def get_param(error: stripe.StripeError) -> str:
+    """The parameter that the error is about; empty for none."""
+    return getattr(error, "param", None) or getattr(error.error, "param", None) or ""

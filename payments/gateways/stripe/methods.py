@@ -8,6 +8,7 @@ import stripe
 from payments.gateways.protocol import OperationResult, RemoteMethod, SetupRequest
 from payments.gateways.stripe.errors import convert_error
 from payments.gateways.stripe.shapes import get_field, get_id, parse_method, parse_setup_intent
+from wisepay.errors import NotThere
 
 CLOCK_SKEW, DAY = 3600, 86_400  # seconds before and after our row within which its intent was created
 EXPAND_METHOD = {"expand": ["payment_method"]}
@@ -98,13 +99,17 @@ class StripeMethodsMixin:
         """Find the method; None if Stripe no longer has it."""
         try:
             return self._v1.payment_methods.retrieve(method_id)
-        except stripe.InvalidRequestError:
-            return None
         except stripe.StripeError as error:
-            raise convert_error(error) from error
+            refusal = convert_error(error)
+            if isinstance(refusal, NotThere):
+                return None
+            raise refusal from error
 
     def is_mandate_active(self, mandate_id: str) -> bool:
         try:
             return str(self._v1.mandates.retrieve(mandate_id).status) != "inactive"
         except stripe.StripeError as error:
-            raise convert_error(error) from error
+            refusal = convert_error(error)
+            if isinstance(refusal, NotThere):
+                return False
+            raise refusal from error

@@ -1,0 +1,1 @@
+"""Tests of saved methods and of the customers who own them at the gateway."""
