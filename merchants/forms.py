@@ -1,9 +1,10 @@
 """Forms of the tenant's own settings."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from zoneinfo import available_timezones
 
 from django import forms
+from django.utils.translation import gettext_lazy as _
 
 from merchants.models import EventNotification, Merchant
 from wisepay.forms import MailField, ParagraphsField, WordsField
@@ -54,3 +55,24 @@ class TermsForm(forms.Form):
         widget=forms.Textarea(attrs={"rows": 16}),
         help_text="Write {merchant}, {contact}, {email} or {phone} where your name and contact belong.",
     )
+
+
+class AcceptedTermsField(forms.Field):
+    """The ids of the texts that were ticked, one value each; cleans to a tuple of them, possibly of nonsense ids."""
+
+    widget = forms.MultipleHiddenInput
+    default_error_messages = {
+        "required": _("Please read the terms and accept them."),
+        "invalid": _("The terms have changed since you opened this page. Please read them again and accept them."),
+    }
+    MAX_TEXTS = 10  # more than any page shows
+
+    def to_python(self, value: Any) -> tuple[int, ...]:
+        """The ids. Raises ValidationError for what is no id, and for the same one twice."""
+        texts = [text.strip() for text in value or ()]
+        if len(texts) > self.MAX_TEXTS or not all(t.isascii() and t.isdigit() and len(t) < 19 for t in texts):
+            raise forms.ValidationError(self.error_messages["invalid"], code="invalid")
+        ids = tuple(int(text) for text in texts)
+        if len(set(ids)) != len(ids):
+            raise forms.ValidationError(self.error_messages["invalid"], code="invalid")
+        return ids

@@ -6,7 +6,8 @@ from datetime import datetime
 from django.db import connection
 from django_subatomic.db import transaction, transaction_required
 
-from merchants.models import EventNotification, Membership, Merchant, Notification, PayNowLink
+from merchants.models import EventNotification, Membership, Merchant, Notification, PayNowLink, Terms
+from merchants.terms.defaults import DEFAULT_TERMS
 from wisepay import outbox
 from wisepay.addresses import new_reference
 from wisepay.mail import send_email
@@ -39,6 +40,10 @@ def create_merchant(*, name: str, admin_email: str, admin_name: str, password: s
     EventNotification.objects.bulk_create(
         EventNotification(merchant=merchant, event=event, is_enabled=event != MerchantEvent.PREPAYMENT_PROCESSED)
         for event in MerchantEvent
+    )
+    # A page that shows terms reads them and never has to write their first version.
+    Terms.objects.bulk_create(
+        Terms(merchant=merchant, kind=kind, version=1, text=text) for kind, text in DEFAULT_TERMS.items()
     )
     return merchant
 

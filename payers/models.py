@@ -9,6 +9,7 @@ from wisepay import clock
 from wisepay.addresses import new_reference
 from wisepay.input import is_invisible
 from wisepay.models import User
+from wisepay.money import Money
 from wisepay.states import Stateful, build_state_constraint
 
 PAYER_TRANSITIONS = {"invited": frozenset({"registered"})}
@@ -194,7 +195,10 @@ class Invitation(models.Model):
 
 
 class TermsAcceptance(models.Model):
-    """Proof that somebody accepted a text: which version, when, from where. Never changed."""
+    """Proof that somebody accepted a text: which version, what they were shown with it, when, from where.
+
+    Amounts are minor units of `currency`. Never changed, but for the account's last four digits once they are known.
+    """
 
     company = models.ForeignKey(PayerCompany, on_delete=models.PROTECT, related_name="acceptances")
     terms = models.ForeignKey(Terms, on_delete=models.PROTECT, related_name="acceptances")
@@ -203,9 +207,46 @@ class TermsAcceptance(models.Model):
     ip = models.GenericIPAddressField()
     user_agent = models.CharField(max_length=300, blank=True)
     accepted_at = models.DateTimeField()
+    operation = models.CharField(
+        max_length=20, blank=True, help_text="The reference of the attempt, setup or mapping that it was given for."
+    )
+    acts = models.CharField(max_length=60, blank=True, help_text="What the person did under it: pay, save, recur, …")
+    currency = models.CharField(max_length=3, blank=True)
+    amount = models.BigIntegerField(null=True, help_text="What was to be paid now.")
+    recurring_amount = models.BigIntegerField(null=True, help_text="What was to be paid every interval.")
+    interval = models.CharField(max_length=10, blank=True)
+    periods = models.PositiveIntegerField(null=True, help_text="How often; None is until somebody ends it.")
+    ends_on = models.DateField(null=True, help_text="The day of the last one, counted from the day of the acceptance.")
+    method_kind = models.CharField(max_length=20, blank=True)
+    last4 = models.CharField(max_length=4, blank=True)
+    shown = models.TextField(blank=True, help_text="The sentences that stood above the button, one a line.")
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(amount=None, recurring_amount=None) | ~models.Q(currency=""),
+                name="accepted_amount_has_currency",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(recurring_amount=None) | ~models.Q(interval=""), name="accepted_schedule_is_whole"
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["operation"], condition=~models.Q(operation=""), name="acceptance_of_operation")
+        ]
 
     def __str__(self) -> str:
         return f"{self.terms} accepted by {self.email}"
+
+    @property
+    def money(self) -> Money | None:
+        """What was to be paid now."""
+        return None if self.amount is None else Money(self.amount, self.currency)
+
+    @property
+    def recurring(self) -> Money | None:
+        """What was to be paid every interval."""
+        return None if self.recurring_amount is None else Money(self.recurring_amount, self.currency)
 
 
 class PayerNotification(models.Model):

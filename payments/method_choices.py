@@ -1,12 +1,10 @@
-"""Which methods a payment may be paid with, by whom, and which terms have to be accepted."""
+"""Which methods a payment may be paid with, and by whom."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from merchants.models import Merchant, Terms
-from merchants.terms.services import get_current_terms, render_terms
 from payers.models import PayerAccess, PayerCompany, Registration
-from payments.errors import MethodNotAllowed, MethodUnusable, MustSaveMethod, TermsNotAccepted
+from payments.errors import MethodNotAllowed, MethodUnusable, MustSaveMethod
 from payments.models import GatewayAccount, Payment, SavedMethod
 from wisepay.models import User
 
@@ -19,16 +17,6 @@ DEBIT_TYPES = {
     "GBP": "bacs_debit",
     "NZD": "nz_bank_account",
     "USD": "us_bank_account",
-}
-TERMS_KINDS = {
-    (CARD, True): Terms.Kind.SAVED_CARD,
-    (BANK_DEBIT, True): Terms.Kind.SAVED_BANK_ACCOUNT,
-    (BANK_DEBIT, False): Terms.Kind.DIRECT_DEBIT,
-}
-TERMS_LABELS = {
-    (CARD, True): "I accept the terms for saving my card for later use",
-    (BANK_DEBIT, True): "I accept the terms for saving my bank details for later use",
-    (BANK_DEBIT, False): "I accept the terms of this bank debit",
 }
 
 
@@ -66,7 +54,7 @@ class Person:
 class PaymentChoice:
     """How somebody wants to pay: a saved method, or a new one of kind `method` from the gateway's form.
 
-    `accepted_terms` is the id of the terms that were accepted.
+    `accepted_terms` are the ids of the terms that were accepted, `agreed_schedule` is what the page said that recurs.
     """
 
     method: str = CARD
@@ -74,23 +62,13 @@ class PaymentChoice:
     saved_method: SavedMethod | None = None
     saves: bool = False
     shares: bool = False
-    accepted_terms: int | None = None
+    accepted_terms: tuple[int, ...] = ()
+    agreed_schedule: str = ""
 
     @property
     def is_new(self) -> bool:
         """Whether the method is new."""
         return self.saved_method is None
-
-
-@dataclass(frozen=True, slots=True)
-class TermsCheckbox:
-    """A text to accept, shown when a new method of this kind is used, saved or not."""
-
-    method: str
-    saves: bool
-    terms: Terms
-    text: str
-    label: str
 
 
 def list_allowed_methods(methods: Sequence[str], account: GatewayAccount | None, currency: str) -> list[str]:
@@ -126,7 +104,7 @@ def list_usable_methods(person: Person, company: PayerCompany, account: GatewayA
 
 
 def check_method_choice(payment: Payment, account: GatewayAccount, *, choice: PaymentChoice, person: Person) -> None:
-    """Check the choice. Raises MethodNotAllowed, MethodUnusable, MustSaveMethod or TermsNotAccepted."""
+    """Check the choice. Raises MethodNotAllowed, MethodUnusable or MustSaveMethod."""
     allowed = list_allowed_methods(payment.methods, account, payment.currency)
     saved = choice.saved_method
     method = choice.method if saved is None else CARD if saved.is_card else BANK_DEBIT
@@ -141,18 +119,3 @@ def check_method_choice(payment: Payment, account: GatewayAccount, *, choice: Pa
         raise MustSaveMethod("This quote recurs, so the payment method has to be saved. Please agree to that.")
     if choice.saves and not person.has_account:
         raise MethodNotAllowed("Saving a payment method needs a Wise-Pay account.")
-    needed = get_required_terms(payment.merchant, method, saves=choice.saves)
-    if needed is not None and needed.pk != choice.accepted_terms:
-        raise TermsNotAccepted("Please read the terms and accept them.")
-
-
-def get_required_terms(merchant: Merchant, method: str, *, saves: bool) -> Terms | None:
-    """Return the terms that have to be accepted for a new method, if any."""
-    kind = TERMS_KINDS.get((method, saves))
-    return get_current_terms(merchant, kind) if kind else None
-
-
-def build_terms_checkbox(merchant: Merchant, method: str, *, saves: bool) -> TermsCheckbox:
-    """Build the checkbox of the terms in force for a new method of this kind."""
-    terms = get_current_terms(merchant, TERMS_KINDS[method, saves])
-    return TermsCheckbox(method, saves, terms, render_terms(terms), TERMS_LABELS[method, saves])

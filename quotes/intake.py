@@ -14,6 +14,7 @@ from payers.companies import record_payer_company
 from payments.gateways import find_amount_problem
 from payments.method_choices import list_allowed_methods
 from payments.models import GatewayAccount, Payment
+from payments.recurring import RecurringPart
 from payments.states import LIVE_STATES
 from quotes.callbacks import find_url_problem
 from quotes.models import CpqIntegration, Quote, create_checkout_reference
@@ -250,6 +251,9 @@ def build_payment_fields(
         "details": build_invoice_details(quote, amounts),
         "methods": list(checkout.allowed_methods),
         "needs_account": checkout.recurring is not None,
+        "recurring_amount": amounts.recurring.amount if amounts.recurring else None,
+        "recurring_interval": checkout.recurring.interval if checkout.recurring else "",
+        "recurring_periods": checkout.recurring.periods if checkout.recurring else None,
         "done_path": reverse("quotes:return", args=[quote.reference]),
         "expires_at": checkout.quote.expires_at or now + CHECKOUT_LIFETIME,
     }
@@ -261,7 +265,10 @@ def build_invoice_details(quote: Quote, amounts: CheckoutAmounts) -> dict[str, A
     if amounts.tax:
         rows.append(["Including tax", str(amounts.tax)])
     if amounts.recurring and quote.recurring:
-        rows.append([f"Then every {quote.recurring['interval']}", str(amounts.recurring)])
+        part = RecurringPart(amounts.recurring, quote.recurring["interval"], quote.recurring["periods"])
+        rows.append([f"Then {part.every}", str(amounts.recurring)])
+        rows.append(["Number of payments", str(part.periods or "Until it is ended")])
+        rows += [["Recurring total", str(part.total)]] if part.total else []
     earlier = (
         Quote.objects.filter(merchant=quote.merchant, number=quote.number, payment__state="succeeded")
         .exclude(reference=quote.reference)

@@ -34,6 +34,7 @@ from payments.models import Attempt, Payment
 from quotes.models import CpqIntegration, Quote
 from quotes.services import get_integration, save_integration
 from sandbox.harness.sandbox_process import SandboxProcess
+from tests.payments.consent_form import get_consent_fields
 from wisepay import outbox
 from wisepay.models import User
 
@@ -95,6 +96,7 @@ class Checkout:
             "phone": "",
             "amount": self.payment.amount,
             "confirmation_token": form.get("confirmation_token") or self.tenant.confirmation_token(card),
+            **get_consent_fields(self.payment),
         }
         answer = (client or Client()).post(f"{self.path}/attempts", data | form)
         assert isinstance(answer, HttpResponse)

@@ -1,5 +1,6 @@
 """The product's clock, the one place that says what time it is, so that demos can move it; and the days of a zone."""
 
+import calendar
 from datetime import UTC, date, datetime, time
 from zoneinfo import ZoneInfo
 
@@ -27,3 +28,10 @@ def get_local_date(instant: datetime, zone: ZoneInfo) -> date:
 def format_date(day: date) -> str:
     """The day as people write it: "1 Nov 2026"."""
     return f"{day.day} {day:%b %Y}"
+
+
+def add_months(day: date, count: int) -> date:
+    """The same day that many months later; a month that is too short has its last day instead."""
+    years, month = divmod(day.month - 1 + count, 12)
+    year = day.year + years
+    return date(year, month + 1, min(day.day, calendar.monthrange(year, month + 1)[1]))

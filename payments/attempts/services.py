@@ -7,6 +7,7 @@ from django_subatomic.db import transaction, transaction_required
 
 from payers.models import TermsAcceptance
 from payments import consequences
+from payments.consent import check_payment_consent, record_accepted_method
 from payments.errors import (
     AlreadyPaid,
     AmountChanged,
@@ -73,7 +74,10 @@ def record_attempt_consequences(
 ) -> None:
     """Record what the attempt's new state means for its payment and method, and enqueue what follows."""
     payment = attempt.payment
-    if attempt.is_settling and not was_settling:
+    is_submitted = attempt.is_settling and not was_settling
+    if (is_moved or is_submitted) and not attempt.is_off_session:
+        record_accepted_method(attempt.reference, kind=attempt.method_kind, last4=attempt.last4)
+    if is_submitted:
         save_used_method(attempt, result, now=now)
         record_operation_use(attempt, now=now)
         consequences.announce_submission(attempt)
@@ -173,8 +177,8 @@ def start_attempt(payment: Payment, *, amount: int, choice: PaymentChoice, perso
     """Commit the attempt to charge `amount` minor units, before the gateway is asked.
 
     Raises AlreadyPaid, AttemptInProgress, PaymentExpired, AmountChanged, AmountRefused, GuestRefused, TooManyAttempts,
-    MerchantNotReady, what `check_method_choice` and the charge policies raise, or Unavailable when a customer could
-    not be created; then nothing is stored.
+    MerchantNotReady, TermsNotAccepted, what `check_method_choice` and the charge policies raise, or Unavailable when a
+    customer could not be created; then nothing is stored.
     """
     customer_id = get_customer_id(payment, person, now=now)
     with transaction():
@@ -189,9 +193,10 @@ def start_attempt(payment: Payment, *, amount: int, choice: PaymentChoice, perso
         if problem := find_amount_problem(Money(amount, locked.currency)):
             raise AmountRefused(f"{problem} Nothing was charged. Please contact {payment.merchant}.")
         check_method_choice(locked, account, choice=choice, person=person)
+        consent = check_payment_consent(locked, choice=choice, amount=amount, now=now)
         check_attempt_limits(attempts, merchant=payment.merchant.name, person=person, now=now)
         fields = build_operation_fields(
-            account, choice, person, company=locked.company, currency=locked.currency, now=now
+            account, choice, person, company=locked.company, currency=locked.currency, consent=consent, now=now
         )
         return create_attempt(
             locked,

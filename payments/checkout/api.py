@@ -6,6 +6,7 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect
+from django.template.loader import render_to_string
 from django.urls import reverse
 from django.views.decorators.http import require_POST
 
@@ -19,7 +20,8 @@ from payments.access import (
 )
 from payments.attempts.services import cancel_attempt, refresh_attempt, send_attempt, start_attempt
 from payments.checkout.forms import AttemptForm, SetupForm
-from payments.errors import AttemptInProgress, CannotPay, MethodUnusable
+from payments.checkout.offers import get_checkout_offer
+from payments.errors import AttemptInProgress, CannotPay, MethodUnusable, TermsNotAccepted
 from payments.failure_messages import get_operation_failure
 from payments.gateways import OperationResult
 from payments.method_choices import PaymentChoice, Person
@@ -60,12 +62,14 @@ def create(request: HttpRequest, reference: str, actions: CheckoutActions) -> Ht
     payment = get_payment_by_reference(reference)
     form = actions.form(request.POST)
     if not form.is_valid():
-        return JsonResponse({"status": "invalid", "errors": form.errors.get_json_data()}, status=422)
+        return render_invalid(request, payment, form)
     now = clock.now()
     extra = {name: form.cleaned_data[name] for name in actions.extra_fields}
     try:
         person, choice = read_person_and_choice(request, payment, form)
         operation = actions.start(payment, choice=choice, person=person, now=now, **extra)
+    except TermsNotAccepted as error:
+        return render_terms_problem(request, payment, error)
     except CannotPay as error:
         return render_refusal(payment, error)
     except Unavailable:
@@ -91,6 +95,35 @@ def render_refusal(payment: Payment, error: CannotPay) -> JsonResponse:
     body = {"status": "refused", "code": error.code, "message": str(error)}
     page = reverse("payments:pay", args=[payment.reference])
     return JsonResponse(body | ({"next": page} if is_outdated else {}), status=409)
+
+
+def render_terms_problem(request: HttpRequest, payment: Payment, error: TermsNotAccepted) -> JsonResponse:
+    """What was not accepted, with the part of the page as it stands now: its texts may have changed."""
+    body = {
+        "status": "invalid",
+        "code": error.code,
+        "message": str(error),
+        "errors": {"accepted_terms": [{"message": str(error), "code": error.code}]},
+        "consent": render_consent(request, payment, str(error)),
+    }
+    return JsonResponse(body, status=422)
+
+
+def render_invalid(request: HttpRequest, payment: Payment, form: AttemptForm) -> JsonResponse:
+    """What is wrong with each field."""
+    body: dict[str, Any] = {"status": "invalid", "errors": form.errors.get_json_data()}
+    if "accepted_terms" in form.errors:
+        body["consent"] = render_consent(request, payment, str(form.errors["accepted_terms"][0]))
+    return JsonResponse(body, status=422)
+
+
+def render_consent(request: HttpRequest, payment: Payment, problem: str) -> str:
+    """The part of the page with what is agreed to, as it stands now; empty where the merchant has no gateway."""
+    account = getattr(payment.merchant, "gateway_account", None)
+    if account is None:
+        return ""
+    offer = get_checkout_offer(payment, account, get_visitor(request, payment), now=clock.now())
+    return render_to_string("pay/consent.html", {"consent": offer.consent, "error": problem}, request)
 
 
 def render_unavailable() -> JsonResponse:

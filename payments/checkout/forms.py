@@ -4,10 +4,11 @@ from typing import Any
 
 from django import forms
 
+from merchants.forms import AcceptedTermsField
 from payments.method_choices import BANK_DEBIT, CARD, PaymentChoice, Person
 from payments.models import SavedMethod
 from payments.payment_element import CONFIRMATION_TOKEN
-from wisepay.forms import MailField, RowIdField, WordsField
+from wisepay.forms import MailField, WordsField
 
 
 class MethodChoiceForm(forms.Form):
@@ -18,7 +19,8 @@ class MethodChoiceForm(forms.Form):
     saved_method = forms.SlugField(max_length=20, required=False)
     saves = forms.BooleanField(required=False)
     shares = forms.BooleanField(required=False)
-    accepted_terms = RowIdField(required=False)
+    accepted_terms = AcceptedTermsField(required=False)
+    agreed_schedule = forms.CharField(max_length=60, required=False, widget=forms.HiddenInput)
 
     def clean(self) -> dict[str, Any]:
         found = super().clean() or {}
@@ -36,6 +38,7 @@ class MethodChoiceForm(forms.Form):
             saves=found["saves"],
             shares=found["shares"],
             accepted_terms=found["accepted_terms"],
+            agreed_schedule=found["agreed_schedule"],
         )
 
 
@@ -65,4 +68,4 @@ class RegisterForm(forms.Form):
     name = WordsField(max_length=120, label="Full name")
     email = MailField(label="E-mail")
     phone = WordsField(max_length=40, required=False, label="Phone")
-    accepted_terms = RowIdField(error_messages={"required": "Please read the terms and accept them."})
+    accepted_terms = AcceptedTermsField()

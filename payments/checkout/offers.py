@@ -1,22 +1,43 @@
-"""What the page of a payer with an account offers: saved methods, kinds of new ones, and the terms of each."""
+"""What a checkout offers: saved methods, kinds of new ones, and what each choice means and makes the payer accept."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
+from merchants.terms.services import list_current_terms
 from payers.models import PayerAccess
 from payments.access import Visitor
+from payments.consent import ConsentText, Order, build_order, get_terms_label, list_statements
 from payments.method_choices import (
     BANK_DEBIT,
     CARD,
-    TERMS_KINDS,
-    TermsCheckbox,
-    build_terms_checkbox,
     get_gateway_method_type,
     list_allowed_methods,
     list_usable_methods,
     supports_currency,
 )
 from payments.models import GatewayAccount, Payment, SavedMethod
+from wisepay.clock import get_local_date
+
+
+@dataclass(frozen=True, slots=True)
+class OfferedStatement:
+    """What one choice means, in sentences, when `amount` minor units are paid."""
+
+    choice: str
+    amount: int
+    lines: list[str]
+    is_shown: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentOffer:
+    """What stands above the button: sentences and texts of every choice, and what the page says that recurs."""
+
+    statements: list[OfferedStatement]
+    texts: list[ConsentText]
+    schedule: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,31 +49,88 @@ class CheckoutOffer:
     types: str
     may_save: bool
     may_share: bool
-    checkboxes: list[TermsCheckbox]
+    consent: ConsentOffer
 
 
-def get_checkout_offer(payment: Payment, account: GatewayAccount, visitor: Visitor) -> CheckoutOffer:
-    """What this visitor can pay this payment with."""
+def get_checkout_offer(
+    payment: Payment, account: GatewayAccount, visitor: Visitor | None, *, now: datetime
+) -> CheckoutOffer:
+    """What this visitor can pay this payment with; a guest (None) with a new card."""
+    if visitor is None:
+        consent = build_consent_offer(payment, {CARD: (CARD, False, None)}, now=now)
+        return CheckoutOffer([], [CARD], json.dumps({CARD: CARD}), may_save=False, may_share=False, consent=consent)
     asker = visitor.build_person(ip="", user_agent="")
     allowed = list_allowed_methods(payment.methods, account, payment.currency)
     methods = [method for method in allowed if method == CARD or asker.has_account]
-    saved = list_usable_methods(asker, payment.company, account)
+    saved = [
+        m
+        for m in list_usable_methods(asker, payment.company, account)
+        if get_method_name(m) in methods and supports_currency(m, payment.currency)
+    ]
+    choices = list_choices(payment, methods, saved, may_save=asker.has_account)
     return CheckoutOffer(
-        saved_methods=[
-            m
-            for m in saved
-            if (CARD if m.is_card else BANK_DEBIT) in methods and supports_currency(m, payment.currency)
-        ],
+        saved_methods=saved,
         methods=methods,
         types=json.dumps({get_gateway_method_type(m, payment.currency): m for m in methods}),
         may_save=asker.has_account,
         may_share=visitor.access is not None and visitor.access.scope == PayerAccess.Scope.COMPANY,
-        checkboxes=[
-            build_terms_checkbox(payment.merchant, method, saves=saves)
-            for method in methods
-            for saves in (True, False)
-            if (method, saves) in TERMS_KINDS
-            and (saves or not payment.needs_account)
-            and (asker.has_account or not saves)
-        ],
+        consent=build_consent_offer(payment, choices, now=now),
     )
+
+
+def get_method_name(method: SavedMethod) -> str:
+    """Whether a saved method is a card or a bank account, as choices call it."""
+    return CARD if method.is_card else BANK_DEBIT
+
+
+type Choice = tuple[str, bool, SavedMethod | None]
+
+
+def list_choices(
+    payment: Payment, methods: Sequence[str], saved: Sequence[SavedMethod], *, may_save: bool
+) -> dict[str, Choice]:
+    """Every choice by the name that the page's script gives it, the one that is made at first on top."""
+    found: dict[str, Choice] = {f"saved-{m.reference}": (get_method_name(m), False, m) for m in saved}
+    for method in methods:
+        if not payment.needs_account:
+            found[method] = (method, False, None)
+        if may_save:
+            found[f"{method}-save"] = (method, True, None)
+    return found
+
+
+def build_consent_offer(payment: Payment, choices: dict[str, Choice], *, now: datetime) -> ConsentOffer:
+    """What each of these choices means, and which texts it makes the payer accept."""
+    amounts = [payment.amount, *([payment.full_amount] if payment.full_amount else [])]
+    orders: dict[tuple[str, int], Order] = {
+        (name, amount): build_order(payment, method=method, amount=amount, saves=saves, saved_method=saved)
+        for name, (method, saves, saved) in choices.items()
+        for amount in amounts
+    }
+    first = next(iter(orders), None)
+    return ConsentOffer(
+        statements=[
+            OfferedStatement(name, amount, list_statements(order, now=now), is_shown=(name, amount) == first)
+            for (name, amount), order in orders.items()
+        ],
+        texts=build_consent_texts(payment, {name: orders[name, amounts[0]] for name in choices}),
+        schedule=payment.recurring.get_key(get_local_date(now, payment.merchant.zone)) if payment.recurring else "",
+    )
+
+
+def build_consent_texts(payment: Payment, orders: dict[str, Order]) -> list[ConsentText]:
+    """The texts that apply to any of these choices, each with the choices that it applies to."""
+    names_by_kind: dict[str, list[str]] = {}
+    for name, order in orders.items():
+        for kind in order.acts_by_kind:
+            names_by_kind.setdefault(kind, []).append(name)
+    first = next(iter(orders), "")
+    return [
+        ConsentText(
+            terms,
+            get_terms_label(terms),
+            choices=" ".join(names_by_kind[terms.kind]),
+            is_shown=first in names_by_kind[terms.kind],
+        )
+        for terms in list_current_terms(payment.merchant, list(names_by_kind))
+    ]

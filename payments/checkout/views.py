@@ -8,7 +8,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_GET, require_http_methods
 
 from merchants.models import Terms
-from merchants.terms.services import get_current_terms, render_terms
+from merchants.terms.services import find_acceptance_problem, get_current_terms, render_terms
 from payers.access import get_completion_path
 from payers.registrations import start_registration
 from payers.terms import get_request_source
@@ -90,10 +90,11 @@ def guest(request: HttpRequest, reference: str) -> HttpResponse:
     attempt = attempts[0] if attempts else None
     if payment.state not in ("open", "reversed") or (attempt and attempt.is_live):
         return redirect("payments:pay", reference)
-    account = problem = None
+    account = problem = offer = None
     try:
         account = check_payable(payment, now=clock.now(), attempts=attempts)
         check_charge_policies(payment, amount=payment.amount, now=clock.now())
+        offer = get_checkout_offer(payment, account, None, now=clock.now())
     except CannotPay as error:
         problem = str(error)
     context = {
@@ -101,6 +102,7 @@ def guest(request: HttpRequest, reference: str) -> HttpResponse:
         "merchant": payment.merchant,
         "problem": problem,
         "account": account,
+        "offer": offer,
         "form": AttemptForm(initial={"email": payment.company.email, "phone": payment.company.phone}),
         "last_failure": get_operation_failure(attempt),
     }
@@ -117,10 +119,11 @@ def register(request: HttpRequest, reference: str) -> HttpResponse:
     terms = get_current_terms(payment.merchant, Terms.Kind.USER_ACCOUNT)
     form = RegisterForm(request.POST or None, initial={"email": payment.company.email, "phone": payment.company.phone})
     if request.method == "POST" and form.is_valid():
-        if form.cleaned_data["accepted_terms"] == terms.pk:
+        problem = find_acceptance_problem([terms], form.cleaned_data["accepted_terms"])
+        if not problem:
             _register(request, payment, form.cleaned_data, terms)
             return redirect("payments:checkout", reference)
-        form.add_error("accepted_terms", "The terms have changed. Please read them again and accept them.")
+        form.add_error("accepted_terms", problem)
     context = {"payment": payment, "merchant": payment.merchant, "form": form, "terms": terms}
     context |= {"terms_text": render_terms(terms)}
     return render(request, "pay/register.html", context, status=422 if form.errors else 200)
@@ -162,7 +165,7 @@ def checkout(request: HttpRequest, reference: str) -> HttpResponse:
     try:
         account = check_payable(payment, now=clock.now(), attempts=attempts, has_account=visitor.has_account)
         check_charge_policies(payment, amount=payment.amount, now=clock.now())
-        context |= {"account": account, "offer": get_checkout_offer(payment, account, visitor)}
+        context |= {"account": account, "offer": get_checkout_offer(payment, account, visitor, now=clock.now())}
     except CannotPay as error:
         context |= {"problem": str(error)}
     status = 409 if "problem" in context else 200

@@ -10,6 +10,7 @@ from django.urls import reverse
 from merchants.models import Merchant
 from payers.models import PayerCompany, Registration, TermsAcceptance
 from payments.models.gateway_accounts import GatewayAccount
+from payments.recurring import INTERVALS, RecurringPart
 from payments.states import METHOD_TRANSITIONS, PAYMENT_TRANSITIONS
 from wisepay import clock
 from wisepay.addresses import new_reference
@@ -116,6 +117,9 @@ class Payment(Stateful):
     details = models.JSONField(default=dict, help_text="Invoice Details as the payer sees them.")
     methods = models.JSONField(default=list, help_text="Method kinds that may be used: card, bank_debit.")
     needs_account = models.BooleanField(default=False, help_text="A method has to be saved, so no guests.")
+    recurring_amount = models.BigIntegerField(null=True, help_text="What the quote costs every interval.")
+    recurring_interval = models.CharField(max_length=10, blank=True)
+    recurring_periods = models.PositiveIntegerField(null=True, help_text="How often; None is until somebody ends it.")
     done_path = models.CharField(max_length=200, help_text="Where the payer goes when it is over.")
     expires_at = models.DateTimeField()
     created_at = models.DateTimeField(default=clock.now)
@@ -139,6 +143,11 @@ class Payment(Stateful):
                 condition=models.Q(refunded_amount=0)
                 | models.Q(refunded_amount__gt=0, refunded_amount__lte=models.F("paid_amount")),
                 name="refunded_at_most_what_was_paid",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(recurring_amount=None, recurring_interval="", recurring_periods=None)
+                | models.Q(recurring_amount__gt=0, recurring_interval__in=INTERVALS),
+                name="recurring_part_is_whole",
             ),
         ]
         indexes = [
@@ -179,6 +188,15 @@ class Payment(Stateful):
     def refunded(self) -> Money:
         """What was given back, or is on its way back."""
         return Money(self.refunded_amount, self.currency)
+
+    @property
+    def recurring(self) -> RecurringPart | None:
+        """What recurs, if anything does."""
+        if self.recurring_amount is None:
+            return None
+        return RecurringPart(
+            Money(self.recurring_amount, self.currency), self.recurring_interval, self.recurring_periods
+        )
 
     @property
     def is_quote(self) -> bool:

@@ -10,10 +10,10 @@ from django.conf import settings
 from django.db import connection
 from django_subatomic.db import transaction_required
 
-from merchants.models import Merchant, Terms
+from merchants.models import Merchant
 from merchants.services import list_prerequisites
 from payers.models import PayerCompany, TermsAcceptance
-from payers.terms import RequestSource, record_acceptance
+from payments.consent import Consent, get_main_acceptance, record_consent
 from payments.errors import (
     AlreadyPaid,
     AttemptInProgress,
@@ -164,14 +164,19 @@ def build_operation_fields(
     *,
     company: PayerCompany,
     currency: str,
+    consent: Consent | None = None,
     acceptance: TermsAcceptance | None = None,
     now: datetime,
 ) -> dict[str, Any]:
-    """Build the columns that every attempt and setup begins with, and record the accepted terms."""
+    """Build the columns that every attempt and setup begins with, and record what its payer agreed to.
+
+    Without a `consent` nobody was there, and it rests on an earlier `acceptance`.
+    """
     reference = new_reference()
     method = choice.saved_method
-    if acceptance is None:
-        acceptance = method.acceptance if method else record_accepted_terms(choice, person, company=company, now=now)
+    if consent is not None:
+        accepted = record_consent(consent, person, company=company, operation=reference, now=now)
+        acceptance = get_main_acceptance(accepted)
     return {
         "reference": reference,
         "account": account,
@@ -204,23 +209,6 @@ def build_saved_method_fields(method: SavedMethod) -> dict[str, Any]:
         "brand": method.brand,
         "last4": method.last4,
     }
-
-
-@transaction_required
-def record_accepted_terms(
-    choice: PaymentChoice, person: Person, *, company: PayerCompany, now: datetime
-) -> TermsAcceptance | None:
-    """Record that the payer accepted the terms, if there were any."""
-    if choice.accepted_terms is None:
-        return None
-    return record_acceptance(
-        company,
-        terms=Terms.objects.get(pk=choice.accepted_terms, merchant=company.merchant_id),
-        email=person.email,
-        user=person.user if person.is_signed_in else None,
-        source=RequestSource(ip=person.ip, user_agent=person.user_agent),
-        now=now,
-    )
 
 
 @transaction_required

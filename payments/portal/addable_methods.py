@@ -7,15 +7,18 @@ from typing import Any
 
 from django.db.models import OuterRef, Subquery
 
+from merchants.models import Merchant
+from merchants.terms.services import list_current_terms
 from payers.models import PayerAccess, PayerCompany
+from payments.consent import Act, ConsentText, Order, get_terms_label, list_statements
 from payments.method_choices import (
     BANK_DEBIT,
     CARD,
-    build_terms_checkbox,
     get_gateway_method_type,
     list_allowed_methods,
 )
 from payments.models import GatewayAccount, Payment
+from wisepay import clock
 from wisepay.events import add_once
 
 
@@ -73,7 +76,6 @@ def register_currency_reader[R: CurrencyReader](reader: R) -> R:
 
 def build_addition_context(addable: AddableMethods, kind: str) -> dict[str, Any]:
     """The context of the page with Stripe's form."""
-    checkbox = build_terms_checkbox(addable.company.merchant, kind, saves=True)
     return {
         "company": addable.company,
         "merchant": addable.company.merchant,
@@ -81,7 +83,23 @@ def build_addition_context(addable: AddableMethods, kind: str) -> dict[str, Any]
         "currency": addable.currency,
         "gateway_kind": get_gateway_method_type(kind, addable.currency),
         "types": json.dumps([get_gateway_method_type(kind, addable.currency)]),
-        "terms": checkbox.terms,
-        "terms_text": checkbox.text,
-        "label": checkbox.label,
+        "consent": build_saving_consent(addable.company.merchant, kind),
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class OnlyStatement:
+    """What the one choice of a page means, in sentences."""
+
+    lines: Sequence[str]
+    is_shown: bool = True
+
+
+def build_saving_consent(merchant: Merchant, kind: str) -> dict[str, Any]:
+    """What saving a method of this kind means, and the texts that are accepted with it."""
+    order = Order(merchant, kind, [Act.SAVE])
+    terms = list_current_terms(merchant, list(order.acts_by_kind))
+    return {
+        "statements": [OnlyStatement(list_statements(order, now=clock.now()))],
+        "texts": [ConsentText(one, get_terms_label(one)) for one in terms],
     }

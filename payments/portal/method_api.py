@@ -5,23 +5,24 @@ from typing import Any
 from django import forms
 from django.http import HttpResponse, JsonResponse
 from django.shortcuts import redirect
+from django.template.loader import render_to_string
 from django.urls import reverse
 from django.views.decorators.http import require_POST
 
+from merchants.forms import AcceptedTermsField
 from payers.access import PayerRequest, get_company_access, payer_page
 from payers.models import PayerAccess
-from payments.errors import CannotPay, MerchantNotReady, MethodNotAllowed
+from payments.errors import CannotPay, MerchantNotReady, MethodNotAllowed, TermsNotAccepted
 from payments.failure_messages import get_operation_failure
 from payments.gateways import OperationResult
 from payments.method_choices import BANK_DEBIT, CARD, PaymentChoice, Person
 from payments.models import Setup
 from payments.payment_element import CONFIRMATION_TOKEN
 from payments.portal.access import get_own_setup
-from payments.portal.addable_methods import list_addable_methods
+from payments.portal.addable_methods import build_saving_consent, list_addable_methods
 from payments.saved_methods.setups import cancel_setup, refresh_setup, send_setup, start_standalone_setup
 from wisepay import clock
 from wisepay.errors import Rejected, Unavailable
-from wisepay.forms import RowIdField
 from wisepay.http import get_client_ip
 
 METHOD_PAGES = {CARD: "payments:my_cards", BANK_DEBIT: "payments:my_bank_accounts"}
@@ -35,7 +36,7 @@ class AddMethodForm(forms.Form):
     method = forms.ChoiceField(choices=[(CARD, "Card"), (BANK_DEBIT, "Bank debit")])
     confirmation_token = forms.RegexField(CONFIRMATION_TOKEN)
     shares = forms.BooleanField(required=False)
-    accepted_terms = RowIdField(error_messages={"required": "Please read the terms and accept them."})
+    accepted_terms = AcceptedTermsField()
 
     def get_choice(self) -> PaymentChoice:
         """The choice of a valid form."""
@@ -59,11 +60,26 @@ def create_method(request: PayerRequest) -> HttpResponse:
     access = get_company_access(request, form.cleaned_data["company"])
     try:
         setup = start_method_setup(request, access, form)
+    except TermsNotAccepted as error:
+        return render_terms_problem(error, access, form.cleaned_data["method"])
     except CannotPay as error:
         return JsonResponse({"status": "refused", "code": error.code, "message": str(error)}, status=409)
     except Unavailable:
         return JsonResponse({"status": "refused", "code": "unavailable", "message": GATEWAY_UNAVAILABLE}, status=503)
     return render_setup_status(setup, send_setup(setup, now=clock.now()))
+
+
+def render_terms_problem(error: TermsNotAccepted, access: PayerAccess, method: str) -> JsonResponse:
+    """What was not accepted, with the texts as they stand now."""
+    consent = build_saving_consent(access.company.merchant, method)
+    body = {
+        "status": "invalid",
+        "code": error.code,
+        "message": str(error),
+        "errors": {"accepted_terms": [{"message": str(error), "code": error.code}]},
+        "consent": render_to_string("pay/consent.html", {"consent": consent, "error": str(error)}),
+    }
+    return JsonResponse(body, status=422)
 
 
 def start_method_setup(request: PayerRequest, access: PayerAccess, form: AddMethodForm) -> Setup:

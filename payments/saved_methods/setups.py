@@ -8,9 +8,10 @@ from django_subatomic.db import transaction, transaction_required
 
 from payers.models import PayerCompany
 from payments import consequences
-from payments.errors import AttemptInProgress, TermsNotAccepted
+from payments.consent import Act, Order, check_consent, check_payment_consent, record_accepted_method
+from payments.errors import AttemptInProgress
 from payments.gateways import Gateway, OperationResult, SetupRequest
-from payments.method_choices import PaymentChoice, Person, check_method_choice, get_required_terms
+from payments.method_choices import PaymentChoice, Person, check_method_choice
 from payments.models import GatewayAccount, Payment, SavedMethod, Setup
 from payments.operations.customers import ensure_customer
 from payments.operations.lifecycle import OperationLifecycle, build_method_fields
@@ -41,30 +42,22 @@ def start_setup(payment: Payment, *, choice: PaymentChoice, person: Person, now:
         if any(setup.is_live for setup in setups):
             raise AttemptInProgress("A payment method is being saved for this quote. Please wait for its result.")
         check_method_choice(locked, account, choice=choice, person=person)
-        if choice.saved_method is not None:
-            return create_setup_from_saved_method(
-                locked, choice.saved_method, account=account, choice=choice, person=person, now=now
-            )
-        check_attempt_limits(setups, merchant=payment.merchant.name, person=person, now=now)
+        consent = check_payment_consent(locked, choice=choice, amount=0, now=now)
+        if choice.saved_method is None:
+            check_attempt_limits(setups, merchant=payment.merchant.name, person=person, now=now)
         fields = build_operation_fields(
-            account, choice, person, company=locked.company, currency=locked.currency, now=now
+            account, choice, person, company=locked.company, currency=locked.currency, consent=consent, now=now
         )
+        if choice.saved_method is not None:
+            return create_setup_from_saved_method(locked, choice.saved_method, fields, now=now)
         return create_setup(locked.company, payment=locked, stripe_customer_id=customer_id, **fields)
 
 
+@transaction_required
 def create_setup_from_saved_method(
-    payment: Payment,
-    method: SavedMethod,
-    *,
-    account: GatewayAccount,
-    choice: PaymentChoice,
-    person: Person,
-    now: datetime,
+    payment: Payment, method: SavedMethod, fields: dict[str, Any], *, now: datetime
 ) -> Setup:
     """Choose a method that is saved already for the recurring part; the gateway is not asked."""
-    fields = build_operation_fields(
-        account, choice, person, company=payment.company, currency=payment.currency, now=now
-    )
     fields |= build_saved_method_fields(method) | {"state": "succeeded"}
     setup = Setup.objects.create(company=payment.company, payment=payment, **fields)
     record_setup_success(payment, setup, method, now=now)
@@ -88,11 +81,12 @@ def start_standalone_setup(
     customer_id = ensure_customer(account, company, now=now)
     with transaction():
         PayerCompany.objects.select_for_update().get(pk=company.pk)
-        needed = get_required_terms(company.merchant, choice.method, saves=True)
-        if needed is None or needed.pk != choice.accepted_terms:
-            raise TermsNotAccepted("Please read the terms and accept them.")
+        order = Order(company.merchant, choice.method, [Act.SAVE])
+        consent = check_consent(order, accepted=choice.accepted_terms, now=now)
         check_attempt_limits([], merchant=company.merchant.name, person=person, now=now)
-        fields = build_operation_fields(account, choice, person, company=company, currency=currency, now=now)
+        fields = build_operation_fields(
+            account, choice, person, company=company, currency=currency, consent=consent, now=now
+        )
         return create_setup(company, stripe_customer_id=customer_id, **fields)
 
 
@@ -141,6 +135,8 @@ class SetupLifecycle(OperationLifecycle[Setup]):
     ) -> None:
         """Record what the result means for the payment that the setup is for, if it is for one."""
         payment = operation.payment
+        if is_moved:
+            record_accepted_method(operation.reference, kind=operation.method_kind, last4=operation.last4)
         if is_moved and operation.state == "succeeded":
             record_operation_use(operation, now=now)
         if payment is None or not is_moved:

@@ -38,6 +38,31 @@ function show(problem) {
   if (problem) box.focus();
 }
 
+// Whether a text that applies is not ticked; then say so, at the first one.
+function unticked(form) {
+  const boxes = [...form.querySelectorAll("[data-terms-for]:not([hidden]) input[type=checkbox]")];
+  boxes.forEach((box) => box.setAttribute("aria-invalid", String(!box.checked)));
+  const box = boxes.find((one) => !one.checked);
+  const problem = document.getElementById("consent-error");
+  problem.hidden = !box;
+  if (!box) return false;
+  problem.textContent = "Please read the terms and accept them.";
+  box.focus();
+  return true;
+}
+
+// Where the server says that something else has to be accepted, show what stands now.
+function termsChanged(answer) {
+  const errors = answer.errors && answer.errors.accepted_terms;
+  if (!errors) return false;
+  if (answer.consent) document.getElementById("consent").outerHTML = answer.consent;
+  const problem = document.getElementById("consent-error");
+  problem.textContent = errors[0].message;
+  problem.hidden = false;
+  problem.focus();
+  return true;
+}
+
 async function post(url, body) {
   const csrf = document.querySelector("[name=csrfmiddlewaretoken]").value;
   const response = await fetch(url, { method: "POST", body, headers: { "X-CSRFToken": csrf, Accept: "application/json" } });

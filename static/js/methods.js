@@ -7,24 +7,15 @@ function addPage(form) {
   const elements = stripe.elements({ mode: "setup", setupFutureUsage: "off_session", paymentMethodTypes: JSON.parse(form.dataset.types), appearance: appearance(), ...currency });
   mountElement(elements);
 
-  const tick = form.elements.accepted_terms;
-  const missing = document.getElementById("terms-error");
-  const isAccepted = () => {
-    missing.hidden = tick.checked;
-    tick.setAttribute("aria-invalid", String(!tick.checked));
-    if (!tick.checked) tick.focus();
-    return tick.checked;
-  };
-  tick.addEventListener("change", isAccepted);
-
   whenSubmitted(form, document.getElementById("method-button"), async () => {
     show("");
     const { error } = await elements.submit();
-    if (error || !isAccepted()) return;
+    if (error || unticked(form)) return;
     const { name, email, phone } = form.dataset;
     const data = await tokenised(form, stripe, elements, { name, email, phone });
     if (!data) return;
     const answer = await post(form.action, data);
+    if (termsChanged(answer)) return;
     if (answer.status === "invalid") return show("Please check what you typed and try again.");
     await follow(answer, stripe);
   });

@@ -39,22 +39,19 @@ function chosen(form) {
   return { saved: data.get("saved_method") || "", method: data.get("method") || "card", saves: Boolean(data.get("saves")) };
 }
 
-// Show the terms of what is chosen, and only those; hidden ones are not sent.
+// Show what the choice means and its terms, and only those; hidden ones are not sent.
 function showTerms(form) {
   const { saved, method, saves } = chosen(form);
+  const choice = saved ? `saved-${saved}` : method + (saves ? "-save" : "");
+  const amount = new FormData(form).get("amount") || "0";
   form.querySelectorAll("[data-terms-for]").forEach((node) => {
-    const fits = !saved && node.dataset.termsFor === method && Boolean(node.dataset.termsSaves) === saves;
+    const fits = node.dataset.termsFor.split(" ").includes(choice);
     node.hidden = !fits;
     node.querySelector("input").disabled = !fits;
   });
-}
-
-function unticked(form) {
-  const box = form.querySelector("[data-terms-for]:not([hidden]) input");
-  if (!box || box.checked) return false;
-  show("Please read the terms and accept them.");
-  box.focus();
-  return true;
+  form.querySelectorAll("[data-consent-for]").forEach((node) => {
+    node.hidden = node.dataset.consentFor !== choice || node.dataset.consentAmount !== amount;
+  });
 }
 
 function elementOptions(form) {
@@ -110,7 +107,7 @@ function payForm(form) {
   }
 
   async function withSavedMethod() {
-    if (!(await confirmed(form))) return null;
+    if (unticked(form) || !(await confirmed(form))) return null;
     const data = new FormData(form);
     data.delete("saves");
     return data;
@@ -122,6 +119,7 @@ function payForm(form) {
     if (!data) return;
     const answer = await post(form.action, data);
     if (answer.status !== "invalid") return follow(answer, stripe);
+    if (termsChanged(answer)) return showTerms(form);
     if (!showErrors(form, answer.errors)) show("Please check what you typed and try again.");
   });
 }

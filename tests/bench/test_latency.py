@@ -16,6 +16,7 @@ from payments.models import Attempt
 from tests.bench.conftest import WARM_UP, Load
 from tests.bench.quote_data import build_signed_webhook, create_open_quote
 from tests.bench.results import p99, record_measurement
+from tests.payments.consent_form import get_consent_fields
 from tests.tenants import Checkout, Tenant
 
 REQUESTS = 600
@@ -94,6 +95,7 @@ def attempt_overhead(tenant: Tenant, browser: Client, abroad: list[float]) -> fl
         "email": "accounts@example.com",
         "amount": quote.payment.amount,
         "confirmation_token": token,
+        **get_consent_fields(quote.payment),
     }
     abroad.clear()
     begin = time.perf_counter()

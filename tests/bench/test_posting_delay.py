@@ -11,6 +11,7 @@ from accounting.models import Posting
 from sandbox.harness.sandbox_process import SandboxProcess
 from tests.bench.quote_data import create_open_quote
 from tests.bench.results import p99, record_measurement
+from tests.payments.consent_form import get_consent_fields
 from tests.tenants import Tenant, create_tenant, deliver_outbox
 
 PAYMENTS = {"xero": 40, "quickbooks": 15}  # QuickBooks takes forty batches a minute, and each payment is two
@@ -32,6 +33,7 @@ def measure_posting_delay(tenant: Tenant, web: str) -> float:
         "amount": payment.amount,
         "confirmation_token": tenant.confirmation_token("4242424242424242"),
         "csrfmiddlewaretoken": found[1],
+        **get_consent_fields(payment),
     }
     response = browser.post(f"{web}/pay/{payment.reference}/attempts", form, timeout=PATIENCE)
     begin = time.perf_counter()

@@ -221,6 +221,11 @@ class Payer:
         frame.get_by_label("Expiration date").fill("12/34")
         frame.get_by_label("Security code").fill("123")
 
+    def accept_terms(self) -> None:
+        """Tick every text that the page asks for."""
+        for box in self.page.locator("#consent").get_by_role("checkbox").all():
+            box.check()
+
     def pay(self, number: str = GOOD_CARD) -> None:
         """Type the card and press Pay."""
         self.type_card(number)

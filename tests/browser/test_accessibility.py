@@ -254,7 +254,7 @@ def add_card(demo: Demo, payer: Payer, number: str) -> None:
     """Save a card in the settings."""
     payer.page.goto(f"{demo.web}/my/methods/new?kind=card")
     payer.type_card(number)
-    payer.page.get_by_label("I accept the terms for saving my card").check()
+    payer.accept_terms()
     payer.page.get_by_role("button", name="Save").click()
 
 
@@ -300,7 +300,7 @@ def test_registering_and_the_portal_are_accessible(demo: Demo, payer: Payer, con
     page.frame_locator(CARD_FRAME).get_by_label("Card number").wait_for()
     assert_accessible(page)
     type_bank(page, GOOD_ACCOUNT)
-    page.get_by_label("I accept the terms for saving my bank details").check()
+    payer.accept_terms()
     assert_accessible(page)
     page.get_by_role("button", name=PAY).click()
     page.wait_for_url(f"{demo.sandbox}/orderporter/quote**")

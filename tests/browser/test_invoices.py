@@ -118,7 +118,7 @@ def save_bank_account(payer: Payer, quote: dict[str, Any], customer: Customer, a
     payer.accept(quote)
     register(payer, customer.email)
     type_bank(payer.page, account)
-    payer.page.get_by_label("I accept the terms for saving my bank details").check()
+    payer.accept_terms()
     payer.page.get_by_role("button", name="Save payment method").click()
     payer.page.wait_for_url(f"{payer.demo.sandbox}/orderporter/quote**")
     finish_account(payer.demo, payer.page, customer.email)
@@ -204,7 +204,7 @@ def pay_and_sign_in(payer: Payer, quote: dict[str, Any], customer: Customer) -> 
     register(payer, customer.email)
     payer.type_card()
     if quote["recurring"]:
-        payer.page.get_by_label("I accept the terms for saving my card").check()
+        payer.accept_terms()
     payer.page.get_by_role("button", name=re.compile("^Pay ")).click()
     payer.expect_paid()
     finish_account(payer.demo, payer.page, customer.email)

@@ -8,10 +8,11 @@ import requests
 from django.test import Client
 from django.utils import timezone
 
-from merchants.models import Merchant, Terms
+from merchants.models import Merchant
 from merchants.terms.services import get_current_terms
 from payers.models import Payer, PayerAccess
 from payments.models import Payment, SavedMethod, Setup
+from tests.payments.consent_form import get_consent_fields
 from tests.tenants import Checkout, Tenant
 from wisepay.models import User
 
@@ -83,33 +84,39 @@ class SignedInPayer:
         """Post the pay form; by default with a new card that is not saved."""
         if "saved_method" not in form and "confirmation_token" not in form:
             form["confirmation_token"] = create_card_token(self.tenant)
-        return self.client.post(f"{checkout.path}/attempts", self.build_form(checkout, **form))
+        return self.client.post(f"{checkout.path}/attempts", self.build_form(checkout, **self.agree(checkout, form)))
+
+    def agree(self, checkout: Checkout, form: dict[str, Any]) -> dict[str, Any]:
+        """The form with every text ticked that applies to it, unless it says otherwise."""
+        choice = {name: form.get(name, "") for name in ("method", "saved_method")}
+        consent = get_consent_fields(
+            checkout.payment,
+            method=choice["method"] or "card",
+            saves=bool(form.get("saves")),
+            saved_method=choice["saved_method"],
+        )
+        return consent | form
 
     def pay_and_save(self, checkout: Checkout, number: str = "4242424242424242", **form: Any) -> Any:
         """Pay with a new card and keep it."""
-        terms = get_terms_id(checkout.payment.merchant, Terms.Kind.SAVED_CARD)
         token = create_card_token(self.tenant, number)
-        return self.pay(checkout, **{"confirmation_token": token, "saves": "1", "accepted_terms": terms} | form)
+        return self.pay(checkout, **{"confirmation_token": token, "saves": "1"} | form)
 
     def pay_by_bank(self, checkout: Checkout, *, saves: bool = False, account: dict[str, str] | None = None) -> Any:
         """Pay by bank debit from a practice account of the quote's currency."""
-        kind = Terms.Kind.SAVED_BANK_ACCOUNT if saves else Terms.Kind.DIRECT_DEBIT
         form = {
             "method": "bank_debit",
             "confirmation_token": create_bank_token(self.tenant, checkout.payment.currency.lower(), **(account or {})),
             "saves": "1" if saves else "",
-            "accepted_terms": get_terms_id(checkout.payment.merchant, kind),
         }
         return self.pay(checkout, **form)
 
     def save(self, checkout: Checkout, number: str = "4242424242424242", **form: Any) -> Any:
         """Save a card for a quote that only recurs."""
-        terms = get_terms_id(checkout.payment.merchant, Terms.Kind.SAVED_CARD)
         if "saved_method" not in form and "confirmation_token" not in form:
             form["confirmation_token"] = create_card_token(self.tenant, number)
-        return self.client.post(
-            f"{checkout.path}/setups", self.build_form(checkout, **{"saves": "1", "accepted_terms": terms} | form)
-        )
+        form = self.agree(checkout, {"saves": "1"} | form)
+        return self.client.post(f"{checkout.path}/setups", self.build_form(checkout, **form))
 
     @property
     def methods(self) -> list[SavedMethod]:

@@ -9,11 +9,11 @@ from django.utils import timezone
 from accounting.autopay.charging import schedule_due_payments
 from accounting.autopay.terms import import_ledger_terms
 from accounting.models import AutoPayMapping, AutoPaySettings, BillingTerm, LedgerInvoice, LedgerTerm, ScheduledPayment
-from merchants.models import Terms
 from payments.models import Attempt, SavedMethod
 from tests.accounting.autopay.builders import AUTHENTICATION_CARD, DECLINING_CARD, GOOD_CARD
 from tests.accounting.invoices.scenario import InvoiceScenario
-from tests.payments.signed_in_payer import create_bank_token, get_terms_id
+from tests.payments.consent_form import get_saving_terms
+from tests.payments.signed_in_payer import create_bank_token
 from tests.payments.three_d_secure import answer_three_d_secure
 from tests.scenarios.base import Scenario
 from tests.scenarios.payers import SaveCardScenario
@@ -59,12 +59,12 @@ class AutoPayScenario(Scenario):
 
     def save_methods(self) -> list[SavedMethod]:
         """The methods that the payer saves in their settings, the primary one first."""
-        return [self.save("card", self.tenant.confirmation_token(card), Terms.Kind.SAVED_CARD) for card in self.cards]
+        return [self.save("card", self.tenant.confirmation_token(card)) for card in self.cards]
 
-    def save(self, method: str, token: str, kind: str) -> SavedMethod:
+    def save(self, method: str, token: str) -> SavedMethod:
         """The payer presses Save, and answers their bank if it asks."""
-        form = {"company": self.billing.company.reference, "method": method, "confirmation_token": token}
-        form["accepted_terms"] = str(get_terms_id(self.tenant.merchant, kind))
+        form: dict[str, Any] = {"company": self.billing.company.reference, "method": method}
+        form |= {"confirmation_token": token, "accepted_terms": get_saving_terms(self.tenant.merchant, method)}
         answer = self.billing.client.post("/my/methods", form, headers={"Accept": "application/json"}).json()
         if answer["status"] == "requires_action":
             answer_three_d_secure(self.tenant.world, answer["client_secret"])
@@ -165,7 +165,7 @@ class AutoPayDebitReturnedScenario(AutoPayScenario):
 
     def save_methods(self) -> list[SavedMethod]:
         self.tenant.open_checkout()  # the merchant takes Australian dollars
-        return [self.save("bank_debit", create_bank_token(self.tenant, "aud"), Terms.Kind.SAVED_BANK_ACCOUNT)]
+        return [self.save("bank_debit", create_bank_token(self.tenant, "aud"))]
 
     @property
     def steps(self) -> list[Callable[[], None]]:

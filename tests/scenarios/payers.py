@@ -11,6 +11,7 @@ from payers.models import PayerAccess
 from payments.models import Dispute, SavedMethod
 from payments.refunds import send_refund, start_refund
 from payments.states import LIVE_STATES
+from tests.payments.consent_form import get_consent_fields
 from tests.payments.signed_in_payer import ONLY_RECURRING, RECURRING, SignedInPayer, create_bank_token, get_terms_id
 from tests.scenarios.base import Scenario, list_credit_notes, list_documents, list_payments, list_remaining_credits
 from tests.scenarios.quotes import QuoteScenario
@@ -44,7 +45,6 @@ class SaveCardScenario(RegisteredPayerScenario):
         form = {
             "confirmation_token": self.tenant.confirmation_token(self.card),
             "saves": "1",
-            "accepted_terms": get_terms_id(self.tenant.merchant, Terms.Kind.SAVED_CARD),
         }
         with self.stopper.process():
             self.payer.pay(self.opened_checkout, **form)
@@ -87,7 +87,7 @@ class RegisterScenario(QuoteScenario):
             "amount": self.opened_checkout.payment.amount,
             "confirmation_token": self.tenant.confirmation_token(self.card),
             "saves": "1",
-            "accepted_terms": get_terms_id(self.tenant.merchant, Terms.Kind.SAVED_CARD),
+            **get_consent_fields(self.opened_checkout.payment, saves=True),
         }
         with self.stopper.process():
             self.browser.post(f"{self.opened_checkout.path}/attempts", form)
@@ -161,7 +161,6 @@ class BankDebitScenario(RegisteredPayerScenario):
             "method": "bank_debit",
             "confirmation_token": token,
             "saves": "1",
-            "accepted_terms": get_terms_id(self.tenant.merchant, Terms.Kind.SAVED_BANK_ACCOUNT),
         }
         with self.stopper.process():
             self.payer.pay(self.opened_checkout, **form)
@@ -207,7 +206,6 @@ class DebitRejectedScenario(BankDebitScenario):
         form = {
             "confirmation_token": self.tenant.confirmation_token(self.card),
             "saves": "1",
-            "accepted_terms": get_terms_id(self.tenant.merchant, Terms.Kind.SAVED_CARD),
         }
         with self.stopper.process():
             self.payer.pay(self.opened_checkout, **form)

@@ -5,8 +5,8 @@ from typing import Any, ClassVar
 
 import requests
 
-from merchants.models import Terms
-from tests.payments.signed_in_payer import USD, create_bank_token, get_terms_id
+from tests.payments.consent_form import get_saving_terms
+from tests.payments.signed_in_payer import USD, create_bank_token
 from tests.scenarios.base import SECURE_CARD, Scenario
 from tests.scenarios.payers import RegisteredPayerScenario
 from wisepay.models import OutboxMessage
@@ -41,7 +41,7 @@ class AddCardScenario(RegisteredPayerScenario):
         return {
             "method": "card",
             "confirmation_token": self.tenant.confirmation_token(self.card),
-            "accepted_terms": get_terms_id(self.tenant.merchant, Terms.Kind.SAVED_CARD),
+            "accepted_terms": get_saving_terms(self.tenant.merchant, "card"),
         }
 
     def add(self) -> None:
@@ -119,7 +119,7 @@ class AddBankAccountScenario(AddCardScenario):
         return {
             "method": "bank_debit",
             "confirmation_token": create_bank_token(self.tenant, "usd"),
-            "accepted_terms": get_terms_id(self.tenant.merchant, Terms.Kind.SAVED_BANK_ACCOUNT),
+            "accepted_terms": get_saving_terms(self.tenant.merchant, "bank_debit"),
         }
 
     def verify(self) -> None:

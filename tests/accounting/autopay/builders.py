@@ -18,13 +18,12 @@ from accounting.models import (
     LedgerTerm,
     ScheduledPayment,
 )
-from merchants.models import Terms
-from merchants.terms.services import get_current_terms
 from payers.companies import Contact, map_company
 from payers.models import PayerCompany
 from payments.attempts.services import apply_attempt_result
 from payments.gateways import OperationResult, RemoteMethod
 from payments.models import Attempt, SavedMethod
+from tests.payments.consent_form import get_saving_terms
 from tests.payments.signed_in_payer import create_bank_token
 from tests.payments.three_d_secure import answer_three_d_secure
 from tests.tenants import Tenant, deliver_outbox
@@ -103,20 +102,21 @@ class AutoPayBuilder:
 
     def save_card(self, number: str = GOOD_CARD, *, owner: str = PAYER) -> SavedMethod:
         """Save a card as the payer."""
-        return self._save_method("card", Terms.Kind.SAVED_CARD, self.tenant.confirmation_token(number), owner)
+        return self._save_method("card", self.tenant.confirmation_token(number), owner)
 
     def save_bank_account(self, number: str = "000123456", *, owner: str = PAYER) -> SavedMethod:
         """Save an Australian bank account as the payer; its type follows the currency that they were asked to pay."""
         self.tenant.open_checkout()
         token = create_bank_token(self.tenant, "aud", account_number=number)
-        return self._save_method("bank_debit", Terms.Kind.SAVED_BANK_ACCOUNT, token, owner)
+        return self._save_method("bank_debit", token, owner)
 
-    def _save_method(self, method: str, kind: str, token: str, owner: str) -> SavedMethod:
-        terms = get_current_terms(self.tenant.merchant, kind)
-        form = {"company": self.company.reference, "method": method, "confirmation_token": token}
+    def _save_method(self, method: str, token: str, owner: str) -> SavedMethod:
+        form: dict[str, Any] = {"company": self.company.reference, "method": method, "confirmation_token": token}
         client = self.tenant.payer(owner)
         headers = {"Accept": "application/json"}
-        answer = client.post("/my/methods", form | {"accepted_terms": terms.pk}, headers=headers)
+        answer = client.post(
+            "/my/methods", form | {"accepted_terms": get_saving_terms(self.tenant.merchant, method)}, headers=headers
+        )
         result = json.loads(answer.content)
         if result["status"] == "requires_action":
             answer_three_d_secure(self.tenant.world, result["client_secret"])

@@ -17,7 +17,8 @@ from payers.companies import Contact, map_company
 from payers.models import PayerAccess, PayerCompany
 from payments.models import Attempt, Payment
 from tests.accounting.mirror.ledger_actions import act_in_ledger
-from tests.payments.signed_in_payer import create_bank_token, get_terms_id
+from tests.payments.consent_form import get_consent_fields
+from tests.payments.signed_in_payer import create_bank_token
 from tests.scenarios.base import list_ledger_rows
 from tests.tenants import Tenant, rate_limiter_clock_at
 
@@ -108,13 +109,14 @@ class InvoiceScenario:
         form = self.build_pay_form(payment) | {
             "method": "bank_debit",
             "confirmation_token": create_bank_token(self.tenant, payment.currency.lower()),
-            "accepted_terms": get_terms_id(payment.merchant, "direct_debit"),
+            **get_consent_fields(payment, method="bank_debit"),
         }
         return self.send(payment, form)
 
     def build_pay_form(self, payment: Payment) -> dict[str, Any]:
         """The form that every payer sends."""
-        return {"name": "Ada Payer", "email": self.email, "phone": "", "amount": payment.amount}
+        who = {"name": "Ada Payer", "email": self.email, "phone": "", "amount": payment.amount}
+        return who | get_consent_fields(payment)
 
     def send(self, payment: Payment, form: dict[str, Any], *, client: Client | None = None) -> dict[str, Any]:
         """Post the pay form."""

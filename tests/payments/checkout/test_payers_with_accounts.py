@@ -10,6 +10,7 @@ from merchants.models import Terms
 from payers.models import PayerAccess, TermsAcceptance
 from payments.gateway_accounts import set_bank_debits
 from payments.models import Attempt, SavedMethod
+from tests.payments.consent_form import get_consent_fields
 from tests.payments.signed_in_payer import (
     ONLY_RECURRING,
     RECURRING,
@@ -79,9 +80,11 @@ def test_paying_and_saving_is_one_confirmation_with_proof_of_the_terms(
     [method] = signed_in_payer.methods
     assert (method.kind, method.brand, method.last4, method.is_default) == ("card", "visa", "4242", True)
     assert str(method.expires_on) == "2034-12-31"
-    proof = TermsAcceptance.objects.get(email=signed_in_payer.email)
+    proofs = {proof.terms.kind: proof for proof in TermsAcceptance.objects.filter(email=signed_in_payer.email)}
+    assert set(proofs) == {"payment", "saved_card"}
+    proof = proofs["saved_card"]
     assert method.acceptance == proof
-    assert (proof.terms.kind, proof.user, proof.ip) == ("saved_card", signed_in_payer.user, "127.0.0.1")
+    assert (proof.user, proof.ip) == (signed_in_payer.user, "127.0.0.1")
     [intent] = signed_in_payer.tenant.intents()
     assert (intent["setup_future_usage"], intent["customer"]) == ("off_session", method.stripe_customer_id)
 
@@ -92,7 +95,7 @@ def test_nothing_is_charged_or_saved_without_the_terms_in_force(
 ) -> None:
     wrong = str(get_terms_id(stranger.merchant, Terms.Kind.SAVED_CARD)) if terms == "other" else terms
     answer = signed_in_payer.pay_and_save(checkout, accepted_terms=wrong)
-    assert (answer.status_code, answer.json()["code"]) == (409, "terms_not_accepted")
+    assert (answer.status_code, "accepted_terms" in answer.json()["errors"]) == (422, True)
     assert (Attempt.objects.count(), signed_in_payer.tenant.intents()) == (0, [])
 
 
@@ -192,8 +195,8 @@ def test_registering_goes_straight_on_to_paying_and_opens_nothing_else(
     assert (answer.status_code, answer["Location"]) == (302, f"{checkout.path}/checkout")
     page = browser.get(f"{checkout.path}/checkout").content.decode()
     assert "riley@example.com" in page
-    terms = get_terms_id(tenant.merchant, Terms.Kind.SAVED_CARD)
-    form = guest_form(checkout, saves="1", accepted_terms=terms, confirmation_token=create_card_token(tenant))
+    form = guest_form(checkout, saves="1", confirmation_token=create_card_token(tenant))
+    form |= get_consent_fields(checkout.payment, saves=True)
     assert browser.post(f"{checkout.path}/attempts", form).json()["status"] == "succeeded"
     [method] = SavedMethod.objects.all()
     assert (method.owner, method.is_shared, method.is_default) == (None, False, False)

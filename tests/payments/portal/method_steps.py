@@ -5,10 +5,9 @@ from typing import Any
 
 from django.utils import timezone
 
-from merchants.models import Terms
-from merchants.terms.services import get_current_terms
 from payers.models import PayerCompany
 from payments.models import GatewayAccount, SavedMethod
+from tests.payments.consent_form import get_saving_terms
 from tests.payments.portal.factories import PortalPayer
 from tests.tenants import Tenant
 
@@ -35,12 +34,11 @@ def create_saved_method(of: PayerCompany, by: PortalPayer, last4: str, **more: A
 
 def build_form(tenant: Tenant, of: PayerCompany, card: str = GOOD_CARD, **more: Any) -> dict[str, Any]:
     """What the page posts."""
-    terms = get_current_terms(tenant.merchant, Terms.Kind.SAVED_CARD)
     given = {
         "company": of.reference,
         "method": "card",
         "confirmation_token": tenant.confirmation_token(card),
-        "accepted_terms": terms.pk,
+        "accepted_terms": get_saving_terms(tenant.merchant, more.get("method", "card")),
     }
     return given | more
 

@@ -309,7 +309,7 @@ def test_an_answer_that_was_lost_is_looked_up(
     ("change", "status", "code"),
     [
         ({"accepted_terms": ""}, 422, None),
-        ({"accepted_terms": "999999"}, 409, "terms_not_accepted"),
+        ({"accepted_terms": "999999"}, 422, "terms_not_accepted"),
         ({"confirmation_token": "4242424242424242"}, 422, None),
         ({"method": "cash"}, 422, None),
         ({"company": "a b"}, 422, None),
