@@ -17,6 +17,6 @@ def copy_recurring_parts(apps, schema_editor):
 
 
 class Migration(migrations.Migration):
-    dependencies = [("quotes", "0002_field_words"), ("payments", "0009_consent")]
+    dependencies = [("quotes", "0002_field_words"), ("payments", "0010_consent")]
 
     operations = [migrations.RunPython(copy_recurring_parts, migrations.RunPython.noop)]

@@ -8,7 +8,7 @@ class Migration(migrations.Migration):
     dependencies = [
         ('merchants', '0005_clock'),
         ('payers', '0007_consent'),
-        ('payments', '0008_unproved_methods'),
+        ('payments', '0009_customer_requests'),
     ]
 
     operations = [
