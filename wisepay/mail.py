@@ -16,6 +16,10 @@ from wisepay.addresses import build_public_url, get_public_host
 from wisepay.errors import Unavailable
 
 
+class EmailRefused(Exception):
+    """The mail server will never take this mail; the message says why."""
+
+
 class EmailSender(Protocol):
     """In whose name a mail goes out, and who gets the replies: a merchant."""
 
@@ -39,7 +43,7 @@ def send_email(
 
     `sender` is the merchant in whose name it goes, which the templates call `merchant`; None is Wise-Pay.
     The same `message_id` marks a repeat of the same mail.
-    Raises Unavailable when the mail server cannot take it now, SMTPRecipientsRefused when it never will.
+    Raises Unavailable when the mail server cannot take it now, EmailRefused when it never will.
     """
     values = {"public_url": build_public_url(""), "subject": subject, "merchant": sender, **context}
     message = EmailMultiAlternatives(
@@ -57,14 +61,28 @@ def send_email(
 def deliver_email(message: EmailMultiAlternatives) -> None:
     """Hand a mail to the mail server.
 
-    Raises Unavailable when it cannot take it now, SMTPRecipientsRefused when it never will.
+    Raises Unavailable when it cannot take it now, such as a 4xx of greylisting, EmailRefused when it never will.
     """
     try:
         message.send()
-    except smtplib.SMTPRecipientsRefused:
-        raise
     except (OSError, smtplib.SMTPException) as error:
-        raise Unavailable(f"the mail server does not take mail now ({type(error).__name__})") from error
+        code, reply = get_refusal(error)
+        if code >= 500:
+            raise EmailRefused(f"The mail server refused the mail to {message.to[0]}: {code} {reply}") from error
+        raise Unavailable(f"the mail server does not take mail now ({code or type(error).__name__})") from error
+
+
+def get_refusal(error: Exception) -> tuple[int, str]:
+    """The SMTP reply code and text of a refusal that is about this mail or its recipient; 0 for all other errors."""
+    reply: bytes | str
+    if isinstance(error, smtplib.SMTPRecipientsRefused):
+        code, reply = next(iter(error.recipients.values()))
+    elif isinstance(error, smtplib.SMTPDataError):
+        code, reply = error.smtp_code, error.smtp_error
+    else:
+        return 0, ""
+    text = reply.decode(errors="replace") if isinstance(reply, bytes) else str(reply)
+    return int(code), " ".join(text.split())[:200]
 
 
 def render_text_as_html(text: str) -> SafeString:

@@ -18,10 +18,25 @@ class SmtpPortTaken(RuntimeError):
 
 
 class SmtpHandler:
-    """Takes every message for whomever it is, and sends it nowhere."""
+    """Takes every message, and sends it nowhere.
+
+    The world's config may refuse recipients: `smtp_refusals` has the reply to each address, such as
+    "450 4.2.0 Greylisted" or "550 5.1.1 No such user".
+    """
 
     def __init__(self, world: World) -> None:
         self.world = world
+
+    async def handle_RCPT(  # noqa: N802
+        self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
+    ) -> str:
+        """Accept the recipient, or refuse it as the config says; the name is aiosmtpd's."""
+        refusal = self.world.config.get("smtp_refusals", {}).get(address.lower())
+        if refusal:
+            return str(refusal)
+        envelope.rcpt_tos.append(address)
+        envelope.rcpt_options.extend(options)
+        return "250 OK"
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802
         """Store the message; the name is aiosmtpd's."""

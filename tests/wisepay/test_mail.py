@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from sandbox.harness.sandbox_process import SandboxProcess
-from wisepay.mail import build_from_header, send_email
+from wisepay.errors import Unavailable
+from wisepay.mail import EmailRefused, build_from_header, send_email
 
 ROOT = Path(__file__).resolve().parents[2]
 APPS = ("wisepay", "merchants", "connections", "payers", "payments", "accounting", "quotes")
@@ -68,3 +69,25 @@ def test_no_name_adds_a_header_to_a_mail(world: SandboxProcess, text: str) -> No
     assert mail["to"] == ["ada@example.com"]
     assert "bcc" not in {str(name).lower() for name in mail.get("headers", {})}
     assert len(build_from_header(text).splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("reply", "error"),
+    [
+        ("450 4.2.0 Greylisted, try again", Unavailable),
+        ("452 4.2.2 Mailbox full", Unavailable),
+        ("421 4.3.2 Shutting down", Unavailable),
+        ("550 5.1.1 No such user", EmailRefused),
+        ("554 5.7.1 Refused by policy", EmailRefused),
+    ],
+)
+def test_a_server_that_says_later_is_asked_later_and_one_that_says_never_is_not(
+    world: SandboxProcess, reply: str, error: type[Exception]
+) -> None:
+    address = "office@harbourdental.example"
+    world.config(smtp_refusals={address: reply})
+    words = {"title": "Paid", "body": "", "url": ""}
+    with pytest.raises(error):
+        send_email("notification", address, words, subject="Paid", message_id="x")
+    world.config(smtp_refusals={})
+    send_email("notification", address, words, subject="Paid", message_id="x")

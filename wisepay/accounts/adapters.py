@@ -1,7 +1,6 @@
 """How django-allauth behaves here: nobody signs up, a mailed code is the least second factor, secrets are encrypted."""
 
 import re
-import smtplib
 import time
 from typing import Any
 
@@ -35,7 +34,7 @@ from wisepay.accounts.services import (
 from wisepay.addresses import build_public_url
 from wisepay.errors import Unavailable
 from wisepay.http import too_many_requests
-from wisepay.mail import deliver_email, render_text_as_html
+from wisepay.mail import EmailRefused, deliver_email, render_text_as_html
 from wisepay.models import User
 from wisepay.secrets import Secret
 from wisepay.social.id_tokens import has_multi_factor_claim
@@ -126,7 +125,7 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         record_mail(self.request, template_prefix, email=email)
         try:
             deliver_email(self.render_mail(template_prefix, email, {**values, "public_url": build_public_url("")}))
-        except smtplib.SMTPRecipientsRefused:
+        except EmailRefused:
             logger.warning("mail_refused", template=template_prefix)
         except Unavailable as error:
             logger.warning("mail_not_sent", template=template_prefix, error=str(error))
