@@ -222,3 +222,29 @@ def test_no_sentence_outside_the_adapters_names_one_accounting_package() -> None
     modules = [path for path in ours(*(f"{app}/**/*.py" for app in apps)) if not VENDORS_OWN & set(path.parts)]
     found = [(path, line, text) for path in modules for line, text in texts_of(path) if VENDORS.search(text)]
     assert [f"{name_of(path)}:{line} {text}" for path, line, text in found] == []
+
+
+def is_transaction(node: ast.expr) -> bool:
+    """Whether a decorator or a `with` opens a transaction or requires one."""
+    target = node.func if isinstance(node, ast.Call) else node
+    return isinstance(target, ast.Name) and target.id.startswith("transaction")
+
+
+def open_cursors(node: ast.AST, *, is_inside: bool = False) -> Iterator[int]:
+    """The lines of the calls of `.iterator()` that no transaction surrounds."""
+    if isinstance(node, ast.FunctionDef):
+        is_inside = any(is_transaction(decorator) for decorator in node.decorator_list)
+    elif isinstance(node, ast.With):
+        is_inside = is_inside or any(is_transaction(item.context_expr) for item in node.items)
+    elif isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "iterator" and not is_inside:
+        yield node.lineno
+    for child in ast.iter_child_nodes(node):
+        yield from open_cursors(child, is_inside=is_inside)
+
+
+def test_a_cursor_is_kept_open_only_within_a_transaction() -> None:
+    assert list(open_cursors(ast.parse("def f():\n    for row in rows.iterator():\n        pass"))) == [2]
+    assert list(open_cursors(ast.parse("@transaction_required\ndef f():\n    return rows.iterator(5)"))) == []
+    product = [path for path in MODULES if path.relative_to(ROOT).parts[0] not in ("tests", "sandbox")]
+    found = [f"{name_of(path)}:{line}" for path in product for line in open_cursors(ast.parse(path.read_text()))]
+    assert found == [], "PgBouncer ends a cursor with its statement: read_in_batches of wisepay/cursors.py"

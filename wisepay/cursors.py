@@ -1,4 +1,4 @@
-"""Cursors: how far a list of another system was read, and which worker is reading it."""
+"""Long lists: how far one of another system was read, and by which worker; and our own tables, read in batches."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -57,3 +57,15 @@ class ReadCursor(models.Model):
         type(self)._base_manager.filter(pk=self.pk).update(lease_until=self.lease_until, **columns)
         for name, value in columns.items():
             setattr(self, name, value)
+
+
+def read_in_batches[M: models.Model](rows: models.QuerySet[M], *, size: int) -> Iterator[list[M]]:
+    """Read the rows in the order of their keys, `size` with each statement.
+
+    `.iterator()` keeps a cursor open from one statement to the next, which PgBouncer bears only within a transaction.
+    """
+    rows = rows.order_by("pk")
+    batch = list(rows[:size])
+    while batch:
+        yield batch
+        batch = list(rows.filter(pk__gt=batch[-1].pk)[:size]) if len(batch) == size else []

@@ -12,6 +12,7 @@ from django.db.models.functions import Cast, Left
 
 from wisepay.accounts.adapters import MFA_PURPOSE
 from wisepay.accounts.recovery_codes import HASHED
+from wisepay.cursors import read_in_batches
 from wisepay.secrets import Secret, SecretField, UndecipherableSecret, current_key_id
 
 BATCH = 200
@@ -46,8 +47,9 @@ def rotate_secrets() -> RotationReport:
     report = RotationReport()
     for model, column in list_secret_columns():
         rotate_column(model, column, report)
-    for authenticator in Authenticator.objects.order_by("pk").iterator(BATCH):
-        rotate_authenticator(authenticator, report)
+    for batch in read_in_batches(Authenticator.objects.all(), size=BATCH):
+        for authenticator in batch:
+            rotate_authenticator(authenticator, report)
     report.remaining = count_keys()
     return report
 
@@ -112,10 +114,12 @@ def count_keys() -> Counter[str]:
     """Count the secrets by the id of their key."""
     found: Counter[str] = Counter()
     for model, column in list_secret_columns():
-        stored = model._base_manager.exclude(**{column.attname: ""}).values_list(column.attname, flat=True)
-        found.update(secret.key_id for secret in stored.iterator(BATCH))
-    for data in Authenticator.objects.values_list("data", flat=True).iterator(BATCH):
-        found.update(list_key_ids(data))
+        stored = model._base_manager.exclude(**{column.attname: ""}).only(column.attname)
+        for rows in read_in_batches(stored, size=BATCH):
+            found.update(getattr(row, column.attname).key_id for row in rows)
+    for authenticators in read_in_batches(Authenticator.objects.only("data"), size=BATCH):
+        for authenticator in authenticators:
+            found.update(list_key_ids(authenticator.data))
     return found
 
 

@@ -2,7 +2,7 @@
 
 from django.db import models
 
-from accounting.models.posting_kinds import Kind, list_kinds_about
+from accounting.models.posting_kinds import OF_A_PAYMENT, OF_AN_ATTEMPT, Kind, list_kinds_about
 from accounting.states import CREDIT_NOTE_TRANSITIONS, MANUAL_TASK_TRANSITIONS, POSTING_TRANSITIONS
 from merchants.models import Merchant
 from payers.models import PayerCompany
@@ -106,11 +106,15 @@ class Posting(Stateful):
             models.CheckConstraint(condition=models.Q(kind__in=Kind.values), name="posting_kind"),
             models.CheckConstraint(
                 condition=models.Q(kind="contact", payment=None, amount=None, on=None)
-                | ~models.Q(kind="contact") & models.Q(payment__isnull=False, amount__gt=0, on__isnull=False),
+                | ~models.Q(kind="contact") & models.Q(amount__gt=0, on__isnull=False),
+                name="documents_have_amount",
+            ),
+            models.CheckConstraint(
+                condition=~models.Q(kind__in=list_kinds_about(*OF_A_PAYMENT)) | models.Q(payment__isnull=False),
                 name="documents_have_payment",
             ),
             models.CheckConstraint(
-                condition=models.Q(kind__in=list_kinds_about("company", "payment")) | models.Q(attempt__isnull=False),
+                condition=~models.Q(kind__in=list_kinds_about(*OF_AN_ATTEMPT)) | models.Q(attempt__isnull=False),
                 name="documents_have_attempt",
             ),
             models.CheckConstraint(
@@ -162,7 +166,7 @@ class ManualTask(Stateful):
     reference = models.CharField(max_length=20, unique=True, default=new_reference, editable=False)
     merchant = models.ForeignKey(Merchant, on_delete=models.CASCADE, related_name="manual_tasks")
     company = models.ForeignKey(PayerCompany, on_delete=models.PROTECT, related_name="manual_tasks")
-    payment = models.ForeignKey(Payment, on_delete=models.PROTECT, related_name="manual_tasks")
+    payment = models.ForeignKey(Payment, on_delete=models.PROTECT, null=True, related_name="manual_tasks")
     posting = models.ForeignKey(Posting, on_delete=models.PROTECT, related_name="manual_tasks")
     kind = models.CharField(max_length=30, choices=Posting.Kind, help_text="The posting that cannot go on.")
     title = models.CharField(max_length=160)

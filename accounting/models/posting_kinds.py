@@ -9,6 +9,10 @@ from typing import Literal
 from django.db import models
 
 Subject = Literal["company", "payment", "attempt", "refund", "payment_allocation", "match"]
+# What is part of a payment. A kind about something else (a payout, a fee) needs none.
+OF_A_PAYMENT: tuple[Subject, ...] = ("payment", "attempt", "refund", "payment_allocation", "match")
+# What is part of an attempt to pay.
+OF_AN_ATTEMPT: tuple[Subject, ...] = ("attempt", "refund", "payment_allocation", "match")
 
 
 class Kind(models.TextChoices):

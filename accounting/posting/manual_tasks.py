@@ -17,7 +17,6 @@ from accounting.posting.manual_task_texts import TaskText
 from accounting.posting.orders import (
     FORMER_ORGANISATION,
     get_posting_allocation,
-    get_posting_payment,
 )
 from connections.models import Connection, Tier
 from merchants.models import EventNotification, Merchant
@@ -94,7 +93,7 @@ def save_manual_task(posting: Posting, text: TaskText, *, now: datetime) -> Manu
             "steps": steps,
             "merchant": posting.merchant,
             "company": posting.company,
-            "payment": get_posting_payment(posting),
+            "payment": posting.payment,
             "kind": posting.kind,
             "state_at": now,
         },

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from django.db.models import Exists, OuterRef, Q, Subquery, Sum
 from django.db.models.functions import Coalesce
+from django_subatomic.db import transaction_required
 
 from accounting.models import LedgerPaymentCursor, ManualTask, Posting
 from accounting.models.posting_kinds import CLEARING_SIGNS, PAYMENT_KINDS, REMOVED_PAYMENT_KINDS, Kind
@@ -251,6 +252,7 @@ def is_in_books(posting: PostedPayment) -> bool:
     return posting.state == "posted" or posting.is_manual
 
 
+@transaction_required
 def list_attempt_snapshots(which: Q, *, until: datetime) -> Iterable[AttemptSnapshot]:
     """Return the attempts that were paid, whatever became of them."""
     later = BalanceTransaction.objects.filter(attempt=OuterRef("pk"), happened_at__gte=until)
@@ -263,6 +265,7 @@ def list_attempt_snapshots(which: Q, *, until: datetime) -> Iterable[AttemptSnap
     return (AttemptSnapshot._make(row) for row in rows.values_list(*fields).iterator(chunk_size=5000))
 
 
+@transaction_required
 def list_posted_payments(merchant: Merchant, which: Q) -> Iterable[PostedPayment]:
     """Return every posting of a payment or refund, whatever became of it."""
     done = ManualTask.objects.filter(posting=OuterRef("pk"), state="done", done_by__isnull=False)

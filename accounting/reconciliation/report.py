@@ -7,6 +7,7 @@ from datetime import date, datetime
 
 from django.db.models import F
 from django.urls import reverse
+from django_subatomic.db import transaction
 
 from accounting.models import AccountingSettings, LedgerPaymentCursor
 from accounting.reconciliation.acknowledgements import add_acknowledgements
@@ -151,6 +152,7 @@ def sum_items(
     return sorted(found.values(), key=lambda row: row.currency)
 
 
+@transaction()
 def reconcile(merchant: Merchant, period: Period, *, now: datetime) -> ReconciliationReport:
     """Compare Stripe, our own ledger and the accounting package for a period, in a fixed number of queries."""
     account = GatewayAccount.objects.filter(merchant=merchant).first()

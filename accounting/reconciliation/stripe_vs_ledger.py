@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from django.db.models import Case, Exists, F, OuterRef, Q, QuerySet, Subquery, Value, When
 from django.db.models.functions import Coalesce
+from django_subatomic.db import transaction_required
 
 from accounting.reconciliation.differences import DifferenceKind, DifferenceList, ReconciliationItem
 from accounting.reconciliation.periods import Period
@@ -70,6 +71,7 @@ class StripeVsLedger:
     differences: DifferenceList
     now: datetime
 
+    @transaction_required
     def list_items(self) -> Iterator[ReconciliationItem]:
         """Return every item of the period: Stripe's, then those that Stripe should have. Adds the differences."""
         if self.cursor is None or self.cursor.known_until is None:

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from itertools import batched
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -197,16 +198,11 @@ def export_csv_lines(request: PayerRequest, filters: TransactionFilters, *, now:
     chosen = filter_accesses(request.accesses, filters)
     visible = list_visible_payments(chosen, request.person)
     rows = apply_filters(visible, filters, build_text_filters(visible, filters.text, chosen)[0], now=now)
-    rows = rows.order_by(build_date_expression().desc(), "-pk")[:MAX_EXPORTED]
+    keys = rows.order_by(build_date_expression().desc(), "-pk").values_list("pk", flat=True)[:MAX_EXPORTED]
     yield BYTE_ORDER_MARK + render_csv_line(CSV_HEADINGS)
-    chunk: list[Payment] = []
-    for payment in rows.iterator(chunk_size=CHUNK_SIZE):
-        chunk.append(payment)
-        if len(chunk) == CHUNK_SIZE:
-            yield render_csv_rows(chunk, chosen, now=now)
-            chunk = []
-    if chunk:
-        yield render_csv_rows(chunk, chosen, now=now)
+    for chunk in batched(keys, CHUNK_SIZE):
+        found = rows.in_bulk(chunk)
+        yield render_csv_rows([found[key] for key in chunk if key in found], chosen, now=now)
 
 
 def render_csv_rows(payments: Sequence[Payment], accesses: Sequence[PayerAccess], *, now: datetime) -> str:

@@ -95,7 +95,7 @@ def test_a_lost_answer_is_made_good_by_the_old_tokens_grace(tenant: Tenant) -> N
 
 
 @pytest.mark.parametrize("fault", WEATHER, ids=str)
-def test_weather_never_breaks_a_connection(tenant: Tenant, fault: dict[str, Any]) -> None:
+def test_an_outage_never_breaks_a_connection(tenant: Tenant, fault: dict[str, Any]) -> None:
     expire(tenant)
     with tenant.world.inject_fault("xero-oauth", path="/token", **fault), pytest.raises(Unavailable):
         get_access_token(tenant.connection, now=timezone.now())

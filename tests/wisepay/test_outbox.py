@@ -141,7 +141,7 @@ def test_a_dead_workers_message_is_delivered_after_its_lease(db: None, notes: No
 
 
 @pytest.mark.parametrize("error", [Retry("not yet", after=42), Unavailable("away", retry_after=42)])
-def test_weather_pauses_a_message_as_long_as_it_asks(db: None, notes: Notebook, error: Exception) -> None:
+def test_an_outage_pauses_a_message_as_long_as_it_asks(db: None, notes: Notebook, error: Exception) -> None:
     enqueue("k", NAME)
     now = timezone.now()
     notes.then = raising(error)
@@ -171,7 +171,7 @@ def test_pauses_grow_to_an_hour_when_nobody_names_one(db: None, notes: Notebook,
     assert pauses == sorted(pauses)
 
 
-def test_what_succeeds_after_weather_is_done_and_shows_no_error(db: None, notes: Notebook) -> None:
+def test_what_succeeds_after_an_outage_is_done_and_shows_no_error(db: None, notes: Notebook) -> None:
     enqueue("k", NAME)
     notes.then = raising(Retry("not yet", after=1))
     deliver_message("k", now=timezone.now())

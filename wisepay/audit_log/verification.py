@@ -1,5 +1,6 @@
 """Verification: what is wrong with the audit log, found from its chains and from copies of its head."""
 
+import itertools
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -31,6 +32,7 @@ from wisepay.audit_log.models import (
     AuditSeal,
 )
 from wisepay.audit_log.sealing import is_current
+from wisepay.cursors import read_in_batches
 
 Written = tuple[AuditEntry, AuditDetails | None]
 BATCH = 1_000
@@ -68,10 +70,10 @@ def verify_chain(chain: int, head: AuditHead | None, *, now: datetime) -> Iterat
     position, link = (last.position, last.link) if last else (0, "")
     if last and not is_checkpoint_genuine(last):
         yield Finding(chain, last.position, "the checkpoint before this position was not made by Wise-Pay")
-    rows = AuditSeal.objects.filter(chain=chain).order_by("position")
+    rows = AuditSeal.objects.filter(chain=chain)
     if last:
         rows = rows.filter(position__gt=last.position)
-    for seals in split_batches(rows.iterator(BATCH)):
+    for seals in read_in_batches(rows, size=BATCH):
         entries = read_entries(seals)
         for seal in seals:
             yield from verify_link(seal, position, link)
@@ -80,18 +82,6 @@ def verify_chain(chain: int, head: AuditHead | None, *, now: datetime) -> Iterat
                 yield from verify_entry(seal, written, last.removed_before if last else None)
             position, link = seal.position, seal.link
     yield from verify_head(chain, head, position, link)
-
-
-def split_batches(rows: Iterator[AuditSeal]) -> Iterator[list[AuditSeal]]:
-    """The rows in lists of a handy length."""
-    batch: list[AuditSeal] = []
-    for row in rows:
-        batch.append(row)
-        if len(batch) == BATCH:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
 
 
 def read_entries(seals: list[AuditSeal]) -> dict[int, list[Written]]:
@@ -178,7 +168,7 @@ def verify_unsealed(*, now: datetime, chains: Iterable[int] | None) -> Iterator[
     """Verify the entries without a seal: written by the application, and not long ago."""
     rows = AuditEntry._base_manager.filter(~Exists(AuditSeal.objects.filter(entry_id=OuterRef("details_id"))))
     wanted = None if chains is None else set(chains)
-    for entry in rows.order_by("at", "details_id").iterator(BATCH):
+    for entry in itertools.chain.from_iterable(read_in_batches(rows, size=BATCH)):
         if wanted is not None and entry.chain not in wanted:
             continue
         if is_signed(entry.mac, *list_entry_parts(entry)) is False:

@@ -128,7 +128,7 @@ def test_a_debit_that_ends_while_its_draft_is_sent_is_looked_for_first(
 
 @pytest.mark.parametrize("kind", ["drop_after", "drop_before", "status", "html"])
 @pytest.mark.parametrize(("method", "path"), [("POST", "/CreditNotes*"), ("PUT", "/Invoices*"), ("PUT", "/Payments*")])
-def test_weather_at_any_call_of_the_settlement_ends_with_one_approved_credit(
+def test_an_outage_at_any_call_of_the_settlement_ends_with_one_approved_credit(
     tenant: Tenant, deliver: DeliverOutbox, kind: str, method: str, path: str
 ) -> None:
     debit = submit_debit(tenant)
@@ -143,7 +143,7 @@ def test_weather_at_any_call_of_the_settlement_ends_with_one_approved_credit(
 
 
 @pytest.mark.parametrize("kind", ["drop_after", "drop_before", "status"])
-def test_weather_at_the_removal_ends_with_no_draft(tenant: Tenant, deliver: DeliverOutbox, kind: str) -> None:
+def test_an_outage_at_the_removal_ends_with_no_draft(tenant: Tenant, deliver: DeliverOutbox, kind: str) -> None:
     debit = submit_debit(tenant)
     deliver()
     debit.fail()

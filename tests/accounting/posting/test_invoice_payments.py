@@ -179,7 +179,7 @@ def test_the_old_link_of_a_reversed_debit_pays_nothing_that_was_paid_otherwise_m
 
 @only_xero
 @pytest.mark.parametrize("kind", ["drop_after", "drop_before", "status", "html"])
-def test_weather_ends_with_one_payment_of_the_invoice(
+def test_an_outage_ends_with_one_payment_of_the_invoice(
     billing: InvoiceScenario, deliver: DeliverOutbox, kind: str
 ) -> None:
     invoice = billing.create_invoice("500.00")

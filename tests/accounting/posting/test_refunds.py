@@ -78,7 +78,7 @@ def test_several_refunds_go_out_in_one_call(tenant: Tenant, deliver: DeliverOutb
 
 
 @pytest.mark.parametrize("kind", ["drop_after", "drop_before", "status", "html"])
-def test_weather_at_a_refund_ends_with_one_refund(
+def test_an_outage_at_a_refund_ends_with_one_refund(
     tenant: Tenant, deliver: DeliverOutbox, paid: AttemptScenario, kind: str
 ) -> None:
     refund = paid.refund(10000)
@@ -107,7 +107,7 @@ def test_a_refund_that_fails_later_is_taken_back(tenant: Tenant, deliver: Delive
 
 @pytest.mark.parametrize("kind", ["drop_after", "drop_before", "status"])
 @pytest.mark.parametrize("method", ["PUT", "POST"])
-def test_a_refund_that_fails_in_bad_weather_leaves_nothing(
+def test_a_refund_that_fails_during_an_outage_leaves_nothing(
     tenant: Tenant, deliver: DeliverOutbox, paid: AttemptScenario, kind: str, method: str
 ) -> None:
     refund = paid.refund(10000)

@@ -76,7 +76,7 @@ def test_a_reversed_card_payment_leaves_the_books_too(tenant: Tenant, deliver: D
 
 @pytest.mark.parametrize("kind", ["drop_after", "drop_before", "status", "html"])
 @pytest.mark.parametrize("path", ["/CreditNotes*", "/Payments/*"])
-def test_weather_at_the_reversal_ends_with_one_void_and_one_removal(
+def test_an_outage_at_the_reversal_ends_with_one_void_and_one_removal(
     tenant: Tenant, deliver: DeliverOutbox, settled: AttemptScenario, kind: str, path: str
 ) -> None:
     settled.reverse()

@@ -3,8 +3,11 @@
 from collections.abc import Callable
 
 from django.test import Client
+from django.utils import timezone
+from django_subatomic.db import transaction
 
-from accounting.models import AccountingSettings, LedgerAccount
+from accounting.models import AccountingSettings, LedgerAccount, Posting
+from accounting.posting.manual_tasks import save_manual_task
 from tests.tenants import Checkout, Tenant
 from wisepay.models import AuditEntry
 
@@ -57,3 +60,23 @@ def test_strangers_and_the_street_see_nothing(tenant: Tenant, stranger: Tenant, 
     assert stranger.admin.post(tenant.url("postings/retry")).status_code == 404
     crossed = stranger.admin.get(stranger.url(f"postings/of/{checkout.payment.reference}"))
     assert crossed.status_code == 404
+
+
+def test_a_task_about_a_posting_without_a_payment_is_shown_and_done(tenant: Tenant, checkout: Checkout) -> None:
+    now = timezone.now()
+    posting = Posting.objects.create(
+        merchant=tenant.merchant,
+        company=checkout.payment.company,
+        kind="contact",
+        number=checkout.payment.company.reference,
+        organisation_id="another",
+        state="rejected",
+        state_at=now,
+    )
+    with transaction():
+        task = save_manual_task(posting, ("Add the contact", ["Add it by hand."]), now=now)
+    assert task.payment is None
+    assert b"Add it by hand." in tenant.admin.get(tenant.url("postings/")).content
+    assert tenant.admin.post(tenant.url(f"postings/tasks/{task.reference}/done")).status_code == 302
+    posting.refresh_from_db()
+    assert posting.state == "cancelled"

@@ -76,7 +76,7 @@ def test_busy_workers_use_nearly_every_call_and_never_one_too_many(ask: Any, pha
     clocks=some.sampled_from([0.0, 0.5, 2.0]),
     minutes=some.integers(2, 5),
 )
-def test_no_weather_and_no_clock_makes_it_ask_for_one_call_too_many(
+def test_no_outage_and_no_clock_makes_it_ask_for_one_call_too_many(
     ask: Any,
     seed: int,
     phase: float | None,

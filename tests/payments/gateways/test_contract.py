@@ -1,4 +1,4 @@
-"""The gateway's door over the practice Stripe: what each verb promises, in good weather and in bad."""
+"""The gateway over the practice Stripe: what each verb promises, while Stripe answers and while it does not."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -187,7 +187,7 @@ def test_a_key_that_stripe_does_not_know_is_refused_by_every_verb(world: Sandbox
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=FAULT_NAMES)
-def test_weather_is_unavailable_for_every_verb_and_nobody_asks_twice(
+def test_an_outage_is_unavailable_for_every_verb_and_nobody_asks_twice(
     practice_account: PracticeAccount, fault: dict[str, Any]
 ) -> None:
     paid = practice_account.gateway.start(practice_account.build_request())
@@ -241,7 +241,7 @@ def test_a_guest_leaves_name_and_address_at_stripe_and_no_card_number_passes_us(
     assert asked["request_headers"]["Idempotency-Key"].startswith("attempt-")
 
 
-# ---- the same weather, seen from a payer's attempt -------------------------------------------------
+# ---- the same outages, seen from a payer's attempt -------------------------------------------------
 
 
 @pytest.fixture
