@@ -18,8 +18,8 @@ from django.http import HttpResponse
 from django.test import Client
 from django.utils import timezone
 
-from accounting.configuration.handlers import import_lists
 from accounting.configuration.services import save_accounting_settings
+from accounting.handlers import import_lists
 from accounting.models import LedgerAccount, LedgerItem, LedgerTaxCode
 from connections.models import Connection
 from connections.oauth_flow import receive_authorisation, start_authorisation

@@ -6,9 +6,10 @@ from datetime import datetime
 
 from django_subatomic.db import transaction_required
 
-from accounting.autopay import consequences, emails
+from accounting.autopay import consequences
 from accounting.autopay.charging import charge_scheduled_payment
 from accounting.autopay.mappings import create_mapping_from_payment
+from accounting.autopay.notifications import send_failure_email
 from accounting.autopay.planning import PlanningInProgress, plan_merchant_payments
 from accounting.autopay.terms import import_ledger_terms
 from accounting.mirror.store import mirror_listener
@@ -74,7 +75,7 @@ def email_autopay(*, scheduled_id: int, attempt_id: int, **_: object) -> None:
     """Email the payer why their automatic payment failed."""
     rows = ScheduledPayment.objects.select_related("merchant", "company", "invoice", "method")
     attempt = Attempt.objects.select_related("payment__merchant", "payment__company").get(pk=attempt_id)
-    emails.send_failure_email(rows.get(pk=scheduled_id), attempt)
+    send_failure_email(rows.get(pk=scheduled_id), attempt)
 
 
 @handler("accounting.map_from_payment")
