@@ -32,7 +32,7 @@ from wisepay.errors import Disconnected
 
 ROOT = Path(__file__).resolve().parents[2]
 OURS = ("connections", "payers", "payments", "accounting", "quotes")
-PASSES_TIER_ON = "connections/services.py"  # its find_working_connection takes the tier that its callers name
+PASSES_TIER_ON = "connections/availability.py"  # its find_working_connection takes the tier that its callers name
 APPS = {"wise_pay": "sandbox-client", "company": "sandbox-client-2", "service": "sandbox-client-3"}
 
 
