@@ -6,12 +6,13 @@ PYTHON := $(shell for python in python3.13 python3.12 python3.14 python3; do \
 BIN := .venv/bin
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
 COMPILE := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.12 --generate-hashes --no-header
+PRODUCT := wisepay merchants connections payers payments accounting quotes deploy
 # The type checker's Django plugin loads the settings; nothing is connected to.
 SETTINGS := SECRET_KEY=lint WISEPAY_SECRET_KEYS=k1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA= \
 	DATABASE_URL=postgresql://localhost/lint REDIS_URL=redis://localhost/0 \
 	PUBLIC_URL=http://localhost ALLOWED_HOSTS=localhost
 
-.PHONY: help deps demo test bench lint format messages lock pin clean
+.PHONY: help deps demo test bench lint security format messages lock pin clean
 
 help:
 	@echo "make demo   Wise-Pay with a practice world; ARGS=\"--port 9000\" is passed on,"
@@ -20,6 +21,7 @@ help:
 	@echo "            THOROUGH=1 runs every case of long tables as well"
 	@echo "make bench  calls used against the lower bound"
 	@echo "make lint   style, types, layers"
+	@echo "make security  bandit, generated requests to every API, every path for everybody"
 	@echo "make deps   only install what all of these need"
 	@echo "make format write the style"
 	@echo "make messages  collect the sentences for translators (needs GNU gettext)"
@@ -43,6 +45,12 @@ lint: .venv/dev.stamp
 	$(BIN)/ruff format --check .
 	$(SETTINGS) $(BIN)/mypy .
 	$(BIN)/lint-imports
+
+# Bandit over the product; generated requests to every published API; every path for everybody.
+security: .venv/dev.stamp
+	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive $(PRODUCT)
+	@$(BIN)/python -m sandbox.harness.testing -q tests/security tests/merchants/test_access.py \
+		tests/wisepay/test_response_policy.py tests/wisepay/personal_data/test_table.py $(ARGS)
 
 format: .venv/dev.stamp
 	$(BIN)/ruff check --fix .

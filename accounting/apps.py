@@ -17,7 +17,7 @@ class AccountingConfig(AppConfig):
     name = "accounting"
 
     def ready(self) -> None:
-        from accounting import handlers, health_checks, policies  # noqa: F401
+        from accounting import handlers, health_checks, personal_data, policies  # noqa: F401
         from wisepay.events import subscribe
 
         subscribe("payments.attempt.submitted", "accounting.post_debit", key="attempt:{attempt_id}:draft")

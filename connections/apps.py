@@ -9,7 +9,7 @@ class ConnectionsConfig(AppConfig):
     name = "connections"
 
     def ready(self) -> None:
-        from connections import health_checks  # noqa: F401
+        from connections import health_checks, personal_data  # noqa: F401
         from wisepay.events import declare
 
         declare("connections.connection.restored")

@@ -9,4 +9,4 @@ class MerchantsConfig(AppConfig):
     name = "merchants"
 
     def ready(self) -> None:
-        from merchants import policies, services  # noqa: F401
+        from merchants import personal_data, policies, services  # noqa: F401

@@ -39,6 +39,26 @@ class MerchantDetailsForm(ModelForm):
         }
 
 
+class PrivacyForm(ModelForm):
+    """After how long people are signed out, and how long what is known of them is stored."""
+
+    class Meta:
+        model = Merchant
+        fields = ["staff_idle_minutes", "payer_idle_days", "keeps_unproved_days", "keeps_device_months"]
+        labels = {
+            "staff_idle_minutes": "Minutes until your people are signed out",
+            "payer_idle_days": "Days until your payers are signed out",
+            "keeps_unproved_days": "Days that an unanswered invitation or registration is stored",
+            "keeps_device_months": "Months that a payment's network address and browser are stored",
+        }
+        help_texts = {
+            "staff_idle_minutes": "From 5 to 720, counted from the last thing they did.",
+            "payer_idle_days": "From 1 to 14. Who pays at several merchants has the shortest.",
+            "keeps_unproved_days": "From 7 to 365. Then it is deleted, if nothing was paid.",
+            "keeps_device_months": "From 3 to 84. You may need them in a dispute.",
+        }
+
+
 class EventsForm(forms.Form):
     """Which events the merchant is notified of."""
 

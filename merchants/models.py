@@ -1,12 +1,14 @@
 """Tables of the tenant: merchant, membership, PayNow Links, event notifications."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 from zoneinfo import ZoneInfo
 
 from django.core.exceptions import ValidationError
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 
 from wisepay import clock
+from wisepay.accounts.sessions import end_sessions_without_access
 from wisepay.addresses import build_public_url, new_reference
 from wisepay.models import User
 from wisepay.secrets import SecretField
@@ -36,6 +38,18 @@ class Merchant(models.Model):
     two_factor_mode = models.CharField(max_length=10, choices=TwoFactorMode, default=TwoFactorMode.REQUIRED)
     has_multi_connection = models.BooleanField(
         default=False, help_text="Work is divided between three accounting connections."
+    )
+    staff_idle_minutes = models.PositiveSmallIntegerField(
+        default=30, validators=[MinValueValidator(5), MaxValueValidator(720)]
+    )
+    payer_idle_days = models.PositiveSmallIntegerField(
+        default=14, validators=[MinValueValidator(1), MaxValueValidator(14)]
+    )
+    keeps_unproved_days = models.PositiveSmallIntegerField(
+        default=30, validators=[MinValueValidator(7), MaxValueValidator(365)]
+    )
+    keeps_device_months = models.PositiveSmallIntegerField(
+        default=24, validators=[MinValueValidator(3), MaxValueValidator(84)]
     )
     created_at = models.DateTimeField(default=clock.now)
     members = models.ManyToManyField(User, through="Membership", related_name="merchants")
@@ -77,6 +91,12 @@ class Membership(models.Model):
     def can_add_payers(self) -> bool:
         """Whether they may add payers, say what they see, and remove them."""
         return self.role == self.Role.ADMIN or self.may_add_payers
+
+    def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
+        """Take the role away, and sign the person out at once if nothing else is left to them."""
+        deleted = super().delete(*args, **kwargs)
+        end_sessions_without_access(self.user)
+        return deleted
 
 
 class PayNowLink(models.Model):

@@ -1,11 +1,37 @@
-"""The policies of merchants: about second factors, and whose log has what their people do."""
+"""Policies of merchants: second factors, idle sessions, who still has access, erasure, and whose log has what."""
 
 from collections.abc import Iterable
+from datetime import timedelta
+
+from django.utils.translation import gettext as _
 
 from merchants.models import Membership, Merchant
 from wisepay.accounts.services import register_second_factor_policy
+from wisepay.accounts.sessions import register_access_policy, register_idle_policy
 from wisepay.audit import register_employers
 from wisepay.models import User
+from wisepay.personal_data.erasure import register_erasure_obstacle
+from wisepay.personal_data.registry import Subject
+
+
+@register_idle_policy
+def list_staff_idle_limits(user: User) -> list[timedelta]:
+    """What each merchant that the person works for says."""
+    minutes = Membership.objects.filter(user=user).values_list("merchant__staff_idle_minutes", flat=True)
+    return [timedelta(minutes=each) for each in minutes]
+
+
+@register_access_policy
+def works_somewhere(user: User) -> bool:
+    """Whether the person works for a merchant."""
+    return Membership.objects.filter(user=user).exists()
+
+
+@register_erasure_obstacle
+def list_workplaces(subject: Subject) -> list[str]:
+    """A merchant's people are removed by the merchant first."""
+    names = Membership.objects.filter(user=subject.user).values_list("merchant__name", flat=True)
+    return [_("You work for %(name)s. Ask them to remove you first.") % {"name": name} for name in names]
 
 
 @register_second_factor_policy

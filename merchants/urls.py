@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from merchants import views
+from merchants import privacy_views, views
 from merchants.terms import console_views
 
 app_name = "merchants"
@@ -15,6 +15,12 @@ urlpatterns = [
     path("m/<slug:merchant_ref>/configure/event-notifications", views.edit_events, name="events"),
     path("m/<slug:merchant_ref>/configure/terms/", console_views.list_terms, name="terms"),
     path("m/<slug:merchant_ref>/configure/terms/<slug:kind>", console_views.edit_terms, name="terms_kind"),
+    path("m/<slug:merchant_ref>/configure/merchants/privacy", privacy_views.edit_privacy, name="privacy"),
+    path(
+        "m/<slug:merchant_ref>/configure/merchants/sessions/<slug:user_ref>/end",
+        privacy_views.end_member_sessions,
+        name="end_sessions",
+    ),
     path("m/<slug:merchant_ref>/notifications/", views.notifications, name="notifications"),
     path("m/<slug:merchant_ref>/notifications/bell", views.bell, name="bell"),
     path("m/<slug:merchant_ref>/notifications/<int:pk>/read", views.read_notification, name="read_notification"),

@@ -9,7 +9,7 @@ class PayersConfig(AppConfig):
     name = "payers"
 
     def ready(self) -> None:
-        from payers import handlers, policies  # noqa: F401
+        from payers import handlers, personal_data, policies  # noqa: F401
         from wisepay.events import declare
 
         declare("payers.contact.changed")

@@ -1,12 +1,27 @@
-"""The policies of payers: for the second factor of a sign-in, and whose log has what operators do to them."""
+"""Policies of payers: second factors, idle sessions, who still has access, and whose log has what is done to them."""
 
 from collections.abc import Iterable
+from datetime import timedelta
 
 from merchants.models import Merchant
 from payers.models import PayerAccess
 from wisepay.accounts.services import register_second_factor_policy
+from wisepay.accounts.sessions import register_access_policy, register_idle_policy
 from wisepay.audit import register_customers
 from wisepay.models import User
+
+
+@register_idle_policy
+def list_payer_idle_limits(user: User) -> list[timedelta]:
+    """What each merchant whose companies the person may see says."""
+    days = PayerAccess.objects.filter(user=user, state="active").values_list("company__merchant__payer_idle_days")
+    return [timedelta(days=each) for (each,) in days.distinct()]
+
+
+@register_access_policy
+def pays_somewhere(user: User) -> bool:
+    """Whether the person has access to a company, or is invited to one."""
+    return PayerAccess.objects.filter(user=user, state__in=["pending", "active"]).exists()
 
 
 @register_second_factor_policy

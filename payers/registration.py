@@ -13,6 +13,7 @@ from merchants.models import Membership, Merchant
 from payers.company_emails import enqueue_company_emails
 from payers.invitations import TooManyMails, close_invitations, send_invitation
 from payers.models import Payer, PayerAccess, PayerCompany, Registration
+from wisepay.accounts.sessions import end_sessions_without_access
 from wisepay.audit import record_audit_entry
 from wisepay.models import User
 
@@ -153,6 +154,7 @@ def remove_access(access: PayerAccess, *, by: User, now: datetime) -> bool:
     locked = access.lock()
     moved = locked.move_locked_to("removed", now=now, by=str(by))
     close_invitations(locked, now=now)
+    end_sessions_without_access(locked.user)
     return moved
 
 

@@ -26,7 +26,7 @@ class PaymentsConfig(AppConfig):
 
     def ready(self) -> None:
         from payers.registrations import register_contents
-        from payments import handlers, health_checks, policies  # noqa: F401
+        from payments import handlers, health_checks, page_check, personal_data, policies  # noqa: F401
         from payments.registrations import RegistrationPayments
         from wisepay.events import declare
 

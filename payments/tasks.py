@@ -4,6 +4,7 @@ from datetime import timedelta
 
 from celery import shared_task
 
+from payments import page_check, retention
 from payments.balance.services import list_accounts_to_sync, schedule_balance_sync
 from wisepay import clock
 
@@ -15,3 +16,15 @@ def sync_balances(**_: object) -> None:
     """Schedule a balance sync of every account that was not synced for half an hour."""
     for account in list_accounts_to_sync(now=clock.now(), every=SYNC_INTERVAL):
         schedule_balance_sync(account, now=clock.now())
+
+
+@shared_task
+def forget_old_devices(**_: object) -> None:
+    """Forget from where old payments came."""
+    retention.forget_old_devices(now=clock.now())
+
+
+@shared_task
+def check_payment_page(**_: object) -> None:
+    """Compare the payment page with what was shipped."""
+    page_check.check_payment_page(now=clock.now())

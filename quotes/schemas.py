@@ -1,5 +1,6 @@
 """The schemas of the CPQ API: what CPQ sends and what it is answered, field by field."""
 
+import re
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
@@ -54,6 +55,12 @@ def _currency(value: str) -> str:
     return value
 
 
+def _amount(value: str) -> str:
+    if not re.fullmatch(r"[0-9]+(\.[0-9]+)?", value):
+        raise PydanticCustomError("amount", 'Write the amount as digits with a point, for example "625.00".')
+    return value
+
+
 def _email(value: str) -> str:
     try:
         validate_email(value)
@@ -100,6 +107,7 @@ AmountText = Annotated[
         description="A decimal string with at most the currency's decimals, for example 625.00",
         json_schema_extra=AMOUNT_SCHEMA,
     ),
+    AfterValidator(_amount),
 ]
 MailAddress = Annotated[
     TrimmedText, Field(max_length=254, json_schema_extra={"format": "email"}), AfterValidator(_email)

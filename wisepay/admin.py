@@ -8,7 +8,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from wisepay import clock, outbox
-from wisepay.models import OutboxMessage, StateChange, User
+from wisepay.models import OutboxMessage, PageFinding, StateChange, User
 
 if TYPE_CHECKING:
     OutboxModelAdmin = admin.ModelAdmin[OutboxMessage]
@@ -70,3 +70,11 @@ class StateChangeAdmin(ReadOnlyAdmin):
 
     list_display = ["at", "subject", "subject_id", "from_state", "to_state", "reason", "by"]
     list_filter = ["subject", "to_state"]
+
+
+@admin.register(PageFinding)
+class PageFindingAdmin(ReadOnlyAdmin):
+    """What browsers reported of our pages, and what our own check found."""
+
+    list_display = ["last_at", "source", "rule", "subject", "page", "count"]
+    list_filter = ["source", "rule"]

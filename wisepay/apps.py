@@ -14,9 +14,10 @@ class WisepayConfig(AppConfig):
     def ready(self) -> None:
         from django.urls import register_converter
 
-        from wisepay import checks, health_checks  # noqa: F401
+        from wisepay import checks, health_checks, page_findings  # noqa: F401
         from wisepay.accounts import audit_receivers  # noqa: F401
         from wisepay.log_routes import SecretConverter, SecretSlugConverter
+        from wisepay.personal_data import tables  # noqa: F401
 
         register_converter(SecretConverter, "secret")
         register_converter(SecretSlugConverter, "secret_slug")

@@ -11,7 +11,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
 from django.utils.cache import add_never_cache_headers
 
-from wisepay.models import User
+from wisepay.models import RateWindow, User
 
 
 class SignedInRequest(HttpRequest):
@@ -46,6 +46,7 @@ def parse_page_number(text: str, *, last: int) -> int:
     return max(1, min(int(text[:9]), last)) if text.isascii() and text.isdigit() else 1
 
 
+LONGEST_WINDOW = timedelta(days=2)  # more than any window that is counted
 COUNT_SQL = """
 INSERT INTO wisepay_ratewindow AS w (key, started_at, count) VALUES (%(key)s, %(now)s, 1)
 ON CONFLICT (key) DO UPDATE SET
@@ -62,6 +63,11 @@ def record_rate_limited_use(key: str, *, limit: int, per: timedelta, now: dateti
         row: tuple[Any, ...] = cursor.fetchone()
     count, started_at = row
     return 0 if count <= limit else max(1, int((started_at + per - now).total_seconds()) + 1)
+
+
+def delete_old_rate_windows(*, now: datetime) -> int:
+    """Delete counts whose window is over; the longest is a day. Answer how many."""
+    return RateWindow.objects.filter(started_at__lt=now - LONGEST_WINDOW).delete()[0]
 
 
 def too_many_requests(request: HttpRequest) -> HttpResponse:

@@ -111,3 +111,23 @@ class RateWindow(models.Model):
 
     def __str__(self) -> str:
         return self.key
+
+
+class PageFinding(models.Model):
+    """Something on our pages that is not as it should be, and how often it was seen; holds no address of a person."""
+
+    class Source(models.TextChoices):
+        BROWSER = "browser", "Reported by a browser"
+        CHECK = "check", "Found by our own check"
+
+    key = models.CharField(max_length=40, unique=True)
+    source = models.CharField(max_length=10, choices=Source)
+    rule = models.CharField(max_length=60)
+    subject = models.CharField(max_length=200, blank=True)
+    page = models.CharField(max_length=120, blank=True)
+    count = models.PositiveIntegerField(default=1)
+    first_at = models.DateTimeField()
+    last_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.rule}: {self.subject}"

@@ -1,5 +1,6 @@
 """Settings of every process, read from the environment; a missing secret stops the start."""
 
+from email.utils import parseaddr
 from pathlib import Path
 
 import environ
@@ -68,6 +69,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "allauth.account.middleware.AccountMiddleware",
+    "wisepay.accounts.middleware.SessionPolicyMiddleware",
 ]
 ROOT_URLCONF = "wisepay.urls"
 WSGI_APPLICATION = "wisepay.wsgi.application"
@@ -197,6 +199,7 @@ SECURE_CSP = {
     "form-action": [CSP.SELF],
     "frame-ancestors": [CSP.NONE],
     "base-uri": [CSP.NONE],
+    "report-uri": ["/csp-reports"],
 }
 DATA_UPLOAD_MAX_MEMORY_SIZE = 256 * 1024
 
@@ -260,6 +263,8 @@ MAILERS = {
 }
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="Wise-Pay <payments@wise-pay.example>")
 SERVER_EMAIL = DEFAULT_FROM_EMAIL
+# Where a finding about safety is reported, in /.well-known/security.txt: mailto:… or https://…
+SECURITY_CONTACT = env.str("SECURITY_CONTACT", default="") or f"mailto:{parseaddr(DEFAULT_FROM_EMAIL)[1]}"
 
 # ---- work in the background ---------------------------------------------------------------------
 CELERY_BROKER_URL = REDIS_URL
@@ -286,6 +291,22 @@ CELERY_BEAT_SCHEDULE = {
         "task": "wisepay.tasks.delete_done_messages",
         "schedule": 3600,
         "options": {"expires": 60},
+    },
+    "delete_expired_rows": {"task": "wisepay.tasks.delete_expired_rows", "schedule": 900, "options": {"expires": 600}},
+    "delete_unproved_people": {
+        "task": "payers.tasks.delete_unproved_people",
+        "schedule": 3600,
+        "options": {"expires": 600},
+    },
+    "check_payment_page": {
+        "task": "payments.tasks.check_payment_page",
+        "schedule": 3600,
+        "options": {"expires": 600},
+    },
+    "forget_old_devices": {
+        "task": "payments.tasks.forget_old_devices",
+        "schedule": 3600,
+        "options": {"expires": 600},
     },
     "seal_audit_log": {"task": "wisepay.tasks.seal_audit_log", "schedule": 60, "options": {"expires": 60}},
     "delete_old_audit_entries": {

@@ -3,8 +3,12 @@
 from celery import shared_task
 
 from wisepay import clock, outbox
+from wisepay.accounts.recovery_codes import hash_forgotten_codes
+from wisepay.accounts.sessions import delete_expired_sessions
 from wisepay.audit_log import retention, sealing
+from wisepay.http import delete_old_rate_windows
 from wisepay.outbox import wake
+from wisepay.page_findings import delete_old_page_findings
 
 
 @shared_task
@@ -20,6 +24,16 @@ def sweep_outbox(**_: object) -> None:
     """Wake the workers for every message that is due."""
     for key in outbox.list_due_keys(now=clock.now()):
         wake(key)
+
+
+@shared_task
+def delete_expired_rows(**_: object) -> None:
+    """Delete what is of no use any more: expired sessions and counts; hash recovery codes that were never looked at."""
+    now = clock.now()
+    delete_expired_sessions(now=now)
+    delete_old_rate_windows(now=now)
+    delete_old_page_findings(now=now)
+    hash_forgotten_codes(now=now)
 
 
 @shared_task

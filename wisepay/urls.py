@@ -5,6 +5,7 @@ from allauth.usersessions.models import UserSession
 from django.contrib import admin
 from django.urls import include, path
 
+from wisepay.csp_views import receive_csp_reports, security_txt
 from wisepay.views import alive, ready
 
 # Their pages ask for a user name, which nobody has here, or would show what nobody needs to see.
@@ -22,6 +23,8 @@ urlpatterns = [
     path("", include("quotes.urls")),
     path("accounts/", include("wisepay.accounts.urls")),
     path("operators/", admin.site.urls),
+    path("csp-reports", receive_csp_reports),
+    path(".well-known/security.txt", security_txt),
     path("health/alive", alive),
     path("health/ready", ready),
 ]

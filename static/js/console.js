@@ -48,6 +48,11 @@ for (const dialog of document.querySelectorAll("dialog[open][data-leave]")) {
   dialog.addEventListener("close", () => location.assign(dialog.dataset.leave));
 }
 
+// What a page asks for by itself is no sign that somebody is there: sessions end after too long without one.
+document.addEventListener("htmx:configRequest", (event) => {
+  if (!event.detail.triggeringEvent) event.detail.headers["X-Background"] = "1";
+});
+
 // A panel asked after the session ended is answered with the sign-in page: show it whole, not inside the panel.
 document.addEventListener("htmx:beforeSwap", (event) => {
   const { xhr, pathInfo } = event.detail;

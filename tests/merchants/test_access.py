@@ -23,6 +23,8 @@ CASES: dict[str, tuple[str, str]] = {
     "merchants:paynow_links": ("get", ADMINS),
     "merchants:events": ("get", ADMINS),
     "merchants:terms": ("get", ADMINS),
+    "merchants:privacy": ("get", ADMINS),
+    "merchants:end_sessions": ("post", ADMINS),
     "merchants:terms_kind": ("get", ADMINS),
     "merchants:notifications": ("get", EVERYBODY),
     "merchants:bell": ("get", EVERYBODY),
@@ -40,6 +42,10 @@ CASES: dict[str, tuple[str, str]] = {
     "payers:start_seeing": ("post", ADMINS),
     "payers:my_details": ("get", PAYERS),
     "payers:my_notifications": ("get", PAYERS),
+    "payers:my_data": ("get", PAYERS),
+    "payers:download_data": ("post", PAYERS),
+    "payers:erase_data": ("post", PAYERS),
+    "payers:end_sessions": ("post", ADMINS),
     "payer_admin:list": ("get", EVERYBODY),
     "payer_admin:add": ("get", ADMINS),
     "payer_admin:unmapped": ("get", EVERYBODY),
@@ -139,6 +145,7 @@ CASES: dict[str, tuple[str, str]] = {
 }
 # These answer 404 to those who may use them too, for want of the thing that they name.
 NEEDS_A_THING = {
+    "merchants:end_sessions",
     "merchants:read_notification",
     "connections:choose",
     "accounting:finish_task",
@@ -183,7 +190,7 @@ OPEN_PREFIXES = (
     "socialaccount_", "openid_connect_", "usersessions_", "two_factor_", "None",
 )  # fmt: skip
 # What these do would take away what the pages after them are about.
-LAST = ("payments:remove_method", "payers:start_seeing", "payer_admin:remove")
+LAST = ("payers:end_sessions", "payments:remove_method", "payers:start_seeing", "payer_admin:remove")
 PAYER = "accounts@harbourdental.example"
 
 

@@ -4,6 +4,7 @@ import base64
 import hashlib
 import hmac
 import os
+from datetime import datetime, timedelta
 from typing import Any
 
 from allauth.mfa.models import Authenticator
@@ -44,6 +45,15 @@ def hash_recovery_codes(user_id: int) -> None:
         # allauth reads a list under this name instead of a seed.
         found.data = {"migrated_codes": hashes, "viewed_at": found.data.get("viewed_at")}
         found.save(update_fields=["data"])
+
+
+def hash_forgotten_codes(*, now: datetime) -> int:
+    """Hash the codes that were shown before they were hashed, or not looked at for a day; answer how many people's."""
+    stored = Authenticator.objects.filter(type=Authenticator.Type.RECOVERY_CODES, data__has_key="seed")
+    found = list(stored.filter(created_at__lt=now - timedelta(days=1)).values_list("user_id", flat=True)[:500])
+    for user_id in found:
+        hash_recovery_codes(user_id)
+    return len(found)
 
 
 class ShowRecoveryCodes(ViewRecoveryCodesView):  # type: ignore[misc]

@@ -64,9 +64,10 @@ def has_reauthenticated(request: HttpRequest) -> bool:
     return any(r.get("reauthenticated") and r["at"] > oldest for r in records)
 
 
-def redirect_to_reauthentication(request: HttpRequest) -> HttpResponse:
-    """Redirect to the re-authentication page, which leads back to this one."""
-    return redirect(f"{reverse('account_reauthenticate')}?{urlencode({'next': request.get_full_path()})}")
+def redirect_to_reauthentication(request: HttpRequest, *, next_path: str = "") -> HttpResponse:
+    """Redirect to the re-authentication page, which leads back to this one, or to `next_path`."""
+    query = urlencode({"next": next_path or request.get_full_path()})
+    return redirect(f"{reverse('account_reauthenticate')}?{query}")
 
 
 # Codes are counted in the database, so that parallel guesses count too.

@@ -8,6 +8,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from wisepay.money import Money
+from wisepay.scripts import compute_integrity
 
 register = template.Library()
 
@@ -86,3 +87,9 @@ def when(value: datetime | None, zone: str = "UTC") -> SafeString:
     local = value.astimezone(ZoneInfo(zone))
     text = f"{local.day} {local:%b %Y, %H:%M}"
     return format_html('<time datetime="{}" title="{}">{}</time>', value.astimezone(UTC).isoformat(), zone, text)
+
+
+@register.simple_tag
+def integrity(path: str) -> str:
+    """The hash of a static script, for its `integrity` attribute."""
+    return compute_integrity(path)

@@ -1,0 +1,78 @@
+"""What the payments' tables hold of people; amounts, days and references are the books' and stay."""
+
+from django.utils.translation import gettext as _
+
+from payments.models import Attempt, SavedMethod, Setup
+from payments.states import LIVE_STATES
+from wisepay.personal_data.changes import blank, forget_host, pseudonymise
+from wisepay.personal_data.erasure import register_erasure_obstacle
+from wisepay.personal_data.registry import PersonalData, Subject, declare_not_personal, declare_personal
+
+WHO_PAID = {
+    "payer_name": blank,
+    "payer_email": pseudonymise,
+    "payer_phone": blank,
+    "ip": forget_host,
+    "user_agent": blank,
+}
+HIDDEN = ("idempotency_key", "confirmation_token")
+
+declare_personal(
+    PersonalData(
+        "payments.SavedMethod",
+        "What is left of a method after its owner removed it: brand and last digits, as receipts show them.",
+        "keep",
+        fields=("owner", "brand", "last4", "expires_on"),
+        person=("owner",),
+    ),
+    PersonalData(
+        "payments.Attempt",
+        "Who paid what, when and with which method: a record of the books, under a pseudonym.",
+        "change",
+        fields=tuple(WHO_PAID),
+        person=("user",),
+        address=("payer_email__iexact",),
+        changes=dict(WHO_PAID),
+        hidden=HIDDEN,
+    ),
+    PersonalData(
+        "payments.Setup",
+        "Who saved a method, when and from where: proof of the authorisation, under a pseudonym.",
+        "change",
+        fields=tuple(WHO_PAID),
+        person=("user",),
+        address=("payer_email__iexact",),
+        changes=dict(WHO_PAID),
+        hidden=HIDDEN,
+    ),
+    PersonalData(
+        "payments.Refund",
+        "Who ordered a refund, of the merchant's staff: a record of the books.",
+        "keep",
+        fields=("ordered_by", "reason"),
+        person=("ordered_by",),
+        hidden=("idempotency_key",),
+    ),
+)
+declare_not_personal("A merchant's account at the gateway.", "payments.GatewayAccount")
+declare_not_personal("A company's number at the gateway.", "payments.GatewayCustomer")
+declare_not_personal(
+    "Amounts, days and references of a company; who paid stands in the attempt.",
+    "payments.Payment",
+    "payments.Dispute",
+    "payments.Payout",
+    "payments.BalanceTransaction",
+    "payments.BalanceTransactionCursor",
+)
+
+
+@register_erasure_obstacle
+def list_open_payments(subject: Subject) -> list[str]:
+    """Methods are removed at the gateway first, and what is on its way arrives first."""
+    found = []
+    if subject.user and SavedMethod.objects.filter(owner=subject.user, state="active").exists():
+        found.append(_("You have saved payment methods. Remove them first, so that nothing is charged any more."))
+    live = {"payer_email__iexact": subject.email, "state__in": LIVE_STATES}
+    if Attempt.objects.filter(**live).exists() or Setup.objects.filter(**live).exists():
+        found.append(_("A payment of yours is still on its way. Please try again when it has arrived."))
+    return found

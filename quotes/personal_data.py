@@ -1,0 +1,29 @@
+"""What the quotes' tables hold of people: the customer's contact, as CPQ sent it."""
+
+from typing import Any
+
+from wisepay.personal_data.registry import PersonalData, Subject, declare_not_personal, declare_personal
+
+CONTACT = {"contact_name": "", "phone": "", "address": None}
+
+
+def erase_contact(value: Any, subject: Subject) -> Any:
+    """The customer without the person: the account's name stays, as it stands in the books."""
+    if not isinstance(value, dict) or str(value.get("email", "")).lower() != subject.email.lower():
+        return value
+    return value | {name: empty for name, empty in CONTACT.items() if name in value} | {"email": subject.pseudonym}
+
+
+declare_personal(
+    PersonalData(
+        "quotes.Quote",
+        "A quote and its customer: a record of the books, its contact under a pseudonym.",
+        "change",
+        fields=("customer",),
+        address=("customer__email__iexact",),
+        changes={"customer": erase_contact},
+        hidden=("return_url", "callback_url"),
+    )
+)
+declare_not_personal("A merchant's key and hosts.", "quotes.CpqIntegration")
+declare_not_personal("How a checkout stands, as CPQ is told.", "quotes.Callback", "quotes.IdempotentAnswer")

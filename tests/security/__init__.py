@@ -1,0 +1,1 @@
+"""What a stranger's tools find: generated requests to every published API."""

@@ -1,0 +1,1 @@
+"""Tests of personal data: the table, export, erasure, retention."""
