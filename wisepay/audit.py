@@ -12,6 +12,7 @@ from wisepay.audit_log.digests import hash_content, hash_person, list_entry_part
 from wisepay.audit_log.keys import sign
 from wisepay.events import add_once
 from wisepay.http import get_client_ip
+from wisepay.input import drop_unreadable
 from wisepay.models import AuditDetails, AuditEntry, User
 
 LONGEST_DETAIL = 2_000
@@ -70,8 +71,8 @@ def record_audit_entry(
 
 
 def clean(text: str, longest: int) -> str:
-    """The text as the database can store it: without NUL and broken characters, and not too long."""
-    return text.encode(errors="replace").decode().replace("\0", "")[:longest]
+    """The text as it can be stored and read: without control and broken characters, and not too long."""
+    return drop_unreadable(text[:longest])
 
 
 def record_request_audit(

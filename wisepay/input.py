@@ -75,9 +75,13 @@ def is_invisible(character: str) -> bool:
 
 def parse_search(text: str) -> str:
     """The words that somebody searches for: what no words hold is dropped, and what is too long is cut."""
-    kept = "".join(c if not is_control(c, has_lines=False) else " " for c in text[:MAX_SEARCH_LENGTH])
-    words = " ".join("".join(c for c in kept if c not in BIDI_CONTROLS).split())
-    return "" if is_blank(words) else unicodedata.normalize("NFC", words)
+    return unicodedata.normalize("NFC", " ".join(drop_unreadable(text[:MAX_SEARCH_LENGTH]).split()))
+
+
+def drop_unreadable(text: str) -> str:
+    """The text without the characters that `normalise_text` refuses, but with its lines; empty if none can be seen."""
+    seen = "".join(c for c in text if not is_control(c, has_lines=True) and c not in BIDI_CONTROLS)
+    return "" if is_blank(seen) else seen
 
 
 def parse_month(text: str) -> date | None:

@@ -70,6 +70,7 @@ MIDDLEWARE = [
     "django_htmx.middleware.HtmxMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "wisepay.accounts.middleware.SessionPolicyMiddleware",
+    "wisepay.request_policy.ReadableCredentialsMiddleware",
 ]
 ROOT_URLCONF = "wisepay.urls"
 WSGI_APPLICATION = "wisepay.wsgi.application"

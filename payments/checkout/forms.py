@@ -20,7 +20,7 @@ class MethodChoiceForm(forms.Form):
     saves = forms.BooleanField(required=False)
     shares = forms.BooleanField(required=False)
     accepted_terms = AcceptedTermsField(required=False)
-    agreed_schedule = forms.CharField(max_length=60, required=False, widget=forms.HiddenInput)
+    agreed_schedule = WordsField(max_length=60, required=False, widget=forms.HiddenInput)
 
     def clean(self) -> dict[str, Any]:
         found = super().clean() or {}
