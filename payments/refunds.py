@@ -7,13 +7,24 @@ from django_subatomic.db import transaction, transaction_required
 from payments import consequences
 from payments.errors import NothingToRefund
 from payments.gateways import RefundResult, open_gateway
-from payments.models import Attempt, Payment, Refund
+from payments.models import Attempt, Dispute, Payment, Refund
 from payments.operations.lifecycle import find_refusal
 from payments.operations.services import enqueue_first_check, lock_payment
 from wisepay import events, outbox
 from wisepay.addresses import new_reference
 from wisepay.errors import Rejected, Unavailable
 from wisepay.models import User
+
+BLOCKING_DISPUTES = ("open", "lost")
+
+
+def get_failed_refund_advice(code: str) -> str:
+    """Where the money of a failed refund is, and what to do."""
+    if code == "charge_disputed":
+        return (
+            "The payer's bank disputes this payment and decides about the money. Answer the dispute; pay nothing back."
+        )
+    return "The money could not be given back and is still yours. Pay the payer in another way."
 
 
 def start_refund(payment: Payment, *, amount: int, reason: str, by: User, now: datetime) -> Refund:
@@ -46,6 +57,8 @@ def check_refundable(payment: Payment, *, amount: int) -> None:
     """Check that the amount can be refunded. Raises NothingToRefund."""
     if payment.state != "succeeded" or payment.paid_amount is None:
         raise NothingToRefund("Only a paid payment can be refunded.")
+    if Dispute.objects.filter(attempt__payment=payment, state__in=BLOCKING_DISPUTES).exists():
+        raise NothingToRefund("The payer's bank disputes this payment, so nothing can be refunded. Answer the dispute.")
     remaining = payment.paid_amount - payment.refunded_amount
     if not 0 < amount <= remaining:
         raise NothingToRefund("No more than what is left of the payment can be refunded.")
@@ -148,7 +161,8 @@ def schedule_refund_consequences(payment: Payment, refund: Refund, *, previous: 
         if previous == "succeeded":
             events.announce("payments.refund.reverted", refund_id=refund.pk)
         title = "Refund failed"
-        body = f"{money} of {payment.purpose} could not be given back to {payment.company}, and is still yours."
+        advice = get_failed_refund_advice(refund.failure_code)
+        body = f"{money} of {payment.purpose} did not go back to {payment.company}. {advice}"
     consequences.notify_merchant_of_payment(
         payment.merchant,
         payment,

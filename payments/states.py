@@ -19,7 +19,13 @@ REFUND_TRANSITIONS = {
     "processing": frozenset({"succeeded", "failed"}),
     "succeeded": frozenset({"failed"}),
 }
-DISPUTE_TRANSITIONS = {"open": frozenset({"won", "lost"}), "lost": frozenset({"won"})}
+# An inquiry takes no money: it is closed, or becomes a dispute, also after it was closed.
+DISPUTE_TRANSITIONS = {
+    "inquiry": frozenset({"open", "closed", "won", "lost"}),
+    "closed": frozenset({"open", "won", "lost"}),
+    "open": frozenset({"won", "lost"}),
+    "lost": frozenset({"won"}),
+}
 ATTEMPT_TRANSITIONS = {
     "processing": frozenset({"requires_action", "succeeded", "failed", "cancelled"}),
     "requires_action": frozenset({"processing", "succeeded", "failed", "cancelled"}),

@@ -16,7 +16,7 @@ from merchants.models import Membership, Merchant
 from payments.access import get_merchant_payment
 from payments.errors import NothingToRefund
 from payments.models import Dispute, Payment, Refund
-from payments.refunds import check_refundable, send_refund, start_refund
+from payments.refunds import BLOCKING_DISPUTES, check_refundable, get_failed_refund_advice, send_refund, start_refund
 from wisepay import clock
 from wisepay.addresses import new_reference
 from wisepay.audit import record_request_audit
@@ -30,7 +30,16 @@ REFUND_BADGES = {
     "succeeded": ("good", "Refunded"),
     "failed": ("bad", "Failed"),
 }
-DISPUTE_BADGES = {"open": ("busy", "Open"), "won": ("good", "Won"), "lost": ("bad", "Lost")}
+DISPUTE_BADGES = {
+    "inquiry": ("busy", "Inquiry"),
+    "closed": ("good", "Inquiry closed"),
+    "open": ("busy", "Open"),
+    "won": ("good", "Won"),
+    "lost": ("bad", "Lost"),
+}
+INQUIRY_ADVICE = "The bank asks about this payment, and no money was taken. Answer it at Stripe, so that none is."
+CLOSED_ADVICE = "The bank asked, and no money was taken."
+PART_LOST_ADVICE = "The bank decided for the payer: this part went back to them. The rest stays paid."
 WON_ADVICE = "The bank decided for you: the money is yours."
 LOST_ADVICE = "The bank decided for the payer: the money went back to them, and the payment counts as reversed."
 DEBIT_DISPUTE_ADVICE = "Disputed bank debits are final: the money went back, and nothing can be answered at Stripe."
@@ -98,7 +107,9 @@ def build_refund_form(payment: Payment) -> RefundForm:
 
 
 def get_refundable_amount(payment: Payment) -> Money:
-    """The amount that can still be refunded."""
+    """The amount that can still be refunded; nothing while the payer's bank disputes the payment."""
+    if Dispute.objects.filter(attempt__payment=payment, state__in=BLOCKING_DISPUTES).exists():
+        return Money(0, payment.currency)
     amount = (payment.paid_amount or 0) - payment.refunded_amount if payment.state == "succeeded" else 0
     return Money(amount, payment.currency)
 
@@ -128,7 +139,7 @@ def build_refund_row(refund: Refund, payment: Payment) -> RefundOrDisputeRow:
     refund.payment = payment
     advice = {
         "processing": "Stripe has not said how it ended. Wise-Pay keeps asking.",
-        "failed": "The money could not be given back and is still yours. Pay the payer in another way.",
+        "failed": get_failed_refund_advice(refund.failure_code),
     }.get(refund.state, "")
     return RefundOrDisputeRow(refund, *REFUND_BADGES[refund.state], advice=advice)
 
@@ -142,11 +153,15 @@ def list_dispute_rows(payment: Payment) -> list[RefundOrDisputeRow]:
 def build_dispute_row(dispute: Dispute, payment: Payment) -> RefundOrDisputeRow:
     """A dispute with the words for its state and what to do."""
     dispute.attempt.payment = payment
-    if dispute.state != "open":
-        advice = WON_ADVICE if dispute.state == "won" else LOST_ADVICE
-    else:
-        advice = DEBIT_DISPUTE_ADVICE if dispute.attempt.is_debit else OPEN_DISPUTE_ADVICE
-    return RefundOrDisputeRow(dispute, *DISPUTE_BADGES[dispute.state], advice=advice)
+    return RefundOrDisputeRow(dispute, *DISPUTE_BADGES[dispute.state], advice=get_dispute_advice(dispute, payment))
+
+
+def get_dispute_advice(dispute: Dispute, payment: Payment) -> str:
+    """What the merchant does about a dispute, and where the money is."""
+    if dispute.state == "open":
+        return DEBIT_DISPUTE_ADVICE if dispute.attempt.is_debit else OPEN_DISPUTE_ADVICE
+    lost = LOST_ADVICE if payment.state == "reversed" else PART_LOST_ADVICE
+    return {"inquiry": INQUIRY_ADVICE, "closed": CLOSED_ADVICE, "won": WON_ADVICE}.get(dispute.state, lost)
 
 
 def render_confirmation(request: MerchantRequest, payment: Payment, form: RefundForm, money: Money) -> HttpResponse:

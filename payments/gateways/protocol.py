@@ -8,7 +8,7 @@ from wisepay.money import Money
 
 OperationStatus = Literal["processing", "requires_action", "succeeded", "failed", "cancelled"]
 RefundStatus = Literal["processing", "succeeded", "failed"]
-DisputeStatus = Literal["open", "won", "lost"]
+DisputeStatus = Literal["inquiry", "closed", "open", "won", "lost"]
 PayoutStatus = Literal["on_its_way", "paid", "failed"]
 
 
@@ -94,12 +94,14 @@ class RefundResult:
 
 @dataclass(frozen=True, slots=True)
 class RemoteDispute:
-    """A dispute as the gateway describes it."""
+    """A dispute as the gateway describes it. An inquiry of the bank takes no money, also when it is closed."""
 
     status: DisputeStatus
     dispute_id: str
     amount: Money
     reason: str = ""
+    due_by: datetime | None = None
+    has_evidence: bool = False
 
 
 @dataclass(frozen=True, slots=True)

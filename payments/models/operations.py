@@ -207,6 +207,8 @@ class Dispute(Stateful):
     stripe_dispute_id = models.CharField(max_length=255, unique=True)
     amount = models.BigIntegerField()
     reason = models.CharField(max_length=60, blank=True)
+    due_by = models.DateTimeField(null=True, help_text="Until when the merchant can answer.")
+    has_evidence = models.BooleanField(default=False, help_text="The merchant has answered.")
     created_at = models.DateTimeField(default=clock.now)
 
     class Meta:

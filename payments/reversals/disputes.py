@@ -8,8 +8,13 @@ from payments import consequences
 from payments.attempts.services import reverse_attempt
 from payments.gateways import RemoteDispute, open_gateway
 from payments.models import Attempt, Dispute
+from payments.states import DISPUTE_TRANSITIONS
 from wisepay import outbox
 from wisepay.errors import Rejected, Unavailable
+from wisepay.money import Money
+
+INQUIRY_STATES = ("inquiry", "closed")
+FIRST_STATES = ("inquiry", "closed", "open")
 
 
 def sync_disputes(attempt: Attempt, *, now: datetime) -> None:
@@ -23,30 +28,36 @@ def sync_disputes(attempt: Attempt, *, now: datetime) -> None:
 
 
 def record_dispute(attempt: Attempt, remote: RemoteDispute, *, now: datetime) -> None:
-    """Record one dispute, notify the merchant once, and reverse the attempt when the money is lost.
+    """Record one dispute, notify the merchant once, and reverse the attempt when all of the money is lost.
 
     A dispute of a bank debit is final when it is made (docs.stripe.com/payments/ach-direct-debit); one of a card
-    is when it is lost. A payment that was refunded in full is not reversed; only the merchant is notified.
+    is when it is lost. A payment that was refunded in full, or of which only a part is lost, is not reversed; only the
+    merchant is notified.
     """
     with transaction():
         attempt.payment.lock()
+        first = remote.status if remote.status in FIRST_STATES else "open"
         dispute, is_new = Dispute.objects.get_or_create(
             stripe_dispute_id=remote.dispute_id,
             defaults={
                 "attempt": attempt,
                 "amount": remote.amount.amount,
                 "reason": remote.reason,
-                "state": "open",
+                "state": first,
                 "state_at": now,
                 "created_at": now,
             },
         )
-        if remote.status != "open":
+        Dispute.objects.filter(pk=dispute.pk).update(
+            amount=remote.amount.amount, due_by=remote.due_by, has_evidence=remote.has_evidence
+        )
+        was_inquiry = not is_new and dispute.state in INQUIRY_STATES
+        if remote.status in DISPUTE_TRANSITIONS.get(dispute.state, ()):
             dispute.move_to(remote.status, now=now, by="gateway", reason=remote.reason)
-        if is_new:
+        if is_new or (was_inquiry and dispute.state not in INQUIRY_STATES):
             notify_merchant_of_dispute(attempt, remote, now=now)
         if is_dispute_final(attempt, remote):
-            reverse_attempt(attempt, reason=f"dispute:{remote.reason}", now=now)
+            apply_lost_dispute(attempt, remote, now=now)
         if remote.status == "won":
             outbox.enqueue(f"dispute:{dispute.pk}:won", "payments.restore_payment", dispute_id=dispute.pk)
 
@@ -55,7 +66,29 @@ def is_dispute_final(attempt: Attempt, remote: RemoteDispute) -> bool:
     """Whether the bank keeps the money, and it was not refunded already."""
     payment = attempt.payment
     is_refunded = payment.paid_amount is not None and payment.refunded_amount >= payment.paid_amount
-    return not is_refunded and remote.status != "won" and (attempt.is_debit or remote.status == "lost")
+    is_kept = remote.status == "lost" or (remote.status == "open" and attempt.is_debit)
+    return not is_refunded and is_kept
+
+
+@transaction_required
+def apply_lost_dispute(attempt: Attempt, remote: RemoteDispute, *, now: datetime) -> None:
+    """Reverse the attempt if the dispute took all that was left of it; of a part the rest stays paid."""
+    payment = attempt.payment
+    rest = (payment.paid_amount or attempt.amount) - payment.refunded_amount
+    if remote.amount.amount >= rest:
+        reverse_attempt(attempt, reason=f"dispute:{remote.reason}", now=now)
+        return
+    lost, kept = remote.amount, Money(rest - remote.amount.amount, payment.currency)
+    consequences.notify_merchant_of_payment(
+        payment.merchant,
+        payment,
+        event=consequences.NotificationEvent.PAYMENT_DISPUTED,
+        key=f"dispute:{remote.dispute_id}:part",
+        title="A part of a payment was lost in a dispute",
+        body=f"The bank keeps {lost} of {payment.purpose} from {payment.company}; {kept} stays paid. "
+        f"Record {lost} less in the accounting package: reconciliation names the difference until then.",
+        now=now,
+    )
 
 
 @transaction_required
@@ -63,17 +96,23 @@ def notify_merchant_of_dispute(attempt: Attempt, remote: RemoteDispute, *, now: 
     """Notify the merchant's people of a new dispute."""
     payment = attempt.payment
     reason = remote.reason.replace("_", " ")
-    advice = (
-        "Disputed bank debits are final: the money went back."
-        if attempt.is_debit
-        else "Answer it at Stripe before its deadline; until then the money is held back."
-    )
+    advice = get_dispute_advice(attempt, remote)
     consequences.notify_merchant_of_payment(
         payment.merchant,
         payment,
         event=consequences.NotificationEvent.PAYMENT_DISPUTED,
-        key=f"dispute:{remote.dispute_id}",
-        title="Payment disputed",
+        key=f"dispute:{remote.dispute_id}" + (":inquiry" if remote.status in INQUIRY_STATES else ""),
+        title="A bank asks about a payment" if remote.status in INQUIRY_STATES else "Payment disputed",
         body=f"{payment.company} disputes {remote.amount} for {payment.purpose} ({reason}). {advice}",
         now=now,
     )
+
+
+def get_dispute_advice(attempt: Attempt, remote: RemoteDispute) -> str:
+    """What the merchant does about a new dispute, and where the money is meanwhile."""
+    deadline = f" by {remote.due_by:%-d %b %Y, %H:%M} UTC" if remote.due_by else " before its deadline"
+    if remote.status in INQUIRY_STATES:
+        return f"It is an inquiry: no money was taken. Answer it at Stripe{deadline}, so that none is."
+    if attempt.is_debit:
+        return "Disputed bank debits are final: the money went back."
+    return f"Answer it at Stripe{deadline}; until it is decided the money is held back."

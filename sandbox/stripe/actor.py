@@ -52,8 +52,20 @@ def settle_refund(account: StripeAccount, item: Obj, params: Obj) -> Obj:
 
 
 def dispute(account: StripeAccount, intent: Obj, params: Obj) -> Obj:
-    """The payer goes to the bank; `reason` is one of Stripe's."""
-    return disputes.create_dispute(account, get_charge(account, intent), params.get("reason") or None)
+    """The payer goes to the bank; `reason` is one of Stripe's, `amount` a part, `inquiry` asks before any is taken."""
+    part = parse_whole_number(params, "amount").get("amount")
+    return disputes.create_dispute(
+        account,
+        get_charge(account, intent),
+        params.get("reason") or None,
+        part=part,
+        is_inquiry=bool(params.get("inquiry")),
+    )
+
+
+def escalate_inquiry(account: StripeAccount, item: Obj, params: Obj) -> Obj:
+    """The bank turns its inquiry into a dispute, and takes the money."""
+    return disputes.escalate_inquiry(account, item)
 
 
 def answer_dispute(account: StripeAccount, item: Obj, params: Obj) -> Obj:
@@ -139,6 +151,7 @@ ACTOR_ACTIONS: dict[str, tuple[str, ActorAction]] = {
     "settle": ("payment_intent", settle),
     "bounce": ("payment_intent", return_debit),
     "dispute": ("payment_intent", dispute),
+    "escalate_inquiry": ("dispute", escalate_inquiry),
     "answer_dispute": ("dispute", answer_dispute),
     "close_dispute": ("dispute", close_dispute),
     "reinstate": ("dispute", reinstate),

@@ -1,7 +1,7 @@
 """Parse Stripe's objects: statuses, amounts, methods, refunds, disputes."""
 
 import calendar
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any
 
 import stripe
@@ -27,7 +27,14 @@ STATUSES: dict[str, OperationStatus] = {
     "requires_payment_method": "failed",
 }
 REFUND_STATUSES: dict[str, RefundStatus] = {"succeeded": "succeeded", "failed": "failed", "canceled": "failed"}
-DISPUTE_STATUSES: dict[str, DisputeStatus] = {"won": "won", "lost": "lost", "prevented": "won"}
+DISPUTE_STATUSES: dict[str, DisputeStatus] = {
+    "warning_needs_response": "inquiry",
+    "warning_under_review": "inquiry",
+    "warning_closed": "closed",
+    "won": "won",
+    "lost": "lost",
+    "prevented": "won",
+}
 
 
 def parse_payment_intent(intent: stripe.PaymentIntent) -> OperationResult:
@@ -105,11 +112,17 @@ def parse_refund(refund: stripe.Refund) -> RefundResult:
 
 
 def parse_dispute(dispute: stripe.Dispute) -> RemoteDispute:
-    """Parse a Dispute; an inquiry (`warning_…`) is open until it is closed, which takes no money."""
-    status: DisputeStatus = (
-        "won" if dispute.status == "warning_closed" else DISPUTE_STATUSES.get(dispute.status, "open")
+    """Parse a Dispute. Source: docs.stripe.com/disputes/how-disputes-work (`warning_…` are inquiries)."""
+    evidence = get_field(dispute, "evidence_details")
+    due_by = get_field(evidence, "due_by")
+    return RemoteDispute(
+        status=DISPUTE_STATUSES.get(dispute.status, "open"),
+        dispute_id=dispute.id,
+        amount=from_stripe(dispute.amount, dispute.currency),
+        reason=dispute.reason,
+        due_by=datetime.fromtimestamp(due_by, UTC) if due_by else None,
+        has_evidence=bool(get_field(evidence, "has_evidence")),
     )
-    return RemoteDispute(status, dispute.id, from_stripe(dispute.amount, dispute.currency), dispute.reason)
 
 
 def _last_day(year: int | None, month: int | None) -> date | None:

@@ -25,14 +25,31 @@ def dispute_by_timer(account: StripeAccount, name: str) -> None:
         create_dispute(account, charge)
 
 
-def create_dispute(account: StripeAccount, charge: Obj, reason: str | None = None) -> Obj:
-    """Take back what is left of a charge; of a bank debit that is final. Raises StripeApiError."""
+def create_dispute(
+    account: StripeAccount,
+    charge: Obj,
+    reason: str | None = None,
+    *,
+    part: int | None = None,
+    is_inquiry: bool = False,
+) -> Obj:
+    """Take back a part or what is left of a charge; of a bank debit that is final. Raises StripeApiError.
+
+    An inquiry of the bank about a card takes nothing yet.
+    """
     amount = charge["amount_captured"] - charge["amount_refunded"]
+    amount = amount if part is None else min(part, amount)
     if charge["disputed"] or charge["status"] != "succeeded" or amount < 1:
         raise StripeApiError(f"Nothing of {charge['id']} can be disputed.", code="charge_disputed", param="charge")
     method = account.table("payment_method")[charge["payment_method"]]
     usual = "fraudulent" if method["type"] == "card" else "debit_not_authorized"
     item = shapes.build_dispute(account.world.id("dp"), account.now(), charge, amount, reason or usual, method)
+    if is_inquiry:
+        item["status"] = "warning_needs_response"
+        item["is_charge_refundable"] = True
+        account.add(item)
+        create_event(account, "charge.dispute.created", item)
+        return item
     record_dispute_in_balance(account, item, -amount, DISPUTE_FEE)
     account.add(item)
     charge["disputed"] = True
@@ -41,6 +58,19 @@ def create_dispute(account: StripeAccount, charge: Obj, reason: str | None = Non
     if item["status"] == "lost":
         create_event(account, "charge.dispute.closed", item)
     revoke_mandate(account, method)
+    return item
+
+
+def escalate_inquiry(account: StripeAccount, item: Obj) -> Obj:
+    """Turn an inquiry, also a closed one, into a dispute that takes the money. Raises StripeApiError."""
+    if not item["status"].startswith("warning_"):
+        raise StripeApiError(f"This dispute has the status {item['status']}: it is no inquiry.")
+    before = {"status": item["status"]}
+    item["status"], item["is_charge_refundable"] = "needs_response", False
+    account.table("charge")[item["charge"]]["disputed"] = True
+    record_dispute_in_balance(account, item, -item["amount"], DISPUTE_FEE)
+    create_event(account, "charge.dispute.updated", item, before)
+    create_event(account, "charge.dispute.funds_withdrawn", item)
     return item
 
 
@@ -67,9 +97,13 @@ def submit_evidence(account: StripeAccount, item: Obj) -> Obj:
 def close_with_outcome(account: StripeAccount, item: Obj, outcome: str) -> Obj:
     """The bank decided: `won` returns the money, `lost` does not. Raises StripeApiError."""
     check_open(item)
-    if outcome not in ("won", "lost"):
-        raise StripeApiError("A dispute is won or lost.", param="outcome")
     before = {"status": item["status"]}
+    if outcome == "warning_closed" and item["status"].startswith("warning_"):
+        item["status"] = outcome
+        create_event(account, "charge.dispute.closed", item, before)
+        return item
+    if outcome not in ("won", "lost"):
+        raise StripeApiError("A dispute is won or lost, an inquiry closed.", param="outcome")
     item["status"] = outcome
     create_event(account, "charge.dispute.closed", item, before)
     if outcome == "won":
