@@ -15,6 +15,7 @@ from connections.rate_limiter.limiter import BudgetAccount, Priority
 from connections.tokens import get_access_token
 from connections.verification import handle_unauthorised
 from merchants.models import Merchant
+from wisepay.budgets import count_vendor_call
 from wisepay.errors import Disconnected, Unavailable
 from wisepay.outbox import Retry
 
@@ -24,8 +25,9 @@ def open_ledger_session(connection: Connection, *, priority: Priority, now: date
     """Open the connection's ledger for the block, and record its success or failure on the connection.
 
     A block without a call records nothing. Raises Unavailable, Rejected, Disconnected when a person has to connect
-    again, or Retry after a token was refused before it expired.
+    again, or Retry after a token was refused before it expired. CallRefused, before anything, is an Unavailable too.
     """
+    count_vendor_call()
     try:
         ledger = open_ledger(connection, priority=priority, now=now)
         yield ledger

@@ -4,6 +4,7 @@ from celery import shared_task
 
 from accounting.autopay.charging import schedule_due_payments
 from accounting.autopay.settings import schedule_planning
+from accounting.invoices.pdf import delete_old_documents as delete_documents
 from accounting.mirror.services import delete_read_changes, schedule_mirror_syncs
 from accounting.models import AutoPaySettings, Posting
 from accounting.posting.services import schedule_sending
@@ -43,6 +44,12 @@ def poll_ledgers(**_: object) -> None:
 def delete_old_pending_changes(**_: object) -> None:
     """Delete pending changes that were read long ago."""
     delete_read_changes(now=clock.now())
+
+
+@shared_task
+def delete_old_documents(**_: object) -> None:
+    """Delete the copies of invoice PDFs that are old or too many."""
+    delete_documents(now=clock.now())
 
 
 @shared_task

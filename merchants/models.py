@@ -170,6 +170,7 @@ class EventNotification(models.Model):
         POSTING_REFUSED = "posting_refused", "Accounting Posting Refused"
         CONNECTION_BROKEN = "connection_broken", "Accounting Connection Broken"
         GATEWAY_REFUSED = "gateway_refused", "Payment Gateway Refused"
+        CARD_TESTING = "card_testing", "Many Cards Declined"
 
     EXPLANATIONS: ClassVar[dict[str, str]] = {
         "prepayment_processed": "A quote was paid. Needed before quotes can be paid.",
@@ -186,6 +187,7 @@ class EventNotification(models.Model):
         "posting_refused": "The accounting package refused a document and somebody has to look.",
         "connection_broken": "The accounting package no longer accepts our connection.",
         "gateway_refused": "The payment gateway refuses payments for a reason that only you can mend.",
+        "card_testing": "So many cards were declined within an hour that new ones are not taken for a while.",
     }
 
     merchant = models.ForeignKey(Merchant, on_delete=models.CASCADE, related_name="event_notifications")

@@ -4,26 +4,39 @@ from datetime import datetime, timedelta
 
 from django.core.signing import BadSignature, TimestampSigner
 from django.urls import reverse
+from django.utils.translation import gettext as _
 from django_subatomic.db import transaction, transaction_required
 
 from payers.models import Invitation, PayerAccess
 from wisepay import outbox
-from wisepay.http import record_rate_limited_use
+from wisepay.budgets import Budget, spend, spend_for_network
 
 LIFETIME = timedelta(days=14)
 RESEND_INTERVAL = timedelta(minutes=5)  # a repeat within this time needs no second mail
-MAX_MAILS, MAILS_PERIOD = 6, timedelta(hours=1)  # to one person, whoever asks for them
 
 # The reference alone opens nothing: what makes it a key is our signature, which only the mail holds.
 signer = TimestampSigner(sep="~", salt="payers.invitation")
 
 
 class TooManyMails(Exception):
-    """This person was mailed too often; `wait` seconds until the next one may go out."""
+    """Too many mails were asked for; `wait` seconds until the next one may go out."""
 
-    def __init__(self, wait: int) -> None:
-        super().__init__("Several mails went to this address in the last hour. Please wait before you send another.")
+    def __init__(self, wait: int, message: str = "") -> None:
+        super().__init__(
+            message or _("Several mails went to this address in the last hour. Please wait before you send another.")
+        )
         self.wait = wait
+
+
+def check_registration_mails(*, link: str, ip: str, now: datetime) -> None:
+    """Count a mail that somebody with this Pay Now link, at this address, has us write to anybody.
+
+    Raises TooManyMails. It says nothing about who was written to, so it may be shown.
+    """
+    wait = spend(Budget.MAILS_FROM_LINK, link, now=now) or spend_for_network(Budget.MAILS_FROM_NETWORK, ip, now=now)
+    if wait:
+        message = _("Too many accounts were asked for from here. Please pay as a guest, or try again in an hour.")
+        raise TooManyMails(wait, message)
 
 
 def build_invitation_link(invitation: Invitation) -> str:
@@ -58,7 +71,7 @@ def send_invitation(access: PayerAccess, *, now: datetime, next_path: str = "", 
         standing.next_path = next_path or standing.next_path
         standing.save(update_fields=["next_path"])
         return standing
-    wait = record_rate_limited_use(f"welcome:{access.user_id}", limit=MAX_MAILS, per=MAILS_PERIOD, now=now)
+    wait = spend(Budget.MAILS_TO_ADDRESS, f"welcome:{access.user.email}", now=now)
     if wait:
         raise TooManyMails(wait)
     if standing is not None:

@@ -15,6 +15,7 @@ from payers.invitations import TooManyMails, close_invitations, send_invitation
 from payers.models import Payer, PayerAccess, PayerCompany, Registration
 from wisepay.accounts.sessions import end_sessions_without_access
 from wisepay.audit import record_audit_entry
+from wisepay.budgets import Budget, spend
 from wisepay.models import User
 
 AccessOrigin, AccessScope = PayerAccess.Origin, PayerAccess.Scope
@@ -70,6 +71,9 @@ def create_invited_access(
     """
     if company.merchant_id != merchant.pk:
         raise ValueError("this company is another merchant's")
+    wait = spend(Budget.INVITATIONS_OF_PERSON, by.pk, now=now)
+    if wait:
+        raise TooManyMails(wait, _("You have invited many people in the last hour. Please wait before you go on."))
     with transaction():
         user = _get_or_create_user(email)
         if is_staff_of(user, merchant.pk):

@@ -36,6 +36,7 @@ from payers.registrations import list_waiting_registrations
 from payers.terms import get_request_source
 from wisepay import clock
 from wisepay.audit import record_audit_entry
+from wisepay.budgets import Budget, spend_for_network
 from wisepay.http import get_client_ip, never_cached
 from wisepay.models import User
 
@@ -279,7 +280,8 @@ def is_form_subject(request: HttpRequest, user: User, accesses: list[PayerAccess
 def send_again(request: HttpRequest) -> HttpResponse:
     """Mail a new link to where the dead one went; the answer is the same whether there was anything to mail."""
     visit = find_opened_link(request)
-    if visit is not None and visit.user.is_active:
+    wait = spend_for_network(Budget.MAILS_FROM_NETWORK, get_client_ip(request), now=clock.now())
+    if visit is not None and visit.user.is_active and not wait:
         # Telling why none is sent would say something about the address to whoever holds an old link.
         with suppress(TooManyMails, PayerAccess.DoesNotExist):
             renew_invitation(visit.invitation.access, now=clock.now())

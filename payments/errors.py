@@ -44,9 +44,17 @@ class GuestRefused(CannotPay):
 
 
 class TooManyAttempts(CannotPay):
-    """A limit against card testing was reached."""
+    """A limit against card testing was reached; `wait` seconds until the next try may pass."""
 
     code = "too_many_attempts"
+
+    def __init__(self, message: str, *, wait: int) -> None:
+        super().__init__(message)
+        self.wait = wait
+
+
+class MerchantBraked(TooManyAttempts):
+    """So many cards were declined at this merchant that no new ones are taken for a while."""
 
 
 class MerchantNotReady(CannotPay):

@@ -1,12 +1,13 @@
-"""Stripe's Payment Element on our pages: what the browser may load for it, and the token that it makes."""
+"""Stripe's Payment Element on our pages: what the browser may load for it, its token, and refusals for its script."""
 
 from typing import Any
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.views.decorators.csp import csp_override
 
+from payments.errors import CannotPay, TooManyAttempts
 from payments.page_scripts import PAYMENT_PAGE_CSP
 
 CONFIRMATION_TOKEN = r"^ctoken_[A-Za-z0-9_]{6,200}$"  # noqa: S105
@@ -18,3 +19,12 @@ def render_with_payment_element(
 ) -> HttpResponse:
     """Render a page that shows the Payment Element, with a content security policy that lets Stripe's script load."""
     return render(request, template, {**context, "stripe_js": settings.STRIPE_JS_URL}, status=status)
+
+
+def render_refusal_json(error: CannotPay, **more: str) -> JsonResponse:
+    """Render for the script why nothing was started: 409, or 429 with the seconds to wait when a limit was reached."""
+    answer = JsonResponse({"status": "refused", "code": error.code, "message": str(error), **more}, status=409)
+    if isinstance(error, TooManyAttempts):
+        answer.status_code = 429
+        answer["Retry-After"] = str(error.wait)
+    return answer

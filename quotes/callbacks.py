@@ -11,6 +11,7 @@ import requests
 from django.conf import settings
 
 from quotes.models import Callback, CpqIntegration, Quote
+from wisepay.outbound import find_host_problem, open_session
 from wisepay.outbox import Retry, handler
 
 GIVE_UP_AFTER = timedelta(days=3)
@@ -37,10 +38,17 @@ def find_url_problem(url: str, *, hosts: list[str]) -> str:
         return "Use an address that begins with https://."
     if port not in (None, HTTPS_PORT):
         return "Leave the port out of the address."
+    return find_name_problem(host, hosts=hosts)
+
+
+def find_name_problem(host: str, *, hosts: list[str]) -> str:
+    """Why a host may not be called or returned to, in a sentence; empty when it may."""
     # A browser decodes "evil.com%2f" before it connects: only plain names may meet the patterns.
     if not re.fullmatch(HOST_REGEX, host) or not any(fnmatchcase(host, pattern) for pattern in hosts):
         return f"The host {host or '(none)'} is not in this merchant's list of CPQ hosts."
-    return ""
+    # Hosts that were listed before such names were refused.
+    problem = find_host_problem(host)
+    return f"The host {host} {problem}." if problem else ""
 
 
 def sign_message(message: str | bytes, *, api_key: str) -> str:
@@ -97,14 +105,17 @@ def post_callback(callback: Callback, *, now: datetime) -> str:
         "Wisepay-Signature": f"t={stamp},v1={signature}",
     }
     try:
-        with requests.post(
-            callback.quote.callback_url,
-            data=callback.body.encode(),
-            headers=headers,
-            timeout=settings.HTTP_TIMEOUT,
-            allow_redirects=False,
-            stream=True,
-        ) as answer:
+        with (
+            open_session() as session,
+            session.post(
+                callback.quote.callback_url,
+                data=callback.body.encode(),
+                headers=headers,
+                timeout=settings.HTTP_TIMEOUT,
+                allow_redirects=False,
+                stream=True,
+            ) as answer,
+        ):
             return "" if 200 <= answer.status_code < 300 else f"CPQ answered {answer.status_code}"
     except requests.RequestException as error:
         return f"CPQ does not answer ({type(error).__name__})"

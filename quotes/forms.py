@@ -4,6 +4,7 @@ from django import forms
 
 from quotes.callbacks import HOST_PATTERN
 from wisepay.forms import ParagraphsField
+from wisepay.outbound import find_host_problem
 
 
 class IntegrationForm(forms.Form):
@@ -22,4 +23,7 @@ class IntegrationForm(forms.Form):
         wrong = [h for h in hosts if not HOST_PATTERN.fullmatch(h)]
         if wrong:
             raise forms.ValidationError(f"{wrong[0]} is not a host name. Write for example na1.orderporter.com.")
+        for host in hosts:
+            if problem := find_host_problem(host):
+                raise forms.ValidationError(f"{host} {problem}. Write the public name of your CPQ.")
         return list(dict.fromkeys(hosts))

@@ -13,6 +13,7 @@ from accounting.ledgers.xero.ledger import XeroLedger
 from connections.rate_limiter import limiter
 from payments.gateways import Gateway
 from payments.gateways.stripe.gateway import StripeGateway
+from payments.operations.limits import LIMITS
 from sandbox.harness.sandbox_process import SandboxProcess
 from tests.sandbox.webhook_receiver import WebhookReceiver
 from tests.scenarios.base import Scenario
@@ -42,7 +43,9 @@ def create_unlimited_tenant(world: SandboxProcess, settings: Any, provider: str 
     """Create such a merchant, with either accounting package."""
     unlimited = {"minute": 10**6, "day": 10**7, "appminute": 10**6, "concurrent": 50, "second": 10**6, "batch": 10**6}
     world.config(xero_limits=unlimited, intuit_limits=unlimited, stripe_rate_limit=10**6)
-    settings.GUEST_ATTEMPTS_PER_IP_HOUR = 10**6
+    for one in LIMITS:
+        setattr(settings, one.setting, 10**6)
+    settings.DECLINES_PER_MERCHANT_HOUR = 10**6
     tenant = create_tenant(world, provider=provider)
     deliver_outbox(at=timezone.now())
     return tenant

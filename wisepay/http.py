@@ -1,8 +1,10 @@
 """What views of every floor need: the client's address, rate limits, and responses that are never cached."""
 
+import re
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import wraps
+from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Any, cast
 
 from django.conf import settings
@@ -10,6 +12,7 @@ from django.db import connection
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
 from django.utils.cache import add_never_cache_headers
+from django.utils.translation import gettext as _
 
 from wisepay.models import RateWindow, User
 
@@ -20,13 +23,43 @@ class SignedInRequest(HttpRequest):
     user: User
 
 
+UNKNOWN_IP = "0.0.0.0"  # noqa: S104 - whoever has no address that can be read, and shares one budget
+FORWARDED_ADDRESS = re.compile(
+    r'^"?(?:\[(?P<v6>[^\]]+)\](?::\d+)?|(?P<v4>[\d.]+)(?::\d+)?|(?P<bare>[0-9a-fA-F:.]+))"?$'
+)
+
+
+def parse_ip(text: str) -> str:
+    """The IP address in what a proxy or a server wrote: without port, brackets and zone, IPv4-mapped as IPv4.
+
+    Empty when there is none: proxies also write "unknown", and strangers anything.
+    """
+    found = FORWARDED_ADDRESS.match(text.strip().partition("%")[0] if "[" not in text else text.strip())
+    if found is None:
+        return ""
+    try:
+        address = ip_address((found["v6"] or found["v4"] or found["bare"]).partition("%")[0])
+    except ValueError:
+        return ""
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return str(mapped or address)
+
+
 def get_client_ip(request: HttpRequest) -> str:
-    """The client's IP address; X-Forwarded-For counts only as far as TRUSTED_PROXY_COUNT proxies wrote it."""
+    """The client's IP address; X-Forwarded-For counts only as far as TRUSTED_PROXY_COUNT proxies wrote it.
+
+    Always an address that the database takes; what our own proxy could not name is counted as the proxy.
+    """
     hops = [h.strip() for h in request.headers.get("X-Forwarded-For", "").split(",") if h.strip()]
     count = settings.TRUSTED_PROXY_COUNT
-    if count and len(hops) >= count:
-        return str(hops[-count])
-    return str(request.META["REMOTE_ADDR"])
+    forwarded = parse_ip(hops[-count]) if count and len(hops) >= count else ""
+    return forwarded or parse_ip(str(request.META.get("REMOTE_ADDR", ""))) or UNKNOWN_IP
+
+
+def get_network(ip: str, *, v6_prefix: int = 64) -> str:
+    """What counts as one network: an IPv4 address, or so much of an IPv6 one. Raises ValueError for no address."""
+    address = ip_address(parse_ip(ip) or ip)
+    return str(ip_network((address, v6_prefix if address.version == 6 else 32), strict=False))
 
 
 def never_cached[**P](view: Callable[P, HttpResponseBase]) -> Callable[P, HttpResponseBase]:
@@ -70,6 +103,11 @@ def delete_old_rate_windows(*, now: datetime) -> int:
     return RateWindow.objects.filter(started_at__lt=now - LONGEST_WINDOW).delete()[0]
 
 
-def too_many_requests(request: HttpRequest) -> HttpResponse:
-    """The page after too many attempts."""
-    return render(request, "error.html", {"title": "Too many attempts. Wait a while, then try again"}, status=429)
+def too_many_requests(
+    request: HttpRequest, exception: Exception | None = None, *, message: str = "", wait: int = 60
+) -> HttpResponse:
+    """The page after too many attempts, with the seconds to wait."""
+    title = message or _("Too many attempts. Wait a while, then try again")
+    response = render(request, "error.html", {"title": title}, status=429)
+    response["Retry-After"] = str(wait)
+    return response

@@ -65,6 +65,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "wisepay.budgets.VendorCallMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
@@ -131,7 +132,14 @@ ACCOUNT_LOGIN_BY_CODE_TIMEOUT = 600
 ACCOUNT_LOGIN_BY_CODE_SUPPORTS_RESEND = True
 ACCOUNT_REAUTHENTICATION_REQUIRED = True
 ACCOUNT_REAUTHENTICATION_TIMEOUT = 300
-ACCOUNT_RATE_LIMITS = {"login_failed": "10/m/ip,5/5m/key", "reauthenticate": "5/m/user", "confirm_email": "3/5m/key"}
+# The key of a failed sign-in is the address *and* the network or the known browser, so that nobody locks others out.
+ACCOUNT_RATE_LIMITS = {
+    "login_failed": "10/m/ip,5/5m/key",
+    "reauthenticate": "5/m/user",
+    "confirm_email": "3/5m/key",
+    "reset_password": "20/h/ip,5/h/key",
+}
+PASSWORD_RESET_TIMEOUT = 3600  # seconds that the link of a reset mail works
 MFA_ADAPTER = "wisepay.accounts.adapters.MfaAdapter"
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_PASSKEY_LOGIN_ENABLED = True
@@ -205,9 +213,28 @@ SECURE_CSP = {
 DATA_UPLOAD_MAX_MEMORY_SIZE = 256 * 1024
 
 # ---- limits against card testing ----------------------------------------------------------------
-DECLINES_PER_PAYMENT = 5
-GUEST_ATTEMPTS_PER_IP_HOUR = env.int("GUEST_ATTEMPTS_PER_IP_HOUR", default=10)
-ATTEMPTS_PER_USER_HOUR = env.int("ATTEMPTS_PER_USER_HOUR", default=30)
+# Declines, and tries that nobody has answered yet; a success is not counted. A number an hour, but for the first.
+DECLINES_PER_PAYMENT = env.int("DECLINES_PER_PAYMENT", default=5)
+DECLINES_PER_NETWORK_HOUR = env.int("DECLINES_PER_NETWORK_HOUR", default=10)  # an IPv4 address, or an IPv6 /64
+DECLINES_PER_IPV6_56_HOUR = env.int("DECLINES_PER_IPV6_56_HOUR", default=10)
+DECLINES_PER_IPV6_48_HOUR = env.int("DECLINES_PER_IPV6_48_HOUR", default=10)
+DECLINES_PER_ADDRESS_HOUR = env.int("DECLINES_PER_ADDRESS_HOUR", default=10)  # the e-mail address that is typed
+DECLINES_PER_ACCOUNT_HOUR = env.int("DECLINES_PER_ACCOUNT_HOUR", default=10)
+DECLINES_PER_COMPANY_HOUR = env.int("DECLINES_PER_COMPANY_HOUR", default=20)
+DECLINES_PER_MERCHANT_HOUR = env.int("DECLINES_PER_MERCHANT_HOUR", default=50)  # then no new cards for an hour
+
+# ---- limits on what strangers cause: mails, calls of vendors -------------------------------------
+MAILS_PER_ADDRESS_HOUR = env.int("MAILS_PER_ADDRESS_HOUR", default=6)
+MAILS_PER_NETWORK_HOUR = env.int("MAILS_PER_NETWORK_HOUR", default=30)
+MAILS_PER_LINK_HOUR = env.int("MAILS_PER_LINK_HOUR", default=10)  # by registering with one Pay Now link
+INVITATIONS_PER_PERSON_HOUR = env.int("INVITATIONS_PER_PERSON_HOUR", default=60)  # by one person of a merchant
+SIGN_IN_FAILURES_PER_ADDRESS_HOUR = env.int("SIGN_IN_FAILURES_PER_ADDRESS_HOUR", default=50)  # then known browsers only
+DOCUMENTS_PER_PERSON_HOUR = env.int("DOCUMENTS_PER_PERSON_HOUR", default=30)  # invoice PDFs that are not stored here
+DOCUMENT_CACHE_MEGABYTES = env.int("DOCUMENT_CACHE_MEGABYTES", default=500)  # of invoice PDFs in the database
+STATUS_CHECKS_PER_TEN_SECONDS = env.int("STATUS_CHECKS_PER_TEN_SECONDS", default=3)  # of one attempt or setup
+VENDOR_CALLS_PER_PERSON_MINUTE = env.int("VENDOR_CALLS_PER_PERSON_MINUTE", default=60)
+VENDOR_CALLS_PER_NETWORK_MINUTE = env.int("VENDOR_CALLS_PER_NETWORK_MINUTE", default=60)  # by people not signed in
+UNCONFIRMED_DAYS = env.int("UNCONFIRMED_DAYS", default=14)  # then what a registrant never confirmed is removed
 
 # ---- the outside world --------------------------------------------------------------------------
 STRIPE_API_BASE = env.str("STRIPE_API_BASE", default="https://api.stripe.com")
@@ -243,6 +270,8 @@ INTUIT_SERVICE_CLIENT_SECRET = env.str("INTUIT_SERVICE_CLIENT_SECRET", default="
 INTUIT_RETIRED_CLIENTS = env.dict("INTUIT_RETIRED_CLIENTS", default={})
 QUICKBOOKS_BATCH = env.int("QUICKBOOKS_BATCH", default=30)  # operations that one batch may hold
 QUICKBOOKS_A_SECOND = env.int("QUICKBOOKS_A_SECOND", default=10)  # calls of one company
+# Networks besides the public ones to which callbacks may go, for a CPQ of one's own: "10.1.2.0/24,fd00:1::/48".
+OUTBOUND_ALLOWED_NETWORKS = env.list("OUTBOUND_ALLOWED_NETWORKS", default=[])
 HTTP_TIMEOUT = (3, 20)  # seconds to connect, seconds to answer
 
 _mail = env.email("EMAIL_URL", default="consolemail://")
@@ -339,6 +368,11 @@ CELERY_BEAT_SCHEDULE = {
         "task": "connections.tasks.check_connections",
         "schedule": 15,
         "options": {"expires": 15},
+    },
+    "delete_old_documents": {
+        "task": "accounting.tasks.delete_old_documents",
+        "schedule": 600,
+        "options": {"expires": 60},
     },
     "delete_old_records": {
         "task": "connections.tasks.delete_old_records",

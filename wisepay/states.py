@@ -1,6 +1,6 @@
 """Stateful rows: named transitions, each one locked, checked and recorded; and the list of advisory locks."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from enum import IntEnum
 from typing import Any, ClassVar, Self
@@ -122,7 +122,7 @@ def build_state_constraint(transitions: Mapping[str, frozenset[str]], *, name: s
 class AdvisoryLock(IntEnum):
     """What is locked. A number is never reused: processes of two versions may run side by side."""
 
-    ATTEMPT_LIMIT = 0x1B  # attempts to pay, by a hash of the network or the user that they come from
+    ATTEMPT_LIMIT = 0x1B  # attempts to pay, by a hash of each network, person, company and merchant they count for
     COMPANY_MATCHING = 0xC4  # matching the credits of one payer company, by its primary key
 
 
@@ -132,6 +132,12 @@ def lock_in_transaction(lock: AdvisoryLock, key: int) -> None:
 
     Of `key` the lowest 32 bits count, so two far apart may have to wait for each other.
     """
-    signed = (key + 2**31) % 2**32 - 2**31
+    lock_all_in_transaction(lock, [key])
+
+
+@transaction_required
+def lock_all_in_transaction(lock: AdvisoryLock, keys: Iterable[int]) -> None:
+    """Wait for the lock of every key, always in the same order, so that two who share several never wait in a ring."""
+    signed = sorted({(key + 2**31) % 2**32 - 2**31 for key in keys})
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [int(lock), signed])
+        cursor.execute("SELECT pg_advisory_xact_lock(%s, key) FROM unnest(%s::int[]) AS key", [int(lock), signed])

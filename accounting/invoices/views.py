@@ -108,9 +108,12 @@ def print_pdf(request: PayerRequest, reference: str) -> HttpResponse:
     """The invoice as the ledger prints it, or a page with the reason why there is none."""
     invoice = get_visible_invoice(request, reference)
     try:
-        document = get_invoice_pdf(invoice, now=clock.now())
+        document = get_invoice_pdf(invoice, person=request.user, now=clock.now())
     except DocumentUnavailable as error:
-        return render(request, "invoices/no_document.html", {"invoice": invoice, "why": str(error)}, status=503)
+        answer = render(request, "invoices/no_document.html", {"invoice": invoice, "why": str(error)}, status=503)
+        if error.wait:
+            answer.status_code, answer["Retry-After"] = 429, str(error.wait)
+        return answer
     response = HttpResponse(document, content_type="application/pdf")
     response["Content-Disposition"] = f'inline; filename="{build_filename(invoice)}"'
     return response

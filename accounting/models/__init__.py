@@ -12,6 +12,7 @@ from accounting.models.autopay import (
 )
 from accounting.models.configuration import LedgerAccount, LedgerItem, LedgerTaxCode
 from accounting.models.credits import CreditMatch, CreditSettings
+from accounting.models.documents import InvoiceDocument
 from accounting.models.jobs import Download, LedgerJob, PaymentSync
 from accounting.models.mirror import (
     LedgerApplication,
@@ -38,6 +39,7 @@ __all__ = [
     "CreditNote",
     "CreditSettings",
     "Download",
+    "InvoiceDocument",
     "LedgerAccount",
     "LedgerApplication",
     "LedgerContact",

@@ -6,11 +6,13 @@ import requests
 from django.conf import settings
 
 from connections.providers import InvalidGrant
+from wisepay.budgets import count_vendor_call
 from wisepay.errors import Unavailable
 
 
 def send_request(label: str, method: str, url: str, *, token: str = "", **kwargs: Any) -> requests.Response:
     """Send one HTTP request, without retries and redirects. Raises Unavailable for time-outs, 429 and 5xx."""
+    count_vendor_call()
     headers = {"Accept": "application/json"}
     if token:
         headers["Authorization"] = f"Bearer {token}"

@@ -26,7 +26,7 @@ from wisepay import clock
 from wisepay.errors import Unavailable
 from wisepay.http import record_rate_limited_use
 
-Priority = Literal["interactive", "company", "service"]
+Priority = Literal["interactive", "company", "service", "document"]
 REFUSAL_MESSAGES = {
     "minute": "The calls of this minute are used up",
     "day": "The calls of this day are used up",

@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
-from django_subatomic.db import transaction, transaction_required
+from django_subatomic.db import transaction_required
 
 from payers.models import TermsAcceptance
 from payments import consequences
@@ -20,10 +20,10 @@ from payments.gateways import ChargeRequest, Gateway, OperationResult, find_amou
 from payments.method_choices import PaymentChoice, Person, check_method_choice, supports_currency
 from payments.models import Attempt, GatewayAccount, Payment, SavedMethod
 from payments.operations.lifecycle import OperationLifecycle, build_method_fields
+from payments.operations.limits import check_attempt_limits, reserve_attempt
 from payments.operations.services import (
     build_operation_fields,
     build_saved_method_fields,
-    check_attempt_limits,
     check_payable,
     enqueue_first_check,
     get_customer_id,
@@ -181,7 +181,7 @@ def start_attempt(payment: Payment, *, amount: int, choice: PaymentChoice, perso
     customer could not be created; then nothing is stored.
     """
     customer_id = get_customer_id(payment, person, now=now)
-    with transaction():
+    with reserve_attempt(payment.merchant, now=now):
         check_charge_policies(payment, amount=amount, locks=True, now=now)
         locked = lock_payment(payment)
         attempts = list_attempts(locked)
@@ -194,7 +194,9 @@ def start_attempt(payment: Payment, *, amount: int, choice: PaymentChoice, perso
             raise AmountRefused(f"{problem} Nothing was charged. Please contact {payment.merchant}.")
         check_method_choice(locked, account, choice=choice, person=person)
         consent = check_payment_consent(locked, choice=choice, amount=amount, now=now)
-        check_attempt_limits(attempts, merchant=payment.merchant.name, person=person, now=now)
+        check_attempt_limits(
+            locked.company, merchant=payment.merchant, payment=locked, choice=choice, person=person, now=now
+        )
         fields = build_operation_fields(
             account, choice, person, company=locked.company, currency=locked.currency, consent=consent, now=now
         )

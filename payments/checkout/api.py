@@ -26,6 +26,8 @@ from payments.failure_messages import get_operation_failure
 from payments.gateways import OperationResult
 from payments.method_choices import PaymentChoice, Person
 from payments.models import Attempt, Payment, Setup
+from payments.operations.limits import may_look_up
+from payments.payment_element import render_refusal_json
 from payments.saved_methods.setups import cancel_setup, refresh_setup, send_setup, start_setup
 from wisepay import clock
 from wisepay.errors import Unavailable
@@ -92,9 +94,8 @@ def read_person_and_choice(request: HttpRequest, payment: Payment, form: Attempt
 def render_refusal(payment: Payment, error: CannotPay) -> JsonResponse:
     """Why nothing was started; with the page to go to where the payment has changed meanwhile."""
     is_outdated = isinstance(error, AttemptInProgress) or error.code in REDIRECT_CODES
-    body = {"status": "refused", "code": error.code, "message": str(error)}
     page = reverse("payments:pay", args=[payment.reference])
-    return JsonResponse(body | ({"next": page} if is_outdated else {}), status=409)
+    return render_refusal_json(error, **({"next": page} if is_outdated else {}))
 
 
 def render_terms_problem(request: HttpRequest, payment: Payment, error: TermsNotAccepted) -> JsonResponse:
@@ -138,7 +139,7 @@ def check(request: HttpRequest, reference: str, operation_ref: str, actions: Che
     """Look up at the gateway how it stands, after 3-D Secure or while the page waits."""
     payment = get_payment_by_reference(reference)
     operation = actions.find(payment, operation_ref)
-    result = actions.look_up(operation, now=clock.now()) if operation.is_live else None
+    result = actions.look_up(operation, now=clock.now()) if may_look_up(operation, now=clock.now()) else None
     return render_status(request, payment, operation, result)
 
 

@@ -10,6 +10,7 @@ from django.views.decorators.http import require_GET, require_http_methods
 from merchants.models import Terms
 from merchants.terms.services import find_acceptance_problem, get_current_terms, render_terms
 from payers.access import get_completion_path
+from payers.invitations import TooManyMails, check_registration_mails
 from payers.registrations import start_registration
 from payers.terms import get_request_source
 from payments.access import (
@@ -30,7 +31,7 @@ from payments.models import Attempt, Payment, Setup
 from payments.operations.services import check_guest, check_payable
 from payments.payment_element import render_with_payment_element
 from wisepay import clock
-from wisepay.http import never_cached
+from wisepay.http import get_client_ip, never_cached, too_many_requests
 
 
 @never_cached
@@ -121,12 +122,24 @@ def register(request: HttpRequest, reference: str) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         problem = find_acceptance_problem([terms], form.cleaned_data["accepted_terms"])
         if not problem:
+            refusal = refuse_too_many_registrations(request, payment)
+            if refusal is not None:
+                return refusal
             _register(request, payment, form.cleaned_data, terms)
             return redirect("payments:checkout", reference)
         form.add_error("accepted_terms", problem)
     context = {"payment": payment, "merchant": payment.merchant, "form": form, "terms": terms}
     context |= {"terms_text": render_terms(terms)}
     return render(request, "pay/register.html", context, status=422 if form.errors else 200)
+
+
+def refuse_too_many_registrations(request: HttpRequest, payment: Payment) -> HttpResponse | None:
+    """The page for a link or a network with which many mails to strangers were asked for; None when one more may go."""
+    try:
+        check_registration_mails(link=payment.reference, ip=get_client_ip(request), now=clock.now())
+    except TooManyMails as error:
+        return too_many_requests(request, message=str(error), wait=error.wait)
+    return None
 
 
 def _register(request: HttpRequest, payment: Payment, found: dict[str, Any], terms: Terms) -> None:

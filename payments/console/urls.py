@@ -8,6 +8,7 @@ PREFIX = "m/<slug:merchant_ref>/payments/"
 urlpatterns = [
     path("m/<slug:merchant_ref>/configure/merchants/gateway", views.edit_gateway, name="gateway"),
     path(PREFIX, views.list_payments, name="list"),
+    path(f"{PREFIX}resume", views.resume_payments, name="resume"),
     path(f"{PREFIX}recent", views.recent_payments, name="recent"),
     path(f"{PREFIX}<slug:reference>", views.payment_detail, name="detail"),
     path(f"{PREFIX}<slug:reference>/refunds", refund_views.refunds_panel, name="refunds_panel"),

@@ -6,7 +6,7 @@ from django.contrib import messages
 from django.core.paginator import Paginator
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
-from django.views.decorators.http import require_GET, require_http_methods
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from merchants.access import MerchantRequest, merchant_page
 from merchants.models import Merchant
@@ -21,6 +21,7 @@ from payments.gateway_accounts import (
     set_bank_debits,
 )
 from payments.models import Attempt, GatewayAccount, Payment, Setup
+from payments.operations.brake import find_brake, is_braked, lift_brake
 from wisepay import clock
 from wisepay.audit import record_request_audit
 from wisepay.errors import Rejected, Unavailable
@@ -86,7 +87,20 @@ def list_payments(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     if q:
         rows = rows.filter(company__name__icontains=q) | rows.filter(purpose__icontains=q)
     page = Paginator(rows, PAGE_SIZE).get_page(request.GET.get("page"))
-    return render(request, "payments/list.html", {"merchant": merchant, "page": page, "q": q})
+    brake = find_brake(merchant)
+    context = {"merchant": merchant, "page": page, "q": q, "membership": request.membership}
+    context["brake"] = brake if brake and is_braked(brake, now=clock.now()) else None
+    return render(request, "payments/list.html", context)
+
+
+@require_POST
+@merchant_page(admin=True)
+def resume_payments(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
+    """Take new cards again at once after a storm of declines."""
+    if lift_brake(merchant, by=request.user, now=clock.now()):
+        record_request_audit(request, "payments.brake_lifted", merchant_id=merchant.pk)
+        messages.success(request, "New cards and bank accounts are taken again.")
+    return redirect("payments:list", merchant.reference)
 
 
 @require_GET

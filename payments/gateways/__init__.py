@@ -17,6 +17,7 @@ from payments.gateways.protocol import (
 from payments.gateways.stripe.client import verify_webhook
 from payments.gateways.stripe.currencies import find_amount_problem, get_charge_limits
 from payments.gateways.stripe.gateway import StripeGateway
+from wisepay.budgets import count_vendor_call
 
 __all__ = [
     "BadSignature",
@@ -39,5 +40,6 @@ __all__ = [
 
 
 def open_gateway(secret_key: str) -> Gateway:
-    """Open the gateway account that the secret key belongs to."""
+    """Open the gateway account that the secret key belongs to. Raises CallRefused for a page that asks too often."""
+    count_vendor_call()
     return StripeGateway(secret_key)

@@ -131,6 +131,7 @@ class Attempt(GatewayOperation):
         ]
         indexes = [
             models.Index(fields=["ip", "created_at"], name="attempt_of_ip"),
+            models.Index(fields=["created_at"], name="attempt_created"),
             models.Index(
                 fields=["payment", "method_kind"],
                 condition=models.Q(state__in=["succeeded", "reversed", "processing", "requires_action"]),
@@ -188,6 +189,7 @@ class Setup(GatewayOperation):
                 name="one_setup_per_intent",
             ),
         ]
+        indexes = [models.Index(fields=["created_at"], name="setup_created")]
 
     def __str__(self) -> str:
         return f"Setup {self.reference}"

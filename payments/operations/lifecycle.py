@@ -12,6 +12,7 @@ from payments.models import Attempt, GatewayOperation, Setup
 from payments.operations.customers import replace_customer
 from payments.operations.services import RETRY_WINDOW, lock_payment
 from payments.states import LIVE_STATES
+from wisepay.budgets import uncounted_calls
 from wisepay.errors import NotThere, Rejected, Unavailable
 
 log = structlog.get_logger(__name__)
@@ -63,7 +64,8 @@ class OperationLifecycle[O: (Attempt, Setup)](ABC):
         Key and parameters come from the row, so sending it twice is one request at the gateway.
         """
         try:
-            result = self.submit(open_gateway(operation.account.secret_key.decrypt()), operation)
+            with uncounted_calls():
+                result = self.submit(open_gateway(operation.account.secret_key.decrypt()), operation)
         except (Unavailable, Rejected) as error:
             if isinstance(error, NotThere) and error.thing == "customer" and renew_customer(operation, now=now):
                 return self.send(operation, now=now, is_retry=is_retry)
@@ -79,8 +81,8 @@ class OperationLifecycle[O: (Attempt, Setup)](ABC):
 
         One that the gateway does not have is sent again within RETRY_WINDOW, and has failed after it.
         """
-        gateway = open_gateway(operation.account.secret_key.decrypt())
         try:
+            gateway = open_gateway(operation.account.secret_key.decrypt())
             if operation.intent_id:
                 result = self.look_up(gateway, operation.intent_id)
             else:

@@ -1,13 +1,9 @@
-"""Create the row of a gateway operation, after checking that it may be paid and not too often, for its customer."""
+"""Create the row of a gateway operation, after checking that it may be paid, for its customer."""
 
-import zlib
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from ipaddress import ip_network
 from typing import Any
 
-from django.conf import settings
-from django.db import connection
 from django_subatomic.db import transaction_required
 
 from merchants.models import Merchant
@@ -20,13 +16,11 @@ from payments.errors import (
     GuestRefused,
     MerchantNotReady,
     PaymentExpired,
-    TooManyAttempts,
 )
 from payments.method_choices import PaymentChoice, Person, get_gateway_method_type
 from payments.models import (
     Attempt,
     GatewayAccount,
-    GatewayOperation,
     Payment,
     Refund,
     SavedMethod,
@@ -37,7 +31,6 @@ from wisepay import outbox
 from wisepay.addresses import new_reference
 from wisepay.errors import Rejected
 from wisepay.outbox import Retry
-from wisepay.states import AdvisoryLock, lock_in_transaction
 
 
 def check_payable(
@@ -89,60 +82,6 @@ def get_customer_id(payment: Payment, person: Person, *, now: datetime) -> str:
         return ensure_customer(get_ready_account(payment.merchant), payment.company, now=now)
     except Rejected as error:
         raise MerchantNotReady(f"{payment.merchant.name} can't take payments at the moment.") from error
-
-
-WINDOW = timedelta(hours=1)
-
-
-COUNT_SQL = """
-SELECT (SELECT count(*) FROM payments_attempt WHERE created_at > %(since)s AND {who})
-     + (SELECT count(*) FROM payments_setup WHERE created_at > %(since)s AND {who})
-"""
-
-
-COUNT_BY_NETWORK_SQL = COUNT_SQL.format(who="ip <<= %(who)s::inet")
-
-
-COUNT_BY_USER_SQL = COUNT_SQL.format(who="user_id = %(who)s")
-
-
-def get_network(ip: str) -> str:
-    """Return what counts as one network: an IPv4 address, or the /64 of an IPv6 connection."""
-    return str(ip_network((ip, 64 if ":" in ip else 32), strict=False))
-
-
-def check_attempt_limits(
-    operations: Sequence[GatewayOperation], *, merchant: str, person: Person, now: datetime
-) -> None:
-    """Check the limits of attempts. Raises TooManyAttempts. `operations` are all of this payment so far.
-
-    Serialises attempts of one address, or of one account, until the open transaction ends.
-    """
-    # What failed without an intent is the merchant's trouble with the gateway, not a card that was tried.
-    declined = [one for one in operations if one.state == "failed" and _reached_gateway(one)]
-    if len(declined) >= settings.DECLINES_PER_PAYMENT:
-        raise TooManyAttempts(
-            "Too many cards were declined for this payment, so we stopped here to protect you. "
-            f"Please contact {merchant}."
-        )
-    user_id = person.user.pk if person.user is not None and person.is_signed_in else None
-    if user_id is None:
-        limit, sql, who = settings.GUEST_ATTEMPTS_PER_IP_HOUR, COUNT_BY_NETWORK_SQL, get_network(person.ip)
-    else:
-        limit, sql, who = settings.ATTEMPTS_PER_USER_HOUR, COUNT_BY_USER_SQL, str(user_id)
-    lock_in_transaction(AdvisoryLock.ATTEMPT_LIMIT, zlib.crc32(who.encode()))
-    with connection.cursor() as cursor:
-        cursor.execute(sql, {"since": now - WINDOW, "who": who if user_id is None else user_id})
-        tried = cursor.fetchone()[0]
-    if tried >= limit:
-        where = "from your network" if user_id is None else "with your account"
-        raise TooManyAttempts(f"Too many payments were tried {where}. Please try again in an hour.")
-
-
-def _reached_gateway(operation: GatewayOperation) -> bool:
-    if isinstance(operation, Attempt):
-        return bool(operation.stripe_payment_intent_id) and operation.submitted_at is None
-    return isinstance(operation, Setup) and bool(operation.stripe_setup_intent_id)
 
 
 FIRST_CHECK_AFTER = timedelta(seconds=10)  # when a lost answer is first looked for

@@ -17,7 +17,8 @@ from payments.failure_messages import get_operation_failure
 from payments.gateways import OperationResult
 from payments.method_choices import BANK_DEBIT, CARD, PaymentChoice, Person
 from payments.models import Setup
-from payments.payment_element import CONFIRMATION_TOKEN
+from payments.operations.limits import may_look_up
+from payments.payment_element import CONFIRMATION_TOKEN, render_refusal_json
 from payments.portal.access import get_own_setup
 from payments.portal.addable_methods import build_saving_consent, list_addable_methods
 from payments.saved_methods.setups import cancel_setup, refresh_setup, send_setup, start_standalone_setup
@@ -63,7 +64,7 @@ def create_method(request: PayerRequest) -> HttpResponse:
     except TermsNotAccepted as error:
         return render_terms_problem(error, access, form.cleaned_data["method"])
     except CannotPay as error:
-        return JsonResponse({"status": "refused", "code": error.code, "message": str(error)}, status=409)
+        return render_refusal_json(error)
     except Unavailable:
         return JsonResponse({"status": "refused", "code": "unavailable", "message": GATEWAY_UNAVAILABLE}, status=503)
     return render_setup_status(setup, send_setup(setup, now=clock.now()))
@@ -122,7 +123,7 @@ def check_method(request: PayerRequest, setup_ref: str) -> HttpResponse:
     Without a script, back to the page.
     """
     setup = get_own_setup(request, setup_ref)
-    result = refresh_setup(setup, now=clock.now()) if setup.is_live else None
+    result = refresh_setup(setup, now=clock.now()) if may_look_up(setup, now=clock.now()) else None
     if "json" not in request.headers.get("Accept", ""):
         return redirect(get_setup_page_url(setup))
     return render_setup_status(setup, result)

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from django.urls import reverse
-from django_subatomic.db import transaction, transaction_required
+from django_subatomic.db import transaction_required
 
 from payers.models import PayerCompany
 from payments import consequences
@@ -15,10 +15,10 @@ from payments.method_choices import PaymentChoice, Person, check_method_choice
 from payments.models import GatewayAccount, Payment, SavedMethod, Setup
 from payments.operations.customers import ensure_customer
 from payments.operations.lifecycle import OperationLifecycle, build_method_fields
+from payments.operations.limits import check_attempt_limits, reserve_attempt
 from payments.operations.services import (
     build_operation_fields,
     build_saved_method_fields,
-    check_attempt_limits,
     check_payable,
     enqueue_first_check,
     get_customer_id,
@@ -35,7 +35,7 @@ def start_setup(payment: Payment, *, choice: PaymentChoice, person: Person, now:
     Raises what `start_attempt` raises; then nothing is stored.
     """
     customer_id = get_customer_id(payment, person, now=now)
-    with transaction():
+    with reserve_attempt(payment.merchant, now=now):
         locked = lock_payment(payment)
         account = check_payable(locked, now=now, attempts=[], has_account=person.has_account)
         setups = list(locked.setups.all())
@@ -44,7 +44,9 @@ def start_setup(payment: Payment, *, choice: PaymentChoice, person: Person, now:
         check_method_choice(locked, account, choice=choice, person=person)
         consent = check_payment_consent(locked, choice=choice, amount=0, now=now)
         if choice.saved_method is None:
-            check_attempt_limits(setups, merchant=payment.merchant.name, person=person, now=now)
+            check_attempt_limits(
+                locked.company, merchant=payment.merchant, payment=locked, choice=choice, person=person, now=now
+            )
         fields = build_operation_fields(
             account, choice, person, company=locked.company, currency=locked.currency, consent=consent, now=now
         )
@@ -79,11 +81,11 @@ def start_standalone_setup(
     Raises TermsNotAccepted or TooManyAttempts, or Rejected or Unavailable when a customer could not be created.
     """
     customer_id = ensure_customer(account, company, now=now)
-    with transaction():
-        PayerCompany.objects.select_for_update().get(pk=company.pk)
+    with reserve_attempt(company.merchant, now=now):
+        PayerCompany.objects.select_for_update(no_key=True).get(pk=company.pk)
         order = Order(company.merchant, choice.method, [Act.SAVE])
         consent = check_consent(order, accepted=choice.accepted_terms, now=now)
-        check_attempt_limits([], merchant=company.merchant.name, person=person, now=now)
+        check_attempt_limits(company, merchant=company.merchant, choice=choice, person=person, now=now)
         fields = build_operation_fields(
             account, choice, person, company=company, currency=currency, consent=consent, now=now
         )

@@ -34,7 +34,7 @@ def web(
     command = [sys.executable, "-m", "gunicorn", "wisepay.wsgi", "-b", f"127.0.0.1:{port}", "--workers", "2"]
     command += ["--threads", "4", "--worker-class", "gthread", "--no-control-socket", "--graceful-timeout", "5"]
     database = urlsplit(os.environ["DATABASE_URL"])._replace(path=f"/{connection.settings_dict['NAME']}").geturl()
-    ours = {"DATABASE_URL": database, "PUBLIC_URL": f"http://127.0.0.1:{port}", "GUEST_ATTEMPTS_PER_IP_HOUR": "100000"}
+    ours = {"DATABASE_URL": database, "PUBLIC_URL": f"http://127.0.0.1:{port}", "DECLINES_PER_NETWORK_HOUR": "100000"}
     environment = {**os.environ, **vendor_addresses(sandbox_process.url), **ours}
     log = tmp_path_factory.mktemp("web") / "web.log"
     with log.open("wb") as output:

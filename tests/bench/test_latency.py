@@ -63,7 +63,7 @@ def test_attempt_overhead(
     In this process, one after the other: a clock stands around the adapter through which the Stripe SDK
     sends, so what the SDK itself costs counts as ours, and the network and Stripe do not.
     """
-    settings.GUEST_ATTEMPTS_PER_IP_HOUR = 10**6
+    settings.DECLINES_PER_NETWORK_HOUR = 10**6
     abroad: list[float] = []
     browser = Client()
     send = HTTPAdapter.send

@@ -77,7 +77,7 @@ class Demo:
             command += [flag, str(find_free_port())]
         # The tests' own servers are not the demo's: it brings its own, in its own home.
         shell = {name: value for name, value in os.environ.items() if name not in ("DATABASE_URL", "REDIS_URL")}
-        ours = {"WISEPAY_HOME": str(home / "home"), "GUEST_ATTEMPTS_PER_IP_HOUR": "100000"}
+        ours = {"WISEPAY_HOME": str(home / "home"), "DECLINES_PER_NETWORK_HOUR": "100000"}
         with (home / "demo.log").open("wb") as log:
             process = subprocess.Popen(command, cwd=ROOT, env=shell | ours, stdout=log, stderr=log)
         limit = time.monotonic() + PATIENCE

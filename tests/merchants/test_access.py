@@ -59,6 +59,7 @@ CASES: dict[str, tuple[str, str]] = {
     "payments:gateway": ("get", ADMINS),
     "payments:list": ("get", EVERYBODY),
     "payments:recent": ("get", EVERYBODY),
+    "payments:resume": ("post", ADMINS),
     "payments:detail": ("get", EVERYBODY),
     "payments:refunds_panel": ("get", EVERYBODY),
     "payments:refund": ("post", ADMINS),

@@ -2,6 +2,7 @@
 
 import re
 import time
+from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
@@ -13,7 +14,6 @@ from allauth.mfa.adapter import DefaultMFAAdapter
 from allauth.mfa.models import Authenticator
 from django.conf import settings
 from django.contrib import messages
-from django.contrib.sites.shortcuts import get_current_site
 from django.core.exceptions import ValidationError
 from django.core.mail import EmailMultiAlternatives
 from django.http import HttpRequest, HttpResponse
@@ -23,17 +23,25 @@ from django.urls import reverse
 from django.utils.http import urlencode
 
 from wisepay.accounts.audit_receivers import record_lockout, record_mail
+from wisepay.accounts.known_browsers import (
+    KNOWN_BROWSER,
+    is_address_attacked,
+    is_known_browser,
+    record_sign_in_failure,
+    remember_browser,
+)
 from wisepay.accounts.recovery_codes import HASHED, HashedCode
 from wisepay.accounts.services import (
     has_second_factor,
+    is_mail_limit_exceeded,
     is_mailed_code_limit_exceeded,
     needs_second_factor,
     reset_code_limits,
     sync_email_address,
 )
-from wisepay.addresses import build_public_url
+from wisepay.addresses import build_public_url, get_public_host
 from wisepay.errors import Unavailable
-from wisepay.http import too_many_requests
+from wisepay.http import get_client_ip, get_network, too_many_requests
 from wisepay.mail import EmailRefused, deliver_email, render_text_as_html
 from wisepay.models import User
 from wisepay.secrets import Secret
@@ -44,7 +52,26 @@ LOGIN_CODE = "account/email/login_code"
 OFFER_COOKIE = f"{settings.COOKIE_PREFIX}app_offered"
 OFFER_COOKIE_AGE = 30 * 24 * 3600  # seconds
 MFA_PURPOSE = "mfa_authenticator.data"
+# What somebody who is not signed in can have mailed, to any address.
+STRANGERS_MAILS = (
+    "account/email/password_reset_key",
+    "account/email/unknown_account",
+    "account/email/email_confirmation",
+)
 PARAGRAPH = re.compile(r"\n{2,}")
+
+
+@dataclass(frozen=True, slots=True)
+class PublicSite:
+    """The site as allauth's mails name it: by its public address, whatever host a browser asked for."""
+
+    domain: str = field(default_factory=get_public_host)
+    name: str = "Wise-Pay"
+
+
+def is_link_to(origin: str, value: Any) -> bool:
+    """Whether a value is a link to a page at that origin."""
+    return isinstance(value, str) and value.startswith(f"{origin}/")
 
 
 class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
@@ -53,13 +80,36 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
     def is_open_for_signup(self, request: HttpRequest) -> bool:
         return False
 
+    def get_client_ip(self, request: HttpRequest) -> str:
+        """The address as all our limits and records read it."""
+        return get_client_ip(request)
+
+    def _get_login_attempts_cache_key(self, request: HttpRequest, **credentials: Any) -> str:
+        """By what failed sign-ins are counted: the address with the network or the known browser that they come from.
+
+        By the address alone five wrong passwords of a stranger would lock its owner out.
+        """
+        email = str(credentials.get("email", "")).lower()
+        browser = KNOWN_BROWSER if is_known_browser(request, email) else get_network(get_client_ip(request))
+        return f"{browser}:{email}"
+
     def pre_authenticate(self, request: HttpRequest, **credentials: Any) -> None:
-        """Refuse an address or network with too many failures, and write that into the audit log once a while."""
+        """Refuse what was tried too often from there; from everywhere together only browsers that are not known.
+
+        The audit log is told once a while.
+        """
+        email = str(credentials.get("email", "")).lower()
         try:
+            if email and not is_known_browser(request, email) and is_address_attacked(email):
+                raise self.validation_error("too_many_login_attempts")
             super().pre_authenticate(request, **credentials)
         except ValidationError:
-            record_lockout(request, email=str(credentials.get("email", "")))
+            record_lockout(request, email=email)
             raise
+
+    def authentication_failed(self, request: HttpRequest, **credentials: Any) -> None:
+        """Count the failure for the address, wherever it came from."""
+        record_sign_in_failure(str(credentials.get("email", "")).lower())
 
     def authenticate(self, request: HttpRequest, **credentials: Any) -> User | None:
         """The user who signs in with this address; allauth would also accept one that waits to be verified."""
@@ -82,6 +132,7 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
     def post_login(self, request: HttpRequest, user: User, **kwargs: Any) -> HttpResponse:
         """Redirect to the next page; after a mailed code by way of the offer of an authenticator app."""
         answer: HttpResponse = super().post_login(request, user, **kwargs)
+        remember_browser(answer, user)
         if self._last_method(user) != "code":
             return answer
         reset_code_limits(user)
@@ -121,7 +172,12 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         """Send one mail now; answer the request with 429 after too many codes, with 503 without a mail server."""
         if template_prefix == LOGIN_CODE and is_mailed_code_limit_exceeded(email):
             raise ImmediateHttpResponse(too_many_requests(self.request))
-        values = {"request": self.request, "email": email, "current_site": get_current_site(self.request), **context}
+        # The page must not tell how often an address was written to: no mail, the same answer.
+        if template_prefix in STRANGERS_MAILS and is_mail_limit_exceeded(email, ip=get_client_ip(self.request)):
+            logger.warning("mail_limit_reached", template=template_prefix)
+            return
+        site = PublicSite()
+        values = {"request": self.request, "email": email, "current_site": site, **self._publish(context)}
         record_mail(self.request, template_prefix, email=email)
         try:
             deliver_email(self.render_mail(template_prefix, email, {**values, "public_url": build_public_url("")}))
@@ -131,6 +187,14 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
             logger.warning("mail_not_sent", template=template_prefix, error=str(error))
             title = "We can't send mail at the moment. Please try again in a minute"
             raise ImmediateHttpResponse(render(self.request, "error.html", {"title": title}, status=503)) from error
+
+    def _publish(self, context: dict[str, Any]) -> dict[str, Any]:
+        """The context with every link at our public address: allauth takes the host that the browser named."""
+        here = self.request.build_absolute_uri("/").rstrip("/")
+        return {
+            name: build_public_url(value.removeprefix(here)) if is_link_to(here, value) else value
+            for name, value in context.items()
+        }
 
     def send_notification_mail(self, *args: Any, **kwargs: Any) -> None:
         """Email the person what was changed. The change stands, so a mail server's error is only logged."""

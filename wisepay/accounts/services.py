@@ -15,6 +15,7 @@ from django.urls import reverse
 from django.utils.http import urlencode
 
 from wisepay import clock
+from wisepay.budgets import Budget, spend, spend_for_network
 from wisepay.events import add_once
 from wisepay.http import record_rate_limited_use
 from wisepay.models import RateWindow, User
@@ -74,6 +75,14 @@ def redirect_to_reauthentication(request: HttpRequest, *, next_path: str = "") -
 def is_mailed_code_limit_exceeded(email: str) -> bool:
     """Count one code mailed to `email`; True when it is one too many for this hour."""
     return is_hourly_limit_exceeded(f"code:{email.lower()}"[:120], CODES_PER_HOUR)
+
+
+def is_mail_limit_exceeded(email: str, *, ip: str) -> bool:
+    """Count one mail that somebody at `ip` has us write to `email`; True when it is one too many."""
+    now = clock.now()
+    return bool(
+        spend(Budget.MAILS_TO_ADDRESS, email, now=now) or spend_for_network(Budget.MAILS_FROM_NETWORK, ip, now=now)
+    )
 
 
 def is_code_guess_limit_exceeded(user: User) -> bool:

@@ -11,13 +11,16 @@ from allauth.socialaccount.providers.oauth2.client import OAuth2Error
 from allauth.socialaccount.providers.oauth2.utils import generate_code_challenge
 from allauth.socialaccount.providers.openid_connect.provider import OpenIDConnectProvider
 from allauth.socialaccount.providers.openid_connect.views import OpenIDConnectOAuth2Adapter
+from django.core.cache import cache
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
+from wisepay.budgets import CallRefused, count_vendor_call
 from wisepay.social.id_tokens import InvalidIdToken, derive_nonce, is_email_verified, verify_id_token
 
 # What a call raises when the provider is down or answers nonsense.
-PROVIDER_ERRORS = (requests.RequestException, KeyError, TypeError, ValueError)
+PROVIDER_ERRORS = (requests.RequestException, KeyError, TypeError, ValueError, CallRefused)
+DISCOVERY_LIFETIME = 3600  # seconds
 
 
 class SignOnAdapter(OpenIDConnectOAuth2Adapter):  # type: ignore[misc]
@@ -27,20 +30,38 @@ class SignOnAdapter(OpenIDConnectOAuth2Adapter):  # type: ignore[misc]
         self, request: HttpRequest, app: SocialApp, client: Any, pkce_code_verifier: str | None = None
     ) -> dict[str, Any]:
         self.nonce = derive_nonce(pkce_code_verifier or "")
+        count_vendor_call()
         data: dict[str, Any] = super().get_access_token_data(request, app, client, pkce_code_verifier)
         if "id_token" not in data:
             raise OAuth2Error("no id_token")
         return data
 
-    def _decode_id_token(self, app: SocialApp, id_token: str) -> dict[str, Any]:
+    @property
+    def openid_config(self) -> dict[str, Any]:
+        """What the provider says of itself, read once an hour and not for everybody who presses the button."""
+        url = self.get_provider().server_url
+        config: dict[str, Any] | None = cache.get(f"openid:{url}")
+        if config is None:
+            config = self._read(url)
+            cache.set(f"openid:{url}", config, DISCOVERY_LIFETIME)
+        return config
+
+    def _read(self, url: str) -> dict[str, Any]:
+        """Read a JSON document of the provider. Raises what PROVIDER_ERRORS names."""
+        count_vendor_call()
         with get_adapter().get_requests_session() as session:
-            answer = session.get(self.openid_config["jwks_uri"])
+            answer = session.get(url)
             answer.raise_for_status()
+        found = answer.json()
+        if not isinstance(found, dict):
+            raise TypeError("not an object")
+        return found
+
+    def _decode_id_token(self, app: SocialApp, id_token: str) -> dict[str, Any]:
+        keys = self._read(self.openid_config["jwks_uri"])
         issuer = self.openid_config["issuer"]
         try:
-            return verify_id_token(
-                id_token, keys=answer.json(), issuer=issuer, audience=app.client_id, nonce=self.nonce
-            )
+            return verify_id_token(id_token, keys=keys, issuer=issuer, audience=app.client_id, nonce=self.nonce)
         except InvalidIdToken as error:
             raise OAuth2Error(str(error)) from error
 

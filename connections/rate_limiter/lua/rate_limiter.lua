@@ -18,6 +18,9 @@ local MIN_WAIT = 0.05 -- the least that a caller is told to wait
 local SECOND_MARGIN = 0.1 -- seconds after the first call of a second is over: by then more than one permit is free
 local RETENTION = DAY + 2 * 3600
 local SERVICE_FLOOR = 0.1 -- of a minute's calls: what company work leaves to service work
+local DOCUMENT_FLOOR = 0.5 -- of a minute's calls: what documents leave to posting, besides what it leaves itself
+-- Of a day's calls: what each priority leaves. Documents, which strangers ask for, leave the most.
+local DAY_RESERVES = { company = 0.1, service = 0.2, document = 0.4 }
 local WAITING_GRACE = 6 -- seconds after its time until company work that was refused no longer goes first
 
 local now = tonumber(ARGV[2])
@@ -151,9 +154,13 @@ end
 
 local function get_reserve(k, priority)
   if priority == 'interactive' then return 0, now end
-  if k == 'm' then return get_minute_reserve() end
+  if k == 'm' then
+    local reserve, later = get_minute_reserve()
+    if priority == 'document' then reserve = reserve + math.floor(LIMITS.minute * DOCUMENT_FLOOR) end
+    return reserve, later
+  end
   local _, upper = get_turn_interval('d')
-  local share = kinds.d.limit * (priority == 'company' and 0.1 or 0.2)
+  local share = kinds.d.limit * DAY_RESERVES[priority]
   local left = upper and math.max(0, math.min(1, (upper - now) / DAY)) or 1
   return math.floor(share * left), now + DAY / share
 end
@@ -194,6 +201,9 @@ local function find_first_refusal(priority)
     end
   end
   local company_waits = now >= get('company_waiting_from') and now < get('company_waiting_until')
+  if priority == 'document' and company_waits then
+    return 'company', math.min(5, get('company_waiting_until') - now)
+  end
   if priority == 'service' and company_waits and get('service') >= LIMITS.minute * SERVICE_FLOOR then
     return 'company', math.min(5, get('company_waiting_until') - now)
   end
@@ -287,7 +297,7 @@ end
 local function acquire(id, priority)
   local reason, seconds = find_refusal(priority)
   if reason then
-    if priority ~= 'service' and reason ~= 'concurrent' then
+    if priority ~= 'service' and priority ~= 'document' and reason ~= 'concurrent' then
       set('company_waiting_from', now + seconds - 1)
       set('company_waiting_until', now + seconds + WAITING_GRACE)
     end

@@ -9,7 +9,6 @@ from django.test import Client
 from django.utils import timezone
 
 from payments.models import Attempt
-from payments.operations.services import get_network
 from quotes.models import Quote
 from tests.concurrency import run_concurrently
 from tests.payments.three_d_secure import answer_three_d_secure
@@ -157,15 +156,3 @@ def test_a_quote_follows_a_payment_only_once(tenant: Tenant, checkout: Checkout,
     deliver(at=timezone.now() + timedelta(days=2))
     quote = Quote.objects.get()
     assert (quote.state, quote.list_state_changes().count()) == ("paid", 1)
-
-
-@pytest.mark.parametrize(
-    ("ip", "network"),
-    [
-        ("203.0.113.9", "203.0.113.9/32"),
-        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
-        ("2001:db8:1:2::9", "2001:db8:1:2::/64"),
-    ],
-)
-def test_an_ipv6_line_counts_as_one_payer(ip: str, network: str) -> None:
-    assert get_network(ip) == network

@@ -334,9 +334,10 @@ def test_a_gateway_that_is_silent_or_refuses_is_told(tenant: Tenant, ada: Portal
 def test_somebody_who_adds_too_often_is_stopped(
     tenant: Tenant, ada: PortalPayer, harbour: PayerCompany, settings: Any
 ) -> None:
-    settings.ATTEMPTS_PER_USER_HOUR = 1
-    assert post_method(ada, build_form(tenant, harbour))[0] == 200
-    assert post_method(ada, build_form(tenant, harbour))[1]["code"] == "too_many_attempts"
+    settings.DECLINES_PER_ACCOUNT_HOUR = 1
+    assert post_method(ada, build_form(tenant, harbour, "4000000000000002"))[1]["status"] == "failed"
+    status, answer = post_method(ada, build_form(tenant, harbour))
+    assert (status, answer["code"]) == (429, "too_many_attempts")
 
 
 def test_bank_accounts_can_be_added_where_the_currency_has_debits(

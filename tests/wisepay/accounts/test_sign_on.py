@@ -184,13 +184,20 @@ def test_an_id_token_that_is_not_right_signs_nobody_in(
     assert not is_signed_in(browser)
 
 
-@pytest.mark.parametrize("where", ["/xero/.well-known*", "/xero/token", "/xero/keys"])
+@pytest.mark.parametrize("where", ["/xero/token", "/xero/keys"])
 def test_a_provider_that_is_down_is_said(verified: Tenant, browser: Client, where: str) -> None:
     back = agree(leave(browser), mfa=True)
     with verified.world.inject_fault("oidc", "status", status=503, path=where):
         come_back(browser, back)
         assert not is_signed_in(browser)
         assert FAILED in said(browser)
+
+
+def test_what_a_provider_says_of_itself_is_read_once_for_everybody(verified: Tenant) -> None:
+    for _ in range(30):
+        assert Client().post("/accounts/sign-on/xero/").status_code == 200
+    asked = [e["path"] for e in verified.world.journal("oidc")]
+    assert len([path for path in asked if "well-known" in path]) == 1
 
 
 def test_a_provider_that_is_down_is_said_before_one_leaves(verified: Tenant, browser: Client) -> None:
