@@ -57,6 +57,10 @@ class MerchantBraked(TooManyAttempts):
     """So many cards were declined at this merchant that no new ones are taken for a while."""
 
 
+class StormDetected(MerchantBraked):
+    """The same, and the brake is not on yet."""
+
+
 class MerchantNotReady(CannotPay):
     """The merchant has not finished the set-up, or has switched payments off."""
 

@@ -57,7 +57,7 @@ def check_command(command: list[str]) -> None:
 
 
 def test_all_parts_of_an_installation_are_there() -> None:
-    assert set(SERVICES) == {*PRODUCT, "postgres", "valkey", "mailpit"}
+    assert set(SERVICES) == {*PRODUCT, "caddy", "postgres", "valkey", "mailpit"}
 
 
 @pytest.mark.parametrize("name", PRODUCT)

@@ -17,6 +17,12 @@ NO_MAIL_SERVER = CheckWarning(
     hint="Codes, reset links and receipts are mailed: set EMAIL_URL, for example smtp+tls://user:password@host:587.",
     id="wisepay.W001",
 )
+NO_PROXY_TRUSTED = CheckWarning(
+    "TRUSTED_PROXY_COUNT=0 behind a TLS proxy",
+    hint="PUBLIC_URL is https, so a proxy stands in front. Without its count all visitors share the proxy's address, "
+    "and the limits of one network hold for everybody: set TRUSTED_PROXY_COUNT to the number of proxies.",
+    id="wisepay.W002",
+)
 
 
 @register(Tags.security)
@@ -29,6 +35,12 @@ def check_demo(**_: Any) -> list[CheckMessage]:
 def check_mail_server(**_: Any) -> list[CheckMessage]:
     """Warn where mail would be printed instead of sent."""
     return [] if settings.MAILERS["default"]["OPTIONS"] else [NO_MAIL_SERVER]
+
+
+@register(Tags.security, deploy=True)
+def check_proxies(**_: Any) -> list[CheckMessage]:
+    """Warn where nobody's own address would be known."""
+    return [NO_PROXY_TRUSTED] if settings.SECURE and not settings.TRUSTED_PROXY_COUNT else []
 
 
 def refuse_unsafe_start() -> None:

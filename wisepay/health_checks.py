@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 import requests
+from django.conf import settings
 from django.core import mail
 from django.core.cache import cache
 from django.db import connection
@@ -13,6 +14,7 @@ from django.db.migrations.executor import MigrationExecutor
 
 from wisepay import clock
 from wisepay.events import add_once
+from wisepay.http import find_proxy_problem
 from wisepay.models import OutboxMessage
 from wisepay.secrets import Secret
 
@@ -74,6 +76,19 @@ def check_secret_keys() -> Iterator[HealthCheckResult]:
     """Check that the keys for secrets work."""
     secret = Secret.encrypt("doctor", purpose="doctor")
     yield HealthCheckResult("secret keys", secret.decrypt() == "doctor", f"new secrets use key {secret.key_id}")
+
+
+@register_health_check
+def check_proxy_count() -> Iterator[HealthCheckResult]:
+    """Check that visitors are known by their own addresses, as far as the web processes have noticed."""
+    count, noticed = settings.TRUSTED_PROXY_COUNT, find_proxy_problem()
+    if settings.SECURE and not count:
+        problem = "PUBLIC_URL is https and TRUSTED_PROXY_COUNT is 0: all visitors share the proxy's address"
+        yield HealthCheckResult("proxies", False, problem)
+    elif noticed:
+        yield HealthCheckResult("proxies", None, noticed)  # true of people who come from inside, too
+    else:
+        yield HealthCheckResult("proxies", True, f"{count} trusted in front of the site")
 
 
 @register_health_check

@@ -2,12 +2,15 @@
 
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import wraps
 from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Any, cast
 
+import structlog
 from django.conf import settings
+from django.core.cache import cache
 from django.db import connection
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
@@ -23,6 +26,8 @@ class SignedInRequest(HttpRequest):
     user: User
 
 
+logger = structlog.get_logger(__name__)
+_unnoticed = {"proxies"}  # what this process has not logged yet
 UNKNOWN_IP = "0.0.0.0"  # noqa: S104 - whoever has no address that can be read, and shares one budget
 FORWARDED_ADDRESS = re.compile(
     r'^"?(?:\[(?P<v6>[^\]]+)\](?::\d+)?|(?P<v4>[\d.]+)(?::\d+)?|(?P<bare>[0-9a-fA-F:.]+))"?$'
@@ -53,7 +58,33 @@ def get_client_ip(request: HttpRequest) -> str:
     hops = [h.strip() for h in request.headers.get("X-Forwarded-For", "").split(",") if h.strip()]
     count = settings.TRUSTED_PROXY_COUNT
     forwarded = parse_ip(hops[-count]) if count and len(hops) >= count else ""
-    return forwarded or parse_ip(str(request.META.get("REMOTE_ADDR", ""))) or UNKNOWN_IP
+    found = forwarded or parse_ip(str(request.META.get("REMOTE_ADDR", ""))) or UNKNOWN_IP
+    if settings.SECURE:
+        _notice_proxies(found, hops)
+    return found
+
+
+PROXY_PROBLEM_KEY, PROXY_PROBLEM_SECONDS = "proxy_problem", 86_400
+
+
+def _notice_proxies(found: str, hops: list[str]) -> None:
+    """Log once a process, and keep for the doctor, that visitors seem to come from inside: the count is wrong."""
+    if ip_address(found).is_global or not _unnoticed:
+        return
+    _unnoticed.clear()
+    named = "X-Forwarded-For named no address" if not hops else f"X-Forwarded-For named {len(hops)}"
+    problem = f"a visitor's address is read as {found}, which is inside; {named}. Is TRUSTED_PROXY_COUNT right?"
+    logger.warning("proxy_count_seems_wrong", problem=problem)
+    with suppress(Exception):  # whatever the cache's client raises: a page must not fail over a notice
+        cache.set(PROXY_PROBLEM_KEY, problem, PROXY_PROBLEM_SECONDS)
+
+
+def find_proxy_problem() -> str:
+    """What a web process noticed about proxies in the last day; empty when nothing."""
+    try:
+        return str(cache.get(PROXY_PROBLEM_KEY) or "")
+    except Exception:  # the broker has a check of its own
+        return ""
 
 
 def get_network(ip: str, *, v6_prefix: int = 64) -> str:

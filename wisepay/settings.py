@@ -218,8 +218,8 @@ DECLINES_PER_PAYMENT = env.int("DECLINES_PER_PAYMENT", default=5)
 DECLINES_PER_NETWORK_HOUR = env.int("DECLINES_PER_NETWORK_HOUR", default=10)  # an IPv4 address, or an IPv6 /64
 DECLINES_PER_IPV6_56_HOUR = env.int("DECLINES_PER_IPV6_56_HOUR", default=10)
 DECLINES_PER_IPV6_48_HOUR = env.int("DECLINES_PER_IPV6_48_HOUR", default=10)
-DECLINES_PER_ADDRESS_HOUR = env.int("DECLINES_PER_ADDRESS_HOUR", default=10)  # the e-mail address that is typed
-DECLINES_PER_ACCOUNT_HOUR = env.int("DECLINES_PER_ACCOUNT_HOUR", default=10)
+DECLINES_PER_ADDRESS_HOUR = env.int("DECLINES_PER_ADDRESS_HOUR", default=15)  # the e-mail address that is typed
+DECLINES_PER_ACCOUNT_HOUR = env.int("DECLINES_PER_ACCOUNT_HOUR", default=15)
 DECLINES_PER_COMPANY_HOUR = env.int("DECLINES_PER_COMPANY_HOUR", default=20)
 DECLINES_PER_MERCHANT_HOUR = env.int("DECLINES_PER_MERCHANT_HOUR", default=50)  # then no new cards for an hour
 

@@ -16,7 +16,7 @@ from django_subatomic.db import transaction, transaction_required
 
 from merchants.models import Merchant
 from payers.models import PayerCompany
-from payments.errors import MerchantBraked, TooManyAttempts
+from payments.errors import MerchantBraked, StormDetected, TooManyAttempts
 from payments.method_choices import PaymentChoice, Person
 from payments.models import Attempt, AttemptBrake, GatewayOperation, Payment, Setup
 from payments.operations.brake import find_brake, is_braked, trip_brake
@@ -129,7 +129,7 @@ def reserve_attempt(merchant: Merchant, *, now: datetime) -> Iterator[None]:
     try:
         with transaction():
             yield
-    except MerchantBraked:
+    except StormDetected:
         trip_brake(merchant, now=now)
         raise
 
@@ -189,11 +189,11 @@ def check_brake(merchant: Merchant, *, message: str, now: datetime) -> AttemptBr
 def check_storm(
     merchant: Merchant, tries: Sequence[Try], *, brake: AttemptBrake | None, message: str, now: datetime
 ) -> None:
-    """Check that the merchant's declines of the hour, or since the last brake, are no storm. Raises MerchantBraked."""
+    """Check that the merchant's declines of the hour, or since the last brake, are no storm. Raises StormDetected."""
     since = max(now - WINDOW, brake.lifted_at or brake.ends_at) if brake is not None else now - WINDOW
     counted = [one for one in tries if one.merchant_id == merchant.pk and one.created_at > since and not one.is_success]
     if len(counted) >= settings.DECLINES_PER_MERCHANT_HOUR:
-        raise MerchantBraked(message, wait=get_seconds(WINDOW))
+        raise StormDetected(message, wait=get_seconds(WINDOW))
 
 
 def get_wait(limit: AttemptLimit, new: Try, tries: Sequence[Try], *, now: datetime) -> int | None:
