@@ -131,8 +131,11 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
 
     def post_login(self, request: HttpRequest, user: User, **kwargs: Any) -> HttpResponse:
         """Redirect to the next page; after a mailed code by way of the offer of an authenticator app."""
-        answer: HttpResponse = super().post_login(request, user, **kwargs)
+        answer = self._offer_app(request, user, super().post_login(request, user, **kwargs))
         remember_browser(answer, user)
+        return answer
+
+    def _offer_app(self, request: HttpRequest, user: User, answer: HttpResponse) -> HttpResponse:
         if self._last_method(user) != "code":
             return answer
         reset_code_limits(user)
