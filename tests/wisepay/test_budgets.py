@@ -69,7 +69,7 @@ def test_no_open_page_calls_a_vendor_without_a_budget(
 
 def test_who_asks_too_often_is_told_so_with_the_seconds(tenant: Tenant, settings: Settings) -> None:
     settings.VENDOR_CALLS_PER_PERSON_MINUTE = 0
-    form = {"confirmation_token": tenant.confirmation_token("4242424242424242")}
+    form: dict[str, Any] = {"confirmation_token": tenant.confirmation_token("4242424242424242")}
     payer = tenant.payer(PAYER)
     answer = payer.post("/my/methods", form)
     assert answer.status_code == 422
