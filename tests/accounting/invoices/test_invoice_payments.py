@@ -1,13 +1,16 @@
 """Paying invoices: full, in part and in batches, by card and bank debit, once whatever comes together."""
 
 from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.test import Client
 from django.utils import timezone
 
+from accounting.invoices.pdf import delete_old_documents
 from accounting.invoices.services import InvoiceAmount, NotPayable, create_invoice_payment
-from accounting.models import LedgerInvoice, ScheduledPayment
+from accounting.models import InvoiceDocument, LedgerInvoice, ScheduledPayment
 from connections.services import disconnect_all
 from payments.errors import AmountChanged
 from payments.models import Attempt, Payment
@@ -349,3 +352,47 @@ def test_a_voided_invoice_has_no_document(billing: InvoiceScenario) -> None:
     answer = billing.client.get(f"/my/invoices/{invoice.reference}/pdf")
     assert (answer.status_code, "can&#x27;t be downloaded" in answer.content.decode()) == (503, True)
     assert len(billing.tenant.world.journal("xero")) == asked
+
+
+def count_document_calls(billing: InvoiceScenario) -> int:
+    """How often a ledger was asked for a PDF."""
+    calls = [*billing.tenant.world.journal("xero"), *billing.tenant.world.journal("intuit")]
+    return sum("pdf" in str(call).lower() for call in calls)
+
+
+@only_xero
+def test_a_document_is_read_once_for_each_version(billing: InvoiceScenario) -> None:
+    invoice = billing.create_invoice("500.00")
+    path = f"/my/invoices/{invoice.reference}/pdf"
+    first = [billing.client.get(path).content for _ in range(20)]
+    assert len(set(first)) == 1
+    assert count_document_calls(billing) == 1
+    LedgerInvoice.objects.filter(pk=invoice.pk).update(changed_at=timezone.now() + timedelta(minutes=1))
+    assert billing.client.get(path).content.startswith(b"%PDF")
+    assert count_document_calls(billing) == 2
+
+
+@only_xero
+def test_a_person_has_so_many_documents_read_an_hour(billing: InvoiceScenario, settings: Any) -> None:
+    settings.DOCUMENTS_PER_PERSON_HOUR = 2
+    invoices = [billing.create_invoice("500.00") for _ in range(4)]
+    answers = [billing.client.get(f"/my/invoices/{invoice.reference}/pdf") for invoice in invoices]
+    assert [answer.status_code for answer in answers] == [200, 200, 429, 429]
+    assert 0 < int(answers[-1]["Retry-After"]) <= 3601
+    assert count_document_calls(billing) == 2
+    assert billing.client.get(f"/my/invoices/{invoices[0].reference}/pdf").status_code == 200
+
+
+@only_xero
+def test_copies_of_documents_go_when_they_are_old_or_too_many(billing: InvoiceScenario, settings: Any) -> None:
+    invoices = [billing.create_invoice("500.00") for _ in range(3)]
+    now = timezone.now()
+    for age, invoice in enumerate(invoices):
+        content = b"%PDF" + b"x" * 600_000
+        InvoiceDocument.objects.create(
+            invoice=invoice, version=now, content=content, size=len(content), read_at=now - timedelta(hours=age * 13)
+        )
+    assert delete_old_documents(now=now) == 1
+    settings.DOCUMENT_CACHE_MEGABYTES = 1
+    assert delete_old_documents(now=now) == 1
+    assert InvoiceDocument.objects.get().invoice == invoices[0]

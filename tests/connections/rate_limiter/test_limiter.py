@@ -96,6 +96,19 @@ def test_background_work_leaves_calls_and_a_place_to_people() -> None:
             assert get_refusal(other) is not None
 
 
+def test_documents_leave_half_of_a_minute_and_of_a_day_four_of_ten_calls_to_posting() -> None:
+    use_call(ACCOUNT, left=59)
+    use_call(ACCOUNT, left=41, day=4500)
+    assert get_refusal(ACCOUNT, "document") is None
+    use_call(ACCOUNT, left=30)
+    assert get_refusal(ACCOUNT, "document") is not None
+    assert get_refusal(ACCOUNT, "company") is None
+    other = BudgetAccount("xero", "app", "second")
+    use_call(other, left=59, day=1900)
+    assert get_refusal(other, "document") is not None
+    assert get_refusal(other, "company") is None
+
+
 def test_each_app_and_each_organisation_has_a_budget_of_its_own() -> None:
     use_call(ACCOUNT, left=59)
     use_call(ACCOUNT, left=0)
