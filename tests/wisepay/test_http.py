@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.core.cache import cache
 from django.http import HttpResponse
 from django.test import Client, RequestFactory
 from pytest_django import Settings
@@ -11,7 +12,17 @@ from merchants.models import Terms
 from merchants.terms.services import get_current_terms
 from tests.concurrency import run_concurrently
 from tests.tenants import PASSWORD, Checkout, Tenant
-from wisepay.http import get_client_ip, get_network, never_cached, parse_page_number, record_rate_limited_use
+from wisepay.checks import check_proxies
+from wisepay.health_checks import check_proxy_count
+from wisepay.http import (
+    PROXY_PROBLEM_KEY,
+    find_proxy_problem,
+    get_client_ip,
+    get_network,
+    never_cached,
+    parse_page_number,
+    record_rate_limited_use,
+)
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -146,3 +157,20 @@ def test_no_cache_may_keep_an_answer() -> None:
 )
 def test_a_page_number_is_within_its_bounds_whatever_is_asked(text: str, expected: int) -> None:
     assert parse_page_number(text, last=400) == expected
+
+
+@pytest.mark.parametrize(
+    ("count", "forwarded", "is_noticed"), [(1, "10.9.9.9", True), (1, "8.8.8.8", False), (0, "", True)]
+)
+def test_a_count_of_proxies_that_cannot_be_right_is_noticed_once_and_told_by_the_doctor(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, count: int, forwarded: str, is_noticed: bool
+) -> None:
+    monkeypatch.setattr("wisepay.http._unnoticed", {"proxies"})
+    settings.TRUSTED_PROXY_COUNT, settings.SECURE = count, True
+    cache.delete(PROXY_PROBLEM_KEY)
+    for _ in range(2):
+        get_client_ip(RequestFactory().get("/", headers={"X-Forwarded-For": forwarded}, REMOTE_ADDR="10.0.0.1"))
+    assert bool(find_proxy_problem()) is is_noticed
+    [found] = check_proxy_count()
+    assert found.ok is (False if count == 0 else None if is_noticed else True)
+    assert bool(check_proxies()) is (count == 0)
