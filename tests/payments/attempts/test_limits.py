@@ -225,8 +225,8 @@ def test_a_storm_stops_new_cards_and_the_merchant_is_told_once(
     settings.DECLINES_PER_MERCHANT_HOUR = 5
     assert storm(tenant, 8) == [200] * 5 + [429] * 3
     deliver()
-    told = [row["subject"] for row in tenant.mails(tenant.user.email) if "declined" in row["subject"]]
-    assert len(told) == 1
+    notices = [row["subject"] for row in tenant.mails(tenant.user.email) if "declined" in row["subject"]]
+    assert len(notices) == 1
     assert Notification.objects.filter(merchant=tenant.merchant, event="card_testing").count() == 1
     page = tenant.admin.get(tenant.url("payments/")).content.decode()
     assert "no new cards" in page
@@ -266,12 +266,12 @@ def test_a_storm_that_goes_on_is_told_once_and_a_later_one_again(
     settings.DECLINES_PER_MERCHANT_HOUR = 2
     began = timezone.now()
     numbers = itertools.count(1)
-    told = []
+    notices = []
     for minutes in (0, 30, 65, 140, 400):
         monkeypatch.setattr("wisepay.clock.now", lambda at=began + timedelta(minutes=minutes): at)
         storm(tenant, 3, begin=next(numbers) * 10)
-        told.append(Notification.objects.filter(event="card_testing").count())
-    assert told == [1, 1, 1, 1, 2]
+        notices.append(Notification.objects.filter(event="card_testing").count())
+    assert notices == [1, 1, 1, 1, 2]
 
 
 # ---- a bot, and honest people ----------------------------------------------------------------------
