@@ -1,13 +1,14 @@
 """Remove what somebody asked for with an address that nobody confirmed."""
 
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db.models import Exists, OuterRef, ProtectedError
-from django_subatomic.db import savepoint, transaction
+from django_subatomic.db import transaction
 
 from merchants.models import Membership
-from payers.models import PayerAccess
+from payers.models import PayerAccess, Registration
 from wisepay.models import User
 
 
@@ -19,14 +20,23 @@ def delete_unconfirmed_accesses(*, now: datetime) -> int:
     before = now - timedelta(days=settings.UNCONFIRMED_DAYS)
     waiting = PayerAccess.objects.filter(state="pending", origin=PayerAccess.Origin.REGISTERED, state_at__lt=before)
     deleted = 0
-    for access in waiting.filter(user__attempts=None, user__setups=None).order_by("pk"):
+    paid = Registration.objects.filter(user=OuterRef("user"), company=OuterRef("company"), state="waiting")
+    for access in waiting.filter(~Exists(paid), user__attempts=None, user__setups=None).order_by("pk"):
         with transaction():
             locked = access.lock()
             if locked.state == "pending" and locked.state_at < before:
                 locked.delete()
                 deleted += 1
+    delete_unused_registrations(before=before)
     delete_unused_people(before=before)
     return deleted
+
+
+def delete_unused_registrations(*, before: datetime) -> None:
+    """Delete registrations that were never confirmed and made nothing: no payment and no saved method."""
+    for registration in Registration.objects.filter(state="open", created_at__lt=before).order_by("pk"):
+        with suppress(ProtectedError), transaction():  # a try to pay names it: that record stays
+            registration.lock().delete()
 
 
 def delete_unused_people(*, before: datetime) -> None:
@@ -41,8 +51,5 @@ def delete_unused_people(*, before: datetime) -> None:
         is_staff=False,
     )
     for user in unused.order_by("pk"):
-        try:
-            with transaction(), savepoint():
-                user.delete()
-        except ProtectedError:
-            continue  # they accepted terms or paid: that record keeps them
+        with suppress(ProtectedError), transaction():  # they accepted terms or paid: that record keeps them
+            user.delete()
