@@ -10,7 +10,7 @@ class Migration(migrations.Migration):
     dependencies = [
         ('merchants', '0008_card_testing_event'),
         ('payers', '0006_registrations'),
-        ('payments', '0008_unproved_methods'),
+        ('payments', '0010_consent'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
