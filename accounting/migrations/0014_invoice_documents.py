@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('accounting', '0012_acknowledgement_description'),
+        ('accounting', '0013_kinds_without_a_payment'),
     ]
 
     operations = [
