@@ -234,7 +234,6 @@ DOCUMENT_CACHE_MEGABYTES = env.int("DOCUMENT_CACHE_MEGABYTES", default=500)  # o
 STATUS_CHECKS_PER_TEN_SECONDS = env.int("STATUS_CHECKS_PER_TEN_SECONDS", default=3)  # of one attempt or setup
 VENDOR_CALLS_PER_PERSON_MINUTE = env.int("VENDOR_CALLS_PER_PERSON_MINUTE", default=60)
 VENDOR_CALLS_PER_NETWORK_MINUTE = env.int("VENDOR_CALLS_PER_NETWORK_MINUTE", default=60)  # by people not signed in
-UNCONFIRMED_DAYS = env.int("UNCONFIRMED_DAYS", default=14)  # then what a registrant never confirmed is removed
 
 # ---- the outside world --------------------------------------------------------------------------
 STRIPE_API_BASE = env.str("STRIPE_API_BASE", default="https://api.stripe.com")

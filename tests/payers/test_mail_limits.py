@@ -1,18 +1,14 @@
-"""Mails that a stranger can cause: how many, to whom, with whose words; and what nobody confirmed goes away."""
+"""Mails that a stranger can cause: how many, to whom, with whose words."""
 
 from collections.abc import Callable
-from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.http import HttpResponse
 from django.test import Client
-from django.utils import timezone
 
 from merchants.models import Terms
 from merchants.terms.services import get_current_terms
-from payers.models import PayerAccess
-from payers.unconfirmed import delete_unconfirmed_accesses
 from tests.tenants import Checkout, Tenant
 from wisepay.models import User
 
@@ -87,25 +83,3 @@ def test_somebody_of_a_merchant_invites_a_bounded_number(tenant: Tenant, deliver
     ]
     assert codes == [302] * 3 + [422] * 2
     assert count_mails(tenant, deliver) == 3
-
-
-def test_what_nobody_confirmed_is_removed_after_two_weeks(tenant: Tenant, deliver: Deliver) -> None:
-    now = timezone.now()
-    register(tenant.open_checkout(), "victim@example.com")
-    deliver()
-    tenant.access("known@example.com", company="Other Co")
-    assert PayerAccess.objects.filter(user__email="victim@example.com", state="pending").exists()
-    delete_unconfirmed_accesses(now=now + timedelta(days=13))
-    assert PayerAccess.objects.filter(user__email="victim@example.com").exists()
-    assert delete_unconfirmed_accesses(now=now + timedelta(days=15)) == 1
-    assert not PayerAccess.objects.filter(user__email="victim@example.com").exists()
-    assert PayerAccess.objects.filter(user__email="known@example.com", state="active").exists()
-
-
-def test_who_paid_or_was_invited_is_not_removed(tenant: Tenant, deliver: Deliver) -> None:
-    now = timezone.now()
-    form = {"q": "Harbour Dental Pty Ltd", "contact_id": "", "name": "Ada", "email": "invited@example.com"}
-    tenant.admin.post(tenant.url("payers/add"), form)
-    delete_unconfirmed_accesses(now=now + timedelta(days=400))
-    assert PayerAccess.objects.filter(user__email="invited@example.com", state="pending").exists()
-    assert User.objects.filter(email="invited@example.com").exists()
