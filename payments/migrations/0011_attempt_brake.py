@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('merchants', '0008_card_testing_event'),
+        ('merchants', '0009_card_testing_event'),
         ('payers', '0006_registrations'),
         ('payments', '0010_consent'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),

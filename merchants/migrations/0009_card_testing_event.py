@@ -29,7 +29,7 @@ def enable_for_everybody(apps, schema_editor):
 
 
 class Migration(migrations.Migration):
-    dependencies = [("merchants", "0007_rights_of_members")]
+    dependencies = [("merchants", "0008_sessions_and_retention")]
 
     operations = [
         migrations.AlterField(
