@@ -10,9 +10,8 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from connections.models import Connection
-from merchants.models import Terms
-from merchants.terms.services import get_current_terms
 from tests.merchants.test_access import ALL, CASES, PAYER, path_of, things
+from tests.payments.consent_form import get_saving_terms
 from tests.payments.three_d_secure import answer_three_d_secure
 from tests.tenants import Checkout, Tenant
 
@@ -73,8 +72,12 @@ def save_keys(tenant: Tenant, checkout: Checkout) -> Any:
 
 def add_method(tenant: Tenant, checkout: Checkout) -> Any:
     """A payer, in the settings."""
-    form = {"confirmation_token": "ctoken_anything", "company": tenant.company().reference, "method": "card"}
-    terms = get_current_terms(tenant.merchant, Terms.Kind.SAVED_CARD).pk
+    form: dict[str, Any] = {
+        "confirmation_token": "ctoken_anything",
+        "company": tenant.company().reference,
+        "method": "card",
+    }
+    terms = get_saving_terms(tenant.merchant, "card")
     return tenant.payer(PAYER).post("/my/methods", form | {"accepted_terms": terms})
 
 
@@ -101,7 +104,7 @@ def test_who_asks_too_often_is_told_so_with_the_seconds(tenant: Tenant, settings
     answer = payer.post("/my/methods", form)
     assert answer.status_code == 422
     form |= {"company": tenant.company().reference, "method": "card"}
-    form |= {"accepted_terms": get_current_terms(tenant.merchant, Terms.Kind.SAVED_CARD).pk}
+    form |= {"accepted_terms": get_saving_terms(tenant.merchant, "card")}
     answer = payer.post("/my/methods", form)
     assert answer.status_code == 429
     assert 0 < int(answer["Retry-After"]) <= 61

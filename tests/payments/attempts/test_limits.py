@@ -12,10 +12,10 @@ from django.http import HttpResponse
 from django.test import Client
 from django.utils import timezone
 
-from merchants.models import Notification, Terms
-from merchants.terms.services import get_current_terms
+from merchants.models import Notification
 from payments.models import Attempt, AttemptBrake, Setup
 from tests.concurrency import run_concurrently
+from tests.payments.consent_form import get_consent_fields, get_saving_terms
 from tests.payments.three_d_secure import answer_three_d_secure
 from tests.tenants import Checkout, Tenant
 from wisepay.models import AuditEntry
@@ -53,7 +53,7 @@ def add_card(client: Client, tenant: Tenant, company: str, token: str) -> HttpRe
         "company": tenant.company(company).reference,
         "method": "card",
         "confirmation_token": token,
-        "accepted_terms": get_current_terms(tenant.merchant, Terms.Kind.SAVED_CARD).pk,
+        "accepted_terms": get_saving_terms(tenant.merchant, "card"),
     }
     answer = client.post("/my/methods", form, headers={"Accept": "application/json"})
     assert isinstance(answer, HttpResponse)
@@ -244,6 +244,7 @@ def test_what_was_saved_before_can_be_paid_with_during_a_storm(tenant: Tenant, s
     checkout = open_quote(tenant, "Client 0")
     reference = Setup.objects.get(state="succeeded").saved_method.reference  # type: ignore[union-attr]
     form = {"amount": checkout.payment.amount, "name": "Ada", "email": "ada@example.com", "saved_method": reference}
+    form |= get_consent_fields(checkout.payment, saved_method=reference)
     paid = payer.post(f"{checkout.path}/attempts", form)
     assert (paid.status_code, paid.json()["status"]) == (200, "succeeded")
 
@@ -286,12 +287,13 @@ def test_two_thousand_tries_reach_the_gateway_as_often_as_the_settings_allow(
     networks = [f"203.0.113.{n}" for n in range(40)] + [f"2001:db8:{n % 4:x}:{n:x}::1" for n in range(40)]
     accounts = [tenant.payer(f"bot{n}@example.com", company=companies[n]) for n in range(6)]
     tokens = [tenant.confirmation_token(DECLINED) for _ in range(60)]
+    consents = [get_consent_fields(quote.payment) for quote in quotes]
     codes: Counter[int] = Counter()
     for n in range(2000):
         ip, token = networks[(n * 7) % 80], tokens[n % 60]
         if n % 3:
             form = {"amount": 62500, "name": "Bot", "email": f"bot{n % 40}@example.com", "confirmation_token": token}
-            answer = Client(REMOTE_ADDR=ip).post(f"{quotes[n % 50].path}/attempts", form)
+            answer = Client(REMOTE_ADDR=ip).post(f"{quotes[n % 50].path}/attempts", form | consents[n % 50])
         else:
             account = accounts[n % 6]
             account.defaults["REMOTE_ADDR"] = ip
