@@ -10,7 +10,7 @@ class Migration(migrations.Migration):
     dependencies = [
         ('merchants', '0009_card_testing_event'),
         ('payers', '0006_registrations'),
-        ('payments', '0010_consent'),
+        ('payments', '0011_dispute_deadlines'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
