@@ -28,7 +28,8 @@ from wisepay.personal_data.registry import Subject
 @payer_page
 def my_data(request: PayerRequest) -> HttpResponse:
     """Settings > My Data: what can be downloaded, and what erasure does."""
-    obstacles = list_obstacles(get_own_subject(request))
+    # An admin who sees as the payer reads the page, and nothing of the payer's on it.
+    obstacles = [] if request.impersonation else list_obstacles(get_own_subject(request))
     return render(request, "payers/my_data.html", {"obstacles": obstacles})
 
 
