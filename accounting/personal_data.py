@@ -36,6 +36,7 @@ declare_personal(
 declare_not_personal(
     "Documents, amounts and lists of a company's books.",
     "accounting.LedgerInvoice",
+    "accounting.InvoiceDocument",
     "accounting.LedgerCredit",
     "accounting.LedgerApplication",
     "accounting.LedgerTerm",

@@ -54,7 +54,11 @@ declare_personal(
         hidden=("idempotency_key",),
     ),
 )
-declare_not_personal("A merchant's account at the gateway.", "payments.GatewayAccount")
+declare_not_personal(
+    "A merchant's account at the gateway, and when its payments were held up.",
+    "payments.GatewayAccount",
+    "payments.AttemptBrake",
+)
 declare_not_personal("A company's number at the gateway.", "payments.GatewayCustomer")
 declare_not_personal(
     "Amounts, days and references of a company; who paid stands in the attempt.",
