@@ -18,6 +18,8 @@ class AccountingConfig(AppConfig):
 
     def ready(self) -> None:
         from accounting import handlers, health_checks, personal_data, policies  # noqa: F401
+        from accounting.autopay.method_uses import AutoPayUse
+        from payments.saved_methods.removal import register_method_use
         from wisepay.events import subscribe
 
         subscribe("payments.attempt.submitted", "accounting.post_debit", key="attempt:{attempt_id}:draft")
@@ -31,5 +33,12 @@ class AccountingConfig(AppConfig):
             "payments.automatic_charge.ended", "accounting.follow_charge", key="attempt:{attempt_id}:charge:{state}"
         )
         subscribe("payers.contact.changed", "accounting.follow_company", key="follow:{company_id}", is_standing=True)
+        subscribe(
+            "payments.registration.confirmed",
+            "accounting.follow_registration",
+            key="registration:{registration_id}:map",
+            is_standing=True,
+        )
+        register_method_use(AutoPayUse())
         for handler, key in WAITING_FOR_CONNECTION.items():
             subscribe("connections.connection.restored", handler, key=key, is_standing=True)

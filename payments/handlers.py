@@ -16,7 +16,7 @@ from payments.refunds import refresh_refund, sync_refunds
 from payments.reversals.disputes import sync_disputes
 from payments.reversals.reinstatements import reinstate_payment
 from payments.saved_methods.removal import has_live_attempts, send_method_removed_email
-from payments.saved_methods.services import sync_saved_method
+from payments.saved_methods.services import send_new_method_email, sync_saved_method
 from payments.saved_methods.setups import SETUPS, refresh_setup
 from wisepay.errors import NotThere, retry_refusals
 from wisepay.outbox import Retry, handler
@@ -193,6 +193,13 @@ def email_method_removed(*, method_id: int, uses: str, by: str, recipient_id: in
     """Tell a person that a method can't be charged any more, and what ended with it."""
     method = SavedMethod.objects.select_related("company__merchant").get(pk=method_id)
     send_method_removed_email(method, uses=uses, by=by, recipient_id=recipient_id)
+
+
+@handler("payments.email_new_method")
+def email_new_method(*, method_id: int, recipient_id: int, **_: object) -> None:
+    """Tell one of a company's people that a method was saved there, or is shared now."""
+    method = SavedMethod.objects.select_related("company__merchant", "owner").get(pk=method_id)
+    send_new_method_email(method, recipient_id=recipient_id)
 
 
 @handler("payments.follow_success")

@@ -12,6 +12,7 @@ from payers.registrations import record_registration_use
 from payments.consequences import notify_merchant_of_payment
 from payments.models import Attempt, GatewayOperation, SavedMethod, Setup
 from payments.saved_methods.removal import end_method, list_method_uses, lock_method_uses
+from payments.saved_methods.services import enqueue_new_method_emails
 from wisepay import events
 from wisepay.models import User
 
@@ -41,6 +42,8 @@ class RegistrationPayments:
         list_setups(registration).update(user=user)
         methods = list(list_methods(registration))
         SavedMethod.objects.filter(pk__in=[method.pk for method in methods]).update(owner=user)
+        for method in methods:
+            enqueue_new_method_emails(method, by_id=user.pk, now=now)
         rows = SavedMethod.objects.filter(company=registration.company, state="active")
         sees = PayerAccess.objects.filter(user=user, company=registration.company, state="active").exists()
         if methods and sees and not rows.filter(is_default=True).exists():

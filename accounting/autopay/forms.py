@@ -176,6 +176,12 @@ class MappingForm(forms.Form):
         return [None] if ALL_TERMS_CHOICE in chosen else [self.by_reference[reference] for reference in chosen]
 
 
+class ProposalForm(MappingForm):
+    """The same as the merchant's people propose it; the payer accepts the terms."""
+
+    accepted_terms = None  # type: ignore[assignment]  # Django's way to leave a field of the base form out
+
+
 class ResolveForm(forms.Form):
     """Mark as Resolved."""
 

@@ -8,13 +8,15 @@ from django_subatomic.db import transaction_required
 
 from accounting.autopay import consequences
 from accounting.autopay.charging import charge_scheduled_payment
-from accounting.autopay.mappings import create_mapping_from_payment
+from accounting.autopay.mapping_emails import send_mapping_news
+from accounting.autopay.mappings import create_mapping_from_payment, follow_confirmation
 from accounting.autopay.notifications import send_failure_email
 from accounting.autopay.planning import PlanningInProgress, plan_merchant_payments
 from accounting.autopay.terms import import_ledger_terms
 from accounting.mirror.store import mirror_listener
-from accounting.models import AutoPaySettings, ScheduledPayment
+from accounting.models import AutoPayMapping, AutoPaySettings, ScheduledPayment
 from merchants.models import Merchant
+from payers.models import Registration
 from payments.models import Attempt, Payment
 from wisepay import outbox
 from wisepay.outbox import Retry, handler
@@ -76,6 +78,21 @@ def email_autopay(*, scheduled_id: int, attempt_id: int, **_: object) -> None:
     rows = ScheduledPayment.objects.select_related("merchant", "company", "invoice", "method")
     attempt = Attempt.objects.select_related("payment__merchant", "payment__company").get(pk=attempt_id)
     send_failure_email(rows.get(pk=scheduled_id), attempt)
+
+
+@handler("accounting.email_mapping_news")
+def email_mapping_news(*, mapping_id: int, news: str, recipient_id: int, **_: object) -> None:
+    """Tell one of a company's people what became of an Auto-Pay mapping."""
+    rows = AutoPayMapping.objects.select_related(
+        "company__merchant", "merchant", "term", "primary_method", "secondary_method"
+    )
+    send_mapping_news(rows.get(pk=mapping_id), news=news, recipient_id=recipient_id)
+
+
+@handler("accounting.follow_registration")
+def follow_registration(*, registration_id: int, now: datetime, **_: object) -> None:
+    """Go on with what quotes proposed, once the owner of the address said that the method is theirs."""
+    follow_confirmation(Registration.objects.get(pk=registration_id), now=now)
 
 
 @handler("accounting.map_from_payment")

@@ -1,20 +1,18 @@
 """The merchant's pages of Auto-Pay mappings: a company's Auto-Pay tab, and what quotes propose."""
 
 from django.contrib import messages
+from django.db.models import Q
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from accounting.autopay import mappings
-from accounting.autopay.forms import AcceptProposalForm, MappingForm
+from accounting.autopay import invitations, mappings
+from accounting.autopay.forms import AcceptProposalForm, ProposalForm
 from accounting.autopay.views import build_page_context
 from accounting.models import AutoPayMapping, BillingTerm
 from merchants.access import MerchantRequest, merchant_page
-from merchants.models import Merchant, Terms
-from merchants.terms.services import get_current_terms, render_terms
+from merchants.models import Merchant
 from payers.models import PayerCompany
-from payers.terms import get_request_source
-from payments.models import SavedMethod
 from payments.payer_admin.services import get_company
 from wisepay import clock
 from wisepay.audit import record_request_audit
@@ -29,23 +27,20 @@ def company_mappings(request: MerchantRequest, merchant: Merchant, company_ref: 
     form = build_mapping_form(company, request.POST if request.method == "POST" else None)
     if request.method == "POST" and form.is_valid() and save_mappings_form(request, company, form):
         return redirect("autopay:company", merchant.reference, company_ref)
-    accepted = get_current_terms(merchant, Terms.Kind.AUTOMATIC_PAYMENTS)
     context = {
         "merchant": merchant,
         "company": company,
         "form": form,
         "rows": list_active_mappings(company),
-        "terms": accepted,
-        "terms_text": render_terms(accepted),
+        "invitations": invitations.list_invitations(company),
     }
     return render(request, "autopay/company.html", context, status=422 if form.errors else 200)
 
 
-def build_mapping_form(company: PayerCompany, data: object) -> MappingForm:
-    """The form with the company's methods and the merchant's terms."""
+def build_mapping_form(company: PayerCompany, data: object) -> ProposalForm:
+    """The form with the methods that the company shares, nobody's own, and the merchant's terms."""
     terms = list(BillingTerm.objects.filter(merchant=company.merchant, is_active=True).order_by("name"))
-    methods = list(SavedMethod.objects.filter(company=company, state="active"))
-    return MappingForm(data, methods=methods, terms=terms)
+    return ProposalForm(data, methods=invitations.list_shared_methods(company), terms=terms)
 
 
 def list_active_mappings(company: PayerCompany) -> list[AutoPayMapping]:
@@ -55,26 +50,23 @@ def list_active_mappings(company: PayerCompany) -> list[AutoPayMapping]:
     return sorted(rows, key=lambda row: (row.term is None, row.term.name if row.term else ""))
 
 
-def save_mappings_form(request: MerchantRequest, company: PayerCompany, form: MappingForm) -> bool:
-    """Create the mappings of a valid form; a refusal becomes the form's error."""
+def save_mappings_form(request: MerchantRequest, company: PayerCompany, form: ProposalForm) -> bool:
+    """Propose the mappings of a valid form to the company's people; a refusal becomes the form's error."""
     found = form.cleaned_data
     try:
-        mappings.create_mappings(
+        invitations.propose_mappings(
             company,
             terms=form.chosen_terms,
             primary=found["primary"],
             secondary=found["secondary"],
-            origin=AutoPayMapping.Origin.MERCHANT,
-            accepted_terms=found["accepted_terms"],
             by=request.user,
-            source=get_request_source(request),
             now=clock.now(),
         )
     except mappings.MappingRefused as error:
         form.add_error(None, str(error))
         return False
     record_request_audit(request, "autopay.mapped", merchant_id=company.merchant_id, subject=company.name)
-    messages.success(request, f"{company} pays automatically from now on.")
+    messages.success(request, f"{company} was asked by mail. Nothing is charged before somebody there accepts.")
     return True
 
 
@@ -83,7 +75,8 @@ def save_mappings_form(request: MerchantRequest, company: PayerCompany, form: Ma
 def end(request: MerchantRequest, merchant: Merchant, company_ref: str, mapping_ref: str) -> HttpResponse:
     """End a mapping, whoever created it."""
     company = get_company(merchant, company_ref)
-    mapping = get_object_or_404(AutoPayMapping, company=company, reference=mapping_ref, state="active")
+    rows = AutoPayMapping.objects.filter(Q(state="active") | Q(state="proposed", asks_payer=True), company=company)
+    mapping = get_object_or_404(rows, reference=mapping_ref)
     mappings.end_mapping(mapping, by=request.user, as_payer=False, now=clock.now())
     record_request_audit(request, "autopay.unmapped", merchant_id=merchant.pk, subject=company.name)
     messages.success(request, f"The mapping of {company} is ended. What was scheduled by it is cancelled.")
@@ -140,4 +133,6 @@ def dismiss(request: MerchantRequest, merchant: Merchant, mapping_ref: str) -> H
 def get_proposal(merchant: Merchant, reference: str) -> AutoPayMapping:
     """A mapping of this merchant that was proposed, in whatever state. Raises Http404."""
     rows = AutoPayMapping.objects.select_related("company", "merchant", "primary_method", "secondary_method")
-    return get_object_or_404(rows, merchant=merchant, reference=reference, quote_payment__isnull=False)
+    return get_object_or_404(
+        rows, merchant=merchant, reference=reference, asks_payer=False, quote_payment__isnull=False
+    )

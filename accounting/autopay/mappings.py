@@ -1,16 +1,18 @@
 """Auto-Pay mappings: created by a merchant, a payer or a quote, accepted, ended."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
 
 from django_subatomic.db import transaction, transaction_required
 
+from accounting.autopay.mapping_emails import enqueue_mapping_news
 from accounting.autopay.notifications import notify_proposed
 from accounting.autopay.settings import schedule_planning
 from accounting.models import AutoPayMapping, AutoPaySettings, BillingTerm
 from merchants.models import Merchant, Terms
 from merchants.terms.services import get_current_terms
-from payers.models import PayerCompany, TermsAcceptance
+from payers.models import PayerCompany, Registration, TermsAcceptance
 from payers.terms import RequestSource, record_acceptance
 from payments.models import Attempt, Payment, SavedMethod, Setup
 from wisepay.models import User
@@ -41,6 +43,7 @@ def create_mappings(
     with transaction():
         PayerCompany.objects.select_for_update().get(pk=company.pk)
         check_methods(company, primary, secondary)
+        check_usable_by(by, primary, secondary)
         if origin == Origin.PAYER and list(terms) != [None]:
             raise MappingRefused("Choose all automatic payment terms.")
         needed = get_current_terms(company.merchant, Terms.Kind.AUTOMATIC_PAYMENTS)
@@ -58,6 +61,8 @@ def create_mappings(
             )
             for term in terms
         ]
+        for mapping in created:
+            enqueue_mapping_news(mapping, news="active", but=by.pk)
         schedule_planning(company.merchant, now=now)
     return created
 
@@ -69,6 +74,23 @@ def check_methods(company: PayerCompany, primary: SavedMethod, secondary: SavedM
             raise MappingRefused(f"{method} can't be used any more. Choose another one.")
     if secondary is not None and secondary.pk == primary.pk:
         raise MappingRefused("The secondary method has to be another one than the primary.")
+
+
+def check_usable_by(person: User, primary: SavedMethod, secondary: SavedMethod | None) -> None:
+    """Raise MappingRefused when a method is neither the person's own nor shared with the company."""
+    for method in filter(None, [primary, secondary]):
+        if not method.is_shared and method.owner_id != person.pk:
+            raise MappingRefused(f"{method} is somebody's own. Choose another one.")
+
+
+def check_owned(mapping: AutoPayMapping) -> None:
+    """Raise MappingRefused while nobody proved that the address with which the method was saved is theirs."""
+    method = mapping.primary_method
+    if method.owner_id is None and method.registration_id is not None:
+        raise MappingRefused(
+            f"Whoever saved {method} has not confirmed their e-mail address yet. Nothing is charged automatically "
+            "until they do."
+        )
 
 
 @transaction_required
@@ -110,7 +132,8 @@ def end_mapping(mapping: AutoPayMapping, *, by: User, as_payer: bool, now: datet
     if as_payer and mapping.origin != Origin.PAYER:
         raise MappingRefused(f"{mapping.merchant} set this up. Please contact them to change it.")
     with transaction():
-        mapping.move_to("ended", now=now, by=by.email, reason="ended by hand")
+        if mapping.move_to("ended", now=now, by=by.email, reason="ended by hand"):
+            enqueue_mapping_news(mapping, news="ended", but=by.pk)
         schedule_planning(mapping.merchant, now=now)
 
 
@@ -128,7 +151,8 @@ def create_mapping_from_payment(payment: Payment, *, now: datetime) -> AutoPayMa
         if AutoPayMapping.objects.filter(quote_payment=payment).exists():
             return None
         has_one = AutoPayMapping.objects.filter(company=payment.company, term=None, state="active").exists()
-        is_active = chosen.from_quotes == AutoPaySettings.FromQuotes.MAKE and not has_one
+        is_proved = method.owner_id is not None or method.registration_id is None
+        is_active = chosen.from_quotes == AutoPaySettings.FromQuotes.MAKE and not has_one and is_proved
         fresh = build_mapping_fields(payment.company, method, None, find_acceptance(payment), now=now)
         mapping = AutoPayMapping.objects.create(
             **fresh | {"state": "active" if is_active else "proposed", "merchant": payment.merchant},
@@ -137,6 +161,7 @@ def create_mapping_from_payment(payment: Payment, *, now: datetime) -> AutoPayMa
             created_by=method.owner,
         )
         if is_active:
+            enqueue_mapping_news(mapping, news="active", but=None)
             schedule_planning(payment.merchant, now=now)
         elif chosen.is_enabled:
             notify_proposed(mapping, now=now)
@@ -152,6 +177,23 @@ def find_acceptance(payment: Payment) -> TermsAcceptance | None:
     return payment.saved_method.acceptance if payment.saved_method else None
 
 
+def follow_confirmation(registration: Registration, *, now: datetime) -> None:
+    """Do with what quotes proposed what the merchant's setting says, now that its method has an owner.
+
+    The same again changes nothing.
+    """
+    rows = AutoPayMapping.objects.filter(primary_method__registration=registration, state="proposed")
+    rows = rows.select_related("merchant", "company", "primary_method").filter(origin=Origin.QUOTE)
+    for mapping in rows.order_by("pk"):
+        makes = AutoPaySettings.get_or_default(mapping.merchant).from_quotes == AutoPaySettings.FromQuotes.MAKE
+        owner = mapping.primary_method.owner
+        AutoPayMapping.objects.filter(pk=mapping.pk, created_by=None).update(created_by=owner)
+        has_one = AutoPayMapping.objects.filter(company=mapping.company, term=None, state="active").exists()
+        if makes and owner is not None and mapping.acceptance_id is not None and not has_one:
+            with suppress(MappingRefused):
+                accept_proposal(mapping, term=None, by=owner, now=now)
+
+
 def accept_proposal(mapping: AutoPayMapping, *, term: BillingTerm | None, by: User, now: datetime) -> None:
     """Activate a proposal, for one term or (None) for all. Raises MappingRefused."""
     with transaction():
@@ -160,8 +202,10 @@ def accept_proposal(mapping: AutoPayMapping, *, term: BillingTerm | None, by: Us
         if current.state != "proposed":
             raise MappingRefused("Somebody decided about it already.")
         check_methods(mapping.company, mapping.primary_method, mapping.secondary_method)
+        check_owned(mapping)
         end_active_mapping(mapping.company, term, origin=Origin.MERCHANT, by=by, now=now)
         current.move_locked_to("active", now=now, by=by.email, reason="accepted", term=term)
+        enqueue_mapping_news(mapping, news="active", but=by.pk)
         schedule_planning(mapping.merchant, now=now)
 
 
@@ -176,5 +220,5 @@ def dismiss_proposal(mapping: AutoPayMapping, *, by: User, now: datetime) -> Non
 
 def list_proposals(merchant: Merchant) -> list[AutoPayMapping]:
     """The proposals that wait for the merchant, the oldest first."""
-    rows = AutoPayMapping.objects.filter(merchant=merchant, state="proposed")
+    rows = AutoPayMapping.objects.filter(merchant=merchant, state="proposed", asks_payer=False)
     return list(rows.select_related("company", "primary_method", "quote_payment").order_by("pk"))

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from django.contrib import messages
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from accounting.autopay import actions, mappings
+from accounting.autopay import actions, invitations, mappings
 from accounting.autopay.forms import MappingForm
 from accounting.autopay.mapping_views import list_active_mappings
 from accounting.autopay.selectors import list_payer_rows
@@ -35,6 +36,7 @@ class CompanyAutoPay:
     rows: list[AutoPayMapping]
     is_set_by_merchant: bool
     form: MappingForm | None
+    invitations: list[AutoPayMapping]
     terms: Terms
     terms_text: str
 
@@ -68,7 +70,8 @@ def build_company_autopay(request: PayerRequest, access: PayerAccess) -> Company
         data = request.POST if is_submitted else None
         form = MappingForm(data, methods=methods, terms=[], only_all=True)
     terms = get_current_terms(company.merchant, Terms.Kind.AUTOMATIC_PAYMENTS)
-    return CompanyAutoPay(access, rows, is_set_by_merchant, form, terms, render_terms(terms))
+    waiting = invitations.list_invitations(company)
+    return CompanyAutoPay(access, rows, is_set_by_merchant, form, waiting, terms, render_terms(terms))
 
 
 def save_mappings_form(request: PayerRequest, access: PayerAccess, form: MappingForm) -> bool:
@@ -95,6 +98,43 @@ def save_mappings_form(request: PayerRequest, access: PayerAccess, form: Mapping
     )
     messages.success(request, f"The invoices of {access.company} are paid automatically from now on.")
     return True
+
+
+@require_POST
+@payer_page
+def answer_invitation(request: PayerRequest, mapping_ref: str) -> HttpResponse:
+    """Accept or decline what the merchant proposes, in the payer's own name."""
+    accesses = {a.company_id: a for a in request.accesses if a.scope == PayerAccess.Scope.COMPANY}
+    rows = AutoPayMapping.objects.select_related("merchant", "company", "term", "primary_method", "secondary_method")
+    mapping = rows.filter(company__in=accesses, asks_payer=True, reference=mapping_ref).first()
+    if mapping is None:
+        raise Http404
+    is_accepted = request.POST.get("answer") == "accept"
+    try:
+        if is_accepted:
+            accept_invitation_form(request, mapping, accesses[mapping.company_id])
+        else:
+            invitations.decline_invitation(mapping, by=request.user, now=clock.now())
+    except mappings.MappingRefused as error:
+        messages.error(request, str(error))
+        return redirect("autopay:my_mappings")
+    action = "autopay.invitation_accepted" if is_accepted else "autopay.invitation_declined"
+    record_request_audit(request, action, merchant_id=mapping.merchant_id, subject=mapping.company.name)
+    said = _("Accepted. The invoices are paid automatically from now on.") if is_accepted else _("Declined.")
+    messages.success(request, said)
+    return redirect("autopay:my_mappings")
+
+
+def accept_invitation_form(request: PayerRequest, mapping: AutoPayMapping, access: PayerAccess) -> None:
+    """Accept with the terms that were ticked. Raises MappingRefused."""
+    ticked = request.POST.get("accepted_terms", "")
+    invitations.accept_invitation(
+        mapping,
+        accepted_terms=int(ticked) if ticked.isdecimal() and len(ticked) < 10 else None,
+        access=access,
+        source=get_request_source(request),
+        now=clock.now(),
+    )
 
 
 @require_POST

@@ -131,7 +131,7 @@ def get_counts(merchant: Merchant) -> AutoPayCounts:
         live=scheduled.filter(state__in=LIVE_SCHEDULED).count(),
         needs_attention=scheduled.filter(NEEDS_ATTENTION).count(),
         unmatched=UnmatchedInvoice.objects.filter(merchant=merchant).count(),
-        proposed=AutoPayMapping.objects.filter(merchant=merchant, state="proposed").count(),
+        proposed=AutoPayMapping.objects.filter(merchant=merchant, state="proposed", asks_payer=False).count(),
     )
 
 

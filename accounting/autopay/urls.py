@@ -35,6 +35,7 @@ urlpatterns = [
     path(f"{COMPANY}/<slug:mapping_ref>/end", mapping_views.end, name="end_mapping"),
     path("my/autopay", portal_views.my_mappings, name="my_mappings"),
     path("my/autopay/<slug:mapping_ref>/remove", portal_views.remove, name="my_remove"),
+    path("my/autopay/<slug:mapping_ref>/answer", portal_views.answer_invitation, name="my_answer"),
     path("my/scheduled", portal_views.my_scheduled, name="my_scheduled"),
     path("my/scheduled/<slug:scheduled_ref>/check", portal_views.my_check, name="my_check"),
 ]

@@ -143,7 +143,8 @@ class LedgerTerm(models.Model):
 class AutoPayMapping(Stateful):
     """A company's invoices under a billing term (None: under all of them) are charged to a saved method.
 
-    `proposed` waits for the merchant, `active` charges, `ended` does not any more.
+    `proposed` waits for the merchant, or with `asks_payer` for somebody of the company; `active` charges, `ended`
+    does not any more.
     """
 
     class Origin(models.TextChoices):
@@ -162,6 +163,7 @@ class AutoPayMapping(Stateful):
     acceptance = models.ForeignKey(TermsAcceptance, on_delete=models.PROTECT, null=True, related_name="+")
     origin = models.CharField(max_length=10, choices=Origin)
     quote_payment = models.ForeignKey(Payment, on_delete=models.PROTECT, null=True, related_name="autopay_mappings")
+    asks_payer = models.BooleanField(default=False, help_text="A proposal that waits for the payer, not the merchant.")
     created_by = models.ForeignKey(User, on_delete=models.PROTECT, null=True, related_name="+")
     created_at = models.DateTimeField(default=clock.now)
 
@@ -177,6 +179,9 @@ class AutoPayMapping(Stateful):
             models.CheckConstraint(
                 condition=Q(secondary_method=None) | ~Q(secondary_method=models.F("primary_method")),
                 name="secondary_method_is_another",
+            ),
+            models.CheckConstraint(
+                condition=Q(asks_payer=False) | ~Q(state="active"), name="what_asks_the_payer_charges_nothing"
             ),
             models.UniqueConstraint(
                 fields=["quote_payment"], condition=Q(quote_payment__isnull=False), name="one_mapping_per_quote"

@@ -21,6 +21,13 @@ from payments.payer_admin.badges import (
     get_auto_pay_badges,
     get_method_badge,
 )
+from payments.saved_methods.removal import (
+    MethodNeeded,
+    end_method,
+    get_uses_digest,
+    list_method_uses,
+    lock_method_uses,
+)
 from payments.states import LIVE_STATES
 from wisepay.models import User
 
@@ -212,8 +219,7 @@ def list_access_details(merchant: Merchant, person: User, *, now: datetime) -> l
 
 def list_removal_obstacles(access: PayerAccess) -> list[str]:
     """Why the access can't be removed now, a sentence each; empty when it can."""
-    own = SavedMethod.objects.filter(company=access.company_id, owner=access.user_id, state="active")
-    reasons = [f"{method} is still saved." for method in own.order_by("pk")]
+    reasons = []
     paying = Attempt.objects.filter(payment__company=access.company_id, user=access.user_id, state__in=LIVE_STATES)
     saving = Setup.objects.filter(company=access.company_id, user=access.user_id, state__in=LIVE_STATES)
     if paying.exists():
@@ -223,12 +229,36 @@ def list_removal_obstacles(access: PayerAccess) -> list[str]:
     return reasons
 
 
-def remove_payer(access: PayerAccess, *, by: User, now: datetime) -> None:
-    """Remove the person's access to the company. Raises StillInUse with the reasons that forbid it."""
+def list_own_methods(access: PayerAccess) -> list[SavedMethod]:
+    """What the person saved for the company and is not removed."""
+    rows = SavedMethod.objects.filter(company=access.company_id, owner=access.user_id).exclude(state="removed")
+    return list(rows.select_related("company__merchant").order_by("pk"))
+
+
+def list_removal_consequences(access: PayerAccess) -> list[str]:
+    """What goes with the person's access, a sentence each: their methods, and what is charged to those."""
+    found = []
+    for method in list_own_methods(access):
+        found += [f"{method} is removed.", *list_method_uses(method)]
+    return found
+
+
+def remove_payer(access: PayerAccess, *, by: User, shown: str = "", now: datetime) -> None:
+    """Remove the person's access to the company, with the methods that they saved and what is charged to those.
+
+    Raises StillInUse with the reasons that forbid it, or MethodNeeded unless `shown` is the digest of what goes.
+    """
     with transaction():
-        reasons = list_removal_obstacles(access.lock())
+        for method in list_own_methods(access):
+            lock_method_uses(method)
+        reasons = list_removal_obstacles(access)
         if reasons:
             raise StillInUse(reasons)
+        consequences = list_removal_consequences(access)
+        if get_uses_digest(consequences) != shown:
+            raise MethodNeeded(consequences)
+        for method in list_own_methods(access):
+            end_method(method, list_method_uses(method), by=str(by), reason="its payer was removed", now=now)
         remove_access(access, by=by, now=now)
 
 

@@ -16,6 +16,7 @@ from payers.models import PayerAccess
 from payers.registration import StaffMayNotPay, create_invited_access, update_access_scope
 from payments.payer_admin import services
 from payments.payer_admin.forms import AccessScopeForm, AddPayerForm, CompanyForm, MapContactForm, RenameCompanyForm
+from payments.saved_methods.removal import MethodNeeded, get_uses_digest
 from wisepay import clock
 from wisepay.audit import record_request_audit
 from wisepay.http import parse_page_number
@@ -206,7 +207,10 @@ def remove(request: MerchantRequest, merchant: Merchant, access_ref: str) -> Htt
     access = services.get_access(merchant, access_ref)
     name, email = access.shown_name, access.shown_email
     try:
-        services.remove_payer(access, by=request.user, now=clock.now())
+        services.remove_payer(access, by=request.user, shown=request.POST.get("shown", ""), now=clock.now())
+    except MethodNeeded as needed:
+        context = {"merchant": merchant, "access": access, "uses": needed.uses, "shown": get_uses_digest(needed.uses)}
+        return render(request, "payer_admin/remove.html", context, status=409)
     except services.StillInUse as error:
         messages.error(request, f"Not removed. {error}")
         return redirect("payer_admin:payer", merchant.reference, access.user.reference)

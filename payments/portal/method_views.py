@@ -20,7 +20,13 @@ from payments.payment_element import render_with_payment_element
 from payments.portal.access import WHOLE_COMPANY, get_visible_method, list_visible_methods
 from payments.portal.addable_methods import build_addition_context, list_addable_methods
 from payments.portal.method_api import METHOD_PAGES
-from payments.saved_methods.removal import MethodInUse, MethodNeeded, get_uses_digest, remove_method
+from payments.saved_methods.removal import (
+    MethodInUse,
+    MethodNeeded,
+    get_uses_digest,
+    remove_method,
+    stop_sharing_method,
+)
 from payments.saved_methods.services import set_default_method, share_method
 from payments.states import LIVE_STATES
 from wisepay import clock
@@ -201,11 +207,24 @@ def share(request: PayerRequest, method_ref: str) -> HttpResponse:
     """Share a method with the company, or stop sharing it: `shared` is 1 or 0."""
     method = get_visible_method(request, method_ref)
     check_allowed(request, method, "share")
-    is_shared = request.POST.get("shared") == "1"
-    share_method(method, is_shared=is_shared)
+    is_shared, person = request.POST.get("shared") == "1", request.person
+    try:
+        if is_shared:
+            share_method(method, by_id=person.pk, now=clock.now())
+        else:
+            shown = request.POST.get("shown", "")
+            stop_sharing_method(method, by=str(person), by_id=person.pk, shown=shown, now=clock.now())
+    except MethodNeeded as needed:
+        return render_uses(request, method, needed.uses, action="share")
     who = f"Everybody who sees all of {method.company}" if is_shared else "Only you"
     messages.success(request, f"{who} can pay with {method} now.")
     return redirect(get_page_name(method))
+
+
+def render_uses(request: PayerRequest, method: SavedMethod, uses: list[str], *, action: str) -> HttpResponse:
+    """What ends with the method, and whether to go on."""
+    context = {"method": method, "uses": uses, "shown": get_uses_digest(uses), "action": action}
+    return render(request, "portal/remove_method.html", context | {"back": get_page_name(method)}, status=409)
 
 
 @require_POST
@@ -218,8 +237,7 @@ def remove(request: PayerRequest, method_ref: str) -> HttpResponse:
     try:
         remove_method(method, by=str(person), by_id=person.pk, shown=shown, now=clock.now())
     except MethodNeeded as needed:
-        context = {"method": method, "uses": needed.uses, "shown": get_uses_digest(needed.uses)}
-        return render(request, "portal/remove_method.html", context | {"back": get_page_name(method)}, status=409)
+        return render_uses(request, method, needed.uses, action="remove")
     except MethodInUse:
         message = f"A payment with {method} has not ended yet. Remove it when the bank has answered."
         messages.error(request, message)

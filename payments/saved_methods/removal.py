@@ -31,13 +31,13 @@ class MethodNeeded(Exception):
 class MethodUse(Protocol):
     """What a floor above charges to saved methods. Every method but `describe` is a step of an open transaction."""
 
-    def describe(self, method: SavedMethod) -> list[str]:
-        """What ends or changes once the method can't be charged, a sentence each."""
+    def describe(self, method: SavedMethod, *, but_owner: bool = False) -> list[str]:
+        """What ends or changes once the method can't be charged (`but_owner`: but by its owner), a sentence each."""
 
     def lock(self, method: SavedMethod) -> None:
         """Lock what is charged to it, before the method itself."""
 
-    def end(self, method: SavedMethod, *, by: str, now: datetime) -> None:
+    def end(self, method: SavedMethod, *, by: str, now: datetime, but_owner: bool = False) -> None:
         """End or change it."""
 
 
@@ -51,9 +51,9 @@ def register_method_use(use: MethodUse) -> None:
     METHOD_USES.append(use)
 
 
-def list_method_uses(method: SavedMethod) -> list[str]:
-    """What ends or changes once the method can't be charged any more, a sentence each."""
-    return [line for use in METHOD_USES for line in use.describe(method)]
+def list_method_uses(method: SavedMethod, *, but_owner: bool = False) -> list[str]:
+    """What ends or changes once the method can't be charged (`but_owner`: but by its owner), a sentence each."""
+    return [line for use in METHOD_USES for line in use.describe(method, but_owner=but_owner)]
 
 
 def get_uses_digest(uses: list[str]) -> str:
@@ -83,6 +83,22 @@ def remove_method(method: SavedMethod, *, by: str, by_id: int | None = None, sho
         end_method(method, uses, by=by, by_id=by_id, reason="removed", now=now)
 
 
+def stop_sharing_method(method: SavedMethod, *, by: str, by_id: int, shown: str = "", now: datetime) -> None:
+    """Let only its owner pay with the method from now on; what others had charged to it ends.
+
+    Raises MethodNeeded unless `shown` is the digest of what ends.
+    """
+    with transaction():
+        lock_method_uses(method)
+        method.lock()
+        uses = list_method_uses(method, but_owner=True)
+        if get_uses_digest(uses) != shown:
+            raise MethodNeeded(uses)
+        SavedMethod.objects.filter(pk=method.pk).update(is_shared=False)
+        if uses:
+            end_method_uses(method, uses, by=by, by_id=by_id, now=now, but_owner=True)
+
+
 @transaction_required
 def lock_method_uses(method: SavedMethod) -> None:
     """Lock what is charged to the method, the top floor's first."""
@@ -105,10 +121,18 @@ def end_method(
 
 
 @transaction_required
-def end_method_uses(method: SavedMethod, uses: list[str], *, by: str, by_id: int | None = None, now: datetime) -> None:
+def end_method_uses(
+    method: SavedMethod,
+    uses: list[str],
+    *,
+    by: str,
+    by_id: int | None = None,
+    now: datetime,
+    but_owner: bool = False,
+) -> None:
     """End what rests on a method that can't be charged any more, and tell its owner, the company and the merchant."""
     for use in reversed(METHOD_USES):
-        use.end(method, by=by, now=now)
+        use.end(method, by=by, now=now, but_owner=but_owner)
     text = "\n".join(uses)
     if uses or method.is_shared or by_id != method.owner_id:
         enqueue_company_emails(
@@ -136,14 +160,13 @@ def end_method_uses(method: SavedMethod, uses: list[str], *, by: str, by_id: int
 def send_method_removed_email(method: SavedMethod, *, uses: str, by: str, recipient_id: int) -> None:
     """Send that a method can't be charged any more, and what ended with it."""
     company = method.company
-    is_invalid = method.state == "invalid"
-    what = "can't be charged any more" if is_invalid else "was removed"
+    changes = {"invalid": "can't be charged any more", "active": "is not shared any more"}
+    what = changes.get(method.state, f"was removed by {by}")
     send_company_email(
         company,
         recipient_id=recipient_id,
-        subject=f"{method} {what}",
-        lines=[f"{method} of {company} at {company.merchant} {what}{'' if is_invalid else f' by {by}'}."]
-        + [line for line in uses.split("\n") if line],
+        subject=f"{method} {changes.get(method.state, 'was removed')}",
+        lines=[f"{method} of {company} at {company.merchant} {what}."] + [line for line in uses.split("\n") if line],
         path=reverse("payments:my_cards" if method.is_card else "payments:my_bank_accounts"),
         message_id=f"method-ended-{method.reference}",
     )

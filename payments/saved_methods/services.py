@@ -2,8 +2,10 @@
 
 from datetime import datetime
 
+from django.urls import reverse
 from django_subatomic.db import transaction, transaction_required
 
+from payers.company_emails import enqueue_company_emails, send_company_email
 from payers.models import PayerAccess, PayerCompany
 from payments.gateways import RemoteMethod, open_gateway
 from payments.models import Attempt, GatewayAccount, SavedMethod, Setup
@@ -66,6 +68,8 @@ def record_saved_method(
             "expires_on": method.expires_on,
         },
     )
+    if is_new and saved.owner_id is not None:
+        enqueue_new_method_emails(saved, by_id=saved.owner_id, now=now)
     if not is_new and method.mandate_id and not saved.stripe_mandate_id:
         SavedMethod.objects.filter(pk=saved.pk).update(stripe_mandate_id=method.mandate_id)
     return saved
@@ -79,9 +83,46 @@ def set_default_method(method: SavedMethod) -> None:
         SavedMethod.objects.filter(pk=method.pk, state="active").update(is_default=True)
 
 
-def share_method(method: SavedMethod, *, is_shared: bool) -> None:
-    """Set whether everybody with access to the whole company may pay with it."""
-    SavedMethod.objects.filter(pk=method.pk).update(is_shared=is_shared)
+def share_method(method: SavedMethod, *, by_id: int, now: datetime) -> None:
+    """Let everybody with access to the whole company pay with it, and tell them."""
+    with transaction():
+        locked = method.lock()
+        if locked.state == "active" and not locked.is_shared:
+            SavedMethod.objects.filter(pk=method.pk).update(is_shared=True)
+            enqueue_new_method_emails(locked, by_id=by_id, now=now)
+
+
+@transaction_required
+def enqueue_new_method_emails(method: SavedMethod, *, by_id: int | None, now: datetime) -> None:
+    """Enqueue the mails that tell the company's people of a method, one a day at most."""
+    enqueue_company_emails(
+        method.company_id,
+        "payments.email_new_method",
+        key=f"method:{method.pk}:new:{now:%Y%m%d}",
+        but=by_id,
+        method_id=method.pk,
+    )
+
+
+def send_new_method_email(method: SavedMethod, *, recipient_id: int) -> None:
+    """Send one of the company's people that a method was saved: which, where it is shared, else only by whom."""
+    company = method.company
+    if method.state != "active" or method.owner is None:
+        return
+    who = str(method.owner)
+    what = (
+        f"{who} shares {method} with {company}: everybody who sees all of it may pay with it."
+        if method.is_shared
+        else f"{who} saved a payment method for {company}. Only they can pay with it."
+    )
+    send_company_email(
+        company,
+        recipient_id=recipient_id,
+        subject=f"A payment method of {company.name} was saved",
+        lines=[what],
+        path=reverse("payments:my_cards"),
+        message_id=f"method-new-{method.reference}-{method.is_shared}",
+    )
 
 
 @transaction_required

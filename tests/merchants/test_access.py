@@ -136,6 +136,7 @@ CASES: dict[str, tuple[str, str]] = {
     "autopay:end_mapping": ("post", EVERYBODY),
     "autopay:my_mappings": ("get", PAYERS),
     "autopay:my_remove": ("post", PAYERS),
+    "autopay:my_answer": ("post", PAYERS),
     "autopay:my_scheduled": ("get", PAYERS),
     "autopay:my_check": ("post", PAYERS),
     "quotes:integration": ("get", ADMINS),
@@ -172,6 +173,7 @@ NEEDS_A_THING = {
     "autopay:remove_term",
     "autopay:end_mapping",
     "autopay:my_remove",
+    "autopay:my_answer",
     "autopay:my_check",
 }
 # Pages of nobody in particular: a link, a key or a signature opens them, or any sign-in; each has tests of its own.

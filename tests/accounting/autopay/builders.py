@@ -112,6 +112,7 @@ class AutoPayBuilder:
 
     def _save_method(self, method: str, token: str, owner: str) -> SavedMethod:
         form: dict[str, Any] = {"company": self.company.reference, "method": method, "confirmation_token": token}
+        form["shares"] = "1"
         client = self.tenant.payer(owner)
         headers = {"Accept": "application/json"}
         answer = client.post(

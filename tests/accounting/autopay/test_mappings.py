@@ -10,6 +10,7 @@ from accounting.models import AutoPayMapping, AutoPaySettings
 from merchants.models import Notification, Terms
 from merchants.terms.services import get_current_terms
 from payers.models import TermsAcceptance
+from payments.models import SavedMethod
 from tests.accounting.autopay.builders import PAYER, AutoPayBuilder
 from tests.payments.portal.factories import OWN_PAYMENTS, create_company
 from tests.payments.signed_in_payer import RECURRING, SignedInPayer
@@ -41,28 +42,72 @@ def list_active_mappings() -> list[tuple[str, str | None]]:
     return [(row.origin, row.term.name if row.term else None) for row in rows]
 
 
-def test_a_merchant_maps_several_terms_and_the_acceptance_is_recorded(autopay: AutoPayBuilder) -> None:
+def accept_as_payer(autopay: AutoPayBuilder, client: Client, **form: Any) -> None:
+    """Accept everything that is proposed, in the payer's name."""
+    for mapping in AutoPayMapping.objects.filter(state="proposed", asks_payer=True).order_by("pk"):
+        fields = {"answer": "accept", "accepted_terms": get_accepted_terms_id(autopay)} | form
+        client.post(f"/my/autopay/{mapping.reference}/answer", fields)
+
+
+def test_a_merchant_proposes_and_the_payer_accepts_in_their_own_name(autopay: AutoPayBuilder) -> None:
     card, other = autopay.save_card(), autopay.save_card("5555555555554444")
-    second = autopay.add_term("Real time")
+    second, payer = autopay.add_term("Real time"), autopay.tenant.payer(PAYER)
     form = {"terms": [autopay.term.reference, second.reference], "primary": card.pk, "secondary": other.pk}
-    assert post_as_merchant(autopay, **form).status_code == 302
+    for _ in range(2):
+        assert post_as_merchant(autopay, **form).status_code == 302
+        assert AutoPayMapping.objects.filter(state="proposed").count() == 2, "the same again takes their place"
+    assert (list_active_mappings(), TermsAcceptance.objects.filter(terms__kind="automatic_payments").count()) == ([], 0)
+    deliver_outbox()
+    assert any("proposes automatic payments" in mail["subject"] for mail in autopay.tenant.mails(PAYER))
+    accept_as_payer(autopay, payer, accepted_terms="0")
+    assert list_active_mappings() == []
+    accept_as_payer(autopay, payer)
     assert list_active_mappings() == [("merchant", "Net 7"), ("merchant", "Real time")]
-    mapping = AutoPayMapping.objects.first()
-    assert mapping is not None
-    assert (mapping.primary_method_id, mapping.secondary_method_id) == (card.pk, other.pk)
-    assert mapping.acceptance is not None
-    assert mapping.acceptance.terms.kind == Terms.Kind.AUTOMATIC_PAYMENTS
-    assert post_as_merchant(autopay, **form).status_code == 302
-    assert list_active_mappings() == [("merchant", "Net 7"), ("merchant", "Real time")], (
-        "the same again takes their place"
+    for mapping in AutoPayMapping.objects.filter(state="active"):
+        assert (mapping.primary_method_id, mapping.secondary_method_id) == (card.pk, other.pk)
+        assert mapping.acceptance is not None
+        assert mapping.acceptance.user is not None
+        assert (mapping.acceptance.user.email, mapping.acceptance.terms.kind) == (PAYER, "automatic_payments")
+
+
+def test_nobodys_own_method_is_proposed_or_accepted(autopay: AutoPayBuilder) -> None:
+    card, shared, payer = autopay.save_card(), autopay.save_card("5555555555554444"), autopay.tenant.payer(PAYER)
+    SavedMethod.objects.filter(pk=card.pk).update(is_shared=False, owner=autopay.tenant.access("own@example.com").user)
+    page = autopay.tenant.admin.get(autopay.tenant.url(f"payers/companies/{autopay.company.reference}/autopay"))
+    assert str(card) not in page.content.decode()
+    assert post_as_merchant(autopay, primary=card.pk).status_code == 422
+    assert post_as_payer(autopay, payer, primary=card.pk).status_code == 422
+    post_as_merchant(autopay, primary=shared.pk)
+    SavedMethod.objects.filter(pk=shared.pk).update(
+        is_shared=False, owner=autopay.tenant.access("own@example.com").user
     )
+    accept_as_payer(autopay, payer)
+    assert list_active_mappings() == []
 
 
-@pytest.mark.parametrize("missing", ["accepted_terms", "primary", "terms"])
+def test_a_payer_declines_and_a_stranger_answers_nothing(autopay: AutoPayBuilder, stranger: Tenant) -> None:
+    payer = autopay.tenant.payer(PAYER)
+    post_as_merchant(autopay, primary=autopay.save_card().pk)
+    mapping = AutoPayMapping.objects.get()
+    others = (
+        autopay.tenant.admin,
+        stranger.payer("pay@other-it.example", company="Their Company"),
+        autopay.tenant.payer("clerk@harbourdental.example", scope=OWN_PAYMENTS),
+    )
+    for client in others:
+        fields = {"answer": "accept", "accepted_terms": get_accepted_terms_id(autopay)}
+        assert client.post(f"/my/autopay/{mapping.reference}/answer", fields).status_code == 404
+    payer.post(f"/my/autopay/{mapping.reference}/answer", {"answer": "decline"})
+    mapping.refresh_from_db()
+    assert (mapping.state, list_active_mappings()) == ("ended", [])
+    assert Notification.objects.filter(title__contains="declined automatic payments").exists()
+
+
+@pytest.mark.parametrize("missing", ["primary", "terms"])
 def test_a_form_that_is_not_filled_in_is_refused(autopay: AutoPayBuilder, missing: str) -> None:
     form = {"primary": autopay.save_card().pk} | {missing: ""}
     assert post_as_merchant(autopay, **form).status_code == 422
-    assert list_active_mappings() == []
+    assert AutoPayMapping.objects.count() == 0
 
 
 def test_a_method_of_another_company_or_the_same_twice_is_refused(autopay: AutoPayBuilder) -> None:
@@ -86,6 +131,7 @@ def test_payers_choose_all_terms_only_and_delete_only_what_they_created(autopay:
     assert payer.post(f"/my/autopay/{mapping.reference}/remove").status_code == 302
     assert list_active_mappings() == []
     assert post_as_merchant(autopay, primary=card.pk).status_code == 302
+    accept_as_payer(autopay, payer)
     mapping = AutoPayMapping.objects.get(state="active")
     payer.post(f"/my/autopay/{mapping.reference}/remove")
     assert "Pay the invoices of" not in payer.get("/my/autopay").content.decode()
@@ -97,6 +143,8 @@ def test_a_merchants_mapping_for_all_takes_the_place_of_the_payers(autopay: Auto
     card, payer = autopay.save_card(), autopay.tenant.payer(PAYER)
     post_as_payer(autopay, payer, primary=card.pk)
     post_as_merchant(autopay, primary=card.pk)
+    assert list_active_mappings() == [("payer", None)]
+    accept_as_payer(autopay, payer)
     assert list_active_mappings() == [("merchant", None)]
 
 

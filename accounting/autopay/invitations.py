@@ -1,0 +1,142 @@
+"""Mappings that the merchant's people propose: nothing is charged before somebody of the company accepts."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django_subatomic.db import transaction, transaction_required
+
+from accounting.autopay.mapping_emails import enqueue_mapping_news
+from accounting.autopay.mappings import MappingRefused, build_mapping_fields, check_methods, end_active_mapping
+from accounting.autopay.settings import schedule_planning
+from accounting.models import AutoPayMapping, BillingTerm
+from merchants.models import EventNotification, Terms
+from merchants.services import notify_merchant
+from merchants.terms.services import get_current_terms
+from payers.company_emails import list_company_people
+from payers.models import PayerAccess, PayerCompany
+from payers.terms import RequestSource, record_acceptance
+from payments.method_choices import can_use_method
+from payments.models import SavedMethod
+from wisepay.models import User
+
+Origin = AutoPayMapping.Origin
+
+
+def list_shared_methods(company: PayerCompany) -> list[SavedMethod]:
+    """The methods that the merchant's people may propose: those that the company shares, nobody's own."""
+    return list(SavedMethod.objects.filter(company=company, state="active", is_shared=True).order_by("pk"))
+
+
+def propose_mappings(
+    company: PayerCompany,
+    *,
+    terms: Sequence[BillingTerm | None],
+    primary: SavedMethod,
+    secondary: SavedMethod | None,
+    by: User,
+    now: datetime,
+) -> list[AutoPayMapping]:
+    """Propose a mapping for each of the terms (None: for all of them) to the company's people, who are mailed.
+
+    In place of an earlier proposal for the same. Raises MappingRefused.
+    """
+    with transaction():
+        PayerCompany.objects.select_for_update().get(pk=company.pk)
+        check_methods(company, primary, secondary)
+        if not all(method.is_shared for method in filter(None, [primary, secondary])):
+            raise MappingRefused(_("Only a method that is shared with the company can be proposed."))
+        if not list_company_people(company.pk):
+            raise MappingRefused(
+                _("Nobody who sees all of %(company)s could accept it. Add a payer first.") % {"company": company}
+            )
+        created = []
+        for term in terms:
+            drop_earlier_invitation(company, term, by=by, now=now)
+            fields = build_mapping_fields(company, primary, secondary, None, now=now)
+            created.append(
+                AutoPayMapping.objects.create(
+                    **fields | {"state": "proposed"}, term=term, origin=Origin.MERCHANT, created_by=by, asks_payer=True
+                )
+            )
+        for mapping in created:
+            enqueue_mapping_news(mapping, news="proposed", but=None)
+    return created
+
+
+@transaction_required
+def drop_earlier_invitation(company: PayerCompany, term: BillingTerm | None, *, by: User, now: datetime) -> None:
+    """End what was proposed before for the same terms."""
+    rows = AutoPayMapping.objects.filter(company=company, term=term, state="proposed", asks_payer=True)
+    for earlier in rows.order_by("pk"):
+        earlier.move_to("ended", now=now, by=by.email, reason="another proposal took its place")
+
+
+def list_invitations(company: PayerCompany) -> list[AutoPayMapping]:
+    """The proposals that wait for somebody of the company, the oldest first."""
+    rows = AutoPayMapping.objects.filter(company=company, state="proposed", asks_payer=True)
+    return list(rows.select_related("term", "merchant", "primary_method", "secondary_method").order_by("pk"))
+
+
+def accept_invitation(
+    mapping: AutoPayMapping,
+    *,
+    accepted_terms: int | None,
+    access: PayerAccess,
+    source: RequestSource,
+    now: datetime,
+) -> None:
+    """Activate a proposal in the name of the person of this access, in place of the active mapping for the same.
+
+    Raises MappingRefused.
+    """
+    person, company = access.user, access.company
+    with transaction():
+        PayerCompany.objects.select_for_update().get(pk=company.pk)
+        current = lock_invitation(mapping)
+        check_methods(company, mapping.primary_method, mapping.secondary_method)
+        for method in filter(None, [mapping.primary_method, mapping.secondary_method]):
+            if not can_use_method(access, method):
+                raise MappingRefused(_("%(method)s is not shared with the company any more.") % {"method": method})
+        needed = get_current_terms(company.merchant, Terms.Kind.AUTOMATIC_PAYMENTS)
+        if needed.pk != accepted_terms:
+            raise MappingRefused(_("Please read the terms and accept them."))
+        end_active_mapping(company, mapping.term, origin=Origin.MERCHANT, by=person, now=now)
+        acceptance = record_acceptance(company, terms=needed, user=person, email=person.email, source=source, now=now)
+        current.move_locked_to(
+            "active", now=now, by=person.email, reason="accepted", acceptance=acceptance, asks_payer=False
+        )
+        schedule_planning(company.merchant, now=now)
+        enqueue_mapping_news(mapping, news="active", but=person.pk)
+        notify_answer(mapping, f"{person} accepted automatic payments", now=now)
+
+
+def decline_invitation(mapping: AutoPayMapping, *, by: User, now: datetime) -> None:
+    """End a proposal. Raises MappingRefused when it was decided already."""
+    with transaction():
+        lock_invitation(mapping).move_locked_to("ended", now=now, by=by.email, reason="declined")
+        notify_answer(mapping, f"{by} declined automatic payments", now=now)
+
+
+@transaction_required
+def lock_invitation(mapping: AutoPayMapping) -> AutoPayMapping:
+    """Lock a proposal that waits for the payer. Raises MappingRefused for any other."""
+    current = mapping.lock()
+    if current.state != "proposed" or not current.asks_payer:
+        raise MappingRefused(_("Somebody decided about it already."))
+    return current
+
+
+@transaction_required
+def notify_answer(mapping: AutoPayMapping, title: str, *, now: datetime) -> None:
+    """Tell the merchant how the company answered."""
+    notify_merchant(
+        mapping.merchant,
+        event=EventNotification.Event.AUTOPAY_PROPOSED,
+        key=f"autopay-answer:{mapping.pk}",
+        title=title,
+        body=f"{mapping}, with {mapping.primary_method}.",
+        path=reverse("autopay:company", args=[mapping.merchant.reference, mapping.company.reference]),
+        now=now,
+    )
