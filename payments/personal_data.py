@@ -46,6 +46,13 @@ declare_personal(
         hidden=HIDDEN,
     ),
     PersonalData(
+        "payments.AttemptBrake",
+        "Who of the merchant's staff let payments go on after a storm of declines: a record of the merchant's.",
+        "keep",
+        fields=("lifted_by",),
+        person=("lifted_by",),
+    ),
+    PersonalData(
         "payments.Refund",
         "Who ordered a refund, of the merchant's staff: a record of the books.",
         "keep",
@@ -54,11 +61,7 @@ declare_personal(
         hidden=("idempotency_key",),
     ),
 )
-declare_not_personal(
-    "A merchant's account at the gateway, and when its payments were held up.",
-    "payments.GatewayAccount",
-    "payments.AttemptBrake",
-)
+declare_not_personal("A merchant's account at the gateway.", "payments.GatewayAccount")
 declare_not_personal("A company's number at the gateway.", "payments.GatewayCustomer")
 declare_not_personal(
     "Amounts, days and references of a company; who paid stands in the attempt.",

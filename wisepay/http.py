@@ -28,7 +28,7 @@ class SignedInRequest(HttpRequest):
 
 logger = structlog.get_logger(__name__)
 _unnoticed = {"proxies"}  # what this process has not logged yet
-UNKNOWN_IP = "0.0.0.0"  # noqa: S104 - whoever has no address that can be read, and shares one budget
+UNKNOWN_IP = "0.0.0.0"  # noqa: S104 # nosec B104 - whoever has no address that can be read, and shares one budget
 FORWARDED_ADDRESS = re.compile(
     r'^"?(?:\[(?P<v6>[^\]]+)\](?::\d+)?|(?P<v4>[\d.]+)(?::\d+)?|(?P<bare>[0-9a-fA-F:.]+))"?$'
 )
