@@ -66,8 +66,8 @@ def is_dispute_final(attempt: Attempt, remote: RemoteDispute) -> bool:
     """Whether the bank keeps the money, and it was not refunded already."""
     payment = attempt.payment
     is_refunded = payment.paid_amount is not None and payment.refunded_amount >= payment.paid_amount
-    is_kept = remote.status == "lost" or (remote.status == "open" and attempt.is_debit)
-    return not is_refunded and is_kept
+    is_taken = remote.status == "lost" or (remote.status == "open" and attempt.is_debit)
+    return not is_refunded and is_taken
 
 
 @transaction_required
