@@ -1,0 +1,1 @@
+"""Bad input: every field of every page, with every value that nobody means."""
