@@ -56,8 +56,8 @@ class Connection(Stateful):
     organisation_id = models.CharField(max_length=60, blank=True)
     organisation_name = models.CharField(max_length=160, blank=True)
     remote_id = models.CharField(max_length=60, blank=True, help_text="The provider's id of this connection.")
-    access_token = SecretField(blank=True, default="")
-    refresh_token = SecretField(blank=True, default="")
+    access_token = SecretField(row=("merchant_id", "tier"), blank=True, default="")
+    refresh_token = SecretField(row=("merchant_id", "tier"), blank=True, default="")
     access_expires_at = models.DateTimeField(null=True)
     token_was_refused = models.BooleanField(default=False, help_text="A token was refused and none was accepted since.")
     refreshed_at = models.DateTimeField(null=True, help_text="When the refresh token was issued.")
@@ -150,10 +150,15 @@ class Authorisation(models.Model):
     tier = models.CharField(max_length=10, choices=Tier)
     provider = models.CharField(max_length=20)
     client_id = models.CharField(max_length=120, blank=True, help_text="The app that asks for access.")
-    code_verifier = SecretField()
+    code_verifier = SecretField(row=("merchant_id", "reference"))
     expires_at = models.DateTimeField()
     used_at = models.DateTimeField(null=True)
-    tokens = SecretField(blank=True, default="", help_text="Kept only while the organisation is chosen.")
+    tokens = SecretField(
+        row=("merchant_id", "reference"),
+        blank=True,
+        default="",
+        help_text="Kept only while the organisation is chosen.",
+    )
     organisations = models.JSONField(default=list)
     created_at = models.DateTimeField(default=clock.now)
 

@@ -108,7 +108,7 @@ class PayNowLink(models.Model):
 
     merchant = models.ForeignKey(Merchant, on_delete=models.CASCADE, related_name="paynow_links")
     kind = models.CharField(max_length=20, choices=Kind)
-    api_key = SecretField()
+    api_key = SecretField(row=("merchant_id", "kind", "created_at"))
     acts_as = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
     is_active = models.BooleanField(default=True)
     created_at = models.DateTimeField(default=clock.now)

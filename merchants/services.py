@@ -4,11 +4,12 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import connection
+from django.urls import reverse
 from django_subatomic.db import transaction, transaction_required
 
 from merchants.models import EventNotification, Membership, Merchant, Notification, PayNowLink, Terms
 from merchants.terms.defaults import DEFAULT_TERMS
-from wisepay import outbox
+from wisepay import clock, outbox
 from wisepay.addresses import new_reference
 from wisepay.mail import send_email
 from wisepay.models import User
@@ -48,10 +49,14 @@ def create_merchant(*, name: str, admin_email: str, admin_name: str, password: s
     return merchant
 
 
-def create_paynow_link(merchant: Merchant, *, kind: str, acts_as: User) -> PayNowLink:
-    """Create an active link of `kind`; the one before it stops working."""
+def create_paynow_link(merchant: Merchant, *, kind: str, acts_as: User, now: datetime | None = None) -> PayNowLink:
+    """Create an active link of `kind`; the one before it stops working, and the admins are told."""
     with transaction():
-        merchant.paynow_links.select_for_update().filter(kind=kind, is_active=True).update(is_active=False)
+        older = merchant.paynow_links.select_for_update().filter(kind=kind, is_active=True)
+        if older.update(is_active=False):
+            what = f"The PayNow Link for {PayNowLink.Kind(kind).label}"
+            path = reverse("merchants:paynow_links", args=[merchant.reference])
+            warn_of_replaced_keys(merchant, what=what, by=acts_as, path=path, now=now or clock.now())
         return PayNowLink.objects.create(merchant=merchant, kind=kind, acts_as=acts_as, api_key=new_reference(32))
 
 
@@ -107,6 +112,27 @@ def notify_merchant(
     """Notify the merchant's admins once per `key`, if the event is enabled."""
     if not merchant.event_notifications.filter(event=event, is_enabled=True).exists():
         return
+    _notify_admins(merchant, event=event, key=key, title=title, body=body, path=path, now=now)
+
+
+@transaction_required
+def warn_of_replaced_keys(merchant: Merchant, *, what: str, by: User, path: str, now: datetime) -> None:
+    """Notify all of the merchant's admins that somebody replaced keys ("Stripe keys"); nobody can switch this off."""
+    _notify_admins(
+        merchant,
+        event="keys_replaced",
+        key=f"keys:{what}:{now.timestamp()}",
+        title=f"{what} of {merchant.name}: replaced",
+        body=f"{by} ({by.email}) did this. If it was not meant to happen, replace it again at once, and look "
+        "into the audit log for what else was done.",
+        path=path,
+        now=now,
+    )
+
+
+def _notify_admins(
+    merchant: Merchant, *, event: str, key: str, title: str, body: str, path: str, now: datetime
+) -> None:
     admins = User.objects.filter(
         memberships__merchant=merchant, memberships__role=Membership.Role.ADMIN, is_active=True
     )

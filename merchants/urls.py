@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from merchants import privacy_views, views
+from merchants import audit_views, privacy_views, views
 from merchants.terms import console_views
 
 app_name = "merchants"
@@ -24,5 +24,6 @@ urlpatterns = [
     path("m/<slug:merchant_ref>/notifications/", views.notifications, name="notifications"),
     path("m/<slug:merchant_ref>/notifications/bell", views.bell, name="bell"),
     path("m/<slug:merchant_ref>/notifications/<int:pk>/read", views.read_notification, name="read_notification"),
-    path("m/<slug:merchant_ref>/audit", views.audit_log, name="audit"),
+    path("m/<slug:merchant_ref>/audit", audit_views.audit_log, name="audit"),
+    path("m/<slug:merchant_ref>/audit/export.csv", audit_views.export_audit_log, name="audit_export"),
 ]

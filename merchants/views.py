@@ -11,10 +11,10 @@ from merchants.access import MerchantRequest, merchant_page
 from merchants.forms import EventsForm, MerchantDetailsForm
 from merchants.models import Merchant, Notification, PayNowLink
 from wisepay import clock
+from wisepay.accounts.services import ask_for_proof
 from wisepay.audit import record_request_audit
 from wisepay.audit_log.changes import describe_changes
 from wisepay.http import never_cached
-from wisepay.models import AuditEntry
 
 PAGE_SIZE = 50
 
@@ -73,6 +73,9 @@ def paynow_links(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
         messages.error(request, "Choose one of the kinds of links.")
         return redirect("merchants:paynow_links", merchant.reference)
     if chosen is not None:
+        is_replaced = merchant.paynow_links.filter(kind=chosen, is_active=True).exists()
+        if is_replaced and (proof := ask_for_proof(request)):
+            return proof
         link = services.create_paynow_link(merchant, kind=chosen, acts_as=request.user)
         record_request_audit(request, "paynow_link.generated", merchant_id=merchant.pk, subject=link.kind)
         messages.success(request, f"PayNow Link for {link} generated.")
@@ -122,11 +125,3 @@ def read_notification(request: MerchantRequest, merchant: Merchant, pk: int) -> 
     notification = get_object_or_404(Notification, pk=pk, user=request.user, merchant=merchant)
     Notification.objects.filter(pk=notification.pk, read_at=None).update(read_at=clock.now())
     return redirect(notification.path)
-
-
-@require_GET
-@merchant_page(admin=True)
-def audit_log(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
-    """Who did what."""
-    rows = AuditEntry.objects.filter(merchant_id=merchant.pk).select_related("user").order_by("-at")[:200]
-    return render(request, "merchants/audit.html", {"merchant": merchant, "rows": rows})

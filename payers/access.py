@@ -16,6 +16,7 @@ from django.utils.http import urlencode
 from merchants.models import Membership, Merchant
 from payers.models import Payer, PayerAccess, PayerCompany, Registration
 from wisepay.addresses import get_local_path
+from wisepay.audit import record_request_audit
 from wisepay.events import add_once
 from wisepay.http import SignedInRequest, never_cached
 from wisepay.models import User
@@ -91,6 +92,14 @@ def _apply_impersonation(request: PayerRequest, impersonation: Impersonation) ->
     """Make the request one of the payer's, for reading. Raises PermissionDenied."""
     if request.method not in SAFE_METHODS:
         raise PermissionDenied("Nothing can be changed while you see as a payer.")
+    record_request_audit(
+        request,
+        "payer.page_seen",
+        merchant_id=impersonation.merchant.pk,
+        subject=impersonation.payer.user.email,
+        detail=request.path,
+        about=impersonation.payer.user,
+    )
     request.payer, request.person = impersonation.payer, impersonation.payer.user
     request.accesses = [
         a for a in list_active_accesses(request.person) if a.company.merchant_id == impersonation.merchant.pk

@@ -111,3 +111,16 @@ class AgreementForm(forms.Form):
     def get_seen_terms(self) -> set[int]:
         """The ids of the texts, of a valid form."""
         return {int(one) for one in self.cleaned_data["terms"].split(",")}
+
+
+class ReasonForm(forms.Form):
+    """Why an admin looks at a payer's view; the payer reads it."""
+
+    reason = forms.CharField(
+        max_length=200,
+        help_text="The payer is told, with this reason.",
+        error_messages={"required": "Say in a few words why you look at what this payer sees."},
+    )
+
+    def clean_reason(self) -> str:
+        return " ".join(self.cleaned_data["reason"].split())

@@ -4,6 +4,7 @@ from datetime import datetime
 from urllib.parse import urlencode
 
 from django.urls import reverse
+from django.utils.translation import gettext as _
 
 from payers.access import PORTAL_PATH
 from payers.company_emails import send_new_person_email
@@ -11,6 +12,7 @@ from payers.invitations import build_invitation_link
 from payers.models import Invitation, Payer, PayerAccess, Registration
 from payers.registration import open_registration
 from wisepay.mail import send_email
+from wisepay.models import AuditEntry
 from wisepay.outbox import handler
 
 
@@ -63,5 +65,23 @@ def email_access(*, access_id: int, **_: object) -> None:
         {"person": access.user, "access": access, "link": link},
         subject=f"Your access to {access.company.name} is open",
         message_id=f"access-{access.reference}-{access.state_at.timestamp():.0f}",
+        sender=merchant,
+    )
+
+
+@handler("payers.email_seen_as")
+def email_seen_as(*, access_id: int, entry_id: int, **__: object) -> None:
+    """Tell a payer that an admin of the merchant looked at what they see, when, and why."""
+    access = PayerAccess.objects.select_related("user", "company__merchant").get(pk=access_id)
+    entry = AuditEntry.objects.filter(details_id=entry_id).first()
+    if entry is None or not access.user.is_active:
+        return
+    merchant = access.company.merchant
+    send_email(
+        "seen_as",
+        access.user.email,
+        {"person": access.user, "access": access, "entry": entry},
+        subject=_("%(merchant)s looked at your payments as you see them") % {"merchant": merchant.name},
+        message_id=f"seen-as-{entry_id}",
         sender=merchant,
     )

@@ -5,14 +5,16 @@ from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_POST
+from django_subatomic.db import transaction
 
 from merchants.access import MerchantRequest, merchant_page
 from merchants.models import Merchant
 from payers.access import IMPERSONATION_KEY, PORTAL_PATH, PayerRequest, payer_page
 from payers.completion import save_details
-from payers.forms import PayerDetailsForm
+from payers.forms import PayerDetailsForm, ReasonForm
 from payers.models import PayerAccess
 from payers.notifications import EVENT_DESCRIPTIONS, PayerEvent, get_preferences, save_preferences
+from wisepay import outbox
 from wisepay.audit import record_request_audit
 from wisepay.http import never_cached
 
@@ -53,14 +55,22 @@ def start_impersonation(request: MerchantRequest, merchant: Merchant, access_ref
     access = rows.filter(reference=access_ref, state="active").first()
     if access is None:
         raise Http404
+    form = ReasonForm(request.POST)
+    if not form.is_valid():
+        return render(request, "payers/see_as.html", {"merchant": merchant, "access": access, "form": form}, status=422)
+    with transaction():
+        entry = record_request_audit(
+            request,
+            "payer.seen_as",
+            merchant_id=merchant.pk,
+            subject=access.user.email,
+            detail=form.cleaned_data["reason"],
+            about=access.user,
+        )
+        outbox.enqueue(
+            f"seen-as:{entry.details_id}", "payers.email_seen_as", access_id=access.pk, entry_id=entry.details_id
+        )
     request.session[IMPERSONATION_KEY] = access.reference
-    record_request_audit(
-        request,
-        "payer.seen_as",
-        merchant_id=merchant.pk,
-        subject=access.user.email,
-        detail=" ".join(request.POST.get("reason", "").replace("\0", "").split()),
-    )
     return redirect(PORTAL_PATH)
 
 
@@ -75,5 +85,7 @@ def stop_impersonation(request: HttpRequest) -> HttpResponse:
     if access is None:
         return redirect("merchants:home")
     merchant = access.company.merchant
-    record_request_audit(request, "payer.seen_as_ended", merchant_id=merchant.pk, subject=access.user.email)
+    record_request_audit(
+        request, "payer.seen_as_ended", merchant_id=merchant.pk, subject=access.user.email, about=access.user
+    )
     return redirect("payer_admin:payer", merchant.reference, access.user.reference)

@@ -6,10 +6,12 @@ from django.urls import reverse
 from django_subatomic.db import transaction
 
 from merchants.models import Merchant
+from merchants.services import warn_of_replaced_keys
 from payments.gateways import open_gateway
 from payments.models import Attempt, GatewayAccount
 from payments.states import LIVE_STATES
 from wisepay.addresses import build_public_url
+from wisepay.models import User
 
 # The events that the merchant's endpoint at Stripe has to send.
 ENABLED_EVENTS = (
@@ -42,9 +44,15 @@ class GatewayAccountInUse(Exception):
 
 
 def save_gateway_account(
-    merchant: Merchant, *, publishable_key: str, secret_key: str, webhook_secret: str, now: datetime
+    merchant: Merchant,
+    *,
+    publishable_key: str,
+    secret_key: str,
+    webhook_secret: str,
+    now: datetime,
+    by: User | None = None,
 ) -> GatewayAccount:
-    """Test the keys at the gateway, then save them.
+    """Test the keys at the gateway, then save them; the admins are told when they take the place of others.
 
     Raises Rejected, Unavailable, or GatewayAccountInUse when the keys are another account's while a payment at the
     present one is undecided: only the present account can say how it ended. Nothing is saved then.
@@ -55,7 +63,7 @@ def save_gateway_account(
         undecided = Attempt.objects.filter(account__merchant=merchant, state__in=LIVE_STATES)
         if undecided.exclude(account__stripe_account_id=account_id).exists():
             raise GatewayAccountInUse
-        account, _ = GatewayAccount.objects.update_or_create(
+        account, is_first = GatewayAccount.objects.update_or_create(
             merchant=merchant,
             defaults={
                 "stripe_account_id": account_id,
@@ -65,6 +73,9 @@ def save_gateway_account(
                 "verified_at": now,
             },
         )
+        if by and not is_first:
+            path = reverse("payments:gateway", args=[merchant.reference])
+            warn_of_replaced_keys(merchant, what="The Stripe keys", by=by, path=path, now=now)
     return account
 
 

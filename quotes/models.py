@@ -32,7 +32,7 @@ class CpqIntegration(models.Model):
 
     merchant = models.OneToOneField(Merchant, on_delete=models.CASCADE, related_name="cpq_integration")
     is_enabled = models.BooleanField(default=False)
-    api_key = SecretField(blank=True, default="")
+    api_key = SecretField(row=("merchant_id",), blank=True, default="")
     api_key_digest = models.CharField(max_length=64, unique=True, null=True)  # noqa: DJ001 (no key is not a key)
     key_created_at = models.DateTimeField(null=True)
     hosts = models.JSONField(default=partial(list, DEFAULT_HOSTS))

@@ -6,15 +6,18 @@ import uuid
 from datetime import datetime
 from typing import Any
 
+from django.urls import reverse
 from django_subatomic.db import transaction, transaction_required
 
 from merchants.models import Merchant
+from merchants.services import warn_of_replaced_keys
 from payments.access import find_live_setup
 from payments.failure_messages import get_operation_failure
 from payments.models import Attempt, Payment
 from payments.states import LIVE_STATES
 from quotes.models import IDEMPOTENCY_KEY_LIFETIME, Callback, CpqIntegration, IdempotentAnswer, Quote, hash_api_key
 from wisepay import outbox
+from wisepay.models import User
 from wisepay.money import Money
 from wisepay.outbox import handler
 
@@ -116,11 +119,24 @@ def get_integration(merchant: Merchant) -> CpqIntegration:
 
 
 def save_integration(
-    integration: CpqIntegration, *, is_enabled: bool, hosts: list[str], new_key: bool, now: datetime
+    integration: CpqIntegration,
+    *,
+    is_enabled: bool,
+    hosts: list[str],
+    new_key: bool,
+    now: datetime,
+    by: User | None = None,
 ) -> CpqIntegration:
-    """Save the switch and the hosts; with `new_key` a fresh API key takes the place of the old one at once."""
+    """Save the switch and the hosts; with `new_key` a fresh API key takes the place of the old one at once.
+
+    The admins are told when somebody (`by`) replaces a key.
+    """
     with transaction():
-        locked = CpqIntegration.objects.select_for_update().get(pk=integration.pk)
+        rows = CpqIntegration.objects.select_for_update(of=("self",)).select_related("merchant")
+        locked = rows.get(pk=integration.pk)
+        if by and new_key and locked.api_key:
+            path = reverse("quotes:integration", args=[locked.merchant.reference])
+            warn_of_replaced_keys(locked.merchant, what="The ConnectWise API key", by=by, path=path, now=now)
         locked.is_enabled, locked.hosts = is_enabled, hosts
         if new_key:
             key = KEY_PREFIX + secrets.token_urlsafe(30).replace("-", "x").replace("_", "y")

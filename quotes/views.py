@@ -19,13 +19,14 @@ from quotes.api import api
 from quotes.callbacks import create_signed_return_url
 from quotes.docs import list_problem_fields, parse_operations
 from quotes.forms import IntegrationForm
-from quotes.models import Quote
+from quotes.models import CpqIntegration, Quote
 from quotes.services import get_checkout_status, get_integration, get_last_attempt, save_integration, sync_quote_state
 from quotes.timeline import get_timeline
 from wisepay import clock
-from wisepay.accounts.services import has_reauthenticated, redirect_to_reauthentication
+from wisepay.accounts.services import ask_for_proof, has_reauthenticated, redirect_to_reauthentication
 from wisepay.addresses import build_public_url
 from wisepay.audit import record_request_audit
+from wisepay.audit_log.changes import describe_changes
 from wisepay.http import never_cached
 from wisepay.input import parse_search
 
@@ -64,22 +65,27 @@ def edit_integration(request: MerchantRequest, merchant: Merchant) -> HttpRespon
     integration = get_integration(merchant)
     initial = {"is_enabled": integration.is_enabled, "hosts": "\n".join(integration.hosts)}
     form = IntegrationForm(request.POST or None, initial=initial)
-    staged = request.POST.get("new_key") == "1" or request.POST.get("act") == "generate"
+    staged = request.POST.get("new_key") == "1" or "generate" in (request.POST.get("act"), request.GET.get("act"))
+    is_replacing = request.method == "POST" and staged and integration.api_key and form.is_valid()
+    if is_replacing and (proof := ask_for_proof(request, then=f"{request.path}?act=generate")):
+        return proof
     if request.method == "POST" and form.is_valid() and request.POST.get("act") == "save":
-        found = form.cleaned_data
-        save_integration(
-            integration,
-            is_enabled=found["is_enabled"],
-            hosts=found["hosts"],
-            new_key=staged,
-            now=clock.now(),
-        )
-        detail = "new key" if staged else ""
-        record_request_audit(request, "cpq_integration.saved", merchant_id=merchant.pk, detail=detail)
-        messages.success(request, "Saved. Display the key to copy it." if staged else "Saved.")
-        return redirect("quotes:integration", merchant.reference)
+        return save_integration_form(request, integration, form, new_key=staged)
     context = build_integration_context(merchant, form) | {"staged": staged}
     return render(request, "quotes/integration.html", context, status=422 if form.errors else 200)
+
+
+def save_integration_form(
+    request: MerchantRequest, integration: CpqIntegration, form: IntegrationForm, *, new_key: bool
+) -> HttpResponse:
+    """Save a valid form, and write down what it changed."""
+    changes = [describe_changes(form), "new key" if new_key else ""]
+    save_integration(integration, **form.cleaned_data, new_key=new_key, by=request.user, now=clock.now())
+    action = "cpq_integration.key_replaced" if new_key and integration.api_key else "cpq_integration.saved"
+    detail = "; ".join(filter(None, changes))
+    record_request_audit(request, action, merchant_id=integration.merchant_id, detail=detail)
+    messages.success(request, "Saved. Display the key to copy it." if new_key else "Saved.")
+    return redirect("quotes:integration", integration.merchant.reference)
 
 
 @require_GET

@@ -13,7 +13,7 @@ from django.db.models.functions import Cast, Left
 from wisepay.accounts.adapters import MFA_PURPOSE
 from wisepay.accounts.recovery_codes import HASHED
 from wisepay.cursors import read_in_batches
-from wisepay.secrets import Secret, SecretField, UndecipherableSecret, current_key_id
+from wisepay.secrets import BOUND, Secret, SecretField, UndecipherableSecret, current_key_id
 
 BATCH = 200
 # What allauth keeps in an authenticator's data through our adapter.
@@ -58,29 +58,29 @@ def rotate_column(model: type[models.Model], column: SecretField, report: Rotati
     """Re-encrypt one column, in batches by primary key."""
     last: Any = None
     while batch := list_outdated_secrets(model, column, after=last):
-        for pk, secret in batch:
-            last = pk
+        for row in batch:
+            last, secret = row.pk, getattr(row, column.attname)
             try:
-                fresh = Secret.encrypt(secret.decrypt(), purpose=secret.purpose)
+                fresh = column.encrypt_for(row, secret.decrypt())
             except UndecipherableSecret:
                 report.unreadable += 1
                 continue
-            same = model._base_manager.filter(pk=pk, **{column.attname: secret})
+            same = model._base_manager.filter(pk=row.pk, **{column.attname: secret})
             changed = same.update(**{column.attname: fresh})
             report.reencrypted += changed
             report.changed_meanwhile += 1 - changed
 
 
-def list_outdated_secrets(model: type[models.Model], column: SecretField, *, after: Any) -> list[tuple[Any, Secret]]:
-    """List the next rows, by primary key, whose secret is not under the newest key."""
+def list_outdated_secrets(model: type[models.Model], column: SecretField, *, after: Any) -> list[models.Model]:
+    """List the next rows, by primary key, whose secret is not under the newest key, or not bound to its row."""
     name = column.attname
-    prefix = f"{current_key_id()}:"
+    prefix = f"{current_key_id()}:{BOUND}:"
     # The column's own lookups would encrypt what it is compared with, so its text is compared as text.
     begins = Left(Cast(name, models.TextField()), len(prefix), output_field=models.CharField())
     rows = model._base_manager.exclude(**{name: ""}).annotate(begins=begins).exclude(begins=prefix)
     if after is not None:
         rows = rows.filter(pk__gt=after)
-    return list(rows.order_by("pk").values_list("pk", name)[:BATCH])
+    return list(rows.order_by("pk")[:BATCH])
 
 
 def rotate_authenticator(authenticator: Authenticator, report: RotationReport) -> None:

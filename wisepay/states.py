@@ -69,9 +69,11 @@ class Stateful(models.Model):
         if state not in self.TRANSITIONS.get(self.state, frozenset()):
             raise IllegalTransition(f"{self._meta.label_lower} {self.pk}: {self.state} does not lead to {state}")
         self._build_change(state, now=now, by=by, reason=reason).save(force_insert=True)
-        type(self)._base_manager.filter(pk=self.pk).update(state=state, state_at=now, **changes)
         for name, value in {"state": state, "state_at": now, **changes}.items():
             setattr(self, name, value)
+        # As `save` would write them: a secret is bound to its row.
+        written = {name: self._meta.get_field(name).pre_save(self, add=False) for name in changes}  # type: ignore[union-attr]
+        type(self)._base_manager.filter(pk=self.pk).update(state=state, state_at=now, **written)
         return True
 
     @classmethod

@@ -5,6 +5,7 @@ from allauth.usersessions.models import UserSession
 from django.contrib import admin
 from django.urls import include, path
 
+from wisepay.audit_views import operators_audit_log
 from wisepay.csp_views import receive_csp_reports, security_txt
 from wisepay.views import alive, ready
 
@@ -22,6 +23,7 @@ urlpatterns = [
     path("", include("accounting.autopay.urls")),
     path("", include("quotes.urls")),
     path("accounts/", include("wisepay.accounts.urls")),
+    path("operators/audit/", operators_audit_log, name="operators_audit"),
     path("operators/", admin.site.urls),
     path("csp-reports", receive_csp_reports),
     path(".well-known/security.txt", security_txt),

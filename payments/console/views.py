@@ -23,9 +23,12 @@ from payments.gateway_accounts import (
 from payments.models import Attempt, GatewayAccount, Payment, Setup
 from payments.operations.brake import find_brake, is_braked, lift_brake
 from wisepay import clock
+from wisepay.accounts.services import ask_for_proof
 from wisepay.audit import record_request_audit
+from wisepay.audit_log.changes import describe_values
 from wisepay.errors import Rejected, Unavailable
 from wisepay.input import parse_search
+from wisepay.models import User
 
 PAGE_SIZE = 50
 
@@ -38,8 +41,12 @@ def edit_gateway(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     if request.POST.get("act") == "debits" and account is not None:
         return _switch_debits(request, merchant)
     form = GatewayKeysForm(request.POST or None)
-    if request.method == "POST" and form.is_valid() and _save(form, merchant):
-        record_request_audit(request, "gateway.keys_saved", merchant_id=merchant.pk)
+    if request.method == "POST" and account is not None and form.is_valid() and (proof := ask_for_proof(request)):
+        return proof
+    if request.method == "POST" and form.is_valid() and _save(form, merchant, by=request.user):
+        action = "gateway.keys_replaced" if account else "gateway.keys_saved"
+        detail = f"Publishable key: {form.cleaned_data['publishable_key'][:8]}…"
+        record_request_audit(request, action, merchant_id=merchant.pk, detail=detail)
         messages.success(request, "Keys tested and saved.")
         return redirect("payments:gateway", merchant.reference)
     context = {
@@ -54,16 +61,18 @@ def edit_gateway(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
 
 def _switch_debits(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     is_on = bool(request.POST.get("takes_bank_debits"))
+    was_on = GatewayAccount.objects.filter(merchant=merchant, takes_bank_debits=True).exists()
     set_bank_debits(merchant, is_on=is_on)
-    record_request_audit(request, "gateway.bank_debits", merchant_id=merchant.pk, detail="on" if is_on else "off")
+    detail = describe_values(bank_debits=(was_on, is_on))
+    record_request_audit(request, "gateway.bank_debits", merchant_id=merchant.pk, detail=detail)
     messages.success(request, "Payers can pay by bank debit now." if is_on else "Bank debits are off.")
     return redirect("payments:gateway", merchant.reference)
 
 
-def _save(form: GatewayKeysForm, merchant: Merchant) -> bool:
+def _save(form: GatewayKeysForm, merchant: Merchant, *, by: User) -> bool:
     """Save the keys of a valid form; a refusal becomes the form's error."""
     try:
-        save_gateway_account(merchant, **form.cleaned_data, now=clock.now())
+        save_gateway_account(merchant, **form.cleaned_data, by=by, now=clock.now())
     except GatewayAccountInUse:
         form.add_error(
             None,

@@ -30,6 +30,8 @@ def test_a_new_key_is_created_displayed_after_the_password_copied_and_used(
     page.get_by_role("navigation", name="Main").get_by_role("link", name="Merchants").click()
     page.goto(f"{demo.web}/m/{demo.merchant['reference']}/configure/merchants/integrations")
     page.get_by_role("button", name="Generate").click()
+    page.get_by_label("Password").fill(demo.merchant["password"])
+    page.get_by_role("button", name="Confirm").click()
     expect(page.get_by_text("A new key is made when you press Save.")).to_be_visible()
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_role("status").filter(has_text="Display the key to copy it.")).to_be_visible()

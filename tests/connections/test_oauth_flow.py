@@ -267,7 +267,8 @@ def test_connecting_again_replaces_the_tokens(tenant: Tenant) -> None:
 
 def test_old_authorisations_are_deleted(tenant: Tenant) -> None:
     authorisation = Authorisation.objects.latest("pk")
-    Authorisation.objects.filter(pk=authorisation.pk).update(tokens="left")
+    authorisation.tokens = "left"
+    authorisation.save(update_fields=["tokens"])
     delete_old_authorisations(now=authorisation.expires_at)
     assert not Authorisation.objects.get(pk=authorisation.pk).tokens
     delete_old_authorisations(now=authorisation.expires_at + timedelta(days=31))

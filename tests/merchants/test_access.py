@@ -30,6 +30,7 @@ CASES: dict[str, tuple[str, str]] = {
     "merchants:bell": ("get", EVERYBODY),
     "merchants:read_notification": ("post", EVERYBODY),
     "merchants:audit": ("get", ADMINS),
+    "merchants:audit_export": ("get", ADMINS),
     "connections:list": ("get", ADMINS),
     "connections:notice": ("get", EVERYBODY),
     "connections:connect": ("post", ADMINS),
@@ -379,7 +380,8 @@ def test_who_sees_as_a_payer_reads_every_page_of_the_portal_and_changes_nothing(
 ) -> None:
     values = things(tenant, checkout)
     stranger.access(PAYER, company="Their Company")
-    tenant.admin.post(reverse("payers:start_seeing", args=[values["merchant_ref"], values["access_ref"]]))
+    path = reverse("payers:start_seeing", args=[values["merchant_ref"], values["access_ref"]])
+    tenant.admin.post(path, {"reason": "asked"})
     portal = [page for page in ALL if CASES[page.name][1] == PAYERS]
     assert len(portal) >= 10
     for page in portal:

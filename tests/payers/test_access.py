@@ -127,7 +127,7 @@ def test_an_open_payment_is_a_place_to_land_and_a_paid_one_is_not(tenant: Tenant
 def start_impersonation(tenant: Tenant, client: Client, **form: str) -> str:
     """Start to see as the payer; answers the path it was asked at."""
     path = tenant.url(f"payers/see/{tenant.access(EMAIL).reference}")
-    answer = client.post(path, form)
+    answer = client.post(path, {"reason": "Asked on the phone"} | form)
     assert (answer.status_code, answer["Location"]) == (302, "/my/")
     return path
 

@@ -20,7 +20,7 @@ from tests.tenants import Tenant, create_tenant
 from wisepay import secret_rotation
 from wisepay.accounts.adapters import MfaAdapter
 from wisepay.secret_rotation import count_keys, list_secret_columns, rotate_secrets
-from wisepay.secrets import SecretField
+from wisepay.secrets import Secret, SecretField
 
 KEYS = {name: f"{name}:{base64.b64encode(name[-1].encode() * 32).decode()}" for name in ("k7", "k8", "k9")}
 
@@ -49,9 +49,9 @@ def full(db: None, world: SandboxProcess) -> Tenant:
 def plain() -> list[str]:
     """Every secret of a column, readable."""
     rows = [
-        (str(model._meta), pk, secret.decrypt() if secret else "")
+        (str(model._meta), row.pk, getattr(row, column.attname).decrypt() if getattr(row, column.attname) else "")
         for model, column in list_secret_columns()
-        for pk, secret in model._base_manager.order_by("pk").values_list("pk", column.attname)
+        for row in model._base_manager.order_by("pk")
     ]
     adapter = MfaAdapter()
     factors = {a.type: a.data for a in Authenticator.objects.all()}
@@ -182,3 +182,19 @@ def test_no_call_fails_while_keys_are_rotated_under_it(full: Tenant, settings: S
     assert rotate_secrets().unreadable == 0
     assert set(count_keys()) == {"k9"}
     assert allow_access(start_consent(full), "au")
+
+
+def test_what_was_written_before_secrets_were_bound_to_rows_opens_and_is_bound(full: Tenant) -> None:
+    """Every column: the old form is read, sealed again for its row under the same key, and then opens nowhere else."""
+    before = plain()
+    for model, column in list_secret_columns():
+        for row in model._base_manager.all():
+            secret = getattr(row, column.attname)
+            old = Secret.encrypt(secret.decrypt(), purpose=column.purpose) if secret else ""
+            model._base_manager.filter(pk=row.pk).update(**{column.attname: old})
+    assert plain() == before
+    rotate(key="k7")
+    assert plain() == before
+    for model, column in list_secret_columns():
+        for row in model._base_manager.exclude(**{column.attname: ""}):
+            assert getattr(row, column.attname).is_bound

@@ -1,18 +1,22 @@
 """Secrets at rest: keys rotate, a purpose binds, and plain text never shows by accident."""
 
 import base64
+import itertools
 import json
 import pickle
 
 import pytest
 from django.core import serializers
 from django.core.exceptions import ImproperlyConfigured
-from django.db import connection
+from django.db import connection, transaction
 from pytest_django import Settings
 
 from merchants.models import Merchant
 from payments.models import GatewayAccount
-from wisepay.secrets import Secret, UndecipherableSecret
+from tests.connections.oauth_steps import start_consent
+from tests.tenants import Tenant
+from wisepay.secret_rotation import list_secret_columns
+from wisepay.secrets import Secret, SecretField, UndecipherableSecret
 
 OLD = "k1:" + base64.b64encode(b"1" * 32).decode()
 NEW = "k2:" + base64.b64encode(b"2" * 32).decode()
@@ -93,7 +97,12 @@ def test_a_column_survives_save_update_and_refresh(account: GatewayAccount) -> N
     account.save()
     account.refresh_from_db()
     assert account.secret_key.decrypt() == PLAIN
-    GatewayAccount.objects.filter(pk=account.pk).update(secret_key="sk_test_another0key")
+    with pytest.raises(TypeError, match="belongs to a row"):
+        GatewayAccount.objects.filter(pk=account.pk).update(secret_key="sk_test_another0key")
+    column = GatewayAccount._meta.get_field("secret_key")
+    assert isinstance(column, SecretField)
+    fresh = column.encrypt_for(account, "sk_test_another0key")
+    GatewayAccount.objects.filter(pk=account.pk).update(secret_key=fresh)
     account.refresh_from_db()
     assert account.secret_key.decrypt() == "sk_test_another0key"
 
@@ -111,3 +120,40 @@ def test_an_empty_secret_is_false(account: GatewayAccount) -> None:
     account.save()
     account.refresh_from_db()
     assert not account.webhook_secret
+
+
+def test_every_secret_column_names_its_row() -> None:
+    columns = list(list_secret_columns())
+    assert len(columns) >= 8
+    for model, column in columns:
+        assert "merchant_id" in column.row, model
+        names = {field.attname for field in model._meta.concrete_fields}
+        assert set(column.row) <= names
+
+
+def test_a_secret_moved_to_another_row_is_useless(tenant: Tenant, stranger: Tenant) -> None:
+    """Every column of every table: another merchant's ciphertext, and another row's of the same merchant."""
+    start_consent(tenant)
+    start_consent(stranger)
+    tried = 0
+    for model, column in list_secret_columns():
+        rows = list(model._base_manager.exclude(**{column.attname: ""}).order_by("pk"))
+        for one, other in itertools.permutations(rows, 2):
+            point = transaction.savepoint_create()
+            moved = getattr(other, column.attname)
+            model._base_manager.filter(pk=one.pk).update(**{column.attname: moved})
+            with pytest.raises(UndecipherableSecret):
+                getattr(model._base_manager.get(pk=one.pk), column.attname).decrypt()
+            transaction.savepoint_rollback(point)
+            tried += 1
+    assert tried >= 20
+
+
+def test_a_secret_that_one_row_hands_to_another_is_bound_anew(account: GatewayAccount) -> None:
+    other = Merchant.objects.create(name="Other IT")
+    copy = GatewayAccount(merchant=other, publishable_key="pk_test_2", webhook_secret=account.webhook_secret)
+    copy.secret_key = account.secret_key
+    copy.save()
+    fresh = GatewayAccount.objects.get(pk=copy.pk)
+    assert (fresh.secret_key.decrypt(), fresh.secret_key.is_bound) == (PLAIN, True)
+    assert GatewayAccount.objects.get(pk=account.pk).secret_key.decrypt() == PLAIN

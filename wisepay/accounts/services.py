@@ -9,6 +9,7 @@ from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
 from allauth.mfa.utils import is_mfa_enabled
 from django.conf import settings
+from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
@@ -69,6 +70,18 @@ def redirect_to_reauthentication(request: HttpRequest, *, next_path: str = "") -
     """Redirect to the re-authentication page, which leads back to this one, or to `next_path`."""
     query = urlencode({"next": next_path or request.get_full_path()})
     return redirect(f"{reverse('account_reauthenticate')}?{query}")
+
+
+def ask_for_proof(request: HttpRequest, *, then: str = "") -> HttpResponse | None:
+    """Send a person who has not proved their identity in the last minutes to do so; None if they have.
+
+    For acts that replace a key. They come back to `then`, or to this page: what its form held is not kept, since
+    keys belong into no session.
+    """
+    if has_reauthenticated(request):
+        return None
+    messages.info(request, "Confirm that it is you. Nothing was changed yet.")
+    return redirect_to_reauthentication(request, next_path=then)
 
 
 # Codes are counted in the database, so that parallel guesses count too.

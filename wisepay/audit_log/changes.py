@@ -40,7 +40,7 @@ def show_value(field: forms.Field, value: Any) -> str:
         text = show_choice(field, value)
     else:
         text = ", ".join(show_choice(field, each) for each in value)
-    text = " ".join(text.split())
+    text = " ".join(", ".join(text.splitlines()).split())
     return text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]}…"
 
 

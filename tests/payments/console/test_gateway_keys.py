@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from payments.models import GatewayAccount
-from tests.tenants import Checkout, Tenant
+from tests.tenants import PASSWORD, Checkout, Tenant
 from wisepay.addresses import new_reference
 from wisepay.models import AuditEntry
 
@@ -23,6 +23,12 @@ def build_keys(**changes: str) -> dict[str, str]:
     return good | changes
 
 
+@pytest.fixture(autouse=True)
+def _confirmed(tenant: Tenant) -> None:
+    """The admin has just confirmed that it is them."""
+    tenant.admin.post("/accounts/reauthenticate/", {"password": PASSWORD})
+
+
 def get_account(tenant: Tenant) -> GatewayAccount:
     """The account's row, read afresh."""
     return GatewayAccount.objects.get(merchant=tenant.merchant)
@@ -37,7 +43,7 @@ def test_good_keys_are_tested_saved_and_written_into_the_audit_log(tenant: Tenan
     assert (asked["method"], asked["path"]) == ("GET", "/v1/account")
     assert get_account(tenant).secret_key.decrypt() == form["secret_key"]
     assert get_account(tenant).webhook_secret.decrypt() == form["webhook_secret"]
-    assert AuditEntry.objects.filter(merchant_id=tenant.merchant.pk, action="gateway.keys_saved").count() == 1
+    assert AuditEntry.objects.filter(merchant_id=tenant.merchant.pk, action="gateway.keys_replaced").count() == 1
     page = tenant.admin.get(tenant.url(TAB)).content.decode()
     assert "Keys tested and saved." in page
 

@@ -232,7 +232,7 @@ def test_an_admin_who_sees_as_the_payer_changes_nothing(
     tenant: Tenant, ada: PortalPayer, harbour: PayerCompany
 ) -> None:
     method = create_saved_method(harbour, ada, "1111")
-    tenant.admin.post(tenant.url(f"payers/see/{PayerAccess.objects.get(user=ada.user).reference}"))
+    tenant.admin.post(tenant.url(f"payers/see/{PayerAccess.objects.get(user=ada.user).reference}"), {"reason": "asked"})
     page = tenant.admin.get(CARDS).content.decode()
     assert "1111" in page
     assert "Remove" not in page

@@ -125,7 +125,7 @@ def test_a_merchant_admin_sees_as_the_payer_and_only_their_own_merchant(
 ) -> None:
     ours, theirs = create_payment(harbour.company), create_payment(create_company(stranger, "Elsewhere"))
     ada.give_access(theirs.company)
-    tenant.admin.post(tenant.url(f"payers/see/{harbour.reference}"))
+    tenant.admin.post(tenant.url(f"payers/see/{harbour.reference}"), {"reason": "asked"})
     page = tenant.admin.get("/my/outstanding").content.decode()
     assert ours.purpose in page
     assert theirs.purpose not in page

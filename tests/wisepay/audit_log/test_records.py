@@ -1,5 +1,6 @@
 """What is written down: sign-ins, failures, factors, addresses, settings old → new, and operators' acts."""
 
+from collections.abc import Callable
 from io import StringIO
 from typing import Any
 
@@ -10,7 +11,10 @@ from django.contrib.admin import site
 from django.core.management import CommandError, call_command, get_commands, load_command_class
 from django.test import Client
 
+from merchants.models import Membership
 from payers.models import PayerAccess, PayerCompany
+from payments.models import GatewayAccount
+from quotes.models import CpqIntegration
 from tests.sign_in_steps import (
     AUTHENTICATE,
     EMAIL,
@@ -31,6 +35,7 @@ from wisepay.audit_log.verification import verify_audit_log
 from wisepay.commands import OperatorCommand
 from wisepay.models import AuditEntry, User
 
+OutboxDelivery = Callable[..., int]
 READING = {"doctor", "verify_audit", "write_states", "seed_demo"}
 
 
@@ -181,3 +186,73 @@ def test_a_command_says_who_ran_it_with_what_in_the_merchants_log(tenant: Tenant
     assert not AuditEntry.objects.filter(subject="outbox").exists()
     seal_entries(now=clock.now())
     assert list(verify_audit_log(now=clock.now())) == []
+
+
+# ---- keys that are replaced, and seeing as a payer ------------------------------------------------------
+
+CPQ, LINKS, GATEWAY = (f"configure/merchants/{page}" for page in ("integrations", "paynow-links", "gateway"))
+REPLACED = {
+    GATEWAY: {
+        "publishable_key": "pk_test_tabfresh0000000000000000",
+        "secret_key": "sk_test_tabfresh0000000000000000",
+        "webhook_secret": "whsec_a0new0secret",
+    },
+    CPQ: {"act": "save", "is_enabled": "on", "hosts": "*.orderporter.com", "new_key": "1"},
+    LINKS: {"kind": "quick_link"},
+}
+
+
+def snapshot_keys(tenant: Tenant) -> list[str]:
+    """Every key of the merchant, readable."""
+    account = GatewayAccount.objects.get(merchant=tenant.merchant)
+    link = tenant.merchant.paynow_links.get(kind="quick_link", is_active=True)
+    cpq = CpqIntegration.objects.get(merchant=tenant.merchant)
+    return [secret.decrypt() for secret in (account.secret_key, account.webhook_secret, link.api_key, cpq.api_key)]
+
+
+@pytest.mark.parametrize("page", REPLACED)
+def test_keys_are_replaced_only_with_a_fresh_proof_and_every_admin_is_told(
+    tenant: Tenant, page: str, deliver: OutboxDelivery
+) -> None:
+    other = User.objects.create_user("second@northwind-it.example")
+    Membership.objects.create(merchant=tenant.merchant, user=other, role="admin")
+    tenant.merchant.event_notifications.update(is_enabled=False)
+    before = snapshot_keys(tenant)
+    asked = tenant.admin.post(tenant.url(page), REPLACED[page])
+    assert asked["Location"].startswith("/accounts/reauthenticate/")
+    assert snapshot_keys(tenant) == before
+    tenant.admin.post(asked["Location"], {"password": "wrong-password"})
+    assert tenant.admin.post(tenant.url(page), REPLACED[page])["Location"].startswith("/accounts/reauthenticate/")
+    assert snapshot_keys(tenant) == before
+    tenant.admin.post(asked["Location"], {"password": PASSWORD})
+    assert tenant.admin.post(tenant.url(page), REPLACED[page])["Location"] == tenant.url(page)
+    assert snapshot_keys(tenant) != before
+    deliver()
+    for address in (EMAIL, other.email):
+        [mail] = [m for m in list_mails(tenant.world, address) if "replaced" in m["subject"]]
+        assert tenant.user.email in mail["text"]
+        assert not [key for key in snapshot_keys(tenant) if key in mail["text"]]
+
+
+def test_seeing_as_a_payer_needs_a_reason_is_written_page_by_page_and_told(
+    tenant: Tenant, deliver: OutboxDelivery
+) -> None:
+    access = tenant.access("ada@harbourdental.example")
+    path = tenant.url(f"payers/see/{access.reference}")
+    for reason in ("", "   ", "\0"):
+        refused = tenant.admin.post(path, {"reason": reason})
+        assert refused.status_code == 422
+        assert tenant.admin.get("/my/details").status_code == 404
+    assert "Say in a few words" in tenant.admin.post(path).content.decode()
+    assert tenant.admin.post(path, {"reason": "Called about a receipt"}).status_code == 302
+    tenant.admin.get("/my/details")
+    tenant.admin.get("/my/methods/cards")
+    tenant.admin.post("/my/stop-seeing")
+    found = AuditEntry.objects.filter(action__startswith="payer.").order_by("at", "pk")
+    assert next((e.action, e.detail) for e in found) == ("payer.seen_as", "Called about a receipt")
+    assert ("payer.page_seen", "/my/details") in [(e.action, e.detail) for e in found]
+    assert found.last().action == "payer.seen_as_ended"
+    deliver()
+    [mail] = list_mails(tenant.world, "ada@harbourdental.example")
+    assert "Called about a receipt" in mail["text"]
+    assert tenant.merchant.name in mail["subject"]
