@@ -224,7 +224,9 @@ def _save_connection(
         "test_passed": True,
     }
     if not connection.move_to("connected", now=now, by=authorisation.user.email, reason=chosen.name, **columns):
-        Connection.objects.filter(pk=connection.pk).update(**columns)
+        for name, value in columns.items():
+            setattr(connection, name, value)
+        connection.save(update_fields=list(columns))
     return connection
 
 

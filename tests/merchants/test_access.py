@@ -187,6 +187,7 @@ OPEN_PAGES = {
     "payments:stripe_webhook",
     "accounting:xero_webhook",
     "accounting:intuit_webhook",
+    "operators_audit",
 }
 OPEN_PREFIXES = (
     "payers:welcome", "payments:pay", "payments:guest", "payments:register", "payments:checkout",

@@ -97,7 +97,7 @@ def test_a_column_survives_save_update_and_refresh(account: GatewayAccount) -> N
     account.save()
     account.refresh_from_db()
     assert account.secret_key.decrypt() == PLAIN
-    with pytest.raises(TypeError, match="belongs to a row"):
+    with pytest.raises(TypeError, match="belongs to a row"), transaction.atomic():
         GatewayAccount.objects.filter(pk=account.pk).update(secret_key="sk_test_another0key")
     column = GatewayAccount._meta.get_field("secret_key")
     assert isinstance(column, SecretField)
