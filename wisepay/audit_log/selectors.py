@@ -20,7 +20,7 @@ from wisepay.audit_log.descriptions import (
 from wisepay.audit_log.models import AuditEntry
 
 ERASED = "[erased]"
-CHUNK = 1_000
+CHUNK = 1_000  # entries in one statement
 FORMULA_PREFIXES = ("=", "+", "-", "@", "\t", "\r", "\n")
 CSV_HEADINGS = ("at", "who", "email", "kind", "what", "action", "about", "detail", "from", "browser", "number")
 
@@ -103,6 +103,16 @@ def describe_entry(entry: AuditEntry) -> dict[str, Any]:
     }
 
 
+def read_newest_first(rows: QuerySet[AuditEntry]) -> Iterator[AuditEntry]:
+    """Read the entries in batches by key, so that no cursor stays open between two of them."""
+    batch = list(rows[:CHUNK])
+    while batch:
+        yield from batch
+        last = batch[-1]
+        older = Q(at__lt=last.at) | Q(at=last.at, details_id__lt=last.details_id)
+        batch = list(rows.filter(older)[:CHUNK]) if len(batch) == CHUNK else []
+
+
 class EchoFile:
     """A file that returns what is written to it."""
 
@@ -114,7 +124,7 @@ def render_csv_lines(rows: QuerySet[AuditEntry], zone: ZoneInfo) -> Iterator[str
     """Render the entries line by line, with times of that zone, as cells that no spreadsheet takes for formulas."""
     writer = csv.writer(EchoFile())
     yield "\ufeff" + writer.writerow(CSV_HEADINGS)
-    for entry in rows.iterator(CHUNK):
+    for entry in read_newest_first(rows):
         row = describe_entry(entry)
         cells = (
             row["at"].astimezone(zone).isoformat(timespec="seconds"), row["who"], entry.details.email, row["kind"],
