@@ -80,6 +80,7 @@ DESCRIPTIONS = {
     "password.reset_mailed": "Was mailed a link to reset the password",
     "password.reset_unknown": "Asked to reset the password of an unknown address",
     "password.set": "Set a password",
+    "payer.access_opened": "Opened a payer's access",
     "payer.invited": "Invited a payer",
     "payer.page_seen": "Looked at a page as a payer",
     "payer.registered": "Registered as a payer",
