@@ -329,3 +329,20 @@ def test_the_head_is_written_to_a_file_and_the_command_reads_it(
     with pytest.raises(CommandError, match="1 finding"):
         call_command("verify_audit", stdout=said)
     assert f"entry {entries[3].details_id}" in said.getvalue()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_command_looks_at_one_state_of_the_database_in_a_transaction_of_its_own() -> None:
+    write(4)
+    seal_entries(now=clock.now())
+    said = StringIO()
+    with connection.cursor() as cursor:
+        for table in tampering.TABLES:
+            cursor.execute(f"ALTER TABLE {table} ENABLE TRIGGER USER")
+        try:
+            call_command("verify_audit", stdout=said)
+            call_command("verify_audit", "--merchant", "7", stdout=said)
+        finally:
+            for table in tampering.TABLES:
+                cursor.execute(f"ALTER TABLE {table} DISABLE TRIGGER audit_no_truncate")
+    assert said.getvalue().count("The audit log is in order: 4 entries are sealed.") == 2
