@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('accounting', '0013_kinds_without_a_payment'),
+        ('accounting', '0014_invoice_documents'),
         ('merchants', '0007_rights_of_members'),
         ('payers', '0006_registrations'),
         ('payments', '0008_unproved_methods'),
