@@ -39,9 +39,9 @@ def test_of_a_part_that_was_lost_the_rest_stays_paid(paid: Checkout, deliver: Ca
     act(paid, deliver, "dispute", amount=20000)
     act(paid, deliver, "close_dispute", get_dispute().stripe_dispute_id, outcome="lost")
     assert (paid.payment.state, get_dispute().state, get_dispute().money) == ("succeeded", "lost", Money(20000, "AUD"))
-    told = Notification.objects.get(key__endswith=":part").body
-    assert "A$200.00" in told
-    assert "A$425.00 stays paid" in told
+    body = Notification.objects.get(key__endswith=":part").body
+    assert "A$200.00" in body
+    assert "A$425.00 stays paid" in body
     page = paid.tenant.admin.get(paid.tenant.url(f"payments/{paid.payment.reference}/refunds")).content.decode()
     assert "The rest stays paid" in page
 
