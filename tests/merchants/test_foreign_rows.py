@@ -16,7 +16,8 @@ from payers.models import PayerAccess
 from payers.registration import remove_access
 from payments.models import Attempt, Payout, Refund, SavedMethod, Setup
 from tests.accounting.autopay.builders import PAYER, AutoPayBuilder
-from tests.merchants.test_access import CASES, EVERYBODY, GATED, PAYERS, Page
+from tests.merchants.page_cases import CASES, EVERYBODY, PAYERS
+from tests.merchants.test_access import GATED, Page
 from tests.payments.checkout.test_registrations import build_form, register
 from tests.tenants import PASSWORD, Checkout, Tenant
 from wisepay.models import User

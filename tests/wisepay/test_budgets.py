@@ -10,7 +10,8 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from connections.models import Connection
-from tests.merchants.test_access import ALL, CASES, PAYER, path_of, things
+from tests.merchants.page_cases import CASES
+from tests.merchants.test_access import ALL, PAYER, path_of, things
 from tests.payments.consent_form import get_saving_terms
 from tests.payments.three_d_secure import answer_three_d_secure
 from tests.tenants import Checkout, Tenant
