@@ -3,6 +3,7 @@
 from celery import shared_task
 
 from accounting.autopay.charging import schedule_due_payments
+from accounting.autopay.notices import schedule_announcements, schedule_due_notices
 from accounting.autopay.settings import schedule_planning
 from accounting.invoices.pdf import delete_old_documents as delete_documents
 from accounting.mirror.services import delete_read_changes, schedule_mirror_syncs
@@ -23,7 +24,9 @@ def sweep_postings(**_: object) -> None:
 
 @shared_task
 def run_autopay(**_: object) -> None:
-    """Have workers charge every automatic payment that is due."""
+    """Have workers charge every automatic payment that is due, and tell payers of what comes."""
+    schedule_due_notices(now=clock.now())
+    schedule_announcements(now=clock.now())
     schedule_due_payments(now=clock.now())
 
 

@@ -162,6 +162,23 @@ def get_terms_label(terms: Terms) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class OnlyStatement:
+    """What the one choice of a page means, in sentences."""
+
+    lines: Sequence[str]
+    is_shown: bool = True
+
+
+def build_consent_context(order: Order, *, statements: Sequence[str]) -> dict[str, object]:
+    """What a page with one choice shows above its button."""
+    terms = list_current_terms(order.merchant, list(order.acts_by_kind))
+    return {
+        "statements": [OnlyStatement(statements)],
+        "texts": [ConsentText(one, get_terms_label(one)) for one in terms],
+    }
+
+
+@dataclass(frozen=True, slots=True)
 class Consent:
     """An order with the texts that its payer accepted, as they stood when it was checked."""
 
@@ -188,8 +205,18 @@ class Consent:
         )
 
 
-def check_consent(order: Order, *, accepted: Sequence[int], agreed_schedule: str = "", now: datetime) -> Consent:
-    """Check that exactly the texts in force were accepted, for what recurs now. Raises TermsNotAccepted."""
+def check_consent(
+    order: Order,
+    *,
+    accepted: Sequence[int],
+    agreed_schedule: str = "",
+    statements: Sequence[str] | None = None,
+    now: datetime,
+) -> Consent:
+    """Check that exactly the texts in force were accepted, for what recurs now. Raises TermsNotAccepted.
+
+    `statements` are what the page said where that is not what the order says of itself.
+    """
     terms = list_current_terms(order.merchant, list(order.acts_by_kind))
     problem = find_acceptance_problem(terms, accepted)
     if problem:
@@ -198,7 +225,7 @@ def check_consent(order: Order, *, accepted: Sequence[int], agreed_schedule: str
         today = get_local_date(now, order.merchant.zone)
         if agreed_schedule != order.recurring.get_key(today):
             raise TermsNotAccepted(_("What recurs has changed since you opened this page. Please look at it again."))
-    return Consent(order, terms, list_statements(order, now=now), now)
+    return Consent(order, terms, list_statements(order, now=now) if statements is None else statements, now)
 
 
 def check_payment_consent(payment: Payment, *, choice: PaymentChoice, amount: int, now: datetime) -> Consent:
@@ -211,7 +238,12 @@ def check_payment_consent(payment: Payment, *, choice: PaymentChoice, amount: in
 
 @transaction_required
 def record_consent(
-    consent: Consent, person: Person, *, company: PayerCompany, operation: str, now: datetime
+    consent: Consent,
+    person: Person,
+    *,
+    company: PayerCompany,
+    operation: str,
+    now: datetime,
 ) -> dict[str, TermsAcceptance]:
     """Record the acceptance of each text of a checked consent, by its kind. One statement."""
     rows = record_acceptances(
@@ -241,4 +273,4 @@ def record_accepted_method(operation: str, *, kind: str, last4: str) -> None:
 def list_accepted_terms(operations: Iterable[str], kind: str) -> list[TermsAcceptance]:
     """The acceptances of this kind of terms that were given for these attempts or setups, the newest first."""
     rows = TermsAcceptance.objects.filter(operation__in=list(operations), terms__kind=kind)
-    return list(rows.select_related("terms").order_by("-pk"))
+    return list(rows.select_related("terms__merchant", "company").order_by("-pk"))

@@ -58,6 +58,8 @@ def announce_submission(attempt: Attempt) -> None:
     """Announce that the payer's bank has a debit, and tell payer and merchant."""
     announce_attempt("payments.attempt.submitted", attempt)
     enqueue_debit_email(attempt, news="submitted")
+    if not attempt.is_off_session:
+        enqueue_authorisation_email(attempt.reference)
     enqueue_debit_notification(attempt, news="submitted")
 
 
@@ -97,6 +99,12 @@ def announce_reversal(attempt: Attempt) -> None:
 def enqueue_debit_email(attempt: Attempt, *, news: str) -> None:
     """Enqueue the mail that tells the payer what became of a bank debit."""
     outbox.enqueue(f"attempt:{attempt.pk}:{news}-mail", "payments.email_progress", attempt_id=attempt.pk, news=news)
+
+
+@transaction_required
+def enqueue_authorisation_email(operation: str) -> None:
+    """Enqueue the mail with a copy of the debit terms that were accepted with an attempt, a setup or a mapping."""
+    outbox.enqueue(f"authorisation:{operation}", "payments.email_authorisation", operation=operation)
 
 
 @transaction_required

@@ -4,10 +4,13 @@ from datetime import datetime
 
 from django_subatomic.db import transaction
 
+from merchants.models import Terms
 from payments import consequences
 from payments.attempts.services import ATTEMPTS, refresh_attempt
+from payments.authorisations import send_authorisation_email
 from payments.balance.payouts import sync_payout
 from payments.balance.services import sync_balance
+from payments.consent import list_accepted_terms
 from payments.consequences import send_debit_email, send_method_saved_email, send_receipt_email, send_refund_email
 from payments.gateways import GatewayEvent, open_gateway
 from payments.models import Attempt, Dispute, GatewayAccount, Refund, SavedMethod, Setup
@@ -233,6 +236,13 @@ def email_saved(*, setup_id: int, **_: object) -> None:
     """Send the payer a mail about a saved method."""
     rows = Setup.objects.select_related("company__merchant", "payment", "acceptance__terms", "saved_method")
     send_method_saved_email(rows.get(pk=setup_id))
+
+
+@handler("payments.email_authorisation")
+def email_authorisation(*, operation: str, **_: object) -> None:
+    """Send the payer a copy of the debit terms that they accepted."""
+    for acceptance in list_accepted_terms([operation], Terms.Kind.DIRECT_DEBIT):
+        send_authorisation_email(acceptance)
 
 
 @handler("payments.email_refund")

@@ -13,6 +13,7 @@ from accounting.autopay.decision_context import (
     is_paused,
 )
 from accounting.autopay.decisions import ChargePlan, SkipReason, plan_charge
+from accounting.autopay.notices import find_notice_delay, matches_notice, renew_notice
 from accounting.autopay.notifications import notify_on_hold
 from accounting.autopay.snapshots import DecisionContext, InvoiceSnapshot
 from accounting.invoices.balances import get_balances
@@ -158,6 +159,7 @@ def start_charge(scheduled_id: int, *, now: datetime) -> Attempt | None:
         current.company.merchant = row.merchant
         try:
             plan = check_charge(current, invoice, now=now)
+            check_notice(current, plan, now=now)
             with savepoint():
                 return create_charge_attempt(current, invoice, plan, now=now)
         except AttemptInProgress:
@@ -225,6 +227,17 @@ def check_charge(scheduled: ScheduledPayment, invoice: LedgerInvoice, *, now: da
         if warnings:
             raise NotCharged("It may be paid already. " + " ".join(list_warning_messages(warnings)), state="held")
     return plan
+
+
+@transaction_required
+def check_notice(scheduled: ScheduledPayment, plan: ChargePlan, *, now: datetime) -> None:
+    """Raise NotCharged when the payer was not told in time, after having them told anew. No notice goes unwritten."""
+    wait_until = find_notice_delay(scheduled, plan, now=now)
+    is_announced = scheduled.notified_at is not None
+    if not is_announced or (wait_until is not None and not matches_notice(scheduled, plan, now=now)):
+        renew_notice(scheduled, is_waiting=wait_until is not None, now=now)
+    if wait_until is not None:
+        raise NotCharged("It waits until its payer was told of it.", run_at=wait_until)
 
 
 def check_earlier_payment(payment: Payment | None) -> None:

@@ -171,6 +171,7 @@ def get_rules(merchant: Merchant, *, takes_debits: bool) -> AutoPayRules:
     return AutoPayRules(
         zone=merchant.zone,
         delay=timedelta(hours=chosen.processing_delay_hours),
+        notice_days=chosen.notice_days,
         schedules_past_due=chosen.schedules_past_due,
         maximum_days_past_due=chosen.maximum_days_past_due,
         limits=AutoPayLimit.get_by_currency(merchant),

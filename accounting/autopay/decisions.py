@@ -133,7 +133,9 @@ def plan_charge_on_its_day(
     if isinstance(selected, SkipReason):
         return selected
     timing = plan_timing(invoice, term, day, context.rules, is_card=selected.method.kind == CARD, now=now)
-    return timing if isinstance(timing, SkipReason) else build_plan(claim, selected, timing, amount=amount)
+    if isinstance(timing, SkipReason):
+        return timing
+    return build_plan(claim, selected, postpone_for_notice(timing, context.rules, now=now), amount=amount)
 
 
 def plan_charge_now(
@@ -358,6 +360,20 @@ def get_month_day(year: int, month: int, day: int) -> date:
 def get_instant(day: date, at: time, zone: ZoneInfo) -> datetime:
     """The instant of the local time `at` on that day in `zone`. An hour that the clocks skip is the one after."""
     return datetime.combine(day, at, tzinfo=zone).astimezone(UTC)
+
+
+def postpone_for_notice(timing: ChargeTiming, rules: AutoPayRules, *, now: datetime) -> ChargeTiming:
+    """The first morning on which the payer has been told for long enough, where the timing is before that.
+
+    What is scheduled already keeps its earlier instant: its notice is out, or it is moved when that is written.
+    """
+    earliest = get_earliest_run(now, rules.zone, notice_days=rules.notice_days)
+    return timing if timing.run_at >= earliest else ChargeTiming(earliest, is_relative_to_now=True)
+
+
+def get_earliest_run(now: datetime, zone: ZoneInfo, *, notice_days: int) -> datetime:
+    """The first run that a notice of now is early enough for; without a period of notice it is now."""
+    return get_retry_run(now, zone, days=notice_days) if notice_days else now
 
 
 def get_next_late_run(now: datetime, zone: ZoneInfo) -> datetime:

@@ -6,9 +6,10 @@ from django import forms
 
 from accounting.models import AutoPaySettings, BillingTerm, LedgerTerm
 from accounting.models.autopay import AutoPayLimits
+from merchants.forms import AcceptedTermsField
 from merchants.models import Merchant
 from payments.models import SavedMethod
-from wisepay.forms import AmountField, RowIdField, WordsField
+from wisepay.forms import AmountField, WordsField
 from wisepay.money import Money
 
 ALL_TERMS_CHOICE = "all"
@@ -37,6 +38,13 @@ class AutoPaySettingsForm(forms.Form):
         min_value=0,
         max_value=240,
         help_text="Time to correct an invoice before its card is charged in real time.",
+    )
+    notice_days = forms.IntegerField(
+        label="Notice (in days)",
+        min_value=0,
+        max_value=60,
+        help_text="Payers are mailed the amount, the day and the method this long before each automatic payment; what "
+        "is scheduled later than that is moved. With 0 the mail goes out at once and nothing waits for it.",
     )
     maximum_retries = forms.IntegerField(
         label="Maximum Retries",
@@ -148,12 +156,13 @@ class MappingForm(forms.Form):
         empty_label="None",
         help_text="Charged when the primary one can't pay.",
     )
-    accepted_terms = RowIdField(error_messages={"required": "Please read the terms and accept them."})
+    accepted_terms = AcceptedTermsField()
 
     def __init__(
         self, *args: Any, methods: list[SavedMethod], terms: list[BillingTerm], only_all: bool = False, **kwargs: Any
     ) -> None:
         super().__init__(*args, **kwargs)
+        self.methods = methods
         self.by_reference = {term.reference: term for term in terms}
         choices = [(ALL_TERMS_CHOICE, "All Automatic Payment Terms")]
         choices += [] if only_all else [(term.reference, term.name) for term in terms]

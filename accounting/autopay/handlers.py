@@ -6,7 +6,7 @@ from datetime import datetime
 
 from django_subatomic.db import transaction_required
 
-from accounting.autopay import consequences
+from accounting.autopay import consequences, notices
 from accounting.autopay.charging import charge_scheduled_payment
 from accounting.autopay.mapping_emails import send_mapping_news
 from accounting.autopay.mappings import create_mapping_from_payment, follow_confirmation
@@ -93,6 +93,18 @@ def email_mapping_news(*, mapping_id: int, news: str, recipient_id: int, **_: ob
 def follow_registration(*, registration_id: int, now: datetime, **_: object) -> None:
     """Go on with what quotes proposed, once the owner of the address said that the method is theirs."""
     follow_confirmation(Registration.objects.get(pk=registration_id), now=now)
+
+
+@handler("accounting.send_notice")
+def send_notice(*, scheduled_id: int, now: datetime, **_: object) -> None:
+    """Tell the payer of an automatic payment before it is made."""
+    notices.send_notice(scheduled_id, now=now)
+
+
+@handler("accounting.email_scheduled")
+def email_scheduled(*, company_id: int, news: str, at: str, **_: object) -> None:
+    """Email the payers of a company what was scheduled or cancelled."""
+    notices.email_announcement(company_id, news=news, at=datetime.fromisoformat(at))
 
 
 @handler("accounting.map_from_payment")

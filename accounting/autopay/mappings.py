@@ -3,7 +3,10 @@
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime
+from typing import Any
 
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 from django_subatomic.db import transaction, transaction_required
 
 from accounting.autopay.mapping_emails import enqueue_mapping_news
@@ -11,10 +14,23 @@ from accounting.autopay.notifications import notify_proposed
 from accounting.autopay.settings import schedule_planning
 from accounting.models import AutoPayMapping, AutoPaySettings, BillingTerm
 from merchants.models import Merchant, Terms
-from merchants.terms.services import get_current_terms
+from merchants.terms.services import list_current_terms
 from payers.models import PayerCompany, Registration, TermsAcceptance
-from payers.terms import RequestSource, record_acceptance
+from payers.terms import RequestSource
+from payments.consent import (
+    Act,
+    Consent,
+    Order,
+    build_consent_context,
+    check_consent,
+    list_accepted_terms,
+    record_consent,
+)
+from payments.consequences import enqueue_authorisation_email
+from payments.errors import TermsNotAccepted
+from payments.method_choices import BANK_DEBIT, CARD, Person
 from payments.models import Attempt, Payment, SavedMethod, Setup
+from wisepay.addresses import new_reference
 from wisepay.models import User
 
 Origin = AutoPayMapping.Origin
@@ -31,7 +47,7 @@ def create_mappings(
     primary: SavedMethod,
     secondary: SavedMethod | None,
     origin: str,
-    accepted_terms: int | None,
+    accepted_terms: Sequence[int],
     by: User,
     source: RequestSource,
     now: datetime,
@@ -46,12 +62,12 @@ def create_mappings(
         check_usable_by(by, primary, secondary)
         if origin == Origin.PAYER and list(terms) != [None]:
             raise MappingRefused("Choose all automatic payment terms.")
-        needed = get_current_terms(company.merchant, Terms.Kind.AUTOMATIC_PAYMENTS)
-        if needed.pk != accepted_terms:
-            raise MappingRefused("Please read the terms and accept them.")
+        consent = check_mapping_consent(company, [primary, secondary], accepted=accepted_terms, now=now)
         for term in terms:
             end_active_mapping(company, term, origin=origin, by=by, now=now)
-        acceptance = record_acceptance(company, terms=needed, user=by, email=by.email, source=source, now=now)
+        person = Person(by.name, by.email, "", ip=source.ip, user_agent=source.user_agent, user=by)
+        accepted = record_consent(consent, person, company=company, operation=new_reference(), now=now)
+        acceptance = accepted[Terms.Kind.AUTOMATIC_PAYMENTS]
         created = [
             AutoPayMapping.objects.create(
                 **build_mapping_fields(company, primary, secondary, acceptance, now=now),
@@ -63,8 +79,63 @@ def create_mappings(
         ]
         for mapping in created:
             enqueue_mapping_news(mapping, news="active", but=by.pk)
+        if Terms.Kind.DIRECT_DEBIT in accepted:
+            enqueue_authorisation_email(acceptance.operation)
         schedule_planning(company.merchant, now=now)
     return created
+
+
+def check_mapping_consent(
+    company: PayerCompany, methods: Sequence[SavedMethod | None], *, accepted: Sequence[int], now: datetime
+) -> Consent:
+    """Check that the terms of charging these methods automatically were accepted. Raises MappingRefused.
+
+    A page that offers bank accounts shows the debit terms as well; ticked without need they are no harm.
+    """
+    chosen = [method for method in methods if method is not None]
+    order = build_mapping_order(company, chosen)
+    if order.method == CARD:
+        debit = {terms.pk for terms in list_current_terms(company.merchant, [Terms.Kind.DIRECT_DEBIT.value])}
+        accepted = [one for one in accepted if one not in debit]
+    try:
+        return check_consent(order, accepted=accepted, statements=list_mapping_statements(company), now=now)
+    except TermsNotAccepted as error:
+        raise MappingRefused(str(error)) from error
+
+
+def build_mapping_order(company: PayerCompany, methods: Sequence[SavedMethod]) -> Order:
+    """What is agreed to with a mapping that charges these methods, the primary one first."""
+    by_debit = any(not method.is_card for method in methods)
+    acts = [Act.MAP, Act.SCHEDULE]
+    return Order(company.merchant, BANK_DEBIT if by_debit else CARD, acts, saved_method=next(iter(methods), None))
+
+
+def list_mapping_statements(company: PayerCompany) -> list[str]:
+    """What a mapping means, in sentences: they stand above its button, and are kept with the acceptance."""
+    days = AutoPaySettings.get_or_default(company.merchant).notice_days
+    words = {"merchant": company.merchant.name, "company": company.name, "days": days}
+    notice = ngettext(
+        "You are told the amount, the day and the method by e-mail at least %(days)d day before each payment.",
+        "You are told the amount, the day and the method by e-mail at least %(days)d days before each payment.",
+        days,
+    )
+    if not days:
+        notice = _("You are told the amount, the day and the method by e-mail before each payment.")
+    return [
+        _(
+            "You authorise %(merchant)s to charge invoices of %(company)s to the method that you choose, each when "
+            "its billing term says so. The amounts are those of the invoices."
+        )
+        % words,
+        notice % words,
+        _("It goes on until you or they end it."),
+    ]
+
+
+def build_mapping_consent(company: PayerCompany, methods: Sequence[SavedMethod]) -> dict[str, Any]:
+    """The same as a page shows it, with the texts that apply to any of the methods that it offers."""
+    order = build_mapping_order(company, methods)
+    return build_consent_context(order, statements=list_mapping_statements(company))
 
 
 def check_methods(company: PayerCompany, primary: SavedMethod, secondary: SavedMethod | None) -> None:
@@ -151,9 +222,11 @@ def create_mapping_from_payment(payment: Payment, *, now: datetime) -> AutoPayMa
         if AutoPayMapping.objects.filter(quote_payment=payment).exists():
             return None
         has_one = AutoPayMapping.objects.filter(company=payment.company, term=None, state="active").exists()
+        acceptance = find_acceptance(payment)
         is_proved = method.owner_id is not None or method.registration_id is None
-        is_active = chosen.from_quotes == AutoPaySettings.FromQuotes.MAKE and not has_one and is_proved
-        fresh = build_mapping_fields(payment.company, method, None, find_acceptance(payment), now=now)
+        makes = chosen.from_quotes == AutoPaySettings.FromQuotes.MAKE and not has_one
+        is_active = makes and is_proved and acceptance is not None
+        fresh = build_mapping_fields(payment.company, method, None, acceptance, now=now)
         mapping = AutoPayMapping.objects.create(
             **fresh | {"state": "active" if is_active else "proposed", "merchant": payment.merchant},
             origin=Origin.QUOTE,
@@ -169,12 +242,12 @@ def create_mapping_from_payment(payment: Payment, *, now: datetime) -> AutoPayMa
 
 
 def find_acceptance(payment: Payment) -> TermsAcceptance | None:
-    """The acceptance of the terms with which the method was saved with this payment."""
-    for rows in (Attempt.objects.filter(payment=payment), Setup.objects.filter(payment=payment)):
-        operation = rows.filter(state="succeeded", acceptance__isnull=False).order_by("-pk").first()
-        if operation is not None:
-            return operation.acceptance
-    return payment.saved_method.acceptance if payment.saved_method else None
+    """The acceptance of the Automatic Payments terms for this quote's recurring part, from the try that succeeded."""
+    operations = [
+        *Attempt.objects.filter(payment=payment, state="succeeded").values_list("reference", flat=True),
+        *Setup.objects.filter(payment=payment, state="succeeded").values_list("reference", flat=True),
+    ]
+    return next(iter(list_accepted_terms(operations, Terms.Kind.AUTOMATIC_PAYMENTS)), None)
 
 
 def follow_confirmation(registration: Registration, *, now: datetime) -> None:
@@ -201,6 +274,11 @@ def accept_proposal(mapping: AutoPayMapping, *, term: BillingTerm | None, by: Us
         current = mapping.lock()
         if current.state != "proposed":
             raise MappingRefused("Somebody decided about it already.")
+        if current.acceptance_id is None:
+            raise MappingRefused(
+                f"Nobody of {mapping.company} has accepted automatic payments for this quote. Ask them to switch on "
+                "Auto-Pay in their Wise-Pay account."
+            )
         check_methods(mapping.company, mapping.primary_method, mapping.secondary_method)
         check_owned(mapping)
         end_active_mapping(mapping.company, term, origin=Origin.MERCHANT, by=by, now=now)
@@ -221,4 +299,5 @@ def dismiss_proposal(mapping: AutoPayMapping, *, by: User, now: datetime) -> Non
 def list_proposals(merchant: Merchant) -> list[AutoPayMapping]:
     """The proposals that wait for the merchant, the oldest first."""
     rows = AutoPayMapping.objects.filter(merchant=merchant, state="proposed", asks_payer=False)
-    return list(rows.select_related("company", "primary_method", "quote_payment").order_by("pk"))
+    related = ("company", "primary_method", "quote_payment", "acceptance__terms")
+    return list(rows.select_related(*related).order_by("pk"))

@@ -255,10 +255,21 @@ def update_scheduled_payments(changes: Sequence[UpdateSchedule]) -> int:
     rows = [row for row in found.order_by("pk") if row.amount == changes_by_id[row.pk].previous_amount]
     for row in rows:
         change = changes_by_id[row.pk]
+        if is_notice_outdated(row, change):
+            row.notified_at = row.notified_amount = row.notified_run_at = row.notice_sent_at = None
         row.amount, row.run_at, row.reason = change.amount, change.run_at, change.reason[:300]
         row.mapping_id, row.method_id = change.mapping_id, change.method_id
-    ScheduledPayment.save_all(rows, ["amount", "run_at", "mapping", "method", "reason"])
+    notice = ["notified_at", "notified_amount", "notified_run_at", "notice_sent_at"]
+    ScheduledPayment.save_all(rows, ["amount", "run_at", "mapping", "method", "reason", *notice])
     return len(rows)
+
+
+def is_notice_outdated(row: ScheduledPayment, change: UpdateSchedule) -> bool:
+    """Whether the payer was told something else: a smaller amount, another day, another method."""
+    if row.notified_amount is None:
+        return False
+    announced = (row.run_at, row.mapping_id, row.method_id)
+    return change.amount > row.notified_amount or announced != (change.run_at, change.mapping_id, change.method_id)
 
 
 @transaction_required

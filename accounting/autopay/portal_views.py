@@ -1,6 +1,7 @@
 """The payer's pages of automatic payments: Auto-Pay, and what is scheduled."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from django.contrib import messages
 from django.http import Http404, HttpResponse
@@ -39,6 +40,7 @@ class CompanyAutoPay:
     invitations: list[AutoPayMapping]
     terms: Terms
     terms_text: str
+    consent: dict[str, Any]
 
 
 @require_http_methods(["GET", "POST"])
@@ -71,7 +73,8 @@ def build_company_autopay(request: PayerRequest, access: PayerAccess) -> Company
         form = MappingForm(data, methods=methods, terms=[], only_all=True)
     terms = get_current_terms(company.merchant, Terms.Kind.AUTOMATIC_PAYMENTS)
     waiting = invitations.list_invitations(company)
-    return CompanyAutoPay(access, rows, is_set_by_merchant, form, waiting, terms, render_terms(terms))
+    consent = mappings.build_mapping_consent(company, methods) if form else {}
+    return CompanyAutoPay(access, rows, is_set_by_merchant, form, waiting, terms, render_terms(terms), consent)
 
 
 def save_mappings_form(request: PayerRequest, access: PayerAccess, form: MappingForm) -> bool:

@@ -67,6 +67,7 @@ class AutoPayRules:
 
     zone: ZoneInfo
     delay: timedelta = timedelta(0)
+    notice_days: int = 0
     schedules_past_due: bool = False
     maximum_days_past_due: int = 0
     limits: Mapping[str, tuple[int | None, int | None]] = field(default_factory=dict)

@@ -34,6 +34,9 @@ class AutoPaySettings(models.Model):
     merchant = models.OneToOneField(Merchant, on_delete=models.CASCADE, related_name="autopay_settings")
     is_enabled = models.BooleanField(default=False)
     processing_delay_hours = models.PositiveSmallIntegerField(default=0, help_text="Before a real-time card charge.")
+    notice_days = models.PositiveSmallIntegerField(
+        default=3, help_text="How long before a payment its payer is told of it; 0 waits for nothing."
+    )
     maximum_retries = models.PositiveSmallIntegerField(default=3)
     schedules_past_due = models.BooleanField(default=False)
     maximum_days_past_due = models.PositiveSmallIntegerField(default=30)
@@ -214,6 +217,13 @@ class ScheduledPayment(Stateful):
     tries = models.PositiveSmallIntegerField(default=0, help_text="Charges asked for with the present method.")
     presentations = models.PositiveSmallIntegerField(default=0, help_text="Times a bank was asked for this debit.")
     first_presented_at = models.DateTimeField(null=True, help_text="When a bank was first asked for this debit.")
+    notices = models.PositiveSmallIntegerField(default=0, help_text="Notices that the payer was given of it.")
+    notified_at = models.DateTimeField(null=True, help_text="When the last notice was written.")
+    notified_amount = models.BigIntegerField(null=True, help_text="The amount that it names.")
+    notified_run_at = models.DateTimeField(null=True, help_text="The instant that it names.")
+    notice_sent_at = models.DateTimeField(null=True, help_text="When the mail server took it.")
+    announced_at = models.DateTimeField(null=True, help_text="When the payer was told that it is scheduled.")
+    withdrawn_at = models.DateTimeField(null=True, help_text="When the payer was told that it is cancelled.")
     reason = models.CharField(max_length=300, blank=True, help_text="Why it is held, failed or cancelled.")
     confirmed_by = models.ForeignKey(
         User, on_delete=models.PROTECT, null=True, related_name="+", help_text="Charge it, whatever else may pay it."
@@ -235,11 +245,27 @@ class ScheduledPayment(Stateful):
             models.CheckConstraint(
                 condition=~Q(state__in=["pending", "settled"]) | Q(payment__isnull=False), name="charged_has_payment"
             ),
+            models.CheckConstraint(
+                condition=Q(notified_at=None, notified_amount=None, notified_run_at=None, notice_sent_at=None)
+                | Q(notified_at__isnull=False, notified_amount__gt=0, notified_run_at__isnull=False, notices__gt=0),
+                name="notice_is_whole",
+            ),
         ]
         indexes = [
             models.Index(fields=["run_at"], condition=Q(state="scheduled"), name="scheduled_payment_due"),
             models.Index(fields=["merchant", "state", "-id"], name="scheduled_of_merchant"),
             models.Index(fields=["company", "run_at"], condition=Q(state__in=LIVE_SCHEDULED), name="scheduled_live"),
+            models.Index(
+                fields=["run_at"], condition=Q(state="scheduled", notified_at=None), name="scheduled_without_notice"
+            ),
+            models.Index(
+                fields=["company"], condition=Q(state="scheduled", announced_at=None), name="scheduled_not_announced"
+            ),
+            models.Index(
+                fields=["company"],
+                condition=Q(state="cancelled", announced_at__isnull=False, withdrawn_at=None),
+                name="cancelled_not_announced",
+            ),
         ]
 
     def __str__(self) -> str:

@@ -8,9 +8,8 @@ from typing import Any
 from django.db.models import OuterRef, Subquery
 
 from merchants.models import Merchant
-from merchants.terms.services import list_current_terms
 from payers.models import PayerAccess, PayerCompany
-from payments.consent import Act, ConsentText, Order, get_terms_label, list_statements
+from payments.consent import Act, Order, build_consent_context, list_statements
 from payments.method_choices import (
     BANK_DEBIT,
     CARD,
@@ -87,19 +86,7 @@ def build_addition_context(addable: AddableMethods, kind: str) -> dict[str, Any]
     }
 
 
-@dataclass(frozen=True, slots=True)
-class OnlyStatement:
-    """What the one choice of a page means, in sentences."""
-
-    lines: Sequence[str]
-    is_shown: bool = True
-
-
 def build_saving_consent(merchant: Merchant, kind: str) -> dict[str, Any]:
     """What saving a method of this kind means, and the texts that are accepted with it."""
     order = Order(merchant, kind, [Act.SAVE])
-    terms = list_current_terms(merchant, list(order.acts_by_kind))
-    return {
-        "statements": [OnlyStatement(list_statements(order, now=clock.now()))],
-        "texts": [ConsentText(one, get_terms_label(one)) for one in terms],
-    }
+    return build_consent_context(order, statements=list_statements(order, now=clock.now()))

@@ -141,6 +141,8 @@ class SetupLifecycle(OperationLifecycle[Setup]):
             record_accepted_method(operation.reference, kind=operation.method_kind, last4=operation.last4)
         if is_moved and operation.state == "succeeded":
             record_operation_use(operation, now=now)
+        if is_moved and operation.saved_method is not None and not operation.saved_method.is_card:
+            consequences.enqueue_authorisation_email(operation.reference)
         if payment is None or not is_moved:
             return
         if operation.saved_method is not None:

@@ -32,7 +32,7 @@ def create_many_invoices(tenant: Tenant) -> None:
     now, merchant = timezone.now(), tenant.merchant
     stamp: dict[str, Any] = {"state": "active", "state_at": now}
     LinkedOrganisation.objects.filter(merchant=merchant).update(organisation_id="org")
-    AutoPaySettings.objects.create(merchant=merchant, is_enabled=True)
+    AutoPaySettings.objects.create(merchant=merchant, is_enabled=True, notice_days=0)
     term = BillingTerm.objects.create(merchant=merchant, name="Net 30")
     LedgerTerm.objects.create(
         merchant=merchant, organisation_id="org", term_id="net30", name="Net 30", billing_term=term, read_at=now

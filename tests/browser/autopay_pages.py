@@ -26,6 +26,7 @@ class AutoPayPages:
         page.goto(self.settings)
         page.get_by_label("Is Enabled").check()
         page.get_by_label("Payment Processing Delay").fill(str(delay_hours))
+        page.get_by_label("Notice").fill("0")
         page.get_by_label("Maximum Retries").fill("0")
         page.get_by_label("Mapping from a quote that recurs").select_option("Propose it to me")
         page.get_by_role("button", name="Save").click()

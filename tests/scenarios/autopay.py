@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from django.utils import timezone
 
 from accounting.autopay.charging import schedule_due_payments
+from accounting.autopay.notices import schedule_due_notices
 from accounting.autopay.terms import import_ledger_terms
 from accounting.models import AutoPayMapping, AutoPaySettings, BillingTerm, LedgerInvoice, LedgerTerm, ScheduledPayment
 from payments.models import Attempt, SavedMethod
@@ -22,7 +23,7 @@ from tests.tenants import Tenant
 
 def enable_autopay(tenant: Tenant, **chosen: Any) -> None:
     """Switch automatic payments on, with one billing term that covers every term of the ledger."""
-    fresh = {"is_enabled": True, "maximum_retries": 1, **chosen}
+    fresh = {"is_enabled": True, "maximum_retries": 1, "notice_days": 0, **chosen}
     AutoPaySettings.objects.update_or_create(merchant=tenant.merchant, defaults=fresh)
     term, is_new = BillingTerm.objects.get_or_create(merchant=tenant.merchant, name="When due")
     if is_new:
@@ -131,6 +132,39 @@ class AutoPayScenario(Scenario):
             set(),
             ["succeeded"],
         )
+
+
+class AutoPayNoticeScenario(AutoPayScenario):
+    """The payer is mailed a notice, once, and charged only after it."""
+
+    interrupt_from: ClassVar[str] = "approach"
+    periodic_tasks: ClassVar[tuple[Callable[..., object], ...]] = (schedule_due_notices, schedule_due_payments)
+
+    def set_up(self) -> None:
+        super().set_up()
+        enable_autopay(self.tenant, notice_days=3)
+
+    @property
+    def steps(self) -> list[Callable[[], None]]:
+        act = [self.make_due, self.run_worker, self.send_webhooks, self.run_worker]
+        return [self.sync_mirror, self.approach, self.run_worker, *act]
+
+    def approach(self) -> None:
+        """The day comes near."""
+        rows = ScheduledPayment.objects.filter(invoice__number=f"INV-{self.number}", notified_at=None)
+        rows.update(run_at=timezone.now() + timedelta(days=3))
+
+    def make_due(self) -> None:
+        """The announced day comes; what was not announced is no nearer."""
+        super().make_due()
+        rows = ScheduledPayment.objects.filter(invoice__number=f"INV-{self.number}", notice_sent_at__isnull=False)
+        rows.update(notified_run_at=timezone.now())
+
+    def verify_scheduled(self) -> None:
+        super().verify_scheduled()
+        notices = [m for m in self.tenant.mails(self.billing.email) if "Upcoming payment" in m["subject"]]
+        assert len({dict(mail["headers"])["Message-ID"] for mail in notices}) == 1
+        assert self.scheduled.notices == 1
 
 
 class AutoPayRetryScenario(AutoPayScenario):

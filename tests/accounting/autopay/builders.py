@@ -49,7 +49,7 @@ class AutoPayBuilder:
     def __post_init__(self) -> None:
         self.company = self.tenant.access(PAYER).company
         map_company(self.company, contact=Contact(self.organisation_id, "contact-1"))
-        AutoPaySettings.objects.create(merchant=self.tenant.merchant, is_enabled=True)
+        AutoPaySettings.objects.create(merchant=self.tenant.merchant, is_enabled=True, notice_days=0)
         self.term = self.add_term("Net 7")
 
     @property
