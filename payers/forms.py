@@ -116,7 +116,7 @@ class AgreementForm(forms.Form):
 class ReasonForm(forms.Form):
     """Why an admin looks at a payer's view; the payer reads it."""
 
-    reason = forms.CharField(
+    reason = WordsField(
         max_length=200,
         help_text="The payer is told, with this reason.",
         error_messages={"required": "Say in a few words why you look at what this payer sees."},

@@ -1,5 +1,6 @@
 """Form fields that several floors use."""
 
+from datetime import date
 from typing import Any
 
 from django import forms
@@ -58,6 +59,19 @@ class MailField(forms.EmailField):
         except UnreadableText as error:
             raise forms.ValidationError(str(error), code="characters") from None
         return text
+
+
+class DayField(forms.DateField):
+    """A day that calendars and zones can deal with: from 1970 to 2199."""
+
+    default_error_messages = {"range": "Choose a day from 1970 to 2199."}
+
+    def to_python(self, value: Any) -> date | None:
+        """The day, or None. Raises ValidationError."""
+        found: date | None = super().to_python(value)
+        if found is not None and not 1970 <= found.year < 2200:
+            raise forms.ValidationError(self.error_messages["range"], code="range")
+        return found
 
 
 class RowIdField(forms.IntegerField):

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 from django import forms
 
 from wisepay.audit_log.descriptions import KINDS
+from wisepay.forms import DayField, WordsField
 
 
 class AuditFilterForm(forms.Form):
@@ -14,9 +15,9 @@ class AuditFilterForm(forms.Form):
 
     person = forms.ChoiceField(required=False)
     kind = forms.ChoiceField(choices=[("", "Everything"), *KINDS.items()], required=False)
-    first = forms.DateField(label="From", required=False, widget=forms.DateInput(attrs={"type": "date"}))
-    last = forms.DateField(label="To", required=False, widget=forms.DateInput(attrs={"type": "date"}))
-    q = forms.CharField(label="Text", required=False, max_length=120, widget=forms.SearchInput())
+    first = DayField(label="From", required=False, widget=forms.DateInput(attrs={"type": "date"}))
+    last = DayField(label="To", required=False, widget=forms.DateInput(attrs={"type": "date"}))
+    q = WordsField(label="Text", required=False, max_length=120, widget=forms.SearchInput())
 
     def __init__(self, *args: Any, people: list[str], zone: ZoneInfo, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
