@@ -12,7 +12,7 @@ SETTINGS := SECRET_KEY=lint WISEPAY_SECRET_KEYS=k1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAA
 	DATABASE_URL=postgresql://localhost/lint REDIS_URL=redis://localhost/0 \
 	PUBLIC_URL=http://localhost ALLOWED_HOSTS=localhost
 
-.PHONY: help deps demo test bench lint security format messages lock pin clean
+.PHONY: help deps demo test bench lighthouse lint security format messages lock pin clean
 
 help:
 	@echo "make demo   Wise-Pay with a practice world; ARGS=\"--port 9000\" is passed on,"
@@ -20,6 +20,7 @@ help:
 	@echo "make test   the tests; ARGS=\"tests/quotes -k expired\" chooses some,"
 	@echo "            THOROUGH=1 runs every case of long tables as well"
 	@echo "make bench  calls used against the lower bound"
+	@echo "make lighthouse  Lighthouse over the payers' pages; needs npx and Chromium, RUNS=1 is quicker"
 	@echo "make lint   style, types, layers"
 	@echo "make security  bandit, generated requests to every API, every path for everybody"
 	@echo "make deps   only install what all of these need"
@@ -39,6 +40,9 @@ test: .venv/dev.stamp
 
 bench: .venv/dev.stamp
 	@$(BIN)/python -m sandbox.harness.testing -n 0 -p no:randomly -s tests/bench $(ARGS)
+
+lighthouse: .venv/dev.stamp
+	@$(BIN)/python -m tests.lighthouse
 
 lint: .venv/dev.stamp
 	$(BIN)/ruff check .

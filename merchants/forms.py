@@ -27,7 +27,17 @@ class MerchantDetailsForm(ModelForm):
 
     class Meta:
         model = Merchant
-        fields = ["name", "time_zone", "contact_email", "contact_phone", "two_factor_mode", "takes_payments"]
+        fields = [
+            "name",
+            "time_zone",
+            "contact_email",
+            "contact_phone",
+            "postal_address",
+            "tax_number",
+            "two_factor_mode",
+            "takes_payments",
+        ]
+        widgets = {"postal_address": forms.Textarea(attrs={"rows": 3})}
         labels = {
             "takes_payments": "Payments enabled",
             "two_factor_mode": "2FA Mode",

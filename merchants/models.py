@@ -34,6 +34,10 @@ class Merchant(models.Model):
     time_zone = models.CharField(max_length=60, default="UTC", validators=[validate_time_zone])
     contact_email = models.EmailField(blank=True, help_text="Payers are given this address when they need help.")
     contact_phone = models.CharField(max_length=40, blank=True)
+    postal_address = models.CharField(max_length=300, blank=True, help_text="As it stands on receipts.")
+    tax_number = models.CharField(
+        max_length=40, blank=True, help_text="As it stands on receipts, for example ABN 51 824 753 556."
+    )
     takes_payments = models.BooleanField(default=True, help_text="Account Merchant Payment Status")
     two_factor_mode = models.CharField(max_length=10, choices=TwoFactorMode, default=TwoFactorMode.REQUIRED)
     has_multi_connection = models.BooleanField(
@@ -61,6 +65,11 @@ class Merchant(models.Model):
     def zone(self) -> ZoneInfo:
         """The merchant's time zone."""
         return ZoneInfo(self.time_zone)
+
+    @property
+    def address_lines(self) -> list[str]:
+        """The postal address, line by line."""
+        return [line.strip() for line in self.postal_address.splitlines() if line.strip()]
 
     def build_public_url(self, path: str) -> str:
         """The whole address of a page for this merchant's payers; today one host serves every merchant."""

@@ -8,6 +8,7 @@ from django.utils.translation import gettext as _
 from merchants.models import Membership, Merchant
 from wisepay.accounts.services import register_second_factor_policy
 from wisepay.accounts.sessions import register_access_policy, register_idle_policy
+from wisepay.accounts.surroundings import register_merchant_reader
 from wisepay.audit import register_employers
 from wisepay.models import User
 from wisepay.personal_data.erasure import register_erasure_obstacle
@@ -45,3 +46,9 @@ def is_second_factor_required_by_merchants(user: User) -> bool | None:
 def list_employers(user: User) -> Iterable[int]:
     """The merchants that the person works for."""
     return Membership.objects.filter(user=user).values_list("merchant_id", flat=True)
+
+
+@register_merchant_reader
+def list_merchants_of_member(user: User) -> Iterable[str]:
+    """The merchants that the person works for."""
+    return Membership.objects.filter(user=user).values_list("merchant__name", flat=True)

@@ -7,6 +7,7 @@ from merchants.models import Merchant
 from payers.models import PayerAccess
 from wisepay.accounts.services import register_second_factor_policy
 from wisepay.accounts.sessions import register_access_policy, register_idle_policy
+from wisepay.accounts.surroundings import register_merchant_reader
 from wisepay.audit import register_customers
 from wisepay.models import User
 
@@ -37,3 +38,10 @@ def list_paid_merchants(user: User) -> Iterable[int]:
     """The merchants that the person pays, or is invited to pay."""
     seen = PayerAccess.objects.filter(user=user, state__in=["pending", "active"])
     return seen.values_list("company__merchant_id", flat=True)
+
+
+@register_merchant_reader
+def list_merchants_of_payer(user: User) -> Iterable[str]:
+    """The merchants whose companies the payer may see, or will after an invitation."""
+    seen = PayerAccess.objects.filter(user=user, state__in=["pending", "active"])
+    return seen.values_list("company__merchant__name", flat=True)

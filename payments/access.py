@@ -5,9 +5,13 @@ from dataclasses import dataclass
 from django.db.models import Exists, OuterRef, Q
 from django.http import HttpRequest
 from django.shortcuts import get_object_or_404
+from django.urls import reverse
+from django.utils.crypto import constant_time_compare, salted_hmac
+from django.utils.translation import gettext as _
 
 from merchants.models import Merchant
 from payers.models import PayerAccess, Registration
+from payments.errors import VisitorChanged
 from payments.method_choices import Person
 from payments.models import Attempt, Payment, SavedMethod, Setup
 from payments.states import LIVE_STATES
@@ -16,6 +20,7 @@ from wisepay.models import User
 REGISTERING_KEY = "registering"  # the session's key: of a payment's reference, the registration that began there
 
 
+VISITOR_SALT = "payments.access.visitor"
 FROM_PORTAL_KEY = "paying_from_portal"
 
 
@@ -93,15 +98,43 @@ def keep_registration_in_session(request: HttpRequest, payment: Payment, registr
     request.session[REGISTERING_KEY] = {**known, payment.reference: registration.reference}
 
 
+def get_visitor_mark(visitor: Visitor | None) -> str:
+    """A mark of the visitor for a page's form, which tells one account from another and nothing about it.
+
+    Everybody who registers has the same one, as their pages may tell nothing of what address they typed.
+    """
+    if visitor is None or visitor.user is None:
+        return "registering" if visitor else "guest"
+    return salted_hmac(VISITOR_SALT, str(visitor.user.pk), algorithm="sha256").hexdigest()
+
+
+def check_visitor(visitor: Visitor | None, mark: str) -> None:
+    """Check that the visitor is the one that the page was made for. Raises VisitorChanged. No mark is no page."""
+    if not mark or constant_time_compare(mark, get_visitor_mark(visitor)):
+        return
+    if visitor is None:
+        message = _("You are no longer signed in, so nothing was charged. Sign in again to go on paying.")
+    else:
+        message = _("Somebody signed in or out since this page was opened, so nothing was charged. Open it again.")
+    raise VisitorChanged(message, is_signed_out=visitor is None)
+
+
 def find_saved_method(payment: Payment, reference: str) -> SavedMethod | None:
     """A saved method of the payment's company; the service checks whether this visitor may use it."""
     rows = SavedMethod.objects.select_related("acceptance")
     return rows.filter(company=payment.company, reference=reference).first() if reference else None
 
 
+def is_from_portal(request: HttpRequest, payment: Payment) -> bool:
+    """Whether the payer came from the portal, which they go back to: for invoices always."""
+    return not payment.is_quote or request.session.get(FROM_PORTAL_KEY) == payment.reference
+
+
 def get_next_page(request: HttpRequest, payment: Payment) -> str:
-    """Where the payer goes once it is paid: the portal they came from, or back to the quote."""
-    return "/my/" if request.session.get(FROM_PORTAL_KEY) == payment.reference else payment.done_path
+    """Where the payer goes once it is paid: the portal's page that says so, or back to the quote."""
+    if is_from_portal(request, payment) and request.user.is_authenticated:
+        return reverse("payments:paid", args=[payment.reference])
+    return payment.done_path
 
 
 def get_payment_by_reference(reference: str) -> Payment:

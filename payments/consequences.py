@@ -201,19 +201,6 @@ def get_payment_path(payment: Payment) -> str:
     return reverse("payments:detail", args=[payment.merchant.reference, payment.reference])
 
 
-def send_receipt_email(attempt: Attempt) -> None:
-    """Send the receipt of a succeeded attempt."""
-    payment = attempt.payment
-    send_email(
-        "receipt",
-        attempt.payer_email,
-        {"payment": payment, "attempt": attempt},
-        subject=f"Receipt from {payment.merchant.name}: {attempt.money}",
-        message_id=f"receipt-{attempt.reference}",
-        sender=payment.merchant,
-    )
-
-
 def send_debit_email(attempt: Attempt, *, news: str) -> None:
     """Send what became of a bank debit: submitted, or rejected or reversed with the link to pay again."""
     payment = attempt.payment

@@ -79,6 +79,16 @@ class MethodUnusable(CannotPay):
     code = "method_unusable"
 
 
+class VisitorChanged(CannotPay):
+    """Somebody signed in or out since the page was opened, so it would be paid by another person than it says."""
+
+    code = "visitor_changed"
+
+    def __init__(self, message: str, *, is_signed_out: bool) -> None:
+        super().__init__(message)
+        self.is_signed_out = is_signed_out
+
+
 class MustSaveMethod(CannotPay):
     """The quote recurs, so the method has to be saved."""
 

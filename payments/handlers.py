@@ -11,10 +11,11 @@ from payments.authorisations import send_authorisation_email
 from payments.balance.payouts import sync_payout
 from payments.balance.services import sync_balance
 from payments.consent import list_accepted_terms
-from payments.consequences import send_debit_email, send_method_saved_email, send_receipt_email, send_refund_email
+from payments.consequences import send_debit_email, send_method_saved_email, send_refund_email
 from payments.gateways import GatewayEvent, open_gateway
 from payments.models import Attempt, Dispute, GatewayAccount, Refund, SavedMethod, Setup
 from payments.operations.services import build_retry, get_retry_delay
+from payments.portal.receipt_emails import send_receipt_email
 from payments.refunds import refresh_refund, sync_refunds
 from payments.reversals.disputes import sync_disputes
 from payments.reversals.reinstatements import reinstate_payment

@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.csp import csp_override
 
@@ -21,10 +21,9 @@ def render_with_payment_element(
     return render(request, template, {**context, "stripe_js": settings.STRIPE_JS_URL}, status=status)
 
 
-def render_refusal_json(error: CannotPay, **more: str) -> JsonResponse:
-    """Render for the script why nothing was started: 409, or 429 with the seconds to wait when a limit was reached."""
-    answer = JsonResponse({"status": "refused", "code": error.code, "message": str(error), **more}, status=409)
-    if isinstance(error, TooManyAttempts):
-        answer.status_code = 429
-        answer["Retry-After"] = str(error.wait)
-    return answer
+def add_limit(response: HttpResponse, error: CannotPay | None) -> HttpResponse:
+    """Make the answer a 429 with the seconds to wait, if a limit was reached."""
+    if isinstance(error, TooManyAttempts) and response.status_code >= 400:
+        response.status_code = 429
+        response["Retry-After"] = str(error.wait)
+    return response

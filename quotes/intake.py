@@ -283,7 +283,15 @@ def build_invoice_details(quote: Quote, amounts: CheckoutAmounts) -> dict[str, A
         "name": quote.name,
         "purchase_order": quote.purchase_order_number,
         "company": quote.customer["account_name"],
+        "billing": build_billing_details(quote.customer),
         "rows": rows,
         "recurring": quote.recurring is not None,
         "notice": notice,
     }
+
+
+def build_billing_details(customer: dict[str, Any]) -> dict[str, Any]:
+    """Who pays and where, as the payer's form begins with it; what CPQ did not send is left out."""
+    address = {name: value for name, value in (customer.get("address") or {}).items() if value}
+    name = customer.get("contact_name") or ""
+    return {**({"name": name} if name else {}), **({"address": address} if address else {})}

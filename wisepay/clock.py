@@ -35,3 +35,11 @@ def add_months(day: date, count: int) -> date:
     years, month = divmod(day.month - 1 + count, 12)
     year = day.year + years
     return date(year, month + 1, min(day.day, calendar.monthrange(year, month + 1)[1]))
+
+
+def format_instant(instant: datetime, zone: str) -> str:
+    """The instant as people write it in the zone, which it names: "1 Nov 2026, 22:08 AEDT"."""
+    local = instant.astimezone(ZoneInfo(zone))
+    name = local.strftime("%Z")
+    named = name if name[:1].isalpha() else f"UTC{name}"
+    return f"{format_date(local.date())}, {local:%H:%M} {named}"

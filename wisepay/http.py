@@ -105,6 +105,11 @@ def never_cached[**P](view: Callable[P, HttpResponseBase]) -> Callable[P, HttpRe
     return wrapped
 
 
+def prefers_page(request: HttpRequest) -> bool:
+    """Whether a browser's form asks, which shows what it is answered as a page; scripts ask for JSON."""
+    return request.get_preferred_type(["application/json", "text/html"]) == "text/html"
+
+
 def parse_page_number(text: str, *, last: int) -> int:
     """The page that a query asks for, `last` at most; 1 for everything that is no number."""
     return max(1, min(int(text[:9]), last)) if text.isascii() and text.isdigit() else 1

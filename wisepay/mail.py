@@ -2,7 +2,7 @@
 
 import re
 import smtplib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from django.conf import settings
@@ -38,11 +38,12 @@ def send_email(
     subject: str,
     message_id: str,
     sender: EmailSender | None = None,
+    attachments: Sequence[tuple[str, bytes, str]] = (),
 ) -> None:
     """Send the mail about `event`, rendered from emails/<event>.txt and .html, to one address.
 
     `sender` is the merchant in whose name it goes, which the templates call `merchant`; None is Wise-Pay.
-    The same `message_id` marks a repeat of the same mail.
+    The same `message_id` marks a repeat of the same mail. `attachments` are file name, content and media type.
     Raises Unavailable when the mail server cannot take it now, EmailRefused when it never will.
     """
     values = {"public_url": build_public_url(""), "subject": subject, "merchant": sender, **context}
@@ -55,6 +56,8 @@ def send_email(
         headers={"Message-ID": f"<{message_id}@{get_public_host()}>", "Auto-Submitted": "auto-generated"},
     )
     message.attach_alternative(render_to_string(f"emails/{event}.html", values), "text/html")
+    for name, content, media_type in attachments:
+        message.attach(name, content, media_type)
     deliver_email(message)
 
 

@@ -122,10 +122,13 @@ class Money:
 
 @lru_cache(maxsize=4096)
 def _format_money(money: Money) -> str:
-    """Format money for people; cached, because formatting takes longer than a query and amounts recur."""
+    """Format money for people; cached, because formatting takes longer than a query and amounts recur.
+
+    In English as it is written between countries: a dollar says whose it is.
+    """
     digits = get_currency_digits(money.currency)
     pattern = PRICE_PATTERN.sub(
-        "0" + "." * bool(digits) + "0" * digits, Locale("en").currency_formats["standard"].pattern
+        "0" + "." * bool(digits) + "0" * digits, Locale("en", "001").currency_formats["standard"].pattern
     )
-    text = format_currency(money.decimal, money.currency, pattern, locale="en", currency_digits=False)
+    text = format_currency(money.decimal, money.currency, pattern, locale="en_001", currency_digits=False)
     return CODE_BEFORE_DIGIT.sub("\u00a0", text, count=1)

@@ -72,6 +72,7 @@ MIDDLEWARE = [
     "allauth.account.middleware.AccountMiddleware",
     "wisepay.accounts.middleware.SessionPolicyMiddleware",
     "wisepay.request_policy.ReadableCredentialsMiddleware",
+    "wisepay.views.show_wrong_method",
 ]
 ROOT_URLCONF = "wisepay.urls"
 WSGI_APPLICATION = "wisepay.wsgi.application"

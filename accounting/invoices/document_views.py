@@ -46,7 +46,14 @@ def payment_documents(request: PayerRequest, reference: str) -> HttpResponse:
     )
     waits = list_unposted_debits(payment.merchant).filter(payment=payment).exists()
     lines = build_allocation_lines(payment, allocations, request.accesses)
-    context = {"notes": build_note_lines(rows), "payment": payment, "allocations": lines, "waits_for_debit": waits}
+    was_undone = payment.state == "reversed" or CreditNote.objects.filter(payment=payment, state="removed").exists()
+    context = {
+        "was_undone": was_undone,
+        "notes": build_note_lines(rows),
+        "payment": payment,
+        "allocations": lines,
+        "waits_for_debit": waits,
+    }
     is_part = request.headers.get("HX-Request") == "true"
     return render(request, f"portal/documents.html{'#documents' if is_part else ''}", context)
 

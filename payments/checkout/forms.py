@@ -3,6 +3,8 @@
 from typing import Any
 
 from django import forms
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from merchants.forms import AcceptedTermsField
 from payments.method_choices import BANK_DEBIT, CARD, PaymentChoice, Person
@@ -10,9 +12,17 @@ from payments.models import SavedMethod
 from payments.payment_element import CONFIRMATION_TOKEN
 from wisepay.forms import MailField, WordsField
 
+MISSING_METHOD = gettext_noop(
+    "Nothing was charged: no card or bank details came with this. They are typed into Stripe's secure form; "
+    "wait until it shows, or reload this page if it does not."
+)
+
 
 class MethodChoiceForm(forms.Form):
-    """How somebody wants to pay or what they save: the gateway's token of a new method, or a saved one."""
+    """How somebody wants to pay or what they save: the gateway's token of a new method, or a saved one.
+
+    `paying_as` says for whom the page was made, see `payments.access.get_visitor_mark`.
+    """
 
     method = forms.ChoiceField(choices=[(CARD, "Card"), (BANK_DEBIT, "Bank debit")], required=False)
     confirmation_token = forms.RegexField(CONFIRMATION_TOKEN, required=False, widget=forms.HiddenInput)
@@ -21,11 +31,13 @@ class MethodChoiceForm(forms.Form):
     shares = forms.BooleanField(required=False)
     accepted_terms = AcceptedTermsField(required=False)
     agreed_schedule = WordsField(max_length=60, required=False, widget=forms.HiddenInput)
+    paying_as = WordsField(max_length=64, required=False, widget=forms.HiddenInput)
+    is_confirmed = forms.BooleanField(required=False)
 
     def clean(self) -> dict[str, Any]:
         found = super().clean() or {}
         if not self.errors and bool(found.get("confirmation_token")) == bool(found.get("saved_method")):
-            self.add_error("confirmation_token", "Choose how to pay, and try again.")
+            self.add_error("confirmation_token", _(MISSING_METHOD))
         return found
 
     def get_choice(self, saved_method: SavedMethod | None) -> PaymentChoice:

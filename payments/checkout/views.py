@@ -21,15 +21,17 @@ from payments.access import (
     keep_registration_in_session,
 )
 from payments.attempts.services import check_charge_policies, list_attempts
-from payments.checkout.api import get_operation_path
-from payments.checkout.forms import AttemptForm, RegisterForm
-from payments.checkout.offers import get_checkout_offer
+from payments.checkout.forms import RegisterForm
+from payments.checkout.page_views import (
+    get_last_failure,
+    render_checkout_page,
+    render_guest_page,
+    render_payment_status,
+)
 from payments.errors import CannotPay
-from payments.failure_messages import get_operation_failure
 from payments.method_choices import list_allowed_methods
-from payments.models import Attempt, Payment, Setup
-from payments.operations.services import check_guest, check_payable
-from payments.payment_element import render_with_payment_element
+from payments.models import Attempt, Payment
+from payments.operations.services import check_guest
 from wisepay import clock
 from wisepay.http import get_client_ip, never_cached, too_many_requests
 
@@ -44,6 +46,8 @@ def invoice_details(request: HttpRequest, reference: str) -> HttpResponse:
     attempt = payment.attempts.order_by("-pk").first()
     if is_closed(payment, attempt):
         return render_payment_status(request, payment, attempt)
+    if request.GET.get("from") == "portal" and request.user.is_authenticated and not payment.is_expired(clock.now()):
+        return redirect("payments:checkout", reference)
     account = getattr(payment.merchant, "gateway_account", None)
     context = {
         "payment": payment,
@@ -53,7 +57,7 @@ def invoice_details(request: HttpRequest, reference: str) -> HttpResponse:
         "guest_problem": get_guest_problem(payment),
         "methods": list_allowed_methods(payment.methods, account, payment.currency),
         "visitor": get_visitor(request, payment),
-        "last_failure": get_operation_failure(attempt),
+        "last_failure": get_last_failure(payment, attempt),
     }
     return render(request, "pay/invoice_details.html", context)
 
@@ -88,26 +92,9 @@ def guest(request: HttpRequest, reference: str) -> HttpResponse:
     """The guest's page: payer information and the Payment Element."""
     payment = get_payment_by_reference(reference)
     attempts = list_attempts(payment)
-    attempt = attempts[0] if attempts else None
-    if payment.state not in ("open", "reversed") or (attempt and attempt.is_live):
+    if payment.state not in ("open", "reversed") or (attempts and attempts[0].is_live):
         return redirect("payments:pay", reference)
-    account = problem = offer = None
-    try:
-        account = check_payable(payment, now=clock.now(), attempts=attempts)
-        check_charge_policies(payment, amount=payment.amount, now=clock.now())
-        offer = get_checkout_offer(payment, account, None, now=clock.now())
-    except CannotPay as error:
-        problem = str(error)
-    context = {
-        "payment": payment,
-        "merchant": payment.merchant,
-        "problem": problem,
-        "account": account,
-        "offer": offer,
-        "form": AttemptForm(initial={"email": payment.company.email, "phone": payment.company.phone}),
-        "last_failure": get_operation_failure(attempt),
-    }
-    return render_with_payment_element(request, "pay/guest.html", context, status=409 if problem else 200)
+    return render_guest_page(request, payment, attempts)
 
 
 @never_cached
@@ -118,7 +105,8 @@ def register(request: HttpRequest, reference: str) -> HttpResponse:
     if is_closed(payment, payment.attempts.order_by("-pk").first()):
         return redirect("payments:pay", reference)
     terms = get_current_terms(payment.merchant, Terms.Kind.USER_ACCOUNT)
-    form = RegisterForm(request.POST or None, initial={"email": payment.company.email, "phone": payment.company.phone})
+    known = {"name": payment.billing_name, "email": payment.company.email, "phone": payment.company.phone}
+    form = RegisterForm(request.POST or None, initial=known)
     if request.method == "POST" and form.is_valid():
         problem = find_acceptance_problem([terms], form.cleaned_data["accepted_terms"])
         if not problem:
@@ -129,7 +117,7 @@ def register(request: HttpRequest, reference: str) -> HttpResponse:
             return redirect("payments:checkout", reference)
         form.add_error("accepted_terms", problem)
     context = {"payment": payment, "merchant": payment.merchant, "form": form, "terms": terms}
-    context |= {"terms_text": render_terms(terms)}
+    context |= {"terms_text": render_terms(terms), "is_ticked": str(terms.pk) in request.POST.getlist("accepted_terms")}
     return render(request, "pay/register.html", context, status=422 if form.errors else 200)
 
 
@@ -169,34 +157,4 @@ def checkout(request: HttpRequest, reference: str) -> HttpResponse:
     payer = getattr(visitor.user, "payer", None)
     if unfinished := get_completion_path(payer, reverse("payments:checkout", args=[reference])):
         return redirect(unfinished)
-    context = {
-        "payment": payment,
-        "merchant": payment.merchant,
-        "visitor": visitor,
-        "last_failure": get_operation_failure(attempts[0] if attempts else payment.setups.order_by("-pk").first()),
-    }
-    try:
-        account = check_payable(payment, now=clock.now(), attempts=attempts, has_account=visitor.has_account)
-        check_charge_policies(payment, amount=payment.amount, now=clock.now())
-        context |= {"account": account, "offer": get_checkout_offer(payment, account, visitor, now=clock.now())}
-    except CannotPay as error:
-        context |= {"problem": str(error)}
-    status = 409 if "problem" in context else 200
-    return render_with_payment_element(request, "pay/checkout.html", context, status=status)
-
-
-def render_payment_status(request: HttpRequest, payment: Payment, attempt: Attempt | None) -> HttpResponse:
-    """The page of a payment that has ended, or whose attempt or setup is live."""
-    setup = find_live_setup(payment)
-    operation: Attempt | Setup | None = setup if setup is not None else attempt
-    context: dict[str, Any] = {
-        "payment": payment,
-        "merchant": payment.merchant,
-        "attempt": attempt,
-        "operation": operation,
-        "account": operation.account if operation else None,
-        "check_path": get_operation_path(payment, operation, "check") if operation else "",
-        "stop_path": get_operation_path(payment, operation, "stop") if operation else "",
-        "visitor": get_visitor(request, payment),
-    }
-    return render_with_payment_element(request, "pay/status.html", context)
+    return render_checkout_page(request, payment, attempts, visitor)

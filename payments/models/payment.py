@@ -1,5 +1,6 @@
 """Payments, the amounts due for one purpose each, and the saved methods that can pay them."""
 
+import json
 from datetime import datetime, timedelta
 
 from django.db import models
@@ -224,6 +225,17 @@ class Payment(Stateful):
     def back_label(self) -> str:
         """What the link to `done_path` says."""
         return "Back to the quote" if self.is_quote else "Back to your payments"
+
+    @property
+    def billing_name(self) -> str:
+        """The name of whom the quote was sent to; empty where it is unknown."""
+        return str((self.details.get("billing") or {}).get("name") or "")
+
+    @property
+    def billing_json(self) -> str:
+        """What the gateway's form begins with, as JSON: the address that came with the quote."""
+        address = (self.details.get("billing") or {}).get("address")
+        return json.dumps({"address": address} if address else {})
 
     @property
     def restart_path(self) -> str:

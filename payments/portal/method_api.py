@@ -3,10 +3,12 @@
 from typing import Any
 
 from django import forms
+from django.contrib import messages
 from django.http import HttpResponse, JsonResponse
 from django.shortcuts import redirect
 from django.template.loader import render_to_string
 from django.urls import reverse
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from merchants.forms import AcceptedTermsField
@@ -18,13 +20,13 @@ from payments.gateways import OperationResult
 from payments.method_choices import BANK_DEBIT, CARD, PaymentChoice, Person
 from payments.models import Setup
 from payments.operations.limits import may_look_up
-from payments.payment_element import CONFIRMATION_TOKEN, render_refusal_json
+from payments.payment_element import CONFIRMATION_TOKEN, add_limit
 from payments.portal.access import get_own_setup
 from payments.portal.addable_methods import build_saving_consent, list_addable_methods
 from payments.saved_methods.setups import cancel_setup, refresh_setup, send_setup, start_standalone_setup
 from wisepay import clock
 from wisepay.errors import Rejected, Unavailable
-from wisepay.http import get_client_ip
+from wisepay.http import get_client_ip, prefers_page
 
 METHOD_PAGES = {CARD: "payments:my_cards", BANK_DEBIT: "payments:my_bank_accounts"}
 GATEWAY_UNAVAILABLE = "The payment service does not answer at the moment. Nothing was saved. Please try again."
@@ -57,30 +59,44 @@ def create_method(request: PayerRequest) -> HttpResponse:
     """Save a card or bank account; nothing is charged."""
     form = AddMethodForm(request.POST)
     if not form.is_valid():
-        return JsonResponse({"status": "invalid", "errors": form.errors.get_json_data()}, status=422)
+        message = _("Nothing was saved. Type the details into Stripe's secure form and accept the terms.")
+        body = {"status": "invalid", "message": message, "errors": form.errors.get_json_data()}
+        return render_method_answer(request, body, METHOD_PAGES[CARD], status=422)
     access = get_company_access(request, form.cleaned_data["company"])
+    page = METHOD_PAGES[form.cleaned_data["method"]]
     try:
         setup = start_method_setup(request, access, form)
     except TermsNotAccepted as error:
-        return render_terms_problem(error, access, form.cleaned_data["method"])
+        body = build_terms_problem(error, access, form.cleaned_data["method"])
+        return render_method_answer(request, body, page, status=422)
     except CannotPay as error:
-        return render_refusal_json(error)
+        body = {"status": "refused", "code": error.code, "message": str(error)}
+        return add_limit(render_method_answer(request, body, page, status=409), error)
     except Unavailable:
-        return JsonResponse({"status": "refused", "code": "unavailable", "message": GATEWAY_UNAVAILABLE}, status=503)
-    return render_setup_status(setup, send_setup(setup, now=clock.now()))
+        body = {"status": "refused", "code": "unavailable", "message": GATEWAY_UNAVAILABLE}
+        return render_method_answer(request, body, page, status=503)
+    return render_setup_status(request, setup, send_setup(setup, now=clock.now()))
 
 
-def render_terms_problem(error: TermsNotAccepted, access: PayerAccess, method: str) -> JsonResponse:
+def render_method_answer(request: PayerRequest, body: dict[str, Any], page: str, *, status: int = 200) -> HttpResponse:
+    """The answer as JSON; a browser that posted the form itself goes to the page named `page`, which says the same."""
+    if not prefers_page(request):
+        return JsonResponse(body, status=status)
+    if body.get("message"):
+        messages.error(request, str(body["message"]))
+    return redirect(page)
+
+
+def build_terms_problem(error: TermsNotAccepted, access: PayerAccess, method: str) -> dict[str, Any]:
     """What was not accepted, with the texts as they stand now."""
     consent = build_saving_consent(access.company.merchant, method)
-    body = {
+    return {
         "status": "invalid",
         "code": error.code,
         "message": str(error),
         "errors": {"accepted_terms": [{"message": str(error), "code": error.code}]},
         "consent": render_to_string("pay/consent.html", {"consent": consent, "error": str(error)}),
     }
-    return JsonResponse(body, status=422)
 
 
 def start_method_setup(request: PayerRequest, access: PayerAccess, form: AddMethodForm) -> Setup:
@@ -126,7 +142,7 @@ def check_method(request: PayerRequest, setup_ref: str) -> HttpResponse:
     result = refresh_setup(setup, now=clock.now()) if may_look_up(setup, now=clock.now()) else None
     if "json" not in request.headers.get("Accept", ""):
         return redirect(get_setup_page_url(setup))
-    return render_setup_status(setup, result)
+    return render_setup_status(request, setup, result)
 
 
 @require_POST
@@ -147,8 +163,10 @@ def get_setup_page_url(setup: Setup) -> str:
     return reverse(METHOD_PAGES[CARD if setup.method_types == [CARD] else BANK_DEBIT])
 
 
-def render_setup_status(setup: Setup, result: OperationResult | None) -> JsonResponse:
-    """How it stands, for the page's script: a status and, where one is due, the next step."""
+def render_setup_status(request: PayerRequest, setup: Setup, result: OperationResult | None) -> HttpResponse:
+    """How it stands, for the page's script: a status and, where one is due, the next step; else the page itself."""
+    if prefers_page(request):
+        return redirect(get_setup_page_url(setup))
     body: dict[str, Any] = {
         "status": setup.state,
         "attempt": reverse("payments:check_method", args=[setup.reference]),

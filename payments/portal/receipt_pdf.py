@@ -33,7 +33,7 @@ def make_printable(text: str) -> str:
     """`text` in the characters that the document has: accents are dropped first, then whole characters."""
     printable = []
     for character in unicodedata.normalize("NFC", text):
-        if _fits(character):
+        if _fits(character) or character == "\n":
             printable.append(character)
             continue
         bare = unicodedata.normalize("NFKD", REPLACEMENTS.get(character, character))
@@ -88,17 +88,8 @@ class ReceiptDocument:
 
     def write_details(self) -> None:
         """Who paid whom for what, and how."""
-        payment, attempt = self.receipt.payment, self.receipt.attempt
-        self.write_detail("Paid to", payment.merchant.name)
-        self.write_detail("Paid for", payment.company.name)
-        self.write_detail("Paid by", attempt.payer_name)
-        self.write_detail("For", payment.purpose)
-        for label, amount in () if payment.is_quote else payment.details.get("rows", ()):
-            self.write_detail(label, amount)
-        self.write_detail("Paid on", self.format_day(self.receipt.paid_at))
-        self.write_detail("Method", attempt.method or "Card")
-        self.write_detail("Reference", self.receipt.reference)
-        self.write_detail("Payment reference", payment.reference)
+        for label, value in self.receipt.facts:
+            self.write_detail(label, value)
         self.pdf.ln(5)
 
     def write_amounts(self) -> None:
@@ -110,7 +101,7 @@ class ReceiptDocument:
         self.pdf.set_draw_color(*RULE_COLOUR)
         self.pdf.line(MARGIN, self.pdf.get_y() + 1, MARGIN + WIDTH, self.pdf.get_y() + 1)
         self.pdf.ln(3)
-        self.write_amount("Paid after refunds and reversals", str(self.receipt.net_amount), style="B")
+        self.write_amount(self.receipt.net_label, str(self.receipt.net_amount), style="B")
         self.pdf.ln(8)
 
     def write_footer(self) -> None:
@@ -137,7 +128,7 @@ class ReceiptDocument:
         """A label and what it is; long values go on in the next line."""
         self.pdf.set_font("Helvetica", "", 10)
         self.pdf.set_text_color(*MUTED_COLOUR)
-        self.pdf.cell(LABEL_WIDTH, 6, label)
+        self.pdf.cell(LABEL_WIDTH, 6, self.to_printable(label))
         self.pdf.set_text_color(*TEXT_COLOUR)
         self.pdf.multi_cell(VALUE_WIDTH, 6, self.to_printable(value), align="L", new_x=XPos.LMARGIN, new_y=YPos.NEXT)
 

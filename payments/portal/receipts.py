@@ -5,12 +5,19 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.http import Http404
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from payments.models import Attempt, Payment, Refund
 from payments.portal.view_models import list_paid_attempts
+from wisepay.clock import format_instant
 from wisepay.money import Money
 
-REFUND_STATE_TEXTS = {"processing": "on its way", "succeeded": "refunded", "failed": "could not be given back"}
+REFUND_LABELS = {
+    "processing": gettext_noop("Refund, on its way"),
+    "succeeded": gettext_noop("Refunded"),
+    "failed": gettext_noop("Refund that could not be given back"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +46,32 @@ class Receipt:
     def reference(self) -> str:
         """What people call the thing that was paid, for example "Q1042-1"."""
         return str(self.payment.details.get("reference") or self.payment.reference)
+
+    @property
+    def net_label(self) -> str:
+        """What the last line is called: refunds and reversals are named only where there were any."""
+        is_plain = not self.refunds and self.reversed_at is None and len(self.payments) == 1
+        return _("Total paid") if is_plain else _("Paid after refunds and reversals")
+
+    @property
+    def facts(self) -> list[tuple[str, str]]:
+        """Who paid whom for what, and how: label and value, as page, PDF and mail show them. Values may have lines."""
+        payment, attempt, merchant = self.payment, self.attempt, self.payment.merchant
+        details = payment.details
+        found = [
+            (_("Paid to"), "\n".join([merchant.name, *merchant.address_lines])),
+            (_("Tax number"), merchant.tax_number),
+            (_("Paid for"), payment.company.name),
+            (_("Paid by"), attempt.payer_name),
+            (_("For"), payment.purpose),
+            (_("Purchase order"), str(details.get("purchase_order") or "")),
+            *((str(label), str(amount)) for label, amount in details.get("rows", ())),
+            (_("Paid on"), format_instant(self.paid_at, merchant.time_zone)),
+            (_("Method"), str(attempt.method or _("Card"))),
+            (_("Reference"), self.reference),
+            (_("Payment reference"), payment.reference),
+        ]
+        return [(label, value) for label, value in found if value]
 
     @property
     def filename(self) -> str:
@@ -84,5 +117,4 @@ def build_attempt_lines(attempt: Attempt, payment: Payment, newest: Attempt) -> 
 
 def build_refund_line(refund: Refund, payment: Payment) -> ReceiptLine:
     """A refund and how it stands."""
-    words = f"Refund, {REFUND_STATE_TEXTS[refund.state]}"
-    return ReceiptLine(refund.state_at, words, Money(refund.amount, payment.currency))
+    return ReceiptLine(refund.state_at, _(REFUND_LABELS[refund.state]), Money(refund.amount, payment.currency))

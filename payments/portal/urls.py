@@ -2,14 +2,17 @@
 
 from django.urls import path
 
-from payments.portal import method_api, method_views, search_views, views
+from payments.portal import method_api, method_views, receipt_views, search_views, views
 
 urlpatterns = [
+    path("pay/<slug:reference>/receipt", receipt_views.guest_receipt_page, name="guest_receipt"),
+    path("pay/<slug:reference>/receipt.pdf", receipt_views.guest_receipt_document, name="guest_receipt_pdf"),
     path("my/", views.home, name="portal"),
     path("my/past", views.past_payments, name="past"),
     path("my/payments/<slug:reference>", views.payment_page, name="my_payment"),
-    path("my/payments/<slug:reference>/receipt", views.receipt_page, name="receipt"),
-    path("my/payments/<slug:reference>/receipt.pdf", views.receipt_document, name="receipt_pdf"),
+    path("my/payments/<slug:reference>/paid", views.paid_page, name="paid"),
+    path("my/payments/<slug:reference>/receipt", receipt_views.receipt_page, name="receipt"),
+    path("my/payments/<slug:reference>/receipt.pdf", receipt_views.receipt_document, name="receipt_pdf"),
     path("my/transactions", search_views.search, name="search"),
     path("my/transactions.csv", search_views.export, name="export"),
     path("my/cards", method_views.my_cards, name="my_cards"),

@@ -3,16 +3,14 @@
 from typing import Any
 
 from django.http import HttpResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET
 
 from payers.access import PayerRequest, payer_page
 from payments.attempts.services import list_attempts
-from payments.failure_messages import get_operation_failure
-from payments.models import Attempt, Payment
+from payments.models import Payment
 from payments.portal.access import get_visible_payment
-from payments.portal.receipt_pdf import render_receipt_pdf
-from payments.portal.receipts import REFUND_STATE_TEXTS, get_receipt
+from payments.portal.history import list_history
 from payments.portal.view_models import (
     PAID_STATES,
     build_live_setup_subquery,
@@ -22,12 +20,6 @@ from payments.portal.view_models import (
 )
 from payments.portal.widgets import get_page_number, render_widget
 from wisepay import clock
-
-ATTEMPT_MESSAGES = {
-    "processing": "We are waiting for the bank's answer.",
-    "requires_action": "The bank wants to confirm that it is you.",
-    "cancelled": "Given up before anything was charged.",
-}
 
 
 @require_GET
@@ -59,8 +51,7 @@ def payment_page(request: PayerRequest, reference: str) -> HttpResponse:
         "payment": payment,
         "merchant": payment.merchant,
         "standing": standing if payment.state in ("open", "reversed") else None,
-        "attempts": [{"row": attempt, "words": describe_attempt(attempt)} for attempt in attempts],
-        "refunds": [{"row": refund, "words": REFUND_STATE_TEXTS[refund.state]} for refund in list_refunds(payment)],
+        "steps": list_history(attempts, list_refunds(payment)),
         "refunded": format_refund_note(payment) if payment.refunded_amount else "",
         "has_receipt": any(attempt.state in PAID_STATES for attempt in attempts),
     }
@@ -75,26 +66,16 @@ def list_refunds(payment: Payment) -> list[Any]:
     return found
 
 
-def describe_attempt(attempt: Attempt) -> str:
-    """A message about an attempt, for its payer."""
-    if attempt.is_settling:
-        return "The bank debit is on its way. It takes some days to settle."
-    return get_operation_failure(attempt) or ATTEMPT_MESSAGES.get(attempt.state, "")
-
-
 @require_GET
 @payer_page
-def receipt_page(request: PayerRequest, reference: str) -> HttpResponse:
-    """The receipt as a page to print."""
-    receipt = get_receipt(get_visible_payment(request, reference))
-    return render(request, "portal/receipt.html", {"receipt": receipt, "merchant": receipt.payment.merchant})
-
-
-@require_GET
-@payer_page
-def receipt_document(request: PayerRequest, reference: str) -> HttpResponse:
-    """The receipt as a PDF."""
-    receipt = get_receipt(get_visible_payment(request, reference))
-    response = HttpResponse(render_receipt_pdf(receipt), content_type="application/pdf")
-    response["Content-Disposition"] = f'attachment; filename="{receipt.filename}"'
-    return response
+def paid_page(request: PayerRequest, reference: str) -> HttpResponse:
+    """Payment successful: what was paid, with its reference and receipt, or that the bank debit is on its way."""
+    payment = get_visible_payment(request, reference)
+    attempts = list_attempts(payment)
+    newest = attempts[0] if attempts else None
+    if newest is not None and newest.is_live and not newest.is_settling:
+        return redirect("payments:pay", reference)
+    if newest is None or (newest.state != "succeeded" and not newest.is_settling):
+        return redirect("payments:my_payment", reference)
+    context = {"payment": payment, "merchant": payment.merchant, "attempt": newest}
+    return render(request, "portal/paid.html", context)

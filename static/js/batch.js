@@ -3,7 +3,7 @@
 const form = document.getElementById("batch");
 const boxes = [...form.querySelectorAll("input[data-pick]")];
 const amountOf = (box) => form.querySelector(`[data-allocated="${box.dataset.pick}"]`);
-const format = new Intl.NumberFormat("en", {
+const format = new Intl.NumberFormat("en-001", {
   style: "currency", currency: form.dataset.currency,
   minimumFractionDigits: Number(form.dataset.digits), maximumFractionDigits: Number(form.dataset.digits),
 });

@@ -64,3 +64,24 @@ document.addEventListener("htmx:beforeSwap", (event) => {
 
 offerCopying(document);
 document.addEventListener("htmx:load", (event) => offerCopying(event.target));
+
+// After an error of the server: begin where it stands.
+const wrong = document.querySelector("[aria-invalid=true]") || document.querySelector(".errorlist.nonfield");
+if (wrong) {
+  if (!wrong.matches("input, select, textarea")) wrong.tabIndex = -1;
+  wrong.focus();
+}
+
+// A part that was asked for anew takes the place of what held the focus: go on at its heading.
+let refocused = null;
+document.addEventListener("htmx:beforeSwap", ({ detail }) => {
+  refocused = detail.target.contains(document.activeElement) ? detail.target.id : null;
+});
+document.addEventListener("htmx:afterSettle", () => {
+  const part = refocused && document.activeElement === document.body && document.getElementById(refocused);
+  refocused = null;
+  const heading = part && (part.querySelector("h1, h2, h3") || part);
+  if (!heading) return;
+  heading.tabIndex = -1;
+  heading.focus();
+});

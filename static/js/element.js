@@ -20,21 +20,55 @@ function appearance() {
   return { theme: dark.matches ? "night" : "stripe", variables: { ...variables, fontFamily, borderRadius: "6px" } };
 }
 
+// Stripe's script is loaded beside ours and may come late or never; nothing but what needs it waits for it.
+const stripeLoaded = new Promise((resolve, reject) => {
+  const tag = document.getElementById("stripe-js");
+  if (!tag || window.Stripe) return resolve();
+  tag.addEventListener("load", resolve);
+  tag.addEventListener("error", reject);
+});
+
+function openStripe(key) {
+  const opened = stripeLoaded.then(() => Stripe(key));
+  opened.catch(() => {});
+  return opened;
+}
+
+// What `opened` gives, or an error when that takes longer than somebody waits.
+function soon(opened) {
+  return Promise.race([opened, new Promise((_, fail) => setTimeout(fail, 8000))]);
+}
+
 // Put the Payment Element onto the page; name, e-mail and phone come with the form.
-function mountElement(elements) {
-  const element = elements.create("payment", { layout: "tabs", fields: { billingDetails: { name: "never", email: "never", phone: "never" } } });
+function mountElement(elements, billing) {
+  const element = elements.create("payment", {
+    layout: "tabs",
+    fields: { billingDetails: { name: "never", email: "never", phone: "never" } },
+    defaultValues: { billingDetails: billing },
+  });
   const box = document.getElementById("payment-element");
   element.on("ready", () => { box.dataset.ready = ""; });
-  element.on("loaderror", () => show("Stripe's secure form could not be loaded. Check your connection and reload the page."));
-  element.mount(box);
+  element.on("loaderror", sayThatItIsLate);
+  element.mount(box.querySelector("[data-mount]"));
   dark.addEventListener("change", () => elements.update({ appearance: appearance() }));
   return element;
 }
 
-function show(problem) {
+// The page's style sheet says it too after some seconds, for when not even this script was loaded.
+function sayThatItIsLate() {
+  document.getElementById("payment-element").dataset.late = "";
+}
+
+function show(problem, link) {
   const box = document.querySelector("[data-problem]");
   box.textContent = problem;
   box.hidden = !problem;
+  if (link) {
+    const way = document.createElement("a");
+    way.href = link.url;
+    way.textContent = link.label;
+    box.append(" ", way);
+  }
   if (problem) box.focus();
 }
 
@@ -66,8 +100,9 @@ function termsChanged(answer) {
 async function post(url, body) {
   const csrf = document.querySelector("[name=csrfmiddlewaretoken]").value;
   const response = await fetch(url, { method: "POST", body, headers: { "X-CSRFToken": csrf, Accept: "application/json" } });
-  if (response.status === 403) {
-    return { status: "blocked", message: "Your browser blocked a cookie that protects this page, so nothing was charged or saved. Allow cookies and reload this page." };
+  if (response.redirected && response.url.includes("/accounts/")) {
+    const link = { url: `/accounts/login/?next=${encodeURIComponent(location.pathname + location.search)}`, label: "Sign in" };
+    return { status: "refused", message: "You are no longer signed in, so nothing was done. Sign in again to go on.", link };
   }
   if (!(response.headers.get("Content-Type") || "").includes("json")) throw new Error("no answer");
   return response.json();
@@ -86,19 +121,21 @@ async function tokenised(form, stripe, elements, billing) {
 }
 
 // Follow the server's answer: to the next page, to the payer's bank, or show a message.
-async function follow(answer, stripe) {
+async function follow(answer, opened) {
   if (answer.status === "requires_action" && answer.client_secret) {
+    const stripe = await soon(opened);
     await stripe.handleNextAction({ clientSecret: answer.client_secret });
     const { client_secret: _, ...checked } = await post(answer.attempt);
     const here = document.querySelector("form[data-page]");
     const page = here ? here.dataset.page : location.href;
-    return follow(checked.status === "requires_action" ? { next: page, ...checked } : checked, stripe);
+    return follow(checked.status === "requires_action" ? { next: page, ...checked } : checked, opened);
   }
   if (answer.next) {
     location.assign(answer.next);
     return new Promise(() => {});
   }
-  show(answer.message || "That did not work. Please reload this page.");
+  show(answer.message || "That did not work. Please reload this page.", answer.link);
+  return answer;
 }
 
 // Send the form once at a time. When the answer is lost the work may be done, so the next page shows it.
@@ -124,12 +161,17 @@ function whenSubmitted(form, button, send) {
 
 // An attempt or setup that is live: check it now and then, or go to the bank when the payer asks to.
 function waitPage(box) {
-  const stripe = Stripe(box.dataset.publishableKey);
   const again = box.querySelector("[data-continue]");
   if (again) {
+    const opened = openStripe(box.dataset.publishableKey);
     again.addEventListener("click", async () => {
+      show("");
+      if (!(await soon(opened).catch(() => null))) {
+        return show("Your bank's page could not be opened, because Stripe's script did not load. Load this page again, or use another method.");
+      }
       try {
-        await follow(await post(box.dataset.check), stripe);
+        await follow(await post(box.dataset.check), opened);
+        location.reload();
       } catch {
         show("There is no connection to our server. Please try again.");
       }

@@ -2,22 +2,25 @@
 "use strict";
 
 function addPage(form) {
-  const stripe = Stripe(form.dataset.publishableKey);
-  const currency = form.dataset.currency ? { currency: form.dataset.currency } : {};
-  const elements = stripe.elements({ mode: "setup", setupFutureUsage: "off_session", paymentMethodTypes: JSON.parse(form.dataset.types), appearance: appearance(), ...currency });
-  mountElement(elements);
+  const { name, email, phone, currency } = form.dataset;
+  const opened = openStripe(form.dataset.publishableKey);
+  let elements = null;
+  opened.then((stripe) => {
+    elements = stripe.elements({ mode: "setup", setupFutureUsage: "off_session", paymentMethodTypes: JSON.parse(form.dataset.types), appearance: appearance(), ...(currency ? { currency } : {}) });
+    mountElement(elements, JSON.parse(form.dataset.billing || "{}"));
+  }).catch(sayThatItIsLate);
 
   whenSubmitted(form, document.getElementById("method-button"), async () => {
     show("");
+    if (!elements) return show("Stripe's secure form has not loaded yet, so nothing was saved. Wait a moment, or load this page again.");
     const { error } = await elements.submit();
     if (error || unticked(form)) return;
-    const { name, email, phone } = form.dataset;
-    const data = await tokenised(form, stripe, elements, { name, email, phone });
+    const data = await tokenised(form, await opened, elements, { name, email, phone });
     if (!data) return;
     const answer = await post(form.action, data);
     if (termsChanged(answer)) return;
     if (answer.status === "invalid") return show("Please check what you typed and try again.");
-    await follow(answer, stripe);
+    await follow(answer, opened);
   });
 }
 

@@ -1,12 +1,12 @@
 // Pay Now: mounts Stripe's Payment Element, asks our server to charge once, follows the answer.
 "use strict";
 
-function watchAmount(form, elements) {
+function watchAmount(form, update) {
   const shown = document.querySelectorAll("[data-amount-shown]");
   form.addEventListener("change", (event) => {
     if (event.target.name !== "amount") return;
     shown.forEach((node) => { node.textContent = event.target.dataset.shown; });
-    elements.update({ amount: Number(event.target.value) });
+    if (form.dataset.mode !== "setup") update(Number(event.target.value));
   });
 }
 
@@ -62,22 +62,26 @@ function elementOptions(form) {
   return { ...common, mode: "payment", amount, ...(chosen(form).saves ? { setupFutureUsage: "off_session" } : {}) };
 }
 
-function watchChoices(form, elements, element) {
+function watchElement(form, elements, element) {
   const types = JSON.parse(form.dataset.types || '{"card": "card"}');
-  const fresh = document.getElementById("new-method");
   element.on("change", (event) => {
     const method = types[event.value && event.value.type];
     if (method && form.elements.method) { form.elements.method.value = method; showTerms(form); }
   });
   form.addEventListener("change", (event) => {
-    if (event.target.name === "saved_method" && fresh) fresh.hidden = Boolean(chosen(form).saved);
-    if (event.target.name === "saves" && form.dataset.mode === "payment") {
-      elements.update({ setupFutureUsage: chosen(form).saves ? "off_session" : null });
-    }
-    showTerms(form);
+    if (event.target.name !== "saves" || form.dataset.mode !== "payment") return;
+    elements.update({ setupFutureUsage: chosen(form).saves ? "off_session" : null });
   });
-  if (fresh) fresh.hidden = Boolean(chosen(form).saved);
-  showTerms(form);
+}
+
+function watchChoices(form) {
+  const fresh = document.getElementById("new-method");
+  const showChosen = () => {
+    if (fresh) fresh.hidden = Boolean(chosen(form).saved);
+    showTerms(form);
+  };
+  form.addEventListener("change", showChosen);
+  showChosen();
 }
 
 // One click and a confirmation: what is paid, and with what.
@@ -92,18 +96,25 @@ function confirmed(form) {
 }
 
 function payForm(form) {
-  const stripe = Stripe(form.dataset.publishableKey);
-  const elements = stripe.elements(elementOptions(form));
-  const element = mountElement(elements);
-  if (form.dataset.mode !== "setup") watchAmount(form, elements);
-  watchChoices(form, elements, element);
+  const opened = openStripe(form.dataset.publishableKey);
+  let elements = null;
+  watchChoices(form);
+  watchAmount(form, (amount) => elements && elements.update({ amount }));
+  opened.then((stripe) => {
+    elements = stripe.elements(elementOptions(form));
+    watchElement(form, elements, mountElement(elements, JSON.parse(form.dataset.billing || "{}")));
+  }).catch(sayThatItIsLate);
 
   // The form with Stripe's token of what was typed; nothing where something is missing.
   async function withToken() {
+    if (!elements) {
+      show("Stripe's secure form has not loaded yet, so nothing was charged. Wait a moment, or load this page again.");
+      return null;
+    }
     const { error } = await elements.submit();
     if (showErrors(form, missing(form)) || error || unticked(form)) return null;
     const typed = new FormData(form);
-    return tokenised(form, stripe, elements, { name: typed.get("name"), email: typed.get("email"), phone: typed.get("phone") });
+    return tokenised(form, await opened, elements, { name: typed.get("name"), email: typed.get("email"), phone: typed.get("phone") });
   }
 
   async function withSavedMethod() {
@@ -118,9 +129,9 @@ function payForm(form) {
     const data = chosen(form).saved ? await withSavedMethod() : await withToken();
     if (!data) return;
     const answer = await post(form.action, data);
-    if (answer.status !== "invalid") return follow(answer, stripe);
+    if (answer.status !== "invalid") return follow(answer, opened);
     if (termsChanged(answer)) return showTerms(form);
-    if (!showErrors(form, answer.errors)) show("Please check what you typed and try again.");
+    if (!showErrors(form, answer.errors)) show(answer.message || "Please check what you typed and try again.");
   });
 }
 

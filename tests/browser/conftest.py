@@ -15,8 +15,8 @@ from tests.browser.ledgers import LEDGER_PAGES, LedgerPages
 PATIENCE = 15_000  # milliseconds; a busy machine needs some
 WIDE = {"width": 1280, "height": 860}
 AROUND = re.compile(r"(Aria snapshot:\n).*?(?=^E?\W*main:)", re.DOTALL | re.MULTILINE)
-# Chromium reports every answer that is not 2xx; the product means these.
-MEANT = ("status of 400", "status of 402", "status of 404", "status of 409", "status of 410", "status of 422")
+# Chromium reports every answer that is not 2xx, and what a test blocks; the product means these.
+MEANT = (*(f"status of {code}" for code in (400, 402, 403, 404, 409, 410, 422)), "ERR_BLOCKED_BY_CLIENT")
 expect.set_options(timeout=PATIENCE)
 
 

@@ -184,7 +184,7 @@ def pay_by_card(payer: Payer, amount: str) -> None:
     """Type a card and pay so much."""
     payer.type_card()
     payer.page.get_by_role("button", name=f"Pay {amount}").click()
-    payer.page.wait_for_url(f"{payer.demo.web}/my/")
+    payer.page.wait_for_url(f"{payer.demo.web}/my/payments/*/paid")
 
 
 def standing(ledger_pages: LedgerPages, page: Page, number: str) -> tuple[str, Decimal]:

@@ -118,11 +118,12 @@ def test_a_debit_that_comes_back_is_outstanding_and_a_card_pays_it(
     expect(row).to_be_visible()
     row.get_by_text("Actions").click()
     row.get_by_role("link", name="Pay Quote").click()
-    page.get_by_role("link", name=re.compile("^Continue as")).click()
+    page.wait_for_url(f"{demo.web}/pay/{reference}/checkout")
     payer.type_card()
     payer.accept_terms()
     page.get_by_role("button", name=re.compile("^Pay ")).click()
-    page.wait_for_url(f"{demo.web}/my/")
+    page.wait_for_url(f"{demo.web}/my/payments/{reference}/paid")
+    expect(page.get_by_role("heading", name="Payment successful")).to_be_visible()
     ledger_pages.wait(page, get_pf_number(reference), "paid")
     assert ledger_pages.wait(page, get_pf_cr_number(reference) + ledger_pages.second_note, "open").remaining == AMOUNT
     assert sum(i["amount_received"] for i in demo.intents(quote)) == 100 * AMOUNT

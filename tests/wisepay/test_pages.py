@@ -1,10 +1,15 @@
 """Pages that belong to no app: errors without a stack trace, and the health checks."""
 
+import re
+from pathlib import Path
+
 import pytest
-from django.test import Client
+from django.contrib.staticfiles import finders
+from django.test import Client, RequestFactory
 from pytest_django import Settings
 
 from tests.tenants import Tenant
+from wisepay.views import server_error
 
 TELLTALES = ("Traceback", "Exception", "django", "/site-packages/", ".py", "DEBUG")
 
@@ -69,3 +74,47 @@ def test_no_page_tells_what_runs_here(db: None, quiet: Client) -> None:
     assert answer.status_code == 200
     assert "Server" not in answer.headers
     assert "X-Powered-By" not in answer.headers
+
+
+READERS = {
+    "nobody": ("open the link in your quote or e-mail again", "/accounts/login/"),
+    "payer": ("Go to your payments", "/my/"),
+    "staff": ("Go to the dashboard", "/"),
+}
+
+
+@pytest.mark.parametrize("reader", READERS)
+@pytest.mark.parametrize(("path", "status"), [("/nowhere", 404), ("/m/unknown/", 404), ("/pay/unknown", 404)])
+def test_an_error_page_is_styled_and_speaks_to_who_reads_it(
+    tenant: Tenant, quiet: Client, reader: str, path: str, status: int
+) -> None:
+    client = {"nobody": quiet, "payer": tenant.payer(), "staff": tenant.admin}[reader]
+    answer = client.get(path)
+    if answer.status_code == 302:  # what only staff see asks a stranger to sign in first
+        return
+    page = answer.content.decode()
+    assert answer.status_code == status
+    words, link = READERS[reader]
+    assert words in page
+    assert f'href="{link}"' in page
+    assert [other for other, _ in READERS.values() if other in page] == [words]
+
+
+def test_the_style_of_error_pages_is_in_a_file_that_they_load(db: None, quiet: Client) -> None:
+    for page in (quiet.get("/nowhere").content.decode(), server_error(RequestFactory().get("/")).content.decode()):
+        assert 'class="error-page' in page
+        loaded = re.findall(r'href="/static/(css/[a-z]+\.css)"', page)
+        assert any(".error-page" in Path(str(finders.find(name))).read_text() for name in loaded)
+
+
+def test_the_page_after_our_own_failure_needs_no_database() -> None:
+    answer = server_error(RequestFactory().get("/pay/x"))
+    assert answer.status_code == 500
+    assert b"pay again before you have looked" in answer.content
+
+
+@pytest.mark.parametrize("path", ["/my/methods", "/my/methods/x/remove", "/pay/x/attempts"])
+def test_opening_the_address_of_a_form_shows_a_page(tenant: Tenant, path: str) -> None:
+    answer = tenant.payer().get(path, headers={"Accept": "text/html,*/*;q=0.8"})
+    assert (answer.status_code, answer["Allow"]) == (405, "POST")
+    assert "This address only takes forms" in answer.content.decode()

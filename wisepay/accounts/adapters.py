@@ -39,6 +39,7 @@ from wisepay.accounts.services import (
     reset_code_limits,
     sync_email_address,
 )
+from wisepay.accounts.surroundings import describe_browser, list_merchant_names
 from wisepay.addresses import build_public_url, get_public_host
 from wisepay.errors import Unavailable
 from wisepay.http import get_client_ip, get_network, too_many_requests
@@ -181,6 +182,11 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
             return
         site = PublicSite()
         values = {"request": self.request, "email": email, "current_site": site, **self._publish(context)}
+        user = context.get("user") or User.objects.filter(email__iexact=email).first()
+        values |= {
+            "browser": describe_browser(str(context.get("user_agent") or "")),
+            "merchants": list_merchant_names(user) if user else [],
+        }
         record_mail(self.request, template_prefix, email=email)
         try:
             deliver_email(self.render_mail(template_prefix, email, {**values, "public_url": build_public_url("")}))

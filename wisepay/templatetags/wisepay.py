@@ -7,6 +7,8 @@ from django import template
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from wisepay.accounts.surroundings import Destination, find_destination
+from wisepay.clock import format_instant
 from wisepay.money import Money
 from wisepay.scripts import compute_integrity
 
@@ -27,6 +29,7 @@ BADGES = {
     "expired": ("quiet", "Expired"),
     "withdrawn": ("quiet", "Withdrawn"),
     "reversed": ("bad", "Reversed"),
+    "refunded": ("good", "Refunded"),
     "settling": ("busy", "Bank debit on its way"),
     "active": ("good", "Active"),
     "invalid": ("bad", "Not usable"),
@@ -84,8 +87,7 @@ def when(value: datetime | None, zone: str = "UTC") -> SafeString:
     """Render an instant as `<time>` in the zone."""
     if value is None:
         return format_html('<span class="muted">{}</span>', "never")
-    local = value.astimezone(ZoneInfo(zone))
-    text = f"{local.day} {local:%b %Y, %H:%M}"
+    text = format_instant(value, zone)
     return format_html('<time datetime="{}" title="{}">{}</time>', value.astimezone(UTC).isoformat(), zone, text)
 
 
@@ -93,3 +95,15 @@ def when(value: datetime | None, zone: str = "UTC") -> SafeString:
 def integrity(path: str) -> str:
     """The hash of a static script, for its `integrity` attribute."""
     return compute_integrity(path)
+
+
+@register.filter
+def instant(value: datetime, zone: str) -> str:
+    """The instant in the zone, which it names, for mails of plain text."""
+    return format_instant(value, zone)
+
+
+@register.simple_tag
+def destination(path: str | None) -> Destination | None:
+    """What the page at `path`, to which somebody goes after signing in, is for."""
+    return find_destination(path or "")

@@ -28,6 +28,7 @@ from wisepay.models import User
 
 EMAIL, PASSWORD = "admin@northwind-it.example", "practice-makes-perfect"
 NAME, ORGANISATION = "Northwind IT", "au"
+ADDRESS, TAX_NUMBER = "12 Practice Street\nSydney NSW 2000", "ABN 51 824 753 556"
 STRIPE_SECRET, STRIPE_PUBLISHABLE = "sk_test_northwind0demo", "pk_test_northwind0demo"
 ACCOUNTS = {
     "xero": {"clearing_account": "615", "prepayments_account": "815", "tax_code": "BASEXCLUDED"},
@@ -51,6 +52,7 @@ class Command(BaseCommand):
         merchant = Merchant.objects.filter(name=NAME).first() or create_merchant(
             name=NAME, admin_email=EMAIL, admin_name="", password=PASSWORD, time_zone="Australia/Sydney"
         )
+        Merchant.objects.filter(pk=merchant.pk, postal_address="").update(postal_address=ADDRESS, tax_number=TAX_NUMBER)
         admin = User.objects.get(email=EMAIL)
         enable_prerequisites(merchant, admin)
         connect_stripe(merchant)

@@ -31,7 +31,8 @@ def test_an_invoice_is_paid_by_card_and_the_books_show_it(billing: InvoiceScenar
     payment = billing.create_payment(invoice)
     assert (payment.amount, payment.origin, payment.purpose) == (50000, "invoices", f"Invoice {invoice.number}")
     answer = billing.pay(payment)
-    assert (answer["status"], answer["next"]) == ("succeeded", "/my/")
+    assert (answer["status"], answer["next"]) == ("succeeded", f"/my/payments/{payment.reference}/paid")
+    assert "Payment successful" in billing.client.get(answer["next"]).content.decode()
     assert "waiting for the books" in billing.get_outstanding_widget()
     deliver()
     assert billing.tenant.total_charged() == 50000

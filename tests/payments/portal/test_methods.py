@@ -377,3 +377,16 @@ def test_the_form_asks_for_the_terms_in_force_and_no_card_data(
     assert "pk_test_" in page
     assert "sk_test_" not in page
     assert "card_number" not in page
+
+
+@pytest.mark.parametrize(
+    ("form", "words"),
+    [({"confirmation_token": ""}, "Nothing was saved."), ({"accepted_terms": "0"}, "accept"), ({}, "")],
+)
+def test_a_form_that_no_script_sends_is_answered_with_a_page(
+    tenant: Tenant, ada: PortalPayer, harbour: PayerCompany, form: dict[str, str], words: str
+) -> None:
+    headers = {"Accept": "text/html,*/*;q=0.8"}
+    answer = ada.client.post("/my/methods", build_form(tenant, harbour, **form), headers=headers, follow=True)
+    assert answer.redirect_chain == [("/my/cards", 302)]
+    assert words in answer.content.decode()

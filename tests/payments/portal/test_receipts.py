@@ -1,12 +1,17 @@
 """Receipts: the page and the PDF show who paid what, what was refunded, and whom to ask."""
 
+import json
 import re
 import zlib
+from collections.abc import Callable
 from datetime import timedelta
+from urllib.parse import urlsplit
 
 import pytest
+from django.test import Client
 from django.utils import timezone
 
+from merchants.models import Merchant
 from payers.models import PayerAccess
 from payments.models import Payment
 from payments.portal.receipt_pdf import make_printable
@@ -20,7 +25,7 @@ from tests.payments.portal.factories import (
     create_reversed_attempt,
     record_result,
 )
-from tests.tenants import Tenant
+from tests.tenants import Checkout, Tenant
 
 
 @pytest.fixture
@@ -87,7 +92,7 @@ def test_refunds_and_what_is_left_stand_on_it(ada: PortalPayer, row: Payment) ->
     for number, (amount, state) in enumerate(((10000, "succeeded"), (2000, "processing"), (3000, "failed"))):
         row.refunds.create(attempt=taken, amount=amount, idempotency_key=f"r{number}", state=state, state_at=now)
     for text in get_page_and_pdf(ada, row):
-        for words in ("Refund, refunded", "A$100.00", "Refund, on its way", "could not be given back", "A$525.00"):
+        for words in ("Refunded", "A$100.00", "Refund, on its way", "could not be given back", "A$525.00"):
             assert words in text
 
 
@@ -159,3 +164,59 @@ def test_a_purpose_with_commands_of_pdf_or_markdown_is_only_text(ada: PortalPaye
     create_paid_attempt(row)
     Payment.objects.filter(pk=row.pk).update(purpose="**x** ) Tj ET <b>y</b>")
     assert "**x** ) Tj ET <b>y</b>" in get_page_and_pdf(ada, row)[1]
+
+
+COMPLETE = ("12 Harbour Street", "ABN 51 824 753 556", "PO-7781", "Including tax", "A$113.64", "Total paid")
+
+
+@pytest.fixture
+def complete(tenant: Tenant) -> Checkout:
+    """A quote with a tax and a purchase order, of a merchant with an address and a tax number."""
+    Merchant.objects.filter(pk=tenant.merchant.pk).update(
+        postal_address="12 Harbour Street\nSydney NSW 2000", tax_number="ABN 51 824 753 556"
+    )
+    return tenant.open_checkout(quote={"purchase_order_number": "PO-7781"})
+
+
+def test_page_document_and_mail_of_a_receipt_are_complete(
+    tenant: Tenant, complete: Checkout, deliver: Callable[..., int]
+) -> None:
+    browser = Client()
+    assert complete.pay(client=browser).status_code == 200
+    deliver()
+    page = browser.get(f"{complete.path}/receipt").content.decode()
+    document = browser.get(f"{complete.path}/receipt.pdf").content
+    [mail] = [m for m in tenant.mails("accounts@harbourdental.example") if "Receipt" in m["subject"]]
+    for text in (page, get_pdf_text(document)):
+        assert [words for words in COMPLETE if words not in text] == []
+    assert [words for words in COMPLETE[:-1] if words not in mail["text"]] == []
+    assert "AEDT" in page or "AEST" in page
+    assert f"receipt-Q{complete.quote.number}-1-{complete.payment.reference}.pdf" in json.dumps(mail)
+
+
+def test_a_guest_comes_to_the_receipt_by_the_link_of_the_mail_and_nobody_else_does(
+    tenant: Tenant, complete: Checkout, deliver: Callable[..., int]
+) -> None:
+    complete.pay()
+    deliver()
+    [mail] = [m for m in tenant.mails("accounts@harbourdental.example") if "Receipt" in m["subject"]]
+    link = urlsplit(re.search(r"https?://\S+/receipt\?key=\S+", mail["text"])[0])  # type: ignore[index]
+    guest, stranger = Client(), Client()
+    answer = guest.get(f"{link.path}?{link.query}")
+    assert (answer.status_code, answer["Location"]) == (302, f"{complete.path}/receipt")
+    for tail in ("receipt", "receipt.pdf"):
+        seen = guest.get(f"{complete.path}/{tail}")
+        assert seen.status_code == 200
+        assert "no-store" in seen["Cache-Control"]
+        assert stranger.get(f"{complete.path}/{tail}").status_code == 404
+    for key in ("", "x", complete.payment.reference, link.query[4:] + "x"):
+        assert stranger.get(link.path, {"key": key}).status_code == 404
+    assert stranger.get(tenant.open_checkout().path + "/receipt", {"key": link.query[4:]}).status_code == 404
+
+
+def test_who_only_tried_to_pay_sees_no_receipt_of_another(tenant: Tenant, complete: Checkout) -> None:
+    tried = Client()
+    complete.pay("4000000000009995", client=tried)
+    complete.pay()
+    assert tried.get(f"{complete.path}/receipt").status_code == 404
+    assert "receipt" not in tried.get(complete.path).content.decode().partition("<main")[2].partition("by e-mail")[2]

@@ -1,0 +1,123 @@
+"""`make lighthouse`: Google's Lighthouse over a payer's pages in a demo of its own, phone size, median of runs."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from statistics import median
+
+import requests
+
+from sandbox.harness.browser_tests import find_chromium
+from tests.browser.demo import Demo
+
+LIGHTHOUSE = "lighthouse@12"
+CATEGORIES = ("performance", "accessibility", "best-practices")
+LEAST = 95
+RUNS = int(os.environ.get("RUNS", "5"))
+OPEN_PAGES = ("/accounts/login/", "/accounts/password/reset/", "/nowhere")
+PAY_PAGES = ("", "/guest", "/register")
+PORTAL_PAGES = (
+    "",
+    "outstanding",
+    "scheduled",
+    "past",
+    "transactions",
+    "invoices/batch",
+    "details",
+    "cards",
+    "bank-accounts",
+    "autopay",
+    "notifications",
+)
+# A payer who sees all companies of the demo, signed in; answers the session's cookie.
+SIGN_IN_SCRIPT = """
+from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
+from django.contrib.sessions.backends.db import SessionStore
+from django.utils import timezone
+from payers.models import Payer, PayerAccess, PayerCompany
+from wisepay.models import User
+user, _ = User.objects.get_or_create(email="lighthouse@harbourdental.example", defaults={"name": "Lighthouse"})
+fresh = {"state_at": timezone.now()}
+Payer.objects.get_or_create(user=user, defaults={"state": "registered", **fresh})
+for company in PayerCompany.objects.all():
+    given = {"state": "active", "scope": "company", "origin": "invited", **fresh}
+    PayerAccess.objects.get_or_create(user=user, company=company, defaults=given)
+session = SessionStore()
+session[SESSION_KEY] = str(user.pk)
+session[BACKEND_SESSION_KEY] = "allauth.account.auth_backends.AuthenticationBackend"
+session[HASH_SESSION_KEY] = user.get_session_auth_hash()
+session.save()
+from django.conf import settings
+print("cookie", settings.SESSION_COOKIE_NAME + "=" + session.session_key)
+"""
+
+
+@contextmanager
+def open_demo() -> Iterator[Demo]:
+    """A demo of its own, stopped in the end."""
+    with tempfile.TemporaryDirectory() as home:
+        demo = Demo.start(Path(home))
+        try:
+            yield demo
+        finally:
+            demo.stop()
+
+
+def list_pages(demo: Demo) -> list[tuple[str, str]]:
+    """The address of every page with the cookie that opens it."""
+    cookie = re.search(r"cookie (\S+)", demo.manage("shell", "--no-imports", "-c", SIGN_IN_SCRIPT))
+    assert cookie
+    reference = accept_quote(demo)
+    pages = [(f"{demo.web}{path}", "") for path in OPEN_PAGES]
+    pages += [(f"{demo.web}/pay/{reference}{path}", "") for path in PAY_PAGES]
+    pages += [(f"{demo.web}/pay/{reference}/checkout", cookie[1])]
+    return pages + [(f"{demo.web}/my/{path}", cookie[1]) for path in PORTAL_PAGES]
+
+
+def accept_quote(demo: Demo) -> str:
+    """Accept a quote as its page does; answers the payment's reference."""
+    order = {"terms": "on", "signature": "Lighthouse"}
+    answer = requests.post(demo.create_quote()["url"], data=order, allow_redirects=False, timeout=30)
+    return answer.headers["Location"].rpartition("/")[2]
+
+
+def measure(url: str, cookie: str) -> dict[str, float]:
+    """One run: points of each category."""
+    command = ["npx", "--yes", LIGHTHOUSE, url, "--quiet", "--output=json", "--output-path=stdout"]
+    command += [f"--only-categories={','.join(CATEGORIES)}", "--chrome-flags=--headless=new --no-sandbox"]
+    if cookie:
+        command.append(f"--extra-headers={json.dumps({'Cookie': cookie})}")
+    environment = os.environ | {"CHROME_PATH": str(find_chromium())}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=180, check=True)
+    found = json.loads(done.stdout)["categories"]
+    return {name: 100 * found[name]["score"] for name in CATEGORIES}
+
+
+def write_line(text: str) -> None:
+    """Show a line at once."""
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+def main() -> int:
+    """Measure every page, print the medians, and fail when one is below the bound."""
+    below = 0
+    with open_demo() as demo:
+        for url, cookie in list_pages(demo):
+            runs = [measure(url, cookie) for _ in range(RUNS)]
+            points = {name: median(run[name] for run in runs) for name in CATEGORIES}
+            below += min(points.values()) < LEAST
+            line = " ".join(f"{name} {value:5.0f}" for name, value in points.items())
+            write_line(f"{line} {url.removeprefix(demo.web)}")
+    write_line(f"{below} pages below {LEAST}, median of {RUNS} runs")
+    return 1 if below else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
