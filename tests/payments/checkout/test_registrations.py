@@ -16,6 +16,7 @@ from payments.models import Attempt, SavedMethod, Setup
 from payments.portal.access import list_visible_payments
 from payments.saved_methods.services import set_default_method
 from tests.payers.welcome_flow import DETAILS, get_hidden_fields, get_welcome_link, post_form
+from tests.payments.consent_form import get_consent_fields
 from tests.payments.signed_in_payer import (
     ONLY_RECURRING,
     RECURRING,
@@ -40,8 +41,7 @@ def build_form(checkout: Checkout, **form: Any) -> dict[str, Any]:
     """What the page's script posts, with a name and an address that a browser made up."""
     who = {"name": "Somebody Else", "email": "else@example.com", "amount": checkout.payment.amount}
     fresh = {"confirmation_token": create_card_token(checkout.tenant), "saves": "1"}
-    terms = get_terms_id(checkout.payment.merchant, Terms.Kind.SAVED_CARD)
-    return who | fresh | {"accepted_terms": terms} | form
+    return who | fresh | get_consent_fields(checkout.payment, saves=True) | form
 
 
 def pay_as_registrant(checkout: Checkout, email: str = OWNER, **form: Any) -> Client:
