@@ -49,8 +49,13 @@ class OperatorCommand(BaseCommand):
             ip=None,
             subject=self.__module__.rpartition(".")[2],
             detail="; ".join([*words, *remarks]),
-            origin=Origin(name=f"{get_operator()} on {socket.gethostname()}"),
+            origin=get_origin(),
         )
+
+
+def get_origin() -> Origin:
+    """Who runs this command, and where."""
+    return Origin(name=f"{get_operator()} on {socket.gethostname()}")
 
 
 def get_operator() -> str:

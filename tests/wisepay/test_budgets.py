@@ -14,7 +14,7 @@ from tests.merchants.page_cases import CASES
 from tests.merchants.test_access import ALL, PAYER, path_of, things
 from tests.payments.consent_form import get_saving_terms
 from tests.payments.three_d_secure import answer_three_d_secure
-from tests.tenants import Checkout, Tenant
+from tests.tenants import PASSWORD, Checkout, Tenant
 
 VENDORS = ("stripe", "xero", "intuit", "oidc")
 NEEDS_3DS = "4000002760003184"
@@ -65,7 +65,8 @@ def sign_on(tenant: Tenant, checkout: Checkout) -> Any:
 
 
 def save_keys(tenant: Tenant, checkout: Checkout) -> Any:
-    """An admin, with the keys that are there."""
+    """An admin who has just confirmed that it is them, with the keys that are there."""
+    tenant.admin.post("/accounts/reauthenticate/", {"password": PASSWORD})
     secret = f"whsec_{'a' * 20}"
     form = {"publishable_key": tenant.stripe_key.replace("sk_", "pk_"), "secret_key": tenant.stripe_key}
     return tenant.admin.post(tenant.url("configure/merchants/gateway"), form | {"webhook_secret": secret})

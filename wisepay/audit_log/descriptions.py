@@ -15,6 +15,7 @@ KINDS = {
 KIND_OF_PREFIX = {
     "sign_in": "account", "sign_on": "account", "password": "account", "email": "account", "factor": "account",
     "session": "account", "payer": "people", "company": "people", "people": "people", "privacy": "people",
+    "person": "people",
     "gateway": "keys", "cpq_integration": "keys", "paynow_link": "keys", "connection": "keys",
     "merchant": "settings", "events": "settings", "accounts": "settings", "terms": "settings", "audit": "settings",
     "payment": "payments", "method": "payments", "autopay": "autopay", "operator": "operator",
@@ -92,6 +93,8 @@ DESCRIPTIONS = {
     "payment.refunded": "Refunded a payment",
     "payment_sync.requested": "Synced payments from the accounting package",
     "paynow_link.generated": "Generated a PayNow Link",
+    "person.erased": "Erased a person",
+    "person.exported": "Exported what is stored about a person",
     "postings.retried": "Retried accounting postings",
     "reconciliation.exported": "Exported a reconciliation",
     "reconciliation.known": "Marked a difference as known",

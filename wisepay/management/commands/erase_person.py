@@ -5,6 +5,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from wisepay.audit import record_audit_entry
+from wisepay.commands import get_origin
 from wisepay.personal_data.erasure import ErasureRefused, erase_person
 from wisepay.personal_data.registry import find_subject
 
@@ -26,7 +27,9 @@ class Command(BaseCommand):
             counts = erase_person(subject)
         except ErasureRefused as refused:
             raise CommandError(str(refused)) from None
-        record_audit_entry("person.erased", merchant_id=None, user=None, ip=None, about=subject.user)
+        record_audit_entry(
+            "person.erased", merchant_id=None, user=None, ip=None, about=subject.user, origin=get_origin()
+        )
         for model, count in sorted(counts.items()):
             if count:
                 self.stdout.write(f"{count:>6}  {model}")

@@ -8,6 +8,7 @@ from django.core.serializers.json import DjangoJSONEncoder
 
 from wisepay import clock
 from wisepay.audit import record_audit_entry
+from wisepay.commands import get_origin
 from wisepay.personal_data.export import export_person
 from wisepay.personal_data.registry import find_subject
 
@@ -25,5 +26,7 @@ class Command(BaseCommand):
         found = export_person(subject, now=clock.now())
         if not found["tables"]:
             raise CommandError("nothing is stored about this address")
-        record_audit_entry("person.exported", merchant_id=None, user=None, ip=None, about=subject.user)
+        record_audit_entry(
+            "person.exported", merchant_id=None, user=None, ip=None, about=subject.user, origin=get_origin()
+        )
         self.stdout.write(json.dumps(found, cls=DjangoJSONEncoder, indent=2, ensure_ascii=False))
