@@ -14,6 +14,7 @@ from django.utils.csp import CSP
 from payments.models import Payment
 from payments.page_scripts import PAGE_SCRIPTS, PAYMENT_PAGE_CSP
 from wisepay import outbox
+from wisepay.addresses import build_public_url, get_public_origin
 from wisepay.mail import send_email
 from wisepay.models import PageFinding, User
 from wisepay.outbox import handler
@@ -46,13 +47,11 @@ class PageReader(HTMLParser):
         self.others += [
             ("script in a link", tag) for value in found.values() if value.lower().startswith("javascript:")
         ]
-        if tag == "form" and urlsplit(urljoin(settings.PUBLIC_URL, found.get("action", ""))).netloc != get_own_host():
+        if (
+            tag == "form"
+            and urlsplit(urljoin(build_public_url("/"), found.get("action", ""))).netloc != get_public_origin()
+        ):
             self.others.append(("form that leads elsewhere", found["action"]))
-
-
-def get_own_host() -> str:
-    """Host and port of our public address."""
-    return str(urlsplit(settings.PUBLIC_URL).netloc)
 
 
 def check_payment_page(*, now: datetime) -> list[Finding] | None:
@@ -86,10 +85,10 @@ def compare_page(html: str, headers: dict[str, str]) -> Iterator[Finding]:
     reader = PageReader()
     reader.feed(html)
     yield from reader.others
-    ours = {urljoin(settings.PUBLIC_URL, static(one.source)): one.source for one in PAGE_SCRIPTS if one.is_ours}
+    ours = {urljoin(build_public_url("/"), static(one.source)): one.source for one in PAGE_SCRIPTS if one.is_ours}
     vendors = {one.url for one in PAGE_SCRIPTS if not one.is_ours}
     for script in reader.scripts:
-        url = urljoin(settings.PUBLIC_URL, script.get("src", ""))
+        url = urljoin(build_public_url("/"), script.get("src", ""))
         if not script.get("src"):
             yield "script that stands in the page", script.get("type", "")
         elif url in ours:

@@ -34,6 +34,11 @@ def get_public_host() -> str:
     return urlsplit(settings.PUBLIC_URL).hostname or ""
 
 
+def get_public_origin() -> str:
+    """The host name of the public address, with its port where it has one."""
+    return str(urlsplit(settings.PUBLIC_URL).netloc)
+
+
 def get_local_path(path: str) -> str:
     """`path` if it is one of this site's, else nothing."""
     is_ours = path.startswith("/") and url_has_allowed_host_and_scheme(path, allowed_hosts=None)

@@ -10,6 +10,7 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_GET, require_POST
 
 from wisepay import clock
+from wisepay.addresses import build_public_url
 from wisepay.http import get_client_ip, record_rate_limited_use
 from wisepay.models import PageFinding
 from wisepay.page_findings import parse_csp_reports, record_page_finding
@@ -49,6 +50,6 @@ def security_txt(request: HttpRequest) -> HttpResponse:
         f"Contact: {settings.SECURITY_CONTACT}",
         f"Expires: {expires:%Y-%m-%dT%H:%M:%SZ}",
         "Preferred-Languages: en",
-        f"Canonical: {settings.PUBLIC_URL}/.well-known/security.txt",
+        f"Canonical: {build_public_url('/.well-known/security.txt')}",
     ]
     return HttpResponse("\n".join(lines) + "\n", content_type="text/plain; charset=utf-8")

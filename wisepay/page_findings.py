@@ -6,12 +6,12 @@ from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
-from django.conf import settings
 from django.db import connection
 from django.db.models import Sum
 from django.urls import Resolver404, resolve
 
 from wisepay import clock
+from wisepay.addresses import get_public_origin
 from wisepay.health_checks import HealthCheckResult, register_health_check
 from wisepay.models import PageFinding
 
@@ -68,7 +68,7 @@ def name_route(url: str) -> str:
     """The route of a page of ours: never its references and tokens. Empty for a page that is not ours."""
     try:
         parts = urlsplit(url)
-        ours = parts.netloc == urlsplit(settings.PUBLIC_URL).netloc
+        ours = parts.netloc == get_public_origin()
         return str(resolve(parts.path).route) if ours else ""
     except (ValueError, Resolver404):
         return ""
