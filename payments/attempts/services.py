@@ -78,6 +78,8 @@ def record_attempt_consequences(
     if (is_moved or is_submitted) and not attempt.is_off_session:
         record_accepted_method(attempt.reference, kind=attempt.method_kind, last4=attempt.last4)
     if is_submitted:
+        # The payer's bank has it: their part is done, and what they saved with it is theirs to use meanwhile.
+        open_payer_access(attempt, payment.company, now=now)
         save_used_method(attempt, result, now=now)
         record_operation_use(attempt, now=now)
         consequences.announce_submission(attempt)
