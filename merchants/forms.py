@@ -23,6 +23,8 @@ class MerchantDetailsForm(ModelForm):
         required=False, label="Contact e-mail", help_text="Payers are given this address when they need help."
     )
     contact_phone = WordsField(required=False, max_length=40, label="Contact phone")
+    postal_address = ParagraphsField(required=False, max_length=300, widget=forms.Textarea(attrs={"rows": 3}))
+    tax_number = WordsField(required=False, max_length=40)
     time_zone = forms.ChoiceField(choices=[(z, z) for z in sorted(available_timezones()) if "/" in z or z == "UTC"])
 
     class Meta:
@@ -37,7 +39,6 @@ class MerchantDetailsForm(ModelForm):
             "two_factor_mode",
             "takes_payments",
         ]
-        widgets = {"postal_address": forms.Textarea(attrs={"rows": 3})}
         labels = {
             "takes_payments": "Payments enabled",
             "two_factor_mode": "2FA Mode",

@@ -1,5 +1,7 @@
 """What the payments' tables hold of people; amounts, days and references are the books' and stay."""
 
+from typing import Any
+
 from django.utils.translation import gettext as _
 
 from payments.models import Attempt, SavedMethod, Setup
@@ -7,6 +9,12 @@ from payments.states import LIVE_STATES
 from wisepay.personal_data.changes import blank, forget_host, pseudonymise
 from wisepay.personal_data.erasure import register_erasure_obstacle
 from wisepay.personal_data.registry import PersonalData, Subject, declare_not_personal, declare_personal
+
+
+def erase_billing(value: Any, subject: Subject) -> Any:
+    """The details without whom and where the quote was sent to."""
+    return {name: part for name, part in value.items() if name != "billing"} if isinstance(value, dict) else value
+
 
 WHO_PAID = {
     "payer_name": blank,
@@ -63,9 +71,19 @@ declare_personal(
 )
 declare_not_personal("A merchant's account at the gateway.", "payments.GatewayAccount")
 declare_not_personal("A company's number at the gateway.", "payments.GatewayCustomer")
+declare_personal(
+    PersonalData(
+        "payments.Payment",
+        "Amounts, days and references of a company, which stay; whom the quote was sent to does not.",
+        "change",
+        fields=("details",),
+        person=("attempts__user",),
+        address=("attempts__payer_email__iexact", "company__email__iexact"),
+        changes={"details": erase_billing},
+    )
+)
 declare_not_personal(
     "Amounts, days and references of a company; who paid stands in the attempt.",
-    "payments.Payment",
     "payments.Dispute",
     "payments.Payout",
     "payments.BalanceTransaction",

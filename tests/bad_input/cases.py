@@ -9,6 +9,7 @@ from typing import Any
 
 from accounting.models import LedgerAccount, LedgerTaxCode
 from merchants.models import Terms
+from payments.receipt_links import SIGNER
 from tests.bad_input.scene import Scene
 from tests.payments.consent_form import get_consent_fields, get_saving_terms
 from tests.tenants import PASSWORD, get_usual_accounts
@@ -67,6 +68,8 @@ def pay_form(scene: Scene) -> Fields:
         "saves": "",
         "shares": "",
         "agreed_schedule": "",
+        "paying_as": "",
+        "is_confirmed": "",
         **get_consent_fields(scene.checkout.payment),
     }
 
@@ -137,6 +140,8 @@ CASES: dict[str, Case] = {
             "time_zone": "Australia/Sydney",
             "contact_email": "help@northwind-it.example",
             "contact_phone": "02 5550 1234",
+            "postal_address": "1 Wharf Street\nSydney",
+            "tax_number": "11 222 333 444",
             "two_factor_mode": "required",
             "takes_payments": "on",
         }
@@ -243,6 +248,12 @@ CASES: dict[str, Case] = {
         free=("email",),
     ),
     "payments:create_attempt": Case(who="nobody", form=pay_form, free=("confirmation_token",)),
+    "payments:guest_receipt": Case(
+        who="nobody",
+        query=lambda s: {"key": SIGNER.sign(s.paid.payment.reference)},
+        path=lambda s: {"reference": s.paid.payment.reference},
+        is_quiet=True,
+    ),
     "payments:check_attempt": Case(who="nobody", form=nothing, path=paid),
     "payments:stop_attempt": Case(who="nobody", form=nothing, path=paid),
     "payments:create_setup": Case(
@@ -312,6 +323,7 @@ CASES: dict[str, Case] = {
             "maximum_retries": "3",
             "schedules_past_due": "on",
             "maximum_days_past_due": "30",
+            "notice_days": "3",
             "from_quotes": "propose",
             "minimum_AUD": "1.00",
             "maximum_AUD": "999.00",

@@ -51,6 +51,7 @@ CASES: dict[str, tuple[str, str]] = {
     "payments:refunds_panel": ("get", EVERYBODY),
     "payments:refund": ("post", ADMINS),
     "payments:portal": ("get", PAYERS),
+    "payments:paid": ("get", PAYERS),
     "payments:past": ("get", PAYERS),
     "payments:my_payment": ("get", PAYERS),
     "payments:receipt": ("get", PAYERS),

@@ -53,7 +53,8 @@ class PersonalData:
         if subject.email:
             for lookup in self.address:
                 found |= Q(**{lookup: subject.email})
-        rows: models.QuerySet[Any] = apps.get_model(self.model)._base_manager.filter(found)
+        every = apps.get_model(self.model)._base_manager
+        rows: models.QuerySet[Any] = every.filter(pk__in=every.filter(found).values("pk"))  # a join repeats rows
         return rows
 
 

@@ -119,7 +119,7 @@ def test_a_limit_of_one_currency_does_not_apply_to_another(autopay: AutoPayBuild
     dollars, yen = autopay.create_invoice(30000), autopay.create_invoice(30000, currency="JPY")
     autopay.plan()
     assert autopay.get_scheduled(dollars).amount == 30000
-    assert yen.unmatched.reason == "¥30,000 is above the maximum of ¥20,000."
+    assert yen.unmatched.reason == "JP¥30,000 is above the maximum of JP¥20,000."
 
 
 def test_a_keyword_in_the_reference_chooses_the_term_before_the_ledgers_own(autopay: AutoPayBuilder) -> None:

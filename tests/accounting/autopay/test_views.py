@@ -125,6 +125,7 @@ def test_the_limits_are_saved_in_the_minor_units_of_each_currency(autopay: AutoP
         "processing_delay_hours": "4",
         "maximum_retries": "2",
         "maximum_days_past_due": "30",
+        "notice_days": "3",
         "minimum_AUD": "5.50",
         "maximum_AUD": "10,000",
         "maximum_JPY": "10000",

@@ -78,9 +78,7 @@ def test_it_never_goes_to_somebody_elses_invoice_or_one_that_is_too_small(
 ) -> None:
     foreign = InvoiceScenario(billing.tenant, name="Reef Physio", email="reef@example.com").create_invoice("600.00")
     small = billing.create_invoice("499.99")
-    [task] = ManualTask.objects.filter(state="open")
-    path = billing.tenant.url(f"unprocessed/{task.reference}/decisions")
-    assert billing.tenant.admin.post(path, {"act": "invoice", "invoice": foreign.reference}).status_code == 404
+    assert "Choose one of the invoices" in press_decision(billing, "invoice", invoice=foreign.reference)
     assert "A$499.99 can be paid now" in press_decision(billing, "invoice", invoice=small.reference)
     deliver()
     assert [state for _, state, _ in billing.list_postings(unprocessed_payment)] == ["rejected"]

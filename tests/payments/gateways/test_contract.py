@@ -166,7 +166,7 @@ def test_an_unknown_intent_is_refused(practice_account: PracticeAccount) -> None
     for ask in (practice_account.gateway.look_up, lambda name: practice_account.gateway.cancel(name, key="c")):
         with pytest.raises(Rejected) as refusal:
             ask("pi_unknown")
-        assert refusal.value.code == "resource_missing"
+        assert (refusal.value.code, refusal.value.thing) == ("object_missing", "intent")
 
 
 def test_a_key_that_stripe_does_not_know_is_refused_by_every_verb(world: SandboxProcess) -> None:

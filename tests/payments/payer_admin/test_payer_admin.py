@@ -337,7 +337,8 @@ def test_a_company_is_renamed_and_keeps_everything_else(tenant: Tenant) -> None:
     assert "Another company is called" in post_and_read(tenant.admin, path, back | {"name": "taken LTD"})
     assert "needs a name" in post_and_read(tenant.admin, path, back | {"name": " "})
     assert PayerCompany.objects.get(pk=access.company.pk).name == "Harbour Dental Group"
-    assert AuditEntry.objects.get(action="company.renamed").detail == "was Harbour Dental Pty Ltd"
+    renamed = AuditEntry.objects.get(action="company.renamed")
+    assert renamed.detail == "Name: Harbour Dental Pty Ltd → Harbour Dental Group"
 
 
 # ---- mapping ---------------------------------------------------------------------------------------

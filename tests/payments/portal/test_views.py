@@ -346,7 +346,7 @@ def test_a_refund_that_the_gateway_began_is_told(ada: PortalPayer, harbour: Paye
         attempt=taken, amount=100, reason="Spilt", idempotency_key="r1", state="failed", state_at=timezone.now()
     )
     page = ada.get(f"/my/payments/{row.reference}")
-    assert "Refund, could not be given back" in page
+    assert "The refund could not be given back" in page
     assert "Spilt" not in page
 
 
