@@ -17,7 +17,7 @@ from tests.payments.three_d_secure import answer_three_d_secure
 from tests.tenants import Checkout, Tenant
 from wisepay import outbox
 from wisepay.addresses import new_reference
-from wisepay.errors import Rejected, Unavailable
+from wisepay.errors import NotThere, Rejected, Unavailable
 from wisepay.models import OutboxMessage
 from wisepay.money import Money
 
@@ -166,7 +166,8 @@ def test_an_unknown_intent_is_refused(practice_account: PracticeAccount) -> None
     for ask in (practice_account.gateway.look_up, lambda name: practice_account.gateway.cancel(name, key="c")):
         with pytest.raises(Rejected) as refusal:
             ask("pi_unknown")
-        assert (refusal.value.code, refusal.value.thing) == ("object_missing", "intent")
+        assert isinstance(refusal.value, NotThere)
+    assert (refusal.value.code, refusal.value.thing) == ("object_missing", "intent")
 
 
 def test_a_key_that_stripe_does_not_know_is_refused_by_every_verb(world: SandboxProcess) -> None:
