@@ -25,6 +25,18 @@ WHO_PAID = {
 }
 HIDDEN = ("idempotency_key", "confirmation_token")
 
+# First, since it is found by what the others forget.
+declare_personal(
+    PersonalData(
+        "payments.Payment",
+        "Amounts, days and references of a company, which stay; whom the quote was sent to does not.",
+        "change",
+        fields=("details",),
+        person=("attempts__user",),
+        address=("attempts__payer_email__iexact", "company__email__iexact", "quote__customer__email__iexact"),
+        changes={"details": erase_billing},
+    )
+)
 declare_personal(
     PersonalData(
         "payments.SavedMethod",
@@ -71,17 +83,6 @@ declare_personal(
 )
 declare_not_personal("A merchant's account at the gateway.", "payments.GatewayAccount")
 declare_not_personal("A company's number at the gateway.", "payments.GatewayCustomer")
-declare_personal(
-    PersonalData(
-        "payments.Payment",
-        "Amounts, days and references of a company, which stay; whom the quote was sent to does not.",
-        "change",
-        fields=("details",),
-        person=("attempts__user",),
-        address=("attempts__payer_email__iexact", "company__email__iexact"),
-        changes={"details": erase_billing},
-    )
-)
 declare_not_personal(
     "Amounts, days and references of a company; who paid stands in the attempt.",
     "payments.Dispute",

@@ -10,6 +10,7 @@ from typing import Any
 from accounting.models import LedgerAccount, LedgerTaxCode
 from merchants.models import Terms
 from payments.receipt_links import SIGNER
+from tests.bad_input.good_forms import DETAILS, TERM
 from tests.bad_input.scene import Scene
 from tests.payments.consent_form import get_consent_fields, get_saving_terms
 from tests.tenants import PASSWORD, get_usual_accounts
@@ -79,27 +80,6 @@ def setup_form(scene: Scene) -> Fields:
     return pay_form(scene) | {"amount": "", "saves": "on"} | get_consent_fields(scene.saving.payment, saves=True)
 
 
-DETAILS = {
-    "name": "Ada Lind",
-    "phone": "+61 2 5550 9876",
-    "job_title": "Accounts",
-    "line1": "1 Quay Street",
-    "line2": "Level 3",
-    "city": "Sydney",
-    "state": "NSW",
-    "postal_code": "2000",
-    "country": "AU",
-}
-TERM = {
-    "name": "Net 30",
-    "description": "A month",
-    "processing": "scheduled",
-    "mode": "due_date",
-    "days": "0",
-    "keyword": "monthly",
-    "takes_cards": "on",
-    "takes_debits": "on",
-}
 AUDIT_FILTER = {"first": "2026-11-01", "last": "2026-11-30", "q": "saved", "kind": "", "person": ""}
 SEARCH = {
     "q": "managed",

@@ -98,7 +98,7 @@ def test_background_work_leaves_calls_and_a_place_to_people() -> None:
 
 def test_documents_leave_half_of_a_minute_and_of_a_day_four_of_ten_calls_to_posting() -> None:
     use_call(ACCOUNT, left=59)
-    use_call(ACCOUNT, left=45, day=4500)
+    use_call(ACCOUNT, left=50, day=4500)
     assert get_refusal(ACCOUNT, "document") is None
     use_call(ACCOUNT, left=30)
     assert get_refusal(ACCOUNT, "document") is not None
