@@ -223,8 +223,11 @@ class Payer:
 
     def accept_terms(self) -> None:
         """Tick every text that the page asks for."""
-        for box in self.page.locator("#consent").get_by_role("checkbox").all():
-            box.check()
+        boxes = self.page.locator("#consent input[type=checkbox]:visible:not(:checked)")
+        boxes.first.wait_for()  # which ones are shown follows the choice in the gateway's frame
+        self.page.wait_for_timeout(500)
+        while boxes.count():
+            boxes.first.check()
 
     def pay(self, number: str = GOOD_CARD) -> None:
         """Type the card and press Pay."""

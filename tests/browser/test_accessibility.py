@@ -314,6 +314,7 @@ def test_registering_and_the_portal_are_accessible(demo: Demo, payer: Payer, con
         assert_accessible(page)
     payer.accept(demo.create_usd_quote())
     page.get_by_role("link", name=re.compile("^Continue as")).click()
+    payer.accept_terms()
     page.get_by_role("button", name=PAY).click()
     expect(page.get_by_role("dialog")).to_be_visible()
     assert_accessible(page)
