@@ -96,6 +96,7 @@ LEDGER_SCENARIOS = [
 ONLY_AFTER_INTERRUPTION = (
     "it is called only when the answer of a writing verb was lost, as in every interrupted scenario"
 )
+ONLY_MAIL = "enqueued with its cause and sends one mail, whose message id marks a repeat"
 READ_ON_DEMAND = (
     "a person pressed a button to read something; nothing is written elsewhere, and they can press it again"
 )
@@ -137,6 +138,18 @@ UNINTERRUPTED = {
         ],
         READ_ON_DEMAND,
     ),
+    **dict.fromkeys(
+        [
+            "accounting.email_scheduled",
+            "payers.email_new_person",
+            "payers.email_seen_as",
+            "payments.alert_operator",
+            "payments.email_method_removed",
+            "payments.email_new_method",
+        ],
+        ONLY_MAIL,
+    ),
+    "accounting.follow_registration": "enqueued with the answer; tests/payments/checkout/test_registrations.py",
     "Gateway.cancel_setup": "a payer gave up; called again it answers the same",
     "Ledger.update_invoices": "a disputed quote is paid again, another amount; accounting/posting/test_reversals.py",
     "Ledger.create_mixed_batch": "only where a ledger takes kinds together; QuickBooks' scenarios pass it",
