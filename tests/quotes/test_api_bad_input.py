@@ -250,7 +250,7 @@ UNCHARGEABLE = [
     ("MXN", "9.99", "At least MX$10.00"),
     ("HUF", "174.99", "At least HUF\xa0175.00"),
     ("AUD", "1250000.00", "At most A$999,999.99"),
-    ("JPY", "100000000", "At most ¥99,999,999"),
+    ("JPY", "100000000", "At most JP¥99,999,999"),
     ("KWD", "5.124", "multiples of KWD\xa00.010"),
     ("MGA", "100.50", "multiples of MGA\xa01.00"),
     ("IRR", "100.00", "can't be taken in IRR"),
