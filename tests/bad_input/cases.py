@@ -172,7 +172,10 @@ CASES: dict[str, Case] = {
         free=("contact_id", "email"),
     ),
     "payer_admin:map": Case(form=lambda s: {"contact_id": f"contact-{s.mark}"}, free=("contact_id",)),
-    "payer_admin:rename": Case(form=lambda s: {"name": "Harbour Dental", "payer": s.access.user.reference}),
+    # `payer` only says which page to go back to.
+    "payer_admin:rename": Case(
+        form=lambda s: {"name": "Harbour Dental", "payer": s.access.user.reference}, free=("payer",)
+    ),
     "payer_admin:add_company": Case(
         form=lambda s: {"q": "Second Dental", "contact_id": f"second-{s.mark}"}, free=("contact_id",)
     ),

@@ -1,10 +1,7 @@
 """Every field of every page with every bad value: never a failure, always words, nothing half stored.
 
-Every run draws some requests to each page by the run's seed; THOROUGH=1 sends all of them.
+Every run draws some requests to each page by the run's seed, THOROUGH=1 more of them, THOROUGH=all all.
 """
-
-import os
-import random
 
 import pytest
 from django.db import transaction
@@ -13,7 +10,7 @@ from pytest_django import Settings
 from tests.bad_input.cases import ACCOUNT_CASES, CASES, Case
 from tests.bad_input.recording import take_seen
 from tests.bad_input.scene import Scene
-from tests.bad_input.trials import PageTrial, Try
+from tests.bad_input.trials import PageTrial, Try, draw
 from tests.merchants.test_access import EVERY, Page
 from tests.tenant_snapshots import list_rows
 from tests.tenants import Tenant
@@ -57,19 +54,12 @@ def scenes(tenant: Tenant, stranger: Tenant, settings: Settings) -> tuple[Scene,
     return Scene(tenant, "ours"), Scene(stranger, "theirs")
 
 
-def draw(tries: list[Try], name: str, seed: int) -> list[Try]:
-    """Some of the requests, others in every run; all of them where THOROUGH is set."""
-    if os.environ.get("THOROUGH"):
-        return tries
-    return random.Random(f"{seed}{name}").sample(tries, min(DRAWN, len(tries)))
-
-
 def try_pages(names: list[str], cases: dict[str, Case], scenes: tuple[Scene, Scene], seed: int) -> list[str]:
     """What is wrong with the answers of these pages."""
     found, baseline = [], list_rows()
     for name in names:
         one = PageTrial(PAGES[name], cases[name], *scenes, baseline)
-        for attempt in draw(list(one.list_tries()), name, seed):
+        for attempt in draw(list(one.list_tries()), seed=f"{seed}{name}", usual=DRAWN):
             found += one.judge(attempt)
     return found
 

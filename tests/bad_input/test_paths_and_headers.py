@@ -1,7 +1,5 @@
 """Parts of paths, headers and cookies that nobody means: never a failure, never a traceback, whoever asks."""
 
-import os
-import random
 from collections.abc import Iterator
 
 import pytest
@@ -9,7 +7,7 @@ from django.test import Client
 
 from tests.bad_input.cases import CASES, Case
 from tests.bad_input.scene import Scene
-from tests.bad_input.trials import PageTrial, Try, list_arguments
+from tests.bad_input.trials import PageTrial, Try, draw, list_arguments
 from tests.bad_input.values import LONG, PATH_TEXTS
 from tests.merchants.test_access import EVERY, Page
 from tests.tenant_snapshots import list_rows
@@ -61,14 +59,6 @@ def list_path_tries(page: Page) -> Iterator[tuple[str, str, str]]:
         yield from ((name, label, text) for label, text in PATH_TEXTS.items())
 
 
-def draw[T](tries: list[T], request: pytest.FixtureRequest) -> list[T]:
-    """Some of the requests, others in every run; all of them where THOROUGH is set."""
-    if os.environ.get("THOROUGH"):
-        return tries
-    seed = request.config.getoption("randomly_seed", 0)
-    return random.Random(str(seed)).sample(tries, min(DRAWN, len(tries)))
-
-
 def can_be_reversed(page: Page) -> bool:
     """Whether the page has a name of its own that leads to it."""
     return not page.name.endswith(":None") and page.name != "None" and "^" not in page.route
@@ -79,7 +69,7 @@ def test_no_part_of_a_path_makes_us_fail(scene: Scene, request: pytest.FixtureRe
     tries = [(page, *one) for page in pages for one in list_path_tries(page)]
     baseline, trials, found = list_rows(), {}, []
     assert len(tries) > 500
-    for page, name, label, text in draw(tries, request):
+    for page, name, label, text in draw(tries, seed=request.config.getoption("randomly_seed", 0), usual=DRAWN):
         if page.name not in trials:
             trials[page.name] = PageTrial(page, get_case(page), scene, scene, baseline)
         one = trials[page.name]

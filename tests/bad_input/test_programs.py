@@ -1,8 +1,6 @@
 """JSON that programs send: every field of the CPQ contract and of each webhook, with every value that nobody means."""
 
 import json
-import os
-import random
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -12,7 +10,7 @@ from django.http import HttpResponse
 from django.test import Client
 
 from quotes.api import REQUESTS_PER_MINUTE
-from tests.bad_input.trials import TracebackHandler, count_writes, list_rows_of
+from tests.bad_input.trials import TracebackHandler, count_writes, draw, list_rows_of
 from tests.bad_input.values import JSON_VALUES, nest
 from tests.payments.webhooks.test_webhooks import build_event, sign
 from tests.quotes.api_helpers import FULL_CHECKOUT
@@ -87,8 +85,7 @@ ENDPOINTS: dict[str, tuple[Any, Callable[[Tenant, str], HttpResponse]]] = {
 def test_no_json_makes_us_fail_or_store_half(tenant: Tenant, request: pytest.FixtureRequest, name: str) -> None:
     seed = request.config.getoption("randomly_seed", 0)
     good, send = ENDPOINTS[name]
-    bodies = list(list_bodies(good))
-    drawn = bodies if os.environ.get("THOROUGH") else random.Random(str(seed)).sample(bodies, DRAWN)
+    drawn = draw(list(list_bodies(good)), seed=seed, usual=DRAWN)
     found = [f"{label}: {wrong}" for label, body in drawn for wrong in judge(send, tenant, body)]
     assert found == [], f"seed {seed}\n" + "\n".join(found)
 

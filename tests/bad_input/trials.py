@@ -4,6 +4,8 @@ import html
 import itertools
 import json
 import logging
+import os
+import random
 import re
 import uuid
 from collections.abc import Iterator
@@ -27,6 +29,7 @@ from tests.tenant_snapshots import Rows
 from wisepay.input import UnreadableText, check_characters, is_blank
 from wisepay.logs import REFUSALS
 
+THOROUGH_FACTOR = 12  # how many times as many requests THOROUGH=1 draws
 SIGN_IN = ("/accounts/login/", "/accounts/reauthenticate/")  # whoever is sent there is asked to prove who they are
 FORM_TYPE = "application/x-www-form-urlencoded"
 # What any request may write: its session, its place in a window, and what is written of a refusal itself.
@@ -172,6 +175,14 @@ class PageTrial:
         now = list_rows_of(tables) if tables else {}
         changed = {table: sorted(set(rows) ^ set(self.baseline[table])) for table, rows in now.items()}
         return {table: rows for table, rows in changed.items() if rows}
+
+
+def draw[T](tries: list[T], *, seed: object, usual: int) -> list[T]:
+    """Some of the tries, others with every seed: `usual` of them, with THOROUGH=1 more, with THOROUGH=all all."""
+    asked = os.environ.get("THOROUGH")
+    if asked == "all":
+        return tries
+    return random.Random(str(seed)).sample(tries, min(usual * (THOROUGH_FACTOR if asked else 1), len(tries)))
 
 
 def list_rows_of(tables: list[str]) -> Rows:
