@@ -19,6 +19,7 @@ BACKGROUND_REFRESH_MARGIN = timedelta(minutes=5)
 # A token this new that is refused like the one before it says that not the token but the connection is refused.
 NEW_TOKEN_AGE = timedelta(minutes=10)
 LOCK_TIMEOUT = "8s"
+TOKEN_FIELDS = ("access_token", "refresh_token", "access_expires_at", "refreshed_at")
 ENDING_SOON = timedelta(days=14)  # how long before its end people are notified of a permission's end
 
 
@@ -46,7 +47,14 @@ def get_access_token(connection: Connection, *, now: datetime, margin: timedelta
         raise
     if isinstance(found, TokenRefusal):
         raise Disconnected(found.message)
-    return found
+    _copy_tokens(found, to=connection)
+    return str(connection.access_token.decrypt())
+
+
+def _copy_tokens(row: Connection, *, to: Connection) -> None:
+    """Give a connection that was read before a refresh the tokens of its row."""
+    for name in TOKEN_FIELDS:
+        setattr(to, name, getattr(row, name))
 
 
 def _is_fresh(connection: Connection, *, now: datetime, margin: timedelta) -> bool:
@@ -54,15 +62,15 @@ def _is_fresh(connection: Connection, *, now: datetime, margin: timedelta) -> bo
 
 
 @transaction()
-def _refresh(connection: Connection, *, now: datetime, margin: timedelta) -> str | TokenRefusal:
-    """Refresh the token, or answer why there is none; a refusal is returned, so that its record is committed."""
+def _refresh(connection: Connection, *, now: datetime, margin: timedelta) -> Connection | TokenRefusal:
+    """The row with its new token, or why there is none; a refusal is returned, so that its record is committed."""
     with database.cursor() as cursor:
         cursor.execute(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'")
     row = connection.lock()
     if row.state != "connected":
         return TokenRefusal(f"The accounting package is not connected. {row.last_error}".strip())
     if _is_fresh(row, now=now, margin=margin):
-        return str(row.access_token.decrypt())
+        return row
     try:
         provider = open_oauth_client_of_app(row.provider, client_id=row.client_id)
         tokens = provider.refresh(row.refresh_token.decrypt(), now=now)
@@ -72,7 +80,7 @@ def _refresh(connection: Connection, *, now: datetime, margin: timedelta) -> str
         cause = DisconnectCause.EXPIRED if is_permission_expired(row, now=now) else DisconnectCause.REVOKED
         return _record_refusal(row, cause, f"The refresh token was refused ({error}).", now=now)
     save_tokens(row, tokens, now=now)
-    return tokens.access
+    return row
 
 
 def _record_refusal(row: Connection, cause: DisconnectCause, reason: str, *, now: datetime) -> TokenRefusal:
@@ -84,7 +92,7 @@ def save_tokens(connection: Connection, tokens: OAuthTokens, *, now: datetime) -
     """Save a new pair of tokens."""
     connection.access_token, connection.refresh_token = tokens.access, tokens.refresh
     connection.access_expires_at, connection.refreshed_at = tokens.expires_at, now
-    connection.save(update_fields=["access_token", "refresh_token", "access_expires_at", "refreshed_at"])
+    connection.save(update_fields=TOKEN_FIELDS)
 
 
 def get_permission_end(connection: Connection) -> datetime | None:
@@ -113,11 +121,15 @@ def is_permission_expired(connection: Connection, *, now: datetime) -> bool:
 
 @transaction()
 def expire_refused_token(connection: Connection, *, now: datetime) -> bool:
-    """Expire a token that was refused, so that the next caller refreshes it first.
+    """Expire the connection's token, which was refused, so that the next caller refreshes it first.
 
-    False when the one before it was refused just now, too: then it is the connection itself that is refused.
+    A token that another caller has refreshed since is taken instead. False when the one before it was refused just
+    now, too: then it is the connection itself that is refused.
     """
     row = connection.lock()
+    if row.state == "connected" and row.refreshed_at != connection.refreshed_at:
+        _copy_tokens(row, to=connection)
+        return True
     is_new = row.refreshed_at is not None and now - row.refreshed_at < NEW_TOKEN_AGE
     if row.state != "connected" or (row.token_was_refused and is_new):
         return False

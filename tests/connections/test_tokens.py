@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from connections.models import Connection
 from connections.tokens import get_access_token
-from connections.verification import apply_verification, verify_access
+from connections.verification import apply_verification, handle_unauthorised, verify_access
 from merchants.models import Notification
 from tests.concurrency import run_concurrently
 from tests.connections.oauth_steps import (
@@ -236,6 +236,26 @@ def test_a_token_that_is_refused_before_its_time_is_refreshed_and_nothing_breaks
         deliver(at=timezone.now() + timedelta(minutes=minutes))
     assert (tenant.connection.state, tenant.connection.token_was_refused) == ("connected", False)
     assert checkout.payment.postings.exclude(state="posted").count() == 0
+
+
+@pytest.mark.parametrize("count", [2, 3])
+def test_many_who_hold_one_token_that_is_refused_take_the_new_one(tenant: Tenant, count: int) -> None:
+    """None of them has yet succeeded with the new one when the next is refused with the old one."""
+    holders, now = [tenant.connection for _ in range(count)], timezone.now()
+    since = get_journal_end(tenant)
+    tenant.world.advance(2 * 3600)
+    for holder in holders:
+        assert handle_unauthorised(holder, now=now) is True
+        assert works(tenant, get_access_token(holder, now=now))
+    assert (tenant.connection.state, count_token_calls(tenant, since)) == ("connected", 1)
+
+
+def test_a_verification_with_an_old_token_is_made_with_the_new_one(tenant: Tenant) -> None:
+    holder, now = tenant.connection, timezone.now()
+    tenant.world.advance(2 * 3600)
+    assert handle_unauthorised(tenant.connection, now=now)
+    get_access_token(tenant.connection, now=now)
+    assert verify_access(holder, now=now).cause is None
 
 
 def test_a_token_that_is_refused_twice_in_a_row_breaks_the_connection(
