@@ -132,11 +132,10 @@ def record_changed_address(
     to_email_address: EmailAddress,
     **_: object,
 ) -> None:
-    """Somebody signs in with another address from now on."""
-    old = from_email_address.email if from_email_address else "none"
-    record_account_audit(
-        request, "email.changed", person=user, email=user.email, detail=f"{old} → {to_email_address.email}"
-    )
+    """Somebody signs in with another address from now on; the first one, proved, changes nothing."""
+    if from_email_address is not None:
+        detail = f"{from_email_address.email} → {to_email_address.email}"
+        record_account_audit(request, "email.changed", person=user, email=user.email, detail=detail)
 
 
 @receiver(mfa_signals.authenticator_added)

@@ -5,6 +5,7 @@ from io import StringIO
 from typing import Any
 
 import pytest
+from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
 from django.contrib import admin
 from django.contrib.admin import site
@@ -54,6 +55,12 @@ def test_a_sign_in_stands_in_the_log_of_the_employer_with_how_and_from_where(ten
         "sign_in.code_mailed",
         "sign_in.succeeded",
     ]
+
+
+def test_the_first_sign_in_proves_the_address_and_changes_none(tenant: Tenant) -> None:
+    EmailAddress.objects.filter(user=tenant.user).delete()
+    sign_in(Client(), tenant.world)
+    assert actions(action__startswith="email") == ["email.confirmed"]
 
 
 def test_failures_and_lockouts_are_written_and_a_storm_is_not(tenant: Tenant, browser: Client) -> None:
