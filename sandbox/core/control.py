@@ -68,7 +68,8 @@ class ControlApi:
             self.world.faults.clear()
         elif request.method == "POST":
             self.world.faults.add_fault(await parse_order(request))
-        return JSONResponse({"faults": self.world.faults.list_faults()})
+        # Half a letter may be ordered, which only an escape can carry.
+        return Response(json.dumps({"faults": self.world.faults.list_faults()}), media_type="application/json")
 
     async def clock(self, request: Request) -> Response:
         order = await parse_order(request)

@@ -9,7 +9,9 @@ from typing import Any
 
 from starlette.types import Receive, Scope
 
-HTTP_KINDS = frozenset({"status", "timeout", "drop_before", "drop_after", "delay", "html"})
+from sandbox.core.odd_answers import ODD_ANSWERS
+
+HTTP_KINDS = frozenset({"status", "timeout", "drop_before", "drop_after", "delay", "html", "odd", "mutate"})
 WEBHOOK_KINDS = frozenset({"webhook_drop", "webhook_duplicate", "webhook_delay", "webhook_reorder"})
 
 
@@ -19,7 +21,11 @@ class FaultError(ValueError):
 
 @dataclass
 class Fault:
-    """One order. `times` None means until cleared; `skip` lets that many matching calls pass first."""
+    """One order. `times` None means until cleared; `skip` lets that many matching calls pass first.
+
+    An `odd` one has the `name` of its answer, sent instead of the service's, which works nevertheless if it `works`. A
+    `mutate` one changes the `field` of the service's answer to `value`, or drops it.
+    """
 
     service: str
     kind: str
@@ -32,6 +38,11 @@ class Fault:
     times: int | None = 1
     skip: int = 0
     hits: int = 0
+    name: str = ""
+    works: bool = False
+    field: str = ""
+    value: Any = None
+    drop: bool = False
 
     @property
     def pause(self) -> float:
@@ -73,6 +84,10 @@ class Faults:
             fault = Fault(**order)
         except TypeError as error:
             raise FaultError(str(error)) from error
+        if fault.kind == "odd" and fault.name not in ODD_ANSWERS:
+            raise FaultError(f"name is one of {', '.join(ODD_ANSWERS)}")
+        if fault.kind == "mutate" and not fault.field:
+            raise FaultError("field is missing")
         self.standing.append(fault)
         return fault
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 from collections.abc import Sequence
 from typing import Any
@@ -11,9 +12,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sandbox.core.faults import Fault, drop_connection, wait_or_disconnect
 from sandbox.core.journal import format_headers
+from sandbox.core.odd_answers import ODD_ANSWERS, mutate_json
 from sandbox.core.service import ErrorBody, FaultedCall, JournalledPath, Service
 from sandbox.core.world import World
 
+MAX_ODD_BODY = 10_000  # bytes of an answer made odd on purpose that are journalled
+UNPACKED = (b"content-length", b"content-encoding")
+COMPRESSING = frozenset({"xero", "quickbooks"})  # services that compress what a client asks to be compressed
 ERROR_PAGE = "<html><head><title>{0} Bad gateway</title></head><body><h1>{0} Bad gateway</h1></body></html>"
 
 
@@ -62,7 +67,9 @@ class Exchange:
             "request_body": self.body.decode("utf-8", "replace"),
             "status": self.status,
             "response_headers": format_headers(self.headers),
-            "response_body": bytes(self.answer).decode("utf-8", "replace"),
+            "response_body": bytes(self.answer[: MAX_ODD_BODY if "fault" in self.notes else None]).decode(
+                "utf-8", "replace"
+            ),
             **self.notes,
         }
 
@@ -122,6 +129,8 @@ class Recorder:
         elif fault.kind == "html":
             page = ERROR_PAGE.format(fault.status)
             await send_answer(exchange, send, fault.status, {"Content-Type": "text/html"}, page)
+        elif fault.kind in ("odd", "mutate"):
+            await self._answer_oddly(fault, exchange, receive, send)
         else:
             if fault.kind == "drop_after":
                 await self._work(exchange, receive, discard_message)
@@ -134,7 +143,19 @@ class Recorder:
             exchange.record_message(message)
             await send(message)
 
-        await self.app(exchange.scope, replay_body(exchange.body, receive), forward)
+        packed = compress(send, exchange) if accepts_gzip(exchange) else forward
+        await self.app(exchange.scope, replay_body(exchange.body, receive), packed)
+
+    async def _answer_oddly(self, fault: Fault, exchange: Exchange, receive: Receive, send: Send) -> None:
+        """Send an odd answer, or let the service work and send its answer with one thing changed."""
+        if fault.kind == "mutate" or fault.works:
+            await self._work(exchange, receive, discard_message)
+        if fault.kind == "odd":
+            await send_raw_answer(exchange, send, *ODD_ANSWERS[fault.name])
+            return
+        body = mutate_json(bytes(exchange.answer), fault.field, value=fault.value, drop=fault.drop)
+        headers = {name.decode(): value.decode() for name, value in exchange.headers if name not in UNPACKED}
+        await send_raw_answer(exchange, send, exchange.status, headers, body)
 
     async def _refuse(self, fault: Fault, exchange: Exchange, send: Send) -> None:
         owner = self.owners[exchange.base.name]
@@ -152,6 +173,33 @@ def build_default_error(name: str, status: int) -> ErrorBody:
     return ErrorBody({}, {"error": f"{name}: practice fault {status}"})
 
 
+def accepts_gzip(exchange: Exchange) -> bool:
+    """Whether the client asked for compressed answers of a service that gives them."""
+    asked = dict(exchange.scope["headers"]).get(b"accept-encoding", b"")
+    return exchange.base.name in COMPRESSING and b"gzip" in asked
+
+
+def compress(send: Send, exchange: Exchange) -> Send:
+    """A `send` that records an answer as it is, and sends it compressed."""
+    begun: list[Message] = []
+
+    async def packed(message: Message) -> None:
+        exchange.record_message(message)
+        if message["type"] == "http.response.start":
+            begun.append(message)
+            return
+        if message.get("more_body"):
+            return
+        body = gzip.compress(bytes(exchange.answer), compresslevel=1)
+        exchange.notes["sent_bytes"] = len(body)
+        headers = [pair for pair in begun[0]["headers"] if pair[0].lower() != b"content-length"]
+        headers += [(b"content-encoding", b"gzip"), (b"content-length", str(len(body)).encode())]
+        await send({**begun[0], "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+    return packed
+
+
 async def discard_message(message: Message) -> None:
     """Drop a message of the answer."""
 
@@ -165,6 +213,19 @@ async def send_answer(exchange: Exchange, send: Send, status: int, headers: dict
     for message in (
         {"type": "http.response.start", "status": status, "headers": raw},
         {"type": "http.response.body", "body": data},
+    ):
+        exchange.record_message(message)
+        await send(message)
+
+
+async def send_raw_answer(exchange: Exchange, send: Send, status: int, headers: dict[str, str], body: bytes) -> None:
+    """Send these bytes with these headers, and journal them instead of what was answered before."""
+    exchange.answer.clear()
+    length = {} if status == 204 else {"content-length": str(len(body))}
+    raw = [(name.encode(), value.encode()) for name, value in {**headers, **length}.items()]
+    for message in (
+        {"type": "http.response.start", "status": status, "headers": raw},
+        {"type": "http.response.body", "body": body},
     ):
         exchange.record_message(message)
         await send(message)

@@ -12,6 +12,7 @@ from sandbox.intuit.change_events import SECTION, build_section
 from sandbox.intuit.company import Company, Record, find_company, list_companies
 from sandbox.intuit.entities import BY_NAME, run_operation
 from sandbox.intuit.identity import REFRESH_LIFETIME, IntuitIdentity
+from sandbox.intuit.sales import DUPLICATES
 
 SIZES = ("Customer", "Invoice", "CreditMemo", "Payment", "RefundReceipt", "Purchase")
 
@@ -105,12 +106,16 @@ class IntuitAdminApi(AccountingAdminApi):
         return bookkeeper.run_action(self.get_company(order), name, order)
 
     def create(self, order: Any) -> None:
-        """Write objects into `company`, uncounted: lists under `Customer`, `Invoice`, `CreditMemo`, `Payment`."""
+        """Write objects into `company`, uncounted: lists under `Customer`, `Invoice`, `CreditMemo`, `Payment`.
+
+        With `duplicates`, numbers may be taken already, as in a company that allows that.
+        """
         company = self.get_company(order)
+        allowed = {DUPLICATES} if order.get("duplicates") else set()
         with company.transaction():
             for name in (name for name in BY_NAME if name in order):
                 for sent in order[name]:
-                    run_operation(company, BY_NAME[name], "create", sent, set())
+                    run_operation(company, BY_NAME[name], "create", sent, allowed)
 
     def fill(self, order: Any) -> None:
         """Give `company` `invoices` of `contacts` that were there long before anybody subscribed."""

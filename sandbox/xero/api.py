@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -18,13 +19,16 @@ from sandbox.core.service import RefusedError
 from sandbox.core.world import World
 from sandbox.xero import resources, webhooks
 from sandbox.xero.calls import CallHandler, XeroCall
-from sandbox.xero.errors import build_bad_request, build_unauthorised
+from sandbox.xero.errors import build_bad_request, build_not_found, build_unauthorised
 from sandbox.xero.formats import render_response
 from sandbox.xero.idempotency import IdempotencyRecord, build_fingerprint
 from sandbox.xero.identity import XeroIdentity
 from sandbox.xero.limits import XeroRateLimits
 from sandbox.xero.organisation import Organisation, find_organisation
 
+LONGEST_QUERY = 2048  # characters
+DOCUMENTED_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d")
+ALTERNATIVE = re.compile(r"\bOR\b|\|\|", re.IGNORECASE)
 SETTINGS, CONTACTS, INVOICES, PAYMENTS = ("settings", "contacts", "invoices", "payments")
 
 TABLE: list[tuple[str, str, CallHandler, str]] = [
@@ -88,6 +92,7 @@ class XeroApi:
         async def serve(request: Request) -> Response:
             accept = request.headers.get("accept", "")
             try:
+                check_query(request, self.world)
                 client, org = self.authorize(request, scopes)
             except RefusedError as refusal:
                 return render_refusal(accept, refusal)
@@ -146,9 +151,12 @@ class XeroApi:
                 client=client,
                 path=request.path_params,
                 params=request.query_params,
-                modified_since=parse_modified_since(request.headers.get("if-modified-since")),
+                modified_since=parse_modified_since(
+                    request.headers.get("if-modified-since"), strict=bool(self.world.config.get("xero_strict_times"))
+                ),
                 sent=parse_body(body) if request.method in ("PUT", "POST") else None,
                 as_pdf=as_pdf,
+                notes=request.scope.get("journal", {}),
             )
             reply = handler(call)
         except RefusedError as refusal:
@@ -156,6 +164,16 @@ class XeroApi:
             return render_refusal(accept, refusal)
         webhooks.publish_changes(org)
         return render_response(accept, reply.status, reply.body)
+
+
+def check_query(request: Request, world: World) -> None:
+    """Refuse a query that is too long (404), or too dear for an organisation of very high volume (400, number 51)."""
+    if len(request.url.query) > LONGEST_QUERY:
+        raise build_not_found()
+    where = request.query_params.get("where", "")
+    if world.config.get("xero_high_volume") and ALTERNATIVE.search(where):
+        message = "Your request is not filtering efficiently, given the extremely high volume for this organisation."
+        raise build_bad_request(51, "HighVolumeException", message)
 
 
 def render_refusal(accept: str, refusal: RefusedError) -> Response:
@@ -178,9 +196,12 @@ def refuse_constant(name: str) -> Any:
     raise ValueError(name)
 
 
-def parse_modified_since(header: str | None) -> datetime | None:
-    """The instant of If-Modified-Since, ISO or HTTP date, UTC by default; raises RefusedError."""
-    if not header:
+def parse_modified_since(header: str | None, *, strict: bool) -> datetime | None:
+    """The instant of If-Modified-Since, ISO or HTTP date, UTC by default; raises RefusedError.
+
+    Where it is so configured every form but the documented one is ignored, as some have seen.
+    """
+    if not header or (strict and not DOCUMENTED_TIME.fullmatch(header)):
         return None
     try:
         moment = datetime.fromisoformat(header) if header[:1].isdigit() else parsedate_to_datetime(header)

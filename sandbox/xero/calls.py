@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -30,6 +30,7 @@ class XeroCall:
     modified_since: datetime | None = None
     sent: Any = None
     as_pdf: bool = False
+    notes: dict[str, Any] = field(default_factory=dict)  # of the call's journal line
 
     @property
     def places(self) -> int:

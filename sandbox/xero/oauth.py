@@ -83,7 +83,11 @@ class XeroOAuthServer(oauth.OAuthServer[XeroIdentity]):
         event = request.query_params.get("authEventId")
         request.scope.get("journal", {}).update(app=grant["client"], authorisation=grant["event"])
         rows = self.identity.list_connections(grant["client"], grant["email"])
-        return JSONResponse([self.render_connection(row) for row in rows if event in (None, row["authEventId"])])
+        others = self.world.config.get("xero_other_tenants", [])
+        request.scope.get("journal", {}).update({"fault": True} if others else {})
+        return JSONResponse(
+            [*others, *(self.render_connection(row) for row in rows if event in (None, row["authEventId"]))]
+        )
 
     def render_connection(self, row: dict[str, Any]) -> dict[str, Any]:
         """A connection as the API shows it."""

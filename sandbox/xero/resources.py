@@ -116,8 +116,9 @@ def get_contact(call: XeroCall) -> XeroReply:
 
 
 def put_contacts(call: XeroCall) -> XeroReply:
-    """Create contacts."""
-    return batch.run_batch(call, CONTACT, lambda sent: contacts.create(call, sent), build_contact_view(call))
+    """Create contacts; where it is so configured, the one of that name is changed instead, as some have seen."""
+    make = contacts.upsert if call.org.world.config.get("xero_put_overwrites") else contacts.create
+    return batch.run_batch(call, CONTACT, lambda sent: make(call, sent), build_contact_view(call))
 
 
 def post_contacts(call: XeroCall) -> XeroReply:
@@ -217,7 +218,20 @@ def put_allocations(call: XeroCall) -> XeroReply:
     def work(sent: Record) -> Record:
         return allocations.create(call, call.org.get("credit_notes", key) or {}, sent)
 
-    return batch.run_batch(call, ALLOCATION, work, lambda row: views.render_allocation(call.org, row))
+    reply = batch.run_batch(call, ALLOCATION, work, lambda row: views.render_allocation(call.org, row))
+    return wrap_allocations(call, reply)
+
+
+def wrap_allocations(call: XeroCall, reply: XeroReply) -> XeroReply:
+    """The answer to new allocations as it is configured: `bare` for one without a list, `nameless` without ids."""
+    form = call.org.world.config.get("xero_allocation_answers")
+    if form is None or reply.status != 200 or not isinstance(reply.body, dict):
+        return reply
+    call.notes["fault"] = True
+    rows = [{name: value for name, value in row.items() if name != "AllocationID"} for row in reply.body["Allocations"]]
+    if form == "bare":
+        return XeroReply(200, rows[0])
+    return XeroReply(200, {**reply.body, "Allocations": rows})
 
 
 def delete_allocation(call: XeroCall) -> XeroReply:

@@ -42,8 +42,10 @@ def render_dates(record: Record) -> Record:
 
 
 def render_contact_summary(org: Organisation, key: str) -> Record:
-    """A contact as documents in lists show it."""
+    """A contact as documents in lists show it, or where it is so configured whole."""
     row = org.table("contacts")[key]
+    if org.world.config.get("xero_whole_contacts"):
+        return render_contact(org, row)
     return {"ContactID": key, "Name": row["Name"], "ContactPersons": [], "HasValidationErrors": False}
 
 
@@ -158,7 +160,7 @@ def render_invoice_credit(note: Record, allocation: Record) -> Record:
     return {
         **pick_fields(note, "CreditNoteID", "CreditNoteNumber"),
         "AppliedAmount": Decimal(allocation["Amount"]),
-        "Date": date.fromisoformat(allocation["Date"]),
+        "Date": date.fromisoformat(note["Date"]),  # the note's own day, whenever it was used
         "Total": Decimal(note["Total"]),
         "HasErrors": False,
     }

@@ -16,7 +16,7 @@ FilterRow = dict[str, Any]
 RowReader = Callable[[FilterRow], Any]
 
 TOKEN = re.compile(
-    r'\s*(?:(?P<string>"(?:[^"\\]|\\.|"")*")|(?P<number>-?\d+(?:\.\d+)?)'
+    r'\s*(?:(?P<string>"[^"\\]*")|(?P<number>-?\d+(?:\.\d+)?)'
     r"|(?P<sign>==|!=|<>|>=|<=|&&|\|\||[=<>!(),.])|(?P<word>[A-Za-z_]\w*))"
 )
 COMPARE: dict[str, Callable[[Any, Any], bool]] = {
@@ -144,7 +144,7 @@ class WhereParser:
             raise build_filter_error("The filter ends too early")
         kind, text = self.tokens.pop(0)
         if kind == "string":
-            literal = re.sub(r'\\(.)|"(")', lambda found: found[1] or found[2], text[1:-1])
+            literal = text[1:-1]
             return lambda row: literal
         if kind == "number":
             amount = Decimal(text)
