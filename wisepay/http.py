@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
+from email.utils import parsedate_to_datetime
 from functools import wraps
 from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Any, cast
@@ -113,6 +114,22 @@ def prefers_page(request: HttpRequest) -> bool:
 def parse_page_number(text: str, *, last: int) -> int:
     """The page that a query asks for, `last` at most; 1 for everything that is no number."""
     return max(1, min(int(text[:9]), last)) if text.isascii() and text.isdigit() else 1
+
+
+LONGEST_RETRY_AFTER = timedelta(days=1)
+
+
+def parse_retry_after(text: str | None, *, now: datetime) -> float | None:
+    """The seconds that a Retry-After header asks for; it names a number or a date (RFC 9110).
+
+    None for a header that is missing or makes no sense, for an instant that has passed, and for more than a day.
+    """
+    text = (text or "").strip()[:60]
+    try:
+        seconds = float(text) if text[:1].isdigit() else (parsedate_to_datetime(text) - now).total_seconds()
+    except (ValueError, TypeError, OverflowError):  # a date without a zone cannot be compared
+        return None
+    return seconds if 0 < seconds <= LONGEST_RETRY_AFTER.total_seconds() else None
 
 
 LONGEST_WINDOW = timedelta(days=2)  # more than any window that is counted

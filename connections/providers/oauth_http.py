@@ -6,8 +6,10 @@ import requests
 from django.conf import settings
 
 from connections.providers import InvalidGrant
+from wisepay import clock
 from wisepay.budgets import count_vendor_call
 from wisepay.errors import Unavailable
+from wisepay.http import parse_retry_after
 
 
 def send_request(label: str, method: str, url: str, *, token: str = "", **kwargs: Any) -> requests.Response:
@@ -23,10 +25,9 @@ def send_request(label: str, method: str, url: str, *, token: str = "", **kwargs
     except requests.RequestException as error:
         raise Unavailable(f"{label} does not answer ({type(error).__name__})") from error
     if answer.status_code == 429 or answer.status_code >= 500:
-        pause = answer.headers.get("Retry-After", "")
         raise Unavailable(
             f"{label} answered {answer.status_code}",
-            retry_after=float(pause) if pause.isdigit() else None,
+            retry_after=parse_retry_after(answer.headers.get("Retry-After"), now=clock.now()),
             maybe_done=answer.status_code != 429,
         )
     return answer
@@ -48,7 +49,7 @@ def parse_json(label: str, answer: requests.Response) -> Any:
     try:
         if answer.status_code == 200:
             return answer.json()
-    except ValueError:
+    except (ValueError, RecursionError):
         pass
     raise Unavailable(f"{label} answered {answer.status_code} with something that is not JSON")
 
@@ -67,5 +68,5 @@ def parse_error_code(answer: requests.Response) -> str:
     """Parse the code of an OAuth error."""
     try:
         return str(answer.json().get("error", "refused"))
-    except (ValueError, AttributeError):
+    except (ValueError, AttributeError, RecursionError):
         return "refused"

@@ -106,7 +106,7 @@ def parse_quickbooks_tokens(body: dict[str, Any], *, company: str, now: datetime
             expires_at=now + timedelta(seconds=int(body["expires_in"])),
             authorisation_id=company,
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, ArithmeticError) as error:
         raise Unavailable("QuickBooks' tokens could not be read") from error
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 
 from connections.providers import InvalidGrant, MissingScopes, OAuthApp, OAuthTokens, ProviderOrganisation
 from connections.providers.oauth_http import parse_json, request_tokens, send_request
@@ -18,11 +19,24 @@ from connections.rate_limiter.limiter import Priority
 from wisepay.errors import Unavailable
 
 LABEL = "Xero"
-SCOPES = (
-    "openid profile email offline_access accounting.invoices accounting.payments accounting.contacts "
-    "accounting.settings.read"
-)
-REQUIRED_SCOPES = [scope for scope in SCOPES.split() if scope.startswith(("accounting.", "offline_"))]
+IDENTITY_SCOPES = "openid profile email offline_access"
+# Which an app has depends on when it was registered; the broad ones end in September 2027.
+ACCOUNTING_SCOPES = {
+    "granular": "accounting.invoices accounting.payments accounting.contacts accounting.settings.read",
+    "broad": "accounting.transactions accounting.contacts accounting.settings.read",
+}
+
+
+def get_scopes() -> str:
+    """Return the scopes that our app asks for. Raises ImproperlyConfigured for a kind that Xero does not have."""
+    if settings.XERO_SCOPES not in ACCOUNTING_SCOPES:
+        raise ImproperlyConfigured(f"XERO_SCOPES is one of {', '.join(ACCOUNTING_SCOPES)}")
+    return f"{IDENTITY_SCOPES} {ACCOUNTING_SCOPES[settings.XERO_SCOPES]}"
+
+
+def list_required_scopes() -> list[str]:
+    """List the scopes without which we cannot work."""
+    return ["offline_access", *ACCOUNTING_SCOPES[settings.XERO_SCOPES].split()]
 
 
 class XeroOAuthClient:
@@ -37,7 +51,7 @@ class XeroOAuthClient:
             "response_type": "code",
             "client_id": self.client_id,
             "redirect_uri": redirect_uri,
-            "scope": SCOPES,
+            "scope": get_scopes(),
             "state": state,
             "code_challenge": challenge,
             "code_challenge_method": "S256",
@@ -48,8 +62,8 @@ class XeroOAuthClient:
         form = {"grant_type": "authorization_code", "code": code, "redirect_uri": redirect_uri}
         body = self._tokens({**form, "code_verifier": verifier})
         # An answer that does not say what was granted granted all.
-        granted = str(body.get("scope", SCOPES)).split()
-        if missing := [scope for scope in REQUIRED_SCOPES if scope not in granted]:
+        granted = str(body.get("scope", get_scopes())).split()
+        if missing := [scope for scope in list_required_scopes() if scope not in granted]:
             raise MissingScopes(" ".join(missing))
         return parse_xero_tokens(body, now=now)
 
@@ -61,12 +75,11 @@ class XeroOAuthClient:
         answer = send_request(LABEL, "GET", settings.XERO_CONNECTIONS_URL, token=tokens.access, params=query)
         if answer.status_code == 401:
             raise InvalidGrant("Xero does not accept the new token")
+        rows = parse_json(LABEL, answer)
+        if not isinstance(rows, list):
+            raise Unavailable("Xero's list of organisations could not be read")
         try:
-            return [
-                ProviderOrganisation(id=str(r["tenantId"]), name=str(r["tenantName"]), remote_id=str(r["id"]))
-                for r in parse_json(LABEL, answer)
-                if r.get("tenantType") == "ORGANISATION"
-            ]
+            return [parse_organisation(row) for row in rows if is_organisation(row)]
         except (KeyError, TypeError, AttributeError) as error:
             raise Unavailable("Xero's list of organisations could not be read") from error
 
@@ -87,6 +100,19 @@ class XeroOAuthClient:
         return request_tokens(LABEL, url, form, client_id=self.app.client_id, secret=self.app.secret)
 
 
+def is_organisation(row: Any) -> bool:
+    """Whether a tenant is an organisation with books: an accountant's practice is a tenant too."""
+    return isinstance(row, dict) and row.get("tenantType") == "ORGANISATION"
+
+
+def parse_organisation(row: dict[str, Any]) -> ProviderOrganisation:
+    """Parse an organisation; its name may be missing. Raises KeyError without its ids."""
+    name = row.get("tenantName")
+    return ProviderOrganisation(
+        id=str(row["tenantId"]), name=name if isinstance(name, str) else "", remote_id=str(row["id"])
+    )
+
+
 def parse_xero_tokens(body: dict[str, Any], *, now: datetime) -> OAuthTokens:
     """Parse the pair in an answer of the token endpoint. Raises Unavailable when there is none."""
     try:
@@ -96,7 +122,7 @@ def parse_xero_tokens(body: dict[str, Any], *, now: datetime) -> OAuthTokens:
             expires_at=now + timedelta(seconds=int(body["expires_in"])),
             authorisation_id=str(_parse_claims(str(body["access_token"])).get("authentication_event_id", "")),
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, ArithmeticError) as error:
         raise Unavailable("Xero's tokens could not be read") from error
 
 

@@ -24,7 +24,7 @@ from redis.retry import Retry
 
 from wisepay import clock
 from wisepay.errors import Unavailable
-from wisepay.http import record_rate_limited_use
+from wisepay.http import parse_retry_after, record_rate_limited_use
 
 Priority = Literal["interactive", "company", "service", "document"]
 REFUSAL_MESSAGES = {
@@ -37,6 +37,7 @@ REFUSAL_MESSAGES = {
     "outage": "Calls are counted slowly, because the shared count is not reachable",
 }
 log = structlog.get_logger(__name__)
+DEFAULT_PAUSE = 60.0  # seconds after a refusal that does not say when to come again
 POLL_INTERVAL = 0.05  # seconds between two tries of a request that may wait
 # Without Valkey few calls are made, counted in PostgreSQL, slowly enough for every limit.
 FIRST_MINUTE = 62.0  # seconds until a minute whose calls may all be used up is certainly over
@@ -150,12 +151,12 @@ def parse_remaining_calls(headers: Mapping[str, str]) -> RemainingCalls:
         day=_parse_integer(found.get("x-daylimit-remaining")),
         app_minute=_parse_integer(found.get("x-appminlimit-remaining")),
         problem=found.get("x-rate-limit-problem", "minute").lower(),
-        retry_after=float(_parse_integer(found.get("retry-after")) or 60),
+        retry_after=parse_retry_after(found.get("retry-after"), now=clock.now()) or DEFAULT_PAUSE,
     )
 
 
 def _parse_integer(text: str | None) -> int | None:
-    return int(text) if text is not None and text.strip().isdecimal() else None
+    return int(text) if text is not None and text.strip().isdecimal() and len(text) < 12 else None
 
 
 SCRIPT = (Path(__file__).parent / "lua" / "rate_limiter.lua").read_text()
