@@ -3,13 +3,17 @@
 import hashlib
 import hmac
 import time
-from functools import lru_cache
+from collections.abc import Callable
+from functools import lru_cache, wraps
+from inspect import isfunction
 from typing import Any
 
+import requests
 import stripe
 from django.conf import settings
 
 from payments.gateways.protocol import BadSignature, GatewayEvent
+from wisepay.errors import Unavailable
 from wisepay.input import UnreadableBody, is_id, read_json
 
 MAX_ID_LENGTH = 255  # Stripe promises that no id is longer
@@ -49,6 +53,46 @@ def _event(body: bytes) -> GatewayEvent:
     return GatewayEvent(kind=kind, **texts)
 
 
+class StripeSession(requests.Session):
+    """A session that follows no redirect: a charge that is redirected would become a question at another address."""
+
+    def get_redirect_target(self, resp: requests.Response) -> str | None:
+        """No answer leads anywhere else."""
+        return None
+
+
+class StripeHttpClient(stripe.RequestsClient):
+    """The SDK's HTTP client with our sessions, one a thread."""
+
+    def request(self, *args: Any, **kwargs: Any) -> Any:
+        """Send one request."""
+        if getattr(self._thread_local, "session", None) is None:
+            self._thread_local.session = StripeSession()
+        return super().request(*args, **kwargs)
+
+
+def raise_unreadable[G: type](gateway: G) -> G:
+    """Let every method of a gateway raise Unavailable for an answer that lacks what we read, whatever its status."""
+    for name in dir(gateway):
+        method = getattr(gateway, name)
+        if not name.startswith("_") and isfunction(method):
+            setattr(gateway, name, convert_method(method))
+    return gateway
+
+
+def convert_method[**P, R](method: Callable[P, R]) -> Callable[P, R]:
+    """Return the method with what reading an answer raises as Unavailable: whether a write was done is unknown."""
+
+    @wraps(method)
+    def converted(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return method(*args, **kwargs)
+        except (LookupError, AttributeError, TypeError, ArithmeticError, ValueError) as error:
+            raise Unavailable(f"Stripe's answer could not be read ({type(error).__name__})") from error
+
+    return converted
+
+
 @lru_cache(maxsize=512)
 def get_client(secret_key: str) -> stripe.StripeClient:
     """A client that gives up in time and never retries on its own: the outbox does, with our key."""
@@ -56,5 +100,5 @@ def get_client(secret_key: str) -> stripe.StripeClient:
         secret_key,
         base_addresses={"api": settings.STRIPE_API_BASE},
         max_network_retries=0,
-        http_client=stripe.RequestsClient(timeout=settings.HTTP_TIMEOUT),
+        http_client=StripeHttpClient(timeout=settings.HTTP_TIMEOUT),
     )

@@ -7,7 +7,7 @@ import stripe
 
 from payments.gateways.protocol import ChargeRequest, OperationResult, RefundResult, RemoteDispute
 from payments.gateways.stripe.balance_transactions import StripeBalanceMixin
-from payments.gateways.stripe.client import get_client
+from payments.gateways.stripe.client import get_client, raise_unreadable
 from payments.gateways.stripe.currencies import to_stripe
 from payments.gateways.stripe.errors import convert_error
 from payments.gateways.stripe.methods import StripeMethodsMixin, build_created_window
@@ -17,6 +17,7 @@ from wisepay.money import Money
 EXPANDED_FIELDS = ["latest_charge", "payment_method"]
 
 
+@raise_unreadable
 class StripeGateway(StripeMethodsMixin, StripeBalanceMixin):
     """One Stripe account."""
 
