@@ -11,6 +11,13 @@ declare_personal(
         fields=("name", "folded_name", "email"),
         address=("email__iexact",),
     ),
+    PersonalData(
+        "accounting.UnreadableRecord",
+        "What of the merchant's own books could not be read, until it is mended there.",
+        "delete",
+        fields=("name",),
+        address=("name__iexact",),
+    ),
     PersonalData("accounting.AutoPayMapping", STAFF, "keep", fields=("created_by",), person=("created_by",)),
     PersonalData(
         "accounting.ScheduledPayment",

@@ -18,7 +18,8 @@ VIEWS = re.compile(r"(?:^|_)(?:views|api)\.py$")
 # vendor's SDK asks for.
 MONEY = ("wisepay/money.py", "wisepay/forms.py", "quotes/**/*.py", "payments/**/*.py", "accounting/**/*.py")
 FLOATS_ALLOWED = {
-    ("accounting/ledgers/xero/errors.py", "translate_refusal"),
+    ("accounting/ledgers/parsing.py", "read_number"),
+    ("accounting/ledgers/quickbooks/errors.py", "get_pause"),
     ("accounting/ledgers/xero/shapes.py", "convert_to_float"),
     ("accounting/mirror/reader.py", "__init__"),
     ("accounting/posting/sender.py", "get_retry_delay"),

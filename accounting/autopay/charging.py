@@ -28,6 +28,7 @@ from accounting.invoices.services import (
 )
 from accounting.mirror.services import refresh_invoices
 from accounting.models import AutoPayMapping, LedgerInvoice, PaymentAllocation, ScheduledPayment
+from accounting.unreadable import find_unreadable_reason
 from payments.attempts.services import create_off_session_attempt, send_attempt
 from payments.errors import AttemptInProgress, CannotPay
 from payments.models import Attempt, Payment, SavedMethod
@@ -122,9 +123,15 @@ def refresh_due_invoices(scheduled_id: int, *, now: datetime) -> None:
         )
     else:
         if row.invoice_id not in found_ids:
-            record_not_charged(
-                row, NotCharged("The accounting package does not know the invoice any more.", state="held"), now=now
-            )
+            record_not_charged(row, explain_missing_invoice(row.invoice, now=now), now=now)
+
+
+def explain_missing_invoice(invoice: LedgerInvoice, *, now: datetime) -> NotCharged:
+    """Why nothing is charged for an invoice that was not among those read: it cannot be read, or it is gone."""
+    reason = find_unreadable_reason(invoice.merchant, invoice.organisation_id, "invoices", invoice.ledger_id)
+    if reason:
+        return NotCharged(f"{NOT_REFRESHED_REASON} {reason}"[:300], run_at=now + REFRESH_RETRY_DELAY)
+    return NotCharged("The accounting package does not know the invoice any more.", state="held")
 
 
 def record_not_charged(scheduled: ScheduledPayment, outcome: NotCharged, *, now: datetime) -> None:

@@ -9,11 +9,12 @@ from django_subatomic.db import transaction
 from accounting.autopay.settings import schedule_planning
 from accounting.ledger_session import open_ledger_session
 from accounting.models import AutoPayMapping, BillingTerm, LedgerTerm
+from accounting.unreadable import replace_unreadable
 from connections.availability import get_connection
 from connections.models import Tier
 from merchants.models import Merchant
 from wisepay import outbox
-from wisepay.errors import Disconnected
+from wisepay.errors import Disconnected, retry_refusals
 
 WITHOUT_TERM = ("", "Invoices without any")
 
@@ -56,13 +57,15 @@ def schedule_terms_import(merchant: Merchant, *, now: datetime) -> None:
 
 
 def import_ledger_terms(merchant: Merchant, *, now: datetime) -> None:
-    """Import the ledger's terms, if the merchant is connected. Raises Retry or Unavailable."""
+    """Import the ledger's terms, if the merchant is connected. A refusal is retried. Raises Retry, Unavailable."""
     try:
         connection = get_connection(merchant, tier=Tier.WISE_PAY)
-        with open_ledger_session(connection, priority="interactive", now=now) as ledger:
+        with retry_refusals(), open_ledger_session(connection, priority="interactive", now=now) as ledger:
             found = ledger.read_terms()
+            faults = ledger.unreadable.get("terms", [])
     except Disconnected:
         return
+    replace_unreadable(merchant, connection.organisation_id, "terms", faults, now=now)
     save_ledger_terms(merchant, connection.organisation_id, [(term.id, term.name) for term in found], now=now)
 
 

@@ -10,19 +10,24 @@ from accounting.configuration.services import ITEM_NAME, save_ledger_item, save_
 from accounting.ledger_session import open_ledger_session
 from accounting.ledgers.protocol import Ledger
 from accounting.models import AccountingSettings, LedgerAccount, LedgerItem, LedgerTaxCode
+from accounting.unreadable import LIST_KINDS, replace_unreadable
 from connections.availability import find_working_connection
 from connections.models import Tier
 from merchants.models import EventNotification, Merchant
 from merchants.services import notify_merchant
-from wisepay.errors import Disconnected, Rejected
+from wisepay.errors import Disconnected, Rejected, retry_refusals
 
 
 def import_ledger_lists(merchant: Merchant, *, now: datetime) -> None:
-    """Import the chart of accounts, the tax codes and the items. Raises Unavailable, Rejected or Retry."""
+    """Import the chart of accounts, the tax codes and the items. A refusal is retried. Raises Unavailable, Retry."""
     connection = find_working_connection(merchant, tier=Tier.WISE_PAY)
     if connection is not None:
-        with suppress(Disconnected), open_ledger_session(connection, priority="interactive", now=now) as ledger:
-            import_from_ledger(merchant, ledger, now=now)
+        with (
+            suppress(Disconnected),
+            retry_refusals(),
+            open_ledger_session(connection, priority="interactive", now=now) as ledger,
+        ):
+            import_from_ledger(merchant, connection.organisation_id, ledger, now=now)
 
 
 def create_ledger_item(merchant: Merchant, *, now: datetime) -> None:
@@ -33,19 +38,19 @@ def create_ledger_item(merchant: Merchant, *, now: datetime) -> None:
             create_item_in_ledger(merchant, ledger, now=now)
 
 
-def import_from_ledger(merchant: Merchant, ledger: Ledger, *, now: datetime) -> None:
-    """Save the lists as the ledger has them, and a warning about its own settings."""
+def import_from_ledger(merchant: Merchant, organisation_id: str, ledger: Ledger, *, now: datetime) -> None:
+    """Save the lists as the ledger has them, what of them cannot be read, and a warning about its own settings."""
     accounts, codes, items = ledger.read_accounts(), ledger.read_tax_codes(), ledger.read_items()
     warning = ledger.read_settings_warning()
     of = {"merchant": merchant, "read_at": now}
-    save_ledger_lists(
+    refused = save_ledger_lists(
         merchant,
         accounts=[
             LedgerAccount(
                 code=a.code,
-                number=a.number,
+                number=a.number[:20],
                 name=a.name[:160],
-                kind=a.kind,
+                kind=a.kind[:40],
                 takes_payments=a.takes_payments,
                 holds_prepayments=a.holds_prepayments,
                 **of,
@@ -56,6 +61,9 @@ def import_from_ledger(merchant: Merchant, ledger: Ledger, *, now: datetime) -> 
         items=[LedgerItem(code=i.code, name=i.name[:120], account=i.account, **of) for i in items],
         warning=warning,
     )
+    for kind in LIST_KINDS:
+        faults = [*ledger.unreadable.get(kind, ()), *refused[kind]]
+        replace_unreadable(merchant, organisation_id, kind, faults, now=now)
 
 
 def create_item_in_ledger(merchant: Merchant, ledger: Ledger, *, now: datetime) -> None:

@@ -4,8 +4,10 @@ from datetime import datetime
 
 from django_subatomic.db import transaction
 
+from accounting.ledgers.remote_documents import UnreadableRow
 from accounting.models import AccountingSettings, LedgerAccount, LedgerItem, LedgerTaxCode
 from accounting.posting.services import schedule_sending
+from accounting.unreadable import keep_apart
 from connections.models import Connection, Tier
 from merchants.models import Merchant
 from wisepay import outbox
@@ -62,13 +64,18 @@ def save_ledger_lists(
     tax_codes: list[LedgerTaxCode],
     items: list[LedgerItem],
     warning: str,
-) -> None:
-    """Replace the chart of accounts, the tax codes, the items and the settings warning by what was read now."""
+) -> dict[str, list[UnreadableRow]]:
+    """Replace the chart of accounts, the tax codes, the items and the settings warning by what was read now.
+
+    Answers what of each list cannot be kept.
+    """
     with transaction():
         AccountingSettings.objects.update_or_create(merchant=merchant, defaults={"warning": warning[:400]})
         LedgerAccount.objects.filter(merchant=merchant).delete()
         LedgerTaxCode.objects.filter(merchant=merchant).delete()
         LedgerItem.objects.filter(merchant=merchant).delete()
-        LedgerAccount.objects.bulk_create(accounts)
-        LedgerTaxCode.objects.bulk_create(tax_codes)
-        LedgerItem.objects.bulk_create(items)
+        return {
+            "accounts": keep_apart(accounts, LedgerAccount.objects.bulk_create)[1],
+            "tax_codes": keep_apart(tax_codes, LedgerTaxCode.objects.bulk_create)[1],
+            "items": keep_apart(items, LedgerItem.objects.bulk_create)[1],
+        }

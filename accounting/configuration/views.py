@@ -8,6 +8,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from accounting.configuration.forms import AccountsForm
 from accounting.configuration.services import save_accounting_settings
 from accounting.models import AccountingSettings
+from accounting.unreadable import SETTING_KINDS, summarise_unreadable
 from connections.models import Connection, Tier
 from merchants.access import MerchantRequest, merchant_page
 from merchants.models import Merchant
@@ -28,7 +29,13 @@ def edit_accounting_settings(request: MerchantRequest, merchant: Merchant) -> Ht
         messages.success(request, "Accounts saved.")
         return redirect("accounting:accounts", merchant.reference)
     connection = Connection.objects.filter(merchant=merchant, tier=Tier.WISE_PAY).first()
-    context = {"merchant": merchant, "form": form, "connection": connection, "warning": get_ledger_warning(merchant)}
+    context = {
+        "merchant": merchant,
+        "form": form,
+        "connection": connection,
+        "warning": get_ledger_warning(merchant),
+        "unreadable": summarise_unreadable(merchant, SETTING_KINDS),
+    }
     return render(request, "accounting/accounts.html", context, status=422 if form.errors else 200)
 
 

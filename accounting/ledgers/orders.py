@@ -117,8 +117,12 @@ class OrderGroup:
 
 @dataclass(frozen=True, slots=True)
 class WriteResult:
-    """The result of one order: the `id` in the ledger, or else the `refusal` in the package's words."""
+    """The result of one order: the `id` in the ledger, or else the `refusal` in the package's words.
+
+    Or neither: what the ledger says of it is `unreadable`, for this reason, and whether it is there is not known.
+    """
 
     number: str
     id: str = ""
     refusal: str = ""
+    unreadable: str = ""

@@ -29,6 +29,7 @@ from accounting.ledgers.remote_documents import (
     RemoteRefund,
     RemoteTaxCode,
     RemoteTerm,
+    UnreadableRow,
 )
 
 __all__ = [
@@ -55,6 +56,7 @@ __all__ = [
     "RemoteRefund",
     "RemoteTaxCode",
     "RemoteTerm",
+    "UnreadableRow",
     "WriteResult",
 ]
 
@@ -71,6 +73,9 @@ class Ledger(Protocol):
     page, the other up to `batch_size` documents by id, in one page whose `tombstones` are the ids that certainly do
     not exist. `deletion_feed_window` is how far back one call lists the changes of all kinds, with the deletions;
     None where nothing can be deleted and each kind is polled separately.
+
+    A row that cannot be understood holds up itself only: a page has it among its `unreadable`, a list of the settings
+    in the ledger's own `unreadable` by the list's name, and a method that finds answers its order with the reason.
     """
 
     batch_size: int
@@ -79,6 +84,7 @@ class Ledger(Protocol):
     deletion_feed_window: timedelta | None
     needs_item: bool
     supports_mixed_batches: bool
+    unreadable: dict[str, list[UnreadableRow]]
 
     @property
     def was_accepted(self) -> bool:

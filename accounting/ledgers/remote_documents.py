@@ -31,7 +31,10 @@ class RemoteRefund:
 
 @dataclass(frozen=True, slots=True)
 class RemoteCreditNote:
-    """A credit note. `status`: draft, approved, applied (nothing remains), removed or voided."""
+    """A credit note. `status`: draft, approved, applied (nothing remains), removed or voided.
+
+    Of one that is `unknown` only the number counts: it is there, and cannot be read.
+    """
 
     number: str
     id: str
@@ -45,6 +48,12 @@ class RemoteCreditNote:
     def is_unused(self) -> bool:
         """Return whether nothing of it was applied or refunded."""
         return not self.allocations and not self.refunds
+
+
+def build_unknown_credit_note(number: str) -> RemoteCreditNote:
+    """Return what is known of a credit note that is there and cannot be read."""
+    nothing = Money(0, "")
+    return RemoteCreditNote(number, "", "unknown", nothing, nothing)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,13 +152,22 @@ class RemoteContact:
 
 
 @dataclass(frozen=True, slots=True)
+class UnreadableRow:
+    """A row that cannot be understood: its id and its name as far as it has them, and why, as a sentence."""
+
+    id: str
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class RemotePage[T]:
     """One page of a long list, and how many pages there are; `as_of` is the package's own clock when it answered.
 
     A change of a row does not change the list's order, so that nothing is missed while people work in the package
     between two pages. Where rows can be deleted, `tombstones` are the ids of those that were, as far as the package
     lists them; of rows asked for by id, those that it did not answer. `is_truncated`: more changed than it lists at
-    once, so that a deletion may be missing.
+    once, so that a deletion may be missing. `unreadable` are rows that exist and cannot be understood.
     """
 
     rows: tuple[T, ...]
@@ -157,6 +175,7 @@ class RemotePage[T]:
     as_of: datetime | None = None
     tombstones: tuple[str, ...] = ()
     is_truncated: bool = False
+    unreadable: tuple[UnreadableRow, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

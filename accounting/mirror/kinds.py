@@ -22,6 +22,7 @@ from accounting.mirror.store import (
     upsert_invoices,
 )
 from accounting.models import LedgerContact, LedgerCredit, LedgerInvoice, MirrorCursor
+from accounting.unreadable import keep_apart, record_unreadable
 
 PAYMENTS = "payments"  # a kind of webhook event that is not mirrored: it only says that some documents changed
 WEBHOOKS_TRUSTED_FOR = timedelta(days=7)
@@ -60,9 +61,21 @@ class MirroredKind:
 
     @transaction_required
     def save_page(self, context: ReadContext, page: RemotePage[Any]) -> list[datetime]:
-        """Save a page; answers, for each document that was new or different, when the ledger changed it."""
-        changes = self.upsert(context, page.rows)
+        """Save a page; answers, for each document that was new or different, when the ledger changed it.
+
+        What could not be read, or the database forbids, is recorded with its reason, and holds up itself only.
+        """
+        changes, refused = keep_apart(page.rows, lambda rows: self.upsert(context, rows))
         deleted = self.mark_deleted(context, page) if page.tombstones else 0
+        faults = [*page.unreadable, *refused]
+        record_unreadable(
+            context.merchant,
+            context.organisation_id,
+            self.kind,
+            faults,
+            readable_ids={*(row.id for row in page.rows), *page.tombstones} - {fault.id for fault in faults},
+            now=context.asked_at,
+        )
         return [*changes, *[page.as_of or context.asked_at] * deleted]
 
 

@@ -19,6 +19,7 @@ from accounting.mirror.kinds import MIRRORED_KINDS, PAYMENTS, MirroredKind, get_
 from accounting.mirror.store import ReadContext
 from accounting.models import MirrorCursor, PendingChange
 from accounting.refetch_requests import STALE_MARKER, upsert_pending_changes
+from accounting.unreadable import forget_unreadable
 from connections.models import Connection
 from connections.rate_limiter.limiter import Priority
 from merchants.models import Merchant
@@ -95,8 +96,10 @@ class MirrorReader:
             if get_position(row) != get_position(cursor):
                 raise Retry("another worker read this page", after=2)
             cursor.notified_at = row.notified_at
-            if self.ledger.deletion_feed_window is not None and cursor.known_until is None and not cursor.page:
-                mark_all_stale(self.context, mirrored_kind.kind)
+            if cursor.known_until is None and not cursor.page:
+                forget_unreadable(self.merchant, self.organisation_id, mirrored_kind.kind)
+                if self.ledger.deletion_feed_window is not None:
+                    mark_all_stale(self.context, mirrored_kind.kind)
             changes = mirrored_kind.save_page(self.context, found)
             if resolve_changes_in_page(self.context, mirrored_kind.kind, found):
                 cursor.notified_at = self.now

@@ -8,6 +8,7 @@ from django.db.models import Exists, OuterRef
 
 from accounting.mirror.kinds import MIRRORED_KINDS, PAYMENTS
 from accounting.models import MirrorCursor, PendingChange
+from accounting.unreadable import count_unreadable_by_kind
 from connections.models import Connection, LinkedOrganisation, Tier
 from merchants.models import Merchant
 
@@ -35,13 +36,14 @@ def list_mirror_statuses(merchant: Merchant, *, now: datetime) -> list[MirrorSta
     unread = PendingChange.objects.filter(**owner, read_at=None, notified_at__lte=now - OVERDUE_AFTER)
     late = set(unread.values_list("kind", flat=True))
     late |= {"invoices", "credits"} if PAYMENTS in late else set()
+    unreadable = count_unreadable_by_kind(merchant, connection.organisation_id)
     return [
         MirrorStatus(
             label=mirrored.label,
             count=mirrored.model._default_manager.filter(**owner).count(),
             as_of=get_as_of(cursors.get(kind)),
             progress=get_progress(cursors.get(kind)),
-            problem=get_problem(cursors.get(kind), is_late=kind in late, now=now),
+            problem=get_problem(cursors.get(kind), is_late=kind in late, unreadable=unreadable.get(kind, 0), now=now),
         )
         for kind, mirrored in MIRRORED_KINDS.items()
     ]
@@ -80,7 +82,7 @@ def get_progress(cursor: MirrorCursor | None) -> str:
     return f"{cursor.page} of {cursor.pages} pages"
 
 
-def get_problem(cursor: MirrorCursor | None, *, is_late: bool, now: datetime) -> str:
+def get_problem(cursor: MirrorCursor | None, *, is_late: bool, unreadable: int, now: datetime) -> str:
     """What is wrong, as a sentence for people; empty when nothing is."""
     if cursor is None:
         return ""
@@ -90,4 +92,4 @@ def get_problem(cursor: MirrorCursor | None, *, is_late: bool, now: datetime) ->
         return "Changes that the accounting package told us of are waiting to be read."
     if cursor.due_at < now - OVERDUE_AFTER:
         return "Should have been read again by now."
-    return ""
+    return f"{unreadable} more can't be read." if unreadable else ""

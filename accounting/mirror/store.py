@@ -15,7 +15,12 @@ from django_subatomic.db import transaction_required
 from accounting.ledgers.protocol import RemoteContact, RemoteCreditNoteDetails, RemoteInvoice, RemotePage
 from accounting.models import LedgerApplication, LedgerContact, LedgerCredit, LedgerInvoice
 from accounting.models.posting_kinds import CREDIT_NOTE_PREFIX
-from accounting.posting.credit_notes import record_deleted_credit_notes, retry_cleared_tasks, sync_credit_note_states
+from accounting.posting.credit_notes import (
+    choose_own_notes,
+    record_deleted_credit_notes,
+    retry_cleared_tasks,
+    sync_credit_note_states,
+)
 from merchants.models import Merchant
 from payers.models import PayerCompany, fold_name
 from wisepay.events import add_once
@@ -114,10 +119,11 @@ def upsert_credits(context: ReadContext, rows: Sequence[RemoteCreditNoteDetails]
     notes = [LedgerCredit(**build_document_key(context, key), **columns) for key, columns in changed.items()]
     set_companies(context, notes)
     upsert_rows(LedgerCredit, notes, "ledger_id", (*CREDIT_COLUMNS, "company", "read_at"))
-    ours = {row.number: row for row in remote.values() if row.number.startswith(CREDIT_NOTE_PREFIX)}
+    ours = [row for row in remote.values() if row.number.startswith(CREDIT_NOTE_PREFIX)]
     if ours:
-        sync_credit_note_states(context.merchant, ours.values(), asked_at=context.asked_at, now=context.asked_at)
-        retry_cleared_tasks(context.merchant, dict(ours), now=context.asked_at)
+        sync_credit_note_states(context.merchant, ours, asked_at=context.asked_at, now=context.asked_at)
+        chosen = choose_own_notes(context.merchant, ours)
+        retry_cleared_tasks(context.merchant, chosen, now=context.asked_at)
     notify_mirror_listeners(context.merchant, credit_ids=[note.pk for note in notes], now=context.asked_at)
     return [note.changed_at for note in notes]
 

@@ -8,6 +8,7 @@ from accounting.mirror.downloads import find_contacts_by_text, start_download
 from accounting.mirror.jobs import get_latest_job
 from accounting.mirror.status import get_as_of_by_merchant, list_mirror_statuses
 from accounting.models import Download
+from accounting.unreadable import MIRROR_KINDS, summarise_unreadable
 from merchants.access import MerchantRequest, merchant_page
 from merchants.models import Merchant
 from payers.access import PayerRequest, payer_page
@@ -22,7 +23,13 @@ def show_mirror(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """The mirror's status, as a panel or a page."""
     rows = list_mirror_statuses(merchant, now=clock.now())
     is_reading = any(row.progress for row in rows)
-    return render(request, "accounting/mirror.html", {"merchant": merchant, "rows": rows, "is_reading": is_reading})
+    context = {
+        "merchant": merchant,
+        "rows": rows,
+        "is_reading": is_reading,
+        "unreadable": summarise_unreadable(merchant, MIRROR_KINDS),
+    }
+    return render(request, "accounting/mirror.html", context)
 
 
 @require_http_methods(["GET", "POST"])

@@ -3,11 +3,12 @@
 import base64
 import hashlib
 import hmac
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+import structlog
 from django_subatomic.db import transaction, transaction_required
 
 from accounting.mirror.kinds import PAYMENTS
@@ -25,6 +26,7 @@ INTUIT_KINDS = {
     "qbo.payment": PAYMENTS,
 }
 MAX_ID_LENGTH = 60
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,16 +54,41 @@ def parse_xero_events(body: bytes) -> list[ChangeEvent]:
     """The events of a webhook of Xero's that concern mirrored documents. Raises UnreadableWebhook."""
     try:
         rows = read_json(body)["events"]
-        return [parse_xero_event(row) for row in rows if row["eventCategory"] in XERO_KINDS and is_sale(row)]
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError) as error:
         raise UnreadableWebhook(type(error).__name__) from error
+    return parse_events(rows, parse_xero_event)
 
 
-def parse_xero_event(row: dict[str, Any]) -> ChangeEvent:
-    """Parse one event."""
+def parse_events(rows: Any, parse: Callable[[Any], ChangeEvent | None]) -> list[ChangeEvent]:
+    """Parse the events of a list; among others that can be read, one that cannot is logged and left to the next poll.
+
+    Raises UnreadableWebhook when none can.
+    """
+    if not isinstance(rows, list):
+        raise UnreadableWebhook("no list of events")
+    found, faults = [], []
+    for row in rows:
+        try:
+            event = parse(row)
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
+            faults.append(type(error).__name__)
+        else:
+            found += [event] if event is not None else []
+    if faults and len(faults) == len(rows):
+        raise UnreadableWebhook(faults[0])
+    if faults:
+        log.warning("books_event.unreadable", reasons=faults[:5])
+    return found
+
+
+def parse_xero_event(row: dict[str, Any]) -> ChangeEvent | None:
+    """Parse one event; None for one that does not concern mirrored documents."""
+    kind = XERO_KINDS.get(row["eventCategory"])
+    if kind is None or not is_sale(row):
+        return None
     return ChangeEvent(
         organisation_id=parse_id(row["tenantId"]).lower(),
-        kind=XERO_KINDS[row["eventCategory"]],
+        kind=kind,
         ledger_id=parse_id(row["resourceId"]).lower(),
         at=parse_instant(row["eventDateUtc"]),
     )
@@ -70,10 +97,10 @@ def parse_xero_event(row: dict[str, Any]) -> ChangeEvent:
 def parse_intuit_events(body: bytes) -> list[ChangeEvent]:
     """The same of a webhook of Intuit's, which is a list of CloudEvents. Raises UnreadableWebhook."""
     try:
-        known = ((INTUIT_KINDS.get(get_event_kind(row["type"])), row) for row in read_json(body))
-        return [parse_intuit_event(kind, row) for kind, row in known if kind]
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        rows = read_json(body)
+    except ValueError as error:
         raise UnreadableWebhook(type(error).__name__) from error
+    return parse_events(rows, parse_intuit_event)
 
 
 def get_event_kind(text: str) -> str:
@@ -81,8 +108,11 @@ def get_event_kind(text: str) -> str:
     return ".".join(text.split(".")[:2])
 
 
-def parse_intuit_event(kind: str, row: dict[str, Any]) -> ChangeEvent:
-    """Parse one event."""
+def parse_intuit_event(row: dict[str, Any]) -> ChangeEvent | None:
+    """Parse one event; None for one that does not concern mirrored documents."""
+    kind = INTUIT_KINDS.get(get_event_kind(row["type"]))
+    if kind is None:
+        return None
     return ChangeEvent(
         organisation_id=parse_id(row["intuitaccountid"]),
         kind=kind,

@@ -22,6 +22,7 @@ from accounting.models.mirror import (
     MirrorCursor,
     MirroredDocument,
     PendingChange,
+    UnreadableRecord,
 )
 from accounting.models.payment_allocations import PaymentAllocation
 from accounting.models.posting import AccountingSettings, CreditNote, ManualTask, Posting
@@ -60,4 +61,5 @@ __all__ = [
     "Posting",
     "ScheduledPayment",
     "UnmatchedInvoice",
+    "UnreadableRecord",
 ]

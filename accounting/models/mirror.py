@@ -221,6 +221,31 @@ class PendingChange(models.Model):
         return f"{self.kind} {self.ledger_id}"
 
 
+class UnreadableRecord(models.Model):
+    """Something in the ledger that we could not understand or keep when it was last read; everything else went on.
+
+    `kind` is one of the mirror's, "payments", or a list of the settings. Without a `ledger_id` it had no id to tell.
+    """
+
+    merchant = models.ForeignKey(Merchant, on_delete=models.CASCADE, related_name="unreadable_records")
+    organisation_id = models.CharField(max_length=60)
+    kind = models.CharField(max_length=20)
+    ledger_id = models.CharField(max_length=60, blank=True)
+    name = models.CharField(max_length=160, blank=True)
+    reason = models.CharField(max_length=300)
+    read_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["merchant", "organisation_id", "kind", "ledger_id"], name="one_row_per_unreadable_record"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.name or self.ledger_id or "one without a name"
+
+
 class LedgerContact(models.Model):
     """A contact of the ledger as last read. Payer companies are linked to one by its id."""
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django_subatomic.db import transaction
 
 from accounting.autopay.settings import schedule_planning
@@ -119,10 +119,27 @@ def list_applications(sync: PaymentSync) -> QuerySet[LedgerApplication]:
     is_recent = Q(on__gte=day)
     if earlier.exists():
         is_recent |= Q(read_at__gt=sync.since)
+    else:
+        is_recent |= is_old_credit_used_since(sync)
     rows = LedgerApplication.objects.filter(is_recent, merchant=sync.merchant)
     if sync.organisation_id:
         rows = rows.filter(organisation_id=sync.organisation_id)
     return rows.exclude(invoice__number__regex=PF_INVOICE_PATTERN).order_by("-on", "-pk")
+
+
+def is_old_credit_used_since(sync: PaymentSync) -> Q:
+    """The condition that a credit with an older day was put to its invoice since the sync's date.
+
+    Ledgers tell such a credit with the day of its note: only the changes of the invoice and of the note say when.
+    """
+    note = LedgerCredit.objects.filter(
+        merchant=sync.merchant, organisation_id=OuterRef("organisation_id"), ledger_id=OuterRef("source_id")
+    )
+    return Q(
+        ~Exists(note.filter(changed_at__lt=sync.since)),
+        kind=LedgerApplication.ApplicationKind.CREDIT,
+        invoice__changed_at__gte=sync.since,
+    )
 
 
 def list_cancelled_payments(invoices: Iterable[int], since: datetime) -> QuerySet[ScheduledPayment]:

@@ -18,7 +18,7 @@ from connections.availability import get_connection
 from connections.models import Tier
 from merchants.models import Merchant
 from payments.models import Attempt
-from wisepay.errors import Disconnected
+from wisepay.errors import Disconnected, retry_refusals
 
 
 @transaction_required
@@ -29,16 +29,35 @@ def sync_credit_note_states(
 
     What was recorded after `asked_at` is newer and stays.
     """
-    by_number = {remote_note.number: remote_note for remote_note in remote_notes}
+    by_number: dict[str, list[RemoteCreditNote]] = {}
+    for each in remote_notes:
+        by_number.setdefault(each.number, []).append(each)
     notes = CreditNote.objects.select_for_update(of=("self",)).filter(merchant=merchant, number__in=by_number)
     for note in notes.order_by("pk"):
-        remote_note = by_number[note.number]
         is_newer = note.read_at is None or note.read_at <= asked_at
-        is_same = note.ledger_id == remote_note.id and (
-            remote_note.total == note.money or remote_note.status == "voided"  # some ledgers empty what they void
-        )
-        if is_newer and is_same:
-            update_credit_note(note, remote_note, now=now)
+        ours = [each for each in by_number[note.number] if is_own_note(note, each)]
+        if is_newer and ours:
+            update_credit_note(note, ours[0], now=now)
+
+
+def is_own_note(note: CreditNote, remote_note: RemoteCreditNote) -> bool:
+    """Whether a note in the ledger is ours: another's may have the same number."""
+    is_same_amount = (
+        remote_note.total == note.money or remote_note.status == "voided"
+    )  # some ledgers empty what is void
+    return remote_note.status != "unknown" and note.ledger_id == remote_note.id and is_same_amount
+
+
+def choose_own_notes(merchant: Merchant, remote_notes: Iterable[RemoteCreditNote]) -> dict[str, RemoteCreditNote]:
+    """The notes by number; of several with the same number the one that is ours."""
+    found: dict[str, RemoteCreditNote] = {}
+    notes = list(remote_notes)
+    is_ambiguous = len({note.number for note in notes}) < len(notes)
+    rows = CreditNote.objects.filter(merchant=merchant, number__in={note.number for note in notes})
+    ids = set(rows.values_list("ledger_id", flat=True)) if is_ambiguous else set()
+    for note in sorted(notes, key=lambda note: note.id in ids):
+        found[note.number] = note
+    return found
 
 
 def update_credit_note(note: CreditNote, remote_note: RemoteCreditNote, *, now: datetime) -> None:
@@ -69,7 +88,8 @@ def is_step_towards(state: str, target: str) -> bool:
 def sync_manual_tasks(merchant: Merchant, *, now: datetime) -> int:
     """Read what the tasks are about, and retry those that people did; answers how many are open.
 
-    Raises Unavailable or Retry. While the connection is broken nothing is read.
+    Raises Unavailable or Retry; a refusal is no answer and is asked again. While the connection is broken nothing is
+    read.
     """
     tasks = list(list_rejected_tasks(merchant).select_related("posting__attempt__credit_note", "posting__payment"))
     if not tasks:
@@ -77,7 +97,7 @@ def sync_manual_tasks(merchant: Merchant, *, now: datetime) -> int:
     numbers = sorted({number for task in tasks if (number := get_credit_note_number(task))})
     try:
         connection = get_connection(merchant, tier=Tier.COMPANY)
-        with open_ledger_session(connection, priority="company", now=now) as ledger:
+        with open_ledger_session(connection, priority="company", now=now) as ledger, retry_refusals():
             size = ledger.batch_size
             found = [
                 note
@@ -88,7 +108,7 @@ def sync_manual_tasks(merchant: Merchant, *, now: datetime) -> int:
         return len(tasks)
     with transaction():
         sync_credit_note_states(merchant, found, asked_at=now, now=now)
-        retry_cleared_tasks(merchant, {note.number: note for note in found}, now=now)
+        retry_cleared_tasks(merchant, choose_own_notes(merchant, found), now=now)
     return list_rejected_tasks(merchant).count()
 
 
@@ -103,8 +123,9 @@ def retry_cleared_tasks(merchant: Merchant, remote_notes: dict[str, RemoteCredit
     count = 0
     for task in list_rejected_tasks(merchant).select_related("posting__attempt__credit_note"):
         number = get_credit_note_number(task)
-        if not number or number in remote_notes:
-            count += retry_task_posting(task, remote_notes.get(number), now=now)
+        note = remote_notes.get(number)
+        if not number or (note is not None and note.status != "unknown"):
+            count += retry_task_posting(task, note, now=now)
     if count:
         schedule_sending(merchant, now=now)
 

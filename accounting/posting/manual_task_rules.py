@@ -38,7 +38,7 @@ def is_credit_note_gone(posting: Posting, remote_note: RemoteCreditNote | None, 
 
 def is_credit_too_small(posting: Posting, remote_note: RemoteCreditNote | None, *, refusal: str) -> bool:
     """Less of the credit is unused than was refunded."""
-    if remote_note is None or remote_note.status in ("draft", *GONE_STATUSES):
+    if remote_note is None or remote_note.status in ("draft", "unknown", *GONE_STATUSES):
         return False
     return remote_note.remaining < posting.money
 

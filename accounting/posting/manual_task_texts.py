@@ -50,7 +50,7 @@ def build_refund_text(posting: Posting, remote_note: RemoteCreditNote | None, gu
     steps = [
         f"{posting.money} went back to {posting.company}. In {guide.package} open {guide.credit_note_name} {note}."
     ]
-    if remote_note is not None:
+    if remote_note is not None and remote_note.status != "unknown":
         steps.append(f"Of it {remote_note.remaining} are unused, which is less than what went back.")
         steps += [
             f"{build_unapply_step(a, guide)} Once the refund is there, allocate what is left again."

@@ -5,7 +5,8 @@ from datetime import datetime
 from django.urls import reverse
 from django_subatomic.db import transaction_required
 
-from accounting.ledgers.protocol import RemoteCreditNote
+from accounting.ledger_session import get_guide
+from accounting.ledgers.protocol import RemoteCreditNote, WriteResult
 from accounting.models import CreditNote, Posting
 from accounting.models.posting_kinds import Kind
 from accounting.posting.allocations import (
@@ -23,6 +24,10 @@ from merchants.models import EventNotification
 from merchants.services import notify_merchant
 from payers.companies import CompanyTaken, Contact, map_company
 
+UNREADABLE_RESULT = (
+    "It was sent, and what {package} says of it cannot be read. It is looked for again every 15 minutes, and whenever "
+    "you press Retry. If it stays, open it in {package}, and correct or delete it there. What cannot be read:"
+)
 CHOOSE_CONTACT = "Choose a contact for this company under Payer Admin, Unmapped."
 
 
@@ -82,6 +87,12 @@ def update_remaining_credit(posting: Posting, *, now: datetime) -> None:
 def lock_credit_note(posting: Posting) -> CreditNote:
     """The posting's credit note, locked."""
     return CreditNote.objects.get(attempt=posting.attempt_id).lock()
+
+
+def explain_unreadable_result(posting: Posting, result: WriteResult) -> str:
+    """Say for people that what the ledger says of a posting cannot be read, and the way out."""
+    package = get_guide(posting.merchant).package
+    return f"{UNREADABLE_RESULT.format(package=package)} {result.unreadable or 'its answer.'}"
 
 
 @transaction_required

@@ -20,14 +20,26 @@ from django_subatomic.db import transaction
 
 from accounting.ledger_session import open_ledger_session
 from accounting.ledgers.protocol import Ledger, OrderGroup, RemoteCreditNote, WriteResult
+from accounting.ledgers.remote_documents import build_unknown_credit_note
 from accounting.models import AccountingSettings, Posting
 from accounting.models.posting_kinds import Kind
-from accounting.posting.credit_notes import sync_credit_note_states
+from accounting.posting.credit_notes import choose_own_notes, sync_credit_note_states
 from accounting.posting.kinds import KIND_BY_NAME, POSTING_KINDS, SEND_POSITION, PostingKind, get_kind
 from accounting.posting.manual_tasks import create_former_organisation_task
 from accounting.posting.orders import FORMER_ORGANISATION, LedgerOrder
-from accounting.posting.results import CHOOSE_CONTACT, record_not_found, record_posted, record_rejected
-from accounting.posting.services import cancel_contact_postings, cancel_draft_postings, is_ready_to_post
+from accounting.posting.results import (
+    CHOOSE_CONTACT,
+    explain_unreadable_result,
+    record_not_found,
+    record_posted,
+    record_rejected,
+)
+from accounting.posting.services import (
+    cancel_contact_postings,
+    cancel_draft_postings,
+    is_ready_to_post,
+    list_known_contacts,
+)
 from connections.availability import find_working_connection, record_outage
 from connections.models import Connection, Tier
 from connections.rate_limiter.limiter import OutOfBudget, Priority, check_budget
@@ -40,6 +52,7 @@ from wisepay.outbox import Retry
 log = structlog.get_logger(__name__)
 
 LEASE = timedelta(seconds=120)
+UNCLEAR_INTERVAL = timedelta(minutes=15)  # until what cannot be read is looked for again
 UNKNOWN_RESULT = "It was sent, no answer came, and the accounting package refused to tell whether it is there:"
 PRIORITY: Priority = "company"  # nobody waits for it at a page, but it goes before what the service does for itself
 RELATED_FIELDS = (
@@ -76,12 +89,16 @@ def send_postings_through(
     connection: Connection, merchant: Merchant, settings: AccountingSettings, *, now: datetime
 ) -> None:
     """Make one pass in a ledger session. Raises Retry when the ledger is unavailable."""
-    started = time.monotonic()
+    started, is_unclear = time.monotonic(), False
     try:
         with suppress(Disconnected), open_ledger_session(connection, priority=PRIORITY, now=now) as ledger:
-            PostingSender(merchant, connection, settings, ledger, now=now).run()
+            sender = PostingSender(merchant, connection, settings, ledger, now=now)
+            sender.run()
+            is_unclear = bool(sender.unclear)
     except Unavailable as error:
         raise Retry(str(error), after=get_retry_delay(connection, error, now=now, started=started)) from error
+    if is_unclear:
+        raise Retry("what became of some postings could not be read", after=UNCLEAR_INTERVAL.total_seconds())
 
 
 def get_retry_delay(connection: Connection, error: Unavailable, *, now: datetime, started: float) -> float:
@@ -171,7 +188,17 @@ class PostingSender:
     def send_kind(self, kind: PostingKind[Any]) -> None:
         """Send everything of this kind that can go."""
         while batch := self.claim_batch(self.list_ready(kind, state="pending")):
-            self.send_batch(batch)
+            if rest := self.take_known_contacts(kind, batch):
+                self.send_batch(rest)
+
+    def take_known_contacts(self, kind: PostingKind[Any], batch: Sequence[Posting]) -> list[Posting]:
+        """Look first for contacts whose names the ledger has, which it might change; answer what is to be sent."""
+        known = list_known_contacts(batch, organisation_id=self.organisation_id) if kind.name == Kind.CONTACT else []
+        found = {result.number: result for result in self.find_posted(kind, known)} if known else {}
+        there = [posting for posting in known if posting.number in found]
+        self.apply_results(there, [found[posting.number] for posting in there], {})
+        done = {*(posting.pk for posting in there), *self.unclear}
+        return [posting for posting in batch if posting.pk not in done]
 
     def send_mixed(self) -> None:
         """Send everything that can go of the kinds that may be sent in one call."""
@@ -286,12 +313,19 @@ class PostingSender:
         self.send_batch(batch[middle:])
 
     def resolve_answers(self, batch: Sequence[Posting], answers: Sequence[WriteResult]) -> None:
-        """Apply the results; what was refused is looked for first, because it may be there by an earlier call."""
-        refused = [p for p, a in zip(batch, answers, strict=True) if not a.id]
-        found = {(k.name, w.number): w for k, rows in group_by_kind(refused) for w in self.find_posted(k, rows)}
+        """Apply the results; what has no id is looked for first, because it may be there by this or an earlier call.
+
+        What was not refused and is not found stays sent: the next pass looks for it again.
+        """
+        missing = [p for p, a in zip(batch, answers, strict=True) if not a.id]
+        found = {(k.name, w.number): w for k, rows in group_by_kind(missing) for w in self.find_posted(k, rows)}
         final = [a if a.id else found.get((Kind(p.kind), a.number), a) for p, a in zip(batch, answers, strict=True)]
-        refused = [p for p, a in zip(batch, final, strict=True) if not a.id]
-        self.apply_results(batch, final, self.read_remote_credit_notes(refused))
+        decided = [(p, a) for p, a in zip(batch, final, strict=True) if a.id or a.refusal]
+        for posting, answer in zip(batch, final, strict=True):
+            if not answer.id and not answer.refusal:
+                self.mark_unclear(posting, explain_unreadable_result(posting, answer))
+        refused = [p for p, a in decided if not a.id]
+        self.apply_results([p for p, _ in decided], [a for _, a in decided], self.read_remote_credit_notes(refused))
 
     def read_remote_credit_notes(self, refused: Sequence[Posting]) -> dict[str, RemoteCreditNote]:
         """The credit notes of refused postings by number, from which a person's task is written."""
@@ -299,20 +333,30 @@ class PostingSender:
         if not numbers:
             return {}
         with suppress(Rejected):
-            return {note.number: note for note in self.ledger.read_credit_notes_by_number(sorted(numbers))}
-        return {}
+            return choose_own_notes(self.merchant, self.ledger.read_credit_notes_by_number(sorted(numbers)))
+        return {number: build_unknown_credit_note(number) for number in numbers}
 
     def find_posted(self, kind: PostingKind[Any], rows: list[Posting]) -> list[WriteResult]:
-        """Those of one kind that the ledger has; which it refuses to look for are `unclear` until the next pass."""
+        """Those of one kind that the ledger has; of which it refuses to tell, or unreadably, are `unclear` for now."""
         try:
-            return kind.find(self.ledger, self.build_orders(rows))
+            found = kind.find(self.ledger, self.build_orders(rows))
+            by_number = {posting.number: posting for posting in rows}
+            for result in found:
+                if result.unreadable:
+                    posting = by_number[result.number]
+                    self.mark_unclear(posting, explain_unreadable_result(posting, result))
+            return [result for result in found if result.id]
         except Rejected as error:
             if len(rows) == 1:
-                self.unclear.add(rows[0].pk)
-                Posting.objects.filter(pk=rows[0].pk).update(error=f"{UNKNOWN_RESULT} {error.message}"[:500])
+                self.mark_unclear(rows[0], f"{UNKNOWN_RESULT} {error.message}")
                 return []
             middle = len(rows) // 2
             return self.find_posted(kind, rows[:middle]) + self.find_posted(kind, rows[middle:])
+
+    def mark_unclear(self, posting: Posting, reason: str) -> None:
+        """Leave the posting as it is until the next pass, with the reason for people."""
+        self.unclear.add(posting.pk)
+        Posting.objects.filter(pk=posting.pk).update(error=reason[:500])
 
     def resolve_unanswered(self, kind: PostingKind[Any], rows: list[Posting]) -> None:
         """Resolve postings whose answer was lost: in the ledger, or to be sent again."""

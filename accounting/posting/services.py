@@ -1,5 +1,6 @@
 """Postings: create, number and cancel them, lock what they are about, schedule and retry their sending."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from functools import reduce
 from operator import or_
@@ -15,6 +16,7 @@ from accounting.models import (
     CreditMatch,
     CreditNote,
     Download,
+    LedgerContact,
     LedgerInvoice,
     ManualTask,
     PaymentAllocation,
@@ -25,6 +27,7 @@ from accounting.posting.kinds import POSTING_KINDS, get_kind
 from connections.models import Connection, Tier
 from connections.services import register_waiting_work_counter
 from merchants.models import Merchant
+from payers.models import fold_name
 from payments.models import Attempt, Payment, Refund
 from wisepay import outbox
 
@@ -276,3 +279,16 @@ def close_manual_task(posting: Posting, *, now: datetime) -> None:
     """Close the posting's open task, because it was done or is needed no more."""
     for task in ManualTask.objects.filter(posting=posting, state="open"):
         task.move_to("done", now=now, by="books", reason="it went through" if posting.state == "posted" else "needless")
+
+
+def list_known_contacts(postings: Sequence[Posting], *, organisation_id: str) -> list[Posting]:
+    """The contact postings whose company has the name of an active contact of the mirror."""
+    names = {posting.pk: fold_name(posting.company.name) for posting in postings}
+    known = LedgerContact.objects.filter(
+        merchant__in={posting.merchant_id for posting in postings},
+        organisation_id=organisation_id,
+        folded_name__in=set(names.values()),
+        is_active=True,
+    )
+    found = set(known.values_list("folded_name", flat=True))
+    return [posting for posting in postings if names[posting.pk] in found]

@@ -7,9 +7,10 @@ from django.db.models import CharField, Exists, Func, OuterRef, Q, QuerySet, Sub
 from django_subatomic.db import transaction, transaction_required
 
 from accounting.ledger_session import open_ledger_session
-from accounting.ledgers.protocol import Ledger, PaymentRemovalOrder, RemotePayment
+from accounting.ledgers.protocol import Ledger, PaymentRemovalOrder, RemotePage, RemotePayment
 from accounting.models import AccountingSettings, LedgerPayment, LedgerPaymentCursor, Posting
 from accounting.models.posting_kinds import CLEARING_SIGNS, PAYMENT_KINDS, Kind
+from accounting.unreadable import keep_apart, record_unreadable
 from connections.availability import get_connection
 from connections.models import Connection, Tier
 from merchants.models import Merchant
@@ -81,7 +82,7 @@ def sync_pages(merchant: Merchant, cursor: LedgerPaymentCursor, ledger: Ledger, 
         page, pages = page + 1, found.pages
         with transaction():
             record_removed_payments(cursor, found.tombstones, now=now)
-            save_payments(merchant, cursor.organisation_id, found.rows, now=now)
+            keep_payments(merchant, cursor.organisation_id, found, now=now)
             incomplete = {"fully_read_at": None} if found.is_truncated else {}
             cursor.save_progress(read_started_at=began, page=page, **incomplete)
     link_postings(merchant, cursor.organisation_id)
@@ -165,6 +166,20 @@ def create_removed_payment(cursor: LedgerPaymentCursor, posting: Posting, *, now
         posting=posting,
         read_at=now,
     )
+
+
+@transaction_required
+def keep_payments(merchant: Merchant, organisation_id: str, found: RemotePage[RemotePayment], *, now: datetime) -> None:
+    """Save a page of payments; one that cannot be read or kept is recorded, and the others go on."""
+
+    def save(rows: Sequence[RemotePayment]) -> list[int]:
+        save_payments(merchant, organisation_id, rows, now=now)
+        return []
+
+    refused = keep_apart(found.rows, save)[1]
+    faults = [*found.unreadable, *refused]
+    readable = {*(row.id for row in found.rows), *found.tombstones} - {fault.id for fault in faults}
+    record_unreadable(merchant, organisation_id, "payments", faults, readable_ids=readable, now=now)
 
 
 @transaction_required

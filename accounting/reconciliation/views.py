@@ -24,6 +24,7 @@ from accounting.reconciliation.ledger_payments import schedule_ledger_payments_s
 from accounting.reconciliation.periods import Period, get_month
 from accounting.reconciliation.prepayments import build_prepayments_statements, get_open_credits
 from accounting.reconciliation.report import ReconciliationReport, reconcile
+from accounting.unreadable import summarise_unreadable
 from merchants.access import MerchantRequest, merchant_page
 from merchants.models import Merchant
 from payments.balance.services import schedule_balance_sync
@@ -47,6 +48,7 @@ def overview(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
         "report": report,
         **build_differences_context(report),
         "charts": build_charts(report),
+        "unreadable": summarise_unreadable(merchant, ("payments",)),
     }
     return render(request, "reconciliation/overview.html", context)
 

@@ -2,11 +2,20 @@
 
 from decimal import Decimal
 
-from accounting.ledgers.parsing import RemoteRow, is_same_amount
+from accounting.ledgers.parsing import (
+    UNREADABLE,
+    RemoteRow,
+    choose_results,
+    explain_unreadable,
+    get_candidates,
+    is_same_amount,
+    read_id,
+    read_number,
+)
 from accounting.ledgers.protocol import AllocationOrder, WriteResult
 from accounting.ledgers.quickbooks.company import BatchItemRequest
 from accounting.ledgers.quickbooks.credit_memos import QuickBooksCreditMemos
-from accounting.ledgers.quickbooks.parsing import get_payment_reference, list_links, list_payment_ids, split_payment
+from accounting.ledgers.quickbooks.parsing import get_payment_reference, list_links, split_payment
 from accounting.ledgers.quickbooks.shapes import build_linked_line, build_payment_header, get_sync_token
 from wisepay.errors import Rejected
 
@@ -25,20 +34,21 @@ class QuickBooksAllocations(QuickBooksCreditMemos):
 
     def find_allocations(self, orders: list[AllocationOrder]) -> list[WriteResult]:
         """Find allocations among the payments that the invoices link; a bookkeeper may have entered one by hand."""
-        invoices = self._query_by_field("Invoice", "Id", [o.invoice_id for o in orders])
-        keys = [key for row in invoices.values() for key in list_payment_ids(row)]
-        payments = self._query_by_id({"Payment": keys})["Payment"].values()
-        found = []
-        for order in orders:
-            matching = [row for row in payments if has_allocation(row, order) and is_full_allocation(row, order)]
-            best = sorted(matching, key=lambda row: get_payment_reference(row) != order.number)
-            found += [WriteResult(order.number, id=str(best[0]["Id"]))] if best else []
-        return found
+        linked = self._list_linked_payments(o.invoice_id for o in orders)
+        return choose_results(
+            orders,
+            lambda order: linked.get(order.invoice_id, ()),
+            lambda row, order: has_allocation(row, order) and is_full_allocation(row, order),
+            lambda row: read_id(row, "Id"),
+            is_ours=lambda row, order: get_payment_reference(row) == order.number,
+        )
 
     def remove_allocations(self, orders: list[AllocationOrder], *, key: str) -> list[WriteResult]:
         """Delete the payment of one allocation; one that links more was entered by a person, and is refused."""
         [order] = orders
         row = self._query_by_field("Payment", "Id", [order.id]).get(order.id)
+        if row is not None and (reason := get_unreadable_reason(row, order)):
+            return [WriteResult(order.number, refusal=f"The payment cannot be read. {reason}")]
         if row is None or not has_allocation(row, order):
             raise Rejected("610", "The credit was taken off this invoice already in QuickBooks.")
         if not is_single_allocation(row):
@@ -48,8 +58,14 @@ class QuickBooksAllocations(QuickBooksCreditMemos):
         return [WriteResult(order.number, refusal=refusal) if refusal else WriteResult(order.number, id=order.id)]
 
     def find_removed_allocations(self, orders: list[AllocationOrder]) -> list[WriteResult]:
-        rows = self._query_by_field("Payment", "Id", [o.id for o in orders])
-        return [WriteResult(o.number, id=o.id) for o in orders if o.id not in rows or not has_allocation(rows[o.id], o)]
+        rows = self._query_all_by_field("Payment", "Id", [o.id for o in orders])
+        return choose_results(
+            orders,
+            lambda order: get_candidates(rows, order.id) or [None],
+            lambda row, order: row is None or not has_allocation(row, order),
+            lambda row: "",
+            name_id=lambda order: order.id,
+        )
 
     def _build_removal(self, order: AllocationOrder) -> list[BatchItemRequest]:
         """Build the deletion of the payment as it is now, if it links nothing else."""
@@ -94,5 +110,15 @@ def get_allocated_amount(row: RemoteRow, order: AllocationOrder) -> Decimal:
 
 def is_single_allocation(row: RemoteRow) -> bool:
     """Return whether a payment links one credit memo with one invoice, without money."""
-    kinds = sorted(kind for kind, _, _ in list_links(row))
-    return kinds == ["CreditMemo", "Invoice"] and not Decimal(str(row.get("TotalAmt") or 0))
+    kinds = sorted(kind for kind, _ in list_links(row))
+    return kinds == ["CreditMemo", "Invoice"] and not read_number(row.get("TotalAmt"))
+
+
+def get_unreadable_reason(row: RemoteRow, order: AllocationOrder) -> str:
+    """Return why a payment cannot be read, or an empty text."""
+    try:
+        has_allocation(row, order)
+        is_single_allocation(row)
+    except UNREADABLE as error:
+        return explain_unreadable(error)
+    return ""

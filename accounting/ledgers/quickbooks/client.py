@@ -1,7 +1,7 @@
 """The QuickBooks SDK makes the calls: one execution each, with a time limit, without a token refresh; we read JSON."""
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from json import dumps
 from typing import Any
@@ -13,12 +13,19 @@ from django.conf import settings
 from quickbooks.client import QuickBooks
 from quickbooks.exceptions import AuthorizationException, QuickbooksException
 
-from accounting.ledgers.quickbooks.errors import translate_network_error, translate_refusal
+from accounting.ledgers.parsing import UNREADABLE, list_rows
+from accounting.ledgers.quickbooks.errors import (
+    translate_network_error,
+    translate_refusal,
+    translate_unreadable_answer,
+)
 from connections.providers.quickbooks import MINOR_VERSION
 from connections.rate_limiter.limiter import BudgetAccount, OutOfBudget, Permit, Priority, acquire
+from wisepay import clock
 from wisepay.errors import Unavailable
 
 log = structlog.get_logger(__name__)
+CLOCK_TOLERANCE = timedelta(days=400)
 
 
 class QuickBooksSession:
@@ -57,11 +64,9 @@ class QuickBooksClient:
 
     def query(self, text: str) -> dict[str, Any]:
         """Return what a query found."""
-        answer = self.call(self.sdk.query, text.encode())
-        found: dict[str, Any] = get_part(answer, "QueryResponse")
-        return found
+        return read_part(self.call(self.sdk.query, text.encode()), "QueryResponse")
 
-    def send_batch(self, body: dict[str, Any], *, key: str) -> list[dict[str, Any]]:
+    def send_batch(self, body: dict[str, Any], *, key: str) -> list[Any]:
         """Send a batch; the SDK's own has no `requestid`, so that a repeat of it would do everything again."""
         raw, account = dump_json(body).encode(), self.account
         batches = BudgetAccount("quickbooks-batches", account.client_id, f"{account.organisation_id}:batches")
@@ -71,19 +76,19 @@ class QuickBooksClient:
             except OutOfBudget:
                 permit.mark_unsent()
                 raise
-        found: list[dict[str, Any]] = get_part(answer, "BatchItemResponse")
-        return found
+        return list_rows(answer, "BatchItemResponse")
 
     def get_preferences(self) -> dict[str, Any]:
         """Return the company's settings."""
-        found: dict[str, Any] = get_part(self.call(self.sdk.get, f"{self.base_url}/preferences"), "Preferences")
-        return found
+        return read_part(self.call(self.sdk.get, f"{self.base_url}/preferences"), "Preferences")
 
-    def list_changes(self, entities: str, since: str) -> list[dict[str, Any]]:
+    def list_changes(self, entities: str, since: str) -> list[Any]:
         """Return what change data capture lists, entity by entity."""
         answer = self.call(self.sdk.change_data_capture, entities, since)
-        found: list[dict[str, Any]] = get_part(get_part(answer, "CDCResponse", 0), "QueryResponse")
-        return found
+        parts = [each for each in list_rows(answer, "CDCResponse") if isinstance(each, dict)]
+        if not parts:
+            raise Unavailable("QuickBooks' answer names no changes")
+        return [each for part in parts for each in list_rows(part, "QueryResponse")]
 
     def get_pdf(self, path: str) -> bytes:
         """Return a document as a PDF file."""
@@ -105,16 +110,18 @@ class QuickBooksClient:
         with acquire(self.account, priority=self.priority) as permit:
             try:
                 answer = operation(*args, **kwargs)
-                self.answered_at = parse_answered_at(answer)
-                return answer
             except QuickbooksException as error:
                 raise translate_refusal(error, self.session.last_response, permit) from error
             except requests.RequestException as error:
                 raise translate_network_error(error, permit) from error
-            except (KeyError, TypeError, ValueError, AttributeError) as error:
-                raise Unavailable(f"QuickBooks' answer could not be read ({type(error).__name__})") from error
+            except (*UNREADABLE, RecursionError) as error:
+                raise translate_unreadable_answer(error, self.session.last_response) from error
             finally:
                 self.record_response(permit)
+        if not isinstance(answer, dict | bytes):
+            raise Unavailable("QuickBooks' answer could not be read")
+        self.answered_at = parse_answered_at(answer, now=clock.now())
+        return answer
 
     def record_response(self, permit: Permit) -> None:
         """Record the answer's rate limit headers, and log the id by which the vendor's support can find the call."""
@@ -127,20 +134,21 @@ class QuickBooksClient:
         log.info("quickbooks.call", path=path, status=answer.status_code, intuit_tid=answer.headers.get("intuit_tid"))
 
 
-def parse_answered_at(answer: Any) -> datetime | None:
-    """Return QuickBooks' own time of an answer. Raises ValueError."""
-    text = answer.get("time") if isinstance(answer, dict) else None
-    return datetime.fromisoformat(text) if text else None
-
-
-def get_part(answer: Any, *path: str | int) -> Any:
-    """Return a part of an answer. Raises Unavailable when it is missing: whether a write was done is unknown."""
+def parse_answered_at(answer: Any, *, now: datetime) -> datetime | None:
+    """Return QuickBooks' own time of an answer; None where it tells none that can be its clock."""
     try:
-        for name in path:
-            answer = answer[name]
-    except (KeyError, TypeError, IndexError) as error:
-        raise Unavailable("QuickBooks' answer could not be read") from error
-    return answer
+        at = datetime.fromisoformat(answer["time"])
+        return at if abs(at - now) < CLOCK_TOLERANCE else None
+    except UNREADABLE:
+        return None
+
+
+def read_part(answer: dict[str, Any], name: str) -> dict[str, Any]:
+    """Return an object in an answer. Raises Unavailable without it: whether a write was done is unknown."""
+    found = answer.get(name)
+    if not isinstance(found, dict):
+        raise Unavailable("QuickBooks' answer could not be read")
+    return found
 
 
 def dump_json(value: Any) -> str:

@@ -10,9 +10,17 @@ from typing import Any
 
 from django.conf import settings
 
-from accounting.ledgers.parsing import RemoteRow
+from accounting.ledgers.parsing import (
+    LONGEST_ID,
+    RemoteRow,
+    UnreadableField,
+    get_objects,
+    get_text,
+    group_rows,
+    read_object,
+)
 from accounting.ledgers.protocol import WriteResult
-from accounting.ledgers.quickbooks.client import QuickBooksClient, get_part
+from accounting.ledgers.quickbooks.client import QuickBooksClient, read_part
 from accounting.ledgers.quickbooks.errors import (
     BUSINESS_RULE_CODE,
     CREDITS_APPLIED_AUTOMATICALLY,
@@ -23,6 +31,7 @@ from accounting.ledgers.quickbooks.errors import (
     get_fault_code,
 )
 from accounting.ledgers.quickbooks.shapes import build_in_condition
+from accounting.ledgers.remote_documents import UnreadableRow
 from connections.rate_limiter.limiter import BudgetAccount, Priority
 from wisepay.errors import Disconnected, Rejected, Unavailable
 
@@ -31,6 +40,7 @@ QUERIES_PER_PAGE = 2  # of them in a page of ours: the related rows of a page co
 PAGE_OVERLAP = 100  # rows before a page that are read again with it
 MAX_QUERIES_PER_CALL = 8  # queries that one call carries for the related rows of a page
 MAX_IDS_PER_QUERY = 500  # ids in one query
+MOST_ROWS = 100_000_000  # more than any list of a company has
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,18 +55,19 @@ class BatchItemRequest:
 
 @dataclass(frozen=True, slots=True)
 class BatchItemResponse:
-    """The answer to one operation: the object, or a fault."""
+    """The answer to one operation: the object, or a fault, or neither where it is `unreadable`."""
 
     row: RemoteRow
     code: int = 0
     refusal: str = ""
+    unreadable: str = ""
 
     def build_write_result(self, number: str) -> WriteResult:
         """Return the result that the ledger protocol has for it."""
         return (
             WriteResult(number, refusal=self.refusal)
             if self.refusal
-            else WriteResult(number, id=str(self.row.get("Id", "")))
+            else WriteResult(number, id=get_text(self.row, "Id"), unreadable=self.unreadable)
         )
 
 
@@ -70,6 +81,7 @@ class QueryPage:
     tombstones: tuple[str, ...] = ()
     is_truncated: bool = False
     related_rows: dict[str, dict[str, RemoteRow]] = field(default_factory=dict)
+    unreadable: tuple[UnreadableRow, ...] = ()
 
 
 class QuickBooksCompany:
@@ -78,6 +90,7 @@ class QuickBooksCompany:
     def __init__(self, access_token: str, account: BudgetAccount, *, priority: Priority) -> None:
         self._client = QuickBooksClient(access_token, account, priority=priority)
         self.batch_size = settings.QUICKBOOKS_BATCH
+        self.unreadable: dict[str, list[UnreadableRow]] = {}
 
     @property
     def was_accepted(self) -> bool:
@@ -89,7 +102,7 @@ class QuickBooksCompany:
             return []
         items = [{"bId": str(n), "operation": r.operation, r.entity: r.body} for n, r in enumerate(requests)]
         answers = self._client.send_batch({"BatchItemRequest": items}, key=key)
-        by_id = {str(answer.get("bId")): answer for answer in answers}
+        by_id = {get_text(answer, "bId"): answer for answer in answers if isinstance(answer, dict)}
         if len(by_id) != len(requests):
             raise Unavailable("QuickBooks answered another number of elements than were sent")
         return [parse_batch_item(by_id.get(str(n), {}), request.entity) for n, request in enumerate(requests)]
@@ -115,8 +128,8 @@ class QuickBooksCompany:
     def _applies_credits_automatically(self) -> bool:
         """Return whether QuickBooks applies credits to invoices automatically; read when first needed."""
         try:
-            forms = self._client.get_preferences().get("SalesFormsPrefs") or {}
-        except (Unavailable, Disconnected, Rejected):
+            forms = read_object(self._client.get_preferences(), "SalesFormsPrefs")
+        except (Unavailable, Disconnected, Rejected, UnreadableField):
             return False  # the results of what was written must not be lost for this question
         return bool(forms.get("AutoApplyCredit"))
 
@@ -138,19 +151,21 @@ class QuickBooksCompany:
 
     def _query_rows(self, entity: str, where: str = "") -> list[RemoteRow]:
         """Query objects of one type, up to a page of them."""
-        found: list[RemoteRow] = self._client.query(build_query(entity, where)).get(entity, [])
-        return found
+        return read_entity(self._client.query(build_query(entity, where)), entity)
 
     def _query_by_field(self, entity: str, field: str, values: Iterable[str]) -> dict[str, RemoteRow]:
-        """Query objects by one of their fields; without values no call is made."""
+        """Query objects by a field that is unique; without values no call is made."""
+        return {value: rows[0] for value, rows in self._query_all_by_field(entity, field, values).items()}
+
+    def _query_all_by_field(self, entity: str, field: str, values: Iterable[str]) -> dict[str, list[RemoteRow]]:
+        """Query objects by a field that several may share, such as a document's number."""
         present = [value for value in dict.fromkeys(values) if value]
-        rows = self._query_rows(entity, build_in_condition(field, present)) if present else []
-        return {str(row.get(field, "")): row for row in rows}
+        return group_rows(self._query_rows(entity, build_in_condition(field, present)) if present else [], field)
 
     def _query_kinds(self, wheres: dict[str, str]) -> dict[str, list[RemoteRow]]:
         """Query objects of several types, up to a page of each, in one call."""
         found = self._send_queries({entity: build_query(entity, where) for entity, where in wheres.items()})
-        return {entity: rows.get(entity, []) for entity, rows in found.items()}
+        return {entity: read_entity(rows, entity) for entity, rows in found.items()}
 
     def _query_page(self, entity: str, where: str, page: int) -> QueryPage:
         """Query one page of a long list and how many pages there are, in one call.
@@ -164,9 +179,9 @@ class QuickBooksCompany:
             str(n): build_query(entity, where, begin=begin + n * LARGEST_PAGE + 1) for n in range(QUERIES_PER_PAGE)
         }
         found = self._send_queries(queries | {"count": build_query(entity, where, what="COUNT(*)", begin=0)})
-        total = int(get_part(found, "count", "totalCount"))
-        rows = [row for name in queries for row in found[name].get(entity, [])]
-        return QueryPage(rows, max(1, math.ceil(total / size)), as_of=self._client.answered_at)
+        rows = [row for name in queries for row in read_entity(found[name], entity)]
+        pages = read_page_count(found["count"], size=size, page=page, is_full=len(rows) >= size)
+        return QueryPage(rows, pages, as_of=self._client.answered_at)
 
     def _query_all(self, conditions: Iterable[tuple[str, str]]) -> dict[str, list[RemoteRow]]:
         """Query all rows, however many, that meet a type's condition; several queries go in one call."""
@@ -179,7 +194,7 @@ class QuickBooksCompany:
             }
             answers = self._send_queries(queries)
             for n, (entity, where, begin) in enumerate(batch):
-                rows = answers[str(n)].get(entity, [])
+                rows = read_entity(answers[str(n)], entity)
                 found.setdefault(entity, []).extend(rows)
                 waiting += [(entity, where, begin + LARGEST_PAGE)] if len(rows) == LARGEST_PAGE else []
         return found
@@ -196,7 +211,7 @@ class QuickBooksCompany:
             for some in split_into_chunks(keys, MAX_IDS_PER_QUERY)
         ]
         for entity, rows in self._query_all(conditions).items():
-            found[entity] |= {str(row["Id"]): row for row in rows}
+            found[entity] |= {get_text(row, "Id"): row for row in rows}
         return found
 
     def _send_queries(self, queries: dict[str, str]) -> dict[str, dict[str, Any]]:
@@ -205,8 +220,8 @@ class QuickBooksCompany:
             return {name: self._client.query(text) for name, text in queries.items()}
         items = [{"bId": name, "Query": text} for name, text in queries.items()]
         answers = self._client.send_batch({"BatchItemRequest": items}, key=f"wp-{uuid.uuid4()}")
-        found = {str(answer.get("bId")): get_part(answer, "QueryResponse") for answer in answers}
-        return {name: get_part(found, name) for name in queries}
+        found = {get_text(each, "bId"): each for each in answers if isinstance(each, dict)}
+        return {name: read_part(found.get(name, {}), "QueryResponse") for name in queries}
 
 
 def split_into_chunks(keys: Sequence[str], most: int) -> list[Sequence[str]]:
@@ -221,16 +236,40 @@ def build_query(entity: str, where: str = "", *, begin: int = 1, what: str = "*"
     return " ".join(["SELECT", what, "FROM", entity, *condition, *page])
 
 
-def parse_batch_item(answer: dict[str, Any], entity: str) -> BatchItemResponse:
+def read_entity(found: RemoteRow, entity: str) -> list[RemoteRow]:
+    """Return the objects of one type that a query found; without any it names none. Raises Unavailable."""
+    rows = found.get(entity, [])
+    if not isinstance(rows, list):
+        raise Unavailable("QuickBooks' answer could not be read")
+    return [row if isinstance(row, dict) else {} for row in rows]
+
+
+def read_page_count(counted: RemoteRow, *, size: int, page: int, is_full: bool) -> int:
+    """Return how many pages a list has; where it is not counted, one more after each full page."""
+    total = counted.get("totalCount")
+    if isinstance(total, int) and not isinstance(total, bool) and 0 <= total <= MOST_ROWS:
+        return max(1, math.ceil(total / size))
+    return page + 1 if is_full else page
+
+
+def parse_batch_item(answer: RemoteRow, entity: str) -> BatchItemResponse:
     """Parse one element of a batch. Raises Unavailable for the vendor's own failure, which leaves the rest unknown."""
-    faults = (answer.get("Fault") or {}).get("Error") or []
+    faults = list_faults(answer)
     if faults:
         code = get_fault_code(faults[0])
         if code in THROTTLED_CODES or code >= VENDOR_FAILURE_CODE:
             raise Unavailable("QuickBooks had trouble of its own")
-        detail = "; ".join(str(f.get("Detail") or f.get("Message") or "") for f in faults)
+        detail = "; ".join(get_text(f, "Detail") or get_text(f, "Message") for f in faults)
         return BatchItemResponse({}, code=code, refusal=explain_error(code, detail))
     row = answer.get(entity)
-    if not isinstance(row, dict) or not row.get("Id"):
-        raise Unavailable("QuickBooks' answer could not be read")
+    if not isinstance(row, dict) or not 0 < len(get_text(row, "Id")) <= LONGEST_ID:
+        return BatchItemResponse({}, unreadable="QuickBooks' answer to it could not be read.")
     return BatchItemResponse(row)
+
+
+def list_faults(answer: RemoteRow) -> list[RemoteRow]:
+    """Return the faults of one element, a nameless one where they cannot be read."""
+    fault = answer.get("Fault")
+    known = get_objects(fault, "Error") if isinstance(fault, dict) else []
+    nameless: RemoteRow = {}
+    return known or ([nameless] if fault else [])

@@ -7,14 +7,17 @@ import urllib3
 from quickbooks.exceptions import QuickbooksException
 
 from connections.rate_limiter.limiter import Permit
+from wisepay import clock
 from wisepay.errors import Disconnected, Rejected, Unavailable
+from wisepay.http import parse_retry_after
 
 THROTTLED_CODES = frozenset({3001})
 UNAUTHORISED_CODES = frozenset({100, 120, 3100, 3200})
 STALE_OBJECT_CODE = 5010
 BUSINESS_RULE_CODE = 6000
 VENDOR_FAILURE_CODE = 10_000  # the vendor's own failures, and what the SDK calls an answer that it cannot read
-THROTTLE_PAUSE = 60  # seconds; a limit says nothing about when it ends
+REFUSING_STATUSES = frozenset({400, 404, 405, 410, 413, 414, 415, 422})  # the request itself is at fault
+THROTTLE_PAUSE = 60.0  # seconds; a limit says nothing about when it ends
 UNSENT_ERRORS = (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError)
 
 REFERENCE_INACTIVE = (
@@ -51,18 +54,46 @@ ERROR_MEANINGS = {
 def translate_refusal(error: QuickbooksException, response: requests.Response | None, permit: Permit) -> Exception:
     """Return Unavailable, Disconnected or Rejected for a fault; throttling comes as a fault of validation."""
     status = response.status_code if response is not None else 0
-    code = int(error.error_code or 0)
+    code = get_fault_code({"code": error.error_code})
     if status == 429 or code in THROTTLED_CODES:
         permit.record_response(response.headers if response is not None else {}, status=429)
-        pause = permit.remaining.retry_after or THROTTLE_PAUSE
+        pause = get_pause(response) or THROTTLE_PAUSE
         return Unavailable("QuickBooks' limit of calls is reached", retry_after=pause, maybe_done=False)
     if status in (401, 403) or code in UNAUTHORISED_CODES:
         return Disconnected("QuickBooks no longer accepts our connection.")
     if status != 200 and code == VENDOR_FAILURE_CODE:
-        return Unavailable(f"QuickBooks answered {status}")
-    if code >= VENDOR_FAILURE_CODE:
-        return Unavailable("QuickBooks' answer could not be read")
-    return Rejected(str(code), explain_error(code, error.detail or error.message))
+        return translate_status(status, response)
+    if code >= VENDOR_FAILURE_CODE or status >= 500:
+        return Unavailable("QuickBooks had trouble of its own", retry_after=get_pause(response))
+    return Rejected(str(code), explain_error(code, str(error.detail or error.message or "")))
+
+
+def translate_status(status: int, response: requests.Response | None) -> Exception:
+    """Return what a status means without a fault that says it; only the request's own fault is a refusal."""
+    if status in REFUSING_STATUSES:
+        return Rejected(str(status), f"QuickBooks answered {status} and gave no reason.")
+    return Unavailable(f"QuickBooks answered {status}", retry_after=get_pause(response))
+
+
+def translate_unreadable_answer(error: Exception, response: requests.Response | None) -> Exception:
+    """Return what an answer means whose body neither the SDK nor we can read; its status may still say it."""
+    status = response.status_code if response is not None else 200
+    if status == 429:
+        return Unavailable(
+            "QuickBooks' limit of calls is reached",
+            retry_after=get_pause(response) or THROTTLE_PAUSE,
+            maybe_done=False,
+        )
+    if status in (401, 403):
+        return Disconnected("QuickBooks no longer accepts our connection.")
+    if 200 <= status < 300:
+        return Unavailable(f"QuickBooks' answer could not be read ({type(error).__name__})")
+    return translate_status(status, response)
+
+
+def get_pause(response: requests.Response | None) -> float | None:
+    """Return the seconds that an answer asks us to wait, if it does."""
+    return parse_retry_after(response.headers.get("Retry-After"), now=clock.now()) if response is not None else None
 
 
 def translate_network_error(error: requests.RequestException, permit: Permit) -> Unavailable:
@@ -83,5 +114,5 @@ def explain_error(code: int, detail: str) -> str:
 
 def get_fault_code(fault: dict[str, Any]) -> int:
     """Return a fault's number, or 0 if it has none."""
-    text = str(fault.get("code", ""))
-    return int(text) if text.isdecimal() else 0
+    text = str(fault.get("code") or "")
+    return int(text) if text.isdecimal() and len(text) < 10 else 0

@@ -1,11 +1,19 @@
 """The QuickBooks Online ledger. Source: developer.intuit.com, Accounting API, minor version 75."""
 
-from collections.abc import Callable
-from decimal import Decimal
+from collections.abc import Callable, Iterable
 from functools import cached_property
 from typing import Any
 
-from accounting.ledgers.parsing import RemoteRow
+from accounting.ledgers.parsing import (
+    UNREADABLE,
+    RemoteRow,
+    choose_results,
+    explain_unreadable,
+    get_candidates,
+    get_text,
+    parse_rows,
+    read_id,
+)
 from accounting.ledgers.protocol import (
     ContactOrder,
     DocumentOrder,
@@ -22,11 +30,12 @@ from accounting.ledgers.quickbooks.company import BatchItemRequest
 from accounting.ledgers.quickbooks.credit_memos import build_credit_memo_batch_item
 from accounting.ledgers.quickbooks.errors import AUTO_APPLY_WARNING
 from accounting.ledgers.quickbooks.parsing import (
-    get_tax_rate,
     is_requested_document,
+    is_used,
     parse_account,
-    parse_credit_note,
     parse_item,
+    parse_tax_code,
+    parse_tax_rate,
     parse_term,
 )
 from accounting.ledgers.quickbooks.payments import QuickBooksPayments, build_payment_batch_item
@@ -64,19 +73,16 @@ class QuickBooksLedger(QuickBooksPayments, QuickBooksAllocations):
         return self._write([build_contact_batch_item(o) for o in orders], key=key)
 
     def find_contacts(self, orders: list[ContactOrder]) -> list[WriteResult]:
-        rows = (
-            self._query_rows("Customer", build_in_condition("DisplayName", [build_display_name(o) for o in orders]))
-            if orders
-            else []
+        """Find customers by name; if the name had to be changed, only our tag tells whose customer it is."""
+        names = [build_display_name(order) for order in orders]
+        rows = self._query_rows("Customer", build_in_condition("DisplayName", names)) if orders else []
+        return choose_results(
+            orders,
+            lambda order: rows,
+            is_requested_customer,
+            lambda row: read_id(row, "Id"),
+            is_ours=has_contact_tag,
         )
-        found = []
-        for order in orders:
-            named = [r for r in rows if r["DisplayName"].casefold() == build_display_name(order).casefold()]
-            # If the name had to be changed, only our tag tells whose customer it is.
-            matching = [r for r in named if has_contact_tag(r, order) or build_display_name(order) == order.name]
-            best = sorted(matching, key=lambda r: not has_contact_tag(r, order))
-            found += [WriteResult(order.number, id=str(best[0]["Id"]))] if best else []
-        return found
 
     # ---- invoices -------------------------------------------------------------------------------
 
@@ -84,12 +90,8 @@ class QuickBooksLedger(QuickBooksPayments, QuickBooksAllocations):
         return self._write([build_invoice_batch_item(o) for o in orders], key=key)
 
     def find_invoices(self, orders: list[DocumentOrder]) -> list[WriteResult]:
-        rows = self._query_by_field("Invoice", "DocNumber", [o.number for o in orders])
-        return [
-            WriteResult(o.number, id=str(r["Id"]))
-            for o in orders
-            if (r := rows.get(o.number)) and is_requested_document(r, o)
-        ]
+        rows = self._query_all_by_field("Invoice", "DocNumber", [o.number for o in orders])
+        return choose_documents(orders, lambda order: get_candidates(rows, order.number))
 
     def update_invoices(self, orders: list[DocumentOrder], *, key: str) -> list[WriteResult]:
         """Update unpaid invoices; QuickBooks would update a paid one as well, so that is refused here."""
@@ -106,8 +108,8 @@ class QuickBooksLedger(QuickBooksPayments, QuickBooksAllocations):
         ]
 
     def find_updated_invoices(self, orders: list[DocumentOrder]) -> list[WriteResult]:
-        rows = self._query_by_field("Invoice", "Id", [o.id for o in orders])
-        return [WriteResult(o.number, id=o.id) for o in orders if (r := rows.get(o.id)) and is_requested_document(r, o)]
+        rows = self._query_all_by_field("Invoice", "Id", [o.id for o in orders])
+        return choose_documents(orders, lambda order: get_candidates(rows, order.id))
 
     def read_invoice_pdf(self, invoice_id: str) -> bytes:
         found = self._client.get_pdf(f"invoice/{invoice_id}")
@@ -133,41 +135,45 @@ class QuickBooksLedger(QuickBooksPayments, QuickBooksAllocations):
         return self._query_kinds(active | {"TaxRate": ""})
 
     def read_accounts(self) -> list[RemoteAccount]:
-        return [parse_account(row) for row in self._lists["Account"]]
+        return self._parse_list("accounts", self._lists["Account"], parse_account)
 
     def read_tax_codes(self) -> list[RemoteTaxCode]:
-        rates = {str(r["Id"]): Decimal(str(r.get("RateValue") or 0)) for r in self._lists["TaxRate"]}
-        return [
-            RemoteTaxCode(code=str(row["Id"]), name=str(row["Name"]), rate=rate)
-            for row in self._lists["TaxCode"]
-            if (rate := get_tax_rate(row, rates)) is not None
-        ]
+        rates = dict(parse_rows(self._lists["TaxRate"], parse_tax_rate))
+        found = self._parse_list("tax_codes", self._lists["TaxCode"], lambda row: parse_tax_code(row, rates))
+        return [code for code in found if code is not None]
 
     def read_terms(self) -> list[RemoteTerm]:
-        return [parse_term(row) for row in self._lists["Term"]]
+        return self._parse_list("terms", self._lists["Term"], parse_term)
 
     def read_settings_warning(self) -> str:
-        forms = self._client.get_preferences().get("SalesFormsPrefs") or {}
-        return AUTO_APPLY_WARNING if forms.get("AutoApplyCredit") else ""
+        forms = self._client.get_preferences().get("SalesFormsPrefs")
+        return AUTO_APPLY_WARNING if isinstance(forms, dict) and forms.get("AutoApplyCredit") else ""
 
     def read_items(self) -> list[RemoteItem]:
-        return [
-            parse_item(r)
-            for r in self._lists["Item"]
-            if r.get("Type") in SALES_ITEM_TYPES and r.get("IncomeAccountRef")
+        sold = [
+            row for row in self._lists["Item"] if row.get("Type") in SALES_ITEM_TYPES and row.get("IncomeAccountRef")
         ]
+        return self._parse_list("items", sold, parse_item)
+
+    def _parse_list[T](self, kind: str, rows: list[RemoteRow], parse: Callable[[RemoteRow], T]) -> list[T]:
+        """Parse a list of the settings, and keep which of its rows cannot be read."""
+        self.unreadable[kind] = []
+        return parse_rows(rows, parse, self.unreadable[kind])
 
     def get_or_create_item(self, name: str, *, account: str, key: str) -> RemoteItem:
-        existing = next((r for r in self._query_rows("Item", f"Name = {quote_literal(name)}")), None)
-        if existing is not None and parse_item(existing).account != account:
+        found = parse_rows(self._query_rows("Item", f"Name = {quote_literal(name)}"), parse_item)
+        if found and found[0].account != account:
             raise Rejected("6240", f"An item “{name}” is in QuickBooks already, with another income account.")
-        if existing is not None:
-            return parse_item(existing)
+        if found:
+            return found[0]
         body = {"Name": name, "Type": "Service", "IncomeAccountRef": build_ref(account)}
         [response] = self._send_batch([BatchItemRequest(name, "Item", body)], key=key)
         if response.refusal:
             raise Rejected(str(response.code), response.refusal)
-        return parse_item(response.row)
+        created = parse_rows([response.row], parse_item)
+        if not created:
+            raise Unavailable("QuickBooks' answer does not say which item it created")
+        return created[0]
 
 
 def build_contact_batch_item(order: ContactOrder) -> BatchItemRequest:
@@ -190,7 +196,21 @@ BATCH_ITEM_BUILDERS: dict[MixableDocument, Callable[[Any], BatchItemRequest]] = 
 
 def has_contact_tag(row: RemoteRow, order: ContactOrder) -> bool:
     """Return whether we created this customer for the order's company."""
-    return build_contact_tag(order.number) in str(row.get("Notes") or "").splitlines()
+    return build_contact_tag(order.number) in get_text(row, "Notes").splitlines()
+
+
+def is_requested_customer(row: RemoteRow, order: ContactOrder) -> bool:
+    """Return whether a customer is the order's by its name, and by our tag where only a part of that could be kept."""
+    name = build_display_name(order)
+    is_named = get_text(row, "DisplayName").casefold() == name.casefold()
+    return is_named and (has_contact_tag(row, order) or name == order.name)
+
+
+def choose_documents(
+    orders: list[DocumentOrder], list_candidates: Callable[[DocumentOrder], Iterable[Any]]
+) -> list[WriteResult]:
+    """Choose the orders' documents among these: numbers are not unique, and another's may have ours."""
+    return choose_results(orders, list_candidates, is_requested_document, lambda row: read_id(row, "Id"))
 
 
 def build_invoice_update(order: DocumentOrder, row: RemoteRow) -> RemoteRow:
@@ -201,7 +221,7 @@ def build_invoice_update(order: DocumentOrder, row: RemoteRow) -> RemoteRow:
         **get_sync_token(row),
         "sparse": True,
         **changes,
-        "CustomerRef": row["CustomerRef"],
+        "CustomerRef": row.get("CustomerRef"),
         "DueDate": order.on.isoformat(),
     }
 
@@ -210,5 +230,7 @@ def get_update_refusal(row: RemoteRow | None) -> str:
     """Return why an invoice cannot have another amount, or an empty text."""
     if row is None:
         return "The invoice is not in QuickBooks any more."
-    document = parse_credit_note(row)
-    return "" if document.remaining == document.total else "The invoice was paid in QuickBooks, so its amount stays."
+    try:
+        return "The invoice was paid in QuickBooks, so its amount stays." if is_used(row) else ""
+    except UNREADABLE as error:
+        return f"The invoice cannot be read. {explain_unreadable(error)}"

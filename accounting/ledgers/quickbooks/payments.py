@@ -5,10 +5,17 @@ the second needs the id that the first created.
 """
 
 import uuid
-from decimal import Decimal
 from typing import Any
 
-from accounting.ledgers.parsing import RemoteRow, is_same_amount
+from accounting.ledgers.parsing import (
+    UNREADABLE,
+    RemoteRow,
+    choose_results,
+    get_text,
+    is_same_amount,
+    read_id,
+    read_number,
+)
 from accounting.ledgers.protocol import PaymentOrder, PaymentRemovalOrder, RefundOrder, WriteResult
 from accounting.ledgers.quickbooks.company import BatchItemRequest
 from accounting.ledgers.quickbooks.credit_memos import QuickBooksCreditMemos
@@ -18,7 +25,7 @@ from accounting.ledgers.quickbooks.parsing import (
     get_payment_reference,
     is_voided,
     list_links,
-    list_payment_ids,
+    read_links,
 )
 from accounting.ledgers.quickbooks.shapes import (
     build_linked_line,
@@ -29,7 +36,7 @@ from accounting.ledgers.quickbooks.shapes import (
     get_sync_token,
     quote_literal,
 )
-from wisepay.errors import Rejected
+from wisepay.errors import Rejected, Unavailable
 
 RECEIVABLE_FILTER = "AccountType = 'Accounts Receivable'"
 
@@ -42,15 +49,14 @@ class QuickBooksPayments(QuickBooksCreditMemos):
 
     def find_payments(self, orders: list[PaymentOrder]) -> list[WriteResult]:
         """Find payments among those that the invoices link; a bookkeeper may have entered one by hand."""
-        invoices = self._query_by_field("Invoice", "Id", [o.invoice_id for o in orders])
-        keys = [key for row in invoices.values() for key in list_payment_ids(row)]
-        payments = list(self._query_by_id({"Payment": keys})["Payment"].values())
-        found = []
-        for order in orders:
-            matching = [p for p in payments if is_requested_payment(p, order)]
-            best = sorted(matching, key=lambda p: get_payment_reference(p) != order.number)
-            found += [WriteResult(order.number, id=str(best[0]["Id"]))] if best else []
-        return found
+        linked = self._list_linked_payments(o.invoice_id for o in orders)
+        return choose_results(
+            orders,
+            lambda order: linked.get(order.invoice_id, ()),
+            is_requested_payment,
+            lambda row: read_id(row, "Id"),
+            is_ours=lambda row, order: get_payment_reference(row) == order.number,
+        )
 
     def create_refunds(self, orders: list[RefundOrder], *, key: str) -> list[WriteResult]:
         """Create refunds; the expense that an earlier try created is linked, and not created again."""
@@ -70,18 +76,23 @@ class QuickBooksPayments(QuickBooksCreditMemos):
 
     def find_refunds(self, orders: list[RefundOrder]) -> list[WriteResult]:
         """Find refunds; one that was interrupted between its two calls is finished first, or is not there at all."""
-        expenses = self._query_by_field("Purchase", "DocNumber", [o.number for o in orders])
-        started = [o for o in orders if is_requested_expense(expenses.get(o.number), o)]
+        expenses = self._query_all_by_field("Purchase", "DocNumber", [o.number for o in orders])
+        started = [o for o in orders if find_requested_expense(expenses, o)]
         found = self._find_linked_refunds(started)
-        if unfinished := [o for o in started if o.number not in {result.number for result in found}]:
+        known = {result.number for result in found}
+        if unfinished := [o for o in started if o.number not in known]:
             found += [result for result in self.create_refunds(unfinished, key=f"wp-{uuid.uuid4()}") if result.id]
         return found
 
     def _find_linked_refunds(self, orders: list[RefundOrder]) -> list[WriteResult]:
         """Find refunds whose payment of zero exists."""
         payments = self._payments_of(o.contact_id for o in orders if o.contact_id)
-        pairs = ((o, next((p for p in payments if is_requested_refund(p, o)), None)) for o in orders)
-        return [WriteResult(o.number, id=f"{p['Id']}-{find_expense_id(p)}") for o, p in pairs if p]
+        return choose_results(
+            orders,
+            lambda order: payments,
+            is_requested_refund,
+            lambda row: f"{read_id(row, 'Id')}-{find_expense_id(row)}",
+        )
 
     def remove_payments(self, orders: list[PaymentRemovalOrder], *, key: str) -> list[WriteResult]:
         [order] = orders
@@ -95,17 +106,16 @@ class QuickBooksPayments(QuickBooksCreditMemos):
         """Find orders of which nothing exists, or only a payment that a person voided. One call for all."""
         ids = [split_refund_id(order) for order in orders]
         rows = self._query_by_id({"Payment": [p for p, _ in ids], "Purchase": [e for _, e in ids]})
-        standing = {key for key, row in rows["Payment"].items() if not is_voided(row)}
-        return [
-            WriteResult(order.number, id=order.id)
-            for order, (payment, expense) in zip(orders, ids, strict=True)
-            if payment not in standing and expense not in rows["Purchase"]
-        ]
+        standing = {key for key, row in rows["Payment"].items() if is_perhaps_standing(row)} | rows["Purchase"].keys()
+        if "" in standing:
+            raise Unavailable("QuickBooks' answer names no id of something that stands")
+        pairs = zip(orders, ids, strict=True)
+        return [WriteResult(order.number, id=order.id) for order, keys in pairs if not standing & set(keys)]
 
     def _create_expenses(self, orders: list[RefundOrder], *, key: str) -> list[WriteResult]:
         """Return the expense of every refund: the existing one, or one created now."""
-        rows = self._query_by_field("Purchase", "DocNumber", [o.number for o in orders])
-        known = {o.number: rows[o.number] for o in orders if is_requested_expense(rows.get(o.number), o)}
+        rows = self._query_all_by_field("Purchase", "DocNumber", [o.number for o in orders])
+        known = {o.number: row for o in orders if (row := find_requested_expense(rows, o))}
         missing = [o for o in orders if o.number not in known]
         created: dict[str, WriteResult] = {}
         if missing:
@@ -115,7 +125,7 @@ class QuickBooksPayments(QuickBooksCreditMemos):
                 for o in missing
             ]
             created = {result.number: result for result in self._write(requests, key=key)}
-        return [created.get(o.number) or WriteResult(o.number, id=str(known[o.number]["Id"])) for o in orders]
+        return [created.get(o.number) or WriteResult(o.number, id=get_text(known[o.number], "Id")) for o in orders]
 
     def _delete_expenses(self, refused: list[tuple[RefundOrder, str]], *, key: str) -> None:
         """Delete the expenses of refunds that the credit memo did not cover."""
@@ -150,29 +160,39 @@ def is_requested_payment(row: RemoteRow, order: PaymentOrder) -> bool:
     """Return whether a payment is the order's: not one with another number of ours, and not one of credit alone."""
     is_ours = get_payment_reference(row) == order.number
     is_another = not is_ours and (order.is_foreign or get_payment_reference(row).startswith("PF-"))
-    is_money = Decimal(str(row.get("TotalAmt") or 0)) >= order.amount.decimal
-    amounts = [a for kind, key, a in list_links(row) if (kind, key) == ("Invoice", order.invoice_id)]
+    is_money = read_number(row.get("TotalAmt")) >= order.amount.decimal
+    amounts = [a for kind, key, a in read_links(row) if (kind, key) == ("Invoice", order.invoice_id)]
     return is_money and not is_another and any(is_same_amount(amount, order.amount) for amount in amounts)
 
 
 def is_requested_refund(row: RemoteRow, order: RefundOrder) -> bool:
     """Return whether a payment is the order's refund out of its credit memo."""
-    amounts = [a for kind, key, a in list_links(row) if (kind, key) == ("CreditMemo", order.note_id)]
-    return (
-        get_payment_reference(row) == order.number
-        and bool(find_expense_id(row))
-        and any(is_same_amount(amount, order.amount) for amount in amounts)
-    )
+    if get_payment_reference(row) != order.number or not find_expense_id(row):
+        return False
+    amounts = [a for kind, key, a in read_links(row) if (kind, key) == ("CreditMemo", order.note_id)]
+    return any(is_same_amount(amount, order.amount) for amount in amounts)
+
+
+def is_perhaps_standing(row: RemoteRow) -> bool:
+    """Return whether a payment was not voided, or says of it what cannot be read."""
+    try:
+        return not is_voided(row)
+    except UNREADABLE:
+        return True
 
 
 def find_expense_id(row: RemoteRow) -> str:
     """Return the id of the expense that a payment links."""
-    return next((key for kind, key, _ in list_links(row) if kind in EXPENSE_TYPES), "")
+    return next((key for kind, key in list_links(row) if kind in EXPENSE_TYPES), "")
 
 
-def is_requested_expense(row: RemoteRow | None, order: RefundOrder) -> bool:
-    """Return whether an expense with the order's number has its amount too."""
-    return row is not None and is_same_amount(row.get("TotalAmt"), order.amount)
+def find_requested_expense(expenses: dict[str, list[RemoteRow]], order: RefundOrder) -> RemoteRow | None:
+    """Find the expense with the order's number that has its amount too. Raises Unavailable if one cannot be read."""
+    try:
+        rows = expenses.get(order.number, ())
+        return next((row for row in rows if is_same_amount(row.get("TotalAmt"), order.amount)), None)
+    except UNREADABLE as error:
+        raise Unavailable(f"An expense {order.number} in QuickBooks cannot be read") from error
 
 
 def find_receivable_account(accounts: list[RemoteRow], order: RefundOrder) -> str:
@@ -180,7 +200,7 @@ def find_receivable_account(accounts: list[RemoteRow], order: RefundOrder) -> st
     if not accounts:
         raise Rejected("no_receivable", "QuickBooks has no account of the type Accounts Receivable.")
     fitting = [row for row in accounts if get_currency(row) == order.amount.currency]
-    return str((fitting or accounts)[0]["Id"])
+    return get_text((fitting or accounts)[0], "Id")
 
 
 def build_expense(order: RefundOrder, account: str) -> RemoteRow:

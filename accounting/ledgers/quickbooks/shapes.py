@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from datetime import date
 from decimal import Decimal
 
-from accounting.ledgers.parsing import RemoteRow
+from accounting.ledgers.parsing import RemoteRow, get_text
 from accounting.ledgers.protocol import ContactOrder, DocumentOrder, PaymentOrder
 from wisepay.money import Money
 
@@ -136,8 +136,8 @@ def build_payment_header(contact_id: str, number: str, on: date, amount: Money) 
 
 
 def get_sync_token(row: RemoteRow) -> RemoteRow:
-    """Return what identifies one version of an object."""
-    return {"Id": str(row["Id"]), "SyncToken": str(row["SyncToken"])}
+    """Return what identifies one version of an object; QuickBooks refuses one without a token."""
+    return {"Id": get_text(row, "Id"), "SyncToken": get_text(row, "SyncToken")}
 
 
 def build_linked_line(amount: Money, key: str, kind: str) -> RemoteRow:

@@ -1,33 +1,48 @@
 """The allocations of the Xero ledger: a credit note is applied to an invoice, and taken off it again."""
 
+from collections.abc import Iterable
+from typing import Any
+
 from xero_python.accounting import Allocations
 
-from accounting.ledgers.protocol import AllocationOrder, RemoteAllocation, WriteResult
+from accounting.ledgers.parsing import (
+    UNREADABLE,
+    RemoteRow,
+    choose_results,
+    get_candidates,
+    get_text,
+    is_same_amount,
+    read_id,
+    read_list,
+    read_object,
+)
+from accounting.ledgers.protocol import AllocationOrder, WriteResult
 from accounting.ledgers.xero.credit_notes import XeroCreditNotes
 from accounting.ledgers.xero.parsing import parse_results
 from accounting.ledgers.xero.shapes import build_allocation
-from wisepay.errors import Unavailable
 
 
 class XeroAllocations(XeroCreditNotes):
     """The verbs of allocations, one call each. An allocation has no number: note, invoice and amount identify it."""
 
     def create_allocations(self, orders: list[AllocationOrder], *, key: str) -> list[WriteResult]:
+        """Create an allocation; where the answer names no id, which Xero's own example does not, it is read."""
         [order] = orders
         body = Allocations(allocations=[build_allocation(order)])
         answer = self._client.write_batch(self._api.create_credit_note_allocation, order.note_id, body, key=key)
-        [result] = parse_results(orders, answer.get("Allocations"), "AllocationID")
-        if not result.refusal and not result.id:
-            raise Unavailable("Xero's answer has no id of the allocation")
-        return [result]
+        [result] = parse_results(orders, answer, "Allocations", "AllocationID")
+        if result.id or result.refusal:
+            return [result]
+        return self.find_allocations(orders) or [result]
 
     def find_allocations(self, orders: list[AllocationOrder]) -> list[WriteResult]:
-        standing = self._read_allocations(orders)
-        pairs = (
-            (order, next((a for a in standing.get(order.note_number, ()) if is_requested_allocation(a, order)), None))
-            for order in orders
+        rows = self._read_notes([order.note_number for order in orders])
+        return choose_results(
+            orders,
+            lambda order: list_allocations(get_candidates(rows, order.note_number), order),
+            is_requested_allocation,
+            lambda allocation: read_id(allocation, "AllocationID"),
         )
-        return [WriteResult(order.number, id=allocation.id) for order, allocation in pairs if allocation]
 
     def remove_allocations(self, orders: list[AllocationOrder], *, key: str) -> list[WriteResult]:
         [order] = orders
@@ -35,20 +50,35 @@ class XeroAllocations(XeroCreditNotes):
         return [WriteResult(order.number, id=order.id)]
 
     def find_removed_allocations(self, orders: list[AllocationOrder]) -> list[WriteResult]:
-        standing = self._read_allocations(orders)
-        return [
-            WriteResult(order.number, id=order.id)
-            for order in orders
-            if order.note_number in standing and order.id not in {a.id for a in standing[order.note_number]}
-        ]
-
-    def _read_allocations(self, orders: list[AllocationOrder]) -> dict[str, tuple[RemoteAllocation, ...]]:
-        """Read the allocations that stand, by the credit note's number; a note that does not exist is left out."""
-        notes = self.read_credit_notes_by_number(sorted({o.note_number for o in orders})) if orders else []
-        note_ids = {order.note_id for order in orders}
-        return {note.number: note.allocations for note in notes if note.id in note_ids}
+        rows = self._read_notes([order.note_number for order in orders])
+        return choose_results(
+            orders,
+            lambda order: list_notes(get_candidates(rows, order.note_number), order),
+            lambda note, order: (
+                order.id not in {get_text(each, "AllocationID") for each in read_list(note, "Allocations")}
+            ),
+            lambda note: read_id(note, "CreditNoteID"),
+            name_id=lambda order: order.id,
+        )
 
 
-def is_requested_allocation(allocation: RemoteAllocation, order: AllocationOrder) -> bool:
-    """Return whether this allocation is the one that was asked for."""
-    return allocation.invoice_id == order.invoice_id and allocation.amount == order.amount
+def list_notes(rows: Iterable[Any], order: AllocationOrder) -> list[Any]:
+    """Return those of these credit notes that are the order's, or that nobody can read."""
+    return [row for row in rows if not isinstance(row, dict) or get_text(row, "CreditNoteID") in (order.note_id, "")]
+
+
+def list_allocations(rows: Iterable[Any], order: AllocationOrder) -> list[Any]:
+    """Return the allocations of the order's credit note, or what is there instead of them, which nobody can read."""
+    found: list[Any] = []
+    for row in list_notes(rows, order):
+        try:
+            found += read_list(row, "Allocations")
+        except UNREADABLE:
+            found.append("")
+    return found
+
+
+def is_requested_allocation(row: RemoteRow, order: AllocationOrder) -> bool:
+    """Return whether this allocation is the one that was asked for. Raises UnreadableField."""
+    invoice_id = read_id(read_object(row, "Invoice"), "InvoiceID")
+    return invoice_id == order.invoice_id and is_same_amount(row.get("Amount"), order.amount)

@@ -1,10 +1,20 @@
 """The Xero ledger. Source: developer.xero.com, Accounting API."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
+from typing import Any
 
 from xero_python.accounting import Contacts, Invoices
 
-from accounting.ledgers.parsing import RemoteRow, is_same_amount, parse_rows
+from accounting.ledgers.parsing import (
+    RemoteRow,
+    choose_results,
+    get_candidates,
+    get_text,
+    group_rows,
+    is_same_amount,
+    list_rows,
+    read_id,
+)
 from accounting.ledgers.protocol import (
     ContactOrder,
     DocumentOrder,
@@ -20,7 +30,13 @@ from accounting.ledgers.xero.allocations import XeroAllocations
 from accounting.ledgers.xero.parsing import parse_account, parse_results, parse_tax_code, parse_term
 from accounting.ledgers.xero.payments import XeroPayments
 from accounting.ledgers.xero.reading import XeroReader
-from accounting.ledgers.xero.shapes import build_contact, build_invoice, build_invoice_update, escape_quotes
+from accounting.ledgers.xero.shapes import (
+    build_contact,
+    build_invoice,
+    build_invoice_update,
+    get_searchable_part,
+    is_quotable,
+)
 from wisepay.errors import Rejected, Unavailable
 
 
@@ -50,42 +66,47 @@ class XeroLedger(XeroPayments, XeroAllocations, XeroReader):
     def create_contacts(self, orders: list[ContactOrder], *, key: str) -> list[WriteResult]:
         body = Contacts(contacts=[build_contact(order) for order in orders])
         answer = self._client.write_batch(self._api.create_contacts, body, key=key)
-        return parse_results(orders, answer.get("Contacts"), "ContactID")
+        return parse_results(orders, answer, "Contacts", "ContactID")
 
     def find_contacts(self, orders: list[ContactOrder]) -> list[WriteResult]:
-        found = []
-        for order in orders:
-            where = f'ContactNumber=="{escape_quotes(order.number)}" OR Name=="{escape_quotes(order.name)}"'
-            rows = self._client.read(self._api.get_contacts, where=where).get("Contacts") or []
-            active = [row for row in rows if row.get("ContactStatus") != "ARCHIVED"]
-            best = sorted(active, key=lambda row: row.get("ContactNumber") != order.number)
-            found += [WriteResult(order.number, id=best[0]["ContactID"])] if best else []
-        return found
+        return choose_results(
+            orders,
+            self._list_contacts,
+            lambda row, order: row.get("ContactStatus") != "ARCHIVED",
+            lambda row: read_id(row, "ContactID"),
+            is_ours=lambda row, order: get_text(row, "ContactNumber") == order.number,
+        )
+
+    def _list_contacts(self, order: ContactOrder) -> list[RemoteRow]:
+        """Read the contacts with our number or the same name; a filter cannot hold every name, but a search can."""
+        names = {"ContactNumber": order.number, "Name": order.name}
+        conditions = [f'{name}=="{value}"' for name, value in names.items() if is_quotable(value)]
+        operation = self._api.get_contacts
+        found = self._client.read_any(operation, "Contacts", conditions)
+        if found or is_quotable(order.name) or not (searchable := get_searchable_part(order.name)):
+            return found
+        rows = self._client.read_every_page(operation, "Contacts", search_term=searchable)
+        return [row for row in rows if isinstance(row, dict) and is_same_name(get_text(row, "Name"), order.name)]
 
     # ---- invoices -------------------------------------------------------------------------------
 
     def create_invoices(self, orders: list[DocumentOrder], *, key: str) -> list[WriteResult]:
         body = Invoices(invoices=[build_invoice(order) for order in orders])
         answer = self._client.write_batch(self._api.create_invoices, body, key=key, unitdp=4)
-        return parse_results(orders, answer.get("Invoices"), "InvoiceID")
+        return parse_results(orders, answer, "Invoices", "InvoiceID")
 
     def find_invoices(self, orders: list[DocumentOrder]) -> list[WriteResult]:
-        if not orders:
-            return []
-        rows = self._read_invoices(invoice_numbers=[order.number for order in orders])
-        by_number = {row.get("InvoiceNumber"): row for row in rows}
-        return _find_requested_invoices((order, by_number.get(order.number)) for order in orders)
+        rows = self._read_invoices("invoice_numbers", [order.number for order in orders])
+        return choose_invoices(orders, group_rows(rows, "InvoiceNumber"), lambda order: order.number)
 
     def update_invoices(self, orders: list[DocumentOrder], *, key: str) -> list[WriteResult]:
         body = Invoices(invoices=[build_invoice_update(order) for order in orders])
         answer = self._client.write_batch(self._api.update_or_create_invoices, body, key=key, unitdp=4)
-        return parse_results(orders, answer.get("Invoices"), "InvoiceID")
+        return parse_results(orders, answer, "Invoices", "InvoiceID")
 
     def find_updated_invoices(self, orders: list[DocumentOrder]) -> list[WriteResult]:
-        if not orders:
-            return []
-        by_id = {row["InvoiceID"]: row for row in self._read_invoices(i_ds=[order.id for order in orders])}
-        return _find_requested_invoices((order, by_id.get(order.id)) for order in orders)
+        rows = self._read_invoices("i_ds", [order.id for order in orders])
+        return choose_invoices(orders, group_rows(rows, "InvoiceID"), lambda order: order.id)
 
     def read_invoice_pdf(self, invoice_id: str) -> bytes:
         content = self._client.download(self._api.get_invoice_as_pdf, invoice_id)
@@ -96,16 +117,16 @@ class XeroLedger(XeroPayments, XeroAllocations, XeroReader):
     # ---- lists ----------------------------------------------------------------------------------
 
     def read_accounts(self) -> list[RemoteAccount]:
-        rows = self._client.read(self._api.get_accounts, where='Status=="ACTIVE"').get("Accounts") or []
-        return list(parse_rows((row for row in rows if row.get("Code")), parse_account))
+        rows = self._client.read(self._api.get_accounts, where='Status=="ACTIVE"')
+        return self._parse_list("accounts", list_rows(rows, "Accounts"), parse_account)
 
     def read_tax_codes(self) -> list[RemoteTaxCode]:
-        rows = self._client.read(self._api.get_tax_rates).get("TaxRates") or []
-        return list(parse_rows((row for row in rows if row.get("Status") == "ACTIVE"), parse_tax_code))
+        rows = list_rows(self._client.read(self._api.get_tax_rates), "TaxRates")
+        return self._parse_list("tax_codes", (row for row in rows if is_active_rate(row)), parse_tax_code)
 
     def read_terms(self) -> list[RemoteTerm]:
-        rows = self._client.read(self._api.get_branding_themes).get("BrandingThemes") or []
-        return list(parse_rows(rows, parse_term))
+        rows = list_rows(self._client.read(self._api.get_branding_themes), "BrandingThemes")
+        return self._parse_list("terms", rows, parse_term)
 
     def read_settings_warning(self) -> str:
         return ""
@@ -117,12 +138,28 @@ class XeroLedger(XeroPayments, XeroAllocations, XeroReader):
         raise Rejected("no_item", "Lines of Xero need no item.")
 
 
-def _find_requested_invoices(pairs: Iterable[tuple[DocumentOrder, RemoteRow | None]]) -> list[WriteResult]:
-    """Find the orders whose invoice is of the order's amount and neither deleted nor voided."""
-    return [
-        WriteResult(order.number, id=row["InvoiceID"])
-        for order, row in pairs
-        if row is not None
-        and row.get("Status") not in ("DELETED", "VOIDED")
-        and is_same_amount(row.get("Total"), order.amount)
-    ]
+def choose_invoices(
+    orders: list[DocumentOrder], by_key: dict[str, list[RemoteRow]], get_key: Callable[[DocumentOrder], str]
+) -> list[WriteResult]:
+    """Choose the orders' invoices: of the order's amount, and neither deleted nor voided."""
+    return choose_results(
+        orders,
+        lambda order: get_candidates(by_key, get_key(order)),
+        is_requested_invoice,
+        lambda row: read_id(row, "InvoiceID"),
+    )
+
+
+def is_requested_invoice(row: RemoteRow, order: DocumentOrder) -> bool:
+    """Return whether an invoice with the order's number or id stands and has its amount."""
+    return row.get("Status") not in ("DELETED", "VOIDED") and is_same_amount(row.get("Total"), order.amount)
+
+
+def is_active_rate(row: Any) -> bool:
+    """Return whether a tax rate can be chosen, or what it is cannot be read."""
+    return not isinstance(row, dict) or row.get("Status") in ("ACTIVE", None)
+
+
+def is_same_name(name: str, other: str) -> bool:
+    """Return whether Xero takes two names for the same."""
+    return name.strip().casefold() == other.strip().casefold()

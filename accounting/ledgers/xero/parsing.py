@@ -3,10 +3,23 @@
 import re
 from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal
-from typing import Protocol
+from typing import Any, Literal
 
-from accounting.ledgers.parsing import RemoteRow, parse_money
+from accounting.ledgers.parsing import (
+    NumberedOrder,
+    RemoteRow,
+    UnreadableField,
+    check_day,
+    check_instant,
+    get_text,
+    read_amount,
+    read_currency,
+    read_id,
+    read_list,
+    read_number,
+    read_object,
+    read_word,
+)
 from accounting.ledgers.protocol import (
     RemoteAccount,
     RemoteAllocation,
@@ -24,8 +37,13 @@ from accounting.ledgers.protocol import (
 from wisepay.errors import Unavailable
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-DOTNET_DATE = re.compile(r"/Date\((-?\d+)")
-INVOICE_STATUSES = {
+NO_ID = "00000000-0000-0000-0000-000000000000"
+DOTNET_DATE = re.compile(r"/Date\((-?\d{1,15})")
+LARGEST_PAGE = 1000
+MOST_PAGES = 100_000
+CLOCK_TOLERANCE = timedelta(days=400)
+InvoiceStatus = Literal["draft", "open", "paid", "voided", "deleted"]
+INVOICE_STATUSES: dict[str, InvoiceStatus] = {
     "DRAFT": "draft",
     "SUBMITTED": "draft",
     "AUTHORISED": "open",
@@ -44,6 +62,11 @@ CREDIT_NOTE_STATUSES = {
 RECEIVED_PAYMENT_TYPE = "ACCRECPAYMENT"
 SALES_PAYMENT_TYPES = (RECEIVED_PAYMENT_TYPE, "ARCREDITPAYMENT")
 CREDIT_TYPES = {"CreditNotes": "CreditNote", "Prepayments": "Prepayment", "Overpayments": "Overpayment"}
+REMOVED_PAYMENT = "DELETED"
+INACTIVE_CONTACT_STATUSES = ("ARCHIVED", "GDPRREQUEST")
+WITHOUT_CODE = (
+    "It has no code in Xero, so nothing can be booked on it: give it one under Accounting, Chart of accounts."
+)
 
 
 # ---- contacts and documents -------------------------------------------------------------------------
@@ -52,28 +75,28 @@ CREDIT_TYPES = {"CreditNotes": "CreditNote", "Prepayments": "Prepayment", "Overp
 def parse_contact(row: RemoteRow) -> RemoteContact:
     """Parse a contact."""
     return RemoteContact(
-        id=row["ContactID"],
-        name=row.get("Name") or "",
-        email=row.get("EmailAddress") or "",
-        is_active=row.get("ContactStatus") == "ACTIVE",
+        id=read_id(row, "ContactID"),
+        name=get_text(row, "Name"),
+        email=get_text(row, "EmailAddress"),
+        is_active=row.get("ContactStatus") not in INACTIVE_CONTACT_STATUSES,
         changed_at=parse_instant(row["UpdatedDateUTC"]),
     )
 
 
 def parse_invoice(row: RemoteRow) -> RemoteInvoice:
     """Parse a sales invoice with everything that was applied to it."""
-    currency = row["CurrencyCode"]
+    currency = read_currency(row.get("CurrencyCode"))
     return RemoteInvoice(
-        id=row["InvoiceID"],
-        number=row.get("InvoiceNumber") or "",
-        remark=row.get("Reference") or "",
-        contact_id=row["Contact"]["ContactID"],
-        status=INVOICE_STATUSES[row["Status"]],  # type: ignore[arg-type]  # the table's values are its words
-        total=parse_money(row.get("Total"), currency),
-        due=parse_money(row.get("AmountDue"), currency),
+        id=read_id(row, "InvoiceID"),
+        number=get_text(row, "InvoiceNumber"),
+        remark=get_text(row, "Reference"),
+        contact_id=read_id(read_object(row, "Contact"), "ContactID"),
+        status=read_word(row, "Status", INVOICE_STATUSES),
+        total=read_amount(row, "Total", currency),
+        due=read_amount(row, "AmountDue", currency),
         issued_on=parse_optional_date(row.get("Date")),
         due_on=parse_optional_date(row.get("DueDate")),
-        term_id=row.get("BrandingThemeID") or "",
+        term_id=get_text(row, "BrandingThemeID"),
         changed_at=parse_instant(row["UpdatedDateUTC"]),
         applied=tuple(parse_applications(row, currency)),
     )
@@ -82,30 +105,30 @@ def parse_invoice(row: RemoteRow) -> RemoteInvoice:
 def parse_applications(row: RemoteRow, currency: str) -> Iterable[RemoteApplication]:
     """Parse the payments, credits, prepayments and overpayments of an invoice; a credit's second use gets a suffix."""
     for paid in list_standing_payments(row):
-        key = paid["PaymentID"]
-        amount, on = parse_money(paid["Amount"], currency), parse_date(paid["Date"])
-        yield RemoteApplication("payment", key, key, paid.get("Reference") or "", amount, on)
+        key = read_id(paid, "PaymentID")
+        amount, on = read_amount(paid, "Amount", currency), parse_date(paid["Date"])
+        yield RemoteApplication("payment", key, key, get_text(paid, "Reference"), amount, on)
     uses: dict[str, int] = {}
     for plural, name in CREDIT_TYPES.items():
-        for used in row.get(plural) or []:
-            key = used[f"{name}ID"]
+        for used in read_list(row, plural):
+            key = read_id(used, f"{name}ID")
             uses[key] = uses.get(key, 0) + 1
             application_id = key if uses[key] == 1 else f"{key}:{uses[key]}"
-            remark = used.get(f"{name}Number") or used.get("Reference") or ""
-            amount, on = parse_money(used["AppliedAmount"], currency), parse_date(used["Date"])
+            remark = get_text(used, f"{name}Number") or get_text(used, "Reference")
+            amount, on = read_amount(used, "AppliedAmount", currency), parse_date(used["Date"])
             yield RemoteApplication("credit", application_id, key, remark, amount, on)
 
 
 def parse_credit_note(row: RemoteRow) -> RemoteCreditNote:
     """Parse a customer's credit note with its allocations and refunds."""
-    currency = row["CurrencyCode"]
+    currency = read_currency(row.get("CurrencyCode"))
     return RemoteCreditNote(
-        number=row.get("CreditNoteNumber") or "",
-        id=row["CreditNoteID"],
-        status=CREDIT_NOTE_STATUSES[row["Status"]],
-        total=parse_money(row.get("Total"), currency),
-        remaining=parse_money(row.get("RemainingCredit"), currency),
-        allocations=tuple(parse_allocation(each, currency) for each in row.get("Allocations") or []),
+        number=get_text(row, "CreditNoteNumber"),
+        id=read_id(row, "CreditNoteID"),
+        status=read_word(row, "Status", CREDIT_NOTE_STATUSES),
+        total=read_amount(row, "Total", currency),
+        remaining=read_amount(row, "RemainingCredit", currency),
+        allocations=tuple(parse_allocation(each, currency) for each in read_list(row, "Allocations")),
         refunds=tuple(parse_refund(each, currency) for each in list_standing_payments(row)),
     )
 
@@ -114,8 +137,8 @@ def parse_credit_note_details(row: RemoteRow) -> RemoteCreditNoteDetails:
     """Parse a customer's credit note with what the mirror saves of it."""
     return RemoteCreditNoteDetails.from_credit_note(
         parse_credit_note(row),
-        remark=row.get("Reference") or "",
-        contact_id=row["Contact"]["ContactID"],
+        remark=get_text(row, "Reference"),
+        contact_id=read_id(read_object(row, "Contact"), "ContactID"),
         issued_on=parse_optional_date(row.get("Date")),
         changed_at=parse_instant(row["UpdatedDateUTC"]),
     )
@@ -123,22 +146,22 @@ def parse_credit_note_details(row: RemoteRow) -> RemoteCreditNoteDetails:
 
 def parse_allocation(row: RemoteRow, currency: str) -> RemoteAllocation:
     """Parse the part of a credit note that was applied to an invoice."""
-    invoice = row["Invoice"]
+    invoice = read_object(row, "Invoice")
     return RemoteAllocation(
-        invoice=invoice.get("InvoiceNumber") or "",
-        amount=parse_money(row["Amount"], currency),
+        invoice=get_text(invoice, "InvoiceNumber"),
+        amount=read_amount(row, "Amount", currency),
         on=parse_date(row["Date"]),
-        id=row.get("AllocationID") or "",
-        invoice_id=invoice["InvoiceID"],
+        id=get_text(row, "AllocationID"),
+        invoice_id=read_id(invoice, "InvoiceID"),
     )
 
 
 def parse_refund(row: RemoteRow, currency: str) -> RemoteRefund:
     """Parse the part of a credit note that was paid out."""
     return RemoteRefund(
-        id=row["PaymentID"],
-        reference=row.get("Reference") or "",
-        amount=parse_money(row["Amount"], currency),
+        id=read_id(row, "PaymentID"),
+        reference=get_text(row, "Reference"),
+        amount=read_amount(row, "Amount", currency),
         on=parse_date(row["Date"]),
     )
 
@@ -147,25 +170,25 @@ def parse_refund(row: RemoteRow, currency: str) -> RemoteRefund:
 
 
 def list_standing_payments(document: RemoteRow) -> list[RemoteRow]:
-    """Return those payments of a document that are not deleted."""
-    return [row for row in document.get("Payments") or [] if row.get("Status") != "DELETED"]
+    """Return those payments of a document that are not deleted. Raises UnreadableField."""
+    return [row for row in read_list(document, "Payments") if row.get("Status") != REMOVED_PAYMENT]
 
 
 def parse_payment(row: RemoteRow) -> RemotePayment:
     """Parse a payment of a sales invoice or out of a customer's credit note."""
     is_received = row.get("PaymentType") == RECEIVED_PAYMENT_TYPE
     name = "Invoice" if is_received else "CreditNote"
-    document = row[name]
+    document = read_object(row, name)
     return RemotePayment(
-        id=row["PaymentID"],
-        reference=row.get("Reference") or "",
-        amount=parse_money(row.get("Amount"), document["CurrencyCode"]),
+        id=read_id(row, "PaymentID"),
+        reference=get_text(row, "Reference"),
+        amount=read_amount(row, "Amount", read_currency(document.get("CurrencyCode"))),
         on=parse_date(row["Date"]),
-        account=(row.get("Account") or {}).get("Code") or "",
+        account=get_text(read_object(row, "Account"), "Code"),
         is_received=is_received,
-        is_standing=row.get("Status") != "DELETED",
-        document_id=document[f"{name}ID"],
-        document_number=document.get(f"{name}Number") or "",
+        is_standing=row.get("Status") != REMOVED_PAYMENT,
+        document_id=read_id(document, f"{name}ID"),
+        document_number=get_text(document, f"{name}Number"),
     )
 
 
@@ -173,74 +196,105 @@ def parse_payment(row: RemoteRow) -> RemotePayment:
 
 
 def parse_account(row: RemoteRow) -> RemoteAccount:
-    """Parse an account of the chart."""
-    kind = row.get("Type") or ""
+    """Parse an account of the chart. Raises UnreadableField for one without a code, which bank accounts may have."""
+    kind, code = get_text(row, "Type"), get_text(row, "Code")
+    if not code:
+        raise UnreadableField(WITHOUT_CODE)
     return RemoteAccount(
-        code=row["Code"],
-        name=row["Name"],
+        code=code,
+        name=get_text(row, "Name"),
         kind=kind,
-        takes_payments=bool(row.get("EnablePaymentsToAccount")) or kind == "BANK",
+        takes_payments=row.get("EnablePaymentsToAccount") is True or kind == "BANK",
         holds_prepayments=kind != "BANK",
-        number=row["Code"],
+        number=code,
     )
 
 
 def parse_tax_code(row: RemoteRow) -> RemoteTaxCode:
     """Parse a tax rate."""
-    return RemoteTaxCode(code=row["TaxType"], name=row["Name"], rate=Decimal(str(row.get("EffectiveRate") or 0)))
+    rate = read_number(row.get("EffectiveRate"), "rate")
+    return RemoteTaxCode(code=read_id(row, "TaxType"), name=get_text(row, "Name"), rate=rate)
 
 
 def parse_term(row: RemoteRow) -> RemoteTerm:
     """Parse a branding theme."""
-    return RemoteTerm(id=row["BrandingThemeID"], name=row.get("Name") or "")
+    return RemoteTerm(id=read_id(row, "BrandingThemeID"), name=get_text(row, "Name"))
 
 
 # ---- results ----------------------------------------------------------------------------------------
 
 
-class NumberedOrder(Protocol):
-    """Any order: its number names its result."""
-
-    @property
-    def number(self) -> str: ...
-
-
-def parse_results(orders: Sequence[NumberedOrder], rows: list[RemoteRow] | None, id_field: str) -> list[WriteResult]:
+def parse_results(orders: Sequence[NumberedOrder], body: RemoteRow, plural: str, id_field: str) -> list[WriteResult]:
     """Parse one result an order. Raises Unavailable when there are more or fewer: what was written is unknown."""
-    if rows is None or len(rows) != len(orders):
+    rows = find_result_rows(body, plural)
+    if not rows and len(orders) == 1:
+        rows = [body]
+    if len(rows) != len(orders):
         raise Unavailable("Xero answered another number of elements than were sent")
     return [parse_result(order.number, row, id_field) for order, row in zip(orders, rows, strict=True)]
 
 
-def parse_result(number: str, row: RemoteRow, id_field: str) -> WriteResult:
-    """Parse the result of one element: its id, or why Xero refused it."""
-    errors = [each.get("Message") or "" for each in row.get("ValidationErrors") or []]
+def find_result_rows(body: RemoteRow, plural: str) -> list[Any]:
+    """Find the elements in an answer to a write, whichever way it wraps them: a list, one object, a bare list."""
+    for name in (plural, plural.removesuffix("s"), ""):
+        found = body.get(name)
+        if isinstance(found, list | dict):
+            return found if isinstance(found, list) else [found]
+    return []
+
+
+def parse_result(number: str, row: Any, id_field: str) -> WriteResult:
+    """Parse the result of one element: its id, why Xero refused it, or that its answer does not tell."""
+    if not isinstance(row, dict):
+        return WriteResult(number, unreadable="Xero's answer to it could not be read.")
+    errors = row.get("ValidationErrors") or []
     if errors or row.get("StatusAttributeString") == "ERROR":
-        return WriteResult(number, refusal="; ".join(filter(None, errors)) or "Xero gave no reason.")
-    return WriteResult(number, id=row.get(id_field) or "")
+        messages = [get_text(each, "Message") for each in errors if isinstance(each, dict)]
+        return WriteResult(number, refusal="; ".join(filter(None, messages)) or "Xero gave no reason.")
+    key = get_text(row, id_field)
+    if not key or key == NO_ID or len(key) > len(NO_ID):
+        return WriteResult(number, unreadable="Xero's answer to it names no id.")
+    return WriteResult(number, id=key)
 
 
 # ---- fields -----------------------------------------------------------------------------------------
 
 
-def parse_page_count(body: RemoteRow) -> int:
-    """Return how many pages a list has."""
-    return int((body.get("pagination") or {}).get("pageCount") or 0)
+def parse_page_count(body: RemoteRow, *, page: int, count: int) -> int:
+    """Return how many pages a list has; where it does not say so, one more after each full page of `count` rows."""
+    pagination = body.get("pagination")
+    said = pagination.get("pageCount") if isinstance(pagination, dict) else None
+    if not count:
+        return page
+    if isinstance(said, int) and not isinstance(said, bool) and 0 <= said <= MOST_PAGES:
+        return said
+    return page + 1 if count >= LARGEST_PAGE else page
 
 
-def parse_instant(text: str) -> datetime:
-    """Parse an instant, in .NET's form or ISO's. Raises ValueError."""
+def parse_answered_at(body: RemoteRow, *, now: datetime) -> datetime | None:
+    """Return Xero's own time of an answer; None where it tells none that can be its clock."""
+    try:
+        at = parse_instant(body["DateTimeUTC"])
+    except (LookupError, ValueError, TypeError, ArithmeticError):
+        return None
+    return at if abs(at - now) < CLOCK_TOLERANCE else None
+
+
+def parse_instant(text: object) -> datetime:
+    """Parse an instant, in .NET's form or ISO's. Raises UnreadableField or ValueError."""
+    if not isinstance(text, str):
+        raise UnreadableField("A date is written in a way that we cannot read.")
     if dotnet := DOTNET_DATE.match(text):
-        return EPOCH + timedelta(milliseconds=int(dotnet[1]))
+        return check_instant(EPOCH + timedelta(milliseconds=int(dotnet[1])))
     instant = datetime.fromisoformat(text)
-    return instant if instant.tzinfo else instant.replace(tzinfo=UTC)
+    return check_instant(instant if instant.tzinfo else instant.replace(tzinfo=UTC))
 
 
-def parse_optional_date(text: str | None) -> date | None:
-    """Parse a day that may be missing. Raises ValueError."""
+def parse_optional_date(text: object) -> date | None:
+    """Parse a day that may be missing. Raises UnreadableField or ValueError."""
     return parse_date(text) if text else None
 
 
-def parse_date(text: str) -> date:
-    """Parse a day. Raises ValueError."""
-    return parse_instant(text).date()
+def parse_date(text: object) -> date:
+    """Parse a day. Raises UnreadableField or ValueError."""
+    return check_day(parse_instant(text).date())

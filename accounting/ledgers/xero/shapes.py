@@ -1,5 +1,8 @@
 """What we send to Xero, as models of its SDK: contacts, documents, payments and allocations."""
 
+import re
+from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 from xero_python.accounting import (
@@ -17,9 +20,11 @@ from xero_python.accounting import (
 from xero_python.models import BaseModel
 
 from accounting.ledgers.protocol import AllocationOrder, ContactOrder, DocumentOrder, PaymentOrder, RefundOrder
+from wisepay.errors import Rejected
 from wisepay.money import Money, get_currency_digits
 
 MAX_PHONE_LENGTH = 50
+UNQUOTABLE = re.compile(r'["\\\x00-\x1f]')
 READ_ONLY_FLAGS = frozenset({"_has_attachments", "_has_errors", "_has_validation_errors"})
 
 
@@ -30,6 +35,20 @@ def clear_read_only_flags[M: BaseModel](model: M) -> M:
     return model
 
 
+def reject_invalid[**P, R](build: Callable[P, R]) -> Callable[P, R]:
+    """Let a function that builds a request raise Rejected for what the SDK's models do not take."""
+
+    @wraps(build)
+    def built(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return build(*args, **kwargs)
+        except ValueError as error:
+            raise Rejected("invalid", f"Xero takes no such value. {error}") from error
+
+    return built
+
+
+@reject_invalid
 def build_contact(order: ContactOrder) -> Contact:
     """Return the contact to create."""
     phones = [Phone(phone_type="DEFAULT", phone_number=order.phone[:MAX_PHONE_LENGTH])] if order.phone else None
@@ -38,6 +57,7 @@ def build_contact(order: ContactOrder) -> Contact:
     )
 
 
+@reject_invalid
 def build_invoice(order: DocumentOrder) -> Invoice:
     """Return the approved invoice to create, due at once."""
     return clear_read_only_flags(
@@ -51,11 +71,13 @@ def build_invoice(order: DocumentOrder) -> Invoice:
     )
 
 
+@reject_invalid
 def build_invoice_update(order: DocumentOrder) -> Invoice:
     """Return the invoice `order.id` with another amount and day; its number stays."""
     return clear_read_only_flags(Invoice(invoice_id=order.id, due_date=order.on, **build_document_fields(order)))
 
 
+@reject_invalid
 def build_credit_note(order: DocumentOrder, status: str) -> CreditNote:
     """Return the credit note to create in this status."""
     return clear_read_only_flags(
@@ -82,12 +104,14 @@ def build_document_fields(order: DocumentOrder) -> dict[str, Any]:
     }
 
 
+@reject_invalid
 def build_payment(order: PaymentOrder) -> Payment:
     """Return the payment of an invoice, which is named by its id if that is known, or else by its number."""
     invoice = Invoice(invoice_id=order.invoice_id) if order.invoice_id else Invoice(invoice_number=order.invoice_number)
     return Payment(invoice=clear_read_only_flags(invoice), **build_payment_fields(order))
 
 
+@reject_invalid
 def build_refund(order: RefundOrder) -> Payment:
     """Return the payment that gives money back out of a credit note."""
     note = clear_read_only_flags(CreditNote(credit_note_id=order.note_id))
@@ -104,6 +128,7 @@ def build_payment_fields(order: PaymentOrder | RefundOrder) -> dict[str, Any]:
     }
 
 
+@reject_invalid
 def build_allocation(order: AllocationOrder) -> Allocation:
     """Return the allocation of a credit note to an invoice."""
     return Allocation(
@@ -118,6 +143,11 @@ def convert_to_float(amount: Money) -> float:
     return float(f"{amount.decimal:.{get_currency_digits(amount.currency)}f}")
 
 
-def escape_quotes(value: str) -> str:
-    """Return `value` as it is written inside the quotes of a where clause."""
-    return value.replace("\\", "\\\\").replace('"', '\\"')
+def is_quotable(value: str) -> bool:
+    """Return whether a filter can hold the value: Xero takes no escape inside its quotes."""
+    return not UNQUOTABLE.search(value)
+
+
+def get_searchable_part(value: str) -> str:
+    """Return the longest part of the value that a search finds it by."""
+    return max((part.strip() for part in UNQUOTABLE.split(value)), key=len)

@@ -160,6 +160,19 @@ def test_a_signed_event_that_names_nothing_we_could_store_is_refused(tenant: Ten
     assert PendingChange.objects.count() == 0
 
 
+@pytest.mark.parametrize(
+    "bad", [{"time": None}, {"eventDateUtc": None, "time": "soon"}, {"tenantId": 5, "intuitaccountid": {}}]
+)
+def test_an_event_that_cannot_be_read_does_not_cost_the_others(tenant: Tenant, bad: dict[str, Any]) -> None:
+    """One event without a time among several: the good ones are noted (seen in Intuit's posts)."""
+    first, second = (make_invoice(tenant, f"INV-{n}") for n in (1, 2))
+    odd = {k: v for k, v in (build_event(tenant, "invoices", second) | bad).items() if v is not None}
+    odd = odd if "eventDateUtc" not in odd or tenant.connection.provider != "xero" else odd | {"eventDateUtc": "soon"}
+    assert send_webhook(tenant, build_event(tenant, "invoices", first), odd).status_code == 200
+    deliver_outbox()
+    assert get_invoice("INV-1").ledger_id == first
+
+
 def test_a_very_long_post_of_many_organisations_is_taken(tenant: Tenant, stranger: Tenant) -> None:
     key, theirs = make_invoice(tenant, "INV-1"), make_invoice(stranger, "NZ-1", "70", contact="Kiwi", organisation="nz")
     sync_due()

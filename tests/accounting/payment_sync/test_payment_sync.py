@@ -190,3 +190,18 @@ def test_a_stranger_sees_nothing_of_it(scenario: CreditScenario, stranger: Tenan
     assert stranger.admin.get(scenario.tenant.url("books/sync")).status_code == 404
     assert stranger.admin.post(scenario.tenant.url("books/sync")).status_code == 404
     assert "Not synced yet" in stranger.admin.get(stranger.url("books/sync")).content.decode()
+
+
+@only_xero
+def test_the_first_sync_finds_an_old_notes_credit_that_was_used_today(scenario: CreditScenario) -> None:
+    """Xero tells a credit with the day of its note, not of its use: Xero-OpenAPI#266."""
+    invoice = scenario.create_invoice("500.00")
+    old = (timezone.now() - timedelta(days=60)).date().isoformat()
+    scenario.act_in_ledger("make_credit_note", contact=scenario.billing.name, amount="90.00", number="CN-60", date=old)
+    scenario.act_in_ledger("allocate", credit_note="CN-60", invoice=invoice.number)
+    LedgerApplication.objects.all().delete()
+    press_sync(scenario)
+    assert PaymentSync.objects.get().credits == 1
+    assert get_sync_effects(scenario) == {
+        invoice.number: ("Credited in the accounting package by CN-60.", "A$410.00 still outstanding.")
+    }
