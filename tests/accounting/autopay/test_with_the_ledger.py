@@ -154,6 +154,17 @@ def test_while_the_ledger_cannot_be_read_nothing_is_charged_and_afterwards_it_is
     assert scenario.autopay.get_scheduled(invoice).state == "settled"
 
 
+def test_an_invoice_that_cannot_be_read_waits_and_is_not_taken_for_gone(tenant: Tenant) -> None:
+    """A status of next year, as enum values of xero-php-oauth2#274 and xero-ruby#311."""
+    scenario = LedgerScenario(tenant)
+    invoice = scenario.create_invoice()
+    spoiled = {"path": "/Invoices", "field": "Invoices.*.Status", "value": "UNHEARD"}
+    tenant.world.fault("xero", "mutate", times=None, **spoiled)
+    waiting = charge_when_due(scenario, invoice)
+    assert (waiting.state, tenant.total_charged()) == ("scheduled", 0)
+    assert "which we do not know" in waiting.reason
+
+
 def test_an_invoice_that_the_ledger_does_not_have_is_put_on_hold(tenant: Tenant) -> None:
     scenario = LedgerScenario(tenant)
     invoice = scenario.create_invoice()
