@@ -1,19 +1,15 @@
-"""The receipt as a PDF: one A4 page in the fonts that every PDF reader has.
+"""The receipt as a PDF: one A4 page whose fonts print every living script.
 
-No font is embedded, so characters outside Western European alphabets lose their accents or become "?"; the document
-says so where that happened.
+What no font has, such as pictures, is marked; the document says so where that happened.
 """
 
-import unicodedata
 from datetime import datetime
 
-from fpdf import FPDF
 from fpdf.enums import XPos, YPos
 
 from payments.portal.receipts import Receipt, ReceiptLine
+from wisepay.pdf import FAMILY, REPLACEMENT, WorldPdf
 
-ENCODING = "cp1252"
-REPLACEMENTS = {"ł": "l", "Ł": "L", "đ": "d", "Đ": "D", "ı": "i", "ħ": "h", "Ħ": "H", "\u2011": "-", "\u202f": " "}
 MARGIN, WIDTH = 20, 170
 LABEL_WIDTH, VALUE_WIDTH = 45, 125
 TEXT_COLOUR, MUTED_COLOUR, RULE_COLOUR = (22, 32, 46), (74, 87, 104), (205, 212, 221)
@@ -29,37 +25,13 @@ def render_receipt_pdf(receipt: Receipt) -> bytes:
     return bytes(sheet.pdf.output())
 
 
-def make_printable(text: str) -> str:
-    """`text` in the characters that the document has: accents are dropped first, then whole characters."""
-    printable = []
-    for character in unicodedata.normalize("NFC", text):
-        if _fits(character) or character == "\n":
-            printable.append(character)
-            continue
-        bare = unicodedata.normalize("NFKD", REPLACEMENTS.get(character, character))
-        plain = "".join(part for part in bare if not unicodedata.combining(part) and _fits(part))
-        printable.append(plain or ("" if unicodedata.combining(character) else "?"))
-    return "".join(printable)
-
-
-def _fits(character: str) -> bool:
-    """Whether the document's encoding has the character."""
-    try:
-        character.encode(ENCODING)
-    except UnicodeEncodeError:
-        return False
-    return character.isprintable() or character == "\u00a0"
-
-
 class ReceiptDocument:
     """The page that is written from the top down."""
 
     def __init__(self, receipt: Receipt) -> None:
         self.receipt = receipt
         self.has_replaced_characters = False
-        self.pdf = FPDF(format="A4")
-        self.pdf.core_fonts_encoding = ENCODING
-        self.pdf.set_margins(MARGIN, MARGIN, MARGIN)
+        self.pdf = WorldPdf(margin=MARGIN)
         self.pdf.set_title(self.to_printable(f"{receipt.title} {receipt.reference}"))
         self.pdf.set_creator("Wise-Pay")
         self.pdf.set_creation_date(receipt.paid_at)
@@ -67,8 +39,8 @@ class ReceiptDocument:
 
     def to_printable(self, text: str) -> str:
         """The text as it can be printed; remembers when it is not the whole text."""
-        printable = make_printable(text)
-        self.has_replaced_characters = self.has_replaced_characters or printable != unicodedata.normalize("NFC", text)
+        printable = self.pdf.prepare(text)
+        self.has_replaced_characters = self.has_replaced_characters or REPLACEMENT in printable
         return printable
 
     def write_header(self) -> None:
@@ -119,14 +91,14 @@ class ReceiptDocument:
 
     def write_amount(self, words: str, amount: str, *, style: str = "") -> None:
         """Words on the left, an amount on the right."""
-        self.pdf.set_font("Helvetica", style, 10)
+        self.pdf.set_font(FAMILY, style, 10)
         self.pdf.set_text_color(*TEXT_COLOUR)
         self.pdf.cell(WIDTH - 40, 6, self.to_printable(words))
         self.pdf.cell(40, 6, self.to_printable(amount), align="R", new_x=XPos.LMARGIN, new_y=YPos.NEXT)
 
     def write_detail(self, label: str, value: str) -> None:
         """A label and what it is; long values go on in the next line."""
-        self.pdf.set_font("Helvetica", "", 10)
+        self.pdf.set_font(FAMILY, "", 10)
         self.pdf.set_text_color(*MUTED_COLOUR)
         self.pdf.cell(LABEL_WIDTH, 6, self.to_printable(label))
         self.pdf.set_text_color(*TEXT_COLOUR)
@@ -134,7 +106,7 @@ class ReceiptDocument:
 
     def write_text(self, text: str, *, size: int = 10, style: str = "", soft: bool = False) -> None:
         """A line of text, or as many as it needs."""
-        self.pdf.set_font("Helvetica", style, size)
+        self.pdf.set_font(FAMILY, style, size)
         self.pdf.set_text_color(*(MUTED_COLOUR if soft else TEXT_COLOUR))
         self.pdf.multi_cell(WIDTH, size * 0.55, self.to_printable(text), align="L", new_x=XPos.LMARGIN, new_y=YPos.NEXT)
 
