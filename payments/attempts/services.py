@@ -1,13 +1,14 @@
 """Start an attempt to charge a payment, and follow it at the gateway until it has ended."""
 
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, Protocol
 
 from django_subatomic.db import transaction_required
 
 from payers.models import TermsAcceptance
 from payments import consequences
-from payments.consent import check_payment_consent, record_accepted_method
+from payments.consent import Consent, check_payment_consent, record_accepted_method
 from payments.errors import (
     AlreadyPaid,
     AmountChanged,
@@ -182,23 +183,10 @@ def start_attempt(payment: Payment, *, amount: int, choice: PaymentChoice, perso
     MerchantNotReady, TermsNotAccepted, what `check_method_choice` and the charge policies raise, or Unavailable when a
     customer could not be created; then nothing is stored.
     """
-    customer_id = get_customer_id(payment, person, now=now)
+    check = partial(check_new_attempt, payment, amount=amount, choice=choice, person=person, now=now)
+    customer_id = get_customer_id(payment, person, check=check, now=now)
     with reserve_attempt(payment.merchant, now=now):
-        check_charge_policies(payment, amount=amount, locks=True, now=now)
-        locked = lock_payment(payment)
-        attempts = list_attempts(locked)
-        account = check_payable(locked, now=now, attempts=attempts, has_account=person.has_account)
-        if amount not in (locked.amount, locked.full_amount) or amount <= 0:
-            raise AmountChanged(
-                f"The amount of this {payment.subject} has changed. Please look at it again before you pay."
-            )
-        if problem := find_amount_problem(Money(amount, locked.currency)):
-            raise AmountRefused(f"{problem} Nothing was charged. Please contact {payment.merchant}.")
-        check_method_choice(locked, account, choice=choice, person=person)
-        consent = check_payment_consent(locked, choice=choice, amount=amount, now=now)
-        check_attempt_limits(
-            locked.company, merchant=payment.merchant, payment=locked, choice=choice, person=person, now=now
-        )
+        locked, account, consent = check()
         fields = build_operation_fields(
             account, choice, person, company=locked.company, currency=locked.currency, consent=consent, now=now
         )
@@ -210,6 +198,29 @@ def start_attempt(payment: Payment, *, amount: int, choice: PaymentChoice, perso
             stripe_customer_id=customer_id,
             **fields,
         )
+
+
+@transaction_required
+def check_new_attempt(
+    payment: Payment, *, amount: int, choice: PaymentChoice, person: Person, now: datetime
+) -> tuple[Payment, GatewayAccount, Consent]:
+    """Lock the payment and check everything; answers it, the account and what was agreed to. Raises a CannotPay."""
+    check_charge_policies(payment, amount=amount, locks=True, now=now)
+    locked = lock_payment(payment)
+    attempts = list_attempts(locked)
+    account = check_payable(locked, now=now, attempts=attempts, has_account=person.has_account)
+    if amount not in (locked.amount, locked.full_amount) or amount <= 0:
+        raise AmountChanged(
+            f"The amount of this {payment.subject} has changed. Please look at it again before you pay."
+        )
+    if problem := find_amount_problem(Money(amount, locked.currency)):
+        raise AmountRefused(f"{problem} Nothing was charged. Please contact {payment.merchant}.")
+    check_method_choice(locked, account, choice=choice, person=person)
+    consent = check_payment_consent(locked, choice=choice, amount=amount, now=now)
+    check_attempt_limits(
+        locked.company, merchant=payment.merchant, payment=locked, choice=choice, person=person, now=now
+    )
+    return locked, account, consent
 
 
 @transaction_required

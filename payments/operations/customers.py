@@ -15,6 +15,12 @@ from wisepay.errors import Rejected
 REFUSED_EMAIL = "email_invalid"
 
 
+def find_customer_id(account: GatewayAccount, company: PayerCompany) -> str:
+    """Return the company's customer id at the gateway; empty where it has none yet."""
+    rows = GatewayCustomer.objects.filter(account=account, company=company)
+    return rows.values_list("stripe_customer_id", flat=True).first() or ""
+
+
 def ensure_customer(account: GatewayAccount, company: PayerCompany, *, now: datetime) -> str:
     """Return the company's customer id at the gateway, created once. Raises Unavailable or Rejected.
 

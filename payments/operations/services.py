@@ -1,6 +1,6 @@
 """Create the row of a gateway operation, after checking that it may be paid, for its customer."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -26,7 +26,8 @@ from payments.models import (
     SavedMethod,
     Setup,
 )
-from payments.operations.customers import ensure_customer
+from payments.operations.customers import ensure_customer, find_customer_id
+from payments.operations.limits import reserve_attempt
 from wisepay import outbox
 from wisepay.addresses import new_reference
 from wisepay.errors import Rejected
@@ -74,14 +75,30 @@ def get_ready_account(merchant: Merchant) -> GatewayAccount:
     return account
 
 
-def get_customer_id(payment: Payment, person: Person, *, now: datetime) -> str:
-    """Return the customer id of the payer's company; guests have none. Raises Unavailable or MerchantNotReady."""
+def get_customer_id(payment: Payment, person: Person, *, check: Callable[[], object], now: datetime) -> str:
+    """Return the customer id of the payer's company; guests have none. Raises Unavailable or MerchantNotReady.
+
+    Nothing is created for a try that is refused: `check`, a step of a transaction that raises what the try itself
+    would raise, comes before the first customer.
+    """
     if not person.has_account:
         return ""
+    account = get_ready_account(payment.merchant)
     try:
-        return ensure_customer(get_ready_account(payment.merchant), payment.company, now=now)
+        return ensure_checked_customer(account, payment.company, check=check, now=now)
     except Rejected as error:
         raise MerchantNotReady(f"{payment.merchant.name} can't take payments at the moment.") from error
+
+
+def ensure_checked_customer(
+    account: GatewayAccount, company: PayerCompany, *, check: Callable[[], object], now: datetime
+) -> str:
+    """Return the company's customer id, created after `check` has passed. Raises what that and `ensure_customer` do."""
+    if customer_id := find_customer_id(account, company):
+        return customer_id
+    with reserve_attempt(company.merchant, now=now):
+        check()
+    return ensure_customer(account, company, now=now)
 
 
 FIRST_CHECK_AFTER = timedelta(seconds=10)  # when a lost answer is first looked for

@@ -1,6 +1,7 @@
 """Save a method without charging it: start a setup, and follow it at the gateway until it has ended."""
 
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from django.urls import reverse
@@ -8,12 +9,11 @@ from django_subatomic.db import transaction_required
 
 from payers.models import PayerCompany
 from payments import consequences
-from payments.consent import Act, Order, check_consent, check_payment_consent, record_accepted_method
+from payments.consent import Act, Consent, Order, check_consent, check_payment_consent, record_accepted_method
 from payments.errors import AttemptInProgress
 from payments.gateways import Gateway, OperationResult, SetupRequest
 from payments.method_choices import PaymentChoice, Person, check_method_choice
 from payments.models import GatewayAccount, Payment, SavedMethod, Setup
-from payments.operations.customers import ensure_customer
 from payments.operations.lifecycle import OperationLifecycle, build_method_fields
 from payments.operations.limits import check_attempt_limits, reserve_attempt
 from payments.operations.services import (
@@ -21,6 +21,7 @@ from payments.operations.services import (
     build_saved_method_fields,
     check_payable,
     enqueue_first_check,
+    ensure_checked_customer,
     get_customer_id,
     lock_payment,
 )
@@ -34,25 +35,34 @@ def start_setup(payment: Payment, *, choice: PaymentChoice, person: Person, now:
 
     Raises what `start_attempt` raises; then nothing is stored.
     """
-    customer_id = get_customer_id(payment, person, now=now)
+    check = partial(check_new_setup, payment, choice=choice, person=person, now=now)
+    customer_id = get_customer_id(payment, person, check=check, now=now)
     with reserve_attempt(payment.merchant, now=now):
-        locked = lock_payment(payment)
-        account = check_payable(locked, now=now, attempts=[], has_account=person.has_account)
-        setups = list(locked.setups.all())
-        if any(setup.is_live for setup in setups):
-            raise AttemptInProgress("A payment method is being saved for this quote. Please wait for its result.")
-        check_method_choice(locked, account, choice=choice, person=person)
-        consent = check_payment_consent(locked, choice=choice, amount=0, now=now)
-        if choice.saved_method is None:
-            check_attempt_limits(
-                locked.company, merchant=payment.merchant, payment=locked, choice=choice, person=person, now=now
-            )
+        locked, account, consent = check()
         fields = build_operation_fields(
             account, choice, person, company=locked.company, currency=locked.currency, consent=consent, now=now
         )
         if choice.saved_method is not None:
             return create_setup_from_saved_method(locked, choice.saved_method, fields, now=now)
         return create_setup(locked.company, payment=locked, stripe_customer_id=customer_id, **fields)
+
+
+@transaction_required
+def check_new_setup(
+    payment: Payment, *, choice: PaymentChoice, person: Person, now: datetime
+) -> tuple[Payment, GatewayAccount, Consent]:
+    """Lock the payment and check everything; answers it, the account and what was agreed to. Raises a CannotPay."""
+    locked = lock_payment(payment)
+    account = check_payable(locked, now=now, attempts=[], has_account=person.has_account)
+    if any(setup.is_live for setup in locked.setups.all()):
+        raise AttemptInProgress("A payment method is being saved for this quote. Please wait for its result.")
+    check_method_choice(locked, account, choice=choice, person=person)
+    consent = check_payment_consent(locked, choice=choice, amount=0, now=now)
+    if choice.saved_method is None:
+        check_attempt_limits(
+            locked.company, merchant=payment.merchant, payment=locked, choice=choice, person=person, now=now
+        )
+    return locked, account, consent
 
 
 @transaction_required
@@ -80,16 +90,24 @@ def start_standalone_setup(
 
     Raises TermsNotAccepted or TooManyAttempts, or Rejected or Unavailable when a customer could not be created.
     """
-    customer_id = ensure_customer(account, company, now=now)
+    check = partial(check_standalone_setup, company, choice=choice, person=person, now=now)
+    customer_id = ensure_checked_customer(account, company, check=check, now=now)
     with reserve_attempt(company.merchant, now=now):
-        PayerCompany.objects.select_for_update(no_key=True).get(pk=company.pk)
-        order = Order(company.merchant, choice.method, [Act.SAVE])
-        consent = check_consent(order, accepted=choice.accepted_terms, now=now)
-        check_attempt_limits(company, merchant=company.merchant, choice=choice, person=person, now=now)
+        consent = check()
         fields = build_operation_fields(
             account, choice, person, company=company, currency=currency, consent=consent, now=now
         )
         return create_setup(company, stripe_customer_id=customer_id, **fields)
+
+
+@transaction_required
+def check_standalone_setup(company: PayerCompany, *, choice: PaymentChoice, person: Person, now: datetime) -> Consent:
+    """Lock the company and check everything; answers what was agreed to. Raises a CannotPay."""
+    PayerCompany.objects.select_for_update(no_key=True).get(pk=company.pk)
+    order = Order(company.merchant, choice.method, [Act.SAVE])
+    consent = check_consent(order, accepted=choice.accepted_terms, now=now)
+    check_attempt_limits(company, merchant=company.merchant, choice=choice, person=person, now=now)
+    return consent
 
 
 @transaction_required

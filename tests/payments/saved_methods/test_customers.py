@@ -1,17 +1,19 @@
 """Customers at the gateway: lost, refused, renamed meanwhile; and what a refusal says of a saved method."""
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
 import requests
+from django.conf import settings
 from django.utils import timezone
 
 from merchants.models import Notification
 from payers.models import PayerCompany
-from payments.models import Attempt, GatewayCustomer
+from payments.models import Attempt, GatewayCustomer, Payment
 from payments.saved_methods.services import sync_saved_method
-from tests.payments.signed_in_payer import SignedInPayer
+from tests.payments.signed_in_payer import ONLY_RECURRING, RECURRING, SignedInPayer, create_card_token
 from tests.tenants import Tenant, deliver_outbox
 from wisepay.errors import Unavailable
 from wisepay.models import OutboxMessage
@@ -97,6 +99,74 @@ def test_a_refused_address_is_left_out_and_the_merchant_is_told(tenant: Tenant, 
     [customer] = list_created_customers(tenant)
     assert not customer["email"]
     assert "accounts@harbourdental.example" in Notification.objects.get(event="gateway_refused").body
+
+
+def pay_less(tenant: Tenant, payer: SignedInPayer) -> Any:
+    return payer.pay_and_save(tenant.open_checkout(), amount=1)
+
+
+def pay_unticked(tenant: Tenant, payer: SignedInPayer) -> Any:
+    return payer.pay_and_save(tenant.open_checkout(), accepted_terms=[])
+
+
+def pay_without_saving_what_recurs(tenant: Tenant, payer: SignedInPayer) -> Any:
+    return payer.pay(tenant.open_checkout(**RECURRING))
+
+
+def pay_with_anothers_method(tenant: Tenant, payer: SignedInPayer) -> Any:
+    return payer.pay(tenant.open_checkout(), saved_method="nobodys")
+
+
+def pay_after_the_deadline(tenant: Tenant, payer: SignedInPayer) -> Any:
+    checkout = tenant.open_checkout()
+    Payment.objects.update(expires_at=timezone.now() - timedelta(minutes=1))
+    return payer.pay_and_save(checkout)
+
+
+def pay_after_too_many_declines(tenant: Tenant, payer: SignedInPayer) -> Any:
+    checkout = tenant.open_checkout()
+    for _ in range(settings.DECLINES_PER_PAYMENT):
+        checkout.pay("4000000000009995")
+    return payer.pay_and_save(checkout)
+
+
+def save_unticked(tenant: Tenant, payer: SignedInPayer) -> Any:
+    return payer.save(tenant.open_checkout(**ONLY_RECURRING), accepted_terms=[])
+
+
+def save_what_recurs_otherwise(tenant: Tenant, payer: SignedInPayer) -> Any:
+    return payer.save(tenant.open_checkout(**ONLY_RECURRING), agreed_schedule="900")
+
+
+def add_unticked(tenant: Tenant, payer: SignedInPayer) -> Any:
+    checkout = tenant.open_checkout()
+    payer.grant_access(checkout.payment)
+    form = {"company": checkout.payment.company.reference, "method": "card", "accepted_terms": ["0"]}
+    return payer.client.post("/my/methods", form | {"confirmation_token": create_card_token(tenant)})
+
+
+REFUSED_TRIES: list[Callable[[Tenant, SignedInPayer], Any]] = [
+    pay_less,
+    pay_unticked,
+    pay_without_saving_what_recurs,
+    pay_with_anothers_method,
+    pay_after_the_deadline,
+    pay_after_too_many_declines,
+    save_unticked,
+    save_what_recurs_otherwise,
+    add_unticked,
+]
+
+
+@pytest.mark.parametrize("attempt", REFUSED_TRIES)
+def test_a_refused_try_leaves_no_customer_at_the_gateway(
+    tenant: Tenant, payer: SignedInPayer, attempt: Callable[[Tenant, SignedInPayer], Any]
+) -> None:
+    """laravel/cashier-stripe#575, payloadcms/payload#12857: customers of refused tries pile up at the gateway."""
+    assert attempt(tenant, payer).status_code in (409, 422, 429)
+    assert (list_created_customers(tenant), GatewayCustomer.objects.count()) == ([], 0)
+    payer.pay_and_save(tenant.open_checkout(quote={"id": "another", "number": 78}))
+    assert len(list_created_customers(tenant)) == 1
 
 
 REFUSALS = [
