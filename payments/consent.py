@@ -161,6 +161,24 @@ def get_terms_label(terms: Terms) -> str:
     }[terms.kind] % {"merchant": terms.merchant.name}
 
 
+def build_consent_texts(merchant: Merchant, orders: Mapping[str, Order]) -> list[ConsentText]:
+    """The texts that apply to any of these orders, each with the names of those that it applies to."""
+    names_by_kind: dict[str, list[str]] = {}
+    for name, order in orders.items():
+        for kind in order.acts_by_kind:
+            names_by_kind.setdefault(kind, []).append(name)
+    first = next(iter(orders), "")
+    return [
+        ConsentText(
+            terms,
+            get_terms_label(terms),
+            choices=" ".join(names_by_kind[terms.kind]),
+            is_shown=first in names_by_kind[terms.kind],
+        )
+        for terms in list_current_terms(merchant, list(names_by_kind))
+    ]
+
+
 @dataclass(frozen=True, slots=True)
 class OnlyStatement:
     """What the one choice of a page means, in sentences."""
@@ -169,13 +187,21 @@ class OnlyStatement:
     is_shown: bool = True
 
 
-def build_consent_context(order: Order, *, statements: Sequence[str]) -> dict[str, object]:
-    """What a page with one choice shows above its button."""
+def build_consent_context(order: Order, *, statements: Sequence[str] | None = None, now: datetime) -> dict[str, object]:
+    """What a page with one choice shows above its button; `statements` where that is not what the order says."""
     terms = list_current_terms(order.merchant, list(order.acts_by_kind))
     return {
-        "statements": [OnlyStatement(statements)],
+        "statements": [OnlyStatement(list_statements(order, now=now) if statements is None else statements)],
         "texts": [ConsentText(one, get_terms_label(one)) for one in terms],
+        "schedule": get_schedule_key(order, now=now),
     }
+
+
+def get_schedule_key(order: Order, *, now: datetime) -> str:
+    """What recurs as the page shows it, as a word that its form sends back; empty where nothing does."""
+    if order.recurring is None:
+        return ""
+    return order.recurring.get_key(get_local_date(now, order.merchant.zone))
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,10 +247,8 @@ def check_consent(
     problem = find_acceptance_problem(terms, accepted)
     if problem:
         raise TermsNotAccepted(problem)
-    if order.recurring is not None:
-        today = get_local_date(now, order.merchant.zone)
-        if agreed_schedule != order.recurring.get_key(today):
-            raise TermsNotAccepted(_("What recurs has changed since you opened this page. Please look at it again."))
+    if order.recurring is not None and agreed_schedule != get_schedule_key(order, now=now):
+        raise TermsNotAccepted(_("What recurs has changed since you opened this page. Please look at it again."))
     return Consent(order, terms, list_statements(order, now=now) if statements is None else statements, now)
 
 
@@ -274,3 +298,12 @@ def list_accepted_terms(operations: Iterable[str], kind: str) -> list[TermsAccep
     """The acceptances of this kind of terms that were given for these attempts or setups, the newest first."""
     rows = TermsAcceptance.objects.filter(operation__in=list(operations), terms__kind=kind)
     return list(rows.select_related("terms__merchant", "company").order_by("-pk"))
+
+
+def get_acceptances_by_operation(operations: Iterable[str]) -> dict[str, list[TermsAcceptance]]:
+    """What was accepted for each of these attempts and setups, by its reference, oldest first. One query."""
+    found: dict[str, list[TermsAcceptance]] = {}
+    rows = TermsAcceptance.objects.filter(operation__in=list(operations)).select_related("terms")
+    for row in rows.order_by("pk"):
+        found.setdefault(row.operation, []).append(row)
+    return found

@@ -3,6 +3,7 @@
 from typing import Any
 
 from django import forms
+from django.utils.translation import gettext_lazy
 
 from accounting.models import AutoPaySettings, BillingTerm, LedgerTerm
 from accounting.models.autopay import AutoPayLimits
@@ -189,6 +190,22 @@ class ProposalForm(MappingForm):
     """The same as the merchant's people propose it; the payer accepts the terms."""
 
     accepted_terms = None  # type: ignore[assignment]  # Django's way to leave a field of the base form out
+
+
+class AnswerForm(forms.Form):
+    """What somebody of the company answers to a proposal."""
+
+    ACCEPT, DECLINE = "accept", "decline"
+    answer = forms.ChoiceField(
+        choices=[(ACCEPT, "Accept"), (DECLINE, "Decline")],
+        error_messages=dict.fromkeys(("required", "invalid_choice"), gettext_lazy("Choose Accept or Decline.")),
+    )
+    accepted_terms = AcceptedTermsField(required=False)
+
+    @property
+    def problem(self) -> str:
+        """The first thing that is wrong, in words."""
+        return str(next((errors[0] for errors in self.errors.values()), ""))
 
 
 class ResolveForm(forms.Form):

@@ -81,12 +81,13 @@ def email_autopay(*, scheduled_id: int, attempt_id: int, **_: object) -> None:
 
 
 @handler("accounting.email_mapping_news")
-def email_mapping_news(*, mapping_id: int, news: str, recipient_id: int, **_: object) -> None:
-    """Tell one of a company's people what became of an Auto-Pay mapping."""
+def email_mapping_news(*, mapping_id: int, news: str, recipient_id: int, others: str = "", **_: object) -> None:
+    """Tell one of a company's people what became of an Auto-Pay mapping; `others` are ids that are told of with it."""
     rows = AutoPayMapping.objects.select_related(
         "company__merchant", "merchant", "term", "primary_method", "secondary_method"
     )
-    send_mapping_news(rows.get(pk=mapping_id), news=news, recipient_id=recipient_id)
+    along = list(rows.filter(pk__in=[int(one) for one in others.split(",") if one]).order_by("pk"))
+    send_mapping_news(rows.get(pk=mapping_id), news=news, recipient_id=recipient_id, others=along)
 
 
 @handler("accounting.follow_registration")

@@ -2,21 +2,31 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django_subatomic.db import transaction, transaction_required
 
 from accounting.autopay.mapping_emails import enqueue_mapping_news
-from accounting.autopay.mappings import MappingRefused, build_mapping_fields, check_methods, end_active_mapping
+from accounting.autopay.mappings import (
+    MappingRefused,
+    build_mapping_fields,
+    build_mapping_order,
+    check_mapping_consent,
+    check_methods,
+    end_active_mapping,
+    list_mapping_statements,
+    record_mapping_consent,
+)
 from accounting.autopay.settings import schedule_planning
 from accounting.models import AutoPayMapping, BillingTerm
-from merchants.models import EventNotification, Terms
+from merchants.models import EventNotification
 from merchants.services import notify_merchant
-from merchants.terms.services import get_current_terms
 from payers.company_emails import list_company_people
 from payers.models import PayerAccess, PayerCompany
-from payers.terms import RequestSource, record_acceptance
+from payers.terms import RequestSource
+from payments.consent import build_consent_context
 from payments.method_choices import can_use_method
 from payments.models import SavedMethod
 from wisepay.models import User
@@ -60,8 +70,8 @@ def propose_mappings(
                     **fields | {"state": "proposed"}, term=term, origin=Origin.MERCHANT, created_by=by, asks_payer=True
                 )
             )
-        for mapping in created:
-            enqueue_mapping_news(mapping, news="proposed", but=None)
+        if created:
+            enqueue_mapping_news(created[0], news="proposed", but=None, others=created[1:])
     return created
 
 
@@ -76,13 +86,25 @@ def drop_earlier_invitation(company: PayerCompany, term: BillingTerm | None, *, 
 def list_invitations(company: PayerCompany) -> list[AutoPayMapping]:
     """The proposals that wait for somebody of the company, the oldest first."""
     rows = AutoPayMapping.objects.filter(company=company, state="proposed", asks_payer=True)
-    return list(rows.select_related("term", "merchant", "primary_method", "secondary_method").order_by("pk"))
+    related = ("term", "merchant", "company__merchant", "primary_method", "secondary_method")
+    return list(rows.select_related(*related).order_by("pk"))
+
+
+def list_methods(mapping: AutoPayMapping) -> list[SavedMethod]:
+    """The methods of a mapping, the primary one first."""
+    return [method for method in (mapping.primary_method, mapping.secondary_method) if method is not None]
+
+
+def build_invitation_consent(mapping: AutoPayMapping, *, now: datetime) -> dict[str, Any]:
+    """What accepting a proposal means, and the texts that are accepted with it."""
+    order = build_mapping_order(mapping.company, list_methods(mapping))
+    return build_consent_context(order, statements=list_mapping_statements(mapping.company, mapping), now=now)
 
 
 def accept_invitation(
     mapping: AutoPayMapping,
     *,
-    accepted_terms: int | None,
+    accepted_terms: Sequence[int],
     access: PayerAccess,
     source: RequestSource,
     now: datetime,
@@ -95,15 +117,14 @@ def accept_invitation(
     with transaction():
         PayerCompany.objects.select_for_update().get(pk=company.pk)
         current = lock_invitation(mapping)
+        methods = list_methods(mapping)
         check_methods(company, mapping.primary_method, mapping.secondary_method)
-        for method in filter(None, [mapping.primary_method, mapping.secondary_method]):
+        for method in methods:
             if not can_use_method(access, method):
                 raise MappingRefused(_("%(method)s is not shared with the company any more.") % {"method": method})
-        needed = get_current_terms(company.merchant, Terms.Kind.AUTOMATIC_PAYMENTS)
-        if needed.pk != accepted_terms:
-            raise MappingRefused(_("Please read the terms and accept them."))
+        consent = check_mapping_consent(company, methods, accepted=accepted_terms, proposal=mapping, now=now)
         end_active_mapping(company, mapping.term, origin=Origin.MERCHANT, by=person, now=now)
-        acceptance = record_acceptance(company, terms=needed, user=person, email=person.email, source=source, now=now)
+        acceptance = record_mapping_consent(consent, company, by=person, source=source, now=now)
         current.move_locked_to(
             "active", now=now, by=person.email, reason="accepted", acceptance=acceptance, asks_payer=False
         )

@@ -1,5 +1,7 @@
 """Mails that tell a company's people of an Auto-Pay mapping: proposed, switched on, switched off."""
 
+from collections.abc import Sequence
+
 from django.urls import reverse
 from django_subatomic.db import transaction_required
 
@@ -8,8 +10,13 @@ from payers.company_emails import enqueue_company_emails, send_company_email
 
 
 @transaction_required
-def enqueue_mapping_news(mapping: AutoPayMapping, *, news: str, but: int | None) -> None:
-    """Enqueue the mails that tell the company's people of a mapping: `proposed`, `active` or `ended`."""
+def enqueue_mapping_news(
+    mapping: AutoPayMapping, *, news: str, but: int | None, others: Sequence[AutoPayMapping] = ()
+) -> None:
+    """Enqueue the mails that tell the company's people of a mapping: `proposed`, `active` or `ended`.
+
+    `others` are of the same methods for other terms, and are told of in the same mail.
+    """
     enqueue_company_emails(
         mapping.company_id,
         "accounting.email_mapping_news",
@@ -18,14 +25,23 @@ def enqueue_mapping_news(mapping: AutoPayMapping, *, news: str, but: int | None)
         also=mapping.primary_method.owner_id,
         mapping_id=mapping.pk,
         news=news,
+        others=",".join(str(other.pk) for other in others),
     )
 
 
-def send_mapping_news(mapping: AutoPayMapping, *, news: str, recipient_id: int) -> None:
-    """Send one of the company's people what became of a mapping."""
+def send_mapping_news(
+    mapping: AutoPayMapping, *, news: str, recipient_id: int, others: Sequence[AutoPayMapping] = ()
+) -> None:
+    """Send one of the company's people what became of a mapping, and of those that are told of with it.
+
+    Nothing when it has changed again meanwhile: that is told by another mail, or by the one about what took its place.
+    """
+    if mapping.state != news:
+        return
     company, merchant = mapping.company, mapping.merchant
     methods = f"{mapping.primary_method}{f', then {mapping.secondary_method}' if mapping.secondary_method else ''}"
-    what = f"the invoices of {company} under {mapping.term or 'all billing terms'} to {methods}"
+    terms = " and ".join(str(one.term or "all billing terms") for one in (mapping, *others))
+    what = f"the invoices of {company} under {terms} to {methods}"
     subjects = {
         "proposed": f"{merchant.name} proposes automatic payments for {company.name}",
         "active": f"Automatic payments of {company.name} are switched on",

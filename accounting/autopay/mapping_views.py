@@ -1,5 +1,8 @@
 """The merchant's pages of Auto-Pay mappings: a company's Auto-Pay tab, and what quotes propose."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 from django.contrib import messages
 from django.db.models import Q
 from django.http import HttpResponse
@@ -8,14 +11,17 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from accounting.autopay import invitations, mappings
 from accounting.autopay.forms import AcceptProposalForm, ProposalForm
+from accounting.autopay.method_uses import describe_scheduled, list_scheduled
 from accounting.autopay.views import build_page_context
-from accounting.models import AutoPayMapping, BillingTerm
+from accounting.models import AutoPayMapping, BillingTerm, ScheduledPayment
 from merchants.access import MerchantRequest, merchant_page
 from merchants.models import Merchant
 from payers.models import PayerCompany
 from payments.payer_admin.services import get_company
 from wisepay import clock
 from wisepay.audit import record_request_audit
+
+LISTED_ENDS = 10  # scheduled payments that a question about ending a mapping names
 
 
 @require_http_methods(["GET", "POST"])
@@ -31,8 +37,8 @@ def company_mappings(request: MerchantRequest, merchant: Merchant, company_ref: 
         "merchant": merchant,
         "company": company,
         "form": form,
-        "rows": list_active_mappings(company),
-        "invitations": invitations.list_invitations(company),
+        "lines": list_mapping_lines(list_active_mappings(company)),
+        "invitations": list_mapping_lines(invitations.list_invitations(company)),
     }
     return render(request, "autopay/company.html", context, status=422 if form.errors else 200)
 
@@ -48,6 +54,29 @@ def list_active_mappings(company: PayerCompany) -> list[AutoPayMapping]:
     rows = AutoPayMapping.objects.filter(company=company, state="active")
     rows = rows.select_related("term", "primary_method", "secondary_method", "created_by", "acceptance__terms")
     return sorted(rows, key=lambda row: (row.term is None, row.term.name if row.term else ""))
+
+
+@dataclass(frozen=True, slots=True)
+class MappingLine:
+    """A mapping as it is listed; `ends` are sentences about what is cancelled with it, `more` how many are left out."""
+
+    row: AutoPayMapping
+    ends: Sequence[str]
+    more: int
+
+
+def list_mapping_lines(mappings: Sequence[AutoPayMapping]) -> list[MappingLine]:
+    """Each mapping with what it has scheduled. One query."""
+    scheduled: dict[int | None, list[ScheduledPayment]] = {}
+    for row in list_scheduled(list(mappings)):
+        scheduled.setdefault(row.mapping_id, []).append(row)
+    return [build_mapping_line(mapping, scheduled.get(mapping.pk, [])) for mapping in mappings]
+
+
+def build_mapping_line(mapping: AutoPayMapping, scheduled: Sequence[ScheduledPayment]) -> MappingLine:
+    """A mapping with what it has scheduled."""
+    ends = [describe_scheduled(row) for row in scheduled[:LISTED_ENDS]]
+    return MappingLine(mapping, ends, max(len(scheduled) - LISTED_ENDS, 0))
 
 
 def save_mappings_form(request: MerchantRequest, company: PayerCompany, form: ProposalForm) -> bool:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -20,8 +21,9 @@ from payers.terms import RequestSource
 from payments.consent import (
     Act,
     Consent,
+    OnlyStatement,
     Order,
-    build_consent_context,
+    build_consent_texts,
     check_consent,
     list_accepted_terms,
     record_consent,
@@ -65,9 +67,7 @@ def create_mappings(
         consent = check_mapping_consent(company, [primary, secondary], accepted=accepted_terms, now=now)
         for term in terms:
             end_active_mapping(company, term, origin=origin, by=by, now=now)
-        person = Person(by.name, by.email, "", ip=source.ip, user_agent=source.user_agent, user=by)
-        accepted = record_consent(consent, person, company=company, operation=new_reference(), now=now)
-        acceptance = accepted[Terms.Kind.AUTOMATIC_PAYMENTS]
+        acceptance = record_mapping_consent(consent, company, by=by, source=source, now=now)
         created = [
             AutoPayMapping.objects.create(
                 **build_mapping_fields(company, primary, secondary, acceptance, now=now),
@@ -77,16 +77,19 @@ def create_mappings(
             )
             for term in terms
         ]
-        for mapping in created:
-            enqueue_mapping_news(mapping, news="active", but=by.pk)
-        if Terms.Kind.DIRECT_DEBIT in accepted:
-            enqueue_authorisation_email(acceptance.operation)
+        if created:
+            enqueue_mapping_news(created[0], news="active", but=by.pk, others=created[1:])
         schedule_planning(company.merchant, now=now)
     return created
 
 
 def check_mapping_consent(
-    company: PayerCompany, methods: Sequence[SavedMethod | None], *, accepted: Sequence[int], now: datetime
+    company: PayerCompany,
+    methods: Sequence[SavedMethod | None],
+    *,
+    accepted: Sequence[int],
+    proposal: AutoPayMapping | None = None,
+    now: datetime,
 ) -> Consent:
     """Check that the terms of charging these methods automatically were accepted. Raises MappingRefused.
 
@@ -98,9 +101,22 @@ def check_mapping_consent(
         debit = {terms.pk for terms in list_current_terms(company.merchant, [Terms.Kind.DIRECT_DEBIT.value])}
         accepted = [one for one in accepted if one not in debit]
     try:
-        return check_consent(order, accepted=accepted, statements=list_mapping_statements(company), now=now)
+        return check_consent(order, accepted=accepted, statements=list_mapping_statements(company, proposal), now=now)
     except TermsNotAccepted as error:
         raise MappingRefused(str(error)) from error
+
+
+@transaction_required
+def record_mapping_consent(
+    consent: Consent, company: PayerCompany, *, by: User, source: RequestSource, now: datetime
+) -> TermsAcceptance:
+    """Record what was accepted, and enqueue the copy of a debit's; answers the acceptance that mappings rest on."""
+    person = Person(by.name, by.email, "", ip=source.ip, user_agent=source.user_agent, user=by)
+    accepted = record_consent(consent, person, company=company, operation=new_reference(), now=now)
+    acceptance = accepted[Terms.Kind.AUTOMATIC_PAYMENTS]
+    if Terms.Kind.DIRECT_DEBIT in accepted:
+        enqueue_authorisation_email(acceptance.operation)
+    return acceptance
 
 
 def build_mapping_order(company: PayerCompany, methods: Sequence[SavedMethod]) -> Order:
@@ -110,8 +126,11 @@ def build_mapping_order(company: PayerCompany, methods: Sequence[SavedMethod]) -
     return Order(company.merchant, BANK_DEBIT if by_debit else CARD, acts, saved_method=next(iter(methods), None))
 
 
-def list_mapping_statements(company: PayerCompany) -> list[str]:
-    """What a mapping means, in sentences: they stand above its button, and are kept with the acceptance."""
+def list_mapping_statements(company: PayerCompany, proposal: AutoPayMapping | None = None) -> list[str]:
+    """What a mapping means, in sentences: they stand above its button, and are kept with the acceptance.
+
+    One that was proposed names its methods and its billing term.
+    """
     days = AutoPaySettings.get_or_default(company.merchant).notice_days
     words = {"merchant": company.merchant.name, "company": company.name, "days": days}
     notice = ngettext(
@@ -121,21 +140,53 @@ def list_mapping_statements(company: PayerCompany) -> list[str]:
     )
     if not days:
         notice = _("You are told the amount, the day and the method by e-mail before each payment.")
+    what = _(
+        "You authorise %(merchant)s to charge invoices of %(company)s to the method that you choose, each when "
+        "its billing term says so. The amounts are those of the invoices."
+    )
     return [
-        _(
-            "You authorise %(merchant)s to charge invoices of %(company)s to the method that you choose, each when "
-            "its billing term says so. The amounts are those of the invoices."
-        )
-        % words,
+        *([what % words] if proposal is None else list_proposed_charges(proposal)),
         notice % words,
         _("It goes on until you or they end it."),
     ]
 
 
+def list_proposed_charges(proposal: AutoPayMapping) -> list[str]:
+    """Which invoices would be charged to which methods, in sentences."""
+    words = {
+        "merchant": proposal.merchant.name,
+        "company": proposal.company.name,
+        "term": proposal.term,
+        "primary": proposal.primary_method,
+        "secondary": proposal.secondary_method,
+    }
+    what = _(
+        "You authorise %(merchant)s to charge invoices of %(company)s to %(primary)s, each when its billing term says "
+        "so. The amounts are those of the invoices."
+    )
+    if proposal.term is not None:
+        what = _(
+            "You authorise %(merchant)s to charge the invoices of %(company)s under %(term)s to %(primary)s, each when "
+            "that billing term says so. The amounts are those of the invoices."
+        )
+    instead = [_("When it can't pay, %(secondary)s is charged.") % words] if proposal.secondary_method else []
+    return [what % words, *instead]
+
+
 def build_mapping_consent(company: PayerCompany, methods: Sequence[SavedMethod]) -> dict[str, Any]:
-    """The same as a page shows it, with the texts that apply to any of the methods that it offers."""
-    order = build_mapping_order(company, methods)
-    return build_consent_context(order, statements=list_mapping_statements(company))
+    """The same as the page of a new mapping shows it, with the texts that apply to any of the methods that it offers.
+
+    `debits` are the ids of bank accounts, for the script that shows only what applies to the method that is chosen.
+    """
+    cards, debits = [m for m in methods if m.is_card], [m for m in methods if not m.is_card]
+    offered = {CARD: cards, BANK_DEBIT: debits}
+    orders = {name: build_mapping_order(company, found) for name, found in offered.items() if found}
+    texts = [replace(one, is_shown=True) for one in build_consent_texts(company.merchant, orders)]
+    return {
+        "statements": [OnlyStatement(list_mapping_statements(company))],
+        "texts": texts,
+        "debits": " ".join(str(method.pk) for method in debits),
+    }
 
 
 def check_methods(company: PayerCompany, primary: SavedMethod, secondary: SavedMethod | None) -> None:

@@ -9,13 +9,14 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 import structlog
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django_subatomic.db import transaction, transaction_required
 
 from accounting.autopay import emails
 from accounting.autopay.decisions import ChargePlan, get_earliest_run
 from accounting.autopay.notifications import notify_on_hold
 from accounting.models import AutoPaySettings, ScheduledPayment
+from payers.models import PayerAccess
 from wisepay import outbox
 from wisepay.clock import get_local_date
 from wisepay.models import OutboxMessage
@@ -167,17 +168,28 @@ def renew_notice(scheduled: ScheduledPayment, *, is_waiting: bool, now: datetime
 def schedule_announcements(*, now: datetime) -> int:
     """Enqueue a mail to each company of which something was scheduled or cancelled; answers how many.
 
-    What runs soon is left to its notice.
+    What runs soon is left to its notice, and what was cancelled with its mapping to the mail about the mapping or its
+    method, which goes to the same person.
     """
     count = 0
     for chosen in AutoPaySettings.objects.filter(is_enabled=True):
         mine = ScheduledPayment.objects.filter(merchant=chosen.merchant_id)
         later = get_notice_deadline(chosen.notice_days, now=now)
         fresh = mine.filter(state="scheduled", announced_at=None, run_at__gt=later)
-        ended = mine.filter(state="cancelled", announced_at__isnull=False, withdrawn_at=None)
+        ended = mine.filter(state="cancelled", announced_at__isnull=False, withdrawn_at=None).exclude(
+            is_said_elsewhere()
+        )
         count += announce(fresh, "announced_at", "scheduled", now=now)
         count += announce(ended, "withdrawn_at", "cancelled", now=now)
     return count
+
+
+def is_said_elsewhere() -> Q:
+    """What ended with its mapping, and whose method's owner may still be written to about the company."""
+    owner = PayerAccess.objects.filter(
+        state="active", company=OuterRef("company"), user=OuterRef("method__owner"), user__is_active=True
+    )
+    return Q(Exists(owner), mapping__state="ended")
 
 
 def announce(rows: QuerySet[ScheduledPayment], column: str, news: str, *, now: datetime) -> int:

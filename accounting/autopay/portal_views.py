@@ -1,6 +1,8 @@
 """The payer's pages of automatic payments: Auto-Pay, and what is scheduled."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from django.contrib import messages
@@ -10,12 +12,10 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from accounting.autopay import actions, invitations, mappings
-from accounting.autopay.forms import MappingForm
-from accounting.autopay.mapping_views import list_active_mappings
+from accounting.autopay.forms import AnswerForm, MappingForm
+from accounting.autopay.mapping_views import MappingLine, list_active_mappings, list_mapping_lines
 from accounting.autopay.selectors import list_payer_rows
 from accounting.models import AutoPayMapping, AutoPaySettings, ScheduledPayment
-from merchants.models import Terms
-from merchants.terms.services import get_current_terms, render_terms
 from payers.access import PayerRequest, payer_page
 from payers.models import PayerAccess
 from payers.terms import get_request_source
@@ -27,6 +27,15 @@ from wisepay.audit_log.changes import describe_changes
 
 
 @dataclass(frozen=True, slots=True)
+class WaitingInvitation:
+    """A proposal that waits for the company, what accepting it means, and why an answer was refused."""
+
+    mapping: AutoPayMapping
+    consent: dict[str, Any]
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class CompanyAutoPay:
     """One company: its mappings, and the form of a new one where the merchant charges automatically.
 
@@ -34,12 +43,10 @@ class CompanyAutoPay:
     """
 
     access: PayerAccess
-    rows: list[AutoPayMapping]
+    lines: list[MappingLine]
     is_set_by_merchant: bool
     form: MappingForm | None
-    invitations: list[AutoPayMapping]
-    terms: Terms
-    terms_text: str
+    invitations: list[WaitingInvitation]
     consent: dict[str, Any]
 
 
@@ -47,22 +54,34 @@ class CompanyAutoPay:
 @payer_page
 def my_mappings(request: PayerRequest) -> HttpResponse:
     """Auto-Pay: which of the payer's companies pay automatically."""
-    accesses = [access for access in request.accesses if access.scope == PayerAccess.Scope.COMPANY]
-    groups = [build_company_autopay(request, access) for access in accesses]
+    groups = [build_company_autopay(request, access) for access in list_whole_accesses(request)]
     if request.method == "POST":
         group = next((g for g in groups if g.access.company.reference == request.POST.get("company")), None)
         if group is None or group.form is None:
             raise Http404
         if group.form.is_valid() and save_mappings_form(request, group.access, group.form):
             return redirect("autopay:my_mappings")
-    status = 422 if any(group.form and group.form.errors for group in groups) else 200
-    return render(
-        request, "autopay/my_mappings.html", {"groups": groups, "may_change": not request.impersonation}, status=status
-    )
+    return render_mappings_page(request, groups)
 
 
-def build_company_autopay(request: PayerRequest, access: PayerAccess) -> CompanyAutoPay:
-    """One company's part of the page."""
+def render_mappings_page(
+    request: PayerRequest, groups: list[CompanyAutoPay], *, is_refused: bool = False
+) -> HttpResponse:
+    """The page of the person's companies, with 422 where something of it was refused."""
+    is_refused = is_refused or any(group.form and group.form.errors for group in groups)
+    context = {"groups": groups, "may_change": not request.impersonation}
+    return render(request, "autopay/my_mappings.html", context, status=422 if is_refused else 200)
+
+
+def list_whole_accesses(request: PayerRequest) -> list[PayerAccess]:
+    """The person's accesses to whole companies: who sees only their own payments sets nothing up for others."""
+    return [access for access in request.accesses if access.scope == PayerAccess.Scope.COMPANY]
+
+
+def build_company_autopay(
+    request: PayerRequest, access: PayerAccess, problems: Mapping[str, str] = MappingProxyType({})
+) -> CompanyAutoPay:
+    """One company's part of the page; `problems` say why an answer was refused, by the reference of the proposal."""
     company = access.company
     methods = list(list_visible_methods([access], request.person).filter(state="active"))
     is_submitted = request.method == "POST" and request.POST.get("company") == company.reference
@@ -71,10 +90,14 @@ def build_company_autopay(request: PayerRequest, access: PayerAccess) -> Company
     if AutoPaySettings.get_or_default(company.merchant).is_enabled:
         data = request.POST if is_submitted else None
         form = MappingForm(data, methods=methods, terms=[], only_all=True)
-    terms = get_current_terms(company.merchant, Terms.Kind.AUTOMATIC_PAYMENTS)
-    waiting = invitations.list_invitations(company)
+    waiting = [
+        WaitingInvitation(
+            one, invitations.build_invitation_consent(one, now=clock.now()), problems.get(one.reference, "")
+        )
+        for one in invitations.list_invitations(company)
+    ]
     consent = mappings.build_mapping_consent(company, methods) if form else {}
-    return CompanyAutoPay(access, rows, is_set_by_merchant, form, waiting, terms, render_terms(terms), consent)
+    return CompanyAutoPay(access, list_mapping_lines(rows), is_set_by_merchant, form, waiting, consent)
 
 
 def save_mappings_form(request: PayerRequest, access: PayerAccess, form: MappingForm) -> bool:
@@ -107,44 +130,55 @@ def save_mappings_form(request: PayerRequest, access: PayerAccess, form: Mapping
 @payer_page
 def answer_invitation(request: PayerRequest, mapping_ref: str) -> HttpResponse:
     """Accept or decline what the merchant proposes, in the payer's own name."""
-    accesses = {a.company_id: a for a in request.accesses if a.scope == PayerAccess.Scope.COMPANY}
-    rows = AutoPayMapping.objects.select_related("merchant", "company", "term", "primary_method", "secondary_method")
+    accesses = {access.company_id: access for access in list_whole_accesses(request)}
+    rows = AutoPayMapping.objects.select_related(
+        "merchant", "company__merchant", "term", "primary_method", "secondary_method"
+    )
     mapping = rows.filter(company__in=accesses, asks_payer=True, reference=mapping_ref).first()
     if mapping is None:
         raise Http404
-    is_accepted = request.POST.get("answer") == "accept"
+    form = AnswerForm(request.POST)
+    if form.is_valid():
+        save_answer(request, mapping, accesses[mapping.company_id], form)
+    if form.errors:
+        return render_refused_answer(request, mapping, form.problem)
+    return redirect("autopay:my_mappings")
+
+
+def render_refused_answer(request: PayerRequest, mapping: AutoPayMapping, problem: str) -> HttpResponse:
+    """The page with what is wrong at the proposal; on top of it when the proposal waits no longer."""
+    problems = {mapping.reference: problem}
+    groups = [build_company_autopay(request, access, problems) for access in list_whole_accesses(request)]
+    if not any(one.problem for group in groups for one in group.invitations):
+        messages.error(request, problem)
+    return render_mappings_page(request, groups, is_refused=True)
+
+
+def save_answer(request: PayerRequest, mapping: AutoPayMapping, access: PayerAccess, form: AnswerForm) -> None:
+    """Save a valid form; a refusal becomes the form's error."""
+    is_accepted = form.cleaned_data["answer"] == AnswerForm.ACCEPT
     try:
         if is_accepted:
-            accept_invitation_form(request, mapping, accesses[mapping.company_id])
+            accepted, source = form.cleaned_data["accepted_terms"] or (), get_request_source(request)
+            invitations.accept_invitation(
+                mapping, accepted_terms=accepted, access=access, source=source, now=clock.now()
+            )
         else:
             invitations.decline_invitation(mapping, by=request.user, now=clock.now())
     except mappings.MappingRefused as error:
-        messages.error(request, str(error))
-        return redirect("autopay:my_mappings")
+        form.add_error(None, str(error))
+        return
     action = "autopay.invitation_accepted" if is_accepted else "autopay.invitation_declined"
     record_request_audit(request, action, merchant_id=mapping.merchant_id, subject=mapping.company.name)
     said = _("Accepted. The invoices are paid automatically from now on.") if is_accepted else _("Declined.")
     messages.success(request, said)
-    return redirect("autopay:my_mappings")
-
-
-def accept_invitation_form(request: PayerRequest, mapping: AutoPayMapping, access: PayerAccess) -> None:
-    """Accept with the terms that were ticked. Raises MappingRefused."""
-    ticked = request.POST.get("accepted_terms", "")
-    invitations.accept_invitation(
-        mapping,
-        accepted_terms=int(ticked) if ticked.isdecimal() and len(ticked) < 10 else None,
-        access=access,
-        source=get_request_source(request),
-        now=clock.now(),
-    )
 
 
 @require_POST
 @payer_page
 def remove(request: PayerRequest, mapping_ref: str) -> HttpResponse:
     """Delete a mapping that a payer created."""
-    companies = [a.company_id for a in request.accesses if a.scope == PayerAccess.Scope.COMPANY]
+    companies = [access.company_id for access in list_whole_accesses(request)]
     rows = AutoPayMapping.objects.select_related("merchant", "company").filter(state="active", company__in=companies)
     mapping = rows.filter(reference=mapping_ref).first()
     if mapping is None:
@@ -173,7 +207,7 @@ def my_scheduled(request: PayerRequest) -> HttpResponse:
 @payer_page
 def my_check(request: PayerRequest, scheduled_ref: str) -> HttpResponse:
     """Check Request: ask the gateway for its state."""
-    companies = [a.company_id for a in request.accesses if a.scope == PayerAccess.Scope.COMPANY]
+    companies = [access.company_id for access in list_whole_accesses(request)]
     rows = ScheduledPayment.objects.select_related("merchant", "company", "payment")
     scheduled = rows.filter(company__in=companies, reference=scheduled_ref).first()
     if scheduled is None:

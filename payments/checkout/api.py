@@ -69,21 +69,44 @@ def create(request: HttpRequest, reference: str, actions: CheckoutActions) -> Ht
     form = actions.form(request.POST)
     if not form.is_valid():
         return render_answer(request, payment, build_invalid(request, payment, form), form)
-    extra = {name: form.cleaned_data[name] for name in actions.extra_fields}
     try:
         person, choice = read_person_and_choice(request, payment, form)
-        if prefers_page(request) and choice.saved_method and not form.cleaned_data["is_confirmed"]:
-            return render_confirmation(request, payment, form, person, choice.saved_method)
-        operation = actions.start(payment, choice=choice, person=person, now=clock.now(), **extra)
-    except TermsNotAccepted as error:
-        return render_answer(request, payment, build_terms_problem(request, payment, error), form)
+        started = start_or_ask(request, payment, form, person=person, choice=choice, actions=actions)
     except CannotPay as error:
         return add_limit(render_answer(request, payment, build_refusal(payment, error), form), error)
     except Unavailable:
         return render_answer(request, payment, build_unavailable(), form)
-    remember_receipt(request, operation.reference)
-    result = actions.run(operation, now=clock.now())
-    return render_answer(request, payment, build_status(request, payment, operation, result), form)
+    if isinstance(started, HttpResponse):
+        return started
+    remember_receipt(request, started.reference)
+    result = actions.run(started, now=clock.now())
+    return render_answer(request, payment, build_status(request, payment, started, result), form)
+
+
+def start_or_ask(
+    request: HttpRequest,
+    payment: Payment,
+    form: AttemptForm,
+    *,
+    person: Person,
+    choice: PaymentChoice,
+    actions: CheckoutActions,
+) -> AttemptOrSetup | HttpResponse:
+    """Start what a valid form asks for, or answer the page that asks what it means: before a saved method is used where
+    no script asked, and where the texts in force were not accepted.
+
+    Raises Unavailable, or a CannotPay.
+    """
+    saved = choice.saved_method if prefers_page(request) else None
+    if saved is not None and not form.cleaned_data["is_confirmed"]:
+        return render_confirmation(request, payment, form, person, saved)
+    extra = {name: form.cleaned_data[name] for name in actions.extra_fields}
+    try:
+        return actions.start(payment, choice=choice, person=person, now=clock.now(), **extra)
+    except TermsNotAccepted as error:
+        if saved is not None:
+            return render_confirmation(request, payment, form, person, saved, problem=str(error))
+        return render_answer(request, payment, build_terms_problem(request, payment, error), form)
 
 
 def read_person_and_choice(request: HttpRequest, payment: Payment, form: AttemptForm) -> tuple[Person, PaymentChoice]:

@@ -5,10 +5,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from merchants.terms.services import list_current_terms
 from payers.models import PayerAccess
 from payments.access import Visitor
-from payments.consent import ConsentText, Order, build_order, get_terms_label, list_statements
+from payments.consent import (
+    ConsentText,
+    Order,
+    build_consent_texts,
+    build_order,
+    get_schedule_key,
+    list_statements,
+)
 from payments.method_choices import (
     BANK_DEBIT,
     CARD,
@@ -18,7 +24,6 @@ from payments.method_choices import (
     supports_currency,
 )
 from payments.models import GatewayAccount, Payment, SavedMethod
-from wisepay.clock import get_local_date
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,24 +118,6 @@ def build_consent_offer(payment: Payment, choices: dict[str, Choice], *, now: da
             OfferedStatement(name, amount, list_statements(order, now=now), is_shown=(name, amount) == first)
             for (name, amount), order in orders.items()
         ],
-        texts=build_consent_texts(payment, {name: orders[name, amounts[0]] for name in choices}),
-        schedule=payment.recurring.get_key(get_local_date(now, payment.merchant.zone)) if payment.recurring else "",
+        texts=build_consent_texts(payment.merchant, {name: orders[name, amounts[0]] for name in choices}),
+        schedule=get_schedule_key(next(iter(orders.values())), now=now) if orders else "",
     )
-
-
-def build_consent_texts(payment: Payment, orders: dict[str, Order]) -> list[ConsentText]:
-    """The texts that apply to any of these choices, each with the choices that it applies to."""
-    names_by_kind: dict[str, list[str]] = {}
-    for name, order in orders.items():
-        for kind in order.acts_by_kind:
-            names_by_kind.setdefault(kind, []).append(name)
-    first = next(iter(orders), "")
-    return [
-        ConsentText(
-            terms,
-            get_terms_label(terms),
-            choices=" ".join(names_by_kind[terms.kind]),
-            is_shown=first in names_by_kind[terms.kind],
-        )
-        for terms in list_current_terms(payment.merchant, list(names_by_kind))
-    ]

@@ -11,7 +11,8 @@ from django.urls import reverse
 from payments.access import Visitor, find_live_setup, get_visitor, get_visitor_mark
 from payments.attempts.services import check_charge_policies
 from payments.checkout.forms import AttemptForm
-from payments.checkout.offers import get_checkout_offer
+from payments.checkout.offers import get_checkout_offer, get_method_name
+from payments.consent import build_consent_context, build_order
 from payments.errors import CannotPay, MethodUnusable
 from payments.failure_messages import get_operation_failure
 from payments.method_choices import Person, list_usable_methods
@@ -20,7 +21,6 @@ from payments.operations.services import check_payable
 from payments.payment_element import render_with_payment_element
 from payments.receipt_links import can_see_receipt
 from wisepay import clock
-from wisepay.money import Money
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,24 +94,30 @@ def get_page_status(context: Mapping[str, Any], refused: RefusedPost | None) -> 
     return refused.status if refused else 200
 
 
-def render_confirmation(
-    request: HttpRequest, payment: Payment, form: AttemptForm, person: Person, method: SavedMethod
-) -> HttpResponse:
-    """What is paid, and with what, before a saved method is used; for browsers that run no script of ours.
+ASKED_ANEW = ("accepted_terms", "agreed_schedule", "is_confirmed")  # fields that the confirmation has of its own
 
-    Raises MethodUnusable when this person may not use the method.
+
+def render_confirmation(
+    request: HttpRequest, payment: Payment, form: AttemptForm, person: Person, method: SavedMethod, problem: str = ""
+) -> HttpResponse:
+    """What is paid, with what, and what is agreed to, before a saved method is used; for browsers without our scripts.
+
+    `problem` says what was not accepted on this page. Raises MethodUnusable when this person may not use the method.
     """
     if method not in list_usable_methods(person, payment.company, method.account):
         raise MethodUnusable("This payment method can't be used any more. Please choose another one.")
-    amount, posted = form.cleaned_data["amount"], request.POST
+    amount, posted = (form.cleaned_data["amount"] or 0) if payment.amount else 0, request.POST
+    order = build_order(payment, method=get_method_name(method), amount=amount, saves=False, saved_method=method)
     context = {
         "payment": payment,
         "merchant": payment.merchant,
         "method": method,
-        "amount": Money(amount, payment.currency) if amount and payment.amount else None,
-        "fields": [(name, value) for name in form.fields if name != "is_confirmed" for value in posted.getlist(name)],
+        "amount": order.money,
+        "consent": build_consent_context(order, now=clock.now()),
+        "problem": problem,
+        "fields": [(name, value) for name in form.fields if name not in ASKED_ANEW for value in posted.getlist(name)],
     }
-    return render(request, "pay/confirm.html", context)
+    return render(request, "pay/confirm.html", context, status=422 if problem else 200)
 
 
 def render_payment_status(request: HttpRequest, payment: Payment, attempt: Attempt | None) -> HttpResponse:

@@ -9,7 +9,7 @@ from django.db.models import OuterRef, Subquery
 
 from merchants.models import Merchant
 from payers.models import PayerAccess, PayerCompany
-from payments.consent import Act, Order, build_consent_context, list_statements
+from payments.consent import Act, Order, build_consent_context
 from payments.method_choices import (
     BANK_DEBIT,
     CARD,
@@ -89,4 +89,4 @@ def build_addition_context(addable: AddableMethods, kind: str) -> dict[str, Any]
 def build_saving_consent(merchant: Merchant, kind: str) -> dict[str, Any]:
     """What saving a method of this kind means, and the texts that are accepted with it."""
     order = Order(merchant, kind, [Act.SAVE])
-    return build_consent_context(order, statements=list_statements(order, now=clock.now()))
+    return build_consent_context(order, now=clock.now())

@@ -1,5 +1,6 @@
 """Auto-Pay mappings: who may create and end which, the accepted terms, and what a quote proposes."""
 
+import re
 from typing import Any
 
 import pytest
@@ -58,7 +59,9 @@ def test_a_merchant_proposes_and_the_payer_accepts_in_their_own_name(autopay: Au
         assert AutoPayMapping.objects.filter(state="proposed").count() == 2, "the same again takes their place"
     assert (list_active_mappings(), TermsAcceptance.objects.filter(terms__kind="automatic_payments").count()) == ([], 0)
     deliver_outbox()
-    assert any("proposes automatic payments" in mail["subject"] for mail in autopay.tenant.mails(PAYER))
+    mails = [mail for mail in autopay.tenant.mails(PAYER) if "proposes automatic payments" in mail["subject"]]
+    assert len(mails) == 1, "what was replaced before it was mailed is not told"
+    assert "under Net 7 and Real time" in mails[0]["text"]
     accept_as_payer(autopay, payer, accepted_terms="0")
     assert list_active_mappings() == []
     accept_as_payer(autopay, payer)
@@ -103,6 +106,54 @@ def test_a_payer_declines_and_a_stranger_answers_nothing(autopay: AutoPayBuilder
     assert Notification.objects.filter(title__contains="declined automatic payments").exists()
 
 
+# How a mapping comes to be, and the kinds of terms that it rests on, by the method that it charges.
+MAPPING_TERMS = {"card": {"automatic_payments"}, "bank": {"automatic_payments", "direct_debit"}}
+
+
+@pytest.mark.parametrize("is_proposed", [True, False], ids=["proposed", "by the payer"])
+@pytest.mark.parametrize("kind", MAPPING_TERMS)
+def test_a_mapping_records_exactly_what_its_page_shows(autopay: AutoPayBuilder, kind: str, is_proposed: bool) -> None:
+    method, payer = autopay.save_card() if kind == "card" else autopay.save_bank_account(), autopay.tenant.payer(PAYER)
+    if is_proposed:
+        post_as_merchant(autopay, primary=method.pk)
+    page = payer.get("/my/autopay").content.decode().replace("&#x27;", "'")
+    needed = [get_current_terms(autopay.tenant.merchant, one).pk for one in MAPPING_TERMS[kind]]
+    assert {int(pk) for pk in re.findall(r'name="accepted_terms" value="(\d+)"', page)} == set(needed)
+    path, answer = "/my/autopay", {"company": autopay.company.reference, "terms": "all", "primary": method.pk}
+    if is_proposed:
+        path, answer = f"/my/autopay/{AutoPayMapping.objects.get().reference}/answer", {"answer": "accept"}
+    for wrong in ([], needed[1:], [*needed, 0]):
+        assert payer.post(path, answer | {"accepted_terms": wrong}).status_code == 422
+    assert list_active_mappings() == []
+    assert payer.post(path, answer | {"accepted_terms": needed}).status_code == 302
+    mapping = AutoPayMapping.objects.get(state="active")
+    assert mapping.acceptance is not None
+    rows = list(TermsAcceptance.objects.filter(operation=mapping.acceptance.operation).select_related("terms"))
+    assert {row.terms.kind for row in rows} == MAPPING_TERMS[kind]
+    for row in rows:
+        assert (row.acts, row.last4, row.method_kind) == ("map schedule", method.last4, method.kind)
+        assert [line for line in row.shown.splitlines() if line not in page] == []
+    deliver_outbox()
+    copies = [mail for mail in autopay.tenant.mails(PAYER) if "to debit your bank account" in mail["subject"]]
+    assert sum(method.last4 in mail["text"] and "Recurring" in mail["text"] for mail in copies) == (kind == "bank")
+
+
+@pytest.mark.parametrize("answer", [None, "", "maybe", "ACCEPT", "decline\0", "1"])
+def test_an_answer_that_is_none_changes_nothing_and_says_so(autopay: AutoPayBuilder, answer: str | None) -> None:
+    payer = autopay.tenant.payer(PAYER)
+    post_as_merchant(autopay, primary=autopay.save_card().pk)
+    mapping = AutoPayMapping.objects.get()
+    form: dict[str, Any] = {"accepted_terms": get_accepted_terms_id(autopay)} | ({"answer": answer} if answer else {})
+    said = payer.post(f"/my/autopay/{mapping.reference}/answer", form)
+    assert (said.status_code, "Choose Accept or Decline." in said.content.decode()) == (422, True)
+    mapping.refresh_from_db()
+    assert (mapping.state, mapping.asks_payer) == ("proposed", True)
+    payer.post(f"/my/autopay/{mapping.reference}/answer", form | {"answer": "decline"})
+    again = payer.post(f"/my/autopay/{mapping.reference}/answer", form | {"answer": "accept"})
+    assert again.status_code in (404, 422)
+    assert list_active_mappings() == []
+
+
 @pytest.mark.parametrize("missing", ["primary", "terms"])
 def test_a_form_that_is_not_filled_in_is_refused(autopay: AutoPayBuilder, missing: str) -> None:
     form = {"primary": autopay.save_card().pk} | {missing: ""}
@@ -137,6 +188,25 @@ def test_payers_choose_all_terms_only_and_delete_only_what_they_created(autopay:
     assert "Pay the invoices of" not in payer.get("/my/autopay").content.decode()
     assert "for you already" in post_as_payer(autopay, payer, primary=card.pk).content.decode()
     assert list_active_mappings() == [("merchant", None)]
+
+
+def test_ending_asks_first_and_says_what_is_cancelled(autopay: AutoPayBuilder) -> None:
+    payer = autopay.tenant.payer(PAYER)
+    post_as_payer(autopay, payer, primary=autopay.save_card().pk)
+    for _ in range(12):
+        autopay.create_invoice()
+    autopay.plan()
+    mapping = AutoPayMapping.objects.get()
+    own = payer.get("/my/autopay").content.decode()
+    theirs = autopay.tenant.admin.get(
+        autopay.tenant.url(f"payers/companies/{autopay.company.reference}/autopay")
+    ).content.decode()
+    for page in (own, theirs):
+        question = page.partition(f'id="end-{mapping.reference}"')[2].partition("</form>")[0]
+        assert "End these automatic payments?" in question
+        assert question.count("is not charged on") == 10
+        assert "2 more are cancelled." in question
+        assert question.index("is not charged on") < question.index("End them")
 
 
 def test_a_merchants_mapping_for_all_takes_the_place_of_the_payers(autopay: AutoPayBuilder) -> None:

@@ -9,8 +9,10 @@ from django.utils import timezone
 
 from accounting.autopay.charging import charge_scheduled_payment
 from accounting.autopay.notices import schedule_announcements, schedule_due_notices
-from accounting.models import LedgerInvoice, ScheduledPayment
+from accounting.models import AutoPayMapping, LedgerInvoice, ScheduledPayment
+from payments.models import SavedMethod
 from tests.accounting.autopay.builders import PAYER, AutoPayBuilder
+from tests.payers.welcome_flow import get_hidden_fields
 from wisepay.clock import format_date, get_local_date
 
 
@@ -73,6 +75,43 @@ def test_what_was_not_told_in_time_is_told_and_moved(noticed: AutoPayBuilder, de
     [mail] = list_notices(noticed)
     assert format_date(get_local_date(moved.run_at, zone)) in mail["text"]
     assert noticed.tenant.total_charged() == 0
+
+
+def ends_by_the_merchant(autopay: AutoPayBuilder, mapping: AutoPayMapping) -> None:
+    path = f"payers/companies/{autopay.company.reference}/autopay/{mapping.reference}/end"
+    assert autopay.tenant.admin.post(autopay.tenant.url(path)).status_code == 302
+
+
+def ends_by_a_colleague(autopay: AutoPayBuilder, mapping: AutoPayMapping) -> None:
+    AutoPayMapping.objects.update(origin="payer")
+    client = autopay.tenant.payer("bob@harbourdental.example")
+    assert client.post(f"/my/autopay/{mapping.reference}/remove").status_code == 302
+
+
+def ends_with_its_method(autopay: AutoPayBuilder, mapping: AutoPayMapping) -> None:
+    client, path = autopay.tenant.payer(PAYER), f"/my/methods/{mapping.primary_method.reference}/remove"
+    client.post(path, get_hidden_fields(client.post(path)))
+    assert not SavedMethod.objects.filter(state="active").exists()
+
+
+@pytest.mark.parametrize("end", [ends_by_the_merchant, ends_by_a_colleague, ends_with_its_method])
+def test_what_ends_with_its_mapping_is_told_in_one_mail(
+    noticed: AutoPayBuilder, deliver: Callable[..., int], end: Callable[[AutoPayBuilder, AutoPayMapping], None]
+) -> None:
+    invoice = noticed.create_invoice(due_in=20)
+    noticed.plan()
+    schedule_announcements(now=timezone.now())
+    deliver()
+    before = len(noticed.tenant.mails(PAYER))
+    end(noticed, AutoPayMapping.objects.select_related("primary_method").get())
+    deliver()
+    noticed.plan()
+    assert noticed.get_scheduled(invoice).state == "cancelled"
+    for _ in range(2):
+        schedule_announcements(now=timezone.now())
+        deliver()
+    mails = noticed.tenant.mails(PAYER)
+    assert len(mails) == before + 1, [mail["subject"] for mail in mails]
 
 
 def test_a_larger_amount_is_told_anew(noticed: AutoPayBuilder, deliver: Callable[..., int]) -> None:

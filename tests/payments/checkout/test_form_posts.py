@@ -1,16 +1,26 @@
 """What a browser that runs none of our scripts gets: pages, never JSON, and no charge without a confirmation."""
 
 import json
+import re
 from typing import Any
 
 import pytest
 from django.test import Client
 
 from merchants.models import Terms
+from merchants.terms.services import get_current_terms
+from payers.models import TermsAcceptance
 from tests.payments.consent_form import get_consent_fields
-from tests.payments.signed_in_payer import ONLY_RECURRING, SignedInPayer, create_card_token, get_terms_id
+from tests.payments.signed_in_payer import (
+    ONLY_RECURRING,
+    RECURRING,
+    USD,
+    SignedInPayer,
+    create_card_token,
+    get_terms_id,
+)
 from tests.payments.three_d_secure import answer_three_d_secure
-from tests.tenants import Checkout, Tenant
+from tests.tenants import Checkout, Tenant, merge_body
 from wisepay.models import User
 
 BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
@@ -99,6 +109,46 @@ def test_a_saved_method_is_charged_only_after_its_confirmation_page(tenant: Tena
     confirmed = post(payer.client, f"{checkout.path}/attempts", {**form, "is_confirmed": "1"})
     assert confirmed.status_code == 302
     assert [a.state for a in checkout.attempts] == ["succeeded"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "kinds"),
+    [
+        ({}, ["payment"]),
+        (RECURRING, ["payment", "automatic_payments"]),
+        (USD, ["direct_debit"]),
+        (merge_body(USD, RECURRING), ["direct_debit", "automatic_payments"]),
+    ],
+    ids=["card", "card that recurs", "debit", "debit that recurs"],
+)
+def test_the_confirmation_page_shows_and_asks_for_what_its_method_means(
+    tenant: Tenant, payer: SignedInPayer, changes: dict[str, Any], kinds: list[str]
+) -> None:
+    first = tenant.open_checkout(**changes)
+    if "direct_debit" in kinds:
+        payer.pay_by_bank(first, saves=True)
+    else:
+        payer.pay_and_save(first)
+    payer.grant_access(first.payment)
+    checkout = tenant.open_checkout(**merge_body(changes, {"quote": {"id": "second", "number": 77}}))
+    [method] = payer.methods
+    form = payer.build_form(checkout, saved_method=method.reference)
+    path = f"{checkout.path}/attempts"
+    asked = post(payer.client, path, form)
+    page = asked.content.decode().replace("&#x27;", "'")
+    needed = {str(get_current_terms(tenant.merchant, kind).pk) for kind in kinds}
+    assert (asked.status_code, set(re.findall(r'name="accepted_terms" value="(\d+)"', page))) == (200, needed)
+    refused = post(payer.client, path, {**form, "is_confirmed": "1"})
+    assert (refused.status_code, checkout.attempts) == (422, [])
+    assert "Please read the terms and accept them." in refused.content.decode()
+    assert 'name="is_confirmed"' in refused.content.decode()
+    schedule = re.findall(r'name="agreed_schedule" value="([^"]+)"', page)
+    confirmed = {**form, "is_confirmed": "1", "accepted_terms": sorted(needed), "agreed_schedule": schedule}
+    assert post(payer.client, path, confirmed).status_code == 302
+    [attempt] = checkout.attempts
+    rows = TermsAcceptance.objects.filter(operation=attempt.reference).select_related("terms")
+    assert sorted(row.terms.kind for row in rows) == sorted(kinds)
+    assert [line for row in rows for line in row.shown.splitlines() if line not in page] == []
 
 
 def test_a_method_of_somebody_else_is_not_even_named(tenant: Tenant, payer: SignedInPayer) -> None:
