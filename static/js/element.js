@@ -27,6 +27,7 @@ const stripeLoaded = new Promise((resolve, reject) => {
   tag.addEventListener("load", resolve);
   tag.addEventListener("error", reject);
 });
+stripeLoaded.catch(() => {}); // who needs it says that it did not come
 
 function openStripe(key) {
   const opened = stripeLoaded.then(() => Stripe(key));
@@ -159,33 +160,46 @@ function whenSubmitted(form, button, send) {
   });
 }
 
-// An attempt or setup that is live: check it now and then, or go to the bank when the payer asks to.
+// An attempt or setup that is live: look at it now and then, and go to the bank when the payer asks to. Asking our own
+// server needs nothing of Stripe's, and the bank may have its answer from another window.
 function waitPage(box) {
   const again = box.querySelector("[data-continue]");
-  if (again) {
-    const opened = openStripe(box.dataset.publishableKey);
-    again.addEventListener("click", async () => {
-      show("");
-      if (!(await soon(opened).catch(() => null))) {
-        return show("Your bank's page could not be opened, because Stripe's script did not load. Load this page again, or use another method.");
-      }
-      try {
-        await follow(await post(box.dataset.check), opened);
-        location.reload();
-      } catch {
-        show("There is no connection to our server. Please try again.");
-      }
-    });
-    return;
+  const bank = { isOpen: false };
+  if (again) again.addEventListener("click", () => continueWithBank(box, bank));
+  lookNowAndThen(box, again ? 15000 : 1500, bank);
+}
+
+async function continueWithBank(box, bank) {
+  const opened = openStripe(box.dataset.publishableKey);
+  show("");
+  bank.isOpen = true;
+  if (!(await soon(opened).catch(() => null))) {
+    bank.isOpen = false;
+    return show("Your bank's page could not be opened, because Stripe's script did not load. Load this page again, or use another method.");
   }
-  let pause = 1500;
-  const ask = async () => {
+  try {
+    await follow(await post(box.dataset.check), opened);
+    location.reload();
+  } catch {
+    bank.isOpen = false;
+    show("There is no connection to our server. Please try again.");
+  }
+}
+
+function lookNowAndThen(box, pause, bank) {
+  let failures = 0;
+  const look = async () => {
     try {
-      const answer = await post(box.dataset.check);
-      if (answer.status !== "processing") return location.assign(answer.next || location.href);
-    } catch { /* the next round asks again */ }
+      const answer = bank.isOpen ? null : await post(box.dataset.check);
+      if (answer && !bank.isOpen && answer.status !== box.dataset.state) return location.assign(answer.next || location.href);
+      if (failures) show("");
+      failures = 0;
+    } catch {
+      failures += 1;
+      if (failures === 3) show("There is no connection to our server. This page goes on asking; you can also load it again.");
+    }
     pause = Math.min(pause * 1.3, 15000);
-    setTimeout(ask, pause);
+    setTimeout(look, pause);
   };
-  setTimeout(ask, pause);
+  setTimeout(look, pause);
 }

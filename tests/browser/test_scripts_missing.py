@@ -4,10 +4,11 @@ import re
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Browser, Route, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.browser.demo import ASKING_CARD, SECURE_FRAME, Demo, Payer
 from tests.browser.test_people import finish_account, register
+from tests.lighthouse import SIGN_IN_SCRIPT
 
 pytestmark = pytest.mark.browser
 STRIPE_JS, OUR_JS = re.compile(r"stripe.*/v3|stripe\.js"), re.compile(r"/static/js/.*\.js")
@@ -61,6 +62,45 @@ def test_a_saved_method_pays_without_the_scripts_after_a_confirmation(demo: Demo
     assert [i["status"] for i in demo.intents(quote)] == ["succeeded"]
 
 
+# What only a script could make of use, and what turns for ever without one.
+DEAD = "button[type=button]:not([popovertarget]):visible, .spinner:visible, [data-continue]:visible"
+PAGES = ("", "/guest", "/register")
+PORTAL_PAGES = (
+    *("", "outstanding", "past", "scheduled", "transactions", "invoices/batch"),
+    *("details", "notifications", "data", "cards", "bank-accounts", "methods/new?kind=card", "autopay"),
+)
+
+
+def test_every_page_without_javascript_offers_nothing_that_needs_it(
+    demo: Demo, payer: Payer, chromium: Browser
+) -> None:
+    reference = payer.accept(demo.create_quote())
+    waiting = payer.pay_quote(demo.create_quote(), ASKING_CARD)
+    expect(payer.page.frame_locator(SECURE_FRAME).get_by_role("button", name="Complete")).to_be_visible()
+    signed = re.search(r"cookie ([^=]+)=(\S+)", demo.manage("shell", "--no-imports", "-c", SIGN_IN_SCRIPT))
+    assert signed
+    context = chromium.new_context(java_script_enabled=False)
+    page = context.new_page()
+    for path in (*(f"pay/{reference}{tail}" for tail in PAGES), f"pay/{waiting}"):
+        look_without_scripts(page, f"{demo.web}/{path}")
+    expect(page.locator("noscript p")).to_be_visible()
+    assert "Your bank's page needs JavaScript." in page.locator("noscript p").inner_text()
+    expect(page.get_by_role("button", name="Use another method")).to_be_visible()
+    context.add_cookies([{"name": signed[1], "value": signed[2], "url": demo.web}])
+    for path in (*(f"my/{name}" for name in PORTAL_PAGES), f"pay/{reference}/checkout"):
+        look_without_scripts(page, f"{demo.web}/{path}")
+    context.close()
+
+
+def look_without_scripts(page: Page, address: str) -> None:
+    """The page says what it is, and all that can be pressed works."""
+    answer = page.goto(address)
+    assert answer
+    assert answer.status == 200, address
+    assert page.get_by_role("heading", level=1).count() == 1, address
+    assert page.locator(DEAD).all_inner_texts() == [], address
+
+
 def test_the_pages_work_without_javascript(demo: Demo, payer: Payer, chromium: Browser) -> None:
     reference = payer.accept(demo.create_quote())
     context = chromium.new_context(java_script_enabled=False)
@@ -100,6 +140,34 @@ def test_a_bank_that_refuses_on_a_resumed_page_leads_to_another_way(demo: Demo, 
     payer.go_guest()
     payer.pay()
     payer.expect_paid()
+
+
+def test_what_was_confirmed_in_another_window_is_seen_here(demo: Demo, payer: Payer) -> None:
+    page = payer.page
+    reference = payer.pay_quote(demo.create_quote(), ASKING_CARD)
+    expect(page.frame_locator(SECURE_FRAME).get_by_role("button", name="Complete")).to_be_visible()
+    other = Payer(demo, page.context.new_page())
+    other.page.context.route(STRIPE_JS, lambda route: route.abort("blockedbyclient"))
+    other.page.goto(f"{demo.web}/pay/{reference}")
+    expect(other.page.get_by_role("heading", name="Your bank wants to confirm")).to_be_visible()
+    payer.answer_bank("Complete")
+    payer.expect_paid()
+    expect(other.page.get_by_text(re.compile("Paid")).first).to_be_visible(timeout=40_000)
+
+
+def test_a_waiting_page_without_a_connection_says_so(demo: Demo, payer: Payer) -> None:
+    page = payer.page
+    payer.accept(demo.create_quote())
+    payer.go_guest()
+    lost = {"service": "stripe", "kind": "drop_after", "method": "POST", "path": "*payment_intents", "times": 1}
+    demo.post_control("/_control/faults", lost)
+    payer.pay()
+    expect(page.get_by_role("heading", name="We are confirming your payment")).to_be_visible()
+    page.context.route(re.compile("/check$"), lambda route: route.abort("blockedbyclient"))
+    expect(page.get_by_role("alert").filter(has_text="There is no connection to our server")).to_be_visible()
+    page.context.unroute(re.compile("/check$"))
+    demo.clear_faults()
+    expect(page.get_by_text(re.compile("Paid")).first).to_be_visible(timeout=40_000)
 
 
 def test_waiting_goes_on_without_stripes_script(demo: Demo, payer: Payer) -> None:

@@ -118,3 +118,28 @@ def test_opening_the_address_of_a_form_shows_a_page(tenant: Tenant, path: str) -
     answer = tenant.payer().get(path, headers={"Accept": "text/html,*/*;q=0.8"})
     assert (answer.status_code, answer["Allow"]) == (405, "POST")
     assert "This address only takes forms" in answer.content.decode()
+
+
+DESCRIBED = (
+    "/accounts/login/",
+    "/accounts/password/reset/",
+    "/nowhere",
+    "/my/",
+    "/my/autopay",
+    "/my/cards",
+    "/my/details",
+)
+
+
+@pytest.mark.parametrize("path", DESCRIBED)
+def test_a_page_says_to_searchers_what_it_is(tenant: Tenant, path: str) -> None:
+    client = tenant.payer() if path.startswith("/my/") else Client(raise_request_exception=False)
+    assert client.get(path).content.decode().count('<meta name="description"') == 1
+
+
+def test_what_must_not_be_found_is_described_all_the_same(tenant: Tenant) -> None:
+    checkout = tenant.open_checkout()
+    for tail in ("", "/guest", "/register"):
+        page = Client().get(checkout.path + tail).content.decode()
+        assert page.count('<meta name="description"') == 1
+        assert '<meta name="robots" content="noindex">' in page
