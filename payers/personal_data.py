@@ -53,6 +53,7 @@ declare_personal(
         person=("user",),
         address=("email__iexact",),
         changes={"email": pseudonymise, "ip": forget_host, "user_agent": blank},
+        around=("terms__kind", "terms__version", "terms__text", "company__name", "company__merchant__name"),
     ),
     PersonalData(
         "payers.PayerNotification",

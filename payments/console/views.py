@@ -1,5 +1,6 @@
 """The console's pages about payments and the gateway's keys."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from django.contrib import messages
@@ -10,7 +11,9 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from merchants.access import MerchantRequest, merchant_page
 from merchants.models import Merchant
+from payers.models import TermsAcceptance
 from payments.access import build_abandoned_filter, get_merchant_payment
+from payments.consent import get_acceptances_by_operation
 from payments.console.forms import GatewayKeysForm
 from payments.failure_messages import get_operation_failure
 from payments.gateway_accounts import (
@@ -117,15 +120,20 @@ def resume_payments(request: MerchantRequest, merchant: Merchant) -> HttpRespons
 def payment_detail(request: MerchantRequest, merchant: Merchant, reference: str) -> HttpResponse:
     """One payment: what is due, every attempt, and where its documents are."""
     payment = get_merchant_payment(merchant, reference)
-    attempts = [
-        _describe_operation(a) for a in payment.attempts.order_by("pk").select_related("payment", "acceptance__terms")
+    operations: list[Attempt | Setup] = [
+        *payment.attempts.order_by("pk").select_related("payment", "acceptance__terms"),
+        *payment.setups.order_by("pk").select_related("acceptance__terms"),
     ]
-    attempts += [_describe_operation(s) for s in payment.setups.order_by("pk").select_related("acceptance__terms")]
+    accepted = get_acceptances_by_operation(operation.reference for operation in operations)
+    attempts = [_describe_operation(operation, accepted) for operation in operations]
     return render(request, "payments/detail.html", {"merchant": merchant, "payment": payment, "attempts": attempts})
 
 
-def _describe_operation(operation: Attempt | Setup) -> dict[str, Any]:
-    return {"row": operation, "failure": get_operation_failure(operation)}
+def _describe_operation(operation: Attempt | Setup, accepted: Mapping[str, list[TermsAcceptance]]) -> dict[str, Any]:
+    # One that nobody was there for rests on an earlier acceptance.
+    rests_on = [operation.acceptance] if operation.acceptance is not None else []
+    acceptances = accepted.get(operation.reference, rests_on)
+    return {"row": operation, "failure": get_operation_failure(operation), "acceptances": acceptances}
 
 
 @require_GET

@@ -23,7 +23,7 @@ def export_table(entry: PersonalData, subject: Subject) -> dict[str, Any]:
     """The rows of one table about the subject, with the reason why they are stored."""
     rows = entry.find_rows(subject).distinct()
     names = [f.attname for f in rows.model._meta.concrete_fields if is_given(f, entry)]
-    return {"why": entry.reason, "rows": list(rows.values(*names))}
+    return {"why": entry.reason, "rows": list(rows.values(*names, *entry.around))}
 
 
 def is_given(column: "models.Field[Any, Any]", entry: PersonalData) -> bool:

@@ -33,6 +33,7 @@ class PersonalData:
 
     `person` are lookups that lead to the user, `address` those that compare with the e-mail address. `fields` are
     personal. Erasure deletes the rows, keeps them, or changes them as `changes` says; `reason` says why and how long.
+    `around` are columns of rows that are nobody's, without which a row says nothing: they are exported with it.
     """
 
     model: str
@@ -43,6 +44,7 @@ class PersonalData:
     address: tuple[str, ...] = ()
     changes: dict[str, Change] = field(default_factory=dict)
     hidden: tuple[str, ...] = ()  # secrets, which are given to nobody
+    around: tuple[str, ...] = ()
 
     def find_rows(self, subject: Subject) -> "models.QuerySet[Any]":
         """The rows that are about the subject."""

@@ -173,7 +173,8 @@ def test_a_guests_card_payment_shows_and_records_the_payment_terms(checkout: Che
     )
     assert (row.money, row.method_kind, row.last4) == (Money(62500, "AUD"), "card", "4242")
     detail = tenant.admin.get(tenant.url(f"payments/{checkout.payment.reference}")).content.decode()
-    assert "Payment terms v1" in detail
+    assert "accounts@harbourdental.example accepted Payment terms v1" in detail
+    assert "You authorise Northwind IT to charge A$625.00 to this card, once." in detail
 
 
 @pytest.mark.parametrize(("choice", "kinds"), [("card", {"payment"}), ("bank_debit", {"direct_debit"})])

@@ -99,6 +99,13 @@ def test_the_export_has_every_table_with_traces_and_no_secret(zoe: User, tenant:
     assert all(table["why"] for table in found["tables"].values())
 
 
+def test_the_export_says_what_was_agreed_to_and_with_whom(zoe: User) -> None:
+    [row] = export()["tables"]["payers.TermsAcceptance"]["rows"]
+    assert (row["terms__kind"], row["terms__version"], row["company__merchant__name"]) == ("payment", 1, "Northwind IT")
+    assert "A$625.00" in row["shown"]
+    assert "{merchant}" in row["terms__text"]
+
+
 def test_the_export_has_nothing_of_others(zoe: User, tenant: Tenant) -> None:
     tenant.access("other@harbourdental.example")
     assert "other@harbourdental.example" not in json.dumps(export())
