@@ -57,6 +57,23 @@ class AutoPayPages:
         page.get_by_role("article").filter(has_text=company).get_by_role("button", name="Accept").click()
         expect(page.get_by_text(f"{company} pays automatically from now on.")).to_be_visible()
 
+    def open_company(self, company: str) -> None:
+        """The company's Auto-Pay tab."""
+        page = self.page
+        page.goto(f"{self.home}payers/")
+        page.get_by_role("row").filter(has_text=company).get_by_role("link").first.click()
+        page.get_by_role("main").get_by_role("link", name="Auto-Pay").click()
+
+    def propose(self, company: str, last4: str) -> None:
+        """Propose to charge invoices under `TERM` to the method that ends so, which the company shares."""
+        self.open_company(company)
+        self.page.get_by_label("All Automatic Payment Terms").uncheck()
+        self.page.get_by_label(TERM).check()
+        select = self.page.get_by_label("Primary Payment Method")
+        select.select_option(value=select.locator("option", has_text=last4).first.get_attribute("value"))
+        self.page.get_by_role("button", name="Propose").click()
+        expect(self.page.get_by_text("was asked by mail")).to_be_visible()
+
     def is_listed(self, path: str, text: str) -> bool:
         """Whether a page of automatic payments, asked again, shows this."""
         self.page.goto(self.payments + path)

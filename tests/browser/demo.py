@@ -173,6 +173,11 @@ class Demo:
         """An operator's command beside the running demo, which has to succeed; answers its output."""
         return self.run_command(*words, check=True).stdout
 
+    def export_person(self, email: str) -> dict[str, Any]:
+        """What is stored about a person, by table; nothing of somebody who was never here."""
+        done = self.run_command("export_person", email, check=False)
+        return json.loads(done.stdout)["tables"] if done.returncode == 0 else {}
+
     def try_to_manage(self, *words: str) -> str:
         """The same, however it ends, with the moment at which it was asked."""
         try:

@@ -3,13 +3,12 @@
 import re
 from decimal import Decimal
 from functools import partial
-from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from tests.browser.autopay_pages import AutoPayPages
+from tests.browser.axe import assert_accessible, violations
 from tests.browser.demo import ASKING_CARD, CARD_FRAME, POOR_CARD, SECURE_FRAME, Demo, Payer, wait_until
 from tests.browser.ledgers import LedgerPages, get_pf_cr_number, get_pf_number
 from tests.browser.test_invoices import (
@@ -33,7 +32,6 @@ from tests.browser.test_people import (
 )
 
 pytestmark = pytest.mark.browser
-WIDTHS = (1280, 390)
 PAY = re.compile("^Pay ")
 OPEN_PAGES = (
     "accounts/login/",
@@ -57,6 +55,7 @@ CONSOLE_PAGES = (
     "configure/merchants/accounts",
     "configure/merchants/paynow-links",
     "configure/merchants/integrations",
+    "configure/merchants/privacy",
     "configure/accounting-connections/",
     "configure/accounting-connections/change-company",
     "configure/event-notifications",
@@ -88,37 +87,12 @@ PORTAL_PAGES = (
     "transactions",
     "details",
     "notifications",
+    "data",
     "cards",
     "bank-accounts",
     "autopay",
     "invoices/batch",
 )
-
-
-# A card that hides what is too wide for it hides buttons.
-CUT_OFF = """
-[...document.querySelectorAll(".card")].filter(card => card.scrollWidth > card.clientWidth + 1)
-  .map(card => `${card.scrollWidth - card.clientWidth} px of a card are cut off: ${card.innerText.slice(0, 80)}`)
-"""
-
-
-def assert_accessible(page: Page) -> None:
-    """Judge the page as it stands, in four looks."""
-    page.wait_for_load_state("networkidle")
-    for width in WIDTHS:
-        page.set_viewport_size({"width": width, "height": 860})
-        sideways = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-        assert sideways <= 0, f"{page.url} is {sideways} px wider than a window of {width}"
-        assert page.evaluate(CUT_OFF) == [], f"{page.url} at {width} px"
-        for scheme in ("light", "dark"):
-            page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
-            assert violations(page) == [], f"{page.url} at {width} px, {scheme}"
-
-
-def violations(page: Page) -> list[str]:
-    """What axe finds, a line each."""
-    found: list[dict[str, Any]] = Axe().run(page).response["violations"]
-    return [f"{rule['id']}: {node['html']} {node['failureSummary']}" for rule in found for node in rule["nodes"]]
 
 
 @pytest.mark.parametrize("path", OPEN_PAGES)

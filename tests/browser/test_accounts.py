@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.browser.axe import assert_accessible
 from tests.browser.conftest import sign_in
 from tests.browser.demo import Demo
-from tests.browser.test_accessibility import assert_accessible
 
 pytestmark = pytest.mark.browser
 # An address without a name has no passkeys; browsers treat localhost as safe.

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
+from tests.browser.axe import assert_accessible
 from tests.browser.conftest import WIDE
 from tests.browser.demo import Demo, Payer, wait_until
 from tests.browser.ledgers import ALLOWED_BY, LedgerPages
-from tests.browser.test_accessibility import assert_accessible
 
 pytestmark = [pytest.mark.browser, pytest.mark.books]
 CONNECT = "Connect to this accounting application"
