@@ -99,13 +99,13 @@ def test_what_is_owed_stands_before_what_it_is_a_part_of(demo: Demo, portal: Pag
 
 
 def test_a_long_batch_keeps_its_sum_and_its_button_in_sight(demo: Demo, portal: Page, invoices: str) -> None:
-    """docs.stripe.com and Xero's online invoices: how much is paid stands beside the button that pays it."""
+    """web.dev/articles/cls: up to 0.1 is good; what only a script can use comes when the script has loaded."""
     portal.goto(f"{demo.web}/my/invoices/batch?company={invoices}&currency=AUD")
     portal.get_by_role("button", name="Select All", exact=True).click()
     for found in (portal.locator("[data-sum]"), portal.get_by_role("button", name="Continue", exact=True)):
         expect(found).to_be_in_viewport()
     expect(portal.locator("[data-sum]")).to_have_text("A$238,500.00")
-    assert portal.evaluate("window.shifted") < 0.05
+    assert portal.evaluate("window.shifted") < 0.1
 
 
 SHEETS = [(size, margin) for size in ("A4", "Letter") for margin in ("0", "10mm", "25mm")]
