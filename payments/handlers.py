@@ -22,6 +22,7 @@ from payments.reversals.reinstatements import reinstate_payment
 from payments.saved_methods.removal import has_live_attempts, send_method_removed_email
 from payments.saved_methods.services import send_new_method_email, sync_saved_method
 from payments.saved_methods.setups import SETUPS, refresh_setup
+from payments.states import LIVE_STATES
 from wisepay.errors import NotThere, retry_refusals
 from wisepay.outbox import Retry, handler
 
@@ -190,6 +191,19 @@ def forget_method(*, method_id: int, **_: object) -> None:
         raise Retry("a payment with it has not ended", after=3600)
     gateway = open_gateway(method.account.secret_key.decrypt())
     gateway.detach_method(method.stripe_payment_method_id, key=f"forget-{method.reference}")
+
+
+@handler("payments.forget_replaced_method")
+def forget_replaced_method(*, method_id: int, payment_method_id: str, **_: object) -> None:
+    """Detach at the gateway what a card or an account was saved as before it was saved again."""
+    method = SavedMethod.objects.select_related("account").get(pk=method_id)
+    if method.stripe_payment_method_id == payment_method_id:
+        return
+    live = Attempt.objects.filter(account=method.account_id, state__in=LIVE_STATES)
+    if live.filter(stripe_payment_method_id=payment_method_id).exists():
+        raise Retry("a payment with it has not ended", after=3600)
+    gateway = open_gateway(method.account.secret_key.decrypt())
+    gateway.detach_method(payment_method_id, key=f"forget-{payment_method_id}")
 
 
 @handler("payments.email_method_removed")

@@ -10,13 +10,38 @@ from payers.models import PayerAccess, PayerCompany, Registration
 from payers.registration import open_access_after_payment
 from payers.registrations import record_registration_use
 from payments.consequences import notify_merchant_of_payment
-from payments.models import Attempt, GatewayOperation, SavedMethod, Setup
+from payments.models import Attempt, GatewayOperation, Payment, SavedMethod, Setup
 from payments.saved_methods.removal import end_method, list_method_uses, lock_method_uses
 from payments.saved_methods.services import enqueue_new_method_emails
 from wisepay import events
 from wisepay.models import User
 
 USED_STATES = ("succeeded", "reversed", "processing", "requires_action")
+
+
+@transaction_required
+def merge_method(method: SavedMethod, user: User, *, now: datetime) -> bool:
+    """Use the row that the person has of the same card or account already instead of this one; answers whether."""
+    same = SavedMethod.objects.filter(
+        owner=user,
+        account=method.account_id,
+        company=method.company_id,
+        kind=method.kind,
+        fingerprint=method.fingerprint,
+    ).exclude(state="removed")
+    kept = same.first() if method.fingerprint else None
+    if kept is None:
+        return False
+    for rows in (Attempt.objects, Setup.objects, Payment.objects):
+        rows.filter(saved_method=method).update(saved_method=kept)
+    SavedMethod.objects.filter(pk=kept.pk).update(
+        brand=method.brand,
+        last4=method.last4,
+        expires_on=method.expires_on,
+        former_ids=[*kept.former_ids, method.stripe_payment_method_id],
+    )
+    end_method(method, [], by="registration", by_id=method.owner_id, reason="it was saved before", now=now)
+    return True
 
 
 class RegistrationPayments:
@@ -40,7 +65,7 @@ class RegistrationPayments:
         """Make the person the owner. A company that has no default method gets one, if they see it."""
         list_attempts(registration).update(user=user)
         list_setups(registration).update(user=user)
-        methods = list(list_methods(registration))
+        methods = [method for method in list_methods(registration) if not merge_method(method, user, now=now)]
         SavedMethod.objects.filter(pk__in=[method.pk for method in methods]).update(owner=user)
         for method in methods:
             enqueue_new_method_emails(method, by_id=user.pk, now=now)

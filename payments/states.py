@@ -9,7 +9,7 @@ PAYMENT_TRANSITIONS = {
 }
 METHOD_TRANSITIONS = {
     "active": frozenset({"invalid", "removed"}),
-    "invalid": frozenset({"removed"}),
+    "invalid": frozenset({"active", "removed"}),
 }
 SETUP_TRANSITIONS = {
     "processing": frozenset({"requires_action", "succeeded", "failed", "cancelled"}),

@@ -53,7 +53,10 @@ class SetupRequest:
 
 @dataclass(frozen=True, slots=True)
 class RemoteMethod:
-    """A method as the gateway describes it. `kind` is the gateway's type; a detached method has no `customer_id`."""
+    """A method as the gateway describes it. `kind` is the gateway's type; a detached method has no `customer_id`.
+
+    Methods of one card or bank account have one `fingerprint`; it is empty where the gateway tells none.
+    """
 
     id: str = ""
     kind: str = ""
@@ -62,6 +65,7 @@ class RemoteMethod:
     expires_on: date | None = None
     mandate_id: str = ""
     customer_id: str = ""
+    fingerprint: str = ""
 
 
 @dataclass(frozen=True, slots=True)

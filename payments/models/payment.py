@@ -44,6 +44,8 @@ class SavedMethod(Stateful):
     kind = models.CharField(max_length=20, help_text="As the gateway calls it: card, us_bank_account, ...")
     brand = models.CharField(max_length=60, blank=True, help_text="The card's brand or the bank's name.")
     last4 = models.CharField(max_length=4, blank=True)
+    fingerprint = models.CharField(max_length=64, blank=True, help_text="The same for the same card or bank account.")
+    former_ids = models.JSONField(default=list, help_text="What it was saved as before, at the gateway.")
     expires_on = models.DateField(null=True, help_text="The last day of a card's month.")
     last_used_at = models.DateTimeField(null=True)
     last_failure = models.CharField(max_length=60, blank=True)
@@ -59,6 +61,11 @@ class SavedMethod(Stateful):
                 name="unproved_method_is_nobodys",
             ),
             models.UniqueConstraint(fields=["account", "stripe_payment_method_id"], name="one_row_per_method"),
+            models.UniqueConstraint(
+                fields=["account", "company", "owner", "kind", "fingerprint"],
+                condition=~models.Q(fingerprint="") & ~models.Q(state="removed"),
+                name="one_row_per_fingerprint",
+            ),
             models.UniqueConstraint(
                 fields=["company"],
                 condition=models.Q(is_default=True, state="active"),

@@ -1,7 +1,9 @@
 """Record, share and invalidate saved methods."""
 
 from datetime import datetime
+from typing import Any
 
+from django.db.models import Q
 from django.urls import reverse
 from django_subatomic.db import transaction, transaction_required
 
@@ -10,6 +12,7 @@ from payers.models import PayerAccess, PayerCompany
 from payments.gateways import RemoteMethod, open_gateway
 from payments.models import Attempt, GatewayAccount, SavedMethod, Setup
 from payments.saved_methods.removal import end_method, end_method_uses, list_method_uses, lock_method_uses
+from wisepay import outbox
 from wisepay.errors import NotThere, retry_refusals
 
 # Codes after which the gateway will never take this method again (docs.stripe.com/declines, /ach#return-codes).
@@ -40,39 +43,99 @@ def record_saved_method(
 ) -> SavedMethod:
     """Create the row of a method that the gateway saved, or return the one that is there.
 
-    It is shared only if its payer asked for that and sees the whole company. Without access to the company nothing
-    becomes its default: an unproved registration's method is nobody's to use.
+    The same card or bank account saved again is the same row, with the newest details. It is shared only if its payer
+    asked for that and sees the whole company. Without access to the company nothing becomes its default: an unproved
+    registration's method is nobody's to use.
     """
+    PayerCompany.objects.select_for_update(no_key=True).get(pk=company.pk)
+    is_it = Q(stripe_payment_method_id=method.id) | Q(former_ids__contains=[method.id])
+    known = SavedMethod.objects.filter(is_it, account=operation.account).first()
+    if known is not None:
+        if method.mandate_id and not known.stripe_mandate_id and known.stripe_payment_method_id == method.id:
+            SavedMethod.objects.filter(pk=known.pk).update(stripe_mandate_id=method.mandate_id)
+        return known
+    scope = get_scope(operation, company)
+    is_shared = operation.shares_method and scope == PayerAccess.Scope.COMPANY
+    same = find_same_method(operation, method, company, scope=scope)
+    if same is not None:
+        return replace_method(same, operation, method, is_shared=is_shared, now=now)
     owned = SavedMethod.objects.filter(company=company, state="active").exclude(owner=None, registration__isnull=False)
-    is_first = not owned.exists()
-    rows = PayerAccess.objects.filter(user=operation.user, company=company, state="active")
-    scope = rows.values_list("scope", flat=True).first()
-    saved, is_new = SavedMethod.objects.get_or_create(
+    saved = SavedMethod.objects.create(
+        state="active",
+        state_at=now,
+        created_at=now,
         account=operation.account,
-        stripe_payment_method_id=method.id,
-        defaults={
-            "state": "active",
-            "state_at": now,
-            "created_at": now,
-            "company": company,
-            "owner": operation.user,
-            "registration": operation.registration if operation.user is None else None,
-            "is_shared": operation.shares_method and scope == PayerAccess.Scope.COMPANY,
-            "is_default": is_first and scope is not None,
-            "stripe_customer_id": operation.stripe_customer_id,
-            "stripe_mandate_id": method.mandate_id,
-            "acceptance": operation.acceptance,
-            "kind": method.kind,
-            "brand": method.brand,
-            "last4": method.last4,
-            "expires_on": method.expires_on,
-        },
+        company=company,
+        owner=operation.user,
+        registration=operation.registration if operation.user is None else None,
+        is_shared=is_shared,
+        is_default=scope is not None and not owned.exists(),
+        fingerprint=method.fingerprint,
+        kind=method.kind,
+        **build_method_columns(operation, method),
     )
-    if is_new and saved.owner_id is not None:
+    if saved.owner_id is not None:
         enqueue_new_method_emails(saved, by_id=saved.owner_id, now=now)
-    if not is_new and method.mandate_id and not saved.stripe_mandate_id:
-        SavedMethod.objects.filter(pk=saved.pk).update(stripe_mandate_id=method.mandate_id)
     return saved
+
+
+def get_scope(operation: Attempt | Setup, company: PayerCompany) -> str | None:
+    """How much of the company its payer sees; None for somebody without access."""
+    rows = PayerAccess.objects.filter(user=operation.user, company=company, state="active")
+    return rows.values_list("scope", flat=True).first()
+
+
+def build_method_columns(operation: Attempt | Setup, method: RemoteMethod) -> dict[str, Any]:
+    """The columns that the newest saving of a method decides."""
+    return {
+        "stripe_customer_id": operation.stripe_customer_id,
+        "stripe_payment_method_id": method.id,
+        "stripe_mandate_id": method.mandate_id,
+        "acceptance": operation.acceptance,
+        "brand": method.brand,
+        "last4": method.last4,
+        "expires_on": method.expires_on,
+    }
+
+
+def find_same_method(
+    operation: Attempt | Setup, method: RemoteMethod, company: PayerCompany, *, scope: str | None
+) -> SavedMethod | None:
+    """The row of the same card or bank account that the payer may use already: their own, or one shared with them.
+
+    What somebody else keeps for themselves stays apart: neither may change or remove the other's.
+    """
+    if not method.fingerprint or operation.user is None:
+        return None
+    theirs = Q(owner=operation.user)
+    if scope == PayerAccess.Scope.COMPANY:
+        theirs |= Q(is_shared=True)
+    rows = SavedMethod.objects.filter(
+        theirs, account=operation.account, company=company, kind=method.kind, fingerprint=method.fingerprint
+    )
+    return rows.exclude(state="removed").order_by("-is_shared", "pk").first()
+
+
+@transaction_required
+def replace_method(
+    known: SavedMethod, operation: Attempt | Setup, method: RemoteMethod, *, is_shared: bool, now: datetime
+) -> SavedMethod:
+    """Give the row the newest details of its card or account, and enqueue that the gateway forgets the older ones."""
+    locked = known.lock()
+    former = locked.stripe_payment_method_id
+    columns = build_method_columns(operation, method) | {"is_shared": locked.is_shared or is_shared, "last_failure": ""}
+    columns["former_ids"] = [*locked.former_ids, former]
+    if locked.state == "invalid":
+        locked.move_locked_to("active", now=now, by="gateway", reason="saved again")
+    SavedMethod.objects.filter(pk=locked.pk).update(**columns)
+    outbox.enqueue(
+        f"method:{locked.pk}:replaced:{former}",
+        "payments.forget_replaced_method",
+        method_id=locked.pk,
+        payment_method_id=former,
+    )
+    locked.refresh_from_db()
+    return locked
 
 
 def set_default_method(method: SavedMethod) -> None:

@@ -157,6 +157,7 @@ UNINTERRUPTED = {
     "accounting.look_at_tasks": "it only reads whether people did their manual tasks, again and again",
     "accounting.make_item": "only where a ledger needs an item, which is looked for by its name first",
     "accounting.recall_contacts": "nothing is written elsewhere, and the sender does the same before it posts",
+    "payments.forget_replaced_method": "detaching twice is harmless; payments/saved_methods/test_fingerprints.py",
     "payers.email_access": "one email about an access, like the one that a registration sends",
     "payments.read_mandate": "it reads one method as another event does, which a scenario passes",
 }

@@ -97,6 +97,7 @@ def parse_method(described: Any, *, id: str = "", mandate_id: str = "") -> Remot
         expires_on=_last_day(get_field(detail, "exp_year"), get_field(detail, "exp_month")),
         mandate_id=mandate_id or get_id(get_field(detail, "mandate")),
         customer_id=get_id(get_field(described, "customer")),
+        fingerprint=get_field(detail, "fingerprint") or "",
     )
 
 
