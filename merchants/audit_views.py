@@ -1,6 +1,5 @@
 """The audit log of a merchant: who did what, filtered, and as CSV."""
 
-from django.conf import settings
 from django.core.paginator import Paginator
 from django.http import HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.shortcuts import render
@@ -35,7 +34,7 @@ def audit_log(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
         "page": page,
         "rows": [describe_entry(entry) for entry in page],
         "is_filtered": any(request.GET.get(name) for name in form.fields),
-        "months": settings.AUDIT_RETENTION_MONTHS,
+        "months": merchant.keeps_audit_months,
     }
     return render(request, "merchants/audit.html", context, status=422 if form.errors else 200)
 

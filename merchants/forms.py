@@ -6,7 +6,7 @@ from zoneinfo import available_timezones
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from merchants.models import EventNotification, Merchant
+from merchants.models import EventNotification, Membership, Merchant
 from wisepay.forms import MailField, ParagraphsField, WordsField
 
 if TYPE_CHECKING:
@@ -55,19 +55,49 @@ class PrivacyForm(ModelForm):
 
     class Meta:
         model = Merchant
-        fields = ["staff_idle_minutes", "payer_idle_days", "keeps_unproved_days", "keeps_device_months"]
+        fields = [
+            "staff_idle_minutes",
+            "payer_idle_days",
+            "keeps_unproved_days",
+            "keeps_device_months",
+            "keeps_audit_months",
+        ]
         labels = {
             "staff_idle_minutes": "Minutes until your people are signed out",
             "payer_idle_days": "Days until your payers are signed out",
             "keeps_unproved_days": "Days that an unanswered invitation or registration is stored",
             "keeps_device_months": "Months that a payment's network address and browser are stored",
+            "keeps_audit_months": "Months that the audit log is stored",
         }
         help_texts = {
             "staff_idle_minutes": "From 5 to 720, counted from the last thing they did.",
             "payer_idle_days": "From 1 to 14. Who pays at several merchants has the shortest.",
             "keeps_unproved_days": "From 7 to 365. Then it is deleted, if nothing was paid.",
             "keeps_device_months": "From 3 to 84. You may need them in a dispute.",
+            "keeps_audit_months": "From 12 to 240. Older months are deleted whole, for good; what is left can "
+            "still be verified.",
         }
+
+
+class MemberForm(forms.Form):
+    """What one of the merchant's people may do."""
+
+    role = forms.ChoiceField(choices=Membership.Role.choices)
+    may_add_payers = forms.BooleanField(
+        required=False,
+        label="May add payers",
+        help_text="Add payers, say what they see, and remove them. Merchant admins always may.",
+    )
+
+    def __init__(self, *args: Any, member: Membership, **kwargs: Any) -> None:
+        rights = {"role": member.role, "may_add_payers": member.may_add_payers}
+        # A form for each person stands on the page: their fields are told apart.
+        super().__init__(*args, **kwargs | {"initial": rights, "auto_id": f"id_{member.user.reference}_%s"})
+
+    @property
+    def makes_admin(self) -> bool:
+        """Whether the person becomes a merchant admin; of a valid form."""
+        return "role" in self.changed_data and bool(self.cleaned_data["role"] == Membership.Role.ADMIN)
 
 
 class EventsForm(forms.Form):

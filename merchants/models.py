@@ -3,6 +3,7 @@
 from typing import Any, ClassVar
 from zoneinfo import ZoneInfo
 
+from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
@@ -10,6 +11,7 @@ from django.db import models
 from wisepay import clock
 from wisepay.accounts.sessions import end_sessions_without_access
 from wisepay.addresses import build_public_url, new_reference
+from wisepay.audit_log.policies import LONGEST_MONTHS, SHORTEST_MONTHS
 from wisepay.models import User
 from wisepay.secrets import SecretField
 
@@ -20,6 +22,11 @@ def validate_time_zone(value: str) -> None:
         ZoneInfo(value)
     except (KeyError, ValueError, OSError):
         raise ValidationError("Choose a time zone such as Australia/Sydney.") from None
+
+
+def get_default_audit_months() -> int:
+    """How many months a new merchant's audit log is stored."""
+    return min(LONGEST_MONTHS, max(SHORTEST_MONTHS, int(settings.AUDIT_RETENTION_MONTHS)))
 
 
 class Merchant(models.Model):
@@ -55,8 +62,20 @@ class Merchant(models.Model):
     keeps_device_months = models.PositiveSmallIntegerField(
         default=24, validators=[MinValueValidator(3), MaxValueValidator(84)]
     )
+    keeps_audit_months = models.PositiveSmallIntegerField(
+        default=get_default_audit_months,
+        validators=[MinValueValidator(SHORTEST_MONTHS), MaxValueValidator(LONGEST_MONTHS)],
+    )
     created_at = models.DateTimeField(default=clock.now)
     members = models.ManyToManyField(User, through="Membership", related_name="merchants")
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(keeps_audit_months__gte=SHORTEST_MONTHS, keeps_audit_months__lte=LONGEST_MONTHS),
+                name="audit_log_is_stored_long_enough",
+            )
+        ]
 
     def __str__(self) -> str:
         return self.name

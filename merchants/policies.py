@@ -10,6 +10,7 @@ from wisepay.accounts.services import register_second_factor_policy
 from wisepay.accounts.sessions import register_access_policy, register_idle_policy
 from wisepay.accounts.surroundings import register_merchant_reader
 from wisepay.audit import register_employers
+from wisepay.audit_log.policies import register_retention_policy
 from wisepay.models import User
 from wisepay.personal_data.erasure import register_erasure_obstacle
 from wisepay.personal_data.registry import Subject
@@ -46,6 +47,12 @@ def is_second_factor_required_by_merchants(user: User) -> bool | None:
 def list_employers(user: User) -> Iterable[int]:
     """The merchants that the person works for."""
     return Membership.objects.filter(user=user).values_list("merchant_id", flat=True)
+
+
+@register_retention_policy
+def list_audit_months() -> dict[int, int]:
+    """How many months each merchant has its audit log stored."""
+    return dict(Merchant.objects.values_list("pk", "keeps_audit_months"))
 
 
 @register_merchant_reader

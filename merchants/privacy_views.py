@@ -12,18 +12,18 @@ from merchants.models import Membership, Merchant
 from wisepay import clock
 from wisepay.accounts.sessions import end_sessions, list_sessions
 from wisepay.audit import record_request_audit
+from wisepay.audit_log.changes import describe_changes
 
 
 @require_http_methods(["GET", "POST"])
 @merchant_page(admin=True)
 def edit_privacy(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """The settings, and where each of the merchant's people is signed in."""
-    before = {name: getattr(merchant, name) for name in PrivacyForm.Meta.fields}
     form = PrivacyForm(request.POST if request.method == "POST" else None, instance=merchant)
     if request.method == "POST" and form.is_valid():
+        detail = describe_changes(form)
         form.save()
-        changes = [f"{name}: {before[name]} → {form.cleaned_data[name]}" for name in form.changed_data]
-        record_request_audit(request, "merchant.privacy_saved", merchant_id=merchant.pk, detail=", ".join(changes))
+        record_request_audit(request, "merchant.privacy_saved", merchant_id=merchant.pk, detail=detail)
         messages.success(request, _("Privacy settings saved."))
         return redirect("merchants:privacy", merchant.reference)
     members = Membership.objects.filter(merchant=merchant).select_related("user").order_by("user__email")

@@ -49,6 +49,40 @@ def create_merchant(*, name: str, admin_email: str, admin_name: str, password: s
     return merchant
 
 
+class LastAdmin(Exception):
+    """The merchant's last admin would go, and nobody could configure anything any more; the message says so."""
+
+    def __init__(self) -> None:
+        super().__init__("The last merchant admin stays one. Make somebody else an admin first.")
+
+
+def update_membership(member: Membership, *, role: str, may_add_payers: bool, by: User, now: datetime) -> None:
+    """Say what a person may do at the merchant; its admins are told of a new one. Raises LastAdmin."""
+    with transaction():
+        check_admin_stays(member, role=role)
+        if role == Membership.Role.ADMIN and member.role != role:
+            warn_of_new_admin(member, by=by, now=now)
+        member.role, member.may_add_payers = role, may_add_payers
+        member.save(update_fields=["role", "may_add_payers"])
+
+
+def delete_membership(member: Membership) -> None:
+    """Take a person's role at the merchant away, and sign them out if nothing else is left. Raises LastAdmin."""
+    with transaction():
+        check_admin_stays(member, role="")
+        member.delete()
+
+
+@transaction_required
+def check_admin_stays(member: Membership, *, role: str) -> None:
+    """Check, with the merchant locked, that an admin is left once this person has another role. Raises LastAdmin."""
+    Merchant.objects.select_for_update(no_key=True).get(pk=member.merchant_id)
+    member.refresh_from_db(fields=["role"])
+    admins = Membership.objects.filter(merchant=member.merchant_id, role=Membership.Role.ADMIN, user__is_active=True)
+    if role != Membership.Role.ADMIN and not admins.exclude(pk=member.pk).exists():
+        raise LastAdmin
+
+
 def create_paynow_link(merchant: Merchant, *, kind: str, acts_as: User, now: datetime | None = None) -> PayNowLink:
     """Create an active link of `kind`; the one before it stops working, and the admins are told."""
     with transaction():
@@ -126,6 +160,21 @@ def warn_of_replaced_keys(merchant: Merchant, *, what: str, by: User, path: str,
         body=f"{by} ({by.email}) did this. If it was not meant to happen, replace it again at once, and look "
         "into the audit log for what else was done.",
         path=path,
+        now=now,
+    )
+
+
+@transaction_required
+def warn_of_new_admin(member: Membership, *, by: User, now: datetime) -> None:
+    """Notify all of the merchant's admins of a new one; nobody can switch this off."""
+    _notify_admins(
+        member.merchant,
+        event="admin_added",
+        key=f"admin:{member.pk}:{now.timestamp()}",
+        title=f"{member.user.email} is a merchant admin now",
+        body=f"{by} ({by.email}) did this. Admins see and change everything here. If it was not meant to happen, take "
+        "the role away again at once, and look into the audit log for what else was done.",
+        path=reverse("merchants:people", args=[member.merchant.reference]),
         now=now,
     )
 

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from merchants import audit_views, privacy_views, views
+from merchants import audit_views, people_views, privacy_views, views
 from merchants.terms import console_views
 
 app_name = "merchants"
@@ -20,6 +20,17 @@ urlpatterns = [
         "m/<slug:merchant_ref>/configure/merchants/sessions/<slug:user_ref>/end",
         privacy_views.end_member_sessions,
         name="end_sessions",
+    ),
+    path("m/<slug:merchant_ref>/configure/merchants/people", people_views.list_people, name="people"),
+    path(
+        "m/<slug:merchant_ref>/configure/merchants/people/<slug:user_ref>",
+        people_views.save_member,
+        name="save_member",
+    ),
+    path(
+        "m/<slug:merchant_ref>/configure/merchants/people/<slug:user_ref>/remove",
+        people_views.remove_member,
+        name="remove_member",
     ),
     path("m/<slug:merchant_ref>/notifications/", views.notifications, name="notifications"),
     path("m/<slug:merchant_ref>/notifications/bell", views.bell, name="bell"),

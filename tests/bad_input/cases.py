@@ -138,8 +138,13 @@ CASES: dict[str, Case] = {
             "payer_idle_days": "7",
             "keeps_unproved_days": "30",
             "keeps_device_months": "24",
+            "keeps_audit_months": "24",
         }
     ),
+    "merchants:save_member": Case(
+        form=lambda s: {"role": "admin", "may_add_payers": "on"}, path=lambda s: {"user_ref": s.tenant.user.reference}
+    ),
+    "merchants:remove_member": Case(form=nothing, path=lambda s: {"user_ref": s.tenant.user.reference}),
     "merchants:end_sessions": Case(form=nothing, path=lambda s: {"user_ref": s.tenant.user.reference}),
     # ---- connections ----
     "connections:connect": Case(form=lambda s: {"provider": "xero"}),

@@ -18,6 +18,8 @@ from wisepay.models import User
 # These answer 404 to those who may use them too, for want of the thing that they name.
 NEEDS_A_THING = {
     "merchants:end_sessions",
+    "merchants:save_member",
+    "merchants:remove_member",
     "merchants:read_notification",
     "connections:choose",
     "accounting:finish_task",

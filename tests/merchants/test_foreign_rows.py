@@ -25,6 +25,9 @@ from wisepay.models import User
 # Which thing a path of this name is about, where the argument's name alone does not say it.
 THINGS = {
     "merchants:read_notification": {"pk": "notification"},
+    "merchants:end_sessions": {"user_ref": "member"},
+    "merchants:save_member": {"user_ref": "member"},
+    "merchants:remove_member": {"user_ref": "member"},
     "merchants:terms_kind": {"kind": "kind"},
     "connections:choose": {"reference": "nothing"},
     "accounting:finish_task": {"reference": "task"},
@@ -120,6 +123,7 @@ class ForeignThings:
             "payout_id": payout.stripe_payout_id,
             "acknowledgement_ref": known.reference,
             "notification": str(notification.pk),
+            "member": tenant.user.reference,
             "task": self.task.reference,
             "invoice_task": self.invoice_task.reference,
             "match": self.match.reference,
@@ -205,7 +209,8 @@ def snapshot(things: ForeignThings) -> list[Any]:
     shared = SavedMethod.objects.filter(pk=things.card.pk).values_list("is_shared", "is_default")
     scope = PayerAccess.objects.filter(pk=things.access.pk).values_list("scope", "company__name", "company__contact_id")
     refunds = Refund.objects.filter(payment=things.attempt.payment).count()
-    return [states, list(shared), list(scope), refunds, things.tenant.connection.state]
+    people = Membership.objects.filter(merchant=things.tenant.merchant).values_list("user", "role", "may_add_payers")
+    return [states, list(shared), list(scope), refunds, things.tenant.connection.state, list(people)]
 
 
 def test_every_page_that_names_a_thing_has_a_real_one() -> None:

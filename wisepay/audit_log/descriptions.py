@@ -14,11 +14,11 @@ KINDS = {
 # By the part before the dot, unless the action itself is named below.
 KIND_OF_PREFIX = {
     "sign_in": "account", "sign_on": "account", "password": "account", "email": "account", "factor": "account",
-    "session": "account", "payer": "people", "company": "people", "people": "people", "privacy": "people",
-    "person": "people",
+    "session": "account", "sessions": "account", "payer": "people", "company": "people", "people": "people",
+    "privacy": "people", "person": "people",
     "gateway": "keys", "cpq_integration": "keys", "paynow_link": "keys", "connection": "keys",
     "merchant": "settings", "events": "settings", "accounts": "settings", "terms": "settings", "audit": "settings",
-    "payment": "payments", "method": "payments", "autopay": "autopay", "operator": "operator",
+    "payment": "payments", "payments": "payments", "method": "payments", "autopay": "autopay", "operator": "operator",
 }  # fmt: skip
 KIND_OF_ACTION = {
     "payer.seen_as": "seen",
@@ -70,6 +70,7 @@ DESCRIPTIONS = {
     "gateway.keys_replaced": "Replaced the Stripe keys",
     "gateway.keys_saved": "Saved the first Stripe keys",
     "merchant.details_saved": "Saved the merchant's details",
+    "merchant.privacy_saved": "Saved how long people stay signed in and data is stored",
     "method.removed": "Removed a payment method",
     "operator.acted": "An operator ran an action on",
     "operator.added": "An operator added",
@@ -90,9 +91,12 @@ DESCRIPTIONS = {
     "payer.seen_as": "Began to see as a payer",
     "payer.seen_as_ended": "Stopped seeing as a payer",
     "payer.welcome_resent": "Sent the Welcome mail again",
+    "payments.brake_lifted": "Took new cards again after many were declined",
     "payment.refunded": "Refunded a payment",
     "payment_sync.requested": "Synced payments from the accounting package",
     "paynow_link.generated": "Generated a PayNow Link",
+    "people.removed": "Removed one of the merchant's people",
+    "people.rights_changed": "Changed what one of the merchant's people may do",
     "person.erased": "Erased a person",
     "person.exported": "Exported what is stored about a person",
     "postings.retried": "Retried accounting postings",
@@ -100,6 +104,7 @@ DESCRIPTIONS = {
     "reconciliation.known": "Marked a difference as known",
     "reconciliation.open_again": "Opened a difference again",
     "reconciliation.read": "Read Stripe and the books for reconciliation",
+    "sessions.ended": "Signed a person out everywhere",
     "sign_in.code_mailed": "Was mailed a sign-in code",
     "sign_in.code_refused": "Entered a wrong mailed code",
     "sign_in.ended": "Signed out",

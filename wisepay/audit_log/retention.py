@@ -3,28 +3,34 @@
 from datetime import UTC, datetime
 
 import structlog
-from django.conf import settings
 from django.db import connection
+from django.db.models import Min
 from django_subatomic.db import transaction, transaction_required
 
 from wisepay.audit_log.digests import hash_parts, list_checkpoint_parts
 from wisepay.audit_log.keys import sign
 from wisepay.audit_log.models import HEADS_CHAIN, AuditCheckpoint, AuditHead, AuditSeal
+from wisepay.audit_log.policies import get_usual_months, list_retention_months
 from wisepay.audit_log.sealing import append_link, extend_heads_chain, is_list_trusted, lock_heads, save_head
 from wisepay.audit_log.verification import verify_chain, verify_unsealed
 
 log = structlog.get_logger(__name__)
-SHORTEST_MONTHS = 12  # PCI DSS 10.5.1
 
 
 def delete_old_entries(*, now: datetime) -> int:
     """Delete the months before the retention of every chain that is in order; answer how many entries went.
 
-    A chain with a finding keeps everything, since what is deleted could explain it.
+    Each merchant says how long its own chain is stored. A chain with a finding keeps everything, since what is
+    deleted could explain it.
     """
-    before = get_cutoff(now, months=max(SHORTEST_MONTHS, settings.AUDIT_RETENTION_MONTHS))
-    chains = AuditSeal.objects.filter(entry_at__lt=before).values_list("chain", flat=True).distinct()
-    return sum(delete_months(chain, before, now=now) for chain in sorted(chains))
+    usual, of_merchants = get_usual_months(), list_retention_months()
+    newest = get_cutoff(now, months=min([usual, *of_merchants.values()]))
+    seals = AuditSeal.objects.filter(entry_at__lt=newest).order_by("chain")
+    removed = 0
+    for chain, oldest in seals.values_list("chain").annotate(Min("entry_at")):
+        before = get_cutoff(now, months=of_merchants.get(chain, usual))
+        removed += delete_months(chain, before, now=now) if oldest < before else 0
+    return removed
 
 
 def get_cutoff(now: datetime, *, months: int) -> datetime:

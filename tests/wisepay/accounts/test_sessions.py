@@ -153,6 +153,7 @@ def test_an_admin_ends_the_sessions_of_their_people_and_of_nobody_else(tenant: T
 @pytest.mark.parametrize("minutes", ["4", "721", "", "x", "-5"])
 def test_a_limit_out_of_bounds_is_refused_at_its_field(tenant: Tenant, minutes: str) -> None:
     form = {"staff_idle_minutes": minutes, "payer_idle_days": 14, "keeps_unproved_days": 30, "keeps_device_months": 24}
+    form |= {"keeps_audit_months": "24"}
     answer = tenant.admin.post(tenant.url("configure/merchants/privacy"), form)
     assert answer.status_code == 422
     tenant.merchant.refresh_from_db()
@@ -161,10 +162,13 @@ def test_a_limit_out_of_bounds_is_refused_at_its_field(tenant: Tenant, minutes: 
 
 def test_limits_are_saved_and_written_down(tenant: Tenant) -> None:
     form = {"staff_idle_minutes": 15, "payer_idle_days": 7, "keeps_unproved_days": 14, "keeps_device_months": 12}
+    form |= {"keeps_audit_months": 24}
     assert tenant.admin.post(tenant.url("configure/merchants/privacy"), form).status_code == 302
     tenant.merchant.refresh_from_db()
     assert tenant.merchant.staff_idle_minutes == 15
-    assert "30 → 15" in AuditEntry.objects.get(action="merchant.privacy_saved").detail
+    detail = AuditEntry.objects.get(action="merchant.privacy_saved").detail
+    assert "Minutes until your people are signed out: 30 → 15" in detail
+    assert "Months that the audit log is stored: 84 → 24" in detail
 
 
 def test_expired_sessions_and_counts_are_deleted_and_old_codes_hashed(tenant: Tenant) -> None:

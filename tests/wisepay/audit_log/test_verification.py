@@ -24,6 +24,7 @@ from wisepay.audit import record_audit_entry
 from wisepay.audit_log.erasure import erase_person, sign_old_marks
 from wisepay.audit_log.keys import get_keys
 from wisepay.audit_log.models import HEADS_CHAIN
+from wisepay.audit_log.policies import RETENTION_POLICIES
 from wisepay.audit_log.retention import delete_old_entries, get_cutoff
 from wisepay.audit_log.sealing import describe_head, seal_entries
 from wisepay.audit_log.verification import Finding, verify_audit_log, verify_copies, verify_protection
@@ -278,6 +279,32 @@ def test_whole_months_go_and_what_is_left_is_verified(old: datetime, settings: S
     write(3)
     seal_entries(now=clock.now())
     assert verify() == []
+
+
+def test_each_merchants_months_go_when_it_says(old: datetime, settings: Settings) -> None:
+    """PCI DSS 10.5.1 asks for twelve months; how many more is each merchant's own policy."""
+    settings.AUDIT_RETENTION_MONTHS = 84
+    chains = sorted({entry.merchant_id or 0 for entry in AuditEntry.objects.all()})
+    short, *others = [chain for chain in chains if chain]
+    before = {chain: count_entries(chain) for chain in chains}
+
+    def say() -> dict[int, int]:
+        return {short: 1}  # less than the least: twelve
+
+    RETENTION_POLICIES.append(say)
+    try:
+        assert delete_old_entries(now=old) > 0
+    finally:
+        RETENTION_POLICIES.remove(say)
+    assert 0 < count_entries(short) < before[short]
+    assert not AuditEntry.objects.filter(merchant_id=short, at__lt=get_cutoff(old, months=12)).exists()
+    assert {chain: count_entries(chain) for chain in [0, *others]} == {c: before.get(c, 0) for c in [0, *others]}
+    assert verify() == []
+
+
+def count_entries(chain: int) -> int:
+    """How many entries a chain has."""
+    return int(AuditEntry.objects.filter(merchant_id=chain or None).count())
 
 
 def test_a_checkpoint_that_nobody_signed_is_found(old: datetime, settings: Settings) -> None:
