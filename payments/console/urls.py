@@ -10,6 +10,7 @@ urlpatterns = [
     path(PREFIX, views.list_payments, name="list"),
     path(f"{PREFIX}resume", views.resume_payments, name="resume"),
     path(f"{PREFIX}recent", views.recent_payments, name="recent"),
+    path(f"{PREFIX}return-rates", views.return_rates, name="return_rates"),
     path(f"{PREFIX}<slug:reference>", views.payment_detail, name="detail"),
     path(f"{PREFIX}<slug:reference>/refunds", refund_views.refunds_panel, name="refunds_panel"),
     path(f"{PREFIX}<slug:reference>/refunds", refund_views.refunds_panel, name="refund"),

@@ -25,6 +25,7 @@ from payments.gateway_accounts import (
 )
 from payments.models import Attempt, GatewayAccount, Payment, Setup
 from payments.operations.brake import find_brake, is_braked, lift_brake
+from payments.return_rates import list_debit_returns
 from wisepay import clock
 from wisepay.accounts.services import ask_for_proof
 from wisepay.audit import record_request_audit
@@ -143,3 +144,11 @@ def recent_payments(request: MerchantRequest, merchant: Merchant) -> HttpRespons
     paid = Payment.objects.filter(merchant=merchant, state="succeeded").select_related("company")
     rows = paid.order_by("-paid_at")[:8]
     return render(request, "payments/recent.html", {"merchant": merchant, "rows": rows})
+
+
+@require_GET
+@merchant_page(admin=True)
+def return_rates(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
+    """The dashboard's panel of bank debits that came back, beside what the scheme allows."""
+    rows = list_debit_returns(merchant, now=clock.now())
+    return render(request, "payments/return_rates.html", {"merchant": merchant, "rows": rows})
