@@ -15,7 +15,7 @@ class WisepayConfig(AppConfig):
         from django.urls import register_converter
 
         from wisepay import checks, health_checks, page_findings  # noqa: F401
-        from wisepay.accounts import audit_receivers  # noqa: F401
+        from wisepay.accounts import audit_receivers, factor_secrets  # noqa: F401
         from wisepay.log_routes import SecretConverter, SecretSlugConverter
         from wisepay.personal_data import tables  # noqa: F401
 

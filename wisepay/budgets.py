@@ -28,6 +28,7 @@ class Budget(StrEnum):
     MAILS_FROM_LINK = "MAILS_PER_LINK_HOUR"
     INVITATIONS_OF_PERSON = "INVITATIONS_PER_PERSON_HOUR"
     SIGN_IN_FAILURES = "SIGN_IN_FAILURES_PER_ADDRESS_HOUR"
+    SIGN_IN_FAILURES_OF_NETWORK = "SIGN_IN_FAILURES_PER_NETWORK_HOUR"
     DOCUMENTS_OF_PERSON = "DOCUMENTS_PER_PERSON_HOUR"
     STATUS_CHECKS = "STATUS_CHECKS_PER_TEN_SECONDS"
     CALLS_OF_PERSON = "VENDOR_CALLS_PER_PERSON_MINUTE"
@@ -64,8 +65,17 @@ def _build_key(budget: Budget, key: object) -> str:
 
 def spend_for_network(budget: Budget, ip: str, *, now: datetime) -> int:
     """Count one use by the network of `ip`, of IPv6 also by the wider ones; return the seconds to wait, or 0."""
-    networks = {get_network(ip, v6_prefix=length) for length in NETWORK_PREFIXES}
-    return max(spend(budget, network, now=now) for network in sorted(networks))
+    return max(spend(budget, network, now=now) for network in list_networks(ip))
+
+
+def count_for_network(budget: Budget, ip: str, *, now: datetime) -> int:
+    """Return how often the network of `ip`, or the busiest of the wider ones, was counted; counts nothing."""
+    return max(count(budget, network, now=now) for network in list_networks(ip))
+
+
+def list_networks(ip: str) -> list[str]:
+    """The network of an address, of IPv6 also the wider ones that one subscriber may have."""
+    return sorted({get_network(ip, v6_prefix=length) for length in NETWORK_PREFIXES})
 
 
 @dataclass

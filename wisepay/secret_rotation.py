@@ -10,14 +10,11 @@ from django.apps import apps
 from django.db import models
 from django.db.models.functions import Cast, Left
 
-from wisepay.accounts.adapters import MFA_PURPOSE
-from wisepay.accounts.recovery_codes import HASHED
+from wisepay.accounts.factor_secrets import HASHED, NAMES, PURPOSE, renew_secrets
 from wisepay.cursors import read_in_batches
 from wisepay.secrets import BOUND, Secret, SecretField, UndecipherableSecret, current_key_id
 
 BATCH = 200
-# What allauth keeps in an authenticator's data through our adapter.
-MFA_NAMES = ("secret", "seed", "migrated_codes")
 
 
 @dataclass(slots=True)
@@ -87,27 +84,17 @@ def rotate_authenticator(authenticator: Authenticator, report: RotationReport) -
     """Re-encrypt the secrets of one authenticator app or set of recovery codes."""
     before = dict(authenticator.data)
     try:
-        after = {name: reencrypt_value(name, value) for name, value in before.items()}
+        after = renew_secrets(before, user_id=authenticator.user_id)
     except UndecipherableSecret:
         report.unreadable += 1
         return
-    count = sum(key_id != current_key_id() for key_id in list_key_ids(before))
+    count = sum(old != new for old, new in zip(list_stored(before), list_stored(after), strict=True))
     if not count:
         return
     if Authenticator.objects.filter(pk=authenticator.pk, data=before).update(data=after):
         report.reencrypted += count
     else:
         report.changed_meanwhile += count
-
-
-def reencrypt_value(name: str, value: Any) -> Any:
-    """Re-encrypt the secrets in one value of an authenticator's data. Raises UndecipherableSecret."""
-    if name not in MFA_NAMES or str(value).startswith(HASHED):
-        return value
-    if isinstance(value, list):
-        return [reencrypt_value(name, each) for each in value]
-    secret = Secret(str(value), MFA_PURPOSE)
-    return value if secret.key_id == current_key_id() else Secret.encrypt(secret.decrypt(), purpose=MFA_PURPOSE).stored
 
 
 def count_keys() -> Counter[str]:
@@ -125,8 +112,14 @@ def count_keys() -> Counter[str]:
 
 def list_key_ids(data: dict[str, Any]) -> Iterator[str]:
     """List the key id of every secret in an authenticator's data."""
-    for name in MFA_NAMES:
+    for stored in list_stored(data):
+        yield Secret(stored, PURPOSE).key_id
+
+
+def list_stored(data: dict[str, Any]) -> Iterator[str]:
+    """List every secret in an authenticator's data, as it is stored."""
+    for name in NAMES:
         value = data.get(name, [])
         for each in value if isinstance(value, list) else [value]:
             if not str(each).startswith(HASHED):
-                yield Secret(str(each), MFA_PURPOSE).key_id
+                yield str(each)

@@ -110,6 +110,7 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "wisepay.accounts.passwords.ContextWordsValidator"},
 ]
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "/"
@@ -142,6 +143,11 @@ ACCOUNT_RATE_LIMITS = {
 }
 PASSWORD_RESET_TIMEOUT = 3600  # seconds that the link of a reset mail works
 MFA_ADAPTER = "wisepay.accounts.adapters.MfaAdapter"
+MFA_FORMS = {
+    "authenticate": "wisepay.accounts.forms.FactorCodeForm",
+    "reauthenticate": "wisepay.accounts.forms.FactorCodeAgainForm",
+    "activate_totp": "wisepay.accounts.forms.ActivateAppForm",
+}
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_PASSKEY_LOGIN_ENABLED = True
 MFA_TOTP_ISSUER = "Wise-Pay"
@@ -230,6 +236,7 @@ MAILS_PER_NETWORK_HOUR = env.int("MAILS_PER_NETWORK_HOUR", default=30)
 MAILS_PER_LINK_HOUR = env.int("MAILS_PER_LINK_HOUR", default=10)  # by registering with one Pay Now link
 INVITATIONS_PER_PERSON_HOUR = env.int("INVITATIONS_PER_PERSON_HOUR", default=60)  # by one person of a merchant
 SIGN_IN_FAILURES_PER_ADDRESS_HOUR = env.int("SIGN_IN_FAILURES_PER_ADDRESS_HOUR", default=50)  # then known browsers only
+SIGN_IN_FAILURES_PER_NETWORK_HOUR = env.int("SIGN_IN_FAILURES_PER_NETWORK_HOUR", default=100)  # likewise
 DOCUMENTS_PER_PERSON_HOUR = env.int("DOCUMENTS_PER_PERSON_HOUR", default=30)  # invoice PDFs that are not stored here
 DOCUMENT_CACHE_MEGABYTES = env.int("DOCUMENT_CACHE_MEGABYTES", default=500)  # of invoice PDFs in the database
 STATUS_CHECKS_PER_TEN_SECONDS = env.int("STATUS_CHECKS_PER_TEN_SECONDS", default=3)  # of one attempt or setup

@@ -19,6 +19,7 @@ from tests.connections.oauth_steps import allow_access, count_token_calls, start
 from tests.tenants import Tenant, create_tenant
 from wisepay import secret_rotation
 from wisepay.accounts.adapters import MfaAdapter
+from wisepay.accounts.factor_secrets import secrets_of
 from wisepay.secret_rotation import count_keys, list_secret_columns, rotate_secrets
 from wisepay.secrets import Secret, SecretField
 
@@ -60,7 +61,8 @@ def plain() -> list[str]:
         factors["recovery_codes"]["seed"],
         *factors["recovery_codes"]["migrated_codes"],
     ]
-    return [f"{row}" for row in rows] + [adapter.decrypt(text) for text in inside]
+    with secrets_of(Authenticator.objects.get(type="totp").user_id):
+        return [f"{row}" for row in rows] + [adapter.decrypt(text) for text in inside]
 
 
 def rotate(*, key: str = "k8") -> str:

@@ -23,14 +23,15 @@ from django.urls import reverse
 from django.utils.http import urlencode
 
 from wisepay.accounts.audit_receivers import record_lockout, record_mail
+from wisepay.accounts.factor_secrets import HASHED, PURPOSE, open_secret
 from wisepay.accounts.known_browsers import (
     KNOWN_BROWSER,
-    is_address_attacked,
+    is_guessing_stopped,
     is_known_browser,
     record_sign_in_failure,
     remember_browser,
 )
-from wisepay.accounts.recovery_codes import HASHED, HashedCode
+from wisepay.accounts.recovery_codes import HashedCode
 from wisepay.accounts.services import (
     has_second_factor,
     is_mail_limit_exceeded,
@@ -52,7 +53,6 @@ logger = structlog.get_logger(__name__)
 LOGIN_CODE = "account/email/login_code"
 OFFER_COOKIE = f"{settings.COOKIE_PREFIX}app_offered"
 OFFER_COOKIE_AGE = 30 * 24 * 3600  # seconds
-MFA_PURPOSE = "mfa_authenticator.data"
 # What somebody who is not signed in can have mailed, to any address.
 STRANGERS_MAILS = (
     "account/email/password_reset_key",
@@ -101,7 +101,8 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         """
         email = str(credentials.get("email", "")).lower()
         try:
-            if email and not is_known_browser(request, email) and is_address_attacked(email):
+            is_known = is_known_browser(request, email)
+            if email and not is_known and is_guessing_stopped(email, ip=get_client_ip(request)):
                 raise self.validation_error("too_many_login_attempts")
             super().pre_authenticate(request, **credentials)
         except ValidationError:
@@ -109,8 +110,8 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
             raise
 
     def authentication_failed(self, request: HttpRequest, **credentials: Any) -> None:
-        """Count the failure for the address, wherever it came from."""
-        record_sign_in_failure(str(credentials.get("email", "")).lower())
+        """Count the failure for the address and for the network."""
+        record_sign_in_failure(str(credentials.get("email", "")).lower(), ip=get_client_ip(request))
 
     def authenticate(self, request: HttpRequest, **credentials: Any) -> User | None:
         """The user who signs in with this address; allauth would also accept one that waits to be verified."""
@@ -217,12 +218,13 @@ class MfaAdapter(DefaultMFAAdapter):  # type: ignore[misc]
     """Encrypts the secrets of authenticator apps, compares recovery codes by their hashes, and names passkeys."""
 
     def encrypt(self, text: str) -> str:
-        return Secret.encrypt(text, purpose=MFA_PURPOSE).stored
+        """Encrypt a secret; it is bound to its person when the row is saved."""
+        return Secret.encrypt(text, purpose=PURPOSE).stored
 
     def decrypt(self, encrypted_text: str) -> str:
         if encrypted_text.startswith(HASHED):
             return HashedCode(encrypted_text)
-        return Secret(encrypted_text, MFA_PURPOSE).decrypt()
+        return open_secret(encrypted_text)
 
     def get_public_key_credential_rp_entity(self) -> dict[str, str]:
         return {**super().get_public_key_credential_rp_entity(), "name": "Wise-Pay"}

@@ -5,7 +5,7 @@ from django.core.signing import BadSignature, TimestampSigner
 from django.http import HttpRequest, HttpResponse
 
 from wisepay import clock
-from wisepay.budgets import Budget, count, spend
+from wisepay.budgets import Budget, count, count_for_network, spend, spend_for_network
 from wisepay.models import User
 
 KNOWN_BROWSER = f"{settings.COOKIE_PREFIX}known_browser"  # the cookie's name
@@ -33,12 +33,17 @@ def is_known_browser(request: HttpRequest, email: str) -> bool:
         return False
 
 
-def record_sign_in_failure(email: str) -> None:
-    """Count a wrong password for the address, wherever it was typed."""
-    spend(Budget.SIGN_IN_FAILURES, email, now=clock.now())
+def record_sign_in_failure(email: str, *, ip: str) -> None:
+    """Count a wrong password for the address, wherever it was typed, and for the network that it was typed in."""
+    now = clock.now()
+    spend(Budget.SIGN_IN_FAILURES, email, now=now)
+    spend_for_network(Budget.SIGN_IN_FAILURES_OF_NETWORK, ip, now=now)
 
 
-def is_address_attacked(email: str) -> bool:
-    """Whether so many wrong passwords were typed for the address that only known browsers may go on trying."""
-    failures = count(Budget.SIGN_IN_FAILURES, email, now=clock.now())
-    return failures >= int(settings.SIGN_IN_FAILURES_PER_ADDRESS_HOUR)
+def is_guessing_stopped(email: str, *, ip: str) -> bool:
+    """Whether so many wrong passwords came for the address, or from the network, that only known browsers go on."""
+    now = clock.now()
+    for_address = count(Budget.SIGN_IN_FAILURES, email, now=now)
+    of_network = count_for_network(Budget.SIGN_IN_FAILURES_OF_NETWORK, ip, now=now)
+    is_address_attacked = for_address >= int(settings.SIGN_IN_FAILURES_PER_ADDRESS_HOUR)
+    return is_address_attacked or of_network >= int(settings.SIGN_IN_FAILURES_PER_NETWORK_HOUR)

@@ -12,7 +12,7 @@ from allauth.mfa.recovery_codes.views import DownloadRecoveryCodesView, ViewReco
 from django.http import HttpRequest, HttpResponseBase
 from django_subatomic.db import transaction
 
-HASHED = "scrypt$"
+from wisepay.accounts.factor_secrets import HASHED, secrets_of
 
 
 class HashedCode(str):
@@ -41,7 +41,8 @@ def hash_recovery_codes(user_id: int) -> None:
         if found is None or "seed" not in found.data:
             return
         salt = base64.b64encode(os.urandom(16)).decode()
-        hashes = [hash_code(code, salt=salt) for code in found.wrap().get_unused_codes()]
+        with secrets_of(user_id):
+            hashes = [hash_code(code, salt=salt) for code in found.wrap().get_unused_codes()]
         # allauth reads a list under this name instead of a seed.
         found.data = {"migrated_codes": hashes, "viewed_at": found.data.get("viewed_at")}
         found.save(update_fields=["data"])

@@ -22,7 +22,9 @@ from tests.sign_in_steps import (
     submit_password,
 )
 from tests.tenants import PASSWORD, Tenant
+from wisepay.accounts.factor_secrets import PURPOSE, open_secret, secrets_of
 from wisepay.accounts.services import sync_email_address
+from wisepay.secrets import Secret
 
 ACTIVATE = "/accounts/2fa/totp/activate/"
 RECOVERY = "/accounts/2fa/recovery-codes/"
@@ -143,6 +145,75 @@ def test_the_same_code_of_an_app_does_not_work_twice(tenant: Tenant, browser: Cl
         client.post(AUTHENTICATE, {"code": code})
     assert is_signed_in(browser)
     assert not is_signed_in(other)
+
+
+def test_the_code_that_sets_an_app_up_does_not_sign_in(tenant: Tenant, browser: Client) -> None:
+    """A code works once, whatever it was used for (RFC 6238, 5.2; ASVS 5.0, 6.5.1)."""
+    sign_in(browser, tenant.world)
+    page = browser.get(ACTIVATE).content.decode()
+    found = re.search(r'value="([A-Z2-7]{32})"', page)
+    assert found
+    code = get_authenticator_code(found[1])
+    assert browser.post(ACTIVATE, {"code": code})["Location"] == RECOVERY
+    for typed in (code, f"{code[:3]} {code[3:]}", f"{code}\u200b"):
+        submit_password(other := Client())
+        other.post(AUTHENTICATE, {"code": typed})
+        assert not is_signed_in(other), typed
+
+
+def test_a_code_that_signed_in_confirms_nothing_afterwards(tenant: Tenant, browser: Client) -> None:
+    secret = enrol_authenticator(tenant.user)
+    sync_email_address(tenant.user, verified=True)
+    code = get_authenticator_code(secret)
+    submit_password(browser)
+    browser.post(AUTHENTICATE, {"code": code})
+    assert b"Incorrect code" in browser.post("/accounts/2fa/reauthenticate/", {"code": code}).content
+
+
+def move_factor(tenant: Tenant, stranger: Tenant) -> str:
+    """Put the stranger's app into the row of the tenant's admin, as whoever writes to the database might."""
+    own, secret = enrol_authenticator(tenant.user), enrol_authenticator(stranger.user)
+    assert own != secret
+    theirs = Authenticator.objects.get(user=stranger.user, type="totp").data
+    Authenticator.objects.filter(user=tenant.user, type="totp").update(data=theirs)
+    sync_email_address(tenant.user, verified=True)
+    return secret
+
+
+def test_an_app_of_somebody_else_is_not_accepted(tenant: Tenant, stranger: Tenant, browser: Client) -> None:
+    """A secret is bound to the person whose it is, like any other secret to its row."""
+    secret = move_factor(tenant, stranger)
+    submit_password(browser)
+    answer = browser.post(AUTHENTICATE, {"code": get_authenticator_code(secret)})
+    assert (answer.status_code, b"Incorrect code" in answer.content) == (200, True)
+    assert not is_signed_in(browser)
+
+
+def test_a_code_of_ones_own_app_is_none_of_anothers(tenant: Tenant, stranger: Tenant, browser: Client) -> None:
+    for each in (tenant.user, stranger.user):
+        enrol_authenticator(each)
+        sync_email_address(each, verified=True)
+    own = Authenticator.objects.get(user=stranger.user, type="totp")
+    with secrets_of(stranger.user.pk):
+        code = get_authenticator_code(open_secret(own.data["secret"]))
+    submit_password(browser)
+    browser.post(AUTHENTICATE, {"code": code})
+    assert not is_signed_in(browser)
+
+
+def test_secrets_from_before_they_were_bound_open_and_are_bound_when_saved(tenant: Tenant, browser: Client) -> None:
+    secret = enrol_authenticator(tenant.user)
+    sync_email_address(tenant.user, verified=True)
+    rows = Authenticator.objects.filter(user=tenant.user, type="totp")
+    rows.update(data={"secret": Secret.encrypt(secret, purpose=PURPOSE).stored})
+    submit_password(browser)
+    browser.post(AUTHENTICATE, {"code": get_authenticator_code(secret)})
+    assert is_signed_in(browser)
+    rows.get().save()
+    stored = rows.get().data["secret"]
+    assert Secret(stored, PURPOSE).is_bound
+    with secrets_of(tenant.user.pk):
+        assert open_secret(stored) == secret
 
 
 def test_codes_of_apps_are_not_guessed_without_end(tenant: Tenant, browser: Client) -> None:

@@ -52,6 +52,25 @@ def test_guesses_from_everywhere_together_are_bounded_and_the_owner_gets_in(
     assert guess("198.51.100.2", client=browser, password=PASSWORD).status_code == 302
 
 
+@pytest.mark.parametrize("prefix", [64, 56, 48])
+def test_one_network_does_not_go_through_everybodys_accounts(
+    tenant: Tenant, browser: Client, settings: Settings, prefix: int
+) -> None:
+    """Lists of stolen passwords are tried once for each account, from as many addresses as a provider hands out."""
+    settings.SIGN_IN_FAILURES_PER_NETWORK_HOUR = 5
+    sign_in(browser, tenant.world)
+    browser.post("/accounts/logout/")
+    addresses = {
+        64: "2001:db8:1:1::{:x}", 56: "2001:db8:1:1{:02x}::1", 48: "2001:db8:1:{:x}00::1",
+    }  # fmt: skip
+    for number in range(1, 6):
+        submit_password(Client(REMOTE_ADDR=addresses[prefix].format(number)), f"somebody{number}@example.com", "wrong")
+    there = addresses[prefix].format(9)
+    assert TOO_MANY in guess(there, password=PASSWORD).content.decode()
+    assert guess(there, client=browser, password=PASSWORD).status_code == 302
+    assert guess("2001:db8:2::1", password=PASSWORD).status_code == 302
+
+
 def test_a_known_browser_of_somebody_else_proves_nothing(tenant: Tenant, settings: Settings) -> None:
     settings.SIGN_IN_FAILURES_PER_ADDRESS_HOUR = 1
     other = tenant.access("ada@example.com").user
