@@ -6,7 +6,15 @@ from grimp import ImportGraph
 from importlinter import Contract, ContractCheck, fields, output
 
 URLS, VIEWS, FORMS, SERVICES, MODELS = range(5, 0, -1)
-ENTRANCES = ("admin", "api", "handlers", "tasks", "views", "webhooks")  # what a request, a message or a clock calls
+ENTRANCES = (
+    "admin",
+    "admin_site",
+    "api",
+    "handlers",
+    "tasks",
+    "views",
+    "webhooks",
+)  # what a request, a message or a clock calls
 ADAPTERS = {"ledgers", "gateways", "providers"}
 
 

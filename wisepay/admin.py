@@ -64,6 +64,31 @@ class UserAdmin(UserModelAdmin):
     fields = ["email", "name", "is_active", "is_staff", "is_superuser"]
 
 
+class RemovableAdmin(ReadOnlyAdmin):
+    """How somebody signs in: an operator removes what was lost, and neither reads nor writes its secrets."""
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return admin.ModelAdmin.has_delete_permission(self, request, obj)
+
+
+class FactorAdmin(RemovableAdmin):
+    """Second factors."""
+
+    list_display = ["user", "type", "created_at", "last_used_at"]
+    list_filter = ["type"]
+    search_fields = ["user__email"]
+    fields = ["user", "type", "created_at", "last_used_at"]
+
+
+class SignOnAdmin(RemovableAdmin):
+    """Accounts at other providers."""
+
+    list_display = ["user", "provider", "uid", "date_joined", "last_login"]
+    list_filter = ["provider"]
+    search_fields = ["user__email", "uid"]
+    fields = ["user", "provider", "uid", "date_joined", "last_login"]
+
+
 @admin.register(StateChange)
 class StateChangeAdmin(ReadOnlyAdmin):
     """Every state change of every stateful row."""

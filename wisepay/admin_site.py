@@ -1,15 +1,18 @@
 """The operators' admin site: whatever is registered on it writes what operators do into the audit log."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.db import models
 from django.db.models import QuerySet
 from django.forms import BaseForm
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 
 from wisepay.audit import list_merchants_of, record_request_audit
 from wisepay.audit_log.changes import describe_changes
+from wisepay.forms import MailField, WordsField
+from wisepay.input import UnreadableText, check_characters
 from wisepay.models import User
 
 if TYPE_CHECKING:
@@ -18,8 +21,48 @@ else:
     AnyModelAdmin = object
 
 
+FILTER_LOOKUPS = ("", "exact", "in", "isnull", "gte", "lt")
+
+
+def is_row_id(text: str) -> bool:
+    """Whether a text can be the primary key of a row."""
+    return text.isascii() and text.isdigit() and len(text) < 19
+
+
+def has_unreadable(text: str) -> bool:
+    """Whether a text holds characters that no words hold."""
+    try:
+        check_characters(text)
+    except UnreadableText:
+        return True
+    return False
+
+
 class AuditedAdmin(AnyModelAdmin):
-    """Writes every addition, change, deletion and action into the log of the merchants that the row concerns."""
+    """Writes every addition, change, deletion and action into the log of the merchants that the row concerns.
+
+    Words and addresses are read as on every other page.
+    """
+
+    formfield_overrides: ClassVar[Any] = {
+        models.CharField: {"form_class": WordsField},
+        models.EmailField: {"form_class": MailField},
+    }
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        """The list; what no query can take is answered with the list as it is without it."""
+        if not all(is_row_id(one) for one in request.POST.getlist("_selected_action")):
+            messages.error(request, "Choose rows of the list. Nothing was changed.")
+            return redirect(request.path)
+        if any(has_unreadable(value) for values in request.GET.lists() for value in values[1]):
+            messages.error(request, "The filter holds characters that nothing here has.")
+            return redirect(request.path)
+        return super().changelist_view(request, extra_context)
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
+        """Whether a list may be asked for this: only as its own filters do, never by patterns."""
+        name, _, how = lookup.partition("__")
+        return name in self.list_filter and how in FILTER_LOOKUPS and super().lookup_allowed(lookup, value, request)
 
     def save_model(self, request: HttpRequest, obj: models.Model, form: BaseForm, change: bool) -> None:
         super().save_model(request, obj, form, change)

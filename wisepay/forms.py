@@ -49,7 +49,7 @@ class MailField(forms.EmailField):
     """An e-mail address of at most 254 characters; quoted ones that hold control characters are refused as well."""
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(max_length=254, **kwargs)
+        super().__init__(**{"max_length": 254} | kwargs)
 
     def to_python(self, value: Any) -> str:
         """The address without spaces around it. Raises ValidationError for characters that no address holds."""

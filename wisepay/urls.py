@@ -1,16 +1,21 @@
 """Every path of the site; apps are named by strings, so the ground imports none of them."""
 
-from allauth.socialaccount.models import SocialApp, SocialToken
+from allauth.mfa.models import Authenticator
+from allauth.socialaccount.models import SocialAccount, SocialApp, SocialToken
 from allauth.usersessions.models import UserSession
 from django.contrib import admin
+from django.contrib.auth.models import Group
 from django.urls import include, path
 
+from wisepay.admin import FactorAdmin, SignOnAdmin
 from wisepay.audit_views import operators_audit_log
 from wisepay.csp_views import receive_csp_reports, security_txt
 from wisepay.views import alive, ready
 
-# Their pages ask for a user name, which nobody has here, or would show what nobody needs to see.
-admin.site.unregister([SocialApp, SocialToken, UserSession])
+# Their pages ask for a user name, which nobody has here, or would show what nobody needs to see or change.
+admin.site.unregister([Authenticator, Group, SocialAccount, SocialApp, SocialToken, UserSession])
+admin.site.register(Authenticator, FactorAdmin)
+admin.site.register(SocialAccount, SignOnAdmin)
 urlpatterns = [
     path("", include("merchants.urls")),
     path("", include("connections.urls")),
