@@ -85,8 +85,9 @@ def get_own_subject(request: PayerRequest) -> Subject:
 @require_POST
 @merchant_page(admin=True)
 def end_payer_sessions(request: MerchantRequest, merchant: Merchant, user_ref: str) -> HttpResponse:
-    """Sign a payer of this merchant out everywhere."""
-    payers = User.objects.filter(payer_accesses__company__merchant=merchant).distinct()
+    """Sign a payer of this merchant out everywhere; of who has not agreed the merchant knows no sessions."""
+    agreed = {"payer_accesses__company__merchant": merchant, "payer_accesses__state": "active"}
+    payers = User.objects.filter(**agreed).distinct()
     person = get_object_or_404(payers, reference=user_ref)
     count = end_sessions(person)
     record_request_audit(request, "sessions.ended", merchant_id=merchant.pk, subject=person.email, about=person)

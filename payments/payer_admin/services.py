@@ -166,6 +166,7 @@ class ShownPerson:
     email: str
     phone: str
     job_title: str
+    is_agreed: bool
 
 
 def get_shown_person(merchant: Merchant, person: User) -> ShownPerson:
@@ -175,10 +176,10 @@ def get_shown_person(merchant: Merchant, person: User) -> ShownPerson:
     agreed = rows.filter(state="active").first()
     if agreed is not None:
         payer = agreed.user.payer
-        return ShownPerson(str(agreed.user), agreed.user.email, payer.phone, payer.job_title)
+        return ShownPerson(str(agreed.user), agreed.user.email, payer.phone, payer.job_title, is_agreed=True)
     if newest is None:
         raise Http404
-    return ShownPerson(newest.shown_name, newest.shown_email, newest.typed_phone, "")
+    return ShownPerson(newest.shown_name, newest.shown_email, newest.typed_phone, "", is_agreed=False)
 
 
 def get_access(merchant: Merchant, reference: str) -> PayerAccess:
