@@ -1,5 +1,6 @@
 """Requests to addresses that others name: only to public addresses, checked when connecting, never redirected."""
 
+import re
 import socket
 from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
@@ -26,8 +27,25 @@ INTERNAL_LABELS = ("metadata", "instance-data", "localhost", "kubernetes", "host
 WILDCARD_DNS = (
     "nip.io", "sslip.io", "xip.io", "xip.name", "localtest.me", "lvh.me", "vcap.me", "lacolhost.com", "lvh.com",
     "traefik.me", "1u.ms", "rbndr.us", "backname.io", "ipq.co", "nip.direct", "local.gd", "localho.st", "yoogle.com",
-    "fuf.me", "bc.googleusercontent.com", "cx.rs", "nip.network",
+    "fuf.me", "bc.googleusercontent.com", "cx.rs", "nip.network", "127-0-0-1.org.uk", "ip6.name", "dnslify.com",
 )  # fmt: skip
+# Below these everybody can have a name: as "*.…" they would let anybody be a merchant's CPQ.
+SHARED_SUFFIXES = (
+    "azurewebsites.net", "cloudapp.net", "cloudapp.azure.com", "azurestaticapps.net", "trafficmanager.net",
+    "windows.net", "azureedge.net", "azurefd.net", "amazonaws.com", "amplifyapp.com", "awsapprunner.com",
+    "cloudfront.net", "elasticbeanstalk.com", "appspot.com", "run.app", "web.app", "firebaseapp.com", "github.io",
+    "githubusercontent.com", "gitlab.io", "herokuapp.com", "netlify.app", "vercel.app", "pages.dev", "workers.dev",
+    "trycloudflare.com", "ngrok.io", "ngrok.app", "ngrok.dev", "ngrok-free.app", "ngrok-free.dev", "loca.lt",
+    "serveo.net", "onrender.com", "fly.dev", "railway.app", "glitch.me", "repl.co", "replit.app", "surge.sh",
+    "blogspot.com", "wordpress.com", "wixsite.com", "myshopify.com", "duckdns.org", "ddns.net", "hopto.org",
+    "zapto.org", "dyndns.org", "dynu.net", "sharepoint.com", "zendesk.com", "ts.net", "lhr.life",
+    "bitbucket.io", "readthedocs.io",
+)  # fmt: skip
+# Registries sell names below these: "*.co.uk", "*.com.au".
+REGISTRY_SUFFIX = re.compile(
+    r"(co|com|net|org|gov|govt|edu|ac|or|ne|go|gen|id|ltd|plc|me|sch|nhs|asn|info|biz|web)\.[a-z]{2}"
+)
+DOCUMENTATION = ip_network("3fff::/20")  # RFC 9637, which Python does not know yet
 NAT64 = (ip_network("64:ff9b::/96"), ip_network("64:ff9b:1::/48"))
 
 
@@ -44,6 +62,8 @@ def find_host_problem(host: str) -> str:
     labels = name.split(".")
     if parse_address(name) is not None:
         return "is an address, not a name"
+    if host.startswith("*.") and is_open_to_everybody(name):
+        return "stands for names that anybody can have"
     if len(labels) < 2:
         return "is a name of an internal network"
     if any(name == suffix or name.endswith(f".{suffix}") for suffix in INTERNAL_SUFFIXES):
@@ -53,6 +73,12 @@ def find_host_problem(host: str) -> str:
     if any(name == suffix or name.endswith(f".{suffix}") for suffix in WILDCARD_DNS):
         return "is a name that stands for any address"
     return ""
+
+
+def is_open_to_everybody(name: str) -> bool:
+    """Whether anybody can have a name below this one: a top level, a registry's, or that of a hosting service."""
+    is_registry = "." not in name or REGISTRY_SUFFIX.fullmatch(name) is not None
+    return is_registry or any(name == suffix or name.endswith(f".{suffix}") for suffix in SHARED_SUFFIXES)
 
 
 def parse_address(text: str) -> Address | None:
@@ -72,7 +98,7 @@ def is_allowed_address(address: Address) -> bool:
     inner = unwrap_address(address)
     if any(inner in network or address in network for network in list_allowed_networks()):
         return True
-    if isinstance(inner, IPv6Address) and inner.is_site_local:
+    if isinstance(inner, IPv6Address) and (inner.is_site_local or inner in DOCUMENTATION):
         return False
     return inner.is_global and not inner.is_multicast and not inner.is_reserved and not inner.is_unspecified
 

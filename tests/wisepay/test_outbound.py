@@ -26,18 +26,36 @@ INTERNAL_HOSTS = [
     "127.0.0.1", "10.0.0.1", "[::1]", "::1", "0x7f000001", "2130706433", "127.1", "0177.0.0.1", "1.1.1.1",
     "kubernetes.default.svc", "api.svc.cluster", "router.home.arpa", "DB.Internal", "db.internal.",
 ]  # fmt: skip
+OPEN_WILDCARDS = [
+    "*.com", "*.uk", "*.co.uk", "*.com.au", "*.co.nz", "*.org.au", "*.github.io", "*.azurewebsites.net", "*.vercel.app",
+    "*.eu.ngrok.io", "*.s3.amazonaws.com", "*.HEROKUAPP.com", "*.127-0-0-1.org.uk",
+]  # fmt: skip
 PUBLIC_HOSTS = ["na1.orderporter.com", "*.orderporter.com", "quotes.northwind-it.example", "local.example.com"]
+PUBLIC_HOSTS += [
+    "quotes.github.io",
+    "northwind.azurewebsites.net",
+    "*.northwind.com.au",
+    "co.example.com",
+    "*.example.co.uk",
+]
 REFUSED = [
     "127.0.0.1", "127.9.9.9", "0.0.0.0", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1",
     "192.0.0.1", "198.18.0.1", "224.0.0.1", "255.255.255.255", "240.0.0.1", "::", "::1", "fe80::1", "fc00::1",
     "fd12::1", "ff02::1", "::ffff:127.0.0.1", "::ffff:10.0.0.1", "64:ff9b::7f00:1", "64:ff9b::a00:1",
     "64:ff9b:1::a00:1", "2002:7f00:1::", "2002:a00:1::1", "2001:db8::1", "fec0::1", "::127.0.0.1",
+    "3fff::1", "::ffff:0:127.0.0.1", "fd00:ec2::254", "100.100.100.200",
 ]  # fmt: skip
 ALLOWED = ["1.1.1.1", "93.184.216.34", "2606:4700::1111", "64:ff9b::101:101"]
 
 
 @pytest.mark.parametrize("host", INTERNAL_HOSTS)
 def test_names_of_the_inside_are_refused(host: str) -> None:
+    assert find_host_problem(host)
+
+
+@pytest.mark.parametrize("host", OPEN_WILDCARDS)
+def test_wildcards_below_which_anybody_has_a_name_are_refused(host: str) -> None:
+    """publicsuffix.org lists names below which strangers live side by side."""
     assert find_host_problem(host)
 
 
