@@ -35,7 +35,7 @@ from merchants.models import Merchant
 from wisepay import clock
 from wisepay.audit import record_request_audit
 from wisepay.errors import Unavailable
-from wisepay.http import SignedInRequest, never_cached
+from wisepay.http import SignedInRequest
 
 CONSENT_PAGES = [urlsplit(getattr(settings, f"{info.settings_prefix}_AUTHORIZE_URL")) for info in PROVIDERS.values()]
 # Browsers hold a form's redirects to form-action as well, and consent pages redirect over several hosts.
@@ -112,7 +112,6 @@ def connect(request: MerchantRequest, merchant: Merchant, tier: str) -> HttpResp
     return redirect(url)
 
 
-@never_cached
 @login_required
 @require_GET
 def callback(request: HttpRequest, provider: str) -> HttpResponse:

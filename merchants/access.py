@@ -9,7 +9,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponseBase
 
 from merchants.models import Membership, Merchant
-from wisepay.http import SignedInRequest, never_cached
+from wisepay.http import SignedInRequest
 
 
 class MerchantRequest(SignedInRequest):
@@ -29,7 +29,6 @@ def merchant_page[**P](
     def decorate(
         view: Callable[Concatenate[MerchantRequest, Merchant, P], HttpResponseBase],
     ) -> Callable[..., HttpResponseBase]:
-        @never_cached
         @login_required
         @wraps(view)
         def wrapped(request: HttpRequest, merchant_ref: str, *args: Any, **kwargs: Any) -> HttpResponseBase:

@@ -14,12 +14,10 @@ from wisepay import clock
 from wisepay.accounts.services import ask_for_proof
 from wisepay.audit import record_request_audit
 from wisepay.audit_log.changes import describe_changes
-from wisepay.http import never_cached
 
 PAGE_SIZE = 50
 
 
-@never_cached
 @login_required
 @require_GET
 def home(request: HttpRequest) -> HttpResponse:

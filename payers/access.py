@@ -18,7 +18,7 @@ from payers.models import Payer, PayerAccess, PayerCompany, Registration
 from wisepay.addresses import get_local_path
 from wisepay.audit import record_request_audit
 from wisepay.events import add_once
-from wisepay.http import SignedInRequest, never_cached
+from wisepay.http import SignedInRequest
 from wisepay.models import User
 
 IMPERSONATION_KEY = "seeing_as"  # the session's key: the reference of the access whose view an admin looks at
@@ -59,7 +59,6 @@ def payer_page[**P](
     A merchant admin who sees as a payer gets that payer's view; every method but a reading one is 403 then.
     """
 
-    @never_cached
     @login_required
     @wraps(view)
     def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:

@@ -23,11 +23,10 @@ from payers.registrations import (
 )
 from payers.welcome_views import OpenedLink, find_opened_link, refuse_other_person
 from wisepay import clock
-from wisepay.http import get_client_ip, never_cached
+from wisepay.http import get_client_ip
 from wisepay.models import User
 
 
-@never_cached
 @require_http_methods(["GET", "POST"])
 def answer_registrations(request: HttpRequest) -> HttpResponse:
     """Was that you? One registration after the other, for the person of a mailed link or who is signed in."""

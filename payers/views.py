@@ -16,7 +16,6 @@ from payers.models import PayerAccess
 from payers.notifications import EVENT_DESCRIPTIONS, PayerEvent, get_preferences, save_preferences
 from wisepay import outbox
 from wisepay.audit import record_request_audit
-from wisepay.http import never_cached
 
 
 @require_http_methods(["GET", "POST"])
@@ -74,7 +73,6 @@ def start_impersonation(request: MerchantRequest, merchant: Merchant, access_ref
     return redirect(PORTAL_PATH)
 
 
-@never_cached
 @login_required
 @require_POST
 def stop_impersonation(request: HttpRequest) -> HttpResponse:

@@ -37,7 +37,7 @@ from payers.terms import get_request_source
 from wisepay import clock
 from wisepay.audit import record_audit_entry
 from wisepay.budgets import Budget, spend_for_network
-from wisepay.http import get_client_ip, never_cached
+from wisepay.http import get_client_ip
 from wisepay.models import User
 
 SESSION_KEY = "welcome"  # the session's key: which invitation was opened, and whether its password was chosen here
@@ -64,7 +64,6 @@ def find_opened_link(request: HttpRequest) -> OpenedLink | None:
     return OpenedLink(invitation, bool(stored.get("proved"))) if invitation else None
 
 
-@never_cached
 @require_GET
 def open_link(request: HttpRequest, token: str) -> HttpResponse:
     """The link itself: it goes into the session at once, so that no later address carries it."""
@@ -74,7 +73,6 @@ def open_link(request: HttpRequest, token: str) -> HttpResponse:
     return redirect("payers:welcome")
 
 
-@never_cached
 @require_GET
 def welcome(request: HttpRequest) -> HttpResponse:
     """The next step of whoever opened a link."""
@@ -106,7 +104,6 @@ def refuse_other_person(request: HttpRequest, visit: OpenedLink) -> HttpResponse
     return None
 
 
-@never_cached
 @require_http_methods(["GET", "POST"])
 def choose_password(request: HttpRequest) -> HttpResponse:
     """Create New Password."""
@@ -134,7 +131,6 @@ def save_password(request: HttpRequest, visit: OpenedLink, password: str, *, now
     return redirect("payers:welcome_details")
 
 
-@never_cached
 @require_http_methods(["GET", "POST"])
 def confirm_details(request: HttpRequest) -> HttpResponse:
     """Confirm details, accept the terms, Register: for the link's person, or for whoever signed in unfinished."""
@@ -275,7 +271,6 @@ def is_form_subject(request: HttpRequest, user: User, accesses: list[PayerAccess
     return request.POST.get("about") == build_form_subject(user, accesses)
 
 
-@never_cached
 @require_POST
 def send_again(request: HttpRequest) -> HttpResponse:
     """Mail a new link to where the dead one went; the answer is the same whether there was anything to mail."""
@@ -288,14 +283,12 @@ def send_again(request: HttpRequest) -> HttpResponse:
     return redirect("payers:welcome_sent")
 
 
-@never_cached
 @require_GET
 def sent_again(request: HttpRequest) -> HttpResponse:
     """Look into your mail."""
     return render(request, "payers/welcome_sent.html")
 
 
-@never_cached
 @require_POST
 def switch_person(request: HttpRequest) -> HttpResponse:
     """Sign out whoever is signed in, and go on with the link."""

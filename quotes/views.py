@@ -27,14 +27,12 @@ from wisepay.accounts.services import ask_for_proof, has_reauthenticated, redire
 from wisepay.addresses import build_public_url
 from wisepay.audit import record_request_audit
 from wisepay.audit_log.changes import describe_changes
-from wisepay.http import never_cached
 from wisepay.input import parse_search
 
 PAGE_SIZE = 50
 RETURN_STATUSES = {"paid": "paid", "saved": "saved", "processing": "processing", "failed": "failed"}
 
 
-@never_cached
 @require_GET
 def return_to_quote(request: HttpRequest, reference: str) -> HttpResponse:
     """Send the payer back to the quote with a signed result."""

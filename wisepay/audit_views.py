@@ -11,12 +11,10 @@ from django.views.decorators.http import require_GET
 
 from wisepay.audit_log.forms import AuditFilterForm
 from wisepay.audit_log.selectors import describe_entry, filter_entries, list_entries, list_people
-from wisepay.http import never_cached
 
 PAGE_SIZE = 100
 
 
-@never_cached
 @staff_member_required
 @require_GET
 def operators_audit_log(request: HttpRequest) -> HttpResponse:

@@ -1,6 +1,5 @@
 """Where browsers report what a content security policy stopped, and where people report what they found."""
 
-import json
 from datetime import timedelta
 
 from django.conf import settings
@@ -12,6 +11,7 @@ from django.views.decorators.http import require_GET, require_POST
 from wisepay import clock
 from wisepay.addresses import build_public_url
 from wisepay.http import get_client_ip, record_rate_limited_use
+from wisepay.input import UnreadableBody, read_json
 from wisepay.models import PageFinding
 from wisepay.page_findings import parse_csp_reports, record_page_finding
 
@@ -33,8 +33,8 @@ def receive_csp_reports(request: HttpRequest) -> HttpResponse:
         if record_rate_limited_use(key, limit=limit, per=MINUTE, now=now):
             return HttpResponse(status=429)
     try:
-        body = json.loads(request.body)
-    except (ValueError, RecursionError):
+        body = read_json(request.body)
+    except UnreadableBody:
         return HttpResponse(status=400)
     for report in parse_csp_reports(body):
         record_page_finding(source=PageFinding.Source.BROWSER, now=now, **report)

@@ -1,21 +1,18 @@
-"""What views of every floor need: the client's address, rate limits, and responses that are never cached."""
+"""What views of every floor need: the client's address, its network, and rate limits."""
 
 import re
-from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
-from functools import wraps
 from ipaddress import IPv6Address, ip_address, ip_network
-from typing import Any, cast
+from typing import Any
 
 import structlog
 from django.conf import settings
 from django.core.cache import cache
 from django.db import connection
-from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.utils.cache import add_never_cache_headers
 from django.utils.translation import gettext as _
 
 from wisepay.models import RateWindow, User
@@ -92,18 +89,6 @@ def get_network(ip: str, *, v6_prefix: int = 64) -> str:
     """What counts as one network: an IPv4 address, or so much of an IPv6 one. Raises ValueError for no address."""
     address = ip_address(parse_ip(ip) or ip)
     return str(ip_network((address, v6_prefix if address.version == 6 else 32), strict=False))
-
-
-def never_cached[**P](view: Callable[P, HttpResponseBase]) -> Callable[P, HttpResponseBase]:
-    """Decorate a view so that no browser or proxy caches its response, and the back button loads it again."""
-
-    @wraps(view)
-    def wrapped(*args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
-        response = view(*args, **kwargs)
-        add_never_cache_headers(cast(HttpResponse, response))
-        return response
-
-    return wrapped
 
 
 def prefers_page(request: HttpRequest) -> bool:

@@ -36,7 +36,7 @@ from payments.receipt_links import remember_receipt
 from payments.saved_methods.setups import cancel_setup, refresh_setup, send_setup, start_setup
 from wisepay import clock
 from wisepay.errors import Unavailable
-from wisepay.http import get_client_ip, never_cached, prefers_page
+from wisepay.http import get_client_ip, prefers_page
 
 type AttemptOrSetup = Attempt | Setup
 type CheckoutStep = Callable[..., OperationResult | None]
@@ -61,7 +61,6 @@ ATTEMPT_ACTIONS = CheckoutActions(
 SETUP_ACTIONS = CheckoutActions(SetupForm, (), start_setup, get_payment_setup, send_setup, refresh_setup, cancel_setup)
 
 
-@never_cached
 @require_POST
 def create(request: HttpRequest, reference: str, actions: CheckoutActions) -> HttpResponse:
     """Charge what the payer agreed to, or save a method, once."""
@@ -122,7 +121,6 @@ def read_person_and_choice(request: HttpRequest, payment: Payment, form: Attempt
     return person, form.get_choice(saved_method)
 
 
-@never_cached
 @require_POST
 def check(request: HttpRequest, reference: str, operation_ref: str, actions: CheckoutActions) -> HttpResponse:
     """Look up at the gateway how it stands, after 3-D Secure or while the page waits."""
@@ -132,7 +130,6 @@ def check(request: HttpRequest, reference: str, operation_ref: str, actions: Che
     return render_answer(request, payment, build_status(request, payment, operation, result))
 
 
-@never_cached
 @require_POST
 def stop(request: HttpRequest, reference: str, operation_ref: str, actions: CheckoutActions) -> HttpResponse:
     """Cancel what waits for the payer's bank."""

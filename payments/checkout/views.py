@@ -33,10 +33,9 @@ from payments.method_choices import list_allowed_methods
 from payments.models import Attempt, Payment
 from payments.operations.services import check_guest
 from wisepay import clock
-from wisepay.http import get_client_ip, never_cached, too_many_requests
+from wisepay.http import get_client_ip, too_many_requests
 
 
-@never_cached
 @require_GET
 def invoice_details(request: HttpRequest, reference: str) -> HttpResponse:
     """The first page: what is to be paid, and the ways to pay it; or how it ended."""
@@ -86,7 +85,6 @@ def is_closed(payment: Payment, attempt: Attempt | None) -> bool:
     return not is_payable or bool(attempt and attempt.is_live) or find_live_setup(payment) is not None
 
 
-@never_cached
 @require_GET
 def guest(request: HttpRequest, reference: str) -> HttpResponse:
     """The guest's page: payer information and the Payment Element."""
@@ -97,7 +95,6 @@ def guest(request: HttpRequest, reference: str) -> HttpResponse:
     return render_guest_page(request, payment, attempts)
 
 
-@never_cached
 @require_http_methods(["GET", "POST"])
 def register(request: HttpRequest, reference: str) -> HttpResponse:
     """Payer Information and the terms; then straight on to paying. The Welcome mail follows."""
@@ -145,7 +142,6 @@ def _register(request: HttpRequest, payment: Payment, found: dict[str, Any], ter
     keep_registration_in_session(request, payment, registration)
 
 
-@never_cached
 @require_GET
 def checkout(request: HttpRequest, reference: str) -> HttpResponse:
     """The page of a payer with an account: saved methods, a new one, saving it, and the terms of that."""

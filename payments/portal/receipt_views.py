@@ -11,7 +11,6 @@ from payments.portal.access import get_visible_payment
 from payments.portal.receipt_pdf import render_receipt_pdf
 from payments.portal.receipts import get_receipt
 from payments.receipt_links import can_see_receipt, is_receipt_key, remember_receipt
-from wisepay.http import never_cached
 
 
 @require_GET
@@ -29,7 +28,6 @@ def receipt_document(request: PayerRequest, reference: str) -> HttpResponse:
     return render_document(get_visible_payment(request, reference))
 
 
-@never_cached
 @require_GET
 def guest_receipt_page(request: HttpRequest, reference: str) -> HttpResponse:
     """The receipt for a browser that paid or followed the mail's link, whose key leaves the address at once."""
@@ -43,7 +41,6 @@ def guest_receipt_page(request: HttpRequest, reference: str) -> HttpResponse:
     return render(request, "pay/receipt.html", {"receipt": receipt, "merchant": payment.merchant})
 
 
-@never_cached
 @require_GET
 def guest_receipt_document(request: HttpRequest, reference: str) -> HttpResponse:
     """The same as a PDF."""

@@ -7,10 +7,7 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_GET
 
-from wisepay.http import never_cached
 
-
-@never_cached
 @login_required
 @require_GET
 def offer_second_factor(request: HttpRequest) -> HttpResponse:

@@ -6,11 +6,9 @@ from allauth.socialaccount.providers.oauth2.views import OAuth2CallbackView, OAu
 from django.contrib.auth.decorators import login_not_required
 from django.http import Http404, HttpRequest, HttpResponse
 
-from wisepay.http import never_cached
 from wisepay.social.provider import PROVIDER_ERRORS, SignOnAdapter
 
 
-@never_cached
 @login_not_required
 def start_sign_on(request: HttpRequest, provider_id: str) -> HttpResponse:
     """POST redirects to the provider; GET asks for confirmation first."""
@@ -18,7 +16,6 @@ def start_sign_on(request: HttpRequest, provider_id: str) -> HttpResponse:
     return answer
 
 
-@never_cached
 @login_not_required
 def callback(request: HttpRequest, provider_id: str) -> HttpResponse:
     """Receive the browser from the provider; any error ends at the sign-in page with a message."""
