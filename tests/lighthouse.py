@@ -12,16 +12,19 @@ from pathlib import Path
 from statistics import median
 
 import requests
+from playwright.sync_api import sync_playwright
 
 from sandbox.harness.browser_tests import find_chromium
-from tests.browser.demo import Demo
+from tests.browser.demo import Demo, Payer, wait_until
 
 LIGHTHOUSE = "lighthouse@12"
 CATEGORIES = ("performance", "accessibility", "best-practices")
 LEAST = 95
 RUNS = int(os.environ.get("RUNS", "5"))
+PAGES = re.compile(os.environ.get("PAGES", ""))  # only the addresses in which this is found
 OPEN_PAGES = ("/accounts/login/", "/accounts/password/reset/", "/nowhere")
 PAY_PAGES = ("", "/guest", "/register")
+PAYMENT_PAGES = ("", "/paid", "/receipt")
 PORTAL_PAGES = (
     "",
     "outstanding",
@@ -30,7 +33,9 @@ PORTAL_PAGES = (
     "transactions",
     "invoices/batch",
     "details",
+    "data",
     "cards",
+    "methods/new?kind=card",
     "bank-accounts",
     "autopay",
     "notifications",
@@ -73,11 +78,13 @@ def list_pages(demo: Demo) -> list[tuple[str, str]]:
     """The address of every page with the cookie that opens it."""
     cookie = re.search(r"cookie (\S+)", demo.manage("shell", "--no-imports", "-c", SIGN_IN_SCRIPT))
     assert cookie
-    reference = accept_quote(demo)
+    reference, paid = accept_quote(demo), pay_quote(demo)
     pages = [(f"{demo.web}{path}", "") for path in OPEN_PAGES]
     pages += [(f"{demo.web}/pay/{reference}{path}", "") for path in PAY_PAGES]
-    pages += [(f"{demo.web}/pay/{reference}/checkout", cookie[1])]
-    return pages + [(f"{demo.web}/my/{path}", cookie[1]) for path in PORTAL_PAGES]
+    pages += [(f"{demo.web}/pay/{reference}/checkout", cookie[1]), (find_guest_receipt(demo, paid), "")]
+    pages += [(f"{demo.web}/my/payments/{paid}{path}", cookie[1]) for path in PAYMENT_PAGES]
+    pages += [(f"{demo.web}/my/{path}", cookie[1]) for path in PORTAL_PAGES]
+    return [page for page in pages if PAGES.search(page[0].removeprefix(demo.web))]
 
 
 def accept_quote(demo: Demo) -> str:
@@ -85,6 +92,25 @@ def accept_quote(demo: Demo) -> str:
     order = {"terms": "on", "signature": "Lighthouse"}
     answer = requests.post(demo.create_quote()["url"], data=order, allow_redirects=False, timeout=30)
     return answer.headers["Location"].rpartition("/")[2]
+
+
+def pay_quote(demo: Demo) -> str:
+    """Pay a quote as a guest; answers the payment's reference."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=find_chromium(), args=["--no-sandbox"])
+        payer = Payer(demo, browser.new_page())
+        reference = payer.pay_quote(demo.create_quote())
+        payer.expect_paid()
+        browser.close()
+    return reference
+
+
+def find_guest_receipt(demo: Demo, reference: str) -> str:
+    """The address of the receipt, as the mail to the guest has it."""
+    rows = wait_until(lambda: demo.mails_to("accounts@harbourdental.example", f"/pay/{reference}/receipt"))
+    found = re.search(rf"{re.escape(demo.web)}/pay/{reference}/receipt\?key=[^\s\"<]+", rows[0]["text"])
+    assert found
+    return found[0]
 
 
 def measure(url: str, cookie: str) -> dict[str, float]:

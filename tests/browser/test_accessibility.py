@@ -34,14 +34,9 @@ from tests.browser.test_people import (
 pytestmark = pytest.mark.browser
 PAY = re.compile("^Pay ")
 OPEN_PAGES = (
-    "accounts/login/",
-    "accounts/logout/",
-    "accounts/password/reset/",
-    "accounts/password/reset/done/",
-    "api/cpq/v1/docs",
-    "nowhere",
-    "welcome/nonsense",
-)
+    "accounts/login/", "accounts/logout/", "accounts/password/reset/", "accounts/password/reset/done/",
+    "api/cpq/v1/docs", "nowhere", "welcome/nonsense",
+)  # fmt: skip
 CONSOLE_PAGES = (
     "",
     "quotes/",
@@ -55,7 +50,9 @@ CONSOLE_PAGES = (
     "configure/merchants/accounts",
     "configure/merchants/paynow-links",
     "configure/merchants/integrations",
+    "configure/merchants/people",
     "configure/merchants/privacy",
+    "payments/return-rates",
     "configure/accounting-connections/",
     "configure/accounting-connections/change-company",
     "configure/event-notifications",
