@@ -6,7 +6,6 @@ from collections.abc import Callable
 from datetime import timedelta
 from urllib.parse import urlsplit
 
-import pypdfium2
 import pytest
 from django.test import Client
 from django.utils import timezone
@@ -24,6 +23,7 @@ from tests.payments.portal.factories import (
     create_reversed_attempt,
     record_result,
 )
+from tests.pdf_text import get_pdf_text
 from tests.tenants import Checkout, Tenant
 from wisepay.money import Money
 
@@ -40,13 +40,6 @@ def ada(tenant: Tenant) -> PortalPayer:
 @pytest.fixture
 def row(ada: PortalPayer) -> Payment:
     return create_payment(PayerAccess.objects.get(user=ada.user).company)
-
-
-def get_pdf_text(document: bytes) -> str:
-    """The words of a PDF as a reader copies them."""
-    assert document.startswith(b"%PDF-")
-    with pypdfium2.PdfDocument(document) as pdf:
-        return "\n".join(page.get_textpage().get_text_bounded().replace("\r", "") for page in pdf)
 
 
 def get_page_and_pdf(ada: PortalPayer, row: Payment) -> tuple[str, str]:
