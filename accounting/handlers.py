@@ -3,6 +3,7 @@
 from datetime import datetime
 
 import accounting.autopay.handlers
+import accounting.contacts.handlers
 import accounting.credits.handlers
 import accounting.mirror.handlers
 import accounting.posting.handlers  # noqa: F401 (they register themselves)

@@ -63,6 +63,12 @@ def get_guide(merchant: Merchant) -> Guide:
     return info.guide if info else Guide("the accounting package")
 
 
+def has_contacts_by_currency(merchant: Merchant) -> bool:
+    """Return whether a contact of the merchant's ledger has documents in one currency only."""
+    info = get_ledger_info(merchant)
+    return info is not None and info.contacts_have_currency
+
+
 def has_drafts(merchant: Merchant) -> bool:
     """Return whether a bank debit gets a draft credit note; before the first connection it may."""
     info = get_ledger_info(merchant)

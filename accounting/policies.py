@@ -7,13 +7,14 @@ from collections.abc import Sequence
 
 from django.db.models import Count, Q
 
+from accounting.configuration.currencies import check_bookable_currency
 from accounting.invoices.balances import list_payable_invoices
 from accounting.invoices.services import check_payment_allocations
 from accounting.models import AutoPayMapping
 from payments.payer_admin.badges import StatusBadge, build_auto_pay_badge, register_auto_pay_reader
 from payments.portal.addable_methods import register_currency_reader
 
-__all__ = ["check_payment_allocations", "get_mapping_badges", "get_owed_currencies"]
+__all__ = ["check_bookable_currency", "check_payment_allocations", "get_mapping_badges", "get_owed_currencies"]
 
 
 @register_auto_pay_reader

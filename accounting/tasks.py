@@ -5,13 +5,24 @@ from celery import shared_task
 from accounting.autopay.charging import schedule_due_payments
 from accounting.autopay.notices import schedule_announcements, schedule_due_notices
 from accounting.autopay.settings import schedule_planning
+from accounting.autopay.terms import schedule_terms_import
+from accounting.configuration.services import schedule_lists_import
 from accounting.invoices.pdf import delete_old_documents as delete_documents
 from accounting.mirror.services import delete_read_changes, schedule_mirror_syncs
 from accounting.models import AutoPaySettings, Posting
 from accounting.posting.services import schedule_sending
 from accounting.reconciliation.ledger_payments import list_due_merchants, schedule_ledger_payments_sync
+from connections.models import Connection, Tier
 from merchants.models import Merchant
 from wisepay import clock
+
+
+@shared_task
+def import_ledger_lists(**_: object) -> None:
+    """Have workers read again, once a day, what merchants chose in their ledgers: what vanished there is noticed."""
+    for connection in Connection.objects.filter(tier=Tier.WISE_PAY, state="connected").select_related("merchant"):
+        schedule_lists_import(connection.merchant, now=clock.now())
+        schedule_terms_import(connection.merchant, now=clock.now())
 
 
 @shared_task

@@ -5,6 +5,7 @@ from django.urls import include, path
 app_name = "accounting"
 urlpatterns = [
     path("", include("accounting.mirror.urls")),
+    path("", include("accounting.contacts.urls")),
     path("", include("accounting.configuration.urls")),
     path("", include("accounting.posting.urls")),
     path("", include("accounting.invoices.urls")),

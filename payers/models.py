@@ -1,5 +1,6 @@
 """Tables of the payers floor: companies, their people, invitations, accepted terms."""
 
+import unicodedata
 from datetime import datetime
 
 from django.db import models
@@ -36,6 +37,9 @@ class PayerCompany(models.Model):
     phone = models.CharField(max_length=40, blank=True)
     organisation_id = models.CharField(max_length=60, blank=True)
     contact_id = models.CharField(max_length=60, blank=True)
+    contact_currency = models.CharField(
+        max_length=3, blank=True, help_text="The one currency of that contact, where contacts have one."
+    )
     contacts = models.JSONField(default=dict, help_text="Which contact it was last, by organisation.")
     created_at = models.DateTimeField(default=clock.now)
 
@@ -53,11 +57,68 @@ class PayerCompany(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    def get_contact_id(self, currency: str) -> str:
+        """Its contact for documents in this currency; empty while it has none."""
+        if self.contact_currency in ("", currency):
+            return self.contact_id
+        rows = self.currency_contacts.filter(organisation_id=self.organisation_id, currency=currency)
+        return rows.values_list("contact_id", flat=True).first() or ""
+
+
+class CompanyContact(models.Model):
+    """One more accounting contact of a company, for documents in `currency`: where a contact has one currency only."""
+
+    merchant = models.ForeignKey(Merchant, on_delete=models.CASCADE, related_name="+")
+    company = models.ForeignKey(PayerCompany, on_delete=models.CASCADE, related_name="currency_contacts")
+    organisation_id = models.CharField(max_length=60)
+    contact_id = models.CharField(max_length=60)
+    currency = models.CharField(max_length=3)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["merchant", "organisation_id", "contact_id"], name="contact_of_one_company"
+            ),
+            models.UniqueConstraint(fields=["company", "organisation_id", "currency"], name="one_contact_per_currency"),
+            models.CheckConstraint(
+                condition=~models.Q(contact_id="") & ~models.Q(currency=""), name="currency_contact_is_whole"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.company} ({self.currency})"
+
+
+class ContactChange(models.Model):
+    """Which contact a company was before and which since: by `user`, or by the accounting package itself (`actor`).
+
+    Both are empty where there was none, or is none now. Never changed.
+    """
+
+    reference = models.CharField(max_length=20, unique=True, default=new_reference, editable=False)
+    company = models.ForeignKey(PayerCompany, on_delete=models.CASCADE, related_name="contact_changes")
+    organisation_id = models.CharField(max_length=60)
+    before_id = models.CharField(max_length=60, blank=True)
+    before_currency = models.CharField(max_length=3, blank=True)
+    after_id = models.CharField(max_length=60, blank=True)
+    currency = models.CharField(max_length=3, blank=True)
+    user = models.ForeignKey(User, on_delete=models.SET_NULL, null=True, related_name="+")
+    actor = models.CharField(max_length=40, blank=True)
+    reason = models.CharField(max_length=200, blank=True)
+    created_at = models.DateTimeField(default=clock.now)
+
+    class Meta:
+        indexes = [models.Index(fields=["company", "-id"], name="contact_change_of_company")]
+
+    def __str__(self) -> str:
+        return f"{self.company}: {self.before_id or 'none'} → {self.after_id or 'none'}"
+
 
 def fold_name(name: str) -> str:
-    """`name` as the accounting packages compare it: without regard to case, spacing, and what nobody can see."""
-    seen = "".join(character for character in name if character.isspace() or not is_invisible(character))
-    return " ".join(seen.split()).casefold()[:200]
+    """`name` as a reader sees it: without regard to case, width, spacing, forms of a letter, and what nobody sees."""
+    written = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
+    seen = "".join(character for character in written if character.isspace() or not is_invisible(character))
+    return " ".join(seen.split())[:200]
 
 
 class Payer(Stateful):

@@ -1,7 +1,7 @@
 """What the payers' tables hold of people."""
 
 from wisepay.personal_data.changes import blank, empty, forget_host, pseudonymise
-from wisepay.personal_data.registry import PersonalData, declare_personal
+from wisepay.personal_data.registry import PersonalData, declare_not_personal, declare_personal
 
 declare_personal(
     PersonalData(
@@ -11,6 +11,13 @@ declare_personal(
         fields=("name", "email", "phone", "contacts"),
         address=("email__iexact",),
         changes={"email": blank, "phone": blank},
+    ),
+    PersonalData(
+        "payers.ContactChange",
+        "Who of the merchant's people said which accounting contact a company is: a record of the books.",
+        "keep",
+        fields=("user",),
+        person=("user",),
     ),
     PersonalData(
         "payers.Payer",
@@ -63,3 +70,4 @@ declare_personal(
         person=("user",),
     ),
 )
+declare_not_personal("Which accounting contacts a company is.", "payers.CompanyContact")

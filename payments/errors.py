@@ -37,6 +37,12 @@ class AmountRefused(CannotPay):
     code = "amount_refused"
 
 
+class CurrencyRefused(CannotPay):
+    """The merchant's books can't hold this currency, so it could not be booked."""
+
+    code = "currency_refused"
+
+
 class GuestRefused(CannotPay):
     """A guest cannot pay this."""
 

@@ -8,6 +8,7 @@ from django.db.models import Q
 from django.urls import reverse
 from django_subatomic.db import transaction_required
 
+from accounting.configuration.currencies import can_book, describe_unbookable
 from merchants.models import Merchant
 from merchants.services import list_prerequisites
 from payers.companies import record_payer_company
@@ -47,6 +48,7 @@ def receive_checkout(integration: CpqIntegration, checkout: CheckoutIn, *, now: 
     amounts = parse_amounts(checkout)
     check_urls_and_times(checkout, hosts=integration.hosts, now=now)
     check_merchant_ready(merchant)
+    check_currency(merchant, checkout)
     check_methods(merchant, checkout)
     # One checkout of a merchant at a time: versions are compared by id and by number, and there is no row to lock yet.
     CpqIntegration.objects.select_for_update().get(pk=integration.pk)
@@ -137,6 +139,12 @@ def check_merchant_ready(merchant: Merchant) -> None:
     if codes:
         detail = f"Quotes can't be paid yet. Still missing in Wise-Pay: {'; '.join(titles)}."
         raise ProblemError(409, "merchant_not_ready", detail, missing=codes)
+
+
+def check_currency(merchant: Merchant, checkout: CheckoutIn) -> None:
+    """Raises ProblemError when the merchant's books can't hold the quote's currency."""
+    if not can_book(merchant, checkout.quote.currency):
+        raise build_invalid_problem(("quote.currency", describe_unbookable(merchant, checkout.quote.currency)))
 
 
 def check_methods(merchant: Merchant, checkout: CheckoutIn) -> None:

@@ -352,6 +352,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 86_400,
         "options": {"expires": 3600},
     },
+    "import_ledger_lists": {
+        "task": "accounting.tasks.import_ledger_lists",
+        "schedule": 86_400,
+        "options": {"expires": 3600},
+    },
     "sweep_postings": {
         "task": "accounting.tasks.sweep_postings",
         "schedule": 60,

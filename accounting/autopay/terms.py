@@ -4,7 +4,8 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
-from django_subatomic.db import transaction
+from django.urls import reverse
+from django_subatomic.db import transaction, transaction_required
 
 from accounting.autopay.settings import schedule_planning
 from accounting.ledger_session import open_ledger_session
@@ -12,7 +13,8 @@ from accounting.models import AutoPayMapping, BillingTerm, LedgerTerm
 from accounting.unreadable import replace_unreadable
 from connections.availability import get_connection
 from connections.models import Tier
-from merchants.models import Merchant
+from merchants.models import EventNotification, Merchant
+from merchants.services import notify_merchant
 from wisepay import outbox
 from wisepay.errors import Disconnected, retry_refusals
 
@@ -90,3 +92,25 @@ def save_ledger_terms(merchant: Merchant, organisation_id: str, found: list[tupl
             organisation_id=organisation_id, term_id__in=[pk for pk, _ in found]
         )
         gone.filter(billing_term=None).delete()
+        here = LedgerTerm.objects.filter(merchant=merchant, organisation_id=organisation_id)
+        here.filter(term_id__in=[pk for pk, _ in found], is_gone=True).update(is_gone=False)
+        lost = list(here.exclude(term_id__in=[pk for pk, _ in found]).filter(is_gone=False).order_by("name"))
+        here.filter(pk__in=[term.pk for term in lost]).update(is_gone=True)
+        if lost:
+            notify_lost_terms(merchant, lost, now=now)
+
+
+@transaction_required
+def notify_lost_terms(merchant: Merchant, lost: list[LedgerTerm], *, now: datetime) -> None:
+    """Notify of the ledger's own terms that a billing term covers and that stand there no more."""
+    names = ", ".join(f"“{term.name}” (of {term.billing_term})" for term in lost)
+    notify_merchant(
+        merchant,
+        event=EventNotification.Event.BOOKS_TASK,
+        key=f"terms-gone:{merchant.pk}:{now.isoformat()}",
+        title="The accounting package needs a person",
+        body=f"Deleted or made inactive there: {names}. New invoices can't have it, so nothing of them is charged "
+        "automatically. Let the billing term cover another one.",
+        path=reverse("autopay:settings", args=[merchant.reference]),
+        now=now,
+    )

@@ -41,7 +41,7 @@ def create_ledger_item(merchant: Merchant, *, now: datetime) -> None:
 def import_from_ledger(merchant: Merchant, organisation_id: str, ledger: Ledger, *, now: datetime) -> None:
     """Save the lists as the ledger has them, what of them cannot be read, and a warning about its own settings."""
     accounts, codes, items = ledger.read_accounts(), ledger.read_tax_codes(), ledger.read_items()
-    warning = ledger.read_settings_warning()
+    warning, currencies = ledger.read_settings_warning(), ledger.read_currencies()
     of = {"merchant": merchant, "read_at": now}
     refused = save_ledger_lists(
         merchant,
@@ -60,6 +60,9 @@ def import_from_ledger(merchant: Merchant, organisation_id: str, ledger: Ledger,
         tax_codes=[LedgerTaxCode(code=c.code, name=c.name[:120], rate=c.rate, **of) for c in codes],
         items=[LedgerItem(code=i.code, name=i.name[:120], account=i.account, **of) for i in items],
         warning=warning,
+        currencies=currencies,
+        organisation_id=organisation_id,
+        now=now,
     )
     for kind in LIST_KINDS:
         faults = [*ledger.unreadable.get(kind, ()), *refused[kind]]

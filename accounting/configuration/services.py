@@ -2,14 +2,17 @@
 
 from datetime import datetime
 
-from django_subatomic.db import transaction
+from django.urls import reverse
+from django_subatomic.db import transaction, transaction_required
 
+from accounting.ledger_session import get_guide
 from accounting.ledgers.remote_documents import UnreadableRow
-from accounting.models import AccountingSettings, LedgerAccount, LedgerItem, LedgerTaxCode
-from accounting.posting.services import schedule_sending
+from accounting.models import AccountingSettings, LedgerAccount, LedgerItem, LedgerTaxCode, LedgerTerm, Posting
+from accounting.posting.services import return_refused_postings, schedule_sending
 from accounting.unreadable import keep_apart
 from connections.models import Connection, Tier
-from merchants.models import Merchant
+from merchants.models import EventNotification, Merchant
+from merchants.services import notify_merchant
 from wisepay import outbox
 
 NEW_ITEM = "new"
@@ -41,10 +44,17 @@ def save_accounting_settings(
                 "organisation_id": connection.organisation_id if connection else "",
             },
         )
+        if chosen.missing:
+            AccountingSettings.objects.filter(pk=chosen.pk).update(missing=list_missing_choices(chosen))
         if item == NEW_ITEM:
             outbox.schedule(f"item:{merchant.pk}", "accounting.make_item", now=now, merchant_id=merchant.pk)
         schedule_sending(merchant, now=now)
     return chosen
+
+
+def schedule_lists_import(merchant: Merchant, *, now: datetime) -> None:
+    """Have a worker read the lists again that people choose from."""
+    outbox.schedule(f"lists:{merchant.pk}", "accounting.import_lists", now=now, merchant_id=merchant.pk)
 
 
 def save_ledger_item(merchant: Merchant, item: LedgerItem, *, now: datetime) -> None:
@@ -64,18 +74,78 @@ def save_ledger_lists(
     tax_codes: list[LedgerTaxCode],
     items: list[LedgerItem],
     warning: str,
+    currencies: list[str],
+    organisation_id: str,
+    now: datetime,
 ) -> dict[str, list[UnreadableRow]]:
-    """Replace the chart of accounts, the tax codes, the items and the settings warning by what was read now.
+    """Replace the lists, the currencies and the settings warning by what was read now of this organisation.
 
-    Answers what of each list cannot be kept.
+    The merchant's people are notified of what is chosen and stands there no more. Answers what of each list cannot be
+    kept.
     """
     with transaction():
-        AccountingSettings.objects.update_or_create(merchant=merchant, defaults={"warning": warning[:400]})
+        columns = {"warning": warning[:400], "currencies": currencies}
+        AccountingSettings.objects.update_or_create(merchant=merchant, defaults=columns)
         LedgerAccount.objects.filter(merchant=merchant).delete()
         LedgerTaxCode.objects.filter(merchant=merchant).delete()
         LedgerItem.objects.filter(merchant=merchant).delete()
-        return {
+        refused = {
             "accounts": keep_apart(accounts, LedgerAccount.objects.bulk_create)[1],
             "tax_codes": keep_apart(tax_codes, LedgerTaxCode.objects.bulk_create)[1],
             "items": keep_apart(items, LedgerItem.objects.bulk_create)[1],
         }
+        record_missing_choices(merchant, organisation_id=organisation_id, now=now)
+        return refused
+
+
+@transaction_required
+def record_missing_choices(merchant: Merchant, *, organisation_id: str, now: datetime) -> None:
+    """Write down which chosen accounts, codes and items the ledger has no more, and notify of those that are new."""
+    chosen = AccountingSettings.objects.select_for_update().get(merchant=merchant)
+    missing = list_missing_choices(chosen) if chosen.is_for(organisation_id) else []
+    known, chosen.missing = chosen.missing, missing
+    chosen.save(update_fields=["missing"])
+    if fresh := [each for each in missing if each not in known]:
+        notify_merchant(
+            merchant,
+            event=EventNotification.Event.BOOKS_TASK,
+            key=f"missing:{merchant.pk}:{now.isoformat()}",
+            title="The accounting package needs a person",
+            body=" ".join(fresh),
+            path=reverse("accounting:accounts", args=[merchant.reference]),
+            now=now,
+        )
+    if known and not missing:
+        return_refused_postings(Posting.objects.filter(merchant=merchant), by="books", now=now)
+        schedule_sending(merchant, now=now)
+
+
+def list_missing_terms(merchant: Merchant) -> list[str]:
+    """Sentences about branding themes or terms of billing terms that the ledger has no more."""
+    rows = LedgerTerm.objects.filter(merchant=merchant, billing_term__is_active=True, is_gone=True)
+    package = get_guide(merchant).package
+    return [
+        f"“{row.name}” of the billing term {row.billing_term} was deleted or made inactive in {package}: its open "
+        "invoices are still charged, new ones can't have it. Let the billing term cover another one."
+        for row in rows.select_related("billing_term").order_by("name")
+    ]
+
+
+def list_missing_choices(chosen: AccountingSettings) -> list[str]:
+    """Sentences about what is chosen and was archived, made inactive or deleted in the ledger."""
+    merchant, package = chosen.merchant, get_guide(chosen.merchant).package
+    codes = set(LedgerAccount.objects.filter(merchant=merchant).values_list("code", flat=True))
+    taxes = set(LedgerTaxCode.objects.filter(merchant=merchant).values_list("code", flat=True))
+    items = set(LedgerItem.objects.filter(merchant=merchant).values_list("code", flat=True))
+    choices = [
+        ("Account for Clearing Payments", chosen.clearing_account, codes),
+        ("Account for Prepayments", chosen.prepayments_account, codes),
+        ("Overpayment Tax Code", chosen.tax_code, taxes),
+        ("Item for Prepayments", chosen.item, items),
+    ]
+    return [
+        f"{label} ({code}) was archived, made inactive or deleted in {package}: nothing can be booked. Make it active "
+        "again there and press Read again, or choose another one here."
+        for label, code, known in choices
+        if code and code not in known
+    ]

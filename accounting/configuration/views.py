@@ -6,7 +6,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_POST
 
 from accounting.configuration.forms import AccountsForm
-from accounting.configuration.services import save_accounting_settings
+from accounting.configuration.services import list_missing_terms, save_accounting_settings
 from accounting.models import AccountingSettings
 from accounting.unreadable import SETTING_KINDS, summarise_unreadable
 from connections.models import Connection, Tier
@@ -33,16 +33,18 @@ def edit_accounting_settings(request: MerchantRequest, merchant: Merchant) -> Ht
         "merchant": merchant,
         "form": form,
         "connection": connection,
-        "warning": get_ledger_warning(merchant),
+        "warnings": list_ledger_warnings(merchant),
         "unreadable": summarise_unreadable(merchant, SETTING_KINDS),
     }
     return render(request, "accounting/accounts.html", context, status=422 if form.errors else 200)
 
 
-def get_ledger_warning(merchant: Merchant) -> str:
-    """Which setting of the accounting package has to change, as last read; empty if none."""
+def list_ledger_warnings(merchant: Merchant) -> list[str]:
+    """What has to change: a setting of the accounting package, and what is chosen here and stands there no more."""
     found = AccountingSettings.objects.filter(merchant=merchant).first()
-    return found.warning if found else ""
+    if found is None:
+        return []
+    return [*([found.warning] if found.warning else []), *found.missing, *list_missing_terms(merchant)]
 
 
 @require_POST

@@ -39,7 +39,11 @@ def unprocessed_payments(request: MerchantRequest, merchant: Merchant) -> HttpRe
     tasks = list_unprocessed_tasks(merchant)
     is_panel = request.headers.get("HX-Request") == "true"
     rows = [
-        {"task": task, "posting": task.posting, "others": [] if is_panel else list_alternative_invoices(task.posting)}
+        {
+            "task": task,
+            "posting": task.get_posting(),
+            "others": [] if is_panel else list_alternative_invoices(task.get_posting()),
+        }
         for task in tasks[: 6 if is_panel else MAX_ROWS]
     ]
     context = {"merchant": merchant, "rows": rows, "count": tasks.count()}
@@ -66,7 +70,7 @@ def decide_unprocessed(request: MerchantRequest, merchant: Merchant, reference: 
 
 def apply_decision(request: MerchantRequest, task: ManualTask, act: str) -> None:
     """Carry out the decision. Raises AlreadyDecided or CannotPay."""
-    posting, by, now = task.posting, request.user, clock.now()
+    posting, by, now = task.get_posting(), request.user, clock.now()
     if act == "retry":
         retry_payment(posting, by=by, now=now)
     elif act == "credit":

@@ -7,22 +7,34 @@ from accounting.ledgers.guides import QUICKBOOKS_GUIDE, XERO_GUIDE, Guide
 
 @dataclass(frozen=True, slots=True)
 class LedgerInfo:
-    """What is known of a ledger without opening it. `path` is where its class is."""
+    """What is known of a ledger without opening it. `path` is where its class is.
+
+    With `contacts_have_currency` a contact has documents in one currency only, so a company has one for each.
+    `contact_url` is the page of a contact there, for people.
+    """
 
     path: str
     supports_drafts: bool
     needs_item: bool
     guide: Guide
+    contacts_have_currency: bool = False
+    contact_url: str = ""
 
 
 LEDGERS = {
     "xero": LedgerInfo(
-        "accounting.ledgers.xero.ledger.XeroLedger", supports_drafts=True, needs_item=False, guide=XERO_GUIDE
+        "accounting.ledgers.xero.ledger.XeroLedger",
+        supports_drafts=True,
+        needs_item=False,
+        guide=XERO_GUIDE,
+        contact_url="https://go.xero.com/app/contacts/contact/{contact_id}",
     ),
     "quickbooks": LedgerInfo(
         "accounting.ledgers.quickbooks.ledger.QuickBooksLedger",
         supports_drafts=False,
         needs_item=True,
         guide=QUICKBOOKS_GUIDE,
+        contacts_have_currency=True,
+        contact_url="https://app.qbo.intuit.com/app/customerdetail?nameId={contact_id}",
     ),
 }

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 class Guide:
     """The words of one accounting package.
 
-    {amount}, {company}, {credit_note}, {invoice}, {on} and {reference} are filled in where a sentence has them.
+    {amount}, {company}, {contact}, {credit_note}, {invoice}, {on} and {reference} are filled in where a sentence has
+    them.
     """
 
     package: str
@@ -28,6 +29,25 @@ class Guide:
     )
     check_invoice_step: str = "See that invoice {invoice} is open, is made out to {company}, and can still be changed."
     unlock_step: str = "If its month is locked, unlock it first, and press Retry."
+    locked_step: str = "Its month is locked. Ask whoever closed it whether it may be opened for this; then press Retry."
+    locked_payment_step: str = (
+        "If it stays closed: record today that {amount} left the clearing account, on the prepayments account, with "
+        "the reference {reference}."
+    )
+    locked_credit_step: str = (
+        "If it stays closed: make an invoice dated today for {company} over {amount} on the prepayments account, "
+        "without tax, and put credit {reference} against it."
+    )
+    locked_owed_step: str = (
+        "Then make an invoice dated today for {company} over {amount} on the prepayments account, without tax: it is "
+        "what is owed again."
+    )
+    locked_refund_step: str = (
+        "If it stays closed: record today that {amount} came into the clearing account, on the prepayments account, "
+        "and make a credit note dated today for {company} over {amount} on the prepayments account, without tax, with "
+        "the reference {reference}."
+    )
+    restore_contact_step: str = "Make the contact {contact} active again."
 
 
 XERO_GUIDE = Guide(
@@ -55,6 +75,19 @@ XERO_GUIDE = Guide(
         "locked."
     ),
     unlock_step="If a lock date stands in the way, move it first, and press Retry.",
+    locked_step=(
+        "A lock date stands in the way (Accounting, Advanced, Financial settings). If the period may be opened, an "
+        "adviser moves the date back, you press Retry here, and the adviser sets the date again."
+    ),
+    locked_payment_step=(
+        "If the period stays locked: choose Spend Money on the clearing account, dated today, {amount}, account "
+        "prepayments, without tax, reference {reference}. The documents of the locked period stay as they are."
+    ),
+    locked_credit_step=(
+        "If the period stays locked: make an invoice dated today for {company}, {amount}, account prepayments, without "
+        "tax; then open credit note {reference}, choose Allocate credit, and put {amount} against that invoice."
+    ),
+    restore_contact_step="In Xero open Contacts, then Archived, tick {contact}, and choose Restore.",
 )
 QUICKBOOKS_GUIDE = Guide(
     package="QuickBooks",
@@ -88,4 +121,22 @@ QUICKBOOKS_GUIDE = Guide(
         "month."
     ),
     unlock_step="If the books are closed for that month, open them first under Account and settings, and press Retry.",
+    locked_step=(
+        "The books are closed for its day (Account and settings, Advanced, Accounting). If they may be opened, the "
+        "accountant moves the closing date back, you press Retry here, and the accountant sets the date again."
+    ),
+    locked_payment_step=(
+        "If the books stay closed: choose New, then Expense, dated today, from the clearing account, {amount}, "
+        "category the account for prepayments, payee {company}, ref no. {reference}. The documents of the closed "
+        "period stay as they are."
+    ),
+    locked_credit_step=(
+        "If the books stay closed: make an invoice dated today for {company}, {amount}, with the item for prepayments, "
+        "without tax; then choose Receive payment, tick that invoice and credit memo {reference}, and enter {amount} "
+        "at both."
+    ),
+    restore_contact_step=(
+        "In QuickBooks open Customers, choose the gear above the list, then Include inactive, and choose Make active "
+        "next to {contact}."
+    ),
 )

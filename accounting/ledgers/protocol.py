@@ -207,6 +207,10 @@ class Ledger(Protocol):
         """Read everything that an invoice's `term_id` can name, in the package's order."""
         ...
 
+    def read_currencies(self) -> list[str]:
+        """Return the codes of the currencies that documents can have, or nothing where the package does not say."""
+        ...
+
     def read_settings_warning(self) -> str:
         """Return which setting of the package would spoil our documents and what to do, or an empty text."""
         ...

@@ -142,13 +142,20 @@ class RemotePayment:
 
 @dataclass(frozen=True, slots=True)
 class RemoteContact:
-    """A contact; `changed_at` by the package's own clock."""
+    """A contact; `changed_at` by the package's own clock.
+
+    `number` is what people know it by; `currency` its only one, empty where it takes every one; `merged_into` the
+    contact that took its place, where the answer says so.
+    """
 
     id: str
     name: str
     email: str
     is_active: bool
     changed_at: datetime | None = None
+    number: str = ""
+    currency: str = ""
+    merged_into: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,22 +3,17 @@
 import time
 from datetime import datetime
 
-from django.db import models
-
 from accounting.ledger_session import open_ledger_session
 from accounting.ledgers.protocol import Ledger
 from accounting.mirror.jobs import complete_job, record_job_errors, start_job, update_progress
 from accounting.mirror.kinds import MIRRORED_KINDS
 from accounting.mirror.reader import TIME_SLICE, MirrorReader
-from accounting.models import Download, LedgerContact, MirrorCursor
+from accounting.models import Download, MirrorCursor
 from connections.availability import get_connection
 from connections.models import Connection, Tier
 from merchants.models import Merchant
-from payers.models import fold_name
 from wisepay.models import User
 from wisepay.outbox import Retry
-
-MAX_SUGGESTIONS = 8
 
 
 def start_download(merchant: Merchant, *, by: User | None, now: datetime) -> Download:
@@ -56,18 +51,3 @@ def sync_download_kinds(download: Download, connection: Connection, ledger: Ledg
             update_progress(download, step=kind, pages_done=0, pages=None)
         if not reader.read_kind(kind):
             raise Retry("there is more to read", after=0)
-
-
-def find_contacts_by_text(merchant: Merchant, *, text: str) -> list[LedgerContact]:
-    """Up to eight active contacts of the connected organisation whose name or e-mail address contains `text`."""
-    folded = fold_name(text)
-    connection = Connection.objects.filter(merchant=merchant, tier=Tier.WISE_PAY).first()
-    if len(folded) < 2 or connection is None:
-        return []
-    rows = LedgerContact.objects.filter(
-        models.Q(folded_name__contains=folded) | models.Q(email__icontains=folded),
-        merchant=merchant,
-        organisation_id=connection.organisation_id,
-        is_active=True,
-    )
-    return list(rows.order_by("folded_name", "pk")[:MAX_SUGGESTIONS])

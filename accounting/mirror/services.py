@@ -88,7 +88,10 @@ def update_company_documents(company: PayerCompany, *, now: datetime) -> None:
 def reassign_documents(model: type[LedgerInvoice] | type[LedgerCredit], company: PayerCompany) -> list[int]:
     """Assign the rows of one kind; answers the keys of those that changed."""
     rows = model._default_manager.filter(merchant=company.merchant_id)
-    contact = Q(organisation_id=company.organisation_id, contact_id=company.contact_id)
+    others = company.currency_contacts.filter(organisation_id=company.organisation_id).values_list(
+        "contact_id", flat=True
+    )
+    contact = Q(organisation_id=company.organisation_id, contact_id__in=[company.contact_id, *others])
     matching = rows.filter(contact) if company.contact_id else rows.none()
     assigned = rows.filter(company=company)
     other_company = Q(company=None) | ~Q(company=company)
@@ -97,6 +100,20 @@ def reassign_documents(model: type[LedgerInvoice] | type[LedgerCredit], company:
     rows.filter(pk__in=removed).update(company=None)
     rows.filter(pk__in=added).update(company=company)
     return sorted({*added, *removed})
+
+
+def refresh_contacts(merchant: Merchant, contact_ids: Sequence[str], *, now: datetime) -> None:
+    """Read these contacts again by id, as many as go in one call.
+
+    Raises Unavailable, Disconnected, Rejected or Retry.
+    """
+    connection = get_connection(merchant, tier=Tier.SERVICE)
+    with open_ledger_session(connection, priority="service", now=now) as ledger:
+        found = ledger.read_contacts(list(contact_ids)[: ledger.batch_size])
+    cursor = get_mirror_cursor(merchant, connection.organisation_id, "contacts")
+    with transaction():
+        MirrorCursor.objects.select_for_update(of=("self",)).get(pk=cursor.pk)
+        MIRRORED_KINDS["contacts"].save_page(ReadContext(merchant, connection.organisation_id, now), found)
 
 
 def delete_read_changes(*, now: datetime) -> int:

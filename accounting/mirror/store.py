@@ -15,6 +15,7 @@ from django_subatomic.db import transaction_required
 from accounting.ledgers.protocol import RemoteContact, RemoteCreditNoteDetails, RemoteInvoice, RemotePage
 from accounting.models import LedgerApplication, LedgerContact, LedgerCredit, LedgerInvoice
 from accounting.models.posting_kinds import CREDIT_NOTE_PREFIX
+from accounting.posting.contact_tasks import has_contact_task
 from accounting.posting.credit_notes import (
     choose_own_notes,
     record_deleted_credit_notes,
@@ -22,7 +23,8 @@ from accounting.posting.credit_notes import (
     sync_credit_note_states,
 )
 from merchants.models import Merchant
-from payers.models import PayerCompany, fold_name
+from payers.models import CompanyContact, PayerCompany, fold_name
+from wisepay import outbox
 from wisepay.events import add_once
 
 EARLIEST = datetime.min.replace(tzinfo=UTC)
@@ -30,7 +32,7 @@ CREDIT_STATUSES = {"draft": "draft", "approved": "open", "applied": "used", "rem
 DOCUMENT_COLUMNS = ("number", "remark", "contact_id", "currency", "total", "issued_on", "changed_at")
 INVOICE_COLUMNS = (*DOCUMENT_COLUMNS, "status", "due", "due_on", "term_id")
 CREDIT_COLUMNS = (*DOCUMENT_COLUMNS, "status", "remaining")
-CONTACT_COLUMNS = ("name", "folded_name", "email", "is_active", "changed_at")
+CONTACT_COLUMNS = ("name", "folded_name", "email", "number", "currency", "is_active", "changed_at")
 
 
 class MirrorListener(Protocol):
@@ -91,7 +93,31 @@ def upsert_contacts(context: ReadContext, rows: Sequence[RemoteContact]) -> list
         for key, columns in changed.items()
     ]
     upsert_rows(LedgerContact, contacts, "contact_id", (*CONTACT_COLUMNS, "read_at"))
+    record_merges(context, {row.id: row.merged_into for row in rows if row.merged_into and not row.is_active})
+    schedule_contact_check(context, [row.id for row in rows])
     return [columns["changed_at"] or context.asked_at for columns in changed.values()]
+
+
+@transaction_required
+def record_merges(context: ReadContext, merged: dict[str, str]) -> None:
+    """Save which contact took the place of which, where the ledger said so; an active one was not merged."""
+    rows = LedgerContact.objects.filter(**context.owner_columns)
+    rows.filter(is_active=True).exclude(merged_into="").update(merged_into="")
+    for contact_id, target in merged.items():
+        rows.filter(contact_id=contact_id, is_active=False).update(merged_into=target)
+
+
+@transaction_required
+def schedule_contact_check(context: ReadContext, contact_ids: Sequence[str]) -> None:
+    """Have a worker see to companies that are one of these contacts, where one of them stands no more or again."""
+    rows = LedgerContact.objects.filter(**context.owner_columns, contact_id__in=contact_ids)
+    if rows.filter(is_active=False).exists() or has_contact_task(context.merchant):
+        outbox.schedule(
+            f"contact-check:{context.merchant.pk}",
+            "accounting.check_contacts",
+            now=context.asked_at,
+            merchant_id=context.merchant.pk,
+        )
 
 
 @transaction_required
@@ -174,10 +200,10 @@ def build_document_key(context: ReadContext, ledger_id: str) -> dict[str, Any]:
 
 def set_companies(context: ReadContext, documents: Sequence[LedgerInvoice | LedgerCredit]) -> None:
     """Set the payer company of each document by its contact. One query."""
-    companies = PayerCompany.objects.filter(
-        **context.owner_columns, contact_id__in={row.contact_id for row in documents if row.contact_id}
-    )
-    company_ids = dict(companies.values_list("contact_id", "pk"))
+    wanted = {**context.owner_columns, "contact_id__in": {row.contact_id for row in documents if row.contact_id}}
+    companies = PayerCompany.objects.filter(**wanted).values_list("contact_id", "pk")
+    others = CompanyContact.objects.filter(**wanted).values_list("contact_id", "company")
+    company_ids = dict(companies.union(others))
     for row in documents:
         row.company_id = company_ids.get(row.contact_id)
 
@@ -226,7 +252,8 @@ def has_changed(stored: LedgerApplication, read: LedgerApplication) -> bool:
 
 def build_contact_columns(row: RemoteContact) -> dict[str, Any]:
     """The columns of a contact."""
-    values = (row.name[:255], fold_name(row.name), row.email[:255], row.is_active, row.changed_at)
+    names = (row.name[:255], fold_name(row.name), row.email[:255], row.number[:60], row.currency[:3])
+    values = (*names, row.is_active, row.changed_at)
     return dict(zip(CONTACT_COLUMNS, values, strict=True))
 
 
@@ -258,7 +285,9 @@ def build_credit_columns(row: RemoteCreditNoteDetails) -> dict[str, Any]:
 def mark_contacts_deleted(context: ReadContext, page: RemotePage[Any]) -> int:
     """Mark the page's deleted contacts inactive; answers how many were active."""
     rows = LedgerContact.objects.filter(**context.owner_columns, contact_id__in=page.tombstones, is_active=True)
-    return len(mark_rows_deleted(rows, get_deletion_time(context, page), is_active=False, read_at=context.asked_at))
+    keys = mark_rows_deleted(rows, get_deletion_time(context, page), is_active=False, read_at=context.asked_at)
+    schedule_contact_check(context, page.tombstones)
+    return len(keys)
 
 
 @transaction_required

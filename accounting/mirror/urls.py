@@ -9,6 +9,5 @@ urlpatterns = [
     path("webhooks/intuit", webhooks.intuit_webhook, name="intuit_webhook"),
     path("m/<slug:merchant_ref>/books/mirror", views.show_mirror, name="mirror"),
     path("m/<slug:merchant_ref>/download", views.download_status, name="download"),
-    path("m/<slug:merchant_ref>/contacts/suggest", views.contact_suggestions, name="suggest_contacts"),
     path("my/download", views.payer_download_status, name="payer_download"),
 ]

@@ -1,10 +1,10 @@
-"""The mirror's status, Download, and contact suggestions."""
+"""The mirror's status, and Download."""
 
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_http_methods
 
-from accounting.mirror.downloads import find_contacts_by_text, start_download
+from accounting.mirror.downloads import start_download
 from accounting.mirror.jobs import get_latest_job
 from accounting.mirror.status import get_as_of_by_merchant, list_mirror_statuses
 from accounting.models import Download
@@ -14,7 +14,6 @@ from merchants.models import Merchant
 from payers.access import PayerRequest, payer_page
 from wisepay import clock
 from wisepay.audit import record_request_audit
-from wisepay.input import parse_search
 
 
 @require_GET
@@ -61,12 +60,3 @@ def payer_download_status(request: PayerRequest) -> HttpResponse:
     rows = [{"merchant": m, "latest": latest[m.pk], "as_of": known.get(m.pk)} for m in merchants]
     is_running = any(found is not None and found.state == "running" for found in latest.values())
     return render(request, "accounting/payer_download.html", {"rows": rows, "is_running": is_running})
-
-
-@require_GET
-@merchant_page()
-def contact_suggestions(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
-    """Contacts of the ledger that a company could be; a person chooses one, by its id."""
-    text = parse_search(request.GET.get("q", ""))
-    context = {"contacts": find_contacts_by_text(merchant, text=text), "text": text}
-    return render(request, "accounting/suggest_contacts.html", context)

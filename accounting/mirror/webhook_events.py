@@ -31,12 +31,13 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class ChangeEvent:
-    """One document of one organisation changed at `at`, on the ledger's clock."""
+    """One document of one organisation changed at `at`, on the ledger's clock; or was `merged_into` another one."""
 
     organisation_id: str
     kind: str
     ledger_id: str
     at: datetime
+    merged_into: str = ""
 
 
 class UnreadableWebhook(ValueError):
@@ -59,7 +60,7 @@ def parse_xero_events(body: bytes) -> list[ChangeEvent]:
     return parse_events(rows, parse_xero_event)
 
 
-def parse_events(rows: Any, parse: Callable[[Any], ChangeEvent | None]) -> list[ChangeEvent]:
+def parse_events(rows: Any, parse: Callable[[Any], list[ChangeEvent]]) -> list[ChangeEvent]:
     """Parse the events of a list; among others that can be read, one that cannot is logged and left to the next poll.
 
     Raises UnreadableWebhook when none can.
@@ -69,11 +70,11 @@ def parse_events(rows: Any, parse: Callable[[Any], ChangeEvent | None]) -> list[
     found, faults = [], []
     for row in rows:
         try:
-            event = parse(row)
+            events = parse(row)
         except (ValueError, LookupError, TypeError, AttributeError) as error:
             faults.append(type(error).__name__)
         else:
-            found += [event] if event is not None else []
+            found += events
     if faults and len(faults) == len(rows):
         raise UnreadableWebhook(faults[0])
     if faults:
@@ -81,26 +82,43 @@ def parse_events(rows: Any, parse: Callable[[Any], ChangeEvent | None]) -> list[
     return found
 
 
-def parse_xero_event(row: dict[str, Any]) -> ChangeEvent | None:
-    """Parse one event; None for one that does not concern mirrored documents."""
+def parse_xero_event(row: dict[str, Any]) -> list[ChangeEvent]:
+    """Parse one event; none for one that does not concern mirrored documents."""
     kind = XERO_KINDS.get(row["eventCategory"])
     if kind is None or not is_sale(row):
-        return None
-    return ChangeEvent(
+        return []
+    event = ChangeEvent(
         organisation_id=parse_id(row["tenantId"]).lower(),
         kind=kind,
         ledger_id=parse_id(row["resourceId"]).lower(),
         at=parse_instant(row["eventDateUtc"]),
     )
+    return [event]
 
 
 def parse_intuit_events(body: bytes) -> list[ChangeEvent]:
-    """The same of a webhook of Intuit's, which is a list of CloudEvents. Raises UnreadableWebhook."""
+    """The same of a webhook of Intuit's: a list of CloudEvents, or what came before them. Raises UnreadableWebhook."""
     try:
-        rows = read_json(body)
-    except ValueError as error:
+        found = read_json(body)
+        rows = found if isinstance(found, list) else list_former_events(found)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UnreadableWebhook(type(error).__name__) from error
     return parse_events(rows, parse_intuit_event)
+
+
+def list_former_events(body: dict[str, Any]) -> list[dict[str, Any]]:
+    """Events in the form that Intuit sent before CloudEvents, as CloudEvents: apps that never switched still get it."""
+    return [
+        {
+            "type": f"qbo.{entity['name'].lower()}.{str(entity.get('operation') or '').lower()}",
+            "intuitaccountid": notification["realmId"],
+            "intuitentityid": entity["id"],
+            "time": entity["lastUpdated"],
+            "data": {"deletedid": entity.get("deletedId")},
+        }
+        for notification in body["eventNotifications"]
+        for entity in (notification.get("dataChangeEvent") or {}).get("entities") or []
+    ]
 
 
 def get_event_kind(text: str) -> str:
@@ -108,17 +126,20 @@ def get_event_kind(text: str) -> str:
     return ".".join(text.split(".")[:2])
 
 
-def parse_intuit_event(row: dict[str, Any]) -> ChangeEvent | None:
-    """Parse one event; None for one that does not concern mirrored documents."""
+def parse_intuit_event(row: dict[str, Any]) -> list[ChangeEvent]:
+    """Parse one event; none for one that does not concern mirrored documents.
+
+    Of a merge there are two, since the one that was merged away changed as well.
+    """
     kind = INTUIT_KINDS.get(get_event_kind(row["type"]))
     if kind is None:
-        return None
-    return ChangeEvent(
-        organisation_id=parse_id(row["intuitaccountid"]),
-        kind=kind,
-        ledger_id=parse_id(row["intuitentityid"]),
-        at=parse_instant(row["time"]),
-    )
+        return []
+    organisation_id, at = parse_id(row["intuitaccountid"]), parse_instant(row["time"])
+    event = ChangeEvent(organisation_id, kind, parse_id(row["intuitentityid"]), at)
+    merged = (row.get("data") or {}).get("deletedid")
+    if not merged:
+        return [event]
+    return [event, ChangeEvent(organisation_id, kind, parse_id(merged), at, merged_into=event.ledger_id)]
 
 
 def parse_id(value: object) -> str:
@@ -185,4 +206,8 @@ def record_events(
         if key not in last_event_at or event.at > last_event_at[key]
     ]
     upsert_pending_changes(newer, are_events=True)
+    for event in events.values():
+        if event.merged_into:
+            same = PendingChange.objects.filter(organisation_id=event.organisation_id, ledger_id=event.ledger_id)
+            same.filter(kind=event.kind, merchant=owners[event.organisation_id]).update(merged_into=event.merged_into)
     return newer

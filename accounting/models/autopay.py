@@ -132,6 +132,7 @@ class LedgerTerm(models.Model):
     term_id = models.CharField(max_length=60)
     name = models.CharField(max_length=120)
     billing_term = models.ForeignKey(BillingTerm, on_delete=models.SET_NULL, null=True, related_name="ledger_terms")
+    is_gone = models.BooleanField(default=False, help_text="A billing term covers it, and the ledger has it no more.")
     read_at = models.DateTimeField()
 
     class Meta:

@@ -200,6 +200,7 @@ class PendingChange(models.Model):
     organisation_id = models.CharField(max_length=60)
     kind = models.CharField(max_length=20)
     ledger_id = models.CharField(max_length=60)
+    merged_into = models.CharField(max_length=60, blank=True, help_text="Which contact an event said took its place.")
     event_at = models.DateTimeField()
     notified_at = models.DateTimeField()
     read_at = models.DateTimeField(null=True)
@@ -247,7 +248,11 @@ class UnreadableRecord(models.Model):
 
 
 class LedgerContact(models.Model):
-    """A contact of the ledger as last read. Payer companies are linked to one by its id."""
+    """A contact of the ledger as last read. Payer companies are linked to one by its id.
+
+    `currency` is the only one that it can have documents in, empty where contacts take every currency. `merged_into`
+    is the contact that took its place, where the ledger said so.
+    """
 
     merchant = models.ForeignKey(Merchant, on_delete=models.CASCADE, related_name="ledger_contacts")
     organisation_id = models.CharField(max_length=60)
@@ -255,6 +260,9 @@ class LedgerContact(models.Model):
     name = models.CharField(max_length=255)
     folded_name = models.CharField(max_length=255)
     email = models.CharField(max_length=255, blank=True)
+    number = models.CharField(max_length=60, blank=True)
+    currency = models.CharField(max_length=3, blank=True)
+    merged_into = models.CharField(max_length=60, blank=True)
     is_active = models.BooleanField()
     changed_at = models.DateTimeField(null=True, help_text="When the ledger changed it last.")
     read_at = models.DateTimeField()

@@ -85,6 +85,7 @@ class Posting(Stateful):
     kind = models.CharField(max_length=30, choices=Kind)
     number = models.CharField(max_length=60)
     organisation_id = models.CharField(max_length=60, blank=True, help_text="For contacts: in which organisation.")
+    currency = models.CharField(max_length=3, blank=True, help_text="For contacts: which they are to pay in.")
     company = models.ForeignKey(PayerCompany, on_delete=models.PROTECT, related_name="postings")
     payment = models.ForeignKey(Payment, on_delete=models.PROTECT, null=True, related_name="postings")
     attempt = models.ForeignKey(Attempt, on_delete=models.PROTECT, null=True, related_name="postings")
@@ -158,7 +159,8 @@ class Posting(Stateful):
 class ManualTask(Stateful):
     """Something that only a person can do in the accounting package, described step by step.
 
-    It is closed when its posting is carried out, or by a person who did the posting's work by hand.
+    It is closed when its posting is carried out, or by a person who did the posting's work by hand. One about a
+    company's contact has no posting, and is closed when the contact stands again or another one was chosen.
     """
 
     TRANSITIONS = MANUAL_TASK_TRANSITIONS
@@ -167,7 +169,7 @@ class ManualTask(Stateful):
     merchant = models.ForeignKey(Merchant, on_delete=models.CASCADE, related_name="manual_tasks")
     company = models.ForeignKey(PayerCompany, on_delete=models.PROTECT, related_name="manual_tasks")
     payment = models.ForeignKey(Payment, on_delete=models.PROTECT, null=True, related_name="manual_tasks")
-    posting = models.ForeignKey(Posting, on_delete=models.PROTECT, related_name="manual_tasks")
+    posting = models.ForeignKey(Posting, on_delete=models.PROTECT, null=True, related_name="manual_tasks")
     kind = models.CharField(max_length=30, choices=Posting.Kind, help_text="The posting that cannot go on.")
     title = models.CharField(max_length=160)
     steps = models.JSONField(default=list, help_text="Sentences, in order.")
@@ -182,11 +184,26 @@ class ManualTask(Stateful):
             models.UniqueConstraint(
                 fields=["posting"], condition=models.Q(state="open"), name="one_open_task_per_posting"
             ),
+            models.UniqueConstraint(
+                fields=["company"],
+                condition=models.Q(state="open", posting=None),
+                name="one_open_contact_task_per_company",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(posting__isnull=False) | models.Q(kind="contact", payment=None),
+                name="task_has_a_posting",
+            ),
         ]
         indexes = [models.Index(fields=["merchant", "id"], condition=models.Q(state="open"), name="manual_task_open")]
 
     def __str__(self) -> str:
         return self.title
+
+    def get_posting(self) -> Posting:
+        """The posting that it is about. Raises ValueError for a task about a contact."""
+        if self.posting is None:
+            raise ValueError(f"“{self}” is about no posting")
+        return self.posting
 
 
 class AccountingSettings(models.Model):
@@ -199,6 +216,8 @@ class AccountingSettings(models.Model):
     item = models.CharField(max_length=60, blank=True, help_text="What our lines sell, in books that need it.")
     organisation_id = models.CharField(max_length=60, blank=True, help_text="Whose accounts these are.")
     warning = models.CharField(max_length=400, blank=True, help_text="What in the books' own settings has to change.")
+    missing = models.JSONField(default=list, help_text="Sentences about chosen things that the books have no more.")
+    currencies = models.JSONField(default=list, help_text="What the books can hold; empty while that is not known.")
 
     def __str__(self) -> str:
         return f"Accounts of {self.merchant}"

@@ -132,7 +132,7 @@ def retry_cleared_tasks(merchant: Merchant, remote_notes: dict[str, RemoteCredit
 
 def get_credit_note_number(task: ManualTask) -> str:
     """The number of the credit note that the task is about; empty if it is about none."""
-    attempt = task.posting.attempt
+    attempt = task.posting.attempt if task.posting is not None else None
     return attempt.credit_note.number if attempt is not None and KIND_BY_NAME[Kind(task.kind)].reads_credit_note else ""
 
 

@@ -20,6 +20,14 @@ def is_always_needed(posting: Posting, remote_note: RemoteCreditNote | None, *, 
     return True
 
 
+LOCKED_WORDS = ("lock date", "locked", "books are closed", "period closed", "period has closed", "closing date")
+
+
+def is_period_locked(refusal: str) -> bool:
+    """Whether the ledger refused because the day lies in a period that somebody locked."""
+    return any(word in refusal.lower() for word in LOCKED_WORDS)
+
+
 def is_reconciled(posting: Posting, remote_note: RemoteCreditNote | None, *, refusal: str) -> bool:
     """The payment cannot be deleted because it is reconciled."""
     return "reconciled" in refusal.lower()

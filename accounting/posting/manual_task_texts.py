@@ -151,6 +151,29 @@ def build_allocation_removal_text(posting: Posting, _: RemoteCreditNote | None, 
     ]
 
 
+def build_locked_text(posting: Posting, _: RemoteCreditNote | None, guide: Guide) -> TaskText:
+    """What is to be undone lies in a locked period: a bookkeeper opens it, or books the difference today."""
+    words = {"amount": posting.money, "reference": posting.number, "company": posting.company}
+    by_hand = " ".join(step.format(**words) for step in list_locked_steps(Kind(posting.kind), guide))
+    return f"{posting.get_kind_display()} {posting.number}: its period is locked", [
+        f"{posting.money} of {posting.company} are to be taken back in the books, but {guide.package} did not allow "
+        f"it: {get_refusal(posting)}",
+        guide.locked_step.format(**words),
+        RETRIED_AUTOMATICALLY,
+        f"{by_hand} {IF_DONE_BY_HAND}",
+    ]
+
+
+def list_locked_steps(kind: Kind, guide: Guide) -> list[str]:
+    """What a bookkeeper books today instead of undoing it on its day."""
+    return {
+        Kind.PAYMENT_REMOVAL: [guide.locked_payment_step],
+        Kind.VOID: [guide.locked_credit_step],
+        Kind.INVOICE_PAYMENT_REMOVAL: [guide.locked_payment_step, guide.locked_owed_step],
+        Kind.REFUND_REMOVAL: [guide.locked_refund_step],
+    }[kind]
+
+
 def get_refusal(posting: Posting) -> str:
     """Why the ledger refused it."""
     return posting.error or "no reason given"

@@ -13,7 +13,8 @@ from accounting.ledgers.protocol import RemoteCreditNote
 from accounting.models import ManualTask, PaymentAllocation, Posting
 from accounting.models.posting_kinds import Kind
 from accounting.posting.kinds import get_kind
-from accounting.posting.manual_task_texts import TaskText
+from accounting.posting.manual_task_rules import is_period_locked
+from accounting.posting.manual_task_texts import TaskText, build_locked_text
 from accounting.posting.orders import (
     FORMER_ORGANISATION,
     get_posting_allocation,
@@ -23,6 +24,9 @@ from merchants.models import EventNotification, Merchant
 from merchants.services import notify_merchant
 from wisepay import outbox
 from wisepay.models import User
+
+# Kinds that undo what was booked on a day that may be locked by now.
+REVERSALS = frozenset({Kind.INVOICE_PAYMENT_REMOVAL, Kind.PAYMENT_REMOVAL, Kind.REFUND_REMOVAL, Kind.VOID})
 
 
 def create_former_organisation_task(posting: Posting, *, now: datetime) -> None:
@@ -72,10 +76,14 @@ def create_manual_task(posting: Posting, *, remote_note: RemoteCreditNote | None
 
     Raises ValueError for a kind that never needs a person.
     """
-    rule = get_kind(posting).manual_task
-    if rule is None:
+    rule, guide = get_kind(posting).manual_task, get_guide(posting.merchant)
+    if is_locked_reversal(posting, refusal=posting.error):
+        text = build_locked_text(posting, remote_note, guide)
+    elif rule is not None:
+        text = rule.build_text(posting, remote_note, guide)
+    else:
         raise ValueError(f"{posting} has no manual task")
-    task = save_manual_task(posting, rule.build_text(posting, remote_note, get_guide(posting.merchant)), now=now)
+    task = save_manual_task(posting, text, now=now)
     schedule_task_check(posting.merchant, now=now + CHECK_INTERVAL)
     return task
 
@@ -114,6 +122,8 @@ def save_manual_task(posting: Posting, text: TaskText, *, now: datetime) -> Manu
 def resolve_manual_task(task: ManualTask, *, by: User, now: datetime) -> bool:
     """Close a task that a person did by hand, and cancel its posting; answers False if it was closed before."""
     with transaction():
+        if task.posting is None:
+            return task.move_to("done", now=now, by=by.email, reason="by hand", done_by=by)
         posting = task.posting.lock()
         if not task.move_to("done", now=now, by=by.email, reason="by hand", done_by=by):
             return False
@@ -143,13 +153,22 @@ def schedule_task_check(merchant: Merchant, *, now: datetime) -> None:
 @transaction_required
 def retry_task_posting(task: ManualTask, remote_note: RemoteCreditNote | None, *, now: datetime) -> bool:
     """Send the task's posting again if nothing that we know of stands in its way; answers whether it will be."""
+    if task.posting is None:
+        return False
     posting = task.posting.lock()
     if posting.state != "rejected" or needs_manual_task(posting, remote_note):
         return False
     return posting.move_locked_to("pending", now=now, by="books", reason="looked again", error="")
 
 
+def is_locked_reversal(posting: Posting, *, refusal: str) -> bool:
+    """Whether something that is to be undone or made smaller lies in a locked period."""
+    return posting.kind in REVERSALS and is_period_locked(refusal)
+
+
 def needs_manual_task(posting: Posting, remote_note: RemoteCreditNote | None, *, refusal: str = "") -> bool:
     """Whether only a person can clear what the ledger refused; everything else is retried as it is."""
+    if is_locked_reversal(posting, refusal=refusal):
+        return True
     rule = get_kind(posting).manual_task
     return rule is not None and rule.is_needed(posting, remote_note, refusal=refusal)

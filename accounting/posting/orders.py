@@ -11,7 +11,15 @@ from accounting.ledgers.protocol import (
     PaymentRemovalOrder,
     RefundOrder,
 )
-from accounting.models import AccountingSettings, CreditMatch, CreditNote, PaymentAllocation, Posting
+from accounting.models import (
+    AccountingSettings,
+    CreditMatch,
+    CreditNote,
+    LedgerCredit,
+    LedgerInvoice,
+    PaymentAllocation,
+    Posting,
+)
 from accounting.models.posting_kinds import Kind, list_undone_kinds
 from payments.models import Payment
 
@@ -25,18 +33,14 @@ FORMER_ORGANISATION = "It belongs to the books of a company that was connected b
 
 
 def build_contact_order(posting: Posting, _: AccountingSettings) -> ContactOrder:
-    """The payer's company as a contact, in the currency of the first payment that waits for it."""
+    """The payer's company as a contact, for documents in the posting's currency."""
     company = posting.company
-    rows = company.postings.filter(state__in=Posting.UNFINISHED_STATES, payment__isnull=False).exclude(
-        error=FORMER_ORGANISATION
-    )
-    first = rows.select_related("payment").order_by("pk").first()
     return ContactOrder(
-        number=company.reference,
+        number=posting.number,
         name=company.name,
         email=company.email,
         phone=company.phone,
-        currency=get_posting_payment(first).currency if first else "",
+        currency=posting.currency,
     )
 
 
@@ -49,7 +53,7 @@ def build_document_order(posting: Posting, settings: AccountingSettings) -> Docu
     payment = get_posting_payment(posting)
     return DocumentOrder(
         number=posting.number,
-        contact_id=posting.company.contact_id,
+        contact_id=get_contact_id(posting),
         on=get_posting_date(posting),
         reference=f"PF {payment.details.get('reference', '')}".strip(),
         description=f"Prepayment for {payment.purpose}",
@@ -77,7 +81,7 @@ def build_payment_order(posting: Posting, settings: AccountingSettings) -> Payme
         amount=posting.money,
         account=settings.clearing_account,
         invoice_id=invoice.ledger_id,
-        contact_id=posting.company.contact_id,
+        contact_id=get_document_contact_id(posting, LedgerInvoice, invoice.ledger_id),
     )
 
 
@@ -106,7 +110,7 @@ def build_refund_order(posting: Posting, settings: AccountingSettings) -> Refund
         on=get_posting_date(posting),
         amount=posting.money,
         account=settings.clearing_account,
-        contact_id=posting.company.contact_id,
+        contact_id=get_document_contact_id(posting, LedgerCredit, note.ledger_id),
     )
 
 
@@ -130,6 +134,19 @@ def build_removal_order(posting: Posting, _: AccountingSettings) -> PaymentRemov
     """The payment or refund that is to be removed."""
     [original] = list_undone_kinds(Kind(posting.kind))
     return PaymentRemovalOrder(posting.number, get_original_posting(posting, original).ledger_id)
+
+
+def get_contact_id(posting: Posting) -> str:
+    """The contact of the posting's company for documents in its currency."""
+    return posting.company.get_contact_id(get_posting_payment(posting).currency)
+
+
+def get_document_contact_id(posting: Posting, model: type[LedgerInvoice] | type[LedgerCredit], ledger_id: str) -> str:
+    """The contact that a document has in the ledger: its company may have been mapped to another one since."""
+    rows = model._default_manager.filter(
+        merchant=posting.merchant_id, organisation_id=posting.company.organisation_id, ledger_id=ledger_id
+    )
+    return rows.values_list("contact_id", flat=True).first() or get_contact_id(posting)
 
 
 def get_original_posting(posting: Posting, kind: Kind) -> Posting:

@@ -5,7 +5,7 @@ from datetime import datetime
 from django.urls import reverse
 from django_subatomic.db import transaction_required
 
-from accounting.ledger_session import get_guide
+from accounting.ledger_session import get_guide, has_contacts_by_currency
 from accounting.ledgers.protocol import RemoteCreditNote, WriteResult
 from accounting.models import CreditNote, Posting
 from accounting.models.posting_kinds import Kind
@@ -15,20 +15,22 @@ from accounting.posting.allocations import (
     retract_match,
     schedule_match_refetch,
 )
+from accounting.posting.contact_needs import CHOOSE_CONTACT
 from accounting.posting.kinds import get_kind
 from accounting.posting.manual_tasks import create_manual_task, needs_manual_task
 from accounting.posting.orders import get_posting_match
 from accounting.posting.services import cancel_posting, close_manual_task, create_posting, schedule_matching_if_needed
+from accounting.refetch_requests import schedule_refetch
 from connections.models import Connection
 from merchants.models import EventNotification
 from merchants.services import notify_merchant
 from payers.companies import CompanyTaken, Contact, map_company
+from wisepay import outbox
 
 UNREADABLE_RESULT = (
     "It was sent, and what {package} says of it cannot be read. It is looked for again every 15 minutes, and whenever "
     "you press Retry. If it stays, open it in {package}, and correct or delete it there. What cannot be read:"
 )
-CHOOSE_CONTACT = "Choose a contact for this company under Payer Admin, Unmapped."
 
 
 @transaction_required
@@ -36,7 +38,8 @@ def record_posted(posting: Posting, *, ledger_id: str, connection: Connection, n
     """The posting was carried out: what it creates is in the ledger under `ledger_id`."""
     if posting.kind == Kind.CONTACT:
         try:
-            map_company(posting.company, contact=Contact(connection.organisation_id, ledger_id))
+            contact = Contact(connection.organisation_id, ledger_id, get_contact_currency(posting))
+            map_company(posting.company, contact=contact, actor=get_guide(posting.merchant).package)
         except CompanyTaken as error:
             record_rejected(posting, refusal=f"{error} {CHOOSE_CONTACT}", remote_note=None, now=now)
             return
@@ -109,6 +112,8 @@ def record_rejected(posting: Posting, *, refusal: str, remote_note: RemoteCredit
     if cancel_if_reversed(posting, now=now) or void_approved_draft(posting, remote_note, now=now):
         return
     kind = get_kind(posting)
+    if is_about_reference(refusal):
+        schedule_reference_check(posting, now=now)
     if kind.traits.subject == "match":
         schedule_match_refetch(get_posting_match(posting), now=now)
     if kind.creates_credit_note and (note := lock_credit_note(posting)).can_move_to("rejected"):
@@ -117,6 +122,27 @@ def record_rejected(posting: Posting, *, refusal: str, remote_note: RemoteCredit
         create_manual_task(posting, remote_note=remote_note, now=now)
     else:
         notify_rejection(posting, refusal=refusal, now=now)
+
+
+def get_contact_currency(posting: Posting) -> str:
+    """The one currency of a posting's contact; empty where contacts take every currency."""
+    return posting.currency if has_contacts_by_currency(posting.merchant) else ""
+
+
+def is_about_reference(refusal: str) -> bool:
+    """Whether the ledger refused because something stands no more that the document names."""
+    return any(word in refusal.lower() for word in ("archived", "inactive", "deleted", "could not be found"))
+
+
+@transaction_required
+def schedule_reference_check(posting: Posting, *, now: datetime) -> None:
+    """Have workers look whether the contact and the chosen accounts still stand."""
+    company, merchant_id = posting.company, posting.merchant_id
+    if company.contact_id:
+        others = company.currency_contacts.filter(organisation_id=company.organisation_id)
+        ids = [company.contact_id, *others.values_list("contact_id", flat=True)]
+        schedule_refetch(merchant_id, [(company.organisation_id, "contacts", key) for key in ids], now=now)
+    outbox.schedule(f"lists:{merchant_id}", "accounting.import_lists", now=now, merchant_id=merchant_id)
 
 
 @transaction_required

@@ -15,7 +15,7 @@ from itertools import groupby
 from typing import Any
 
 import structlog
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Q, QuerySet
 from django_subatomic.db import transaction
 
 from accounting.ledger_session import open_ledger_session
@@ -23,12 +23,17 @@ from accounting.ledgers.protocol import Ledger, OrderGroup, RemoteCreditNote, Wr
 from accounting.ledgers.remote_documents import build_unknown_credit_note
 from accounting.models import AccountingSettings, Posting
 from accounting.models.posting_kinds import Kind
+from accounting.posting.contact_needs import (
+    CHOOSE_CONTACT,
+    ContactNeeds,
+    has_contact_in_currency,
+    list_unknown_companies,
+)
 from accounting.posting.credit_notes import choose_own_notes, sync_credit_note_states
 from accounting.posting.kinds import KIND_BY_NAME, POSTING_KINDS, SEND_POSITION, PostingKind, get_kind
 from accounting.posting.manual_tasks import create_former_organisation_task
-from accounting.posting.orders import FORMER_ORGANISATION, LedgerOrder
+from accounting.posting.orders import LedgerOrder
 from accounting.posting.results import (
-    CHOOSE_CONTACT,
     explain_unreadable_result,
     record_not_found,
     record_posted,
@@ -214,53 +219,28 @@ class PostingSender:
         return found
 
     def create_contact_postings(self) -> None:
-        """Create a posting for every company with waiting postings that is no contact of this organisation yet."""
+        """See that every company with waiting postings is a contact of this organisation, in each of its currencies."""
         cancel_contact_postings(self.merchant, organisation_id=self.organisation_id, now=self.now)
-        waiting = Posting.objects.filter(company=OuterRef("pk"), state__in=Posting.UNSENT_STATES)
-        unknown = (
-            PayerCompany.objects.filter(Exists(waiting), merchant=self.merchant)
-            .exclude(organisation_id=self.organisation_id, contact_id__gt="")
-            .annotate(is_needed=Exists(waiting.exclude(error=FORMER_ORGANISATION)))
-            .order_by("pk")
-        )
-        Posting.objects.bulk_create(
-            [
-                self.build_contact_posting(company)
-                for company in unknown
-                if not self.restore_known_contact(company) and company.is_needed
-            ],
-            ignore_conflicts=True,
-        )
+        for company in list_unknown_companies(self.merchant, self.organisation_id):
+            self.restore_known_contact(company)
+        ContactNeeds(self.merchant, self.organisation_id, now=self.now).meet()
 
-    def build_contact_posting(self, company: PayerCompany) -> Posting:
-        """A new posting of the company's contact in this organisation."""
-        return Posting(
-            merchant=self.merchant,
-            kind=Kind.CONTACT,
-            number=company.reference,
-            organisation_id=self.organisation_id,
-            company=company,
-            state="pending",
-            state_at=self.now,
-        )
+    def restore_known_contact(self, company: PayerCompany) -> None:
+        """Map the company to the contact that it was here before, if it was one.
 
-    def restore_known_contact(self, company: PayerCompany) -> bool:
-        """Map the company to the contact that it was here before; answers False if it was none.
-
-        If another company took that contact since, its postings wait for a person, and the answer is True.
+        If another company took that contact since, its postings wait for a person.
         """
         try:
-            return restore_contact(company, organisation_id=self.organisation_id)
+            restore_contact(company, organisation_id=self.organisation_id)
         except CompanyTaken as error:
             Posting.objects.filter(company=company, state="pending").update(error=f"{error} {CHOOSE_CONTACT}")
-            return True
 
     def list_ready(self, kind: PostingKind[Any], *, state: str) -> list[Posting]:
         """Postings of one kind, as many as go in one call: all that were sent, or those whose conditions are met."""
         here = self.organisation_id
         rows: QuerySet[Posting] = Posting.objects.filter(merchant=self.merchant, kind=kind.name, state=state)
         if kind.needs_contact:
-            rows = rows.filter(company__organisation_id=here, company__contact_id__gt="")
+            rows = rows.filter(has_contact_in_currency(), company__organisation_id=here, company__contact_id__gt="")
         else:
             rows = rows.filter(organisation_id__in=("", here))
         if state == "pending":

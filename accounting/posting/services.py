@@ -6,8 +6,8 @@ from functools import reduce
 from operator import or_
 
 from django.db import models
-from django.db.models import Q
-from django_subatomic.db import transaction, transaction_required
+from django.db.models import Exists, F, OuterRef, Q
+from django_subatomic.db import transaction, transaction_if_not_already, transaction_required
 
 from accounting.ledger_session import has_drafts
 from accounting.ledgers import LEDGERS
@@ -27,7 +27,7 @@ from accounting.posting.kinds import POSTING_KINDS, get_kind
 from connections.models import Connection, Tier
 from connections.services import register_waiting_work_counter
 from merchants.models import Merchant
-from payers.models import fold_name
+from payers.models import CompanyContact, PayerCompany, fold_name
 from payments.models import Attempt, Payment, Refund
 from wisepay import outbox
 
@@ -174,14 +174,30 @@ def is_ready_to_post(settings: AccountingSettings, connection: Connection) -> bo
 def retry_postings(merchant: Merchant, *, by: str, now: datetime) -> int:
     """Send everything that waits or was refused again, now; answers how many postings."""
     with transaction():
-        refused = Posting.objects.filter(merchant=merchant, state="rejected").order_by("pk")
-        for posting in refused:
-            posting.move_to("pending", now=now, by=by, reason="retry", error="")
-            if get_kind(posting).creates_credit_note:
-                CreditNote.objects.get(attempt=posting.attempt_id).move_to("pending", now=now, by=by, reason="retry")
+        return_refused_postings(Posting.objects.filter(merchant=merchant), by=by, now=now)
         Connection.objects.filter(merchant=merchant).update(blocked_until=None)
         schedule_sending(merchant, now=now)
         return list_waiting_postings(merchant).count()
+
+
+@transaction_required
+def return_refused_postings(rows: models.QuerySet[Posting], *, by: str, now: datetime) -> int:
+    """Let those of these postings that were refused wait again; answers how many."""
+    refused = list(rows.filter(state="rejected").order_by("pk"))
+    for posting in refused:
+        posting.move_to("pending", now=now, by=by, reason="retry", error="")
+        if get_kind(posting).creates_credit_note:
+            CreditNote.objects.get(attempt=posting.attempt_id).move_to("pending", now=now, by=by, reason="retry")
+    return len(refused)
+
+
+def retry_company_postings(company: PayerCompany, *, now: datetime) -> None:
+    """Send what waits or was refused of this company: it is another contact now, or its contact stands again."""
+    rows = Posting.objects.filter(company=company)
+    with transaction_if_not_already():
+        return_refused_postings(rows, by=ACTOR, now=now)
+        if rows.filter(state="pending").exists():
+            schedule_sending(company.merchant, now=now)
 
 
 def get_waiting_reason(merchant: Merchant, *, now: datetime) -> str:
@@ -223,7 +239,10 @@ def count_waiting_work(merchant: Merchant) -> dict[str, int]:
 
 
 def cancel_contact_postings(merchant: Merchant, *, organisation_id: str, now: datetime) -> None:
-    """Cancel the contact postings of companies that somebody mapped to a contact meanwhile."""
+    """Cancel the contact postings of companies that somebody mapped to such a contact meanwhile."""
+    others = CompanyContact.objects.filter(
+        company=OuterRef("company"), organisation_id=organisation_id, currency=OuterRef("currency")
+    )
     postings = Posting.objects.filter(
         merchant=merchant,
         kind=Kind.CONTACT,
@@ -231,7 +250,7 @@ def cancel_contact_postings(merchant: Merchant, *, organisation_id: str, now: da
         state__in=Posting.NOT_IN_LEDGER_STATES,
         company__organisation_id=organisation_id,
         company__contact_id__gt="",
-    )
+    ).filter(Q(currency="") | Q(company__contact_currency__in=["", F("currency")]) | Q(Exists(others)))
     with transaction():
         for posting in postings.order_by("pk"):
             cancel_posting(posting, now=now, reason="mapped by hand")

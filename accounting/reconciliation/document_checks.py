@@ -18,6 +18,7 @@ from accounting.models.posting_kinds import (
 )
 from accounting.reconciliation.differences import DifferenceKind, DifferenceList, ReconciliationItem
 from accounting.reconciliation.ledger_vs_books import LedgerVsBooks
+from payers.models import CompanyContact
 from wisepay.money import Money
 
 GRACE_PERIOD = timedelta(minutes=15)
@@ -207,6 +208,11 @@ class DocumentChecks:
         same = mirrored.filter(ledger_id=OuterRef("ledger_id"))
         other = mirrored.filter(number=OuterRef("number")).exclude(ledger_id=OuterRef("ledger_id"))
         leaving = Posting.objects.filter(attempt=OuterRef("attempt"), kind__in=CREDIT_NOTE_END_KINDS)
+        of_currency = CompanyContact.objects.filter(
+            company=OuterRef("payment__company"),
+            organisation_id=self.comparison.organisation_id,
+            contact_id=OuterRef("contact"),
+        )
         rows = (
             self.get_credit_notes()
             .annotate(
@@ -221,7 +227,7 @@ class DocumentChecks:
             .filter(
                 Q(status__in=GONE_STATUSES)
                 | ~Q(ledger_total=F("amount"))
-                | ~Q(contact=F("payment__company__contact_id"))
+                | ~Q(contact=F("payment__company__contact_id")) & ~Q(Exists(of_currency))
                 | Q(is_double=True)
             )
         )

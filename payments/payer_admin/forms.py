@@ -27,12 +27,6 @@ class AddPayerForm(CompanyForm):
     name = WordsField(label="Full name", max_length=120, widget=forms.TextInput(attrs={"autocomplete": "off"}))
 
 
-class MapContactForm(forms.Form):
-    """Which accounting contact a company is."""
-
-    contact_id = forms.RegexField(CONTACT_ID)
-
-
 class RenameCompanyForm(forms.Form):
     """What a company is called."""
 

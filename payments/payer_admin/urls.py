@@ -10,7 +10,6 @@ urlpatterns = [
     path(PREFIX, views.list_payers, name="list"),
     path(f"{PREFIX}add", views.add_payer, name="add"),
     path(f"{PREFIX}unmapped", views.unmapped, name="unmapped"),
-    path(f"{PREFIX}companies/<slug:company_ref>/contact", views.map_to_contact, name="map"),
     path(f"{PREFIX}companies/<slug:company_ref>/name", views.rename, name="rename"),
     path(f"{PREFIX}p/<slug:user_ref>", views.payer_detail, name="payer"),
     path(f"{PREFIX}p/<slug:user_ref>/companies", views.add_company, name="add_company"),

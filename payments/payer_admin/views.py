@@ -10,12 +10,12 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from connections.models import Connection
 from merchants.access import MerchantRequest, merchant_page
 from merchants.models import Membership, Merchant
-from payers.companies import CompanyTaken, Contact, get_or_create_company, map_company, rename_company
+from payers.companies import CompanyTaken, Contact, get_or_create_company, rename_company
 from payers.invitations import TooManyMails, renew_invitation
 from payers.models import PayerAccess
 from payers.registration import StaffMayNotPay, create_invited_access, update_access_scope
 from payments.payer_admin import services
-from payments.payer_admin.forms import AccessScopeForm, AddPayerForm, CompanyForm, MapContactForm, RenameCompanyForm
+from payments.payer_admin.forms import AccessScopeForm, AddPayerForm, CompanyForm, RenameCompanyForm
 from payments.saved_methods.removal import MethodNeeded, get_uses_digest
 from wisepay import clock
 from wisepay.audit import record_request_audit
@@ -55,7 +55,9 @@ def _invite(request: MerchantRequest, merchant: Merchant, form: AddPayerForm) ->
     """Invite the payer of a valid form; what is refused becomes the form's error."""
     found = form.cleaned_data
     try:
-        company = get_or_create_company(merchant, name=found["q"], contact=get_contact(merchant, found["contact_id"]))
+        company = get_or_create_company(
+            merchant, name=found["q"], contact=get_contact(merchant, found["contact_id"]), by=request.user
+        )
         access = create_invited_access(
             merchant, company=company, email=found["email"], name=found["name"], by=request.user, now=clock.now()
         )
@@ -99,28 +101,8 @@ def unmapped(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     organisation = get_organisation_id(merchant)
     rows = services.list_unmapped_companies(merchant, organisation_id=organisation)[:MAX_SUGGESTIONS]
     context = {"merchant": merchant, "rows": rows, "is_connected": bool(organisation)}
+    context["is_admin"] = request.membership.role == Membership.Role.ADMIN
     return render(request, "payer_admin/unmapped.html", context)
-
-
-@require_POST
-@merchant_page()
-def map_to_contact(request: MerchantRequest, merchant: Merchant, company_ref: str) -> HttpResponse:
-    """This company is that contact."""
-    company, form = services.get_company(merchant, company_ref), MapContactForm(request.POST)
-    contact = get_contact(merchant, form.cleaned_data["contact_id"]) if form.is_valid() else None
-    if contact is None:
-        messages.error(request, "Choose a contact of the connected accounting package.")
-        return redirect("payer_admin:unmapped", merchant.reference)
-    try:
-        map_company(company, contact=contact)
-    except CompanyTaken as error:
-        messages.error(request, str(error))
-    else:
-        record_request_audit(
-            request, "company.mapped", merchant_id=merchant.pk, subject=company.name, detail=contact.contact_id
-        )
-        messages.success(request, f"{company} is mapped.")
-    return redirect("payer_admin:unmapped", merchant.reference)
 
 
 @require_GET

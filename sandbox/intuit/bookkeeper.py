@@ -189,6 +189,20 @@ def build_active_action(truth: bool) -> BookkeeperAction:
     return act
 
 
+def merge_customers(company: Company, params: Record) -> None:
+    """Merge `customer` into `into`, of the same currency: its documents go there, and it is gone for good."""
+    loser, survivor = (get_by_id_or_name(company, "Customer", str(params[name])) for name in ("customer", "into"))
+    if loser["Id"] == survivor["Id"] or loser["CurrencyRef"] != survivor["CurrencyRef"]:
+        raise ValueError("say customer and into, two customers of one currency")
+    for entity in ("Invoice", "CreditMemo", "Payment", "RefundReceipt"):
+        for row in list(company.find_by(entity, "Customer", loser["Id"])):
+            reference = {"value": survivor["Id"], "name": survivor["DisplayName"]}
+            company.move_silently(entity, {**row, "CustomerRef": reference})
+    customers.deactivate(company, loser)
+    company.save("Customer", {**loser, "Active": False}, act="deleted")
+    company.record_merge("Customer", survivor["Id"], merged=loser["Id"])
+
+
 ACTIONS: dict[str, BookkeeperAction] = {
     **CREATE_ACTIONS,
     "apply": apply_credit,
@@ -199,6 +213,7 @@ ACTIONS: dict[str, BookkeeperAction] = {
     "delete": delete,
     "delete_payment": delete_payment,
     "edit": edit_fields,
+    "merge": merge_customers,
     "retire": build_active_action(False),
     "restore": build_active_action(True),
 }

@@ -13,11 +13,12 @@ MAX_EVENTS = 5_000
 
 
 class ObjectChange(NamedTuple):
-    """One object that was created, updated, voided or deleted."""
+    """One object that was created, updated, voided, deleted, or into which `merged` was merged."""
 
     entity: str
     key: str
     act: str
+    merged: str = ""
 
 
 def build_section() -> dict[str, Any]:
@@ -45,5 +46,5 @@ def build_event(world: World, realm: str, change: ObjectChange) -> dict[str, Any
         "time": world.now().astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         "intuitentityid": change.key,
         "intuitaccountid": realm,
-        "data": {},
+        "data": {"deletedid": change.merged} if change.merged else {},
     }

@@ -169,6 +169,14 @@ class Company:
         else:
             rows[key] = record
 
+    def move_silently(self, entity: str, record: Record) -> None:
+        """Write the object with its old date and without an event, as QuickBooks moves what a merged customer had."""
+        self._write(entity, record["Id"], record)
+
+    def record_merge(self, entity: str, key: str, *, merged: str) -> None:
+        """Have the webhooks say that `merged` became part of `key`."""
+        self._news.append(ObjectChange(entity, key, "merged", merged))
+
     def discard_events(self) -> None:
         """Send no webhooks of what was written until now."""
         self._news.clear()

@@ -57,6 +57,7 @@ ENTITIES = [
     EntityType(name="TaxCode"),
     EntityType(name="TaxRate"),
     EntityType(name="Term"),
+    EntityType(name="CompanyCurrency"),
     EntityType(name="Customer", write=customers.write_customer, view=customers.render_customer),
     build_sale_entity(sales.INVOICE),
     build_sale_entity(sales.CREDIT_MEMO),

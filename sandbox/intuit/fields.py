@@ -60,6 +60,7 @@ QUERYABLE: dict[str, set[str]] = {
     "TaxCode": NAMED_FIELDS | {"Description", "Taxable"},
     "TaxRate": NAMED_FIELDS | {"Description"},
     "Term": NAMED_FIELDS | {"DueDays", "Type"},
+    "CompanyCurrency": NAMED_FIELDS | {"Code"},
     "Customer": TIMES
     | {"DisplayName", "CompanyName", "GivenName", "MiddleName", "FamilyName", "Suffix", "PrintOnCheckName", "Active"}
     | {"Balance", "FullyQualifiedName", "PrimaryEmailAddr", "PrimaryPhone", "BillWithParent", "Taxable", "Job"},

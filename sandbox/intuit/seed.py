@@ -100,6 +100,12 @@ def build_company(facts: Record) -> Record:
         "Item": build_table([build_item(facts, accounts, str(place), *row) for place, row in enumerate(ITEMS, 1)]),
         "TaxRate": build_table(rates),
         "TaxCode": build_table(build_tax_codes(facts, rates)),
+        "CompanyCurrency": build_table(
+            [
+                {**build_base(str(place), code), "Code": code}
+                for place, code in enumerate(sorted(set(facts["currencies"]) - {facts["currency"]}), 1)
+            ]
+        ),
         "Term": build_table([build_term(str(place), *row) for place, row in enumerate(TERMS, 1)]),
         **tables,
     }

@@ -13,6 +13,7 @@ from sandbox.xero.errors import XeroValidationError
 from sandbox.xero.organisation import Organisation, Record
 
 BANK = "090"
+MERGED = ("contact", "into")
 BookkeeperAction = Callable[[XeroCall, Record], Record | None]
 
 
@@ -126,6 +127,20 @@ def build_reconcile_action(truth: bool) -> BookkeeperAction:
     return act
 
 
+def merge_contacts(call: XeroCall, params: Record) -> Record:
+    """Merge `contact` into `into`: its documents go there, and it is archived for good; raises ValueError."""
+    keys = [bookkeeper_documents.get_or_create_contact(call.org, params[name]).get("ContactID") for name in MERGED]
+    loser, survivor = (call.org.get("contacts", key) if key else None for key in keys)
+    if loser is None or survivor is None or loser["ContactID"] == survivor["ContactID"]:
+        raise ValueError("say contact and into, two contacts")
+    for kind in ("invoices", "credit_notes"):
+        for key, row in list(call.org.table(kind).items()):
+            if row["ContactID"] == loser["ContactID"]:
+                call.org.write_silently(kind, key, {**row, "ContactID": survivor["ContactID"]})
+    archived = {**loser, "ContactStatus": "ARCHIVED", "MergedToContactID": survivor["ContactID"]}
+    return call.org.save("contacts", loser["ContactID"], archived)
+
+
 ACTIONS: dict[str, BookkeeperAction] = {
     "make_invoice": bookkeeper_documents.create_invoice,
     "make_credit_note": bookkeeper_documents.create_credit_note,
@@ -133,6 +148,7 @@ ACTIONS: dict[str, BookkeeperAction] = {
     "make_theme": bookkeeper_documents.create_theme,
     "edit": edit_document,
     "edit_contact": bookkeeper_documents.edit_contact,
+    "merge": merge_contacts,
     "approve": build_status_action("AUTHORISED"),
     "delete": build_status_action("DELETED"),
     "void": build_status_action("VOIDED"),

@@ -90,6 +90,10 @@ class Organisation:
         self._write(kind, key, record)
         return record
 
+    def write_silently(self, kind: str, key: str, record: Record) -> None:
+        """Write the record with its old date and without an event, as Xero moves what a merged contact had."""
+        self._write(kind, key, record)
+
     def _write(self, kind: str, key: str, record: Record | None) -> None:
         """Set or remove a record, and update the index."""
         table = self.table(kind)

@@ -75,8 +75,9 @@ def list_branding_themes(call: XeroCall) -> XeroReply:
 
 
 def build_contact_view(call: XeroCall, *, summary: bool = False) -> RecordView:
-    """Contacts as this call shows them."""
-    return lambda row: views.render_contact(call.org, row, summary=summary)
+    """Contacts as this call shows them; what became of merged ones is told by the page only."""
+    is_paged = "page" in call.params
+    return lambda row: views.render_contact(call.org, row, summary=summary, is_single=is_paged)
 
 
 def list_contacts(call: XeroCall) -> XeroReply:

@@ -49,7 +49,7 @@ def render_contact_summary(org: Organisation, key: str) -> Record:
     return {"ContactID": key, "Name": row["Name"], "ContactPersons": [], "HasValidationErrors": False}
 
 
-def render_contact(org: Organisation, row: Record, *, summary: bool = False) -> Record:
+def render_contact(org: Organisation, row: Record, *, summary: bool = False, is_single: bool = True) -> Record:
     """A contact."""
     names = ("ContactID", "ContactNumber", "AccountNumber", "ContactStatus", "Name", "FirstName", "LastName")
     shown = pick_fields(row, *names, "CompanyNumber", "EmailAddress", "TaxNumber", "DefaultCurrency", "PaymentTerms")
@@ -62,13 +62,18 @@ def render_contact(org: Organisation, row: Record, *, summary: bool = False) -> 
     }
     if summary:
         return shown
-    return shown | {
-        "BankAccountDetails": row.get("BankAccountDetails", ""),
-        "Addresses": fill_kinds(row.get("Addresses", []), "AddressType", ADDRESSES),
-        "Phones": fill_kinds(row.get("Phones", []), "PhoneType", PHONES),
-        "ContactPersons": row.get("ContactPersons", []),
-        "ContactGroups": [],
-    }
+    merged = pick_fields(row, "MergedToContactID") if is_single else {}
+    return (
+        shown
+        | merged
+        | {
+            "BankAccountDetails": row.get("BankAccountDetails", ""),
+            "Addresses": fill_kinds(row.get("Addresses", []), "AddressType", ADDRESSES),
+            "Phones": fill_kinds(row.get("Phones", []), "PhoneType", PHONES),
+            "ContactPersons": row.get("ContactPersons", []),
+            "ContactGroups": [],
+        }
+    )
 
 
 def fill_kinds(rows: list[Record], field: str, kinds: tuple[str, ...]) -> list[Record]:

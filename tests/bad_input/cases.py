@@ -176,7 +176,6 @@ CASES: dict[str, Case] = {
         },
         free=("contact_id", "email"),
     ),
-    "payer_admin:map": Case(form=lambda s: {"contact_id": f"contact-{s.mark}"}, free=("contact_id",)),
     # `payer` only says which page to go back to.
     "payer_admin:rename": Case(
         form=lambda s: {"name": "Harbour Dental", "payer": s.access.user.reference}, free=("payer",)
@@ -264,6 +263,14 @@ CASES: dict[str, Case] = {
     "accounting:download": Case(form=nothing),
     "accounting:payer_download": Case(who="payer", form=nothing),
     "accounting:suggest_contacts": Case(query=lambda s: {"q": "harbour"}),
+    "accounting:companies": Case(query=lambda s: {"q": "harbour", "page": "1"}),
+    "accounting:company_contact": Case(
+        query=lambda s: {"q": "harbour", "contact_id": f"contact-{s.mark}"},
+        form=lambda s: {"contact_id": f"contact-{s.mark}"},
+        free=("contact_id",),
+    ),
+    "accounting:remove_contact": Case(form=lambda s: {"contact_id": f"contact-{s.mark}"}, free=("contact_id",)),
+    "accounting:undo_contact": Case(form=lambda s: {"change": s.company.contact_changes.latest("pk").reference}),
     "accounting:credit_threshold": Case(form=lambda s: {"threshold": "90"}),
     "accounting:decide_credit": Case(
         form=lambda s: {"act": "dismiss"}, path=lambda s: {"reference": s.match.reference}

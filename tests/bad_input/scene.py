@@ -18,6 +18,7 @@ from accounting.models import (
     BillingTerm,
     CreditMatch,
     CreditNote,
+    LedgerContact,
     LedgerInvoice,
     LedgerTerm,
     ManualTask,
@@ -54,6 +55,8 @@ class Scene:
         self.company = self.access.company
         self.organisation = self.tenant.connection.organisation_id
         map_company(self.company, contact=Contact(self.organisation, f"contact-{self.mark}"))
+        where = {"merchant": self.merchant, "organisation_id": self.organisation, "contact_id": f"contact-{self.mark}"}
+        LedgerContact.objects.create(**where, name="Harbour", folded_name="harbour", is_active=True, read_at=self.now)
         for kind in Terms.Kind:  # the first version of a text is made when it is first read
             get_current_terms(self.merchant, kind.value)
         self.card, self.other_card = self.save_card("one", is_default=True), self.save_card("two")

@@ -130,7 +130,10 @@ def map_company(autopay: AutoPayPages, company: str) -> None:
     page.goto(f"{autopay.home}payers/unmapped")
     section = page.get_by_role("region", name=company)
     section.get_by_role("radio", name=re.compile(company)).check()
-    section.get_by_role("button", name="Map to this contact").click()
+    section.get_by_role("button", name="See what mapping it does").click()
+    expect(page.get_by_text("will read and may pay what")).to_be_visible()
+    page.get_by_role("button", name="Yes, map it").click()
+    page.goto(f"{autopay.home}payers/unmapped")
     expect(page.get_by_role("region", name=company)).to_have_count(0)
 
 

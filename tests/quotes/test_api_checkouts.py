@@ -13,6 +13,7 @@ from django.http import HttpResponse
 from django.test import Client
 from django.utils import timezone
 
+from accounting.models import AccountingSettings
 from merchants.models import EventNotification, Merchant
 from payments.models import Attempt, GatewayAccount, Payment
 from quotes.models import IdempotentAnswer, Quote
@@ -119,6 +120,7 @@ def test_nothing_due_with_a_recurring_part_is_accepted(shop: Tenant) -> None:
 
 @pytest.mark.parametrize(("currency", "total", "due"), [("JPY", "120000", "60000"), ("KWD", "1250.500", "625.250")])
 def test_currencies_without_cents_or_with_three_decimals(shop: Tenant, currency: str, total: str, due: str) -> None:
+    AccountingSettings.objects.update(currencies=["JPY", "KWD"])
     amounts = {"one_time_total": total, "due_now": due, "tax": "0"}
     checkout = open_checkout(shop, merge_body(BODY, {"quote": {"currency": currency}, "amounts": amounts}))
     assert checkout.body["amount_due"] == {"amount": due, "currency": currency}

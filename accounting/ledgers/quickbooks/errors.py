@@ -15,6 +15,7 @@ THROTTLED_CODES = frozenset({3001})
 UNAUTHORISED_CODES = frozenset({100, 120, 3100, 3200})
 STALE_OBJECT_CODE = 5010
 BUSINESS_RULE_CODE = 6000
+DUPLICATE_NAME_CODE = 6240
 VENDOR_FAILURE_CODE = 10_000  # the vendor's own failures, and what the SDK calls an answer that it cannot read
 REFUSING_STATUSES = frozenset({400, 404, 405, 410, 413, 414, 415, 422})  # the request itself is at fault
 THROTTLE_PAUSE = 60.0  # seconds; a limit says nothing about when it ends
@@ -22,7 +23,16 @@ UNSENT_ERRORS = (urllib3.exceptions.NewConnectionError, urllib3.exceptions.Conne
 
 REFERENCE_INACTIVE = (
     "Something that this needs was deleted or made inactive in QuickBooks: the customer, the item or an account. Make "
-    "it active again there, or choose another one under Accounts"
+    "it active again there, or choose another one: accounts and item under Accounts, a customer under Payer Admin, "
+    "Companies"
+)
+CUSTOMER_CURRENCY = (
+    "A customer in QuickBooks has one currency, and this is another one. Choose the customer for this currency under "
+    "Payer Admin, Companies, or let one be made, and retry"
+)
+ONE_CURRENCY = (
+    "This company in QuickBooks holds one currency only. Switch on Multicurrency (Account and settings, Advanced, "
+    "Currency), and retry"
 )
 BOOKS_CLOSED = (
     "The books are closed for this day in QuickBooks. Move the closing date (Account and settings, Advanced), and retry"
@@ -37,6 +47,14 @@ AUTO_APPLY_WARNING = (
     "credit to the PF invoice, so that its payment is refused. Switch off “Automatically apply credits” (Account and "
     "settings, Advanced, Automation), then press Read again."
 )
+# What the one code of all business rules is about, by words of its detail.
+BUSINESS_RULES = {
+    "multi currency": ONE_CURRENCY,
+    "multicurrency": ONE_CURRENCY,
+    "currency of the customer": CUSTOMER_CURRENCY,
+    "customer's currency": CUSTOMER_CURRENCY,
+    "one foreign currency": CUSTOMER_CURRENCY,
+}
 ERROR_MEANINGS = {
     500: "QuickBooks does not allow this here",
     610: REFERENCE_INACTIVE,
@@ -109,6 +127,8 @@ def explain_error(code: int, detail: str) -> str:
     """Return what a fault means, with QuickBooks' own words after it."""
     words = " ".join(detail.split()).rstrip(".") or "no reason"
     meaning = ERROR_MEANINGS.get(code)
+    if code == BUSINESS_RULE_CODE:
+        meaning = next((text for part, text in BUSINESS_RULES.items() if part in words.lower()), None)
     return f"{meaning}. (QuickBooks {code}: {words}.)" if meaning else f"{words}. (QuickBooks {code}.)"
 
 

@@ -1,6 +1,7 @@
 """The QuickBooks Online ledger. Source: developer.intuit.com, Accounting API, minor version 75."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -28,7 +29,7 @@ from accounting.ledgers.protocol import (
 from accounting.ledgers.quickbooks.allocations import QuickBooksAllocations
 from accounting.ledgers.quickbooks.company import BatchItemRequest
 from accounting.ledgers.quickbooks.credit_memos import build_credit_memo_batch_item
-from accounting.ledgers.quickbooks.errors import AUTO_APPLY_WARNING
+from accounting.ledgers.quickbooks.errors import AUTO_APPLY_WARNING, DUPLICATE_NAME_CODE
 from accounting.ledgers.quickbooks.parsing import (
     is_requested_document,
     is_used,
@@ -41,6 +42,7 @@ from accounting.ledgers.quickbooks.parsing import (
 from accounting.ledgers.quickbooks.payments import QuickBooksPayments, build_payment_batch_item
 from accounting.ledgers.quickbooks.shapes import (
     build_contact_tag,
+    build_currency_name,
     build_customer,
     build_display_name,
     build_document,
@@ -63,19 +65,24 @@ class QuickBooksLedger(QuickBooksPayments, QuickBooksAllocations):
     supports_mixed_batches = True
 
     def create_mixed_batch(self, groups: list[OrderGroup], *, key: str) -> list[WriteResult]:
-        return self._write(
+        results = self._write(
             [BATCH_ITEM_BUILDERS[group.document](order) for group in groups for order in group.orders], key=key
         )
+        # Contacts come first: their numbers are those of companies, which no document has.
+        count = sum(len(group.orders) for group in groups if group.document == "contact")
+        contacts = [order for group in groups if group.document == "contact" for order in group.orders]
+        return [*self._name_by_currency(contacts, results[:count], key=key), *results[count:]]
 
     # ---- contacts -------------------------------------------------------------------------------
 
     def create_contacts(self, orders: list[ContactOrder], *, key: str) -> list[WriteResult]:
-        return self._write([build_contact_batch_item(o) for o in orders], key=key)
+        return self._name_by_currency(
+            orders, self._write([build_contact_batch_item(o) for o in orders], key=key), key=key
+        )
 
     def find_contacts(self, orders: list[ContactOrder]) -> list[WriteResult]:
         """Find customers by name; if the name had to be changed, only our tag tells whose customer it is."""
-        names = [build_display_name(order) for order in orders]
-        rows = self._query_rows("Customer", build_in_condition("DisplayName", names)) if orders else []
+        rows = self._query_namesakes(orders)
         return choose_results(
             orders,
             lambda order: rows,
@@ -83,6 +90,27 @@ class QuickBooksLedger(QuickBooksPayments, QuickBooksAllocations):
             lambda row: read_id(row, "Id"),
             is_ours=has_contact_tag,
         )
+
+    def _query_namesakes(self, orders: list[ContactOrder]) -> list[RemoteRow]:
+        """Query the customers that have the name of one of these, plain or with its currency."""
+        names = [name for o in orders for name in (build_display_name(o), build_currency_name(o))]
+        return self._query_rows("Customer", build_in_condition("DisplayName", names)) if orders else []
+
+    def _name_by_currency(
+        self, orders: Sequence[ContactOrder], results: list[WriteResult], *, key: str
+    ) -> list[WriteResult]:
+        """Create once more, under a name with its currency, each customer whose namesake has another currency."""
+        refused = {r.number for r in results if r.refusal and f" {DUPLICATE_NAME_CODE}:" in r.refusal}
+        rows = self._query_namesakes([o for o in orders if o.number in refused and o.currency])
+        items = [
+            replace_display_name(build_contact_batch_item(o), build_currency_name(o))
+            for o in orders
+            if o.number in refused
+            and has_namesake_in_other_currency(rows, o)
+            and not choose_results([o], lambda _: rows, is_requested_customer, lambda row: read_id(row, "Id"))
+        ]
+        made = {r.number: r for r in self._write(items, key=f"{key}-c")} if items else {}
+        return [made.get(r.number, r) for r in results]
 
     # ---- invoices -------------------------------------------------------------------------------
 
@@ -145,6 +173,14 @@ class QuickBooksLedger(QuickBooksPayments, QuickBooksAllocations):
     def read_terms(self) -> list[RemoteTerm]:
         return self._parse_list("terms", self._lists["Term"], parse_term)
 
+    def read_currencies(self) -> list[str]:
+        chosen = self._client.get_preferences().get("CurrencyPrefs") or {}
+        home = str((chosen.get("HomeCurrency") or {}).get("value") or "")
+        if not home or not chosen.get("MultiCurrencyEnabled"):
+            return [home] if home else []
+        rows = self._query_rows("CompanyCurrency", "Active = true")
+        return sorted({home, *(str(row["Code"]) for row in rows if row.get("Code"))})
+
     def read_settings_warning(self) -> str:
         forms = self._client.get_preferences().get("SalesFormsPrefs")
         return AUTO_APPLY_WARNING if isinstance(forms, dict) and forms.get("AutoApplyCredit") else ""
@@ -194,16 +230,36 @@ BATCH_ITEM_BUILDERS: dict[MixableDocument, Callable[[Any], BatchItemRequest]] = 
 }
 
 
+def replace_display_name(item: BatchItemRequest, name: str) -> BatchItemRequest:
+    """Return the operation under another name."""
+    return replace(item, body={**item.body, "DisplayName": name})
+
+
+def has_namesake_in_other_currency(rows: list[RemoteRow], order: ContactOrder) -> bool:
+    """Return whether a customer with the plain name has documents in another currency than the order's."""
+    plain = build_display_name(order).casefold()
+    named = [r for r in rows if get_text(r, "DisplayName").casefold() == plain]
+    return bool(order.currency) and any(not is_customer_in(r, order.currency) for r in named)
+
+
+def is_customer_in(row: RemoteRow, currency: str) -> bool:
+    """Return whether the customer can have documents in this currency."""
+    reference = row.get("CurrencyRef")
+    theirs = get_text(reference, "value") if isinstance(reference, dict) else ""
+    return not currency or not theirs or theirs == currency
+
+
 def has_contact_tag(row: RemoteRow, order: ContactOrder) -> bool:
     """Return whether we created this customer for the order's company."""
     return build_contact_tag(order.number) in get_text(row, "Notes").splitlines()
 
 
 def is_requested_customer(row: RemoteRow, order: ContactOrder) -> bool:
-    """Return whether a customer is the order's by its name, and by our tag where only a part of that could be kept."""
+    """Return whether a customer is the order's by name and currency, and by our tag where its name was changed."""
     name = build_display_name(order)
-    is_named = get_text(row, "DisplayName").casefold() == name.casefold()
-    return is_named and (has_contact_tag(row, order) or name == order.name)
+    is_named = get_text(row, "DisplayName").casefold() in (name.casefold(), build_currency_name(order).casefold())
+    is_known = has_contact_tag(row, order) or name == order.name
+    return is_named and is_known and is_customer_in(row, order.currency)
 
 
 def choose_documents(

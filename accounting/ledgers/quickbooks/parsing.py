@@ -88,6 +88,8 @@ def parse_contact(row: RemoteRow) -> RemoteContact:
         email=get_text(get_object(row, "PrimaryEmailAddr"), "Address"),
         is_active=row.get("Active") is not False,
         changed_at=parse_changed_at(row),
+        number=str(row.get("AcctNum") or ""),
+        currency=str((row.get("CurrencyRef") or {}).get("value") or ""),
     )
 
 

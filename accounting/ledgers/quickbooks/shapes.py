@@ -37,6 +37,12 @@ def build_display_name(order: ContactOrder) -> str:
     return f"{name[: MAX_NAME_LENGTH - len(suffix)].strip()}{suffix}".strip()
 
 
+def build_currency_name(order: ContactOrder) -> str:
+    """Return the name of the customer for this currency where another one has the plain name: "Harbour (USD)"."""
+    suffix = f" ({order.currency})"
+    return f"{build_display_name(order)[: MAX_NAME_LENGTH - len(suffix)].strip()}{suffix}"
+
+
 def build_contact_tag(number: str) -> str:
     """Return the line of a customer's notes by which we recognise it, whatever its name becomes."""
     return f"Wise-Pay {number}"

@@ -128,6 +128,10 @@ class XeroLedger(XeroPayments, XeroAllocations, XeroReader):
         rows = list_rows(self._client.read(self._api.get_branding_themes), "BrandingThemes")
         return self._parse_list("terms", rows, parse_term)
 
+    def read_currencies(self) -> list[str]:
+        rows = self._client.read(self._api.get_currencies).get("Currencies") or []
+        return [str(row["Code"]) for row in rows if row.get("Code")]
+
     def read_settings_warning(self) -> str:
         return ""
 

@@ -80,6 +80,8 @@ def parse_contact(row: RemoteRow) -> RemoteContact:
         email=get_text(row, "EmailAddress"),
         is_active=row.get("ContactStatus") not in INACTIVE_CONTACT_STATUSES,
         changed_at=parse_instant(row["UpdatedDateUTC"]),
+        number=row.get("AccountNumber") or row.get("ContactNumber") or "",
+        merged_into=row.get("MergedToContactID") or "",
     )
 
 

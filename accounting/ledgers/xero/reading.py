@@ -39,8 +39,8 @@ class XeroReader(XeroOrganisation):
         return self._read_page("Contacts", parse_contact, self._api.get_contacts, page, since, **query)
 
     def read_contacts(self, ids: list[str]) -> RemotePage[RemoteContact]:
-        query = {"summary_only": True, "include_archived": True}
-        rows = self._client.read_named(self._api.get_contacts, "Contacts", "i_ds", ids, **query)
+        # The whole contacts, by the page: nothing less says which contact took the place of a merged one.
+        rows = self._client.read_named(self._api.get_contacts, "Contacts", "i_ds", ids, include_archived=True)
         return build_page(rows, parse_contact)
 
     def read_invoice_page(self, page: int, *, since: datetime | None) -> RemotePage[RemoteInvoice]:

@@ -12,11 +12,11 @@ from accounting.ledger_session import open_ledger
 from accounting.mirror.handlers import read_mirror
 from accounting.mirror.services import schedule_mirror_syncs
 from accounting.models import ManualTask, MirrorCursor, Posting
+from accounting.posting.contact_needs import CHOOSE_CONTACT
 from accounting.posting.handlers import send_merchant_postings
 from accounting.posting.manual_tasks import resolve_manual_task
 from accounting.posting.orders import FORMER_ORGANISATION
 from accounting.posting.quote_payments import post_quote_debit
-from accounting.posting.results import CHOOSE_CONTACT
 from accounting.posting.sender import UNKNOWN_RESULT
 from accounting.tasks import sweep_postings
 from connections.models import Connection

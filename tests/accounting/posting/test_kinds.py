@@ -10,7 +10,7 @@ from accounting.ledgers.guides import Guide
 from accounting.models.posting_kinds import CREDIT_NOTE_PREFIX, KIND_TRAITS, PAYMENT_KINDS, Kind, list_undone_kinds
 from accounting.posting.kinds import KIND_BY_NAME, POSTING_KINDS, SEND_POSITION
 
-GUIDE_FIELDS = {"amount", "company", "credit_note", "invoice", "on", "reference"}
+GUIDE_FIELDS = {"amount", "company", "contact", "credit_note", "invoice", "on", "reference"}
 
 
 def test_every_kind_stands_once_in_both_tables() -> None:

@@ -9,6 +9,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from accounting.models import LedgerContact
 from payers.models import Payer, PayerAccess, PayerCompany
 from payments.method_choices import can_use_method
 from payments.models import Attempt, SavedMethod
@@ -344,16 +345,32 @@ def test_a_company_is_renamed_and_keeps_everything_else(tenant: Tenant) -> None:
 # ---- mapping ---------------------------------------------------------------------------------------
 
 
+def make_contacts(tenant: Tenant, *ids: str) -> None:
+    """Contacts of the connected books, as the mirror has them."""
+    for key in ids:
+        LedgerContact.objects.create(
+            merchant=tenant.merchant,
+            organisation_id=tenant.connection.organisation_id,
+            contact_id=key,
+            name=f"Contact {key}",
+            folded_name=f"contact {key}",
+            is_active=True,
+            read_at=timezone.now(),
+        )
+
+
 def test_companies_without_a_contact_are_listed_until_they_are_mapped(tenant: Tenant) -> None:
     company = tenant.company("Blue Wren Cafe")
+    make_contacts(tenant, "c-1")
     path = tenant.url(f"payers/companies/{company.reference}/contact")
     assert "Blue Wren Cafe" in tenant.admin.get(tenant.url("payers/unmapped")).content.decode()
-    assert "Choose a contact" in post_and_read(tenant.admin, path, {"contact_id": ""})
-    page = post_and_read(tenant.admin, path, {"contact_id": "c-1"})
-    assert "Every company is mapped" in page
+    refused = tenant.admin.post(path, {"contact_id": ""})
+    assert (refused.status_code, "Choose a contact" in refused.content.decode()) == (422, True)
+    post_and_read(tenant.admin, path, {"contact_id": "c-1"})
+    assert "Every company is mapped" in tenant.admin.get(tenant.url("payers/unmapped")).content.decode()
     company.refresh_from_db()
     assert (company.contact_id, company.organisation_id) == ("c-1", tenant.connection.organisation_id)
-    assert AuditEntry.objects.get(action="company.mapped").detail == "c-1"
+    assert AuditEntry.objects.get(action="company.mapped").detail == "no contact → Contact c-1 (c-1)"
 
 
 def test_a_company_mapped_in_another_organisation_is_unmapped_here(tenant: Tenant) -> None:
@@ -363,9 +380,10 @@ def test_a_company_mapped_in_another_organisation_is_unmapped_here(tenant: Tenan
 
 def test_a_contact_serves_one_company(tenant: Tenant) -> None:
     one, two = tenant.company("One Ltd"), tenant.company("Two Ltd")
+    make_contacts(tenant, "c-1")
     post_and_read(tenant.admin, tenant.url(f"payers/companies/{one.reference}/contact"), {"contact_id": "c-1"})
-    page = post_and_read(tenant.admin, tenant.url(f"payers/companies/{two.reference}/contact"), {"contact_id": "c-1"})
-    assert "Another company is this contact already" in page
+    answer = tenant.admin.post(tenant.url(f"payers/companies/{two.reference}/contact"), {"contact_id": "c-1"})
+    assert (answer.status_code, "Another company is this contact already" in answer.content.decode()) == (422, True)
     assert PayerCompany.objects.get(pk=two.pk).contact_id == ""
 
 
@@ -373,7 +391,8 @@ def test_without_an_accounting_package_nothing_is_mapped(tenant: Tenant) -> None
     tenant.merchant.connections.all().delete()
     company = tenant.company("Blue Wren Cafe")
     assert "No accounting package is connected" in tenant.admin.get(tenant.url("payers/unmapped")).content.decode()
-    post_and_read(tenant.admin, tenant.url(f"payers/companies/{company.reference}/contact"), {"contact_id": "c-1"})
+    path = tenant.url(f"payers/companies/{company.reference}/contact")
+    assert tenant.admin.post(path, {"contact_id": "c-1"}).status_code == 422
     tenant.admin.post(tenant.url("payers/add"), VALID_FORM | {"contact_id": "c-1"})
     assert not PayerCompany.objects.exclude(contact_id="").exists()
     assert PayerAccess.objects.count() == 1
