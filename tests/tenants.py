@@ -205,6 +205,7 @@ class Tenant:
             "payment_method_data[card][cvc]": "123",
         }
         answer = requests.post(f"{self.world.url}/stripe/v1/confirmation_tokens", data=form, timeout=10)
+        assert answer.ok, answer.text
         return str(answer.json()["id"])
 
     def company(self, name: str = "Harbour Dental Pty Ltd", *, email: str = "") -> PayerCompany:

@@ -59,6 +59,10 @@ class AuditedAdmin(AnyModelAdmin):
             return redirect(request.path)
         return super().changelist_view(request, extra_context)
 
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
+        """The row; an empty name of a field means the primary key, which Django takes for a name."""
+        return super().get_object(request, object_id, from_field or None)
+
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
         """Whether a list may be asked for this: only as its own filters do, never by patterns."""
         name, _, how = lookup.partition("__")

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 
 import structlog
-from django.core.exceptions import BadRequest, SuspiciousOperation
+from django.core.exceptions import BadRequest, PermissionDenied, SuspiciousOperation
 from django.http import UnreadablePostError
 from django.http.multipartparser import MultiPartParserError
 from structlog.typing import EventDict, Processor, WrappedLogger
@@ -21,7 +21,7 @@ SECRET_VALUES = re.compile(
 
 
 # What Django logs with a traceback although it is the request that was wrong.
-REFUSALS = (BadRequest, MultiPartParserError, SuspiciousOperation, UnreadablePostError)
+REFUSALS = (BadRequest, MultiPartParserError, PermissionDenied, SuspiciousOperation, UnreadablePostError)
 
 
 def shorten_refusal(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
