@@ -323,81 +323,34 @@ CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TASK_TIME_LIMIT = 120
 CELERY_TIMEZONE = "UTC"
-CELERY_BEAT_SCHEDULE = {
-    "sweep_outbox": {"task": "wisepay.tasks.sweep_outbox", "schedule": 5, "options": {"expires": 5}},
-    "delete_done_messages": {
-        "task": "wisepay.tasks.delete_done_messages",
-        "schedule": 3600,
-        "options": {"expires": 60},
-    },
-    "delete_expired_rows": {"task": "wisepay.tasks.delete_expired_rows", "schedule": 900, "options": {"expires": 600}},
-    "delete_unproved_people": {
-        "task": "payers.tasks.delete_unproved_people",
-        "schedule": 3600,
-        "options": {"expires": 600},
-    },
-    "check_payment_page": {
-        "task": "payments.tasks.check_payment_page",
-        "schedule": 3600,
-        "options": {"expires": 600},
-    },
-    "forget_old_devices": {
-        "task": "payments.tasks.forget_old_devices",
-        "schedule": 3600,
-        "options": {"expires": 600},
-    },
-    "seal_audit_log": {"task": "wisepay.tasks.seal_audit_log", "schedule": 60, "options": {"expires": 60}},
-    "delete_old_audit_entries": {
-        "task": "wisepay.tasks.delete_old_audit_entries",
-        "schedule": 86_400,
-        "options": {"expires": 3600},
-    },
-    "import_ledger_lists": {
-        "task": "accounting.tasks.import_ledger_lists",
-        "schedule": 86_400,
-        "options": {"expires": 3600},
-    },
-    "sweep_postings": {
-        "task": "accounting.tasks.sweep_postings",
-        "schedule": 60,
-        "options": {"expires": 60},
-    },
-    "run_autopay": {"task": "accounting.tasks.run_autopay", "schedule": 60, "options": {"expires": 60}},
-    "plan_autopay": {"task": "accounting.tasks.plan_autopay", "schedule": 1800, "options": {"expires": 600}},
-    "sync_balances": {"task": "payments.tasks.sync_balances", "schedule": 300, "options": {"expires": 300}},
-    "schedule_ledger_payment_syncs": {
-        "task": "accounting.tasks.schedule_ledger_payment_syncs",
-        "schedule": 3600,
-        "options": {"expires": 600},
-    },
-    "poll_ledgers": {"task": "accounting.tasks.poll_ledgers", "schedule": 20, "options": {"expires": 20}},
-    "delete_old_pending_changes": {
-        "task": "accounting.tasks.delete_old_pending_changes",
-        "schedule": 86_400,
-        "options": {"expires": 3600},
-    },
+# Every so many seconds; a turn that nobody has taken after so many is left out.
+BEAT = [
+    ("wisepay.tasks.sweep_outbox", 5, 5),
+    ("wisepay.tasks.delete_done_messages", 3600, 60),
+    ("wisepay.tasks.delete_expired_rows", 900, 600),
+    ("payers.tasks.delete_unproved_people", 3600, 600),
+    ("payments.tasks.check_payment_page", 3600, 600),
+    ("payments.tasks.forget_old_devices", 3600, 600),
+    ("wisepay.tasks.seal_audit_log", 60, 60),
+    ("wisepay.tasks.delete_old_audit_entries", 86_400, 3600),
+    ("accounting.tasks.import_ledger_lists", 86_400, 3600),
+    ("accounting.tasks.sweep_postings", 60, 60),
+    ("accounting.tasks.run_autopay", 60, 60),
+    ("accounting.tasks.plan_autopay", 1800, 600),
+    ("payments.tasks.sync_balances", 300, 300),
+    ("accounting.tasks.schedule_ledger_payment_syncs", 3600, 600),
+    ("accounting.tasks.poll_ledgers", 20, 20),
+    ("accounting.tasks.delete_old_pending_changes", 86_400, 3600),
     # Each provider says after how long without a success its connections are verified; see PROVIDERS.
-    "check_connections": {
-        "task": "connections.tasks.check_connections",
-        "schedule": 15,
-        "options": {"expires": 15},
-    },
-    "delete_old_documents": {
-        "task": "accounting.tasks.delete_old_documents",
-        "schedule": 600,
-        "options": {"expires": 60},
-    },
-    "delete_old_records": {
-        "task": "connections.tasks.delete_old_records",
-        "schedule": 600,
-        "options": {"expires": 60},
-    },
-    "delete_expired_answers": {
-        "task": "quotes.tasks.delete_expired_answers",
-        "schedule": 3600,
-        "options": {"expires": 60},
-    },
-    "expire_quotes": {"task": "quotes.tasks.expire_quotes", "schedule": 60, "options": {"expires": 60}},
+    ("connections.tasks.check_connections", 15, 15),
+    ("accounting.tasks.delete_old_documents", 600, 60),
+    ("connections.tasks.delete_old_records", 600, 60),
+    ("quotes.tasks.delete_expired_answers", 3600, 60),
+    ("quotes.tasks.expire_quotes", 60, 60),
+]
+CELERY_BEAT_SCHEDULE = {
+    task.rpartition(".")[2]: {"task": task, "schedule": seconds, "options": {"expires": expires}}
+    for task, seconds, expires in BEAT
 }
 
 # ---- logs ---------------------------------------------------------------------------------------

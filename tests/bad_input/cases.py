@@ -10,7 +10,7 @@ from typing import Any
 from accounting.models import LedgerAccount, LedgerTaxCode
 from merchants.models import Terms
 from payments.receipt_links import SIGNER
-from tests.bad_input.good_forms import DETAILS, TERM
+from tests.bad_input.good_forms import AUDIT_FILTER, DETAILS, SEARCH, TERM
 from tests.bad_input.scene import Scene
 from tests.payments.consent_form import get_consent_fields, get_saving_terms
 from tests.tenants import PASSWORD, get_usual_accounts
@@ -78,21 +78,6 @@ def pay_form(scene: Scene) -> Fields:
 def setup_form(scene: Scene) -> Fields:
     """What Pay Now posts for somebody who saves a card with a quote that only recurs."""
     return pay_form(scene) | {"amount": "", "saves": "on"} | get_consent_fields(scene.saving.payment, saves=True)
-
-
-AUDIT_FILTER = {"first": "2026-11-01", "last": "2026-11-30", "q": "saved", "kind": "", "person": ""}
-SEARCH = {
-    "q": "managed",
-    "amount": "625",
-    "at_least": "1",
-    "at_most": "9999",
-    "status": "paid",
-    "method": "card",
-    "since": "2026-01-01",
-    "until": "2026-12-31",
-    "sort": "-amount",
-    "page": "1",
-}
 
 
 def batch_form(scene: Scene) -> Fields:

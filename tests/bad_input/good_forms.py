@@ -1,4 +1,4 @@
-"""Good forms that several pages take."""
+"""Good forms and queries that several pages take."""
 
 DETAILS = {
     "name": "Ada Lind",
@@ -20,4 +20,17 @@ TERM = {
     "keyword": "monthly",
     "takes_cards": "on",
     "takes_debits": "on",
+}
+AUDIT_FILTER = {"first": "2026-11-01", "last": "2026-11-30", "q": "saved", "kind": "", "person": ""}
+SEARCH = {
+    "q": "managed",
+    "amount": "625",
+    "at_least": "1",
+    "at_most": "9999",
+    "status": "paid",
+    "method": "card",
+    "since": "2026-01-01",
+    "until": "2026-12-31",
+    "sort": "-amount",
+    "page": "1",
 }
