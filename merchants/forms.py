@@ -78,6 +78,11 @@ class PrivacyForm(ModelForm):
             "still be verified.",
         }
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # Of a field whose default is a function Django sends the initial value along in a hidden input.
+        self.fields["keeps_audit_months"].show_hidden_initial = False
+
 
 class MemberForm(forms.Form):
     """What one of the merchant's people may do."""

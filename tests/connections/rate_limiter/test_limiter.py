@@ -54,10 +54,10 @@ def get_refusal(account: BudgetAccount, priority: Priority = "interactive") -> O
 def test_the_screen_shows_what_the_last_answer_said(db: None, world: SandboxProcess) -> None:
     tenant = create_tenant(world)
     usage = get_budget_usage(tenant.connection)
-    assert (usage.minute_left, usage.day_left, usage.in_flight) == (58, 4998, 0)
+    assert (usage.minute_left, usage.day_left, usage.in_flight) == (57, 4997, 0)
     open_ledger(tenant.connection, priority="company", now=timezone.now()).read_accounts()
     usage = get_budget_usage(tenant.connection)
-    assert (usage.minute_left, usage.minute_limit, usage.day_left, usage.day_limit) == (57, 60, 4997, 5000)
+    assert (usage.minute_left, usage.minute_limit, usage.day_left, usage.day_limit) == (56, 60, 4996, 5000)
 
 
 def test_no_ledger_is_opened_without_a_priority(tenant: Tenant) -> None:
