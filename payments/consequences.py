@@ -13,7 +13,7 @@ from merchants.models import EventNotification, Merchant
 from merchants.services import notify_merchant
 from payers.models import PayerCompany
 from payments.failure_messages import explain_failure
-from payments.models import Attempt, Payment, Refund, Setup
+from payments.models import Attempt, GatewayOperation, Payment, Refund, Setup
 from wisepay import events, outbox
 from wisepay.errors import Rejected
 from wisepay.mail import send_email
@@ -44,7 +44,7 @@ DEBIT_SUBJECTS = {
     "reversed": "Your payment to {merchant} was reversed: {amount}",
 }
 # Failures before a bank was asked that say nothing about the merchant's account.
-NOT_THE_MERCHANTS = ("resource_missing", "customer_missing", "never_arrived", "")
+NOT_THE_MERCHANTS = ("resource_missing", "customer_missing", "never_arrived", "undecided", "")
 
 
 @transaction_required
@@ -150,6 +150,40 @@ def notify_merchant_of_refusal(attempt: Attempt, *, now: datetime) -> None:
     )
 
 
+@transaction_required
+def notify_merchant_of_undecided(operation: Attempt | Setup, *, now: datetime) -> None:
+    """Notify the merchant's people that nobody can find out how a payment or a setup ended, and what they do."""
+    account = operation.account
+    if isinstance(operation, Attempt):
+        what = f"{operation.money} from {operation.payment.company} for {operation.payment.purpose}"
+    else:
+        what = "a payment method that was being saved"
+    payment = operation.payment
+    path = get_payment_path(payment) if payment else reverse("payments:gateway", args=[account.merchant.reference])
+    notify_merchant(
+        account.merchant,
+        event=NotificationEvent.GATEWAY_REFUSED,
+        key=f"undecided:{operation.reference}",
+        title="A payment can't be followed any more",
+        body=f"Stripe no longer tells Wise-Pay about {what}, so it counts as not paid. Look for "
+        f"{operation.intent_id or operation.reference} in the Stripe account {account.label}. If money was taken "
+        "there, give it back, or tell the payer not to pay again.",
+        path=path,
+        now=now,
+    )
+
+
+def enqueue_next_action_email(operation: GatewayOperation) -> None:
+    """Enqueue the mail that tells the payer what is left to do, once for each time that it is asked for."""
+    kind = "attempt" if isinstance(operation, Attempt) else "setup"
+    outbox.enqueue(
+        f"{kind}:{operation.pk}:action:{operation.next_action}",
+        "payments.email_next_action",
+        kind=kind,
+        operation_id=operation.pk,
+    )
+
+
 def notify_merchant_of_refused_email(company: PayerCompany, error: Rejected, *, now: datetime) -> None:
     """Notify the merchant's people that the gateway does not take a payer company's e-mail address."""
     with transaction():
@@ -212,6 +246,28 @@ def send_debit_email(attempt: Attempt, *, news: str) -> None:
         subject=DEBIT_SUBJECTS[news].format(merchant=payment.merchant.name, amount=attempt.money),
         message_id=f"{news}-{attempt.reference}",
         sender=payment.merchant,
+    )
+
+
+def send_next_action_email(operation: Attempt | Setup, *, title: str, text: str) -> None:
+    """Send what is left for the payer to do, with the gateway's page for it."""
+    payment = operation.payment
+    merchant = operation.account.merchant
+    page = payment.pay_url if payment else merchant.build_public_url(reverse("payments:my_bank_accounts"))
+    send_email(
+        "next_action",
+        operation.payer_email,
+        {
+            "payment": payment,
+            "title": title,
+            "text": text,
+            "action_url": operation.action_url or page,
+            "pay_url": page,
+            "until": operation.action_expires_at if operation.next_action.endswith("_display_details") else None,
+        },
+        subject=f"{title}: {payment.purpose if payment else merchant.name}",
+        message_id=f"action-{operation.reference}-{operation.next_action}",
+        sender=merchant,
     )
 
 

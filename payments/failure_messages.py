@@ -65,6 +65,11 @@ REQUEST_FAILURES = {
     "amount_too_small": "This amount is too small to be charged. Nothing was charged. Please contact the merchant.",
     "amount_too_large": "This amount is too large to be charged. Nothing was charged. Please contact the merchant.",
     "gateway_key": CARD_FAILURES["gateway_key"],
+    "gateway_permission": CARD_FAILURES["gateway_key"],
+    "undecided": _(
+        "Nobody can find out any more how this payment ended, and the merchant was told. Please ask them before you "
+        "pay again."
+    ),
     "never_arrived": CARD_FAILURES["never_arrived"],
 }
 
@@ -72,7 +77,7 @@ REQUEST_FAILURES = {
 def explain_failure(code: str, *, is_debit: bool = False, was_declined: bool = True) -> str:
     """Return the message for a failure code. Without `was_declined` the gateway refused before a bank was asked."""
     if code in REQUEST_FAILURES:
-        return REQUEST_FAILURES[code]
+        return str(REQUEST_FAILURES[code])
     known, general = (DEBIT_FAILURES, GENERAL_DEBIT_FAILURE) if is_debit else (CARD_FAILURES, GENERAL_CARD_FAILURE)
     return known.get(code, general if was_declined or not code else str(GATEWAY_REFUSAL))
 

@@ -1,7 +1,10 @@
 """Outbox handlers of payments, and which webhook event calls which: it only names an object, which is read again."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 
+import structlog
 from django_subatomic.db import transaction
 
 from merchants.models import Terms
@@ -12,19 +15,26 @@ from payments.balance.payouts import sync_payout
 from payments.balance.services import sync_balance
 from payments.consent import list_accepted_terms
 from payments.consequences import send_debit_email, send_method_saved_email, send_refund_email
+from payments.gateway_accounts import is_unreachable
 from payments.gateways import GatewayEvent, open_gateway
 from payments.models import Attempt, Dispute, GatewayAccount, Refund, SavedMethod, Setup
+from payments.operations.customers import sync_customer
+from payments.operations.next_actions import find_next_action
 from payments.operations.services import build_retry, get_retry_delay
 from payments.portal.receipt_emails import send_receipt_email
 from payments.refunds import refresh_refund, sync_refunds
 from payments.reversals.disputes import sync_disputes
+from payments.reversals.fraud_warnings import sync_fraud_warnings
 from payments.reversals.reinstatements import reinstate_payment
-from payments.saved_methods.removal import has_live_attempts, send_method_removed_email
+from payments.saved_methods.removal import has_live_attempts, retire_account_methods, send_method_removed_email
 from payments.saved_methods.services import send_new_method_email, sync_saved_method
 from payments.saved_methods.setups import SETUPS, refresh_setup
 from payments.states import LIVE_STATES
-from wisepay.errors import NotThere, retry_refusals
+from payments.webhooks.silence import check_webhooks, sync_account
+from wisepay.errors import NotThere, Rejected, Unavailable, retry_refusals
 from wisepay.outbox import Retry, handler
+
+log = structlog.get_logger(__name__)
 
 # Beginnings of event types (docs.stripe.com/api/events/types), the handler, and which id it is given.
 EVENT_HANDLERS = (
@@ -39,6 +49,10 @@ EVENT_HANDLERS = (
     ("payment_method.", "payments.read_method", "object_id"),
     ("mandate.", "payments.read_mandate", "object_id"),
     ("payout.", "payments.read_payout", "object_id"),
+    ("customer.deleted", "payments.read_customer", "object_id"),
+    ("radar.early_fraud_warning.", "payments.read_fraud_warnings", "intent_id"),
+    ("account.updated", "payments.read_account", "object_id"),
+    ("capability.updated", "payments.read_account", "object_id"),
 )
 
 
@@ -51,10 +65,27 @@ def find_event_handler(event: GatewayEvent) -> tuple[str, str, str] | None:
     return None
 
 
+@contextmanager
+def unless_left(account: GatewayAccount) -> Iterator[None]:
+    """Give up in the block when the account was replaced and its keys are not accepted: asking again is of no use."""
+    try:
+        yield
+    except (Unavailable, Rejected) as error:
+        if not is_unreachable(account, error) and not is_unreachable(account, error.__cause__):
+            raise
+        log.warning("gateway.account_left", account=account.label)
+
+
 @handler("payments.read_event")
 def read_event(*, account_id: int, intent_id: str, now: datetime, **_: object) -> None:
     """Read the intent again and apply its present state to its attempt."""
     account = GatewayAccount.objects.get(pk=account_id)
+    with unless_left(account):
+        apply_intent(account, intent_id, now=now)
+
+
+def apply_intent(account: GatewayAccount, intent_id: str, *, now: datetime) -> None:
+    """Read an intent, and apply its state to the attempt that it is of."""
     attempt = find_attempt_by_intent(account, intent_id)
     if attempt is not None and attempt.state in ("succeeded", "reversed"):
         return
@@ -90,7 +121,8 @@ def read_refunds(*, account_id: int, intent_id: str, now: datetime, **_: object)
     """Read the refunds of an intent again."""
     attempt = find_attempt_by_intent(GatewayAccount.objects.get(pk=account_id), intent_id)
     if attempt is not None:
-        sync_refunds(attempt, now=now)
+        with unless_left(attempt.account):
+            sync_refunds(attempt, now=now)
 
 
 @handler("payments.read_disputes")
@@ -101,27 +133,83 @@ def read_disputes(*, account_id: int, intent_id: str, now: datetime, **_: object
         return
     if attempt.is_live:
         refresh_attempt(attempt, now=now)
-    sync_disputes(attempt, now=now)
+    with unless_left(attempt.account):
+        sync_disputes(attempt, now=now)
 
 
 @handler("payments.read_method")
 def read_method(*, account_id: int, object_id: str, now: datetime, **_: object) -> None:
     """Read a saved method again."""
-    sync_saved_method(GatewayAccount.objects.get(pk=account_id), object_id, now=now)
+    account = GatewayAccount.objects.get(pk=account_id)
+    with unless_left(account):
+        sync_saved_method(account, object_id, now=now)
 
 
 @handler("payments.read_mandate")
 def read_mandate(*, account_id: int, object_id: str, now: datetime, **_: object) -> None:
     """Read the method again whose mandate changed."""
     account = GatewayAccount.objects.get(pk=account_id)
-    for method in SavedMethod.objects.filter(account=account, stripe_mandate_id=object_id):
-        sync_saved_method(account, method.stripe_payment_method_id, now=now)
+    with unless_left(account):
+        for method in SavedMethod.objects.filter(account=account, stripe_mandate_id=object_id):
+            sync_saved_method(account, method.stripe_payment_method_id, now=now)
 
 
 @handler("payments.read_payout")
 def read_payout(*, account_id: int, object_id: str, now: datetime, **_: object) -> None:
     """Read a payout again."""
-    sync_payout(GatewayAccount.objects.get(pk=account_id), object_id, now=now)
+    account = GatewayAccount.objects.get(pk=account_id)
+    with unless_left(account):
+        sync_payout(account, object_id, now=now)
+
+
+@handler("payments.read_customer")
+def read_customer(*, account_id: int, object_id: str, now: datetime, **_: object) -> None:
+    """Read a customer again: the methods of one that was deleted are gone with it."""
+    account = GatewayAccount.objects.get(pk=account_id)
+    with unless_left(account):
+        sync_customer(account, object_id, now=now)
+
+
+@handler("payments.read_fraud_warnings")
+def read_fraud_warnings(*, account_id: int, intent_id: str, now: datetime, **_: object) -> None:
+    """Read the fraud warnings of an intent again, and tell the merchant of new ones."""
+    attempt = find_attempt_by_intent(GatewayAccount.objects.get(pk=account_id), intent_id)
+    if attempt is not None:
+        with unless_left(attempt.account):
+            sync_fraud_warnings(attempt, now=now)
+
+
+@handler("payments.read_account")
+def read_account(*, account_id: int, now: datetime, **_: object) -> None:
+    """Read again what the gateway lets the account do."""
+    account = GatewayAccount.objects.select_related("merchant").get(pk=account_id)
+    with unless_left(account):
+        sync_account(account, now=now)
+
+
+@handler("payments.check_webhooks")
+def check_account_webhooks(*, account_id: int, now: datetime, **_: object) -> None:
+    """Look whether the gateway's events arrive."""
+    account = GatewayAccount.objects.select_related("merchant").get(pk=account_id)
+    if account.is_current:
+        check_webhooks(account, now=now)
+
+
+@handler("payments.retire_methods")
+def retire_methods(*, account_id: int, now: datetime, **_: object) -> None:
+    """Retire the saved methods of an account that was replaced, and tell their payers."""
+    retire_account_methods(GatewayAccount.objects.select_related("merchant").get(pk=account_id), now=now)
+
+
+@handler("payments.email_next_action")
+def email_next_action(*, kind: str, operation_id: int, **_: object) -> None:
+    """Send the payer what is left to do, unless it was done meanwhile."""
+    model = Attempt if kind == "attempt" else Setup
+    rows = model._base_manager.select_related("payment__merchant", "payment__company", "account__merchant")
+    operation = rows.get(pk=operation_id)
+    action = find_next_action(operation)
+    if action is not None:
+        consequences.send_next_action_email(operation, title=str(action.title), text=str(action.text))
 
 
 @handler("payments.resolve_attempt")
@@ -189,8 +277,9 @@ def forget_method(*, method_id: int, **_: object) -> None:
     method = SavedMethod.objects.select_related("account").get(pk=method_id)
     if has_live_attempts(method):
         raise Retry("a payment with it has not ended", after=3600)
-    gateway = open_gateway(method.account.secret_key.decrypt())
-    gateway.detach_method(method.stripe_payment_method_id, key=f"forget-{method.reference}")
+    with unless_left(method.account):
+        gateway = open_gateway(method.account.secret_key.decrypt())
+        gateway.detach_method(method.stripe_payment_method_id, key=f"forget-{method.reference}")
 
 
 @handler("payments.forget_replaced_method")

@@ -11,13 +11,27 @@ from wisepay.health_checks import HealthCheckResult, register_health_check
 
 @register_health_check
 def check_gateway_keys() -> Iterator[HealthCheckResult]:
-    """Check that every merchant's secret key works."""
+    """Check that every merchant's secret key works; one of an account that was replaced need not."""
     for account in GatewayAccount.objects.select_related("merchant"):
         try:
             open_gateway(account.secret_key.decrypt()).get_account_id()
             yield HealthCheckResult("stripe key", True, f"{account.merchant}: accepted")
         except (Rejected, Unavailable) as error:
-            yield HealthCheckResult("stripe key", False, f"{account.merchant}: {error}")
+            yield HealthCheckResult("stripe key", False if account.is_current else None, f"{account.merchant}: {error}")
+
+
+@register_health_check
+def check_gateway_webhooks() -> Iterator[HealthCheckResult]:
+    """Say of every account that takes payments whether Stripe's events arrive, and why not."""
+    for account in GatewayAccount.objects.exclude(current_of=None).select_related("merchant"):
+        if account.silence_reason:
+            yield HealthCheckResult("stripe webhooks", False, f"{account.merchant}: {account.silence_reason}")
+        elif account.webhook_received_at is None:
+            yield HealthCheckResult("stripe webhooks", None, f"{account.merchant}: none has come yet")
+        else:
+            yield HealthCheckResult(
+                "stripe webhooks", True, f"{account.merchant}: last {account.webhook_received_at:%c}"
+            )
 
 
 @register_health_check

@@ -18,6 +18,9 @@ DEBIT_TYPES = {
     "NZD": "nz_bank_account",
     "USD": "us_bank_account",
 }
+# Stripe can't make a confirmation token of these, so no new one can be offered in our form; saved ones are charged
+# (docs.stripe.com/payments/finalize-payments-on-the-server, "ACSS Debit is not supported").
+WITHOUT_TOKENS = frozenset({"acss_debit"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +74,13 @@ class PaymentChoice:
         return self.saved_method is None
 
 
-def list_allowed_methods(methods: Sequence[str], account: GatewayAccount | None, currency: str) -> list[str]:
-    """List those of `methods` (from CPQ) that the merchant, the currency and the gateway allow."""
-    debits = account is not None and account.takes_bank_debits and currency in DEBIT_TYPES
+def list_allowed_methods(
+    methods: Sequence[str], account: GatewayAccount | None, currency: str, *, is_saved: bool = False
+) -> list[str]:
+    """List those of `methods` (from CPQ) that the merchant, the currency and the gateway allow, new or `is_saved`."""
+    kind = DEBIT_TYPES.get(currency)
+    has_form = kind is not None and (is_saved or kind not in WITHOUT_TOKENS)
+    debits = account is not None and account.takes_bank_debits and has_form
     return [m for m in (CARD, BANK_DEBIT) if m in methods and (m == CARD or debits)]
 
 
@@ -105,8 +112,8 @@ def list_usable_methods(person: Person, company: PayerCompany, account: GatewayA
 
 def check_method_choice(payment: Payment, account: GatewayAccount, *, choice: PaymentChoice, person: Person) -> None:
     """Check the choice. Raises MethodNotAllowed, MethodUnusable or MustSaveMethod."""
-    allowed = list_allowed_methods(payment.methods, account, payment.currency)
     saved = choice.saved_method
+    allowed = list_allowed_methods(payment.methods, account, payment.currency, is_saved=saved is not None)
     method = choice.method if saved is None else CARD if saved.is_card else BANK_DEBIT
     fits = saved is None or supports_currency(saved, payment.currency)
     if method not in allowed or not fits or (not person.has_account and method != CARD):

@@ -6,25 +6,59 @@ from django_subatomic.db import transaction, transaction_required
 
 from payments import consequences
 from payments.errors import NothingToRefund
+from payments.gateway_accounts import is_unreachable
 from payments.gateways import RefundResult, open_gateway
 from payments.models import Attempt, Dispute, Payment, Refund
 from payments.operations.lifecycle import find_refusal
 from payments.operations.services import enqueue_first_check, lock_payment
 from wisepay import events, outbox
 from wisepay.addresses import new_reference
-from wisepay.errors import Rejected, Unavailable
+from wisepay.errors import NotThere, Rejected, Unavailable
 from wisepay.models import User
 
 BLOCKING_DISPUTES = ("open", "lost")
 
 
-def get_failed_refund_advice(code: str) -> str:
-    """Where the money of a failed refund is, and what to do."""
-    if code == "charge_disputed":
+ACCOUNT_LEFT = "account_left"
+UNKNOWN_PAYMENT = ("object_missing", "wrong_mode")
+# Where the money is by why a refund failed (docs.stripe.com/api/refunds/object, docs.stripe.com/error-codes).
+DISPUTED_ADVICE = (
+    "The payer's bank disputes this payment and decides about the money. Answer the dispute; pay nothing back."
+)
+GIVEN_BACK_ADVICE = "It was given back at Stripe already, as far as it could be. Pay nothing back twice."
+NOT_MADE_ADVICE = (
+    "Stripe did not make it, so the money is where it was. Mend the reason at Stripe, then refund it again."
+)
+RETURNED_ADVICE = "The payer's bank sent it back, so the money is yours again. Pay the payer in another way."
+FAILED_REFUND_ADVICE = {
+    "charge_disputed": DISPUTED_ADVICE,
+    "charge_for_pending_refund_disputed": DISPUTED_ADVICE,
+    "charge_already_refunded": GIVEN_BACK_ADVICE,
+    "declined": RETURNED_ADVICE,
+    "expired_or_canceled_card": RETURNED_ADVICE,
+    "lost_or_stolen_card": RETURNED_ADVICE,
+    "unknown": RETURNED_ADVICE,
+    "balance_insufficient": NOT_MADE_ADVICE,
+    "insufficient_funds": NOT_MADE_ADVICE,
+    "merchant_request": NOT_MADE_ADVICE,
+}
+
+
+def get_failed_refund_advice(refund: Refund) -> str:
+    """Where the money of a failed refund is, and what to do. Only what Stripe said is claimed of it."""
+    code, account = refund.failure_code, refund.attempt.account
+    if code == ACCOUNT_LEFT:
         return (
-            "The payer's bank disputes this payment and decides about the money. Answer the dispute; pay nothing back."
+            f"The payment was taken by the Stripe account {account.label}, whose keys Stripe no longer accepts from "
+            "Wise-Pay. Look there whether it was given back; if not, give it back there."
         )
-    return "The money could not be given back and is still yours. Pay the payer in another way."
+    if code in UNKNOWN_PAYMENT:
+        return (
+            f"The Stripe account {account.label} does not know this payment. Find the account that took it, and give "
+            "it back there."
+        )
+    usual = RETURNED_ADVICE if refund.stripe_refund_id else NOT_MADE_ADVICE
+    return FAILED_REFUND_ADVICE.get(code, usual)
 
 
 def start_refund(payment: Payment, *, amount: int, reason: str, by: User, now: datetime) -> Refund:
@@ -58,7 +92,7 @@ def check_refundable(payment: Payment, *, amount: int) -> None:
     if payment.state != "succeeded" or payment.paid_amount is None:
         raise NothingToRefund("Only a paid payment can be refunded.")
     if Dispute.objects.filter(attempt__payment=payment, state__in=BLOCKING_DISPUTES).exists():
-        raise NothingToRefund("The payer's bank disputes this payment, so nothing can be refunded. Answer the dispute.")
+        raise NothingToRefund("The payer's bank disputes this payment, or has decided it, so nothing can be refunded.")
     remaining = payment.paid_amount - payment.refunded_amount
     if not 0 < amount <= remaining:
         raise NothingToRefund("No more than what is left of the payment can be refunded.")
@@ -75,6 +109,8 @@ def send_refund(refund: Refund, *, now: datetime) -> None:
     except (Unavailable, Rejected) as error:
         # A key that is not accepted never fails a refund: with a new key it is sent again.
         refusal = find_refusal(error, is_retry=True, reference=refund.reference)
+        if is_unreachable(attempt.account, error):
+            refusal = Rejected(ACCOUNT_LEFT, str(error))
         if refusal is None:
             return
         result = RefundResult("failed", "", refund.money, failure_code=refusal.code, reference=refund.reference)
@@ -82,11 +118,30 @@ def send_refund(refund: Refund, *, now: datetime) -> None:
 
 
 def refresh_refund(refund: Refund, *, now: datetime) -> None:
-    """Look a refund up, and send it again only if the gateway does not have it. Raises Unavailable."""
-    sync_refunds(refund.attempt, now=now)
+    """Look a refund up, and send it again only if the gateway does not have it. Raises Unavailable.
+
+    Where nobody can find out any more how it ended, it is ended: a person has to look.
+    """
+    try:
+        sync_refunds(refund.attempt, now=now)
+    except Unavailable as error:
+        code = find_undecidable_code(refund, error.__cause__)
+        if not code:
+            raise
+        result = RefundResult("failed", "", refund.money, failure_code=code, reference=refund.reference)
+        apply_refund_result(refund, result, now=now)
+        return
     refund.refresh_from_db()
     if refund.state == "processing" and not refund.stripe_refund_id:
         send_refund(refund, now=now)
+
+
+def find_undecidable_code(refund: Refund, error: BaseException | None) -> str:
+    """Why nobody can find out any more how a refund ended: its account was left, or does not know the payment."""
+    if is_unreachable(refund.attempt.account, error):
+        return ACCOUNT_LEFT
+    is_gone = isinstance(error, NotThere) or (isinstance(error, Rejected) and error.code in UNKNOWN_PAYMENT)
+    return UNKNOWN_PAYMENT[0] if is_gone else ""
 
 
 def sync_refunds(attempt: Attempt, *, now: datetime) -> None:
@@ -161,7 +216,7 @@ def schedule_refund_consequences(payment: Payment, refund: Refund, *, previous: 
         if previous == "succeeded":
             events.announce("payments.refund.reverted", refund_id=refund.pk)
         title = "Refund failed"
-        advice = get_failed_refund_advice(refund.failure_code)
+        advice = get_failed_refund_advice(refund)
         body = f"{money} of {payment.purpose} did not go back to {payment.company}. {advice}"
     consequences.notify_merchant_of_payment(
         payment.merchant,

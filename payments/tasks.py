@@ -6,6 +6,7 @@ from celery import shared_task
 
 from payments import page_check, retention
 from payments.balance.services import list_accounts_to_sync, schedule_balance_sync
+from payments.webhooks.silence import schedule_webhook_checks
 from wisepay import clock
 
 SYNC_INTERVAL = timedelta(minutes=30)
@@ -16,6 +17,12 @@ def sync_balances(**_: object) -> None:
     """Schedule a balance sync of every account that was not synced for half an hour."""
     for account in list_accounts_to_sync(now=clock.now(), every=SYNC_INTERVAL):
         schedule_balance_sync(account, now=clock.now())
+
+
+@shared_task
+def check_webhooks(**_: object) -> None:
+    """Schedule a look at every account whether its events arrive."""
+    schedule_webhook_checks(now=clock.now())
 
 
 @shared_task

@@ -15,6 +15,7 @@ from payers.companies import record_payer_company
 from payments.gateways import find_amount_problem
 from payments.method_choices import list_allowed_methods
 from payments.models import GatewayAccount, Payment
+from payments.operations.next_actions import find_next_action, get_next_action
 from payments.recurring import RecurringPart
 from payments.states import LIVE_STATES
 from quotes.callbacks import find_url_problem
@@ -24,6 +25,7 @@ from quotes.schemas import CheckoutIn
 from quotes.services import schedule_status_callback
 from wisepay.money import InvalidAmount, Money
 
+MINUTE, DAY = 60, 86_400  # seconds
 CHECKOUT_LIFETIME = timedelta(days=30)  # of a checkout whose quote names no end
 
 
@@ -130,7 +132,7 @@ def check_merchant_ready(merchant: Merchant) -> None:
     """Raises ProblemError that names what the merchant has not set up yet."""
     missing = [p for p in list_prerequisites(merchant) if not p.is_met]
     codes, titles = [p.code for p in missing], [p.title for p in missing]
-    if not GatewayAccount.objects.filter(merchant=merchant).exists():
+    if not GatewayAccount.objects.filter(current_of=merchant).exists():
         codes.append("gateway_keys")
         titles.append("Gateway keys saved")
     if not merchant.takes_payments:
@@ -149,7 +151,7 @@ def check_currency(merchant: Merchant, checkout: CheckoutIn) -> None:
 
 def check_methods(merchant: Merchant, checkout: CheckoutIn) -> None:
     """Raises ProblemError when the merchant takes none of the methods that CPQ allows, in this currency."""
-    account = GatewayAccount.objects.get(merchant=merchant)
+    account = GatewayAccount.objects.get(current_of=merchant)
     if not list_allowed_methods(checkout.allowed_methods, account, checkout.quote.currency):
         message = f"{merchant.name} takes none of these methods in {checkout.quote.currency}. Allow another one."
         raise build_invalid_problem(("allowed_methods", message))
@@ -180,8 +182,16 @@ def update_quote(quote: Quote, checkout: CheckoutIn, amounts: CheckoutAmounts, *
 
 def check_no_live_attempt(payment: Payment) -> None:
     """Raises ProblemError while an attempt has not ended."""
-    if payment.attempts.filter(state__in=LIVE_STATES).exists():
-        raise ProblemError(409, "attempt_in_progress", "A payment for this quote is being processed. Ask again soon.")
+    attempt = payment.attempts.filter(state__in=LIVE_STATES).first()
+    if attempt is None:
+        return
+    if attempt.is_settling:
+        detail, wait = "The payer's bank was asked for this quote, which takes up to seven working days.", DAY
+    elif find_next_action(attempt) and get_next_action(attempt).is_slow:
+        detail, wait = "The payer was asked for a step that can take some working days.", DAY
+    else:
+        detail, wait = "A payment for this quote is being processed. Ask again in a minute.", MINUTE
+    raise ProblemError(409, "attempt_in_progress", detail, headers={"Retry-After": str(wait)})
 
 
 @transaction_required

@@ -152,16 +152,18 @@ def setup_panel(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """The dashboard's checklist: what is left to do before quotes can be paid and booked."""
     integration = get_integration(merchant)
     chosen = AccountingSettings.objects.filter(merchant=merchant).first()
-    has_gateway = GatewayAccount.objects.filter(merchant=merchant).exists()
+    account = GatewayAccount.objects.filter(current_of=merchant).first()
     is_connected = Connection.objects.filter(merchant=merchant, state="connected").exists()
     ready = integration.is_enabled and bool(integration.api_key)
     steps = [
-        Prerequisite("gateway_keys", "Stripe keys saved", has_gateway, "payments:gateway"),
+        Prerequisite("gateway_keys", "Stripe keys saved", account is not None, "payments:gateway"),
         Prerequisite("connection", "Accounting package connected", is_connected, "connections:list"),
         Prerequisite("accounts", "Accounts chosen", bool(chosen and chosen.is_complete), "accounting:accounts"),
         Prerequisite("integration", "ConnectWise Sell enabled", ready, "quotes:integration"),
         *list_prerequisites(merchant),
     ]
+    if account and account.silence_reason:
+        steps.append(Prerequisite("webhooks", "Stripe's events arrive", False, "payments:gateway"))
     if chosen and chosen.warning:
         steps.append(Prerequisite("books", "Settings of the accounting package", False, "accounting:accounts"))
     done = sum(step.is_met for step in steps)

@@ -25,6 +25,10 @@ class Rejected(Exception):
         self.message = message
 
 
+class NotPermitted(Rejected):
+    """The other system accepts our credentials, and they may not do this."""
+
+
 class NotThere(Rejected):
     """The other system says that `thing` does not exist, in this account and mode. Nothing else may be read as that."""
 

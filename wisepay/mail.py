@@ -2,7 +2,7 @@
 
 import re
 import smtplib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from django.conf import settings
@@ -12,8 +12,10 @@ from django.template.loader import render_to_string
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
+from wisepay import clock
 from wisepay.addresses import build_public_url, get_public_host
 from wisepay.errors import Unavailable
+from wisepay.models import RefusedEmailAddress
 
 
 class EmailRefused(Exception):
@@ -71,8 +73,23 @@ def deliver_email(message: EmailMultiAlternatives) -> None:
     except (OSError, smtplib.SMTPException) as error:
         code, reply = get_refusal(error)
         if code >= 500:
+            record_refused_address(message.to[0], f"{code} {reply}")
             raise EmailRefused(f"The mail server refused the mail to {message.to[0]}: {code} {reply}") from error
         raise Unavailable(f"the mail server does not take mail now ({code or type(error).__name__})") from error
+    RefusedEmailAddress.objects.filter(address__in=[to.lower() for to in message.to]).delete()
+
+
+def record_refused_address(address: str, reply: str) -> None:
+    """Record that an address takes no mail, for the pages of who wrote to it."""
+    RefusedEmailAddress.objects.update_or_create(
+        address=address.lower()[:254], defaults={"reply": reply[:250], "refused_at": clock.now()}
+    )
+
+
+def list_refused_addresses(addresses: Iterable[str]) -> dict[str, RefusedEmailAddress]:
+    """Those of the addresses to which the last mail was refused for good, by address in lower case. One query."""
+    wanted = {address.lower() for address in addresses if address}
+    return {row.address: row for row in RefusedEmailAddress.objects.filter(address__in=wanted)}
 
 
 def get_refusal(error: Exception) -> tuple[int, str]:

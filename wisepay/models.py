@@ -131,3 +131,14 @@ class PageFinding(models.Model):
 
     def __str__(self) -> str:
         return f"{self.rule}: {self.subject}"
+
+
+class RefusedEmailAddress(models.Model):
+    """An address to which the mail server refused a mail for good; it is deleted once a mail is taken again."""
+
+    address = models.EmailField(max_length=254, unique=True, help_text="In lower case.")
+    reply = models.CharField(max_length=250, help_text="What the mail server said.")
+    refused_at = models.DateTimeField(default=clock.now)
+
+    def __str__(self) -> str:
+        return f"Mails to {self.address} are refused"

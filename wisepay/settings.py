@@ -245,7 +245,8 @@ VENDOR_CALLS_PER_NETWORK_MINUTE = env.int("VENDOR_CALLS_PER_NETWORK_MINUTE", def
 
 # ---- the outside world --------------------------------------------------------------------------
 STRIPE_API_BASE = env.str("STRIPE_API_BASE", default="https://api.stripe.com")
-STRIPE_JS_URL = env.str("STRIPE_JS_URL", default="https://js.stripe.com/endive/stripe.js")
+STRIPE_RELEASE = "endive"  # Stripe.js of another release than the SDK's API version may not fit it; a test ties them
+STRIPE_JS_URL = env.str("STRIPE_JS_URL", default=f"https://js.stripe.com/{STRIPE_RELEASE}/stripe.js")
 XERO_AUTHORIZE_URL = env.str("XERO_AUTHORIZE_URL", default="https://login.xero.com/identity/connect/authorize")
 XERO_IDENTITY_URL = env.str("XERO_IDENTITY_URL", default="https://identity.xero.com")
 XERO_CONNECTIONS_URL = env.str("XERO_CONNECTIONS_URL", default="https://api.xero.com/Connections")
@@ -337,6 +338,7 @@ BEAT = [
     ("accounting.tasks.sweep_postings", 60, 60),
     ("accounting.tasks.run_autopay", 60, 60),
     ("accounting.tasks.plan_autopay", 1800, 600),
+    ("payments.tasks.check_webhooks", 600, 600),
     ("payments.tasks.sync_balances", 300, 300),
     ("accounting.tasks.schedule_ledger_payment_syncs", 3600, 600),
     ("accounting.tasks.poll_ledgers", 20, 20),

@@ -35,7 +35,9 @@ PAYER_ACTION_CODES = frozenset(
     }
 )
 # Something about the order or the merchant's account is wrong; another method would not help.
-MERCHANT_CODES = frozenset({"amount_too_large", "amount_too_small", "gateway_key", "invalid_amount"})
+MERCHANT_CODES = frozenset(
+    {"amount_too_large", "amount_too_small", "gateway_key", "gateway_permission", "invalid_amount"}
+)
 # A card that its bank will not charge again: never tried again (docs.stripe.com/declines/codes, the networks' rules).
 HARD_DECLINES = frozenset(
     {

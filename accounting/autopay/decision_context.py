@@ -153,7 +153,7 @@ def build_scheduled_charge(scheduled: ScheduledPayment, *, is_reset: bool = Fals
 def get_decision_context(merchant: Merchant, *, companies: Sequence[int] | None = None) -> DecisionContext:
     """Read the merchant's rules, terms, mappings and methods, of all companies or of some. Eight statements."""
     mappings = get_mappings_by_company(merchant, companies)
-    account = GatewayAccount.objects.filter(merchant=merchant).first()
+    account = GatewayAccount.objects.filter(current_of=merchant).first()
     link = LinkedOrganisation.objects.filter(merchant=merchant).first()
     return DecisionContext(
         rules=get_rules(merchant, takes_debits=bool(account and account.takes_bank_debits)),

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 
-from django.db.models import F
+from django.db.models import F, QuerySet
 from django.urls import reverse
 from django_subatomic.db import transaction
 
@@ -152,22 +152,32 @@ def sum_items(
     return sorted(found.values(), key=lambda row: row.currency)
 
 
+def list_cursors(account: GatewayAccount) -> "QuerySet[BalanceTransactionCursor]":
+    """The cursors of every account of the same merchant and mode, the present one first."""
+    rows = BalanceTransactionCursor.objects.filter(
+        account__merchant=account.merchant_id, account__is_live=account.is_live
+    )
+    return rows.select_related("account").order_by(F("account__current_of").asc(nulls_last=True), "pk")
+
+
 @transaction()
 def reconcile(merchant: Merchant, period: Period, *, now: datetime) -> ReconciliationReport:
     """Compare Stripe, our own ledger and the accounting package for a period, in a fixed number of queries."""
-    account = GatewayAccount.objects.filter(merchant=merchant).first()
-    stripe = BalanceTransactionCursor.objects.filter(account=account).first() if account else None
+    account = GatewayAccount.objects.filter(current_of=merchant).first()
+    cursors = list(list_cursors(account)) if account else []
+    stripe = next((cursor for cursor in cursors if cursor.account == account), None)
     books = get_ledger_payment_cursor(merchant)
     differences = DifferenceList()
     items: list[ReconciliationItem] = []
     payouts: list[PayoutSummary] = []
     if account is not None and stripe is not None and stripe.known_until is not None:
-        items = list(StripeVsLedger(account, stripe, period, differences, now).list_items())
+        for cursor in cursors:
+            items += StripeVsLedger(cursor.account, cursor, period, differences, now).list_items()
+            payouts += list_payouts(cursor.account, period)
         clearing = AccountingSettings.objects.filter(merchant=merchant).values_list("clearing_account", flat=True)
         comparison = LedgerVsBooks(merchant, clearing.first() or "", books, period, differences, now)
         comparison.compare_items(items)
         items += DocumentChecks(comparison).run()
-        payouts = list_payouts(account, period)
         add_payout_differences(payouts, differences, today=period.get_day(now))
     return ReconciliationReport(
         merchant=merchant,

@@ -216,6 +216,8 @@ class StripeVsLedger:
             self.add_difference(
                 DifferenceKind.AMOUNT_DIFFERS, item, f"A bank took {{money}} back; here the dispute is over {recorded}."
             )
+        if line.refund_state == "succeeded":
+            return  # a part was lost, and is recorded as such
         if line.attempt_state == "succeeded":
             item.reason = "held"
             if line.dispute_state == "lost" and (line.refunded or 0) < (line.attempt_amount or 0):

@@ -126,8 +126,7 @@ def export(request: MerchantRequest, merchant: Merchant) -> HttpResponseBase:
 @merchant_page(admin=True)
 def refresh(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """Schedule a sync of Stripe and of the payments of the accounting package."""
-    account = GatewayAccount.objects.filter(merchant=merchant).first()
-    if account is not None:
+    for account in GatewayAccount.objects.filter(merchant=merchant).order_by("pk"):
         schedule_balance_sync(account, now=clock.now())
     schedule_ledger_payments_sync(merchant, now=clock.now())
     record_request_audit(request, "reconciliation.read", merchant_id=merchant.pk)

@@ -296,6 +296,7 @@ def build_charge_request(attempt: Attempt) -> ChargeRequest:
         mandate_id=attempt.stripe_mandate_id if attempt.saved_method_id else "",
         saves_method=attempt.saves_method,
         is_off_session=attempt.is_off_session,
+        statement_text=str(payment.details.get("title") or payment.subject),
     )
 
 
@@ -338,7 +339,7 @@ def get_chargeable_account(payment: Payment) -> GatewayAccount:
         raise AlreadyPaid(f"{payment} is {payment.state}.")
     if any(attempt.is_live for attempt in list_attempts(payment)):
         raise AttemptInProgress(f"A payment of {payment} is on its way.")
-    account = GatewayAccount.objects.filter(merchant=payment.merchant).first()
+    account = GatewayAccount.objects.filter(current_of=payment.merchant).first()
     if account is None or not payment.merchant.takes_payments:
         raise MerchantNotReady(f"{payment.merchant} takes no payments at the moment.")
     return account

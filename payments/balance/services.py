@@ -11,6 +11,8 @@ from payments.models import BalanceTransactionCursor, GatewayAccount
 from wisepay import outbox
 from wisepay.errors import Rejected
 
+LEFT_PERIOD = timedelta(days=120)  # so long after an account was replaced, its money still moves: debits and disputes
+
 
 def schedule_balance_sync(account: GatewayAccount, *, now: datetime) -> None:
     """Let a worker sync the account's balance."""
@@ -23,7 +25,7 @@ def sync_balance(account: GatewayAccount, *, now: datetime) -> None:
     Each page is committed with the place where the next begins: a stop repeats one page. What the gateway refuses
     is recorded on the cursor. Raises Unavailable, and Retry while another worker reads.
     """
-    cursor = get_balance_cursor(account, now=now)
+    cursor = get_balance_cursor(account)
     with cursor.hold_lease(now=now):
         sync_balance_pages(account, cursor, now=now)
 
@@ -43,8 +45,9 @@ def sync_balance_pages(account: GatewayAccount, cursor: BalanceTransactionCursor
 
 
 def list_accounts_to_sync(*, now: datetime, every: timedelta) -> "QuerySet[GatewayAccount]":
-    """The accounts that were not read for so long, the longest first."""
+    """The accounts that were not read for so long, the longest first; one that was replaced for LEFT_PERIOD more."""
+    used = ~Q(current_of=None) | Q(replaced_at__gt=now - LEFT_PERIOD)
     stale = Q(balance_transaction_cursor=None) | Q(balance_transaction_cursor__known_until=None)
-    return GatewayAccount.objects.filter(stale | Q(balance_transaction_cursor__known_until__lt=now - every)).order_by(
-        F("balance_transaction_cursor__known_until").asc(nulls_first=True), "pk"
-    )
+    return GatewayAccount.objects.filter(
+        used, stale | Q(balance_transaction_cursor__known_until__lt=now - every)
+    ).order_by(F("balance_transaction_cursor__known_until").asc(nulls_first=True), "pk")

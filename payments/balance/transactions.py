@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from django.db.models import Exists, OuterRef, QuerySet, Subquery
+from django.db.models import Exists, OuterRef, QuerySet, Subquery, Value
+from django.db.models.functions import Concat
 from django_subatomic.db import transaction, transaction_required
 
 from payments.gateways import Gateway, RemoteBalanceTransaction
@@ -19,15 +20,9 @@ from payments.models import (
 OVERLAP = timedelta(hours=1)  # a transaction may be listed late, and the gateway's clock is not ours
 
 
-def get_balance_cursor(account: GatewayAccount, *, now: datetime) -> BalanceTransactionCursor:
-    """The account's cursor; it is reset when the keys were changed to those of another account."""
-    fresh = {"stripe_account_id": account.stripe_account_id}
-    cursor, _ = BalanceTransactionCursor.objects.get_or_create(account=account, defaults=fresh)
-    if cursor.stripe_account_id != account.stripe_account_id:
-        anew = fresh | {"known_until": None, "read_started_at": None, "after": "", "begins_at": now}
-        BalanceTransactionCursor.objects.filter(pk=cursor.pk).update(**anew)
-        cursor.refresh_from_db()
-    return cursor
+def get_balance_cursor(account: GatewayAccount) -> BalanceTransactionCursor:
+    """The account's cursor."""
+    return BalanceTransactionCursor.objects.get_or_create(account=account)[0]
 
 
 def sync_balance_transactions(
@@ -88,6 +83,9 @@ def link_balance_transactions(account: GatewayAccount) -> None:
     _link(back.exclude(reference=""), refund=ours.filter(reference=OuterRef("reference")))
     disputed = loose.filter(kind__in=["dispute", "dispute_reversal"], dispute=None).exclude(source_id="")
     _link(disputed, dispute=Dispute.objects.filter(stripe_dispute_id=OuterRef("source_id")))
+    # What a dispute took of a payment is recorded as money that went back.
+    parts = loose.filter(kind="dispute", refund=None).exclude(source_id="")
+    _link(parts, refund=ours.filter(idempotency_key=Concat(Value("dispute-"), OuterRef("source_id"))))
     loose.filter(attempt=None, refund__isnull=False).update(
         attempt=Subquery(Refund.objects.filter(pk=OuterRef("refund")).values("attempt")[:1])
     )

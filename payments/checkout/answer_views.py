@@ -105,7 +105,8 @@ def build_status(
     if operation.state == "succeeded" or is_settling:
         status = "settling" if is_settling else operation.state
         return Answer(status, next=get_next_page(request, payment), extra=extra)
-    if operation.state == "requires_action" and result is not None:
+    is_in_page = operation.state == "requires_action" and not operation.action_url
+    if is_in_page and result is not None:
         return Answer(operation.state, extra=extra | {"client_secret": result.client_secret})
     if operation.state == "failed":
         return Answer(operation.state, message=get_operation_failure(operation), extra=extra)

@@ -15,6 +15,7 @@ from payments.consent import (
     get_schedule_key,
     list_statements,
 )
+from payments.gateways import get_gateway_units
 from payments.method_choices import (
     BANK_DEBIT,
     CARD,
@@ -47,7 +48,10 @@ class ConsentOffer:
 
 @dataclass(frozen=True, slots=True)
 class CheckoutOffer:
-    """The ways to pay that one visitor can choose from; `types` is JSON for the script."""
+    """The ways to pay that one visitor can choose from; `types` is JSON for the script.
+
+    `due_units` and `full_units` are the amounts as the gateway counts them, for its own form in the page.
+    """
 
     saved_methods: list[SavedMethod]
     methods: list[str]
@@ -55,6 +59,8 @@ class CheckoutOffer:
     may_save: bool
     may_share: bool
     consent: ConsentOffer
+    due_units: int = 0
+    full_units: int = 0
 
 
 def get_checkout_offer(
@@ -63,14 +69,16 @@ def get_checkout_offer(
     """What this visitor can pay this payment with; a guest (None) with a new card."""
     if visitor is None:
         consent = build_consent_offer(payment, {CARD: (CARD, False, None)}, now=now)
-        return CheckoutOffer([], [CARD], json.dumps({CARD: CARD}), may_save=False, may_share=False, consent=consent)
+        types = json.dumps({CARD: CARD})
+        return CheckoutOffer([], [CARD], types, may_save=False, may_share=False, consent=consent, **get_units(payment))
     asker = visitor.build_person(ip="", user_agent="")
     allowed = list_allowed_methods(payment.methods, account, payment.currency)
     methods = [method for method in allowed if method == CARD or asker.has_account]
+    payable = list_allowed_methods(payment.methods, account, payment.currency, is_saved=True)
     saved = [
         m
         for m in list_usable_methods(asker, payment.company, account)
-        if get_method_name(m) in methods and supports_currency(m, payment.currency)
+        if get_method_name(m) in payable and supports_currency(m, payment.currency)
     ]
     choices = list_choices(payment, methods, saved, may_save=asker.has_account)
     return CheckoutOffer(
@@ -80,7 +88,16 @@ def get_checkout_offer(
         may_save=asker.has_account,
         may_share=visitor.access is not None and visitor.access.scope == PayerAccess.Scope.COMPANY,
         consent=build_consent_offer(payment, choices, now=now),
+        **get_units(payment),
     )
+
+
+def get_units(payment: Payment) -> dict[str, int]:
+    """The amounts of a payment as the gateway counts them: its form shows, and wallets ask for, what is charged."""
+    return {
+        "due_units": get_gateway_units(payment.due),
+        "full_units": get_gateway_units(payment.full) if payment.full is not None else 0,
+    }
 
 
 def get_method_name(method: SavedMethod) -> str:

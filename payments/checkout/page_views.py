@@ -17,6 +17,7 @@ from payments.errors import CannotPay, MethodUnusable
 from payments.failure_messages import get_operation_failure
 from payments.method_choices import Person, list_usable_methods
 from payments.models import Attempt, Payment, SavedMethod, Setup
+from payments.operations.next_actions import find_next_action
 from payments.operations.services import check_payable
 from payments.payment_element import render_with_payment_element
 from payments.receipt_links import can_see_receipt
@@ -129,6 +130,7 @@ def render_payment_status(request: HttpRequest, payment: Payment, attempt: Attem
         "merchant": payment.merchant,
         "attempt": attempt,
         "operation": operation,
+        "next_action": find_next_action(operation),
         "account": operation.account if operation else None,
         "check_path": get_operation_path(payment, operation, "check") if operation else "",
         "stop_path": get_operation_path(payment, operation, "stop") if operation else "",

@@ -21,9 +21,10 @@ class GatewayKeysForm(forms.Form):
     )
     webhook_secret = forms.RegexField(
         r"^whsec_[A-Za-z0-9_+/=]{8,240}$",
+        required=False,
         error_messages={"invalid": "A webhook secret begins with whsec_."},
         widget=forms.PasswordInput(attrs={"autocomplete": "off"}),
-        help_text="Of the webhook endpoint that you make for the address above.",
+        help_text="Leave it empty: Wise-Pay makes the endpoint. Only for an endpoint that you made yourself.",
     )
 
     def clean(self) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Refunds in the console: the refunds and disputes of a payment, and ordering a refund in two steps."""
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django import forms
@@ -78,6 +78,9 @@ class RefundOrDisputeRow:
     tone: str
     text: str
     advice: str = ""
+    reason: str = ""
+    evidence: str = ""
+    deadline: datetime | None = None
 
 
 @require_http_methods(["GET", "POST"])
@@ -106,9 +109,14 @@ def build_refund_form(payment: Payment) -> RefundForm:
     return RefundForm(payment, initial=initial)
 
 
+def has_blocking_dispute(payment: Payment) -> bool:
+    """Whether the payer's bank disputes the payment, or has decided for the payer, so that Stripe refunds nothing."""
+    return Dispute.objects.filter(attempt__payment=payment, state__in=BLOCKING_DISPUTES).exists()
+
+
 def get_refundable_amount(payment: Payment) -> Money:
     """The amount that can still be refunded; nothing while the payer's bank disputes the payment."""
-    if Dispute.objects.filter(attempt__payment=payment, state__in=BLOCKING_DISPUTES).exists():
+    if has_blocking_dispute(payment):
         return Money(0, payment.currency)
     amount = (payment.paid_amount or 0) - payment.refunded_amount if payment.state == "succeeded" else 0
     return Money(amount, payment.currency)
@@ -124,10 +132,12 @@ def render_panel(request: MerchantRequest, payment: Payment, form: RefundForm, *
         "merchant": payment.merchant,
         "payment": payment,
         "refunds": [
-            build_refund_row(refund, payment) for refund in payment.refunds.order_by("pk").select_related("ordered_by")
+            build_refund_row(refund, payment)
+            for refund in payment.refunds.order_by("pk").select_related("ordered_by", "attempt__account")
         ],
         "disputes": list_dispute_rows(payment),
         "remaining": get_refundable_amount(payment),
+        "is_blocked": has_blocking_dispute(payment),
         "form": form if is_admin and get_refundable_amount(payment) else None,
     }
     is_part = request.headers.get("HX-Request") == "true"
@@ -139,8 +149,11 @@ def build_refund_row(refund: Refund, payment: Payment) -> RefundOrDisputeRow:
     refund.payment = payment
     advice = {
         "processing": "Stripe has not said how it ended. Wise-Pay keeps asking.",
-        "failed": get_failed_refund_advice(refund.failure_code),
+        "failed": get_failed_refund_advice(refund) if refund.state == "failed" else "",
     }.get(refund.state, "")
+    if refund.origin == Refund.Origin.DISPUTE:
+        badge = ("bad", "Lost") if refund.state == "succeeded" else ("good", "Given back")
+        return RefundOrDisputeRow(refund, *badge)
     return RefundOrDisputeRow(refund, *REFUND_BADGES[refund.state], advice=advice)
 
 
@@ -153,7 +166,26 @@ def list_dispute_rows(payment: Payment) -> list[RefundOrDisputeRow]:
 def build_dispute_row(dispute: Dispute, payment: Payment) -> RefundOrDisputeRow:
     """A dispute with the words for its state and what to do."""
     dispute.attempt.payment = payment
-    return RefundOrDisputeRow(dispute, *DISPUTE_BADGES[dispute.state], advice=get_dispute_advice(dispute, payment))
+    evidence, deadline = get_evidence_state(dispute, now=clock.now())
+    return RefundOrDisputeRow(
+        dispute,
+        *DISPUTE_BADGES[dispute.state],
+        advice=get_dispute_advice(dispute, payment),
+        reason=dispute.reason.replace("_", " ") or "no reason given",
+        evidence=evidence,
+        deadline=deadline,
+    )
+
+
+def get_evidence_state(dispute: Dispute, *, now: datetime) -> tuple[str, datetime | None]:
+    """Whether a dispute was answered, and until when it can be; nothing for one that can't be answered (any more)."""
+    if dispute.state not in ("open", "inquiry") or (dispute.attempt.is_debit and dispute.due_by is None):
+        return "", None
+    if dispute.has_evidence:
+        return "answered at Stripe; the bank decides", None
+    if dispute.due_by is not None and dispute.due_by < now:
+        return "not answered, and the time is over since", dispute.due_by
+    return ("not answered yet; answer by" if dispute.due_by else "not answered yet"), dispute.due_by
 
 
 def get_dispute_advice(dispute: Dispute, payment: Payment) -> str:

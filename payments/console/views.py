@@ -6,7 +6,7 @@ from typing import Any
 from django.contrib import messages
 from django.core.paginator import Paginator
 from django.http import HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from merchants.access import MerchantRequest, merchant_page
@@ -18,9 +18,14 @@ from payments.console.forms import GatewayKeysForm
 from payments.failure_messages import get_operation_failure
 from payments.gateway_accounts import (
     ENABLED_EVENTS,
-    GatewayAccountInUse,
+    KEY_PERMISSIONS,
+    ChangeNotShown,
+    EndpointNotMade,
+    PublishableKeyOfAnother,
+    change_gateway_account,
+    connect_gateway_account,
+    count_open_at,
     get_webhook_url,
-    save_gateway_account,
     set_bank_debits,
 )
 from payments.models import Attempt, GatewayAccount, Payment, Setup
@@ -30,42 +35,90 @@ from wisepay import clock
 from wisepay.accounts.services import ask_for_proof
 from wisepay.audit import record_request_audit
 from wisepay.audit_log.changes import describe_values
-from wisepay.errors import Rejected, Unavailable
+from wisepay.errors import NotPermitted, Rejected, Unavailable
 from wisepay.input import parse_search
+from wisepay.mail import list_refused_addresses
 from wisepay.models import User
 
 PAGE_SIZE = 50
+MODES = {"live": [True], "test": [False]}  # by their names in a path; any other finds no account
+CHANGE_PROBLEM = "Read what changes, and tick that you have. Numbers may have changed meanwhile."
 
 
 @require_http_methods(["GET", "POST"])
 @merchant_page(admin=True)
 def edit_gateway(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """The Gateway tab: keys in, tested on save, never out again."""
-    account = GatewayAccount.objects.filter(merchant=merchant).first()
+    account = GatewayAccount.objects.filter(current_of=merchant).first()
     if request.POST.get("act") == "debits" and account is not None:
         return _switch_debits(request, merchant)
     form = GatewayKeysForm(request.POST or None)
-    if request.method == "POST" and account is not None and form.is_valid() and (proof := ask_for_proof(request)):
-        return proof
-    if request.method == "POST" and form.is_valid() and _save(form, merchant, by=request.user):
-        action = "gateway.keys_replaced" if account else "gateway.keys_saved"
-        detail = f"Publishable key: {form.cleaned_data['publishable_key'][:8]}…"
-        record_request_audit(request, action, merchant_id=merchant.pk, detail=detail)
-        messages.success(request, "Keys tested and saved.")
-        return redirect("payments:gateway", merchant.reference)
+    if request.method == "POST" and form.is_valid():
+        if account is not None and (proof := ask_for_proof(request)):
+            return proof
+        if saved := _save(form, merchant, by=request.user):
+            return _finish_saving(request, saved, is_first=account is None)
     context = {
         "merchant": merchant,
         "form": form,
         "account": account,
+        "others": GatewayAccount.objects.filter(merchant=merchant, current_of=None).order_by("pk"),
         "webhook_url": get_webhook_url(merchant),
         "events": ENABLED_EVENTS,
+        "permissions": KEY_PERMISSIONS,
     }
     return render(request, "payments/gateway.html", context, status=422 if form.errors else 200)
 
 
+def _finish_saving(request: MerchantRequest, saved: GatewayAccount, *, is_first: bool) -> HttpResponse:
+    """Record that keys were saved; those of another account go on to the page that says what changing to it does."""
+    action = "gateway.keys_saved" if is_first else "gateway.keys_replaced"
+    detail = f"Publishable key: {saved.publishable_key[:8]}… of {saved.label}"
+    record_request_audit(request, action, merchant_id=saved.merchant_id, detail=detail)
+    if not saved.is_current:
+        return redirect("payments:change_account", saved.merchant.reference, saved.stripe_account_id, saved.mode)
+    messages.success(request, "Keys tested and saved.")
+    return redirect("payments:gateway", saved.merchant.reference)
+
+
+@require_http_methods(["GET", "POST"])
+@merchant_page(admin=True)
+def change_account(request: MerchantRequest, merchant: Merchant, account_id: str, mode: str) -> HttpResponse:
+    """Say what changing to another Stripe account or mode does to what is open, and do it after a tick."""
+    rows = GatewayAccount.objects.filter(merchant=merchant, current_of=None, is_live__in=MODES.get(mode, []))
+    target = get_object_or_404(rows, stripe_account_id=account_id)
+    if request.method == "POST":
+        if proof := ask_for_proof(request):
+            return proof
+        if _change(request, target):
+            return redirect("payments:gateway", merchant.reference)
+    present = GatewayAccount.objects.filter(current_of=merchant).first()
+    context = {
+        "merchant": merchant,
+        "target": target,
+        "present": present,
+        "change": count_open_at(present) if present else None,
+        "problem": CHANGE_PROBLEM if request.method == "POST" else "",
+    }
+    return render(request, "payments/change_account.html", context, status=422 if context["problem"] else 200)
+
+
+def _change(request: MerchantRequest, target: GatewayAccount) -> bool:
+    """Change to the account, if its page was read as it stands; False otherwise."""
+    if request.POST.get("is_understood") != "1":
+        return False
+    try:
+        change_gateway_account(target, shown=request.POST.get("shown", ""), by=request.user, now=clock.now())
+    except ChangeNotShown:
+        return False
+    record_request_audit(request, "gateway.account_changed", merchant_id=target.merchant_id, detail=target.label)
+    messages.success(request, f"Payments go to {target.label} from now on.")
+    return True
+
+
 def _switch_debits(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     is_on = bool(request.POST.get("takes_bank_debits"))
-    was_on = GatewayAccount.objects.filter(merchant=merchant, takes_bank_debits=True).exists()
+    was_on = GatewayAccount.objects.filter(current_of=merchant, takes_bank_debits=True).exists()
     set_bank_debits(merchant, is_on=is_on)
     detail = describe_values(bank_debits=(was_on, is_on))
     record_request_audit(request, "gateway.bank_debits", merchant_id=merchant.pk, detail=detail)
@@ -73,21 +126,31 @@ def _switch_debits(request: MerchantRequest, merchant: Merchant) -> HttpResponse
     return redirect("payments:gateway", merchant.reference)
 
 
-def _save(form: GatewayKeysForm, merchant: Merchant, *, by: User) -> bool:
+def _save(form: GatewayKeysForm, merchant: Merchant, *, by: User) -> GatewayAccount | None:
     """Save the keys of a valid form; a refusal becomes the form's error."""
     try:
-        save_gateway_account(merchant, **form.cleaned_data, by=by, now=clock.now())
-    except GatewayAccountInUse:
+        return connect_gateway_account(merchant, **form.cleaned_data, by=by, now=clock.now())
+    except PublishableKeyOfAnother:
         form.add_error(
-            None,
-            "These keys are of another Stripe account, and a payment at the present one is being processed. "
-            "Save them when it has ended.",
+            "publishable_key",
+            "This is not the publishable key of the same Stripe account and mode as the secret key. Copy both from "
+            "one page at Stripe. Nothing was saved.",
         )
-    except Rejected:
-        form.add_error("secret_key", "Stripe does not accept this secret key. Nothing was saved.")
+    except EndpointNotMade:
+        form.add_error(
+            "webhook_secret",
+            "This key may not make the webhook endpoint. Allow it “Webhook endpoints: Write” at Stripe, or make an "
+            "endpoint with the address and events above, and enter its signing secret here. Nothing was saved.",
+        )
+    except NotPermitted as error:
+        form.add_error("secret_key", f"{error.message} Give it every permission of the list above. Nothing was saved.")
+    except Rejected as error:
+        is_key = error.code == "gateway_key"
+        why = "Stripe does not accept this secret key." if is_key else f"Stripe refused: {error.message}"
+        form.add_error("secret_key", f"{why} Nothing was saved.")
     except Unavailable:
         form.add_error(None, "Stripe does not answer at the moment, so the keys could not be tested. Try again.")
-    return not form.errors
+    return None
 
 
 @require_GET
@@ -127,6 +190,9 @@ def payment_detail(request: MerchantRequest, merchant: Merchant, reference: str)
     ]
     accepted = get_acceptances_by_operation(operation.reference for operation in operations)
     attempts = [_describe_operation(operation, accepted) for operation in operations]
+    refused = list_refused_addresses(one["row"].payer_email for one in attempts)
+    for one in attempts:
+        one["mail_refused"] = refused.get(one["row"].payer_email.lower())
     return render(request, "payments/detail.html", {"merchant": merchant, "payment": payment, "attempts": attempts})
 
 

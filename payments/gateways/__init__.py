@@ -8,14 +8,20 @@ from payments.gateways.protocol import (
     GatewayPage,
     OperationResult,
     RefundResult,
+    RemoteAccount,
+    RemoteAction,
     RemoteBalanceTransaction,
     RemoteDispute,
+    RemoteEndpoint,
+    RemoteEvent,
+    RemoteFraudWarning,
     RemoteMethod,
     RemotePayout,
     SetupRequest,
 )
 from payments.gateways.stripe.client import verify_webhook
 from payments.gateways.stripe.currencies import find_amount_problem, get_charge_limits
+from payments.gateways.stripe.currencies import to_stripe as get_gateway_units
 from payments.gateways.stripe.gateway import StripeGateway
 from wisepay.budgets import count_vendor_call
 
@@ -27,13 +33,19 @@ __all__ = [
     "GatewayPage",
     "OperationResult",
     "RefundResult",
+    "RemoteAccount",
+    "RemoteAction",
     "RemoteBalanceTransaction",
     "RemoteDispute",
+    "RemoteEndpoint",
+    "RemoteEvent",
+    "RemoteFraudWarning",
     "RemoteMethod",
     "RemotePayout",
     "SetupRequest",
     "find_amount_problem",
     "get_charge_limits",
+    "get_gateway_units",
     "open_gateway",
     "verify_webhook",
 ]

@@ -1,5 +1,6 @@
 """The gateway protocol: its methods and their frozen dataclasses, without models and without a vendor's objects."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Literal, Protocol
@@ -36,6 +37,7 @@ class ChargeRequest:
     mandate_id: str = ""
     saves_method: bool = False
     is_off_session: bool = False
+    statement_text: str = ""  # what a card's statement says beside the merchant's name
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,15 @@ class RemoteMethod:
 
 
 @dataclass(frozen=True, slots=True)
+class RemoteAction:
+    """What the gateway asks of the payer: `kind` in its word, where, and until when; empty for a bank's challenge."""
+
+    kind: str = ""
+    url: str = ""
+    expires_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class OperationResult:
     """The state of an attempt or a setup at the gateway. `processing`: the gateway itself does not know yet.
 
@@ -83,6 +94,7 @@ class OperationResult:
     failure_code: str = ""
     failure_message: str = ""
     reference: str = ""  # our row's reference, as the gateway gave it back
+    action: RemoteAction = RemoteAction()
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +118,16 @@ class RemoteDispute:
     reason: str = ""
     due_by: datetime | None = None
     has_evidence: bool = False
+    fee: Money | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteFraudWarning:
+    """A card issuer's report that a charge may be fraud; `is_actionable` while it can still be refunded in time."""
+
+    id: str
+    fraud_type: str
+    is_actionable: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +183,37 @@ class GatewayEvent:
     intent_id: str
 
 
+@dataclass(frozen=True, slots=True)
+class RemoteEndpoint:
+    """A webhook endpoint: where it sends which events; `is_current` if they come in the version that we read."""
+
+    id: str
+    url: str
+    events: tuple[str, ...]
+    is_enabled: bool
+    is_current: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteEvent:
+    """An event as the gateway lists it; `is_delivered` once every endpoint has taken it."""
+
+    id: str
+    kind: str
+    created_at: datetime
+    is_delivered: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteAccount:
+    """What the gateway says of the account: whether it takes charges and pays out, and what it still wants."""
+
+    id: str
+    takes_charges: bool
+    pays_out: bool
+    missing: tuple[str, ...] = ()
+
+
 class BadSignature(Exception):
     """The webhook was not signed by the gateway, or not recently."""
 
@@ -186,6 +239,10 @@ class Gateway(Protocol):
 
     def create_customer(self, *, key: str, name: str, email: str, reference: str) -> str:
         """Create a customer, for whom methods can be saved, and return its id."""
+        ...
+
+    def has_customer(self, customer_id: str) -> bool:
+        """Whether the customer is there and was not deleted."""
         ...
 
     def save_method(self, request: SetupRequest) -> OperationResult:
@@ -228,6 +285,10 @@ class Gateway(Protocol):
         """List every dispute of a charge."""
         ...
 
+    def list_fraud_warnings(self, intent_id: str) -> list[RemoteFraudWarning]:
+        """List what card issuers reported about a charge before any dispute."""
+        ...
+
     def list_balance_transactions(
         self, *, since: datetime | None, after: str = "", payout_id: str = ""
     ) -> GatewayPage[RemoteBalanceTransaction]:
@@ -244,4 +305,36 @@ class Gateway(Protocol):
 
     def get_account_id(self) -> str:
         """Return the id of the account that the secret key belongs to. Raises Rejected if it is not valid."""
+        ...
+
+    def look_up_account(self) -> RemoteAccount:
+        """Return what the gateway says of the account."""
+        ...
+
+    def accepts_publishable_key(self, publishable_key: str) -> bool:
+        """Whether a browser with this key sees what this account makes: both are of one account and mode."""
+        ...
+
+    def list_endpoints(self) -> list[RemoteEndpoint]:
+        """List the webhook endpoints. Raises NotPermitted for a key that may not."""
+        ...
+
+    def create_endpoint(self, *, url: str, events: Sequence[str]) -> tuple[str, str]:
+        """Create a webhook endpoint, and return its id and its signing secret. Raises NotPermitted."""
+        ...
+
+    def update_endpoint(self, endpoint_id: str, *, url: str, events: Sequence[str]) -> None:
+        """Let an endpoint send these events to this address, and switch it on. Raises NotPermitted."""
+        ...
+
+    def delete_endpoint(self, endpoint_id: str) -> None:
+        """Delete a webhook endpoint; one that is not there is no error."""
+        ...
+
+    def list_events(self, *, since: datetime, until: datetime) -> list[RemoteEvent]:
+        """List the newest events that were made between two instants, a hundred at most. Raises NotPermitted."""
+        ...
+
+    def register_domain(self, domain: str) -> None:
+        """Register the domain on which wallets are shown; again is no error. Raises NotPermitted."""
         ...

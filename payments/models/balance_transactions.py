@@ -101,7 +101,6 @@ class BalanceTransactionCursor(ReadCursor):
     """
 
     account = models.OneToOneField(GatewayAccount, on_delete=models.CASCADE, related_name="balance_transaction_cursor")
-    stripe_account_id = models.CharField(max_length=60, blank=True, help_text="Whose lines these are.")
     begins_at = models.DateTimeField(null=True, help_text="Nothing is known of before: the account was another one.")
     after = models.CharField(max_length=255, blank=True)
 

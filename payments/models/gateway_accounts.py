@@ -9,24 +9,59 @@ from wisepay.secrets import SecretField
 
 
 class GatewayAccount(models.Model):
-    """A merchant's account at the payment gateway."""
+    """One mode (test or live) of a merchant's account at the payment gateway, whose ids mean nothing elsewhere.
 
-    merchant = models.OneToOneField(Merchant, on_delete=models.CASCADE, related_name="gateway_account")
+    Account and mode of a row never change (a trigger holds that): other keys are another row, so that customers, saved
+    methods, attempts, setups, refunds, disputes and cursors keep the account that knows them. `current_of` is set on
+    the one that takes payments; one that was `replaced_at` is still asked about what is undecided there.
+    """
+
+    merchant = models.ForeignKey(Merchant, on_delete=models.CASCADE, related_name="gateway_accounts")
+    current_of = models.OneToOneField(Merchant, on_delete=models.CASCADE, null=True, related_name="gateway_account")
     stripe_account_id = models.CharField(max_length=60)
+    is_live = models.BooleanField(default=False, help_text="Whether real money moves.")
     publishable_key = models.CharField(max_length=255)
-    secret_key = SecretField(row=("merchant_id",))
-    webhook_secret = SecretField(row=("merchant_id",))
+    secret_key = SecretField(row=("merchant_id", "stripe_account_id", "is_live"))
+    webhook_secret = SecretField(row=("merchant_id", "stripe_account_id", "is_live"))
+    webhook_endpoint_id = models.CharField(
+        max_length=255, blank=True, help_text="The endpoint that we made; empty for one that the merchant made."
+    )
     takes_bank_debits = models.BooleanField(default=False, help_text="Whether payers may pay by bank debit.")
     verified_at = models.DateTimeField(null=True)
+    webhook_received_at = models.DateTimeField(null=True, help_text="When an event with the right signature came last.")
+    webhook_refused_at = models.DateTimeField(null=True, help_text="When one with a wrong signature came last.")
+    silence_reason = models.CharField(max_length=300, blank=True, help_text="Why events don't come; empty if they do.")
+    replaced_at = models.DateTimeField(null=True)
     created_at = models.DateTimeField(default=clock.now)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["merchant", "stripe_account_id", "is_live"], name="one_row_per_account_and_mode"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(current_of=None) | models.Q(current_of=models.F("merchant"), replaced_at=None),
+                name="current_account_is_its_merchants",
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"Stripe account of {self.merchant}"
 
     @property
-    def is_live(self) -> bool:
-        """Whether real money moves."""
-        return "_live_" in self.publishable_key
+    def is_current(self) -> bool:
+        """Whether it takes the merchant's payments."""
+        return self.current_of_id is not None
+
+    @property
+    def mode(self) -> str:
+        """Which of its two halves this is: test or live."""
+        return "live" if self.is_live else "test"
+
+    @property
+    def label(self) -> str:
+        """Account and mode as people name them: `acct_123, test keys`."""
+        return f"{self.stripe_account_id}, {self.mode} keys"
 
 
 class GatewayCustomer(models.Model):

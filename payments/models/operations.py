@@ -54,6 +54,14 @@ class GatewayOperation(Stateful):
     stripe_mandate_id = models.CharField(max_length=255, blank=True)
     failure_code = models.CharField(max_length=60, blank=True)
     failure_message = models.CharField(max_length=300, blank=True)
+    next_action = models.CharField(
+        max_length=60,
+        blank=True,
+        help_text="What the payer has to do, in the gateway's word; empty: a challenge.",
+    )
+    action_url = models.CharField(max_length=2000, blank=True, help_text="The gateway's page where the payer does it.")
+    action_asked_at = models.DateTimeField(null=True)
+    action_expires_at = models.DateTimeField(null=True, help_text="Until when the payer can do it, if that is known.")
     created_at = models.DateTimeField(default=clock.now)
 
     class Meta:
@@ -211,6 +219,8 @@ class Dispute(Stateful):
     reason = models.CharField(max_length=60, blank=True)
     due_by = models.DateTimeField(null=True, help_text="Until when the merchant can answer.")
     has_evidence = models.BooleanField(default=False, help_text="The merchant has answered.")
+    fee = models.BigIntegerField(default=0, help_text="What the gateway keeps for it.")
+    fee_currency = models.CharField(max_length=3, blank=True)
     created_at = models.DateTimeField(default=clock.now)
 
     class Meta:
@@ -224,13 +234,22 @@ class Dispute(Stateful):
         """What the bank took back."""
         return Money(self.amount, self.attempt.payment.currency)
 
+    @property
+    def fee_money(self) -> Money | None:
+        """What the gateway keeps for it, if anything."""
+        return Money(self.fee, self.fee_currency) if self.fee and self.fee_currency else None
+
 
 class Refund(Stateful):
-    """Money given back, ordered here or at the gateway. `processing`: the gateway has not said how it ended."""
+    """Money that went back: ordered here or at the gateway, or the part of a payment that was lost in a dispute.
+
+    `processing`: the gateway has not said how it ended.
+    """
 
     class Origin(models.TextChoices):
         CONSOLE = "console", "Wise-Pay"
         GATEWAY = "gateway", "Stripe"
+        DISPUTE = "dispute", "Lost in a dispute"
 
     TRANSITIONS = REFUND_TRANSITIONS
 

@@ -10,7 +10,7 @@ from payments import consequences
 from payments.gateways import open_gateway
 from payments.models import GatewayAccount, GatewayCustomer, SavedMethod
 from payments.saved_methods.removal import end_method, list_method_uses, lock_method_uses
-from wisepay.errors import Rejected
+from wisepay.errors import Rejected, retry_refusals
 
 REFUSED_EMAIL = "email_invalid"
 
@@ -83,10 +83,33 @@ def replace_customer(account: GatewayAccount, company: PayerCompany, customer_id
     customer = GatewayCustomer.objects.select_related("company", "account").get(account=account, company=company)
     if customer.stripe_customer_id == customer_id:
         renew_request(customer, email=customer.company.email)
+    end_customer_methods(account, customer_id, now=now)
+    return ensure_customer(account, company, now=now)
+
+
+def end_customer_methods(account: GatewayAccount, customer_id: str, *, now: datetime) -> None:
+    """End the methods that were saved for a customer that the gateway does not have any more."""
     gone = SavedMethod.objects.filter(account=account, stripe_customer_id=customer_id).exclude(state="removed")
     for method in gone.select_related("company__merchant").order_by("pk"):
         with transaction():
             lock_method_uses(method)
             uses = list_method_uses(method)
             end_method(method, uses, by="the payment service", reason="customer removed at the gateway", now=now)
-    return ensure_customer(account, company, now=now)
+
+
+def sync_customer(account: GatewayAccount, customer_id: str, *, now: datetime) -> None:
+    """Look a customer up; of one that was deleted the methods end, and the next payment makes another one.
+
+    Raises Unavailable.
+    """
+    known = GatewayCustomer.objects.filter(account=account, stripe_customer_id=customer_id).exclude(
+        stripe_customer_id=""
+    )
+    customer = known.select_related("company").first()
+    if customer is None:
+        return
+    with retry_refusals():
+        is_there = open_gateway(account.secret_key.decrypt()).has_customer(customer_id)
+    if not is_there:
+        end_customer_methods(account, customer_id, now=now)
+        renew_request(customer, email=customer.company.email)

@@ -1,15 +1,18 @@
 """Send, look up, cancel and settle a gateway operation: one rule for attempts and setups."""
 
 from abc import ABC, abstractmethod
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import structlog
 from django_subatomic.db import transaction
 
+from payments import consequences
+from payments.gateway_accounts import is_unreachable
 from payments.gateways import Gateway, OperationResult, open_gateway
 from payments.models import Attempt, GatewayOperation, Setup
 from payments.operations.customers import replace_customer
+from payments.operations.next_actions import get_next_action, is_given_up
 from payments.operations.services import RETRY_WINDOW, lock_payment
 from payments.states import LIVE_STATES
 from wisepay.budgets import uncounted_calls
@@ -17,9 +20,9 @@ from wisepay.errors import NotThere, Rejected, Unavailable
 
 log = structlog.get_logger(__name__)
 
+KEY_REFUSALS = ("gateway_key", "gateway_permission")
+UNDECIDED = "undecided"
 RENEWED = "-renewed"  # ends the key of a request that names a new customer
-
-ABANDONED_AFTER = timedelta(minutes=30)  # a payer who left 3-D Secure this long ago is not coming back
 
 
 class OperationLifecycle[O: (Attempt, Setup)](ABC):
@@ -92,8 +95,16 @@ class OperationLifecycle[O: (Attempt, Setup)](ABC):
                 result = found or OperationResult("failed", "", failure_code="never_arrived")
             return self.settle(operation, result, now=now)
         except (Unavailable, Rejected) as error:
+            if is_undecidable(operation, error) or is_undecidable(operation, error.__cause__):
+                return self.end_undecided(operation, now=now)
             log_unknown_answer(error, reference=operation.reference)
             return None
+
+    def end_undecided(self, operation: O, *, now: datetime) -> OperationResult:
+        """End an operation whose result nobody can find out any more, and leave it to a person of the merchant."""
+        result = OperationResult("failed", "", failure_code=UNDECIDED, failure_message="It can't be asked about.")
+        self.apply_result(operation, result, by="gateway", now=now)
+        return result
 
     def settle(self, operation: O, result: OperationResult, *, now: datetime) -> OperationResult:
         """Apply the result of a look-up. Raises Unavailable.
@@ -111,14 +122,19 @@ class OperationLifecycle[O: (Attempt, Setup)](ABC):
         """Cancel an operation that waits for the payer; the gateway may say that it is too late. Raises Unavailable."""
         if not operation.intent_id or operation.is_settling:
             return self.refresh(operation, now=now)
-        result = self._cancel(operation, intent_id=operation.intent_id)
+        try:
+            result = self._cancel(operation, intent_id=operation.intent_id)
+        except Unavailable as error:
+            if is_undecidable(operation, error.__cause__):
+                return self.end_undecided(operation, now=now)
+            raise
         self.apply_result(operation, result, by=by, now=now)
         return result
 
     def resolve(self, operation: O, *, now: datetime) -> None:
         """Refresh a live operation, and cancel one whose payer went away. It may still be live. Raises Unavailable."""
         self.refresh(operation, now=now)
-        if operation.state == "requires_action" and now - operation.created_at > ABANDONED_AFTER:
+        if operation.state == "requires_action" and is_given_up(operation, now=now):
             self.cancel(operation, by="sweeper", now=now)
 
     def apply_result(self, operation: O, result: OperationResult, *, by: str, now: datetime) -> None:
@@ -136,13 +152,19 @@ class OperationLifecycle[O: (Attempt, Setup)](ABC):
                 current.payment = payment
             was_settling = current.is_settling
             fields: dict[str, Any] = self.build_result_fields(current, result, now=now)
+            fields |= build_action_fields(current, result, now=now)
             reason = result.failure_code or result.status
+            is_asked = bool(fields["action_asked_at"]) and fields["action_asked_at"] != current.action_asked_at
             is_moved = current.move_locked_to(result.status, now=now, by=by, reason=reason, **fields)
             if not is_moved:
                 type(current)._base_manager.filter(pk=current.pk).update(**fields)
             for name, value in fields.items():
                 setattr(current, name, value)
             self.record_consequences(current, result, is_moved=is_moved, was_settling=was_settling, now=now)
+            if is_asked and get_next_action(current).is_slow:
+                consequences.enqueue_next_action_email(current)
+            if is_moved and result.failure_code == UNDECIDED:
+                consequences.notify_merchant_of_undecided(current, now=now)
             for name in ("payment", "state", "state_at", *fields):
                 setattr(operation, name, getattr(current, name))
 
@@ -175,6 +197,31 @@ def renew_customer(operation: Attempt | Setup, *, now: datetime) -> bool:
     return bool(rows.update(stripe_customer_id=customer_id, idempotency_key=operation.idempotency_key))
 
 
+def is_undecidable(operation: GatewayOperation, error: BaseException | None) -> bool:
+    """Whether nobody can find out any more how the operation ended.
+
+    Its account was left and its keys are not accepted, or the gateway does not know an intent that it told us of: test
+    data were deleted there, or the row is of before ids belonged to an account and mode.
+    """
+    if is_unreachable(operation.account, error):
+        return True
+    is_gone = isinstance(error, NotThere) or (isinstance(error, Rejected) and error.code == "wrong_mode")
+    return is_gone and bool(operation.intent_id)
+
+
+def build_action_fields(operation: GatewayOperation, result: OperationResult, *, now: datetime) -> dict[str, Any]:
+    """Build the columns about what the payer is asked to do."""
+    action = result.action
+    is_asked = result.status == "requires_action"
+    is_same = operation.state == "requires_action" and operation.next_action == action.kind
+    return {
+        "next_action": action.kind,
+        "action_url": action.url,
+        "action_expires_at": action.expires_at,
+        "action_asked_at": (operation.action_asked_at if is_same else None) or now if is_asked else None,
+    }
+
+
 def build_method_fields(operation: GatewayOperation, result: OperationResult) -> dict[str, Any]:
     """Build the columns about method and failure that every operation has."""
     method = result.method
@@ -195,7 +242,7 @@ def find_refusal(error: Unavailable | Rejected, *, is_retry: bool, reference: st
     A secret key that was revoked before a retry says nothing about what the first request did.
     """
     is_unknown = isinstance(error, Unavailable) or error.code == "idempotency"
-    if is_unknown or (is_retry and isinstance(error, Rejected) and error.code == "gateway_key"):
+    if is_unknown or (is_retry and isinstance(error, Rejected) and error.code in KEY_REFUSALS):
         log_unknown_answer(error, reference=reference)
         return None
     return error if isinstance(error, Rejected) else None

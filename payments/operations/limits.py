@@ -36,6 +36,7 @@ MERCHANT_FAILURES = (
     "api_key_expired",
     "country_unsupported",
     "gateway_key",
+    "gateway_permission",
     "never_arrived",
     "secret_key_required",
     "testmode_charges_only",

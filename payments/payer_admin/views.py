@@ -21,6 +21,7 @@ from wisepay import clock
 from wisepay.audit import record_request_audit
 from wisepay.http import parse_page_number
 from wisepay.input import parse_reference, parse_search
+from wisepay.mail import list_refused_addresses
 
 MAX_SUGGESTIONS = 500  # names of companies that the browser suggests while one types
 
@@ -115,10 +116,12 @@ def payer_detail(request: MerchantRequest, merchant: Merchant, user_ref: str) ->
 
 def build_payer_context(request: MerchantRequest, merchant: Merchant, person: Any, form: CompanyForm) -> dict[str, Any]:
     """What the payer's page shows."""
+    shown = services.get_shown_person(merchant, person)
     return {
         "merchant": merchant,
         "person": person,
-        "shown": services.get_shown_person(merchant, person),
+        "shown": shown,
+        "mail_refused": list_refused_addresses([shown.email]).get(shown.email.lower()),
         "may_add": request.membership.can_add_payers,
         "memberships": services.list_access_details(merchant, person, now=clock.now()),
         "scopes": PayerAccess.Scope.choices,

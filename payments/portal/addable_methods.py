@@ -39,7 +39,7 @@ def list_addable_methods(accesses: Sequence[PayerAccess]) -> dict[int, AddableMe
     """
     companies = {access.company_id: access.company for access in accesses}
     merchants = {company.merchant_id for company in companies.values()}
-    accounts = {account.merchant_id: account for account in GatewayAccount.objects.filter(merchant__in=merchants)}
+    accounts = {account.merchant_id: account for account in GatewayAccount.objects.filter(current_of__in=merchants)}
     currencies = get_company_currencies(list(companies))
     found = {}
     for pk, company in companies.items():

@@ -8,6 +8,7 @@ from django.utils.translation import gettext as _
 
 from payments.failure_messages import explain_failure, get_operation_failure
 from payments.models import Attempt, Refund
+from payments.operations.next_actions import get_next_action
 from wisepay.money import Money
 from wisepay.states import StateChange
 
@@ -61,7 +62,9 @@ def describe_state(attempt: Attempt, state: str) -> str:
         return get_operation_failure(attempt) or explain_failure(attempt.failure_code, is_debit=is_debit)
     return {
         "processing": _("We are waiting for the bank's answer."),
-        "requires_action": _("The bank wants to confirm that it is you."),
+        "requires_action": f"{get_next_action(attempt).title}."
+        if attempt.next_action
+        else _("The bank wants to confirm that it is you."),
         "succeeded": _("The bank debit settled.") if attempt.submitted_at is not None else _("Paid."),
         "cancelled": _("Given up before anything was charged."),
         "reversed": _("The bank took this payment back after it had settled, so it is owed again."),
@@ -69,7 +72,11 @@ def describe_state(attempt: Attempt, state: str) -> str:
 
 
 def list_refund_steps(refund: Refund) -> list[HistoryStep]:
-    """When a refund was ordered, and how it ended."""
+    """When a refund was ordered, and how it ended; of a dispute only what the bank gave back."""
+    if refund.origin == Refund.Origin.DISPUTE:
+        words = _("Your bank gave this part back to you.")
+        step = HistoryStep(refund.state_at, "refunded", refund.money, words=words)
+        return [step] if refund.state == "succeeded" else []
     steps = [HistoryStep(refund.created_at, "processing", refund.money, words=_("Refund ordered."))]
     if refund.state != "processing":
         is_back = refund.state == "succeeded"

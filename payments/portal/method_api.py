@@ -171,7 +171,8 @@ def render_setup_status(request: PayerRequest, setup: Setup, result: OperationRe
         "status": setup.state,
         "attempt": reverse("payments:check_method", args=[setup.reference]),
     }
-    if setup.state == "requires_action" and result is not None and result.client_secret:
+    is_in_page = setup.state == "requires_action" and not setup.action_url
+    if is_in_page and result is not None and result.client_secret:
         body["client_secret"] = result.client_secret
     elif setup.state == "failed":
         body["message"] = get_operation_failure(setup)

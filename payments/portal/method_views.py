@@ -16,6 +16,7 @@ from payers.models import PayerAccess, PayerCompany
 from payments.failure_messages import CARD_FAILURES, DEBIT_FAILURES, get_operation_failure
 from payments.method_choices import BANK_DEBIT, CARD
 from payments.models import SavedMethod, Setup
+from payments.operations.next_actions import find_next_action
 from payments.payment_element import render_with_payment_element
 from payments.portal.access import WHOLE_COMPANY, get_visible_method, list_visible_methods
 from payments.portal.addable_methods import build_addition_context, list_addable_methods
@@ -90,6 +91,7 @@ def render_methods_page(request: PayerRequest, kind: str) -> HttpResponse:
         "groups": list_company_methods(request, kind, now=clock.now()),
         "has_merchants": len({access.company.merchant_id for access in request.accesses}) > 1,
         "addition": addition,
+        "next_action": find_next_action(addition),
         "failure": get_operation_failure(addition),
         "may_change": request.impersonation is None,
     }

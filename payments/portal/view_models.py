@@ -10,6 +10,7 @@ from merchants.models import Merchant
 from payers.models import PayerAccess
 from payments.failure_messages import get_operation_failure
 from payments.models import Attempt, Payment, Setup
+from payments.operations.next_actions import find_next_action
 from payments.portal.access import attach_companies, list_visible_payments
 from payments.portal.ordering import list_first_ids
 from payments.portal.widgets import PAGE_SIZE, RowPage
@@ -103,6 +104,9 @@ def get_payment_standing(
             "processing", f"Processing: bank debit sent {format_day(payment.merchant, attempt.submitted_at)}"
         )
     live_state = attempt.state if attempt is not None and attempt.is_live else setup_state
+    action = find_next_action(attempt)
+    if action is not None and attempt is not None and attempt.next_action:
+        return PaymentStanding(attempt.state, f"{action.title}.", can_pay=True)
     if live_state:
         return get_standing_in_progress(live_state)
     is_payable = not payment.is_expired(now)

@@ -7,9 +7,10 @@ from django_subatomic.db import transaction, transaction_required
 from payments import consequences
 from payments.attempts.services import reverse_attempt
 from payments.gateways import RemoteDispute, open_gateway
-from payments.models import Attempt, Dispute
+from payments.models import Attempt, Dispute, Payment, Refund
+from payments.operations.services import lock_payment
 from payments.states import DISPUTE_TRANSITIONS
-from wisepay import outbox
+from wisepay import events, outbox
 from wisepay.errors import Rejected, Unavailable
 from wisepay.money import Money
 
@@ -35,7 +36,7 @@ def record_dispute(attempt: Attempt, remote: RemoteDispute, *, now: datetime) ->
     merchant is notified.
     """
     with transaction():
-        attempt.payment.lock()
+        attempt.payment = lock_payment(attempt.payment)
         first = remote.status if remote.status in FIRST_STATES else "open"
         dispute, is_new = Dispute.objects.get_or_create(
             stripe_dispute_id=remote.dispute_id,
@@ -49,7 +50,10 @@ def record_dispute(attempt: Attempt, remote: RemoteDispute, *, now: datetime) ->
             },
         )
         Dispute.objects.filter(pk=dispute.pk).update(
-            amount=remote.amount.amount, due_by=remote.due_by, has_evidence=remote.has_evidence
+            amount=remote.amount.amount,
+            due_by=remote.due_by,
+            has_evidence=remote.has_evidence,
+            **({"fee": remote.fee.amount, "fee_currency": remote.fee.currency} if remote.fee is not None else {}),
         )
         was_inquiry = not is_new and dispute.state in INQUIRY_STATES
         if remote.status in DISPUTE_TRANSITIONS.get(dispute.state, ()):
@@ -59,6 +63,7 @@ def record_dispute(attempt: Attempt, remote: RemoteDispute, *, now: datetime) ->
         if is_dispute_final(attempt, remote):
             apply_lost_dispute(attempt, remote, now=now)
         if remote.status == "won":
+            return_lost_part(attempt, remote.dispute_id, now=now)
             outbox.enqueue(f"dispute:{dispute.pk}:won", "payments.restore_payment", dispute_id=dispute.pk)
 
 
@@ -74,11 +79,14 @@ def is_dispute_final(attempt: Attempt, remote: RemoteDispute) -> bool:
 def apply_lost_dispute(attempt: Attempt, remote: RemoteDispute, *, now: datetime) -> None:
     """Reverse the attempt if the dispute took all that was left of it; of a part the rest stays paid."""
     payment = attempt.payment
+    if Refund.objects.filter(idempotency_key=get_part_key(remote.dispute_id)).exists():
+        return
     rest = (payment.paid_amount or attempt.amount) - payment.refunded_amount
     if remote.amount.amount >= rest:
         reverse_attempt(attempt, reason=f"dispute:{remote.reason}", now=now)
         return
     lost, kept = remote.amount, Money(rest - remote.amount.amount, payment.currency)
+    record_lost_part(attempt, remote, now=now)
     consequences.notify_merchant_of_payment(
         payment.merchant,
         payment,
@@ -86,9 +94,47 @@ def apply_lost_dispute(attempt: Attempt, remote: RemoteDispute, *, now: datetime
         key=f"dispute:{remote.dispute_id}:part",
         title="A part of a payment was lost in a dispute",
         body=f"The bank keeps {lost} of {payment.purpose} from {payment.company}; {kept} stays paid. "
-        f"Record {lost} less in the accounting package: reconciliation names the difference until then.",
+        "The accounting package is told the same.",
         now=now,
     )
+
+
+def get_part_key(dispute_id: str) -> str:
+    """The key of the refund that stands for what a dispute took of a payment."""
+    return f"dispute-{dispute_id}"[:80]
+
+
+@transaction_required
+def record_lost_part(attempt: Attempt, remote: RemoteDispute, *, now: datetime) -> None:
+    """Record the lost part as money that went back, so that payment and books are exactly so much less."""
+    payment = attempt.payment
+    refund = Refund.objects.create(
+        payment=payment,
+        attempt=attempt,
+        amount=remote.amount.amount,
+        reason=f"dispute: {remote.reason}"[:200],
+        origin=Refund.Origin.DISPUTE,
+        idempotency_key=get_part_key(remote.dispute_id),
+        state="processing",
+        state_at=now,
+        created_at=now,
+    )
+    refund.move_locked_to("succeeded", now=now, by="gateway", reason="dispute lost")
+    Payment.objects.filter(pk=payment.pk).update(refunded_amount=payment.refunded_amount + refund.amount)
+    events.announce("payments.refund.succeeded", refund_id=refund.pk)
+
+
+@transaction_required
+def return_lost_part(attempt: Attempt, dispute_id: str, *, now: datetime) -> None:
+    """Take the record of a lost part back, after the bank gave it back; nothing for other disputes."""
+    refund = Refund.objects.select_for_update().filter(idempotency_key=get_part_key(dispute_id)).first()
+    if refund is None or refund.state != "succeeded":
+        return
+    refund.move_locked_to("failed", now=now, by="gateway", reason="dispute won")
+    payment = Payment.objects.get(pk=attempt.payment_id)
+    refunded = max(payment.refunded_amount - refund.amount, 0)
+    Payment.objects.filter(pk=payment.pk).update(refunded_amount=refunded)
+    events.announce("payments.refund.reverted", refund_id=refund.pk)
 
 
 @transaction_required

@@ -11,7 +11,7 @@ from django_subatomic.db import transaction, transaction_required
 from merchants.models import EventNotification
 from merchants.services import notify_merchant
 from payers.company_emails import enqueue_company_emails, send_company_email
-from payments.models import Attempt, SavedMethod
+from payments.models import Attempt, GatewayAccount, SavedMethod
 from payments.states import LIVE_STATES
 from wisepay import outbox
 
@@ -155,6 +155,17 @@ def end_method_uses(
             path=reverse("autopay:company", args=[method.company.merchant.reference, method.company.reference]),
             now=now,
         )
+
+
+def retire_account_methods(account: GatewayAccount, *, now: datetime) -> None:
+    """End the methods saved at an account that was replaced, and tell their people; once more it changes nothing."""
+    if account.is_current:
+        return
+    by = f"{account.merchant.name[:60]}, which takes payments through another account now"
+    for method in SavedMethod.objects.filter(account=account).exclude(state="removed").order_by("pk"):
+        with transaction():
+            lock_method_uses(method)
+            end_method(method, list_method_uses(method), by=by, reason="the account was replaced", now=now)
 
 
 def send_method_removed_email(method: SavedMethod, *, uses: str, by: str, recipient_id: int) -> None:

@@ -74,6 +74,10 @@ def record_saved_method(
         kind=method.kind,
         **build_method_columns(operation, method),
     )
+    if not operation.account.is_current:
+        # The account was replaced while this was being saved: the method goes the way of the others there.
+        key = f"account:{operation.account_id}:retire:{operation.reference}"
+        outbox.enqueue(key, "payments.retire_methods", account_id=operation.account_id)
     if saved.owner_id is not None:
         enqueue_new_method_emails(saved, by_id=saved.owner_id, now=now)
     return saved

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 from sandbox.core.world import World
-from sandbox.stripe import history, payouts
-from sandbox.stripe.accounts import StripeAccount, get_or_create_account, list_accounts
+from sandbox.stripe import capabilities, customers, history, payouts
+from sandbox.stripe.accounts import StripeAccount, get_or_create_account, list_accounts, roll_keys
 from sandbox.stripe.errors import StripeApiError, build_missing_object_error
 from sandbox.stripe.payment_methods import banks, mandates, methods
-from sandbox.stripe.payments import charging, disputes, refunds
+from sandbox.stripe.payments import charging, disputes, fraud_warnings, next_actions, refunds, setup_intents
 
 Obj = dict[str, Any]
 ActorAction = Callable[[StripeAccount, Obj, Obj], Obj | None]
@@ -129,6 +129,11 @@ def fail_payout(account: StripeAccount, payout: Obj, params: Obj) -> Obj:
     return payouts.fail_payout(account, payout)
 
 
+def cancel_payout(account: StripeAccount, payout: Obj, params: Obj) -> Obj:
+    """The merchant cancels a payout before it leaves."""
+    return payouts.cancel_payout(account, payout)
+
+
 def change_payout_amount(account: StripeAccount, payout: Obj, params: Obj) -> Obj:
     """The payout shows another amount than its lines add up to."""
     payout.update(parse_whole_number(params, "amount"))
@@ -138,6 +143,43 @@ def change_payout_amount(account: StripeAccount, payout: Obj, params: Obj) -> Ob
 def pay_out(account: StripeAccount, _: Obj, params: Obj) -> Obj:
     """Everything in the balance is paid out now, one payout a currency."""
     return {"payouts": payouts.create_payouts(account)}
+
+
+def roll_account_keys(account: StripeAccount, _: Obj, params: Obj) -> Obj:
+    """The merchant rolls the secret key: the present one ends at once."""
+    return roll_keys(account)
+
+
+def restrict_account(account: StripeAccount, _: Obj, params: Obj) -> Obj:
+    """Stripe switches charges off until it has what is `missing` (names with commas), or on again without any."""
+    missing = [name for name in str(params.get("missing") or "").split(",") if name]
+    return capabilities.restrict_account(account, missing)
+
+
+def delete_customer(account: StripeAccount, customer: Obj, params: Obj) -> Obj:
+    """Somebody deletes the customer in the dashboard."""
+    customers.delete_customer(account, customer)
+    return customer
+
+
+def warn_of_fraud(account: StripeAccount, intent: Obj, params: Obj) -> Obj:
+    """A card's issuer reports that a paid charge may be fraud."""
+    return fraud_warnings.create_warning(account, get_charge(account, intent), str(params.get("type") or ""))
+
+
+def ask_for_action(account: StripeAccount, intent: Obj, params: Obj) -> Obj:
+    """An intent waits for a next action of this `type`, for so many `days`."""
+    days = parse_whole_number(params, "days").get("days", 3)
+    return next_actions.ask_for_action(account, intent, str(params.get("type")), days=days)
+
+
+def finish_action(account: StripeAccount, intent: Obj, params: Obj) -> Obj:
+    """The payer does what was asked, or with `fail` does not in time."""
+    if intent["status"] != "requires_action":
+        raise StripeApiError(f"{intent['id']} is {intent['status']}: it waits for nothing.")
+    flow = charging if intent["object"] == "payment_intent" else setup_intents
+    flow.complete_challenge(account, intent, passed=not params.get("fail"))
+    return intent
 
 
 def create_history(account: StripeAccount, _: Obj, params: Obj) -> Obj:
@@ -163,6 +205,15 @@ ACTOR_ACTIONS: dict[str, tuple[str, ActorAction]] = {
     "fail_payout": ("payout", fail_payout),
     "misstate_payout": ("payout", change_payout_amount),
     "pay_out": ("account", pay_out),
+    "cancel_payout": ("payout", cancel_payout),
+    "roll_keys": ("account", roll_account_keys),
+    "restrict": ("account", restrict_account),
+    "delete_customer": ("customer", delete_customer),
+    "warn_of_fraud": ("payment_intent", warn_of_fraud),
+    "ask_for_action": ("payment_intent", ask_for_action),
+    "finish_action": ("payment_intent", finish_action),
+    "ask_for_setup_action": ("setup_intent", ask_for_action),
+    "finish_setup_action": ("setup_intent", finish_action),
     "play": ("account", create_history),
 }
 

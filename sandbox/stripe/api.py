@@ -16,9 +16,15 @@ from starlette.responses import Response
 
 from sandbox.core.world import World
 from sandbox.stripe import forms, idempotency, listing, parameters
-from sandbox.stripe.accounts import StripeAccount, get_or_create_account
+from sandbox.stripe.accounts import StripeAccount, get_or_create_account, mask_key
 from sandbox.stripe.calls import StripeCall
-from sandbox.stripe.errors import StripeApiError, StripeParameterError, build_missing_key_error, build_rate_limit_error
+from sandbox.stripe.errors import (
+    StripeApiError,
+    StripeParameterError,
+    build_missing_key_error,
+    build_permission_error,
+    build_rate_limit_error,
+)
 from sandbox.stripe.shapes_customers import API_VERSION
 from sandbox.stripe.webhooks import delivery
 
@@ -94,6 +100,9 @@ class StripeApi:
         if not key:
             raise build_missing_key_error()
         account, browser = get_or_create_account(self.world, key)
+        path = arrived.request.url.path.partition("/v1")[2]
+        if key.startswith("rk_") and any(path.startswith(one) for one in self.world.config.get("stripe_denied", [])):
+            raise build_permission_error(mask_key(key), path)
         account.cause = (arrived.request_id, arrived.idempotency_key)
         recent, now = self.recent[account.id], time.monotonic()
         while recent and recent[0] <= now - 1:

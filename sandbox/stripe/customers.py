@@ -56,11 +56,14 @@ def delete_customer(account: StripeAccount, customer: Obj) -> None:
         if method["customer"] == customer["id"]:
             methods.detach_from_customer(account, method)
     del account.table("customer")[customer["id"]]
+    account.private_data(customer["id"])["deleted"] = True
     create_event(account, "customer.deleted", customer)
 
 
 def retrieve(call: StripeCall) -> Obj:
-    """GET /v1/customers/{id}."""
+    """GET /v1/customers/{id}; of a deleted one only that it was deleted."""
+    if call.account.private_data(call.path["id"]).get("deleted"):
+        return {"id": call.path["id"], "object": "customer", "deleted": True}
     return call.account.find("customer", call.path["id"])
 
 

@@ -35,9 +35,26 @@ class StripeParameterError(StripeApiError):
     """A parameter refused before the operation, so that nothing is saved under the idempotency key."""
 
 
-def build_missing_object_error(kind: str, name: str, param: str = "id") -> StripeApiError:
-    """The 404 for an id that this account does not have."""
-    return StripeApiError(f"No such {kind}: '{name}'", status=404, code="resource_missing", param=param)
+def build_missing_object_error(kind: str, name: str, param: str = "id", other_mode: str = "") -> StripeApiError:
+    """The 404 for an id that this account does not have; its `other_mode` may have it."""
+    used = "test" if other_mode == "live" else "live"
+    hint = f"; a similar object exists in {other_mode} mode, but a {used} mode key was used to make this request."
+    message = f"No such {kind}: '{name}'" + (hint if other_mode else "")
+    return StripeApiError(message, status=404, code="resource_missing", param=param)
+
+
+def build_expired_key_error(shown: str) -> StripeApiError:
+    """The 401 for a key that was rolled."""
+    return StripeApiError(f"Expired API Key provided: {shown}", status=401, code="api_key_expired")
+
+
+def build_permission_error(shown: str, path: str) -> StripeApiError:
+    """The 403 for a restricted key that may not do this (docs.stripe.com/keys/restricted-api-keys)."""
+    return StripeApiError(
+        f"The provided key '{shown}' does not have the required permissions for this endpoint ({path}).",
+        status=403,
+        code="more_permissions_required",
+    )
 
 
 def build_invalid_key_error(shown: str) -> StripeApiError:

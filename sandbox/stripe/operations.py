@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from sandbox.stripe import balance, customers, payouts, shapes_customers
+from sandbox.stripe import balance, capabilities, customers, payouts
 from sandbox.stripe.api import Operation
 from sandbox.stripe.calls import StripeCall
 from sandbox.stripe.listing import build_list_operation
 from sandbox.stripe.payment_methods import confirmation_tokens, mandates, methods
-from sandbox.stripe.payments import disputes, intents, refunds, setup_intents
+from sandbox.stripe.payments import disputes, fraud_warnings, intents, refunds, setup_intents
 from sandbox.stripe.search import build_search_operation
 from sandbox.stripe.webhooks import endpoints
 
@@ -31,26 +31,19 @@ def retrieve_balance(call: StripeCall) -> Obj:
     return {
         "object": "balance",
         "available": side("available"),
-        "livemode": False,
+        "livemode": call.account.mode == "live",
         "pending": side("pending"),
     }
 
 
 def get_default_currency(call: StripeCall) -> str:
     """The account's own currency."""
-    return str(call.account.world.config.get("stripe_currency", "usd"))
+    return capabilities.get_default_currency(call.account)
 
 
 def retrieve_account(call: StripeCall) -> Obj:
     """GET /v1/account."""
-    data = call.account.data
-    return shapes_customers.build_account_object(
-        data["id"],
-        data["created"],
-        str(call.account.world.config.get("stripe_country", "US")),
-        get_default_currency(call),
-        "Practice business",
-    )
+    return capabilities.build_account(call.account)
 
 
 def build_retrieve_operation(kind: str) -> Any:
@@ -200,9 +193,16 @@ def list_customer_operations() -> list[Operation]:
 
 
 def list_webhook_operations() -> list[Operation]:
-    """Events and webhook endpoints."""
+    """Events, webhook endpoints, and what else is about the account."""
     endpoint = "/webhook_endpoints"
     return [
+        Operation(
+            "GET",
+            "/radar/early_fraud_warnings",
+            build_list_operation(fraud_warnings.KIND, "/v1/radar/early_fraud_warnings", "charge", "payment_intent"),
+            None,
+        ),
+        Operation("POST", "/payment_method_domains", capabilities.register_domain, "PaymentMethodDomainCreateParams"),
         Operation("POST", endpoint, endpoints.create, "WebhookEndpointCreateParams"),
         Operation(
             "GET", endpoint, build_list_operation("webhook_endpoint", f"/v1{endpoint}"), "WebhookEndpointListParams"

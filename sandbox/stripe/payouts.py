@@ -79,6 +79,16 @@ def fail_payout(account: StripeAccount, payout: Obj) -> Obj:
     return payout
 
 
+def cancel_payout(account: StripeAccount, payout: Obj) -> Obj:
+    """The merchant called it back before it left: it is in the balance again. Raises StripeApiError."""
+    if payout["status"] != "in_transit":
+        raise StripeApiError(f"{payout['id']} is {payout['status']}.")
+    line = record_payout_transaction(account, payout, payout["amount"], "payout_cancel")
+    payout.update(status="canceled", failure_balance_transaction=line["id"])
+    create_event(account, "payout.canceled", payout)
+    return payout
+
+
 def create_payouts(account: StripeAccount) -> list[Obj]:
     """Everything that there is now, one payout a currency, available or not."""
     lines = list_unpaid_transactions(account)

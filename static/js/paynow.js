@@ -6,7 +6,7 @@ function watchAmount(form, update) {
   form.addEventListener("change", (event) => {
     if (event.target.name !== "amount") return;
     shown.forEach((node) => { node.textContent = event.target.dataset.shown; });
-    if (form.dataset.mode !== "setup") update(Number(event.target.value));
+    if (form.dataset.mode !== "setup") update(Number(event.target.dataset.units));
   });
 }
 
@@ -58,7 +58,8 @@ function elementOptions(form) {
   const types = Object.keys(JSON.parse(form.dataset.types || '{"card": "card"}'));
   const common = { currency: form.dataset.currency, paymentMethodTypes: types, appearance: appearance() };
   if (form.dataset.mode === "setup") return { ...common, mode: "setup" };
-  const amount = Number(new FormData(form).get("amount"));
+  // In the gateway's units, which are not ours in every currency.
+  const amount = Number(form.querySelector("[name=amount]:checked, [name=amount][type=hidden]").dataset.units);
   return { ...common, mode: "payment", amount, ...(chosen(form).saves ? { setupFutureUsage: "off_session" } : {}) };
 }
 

@@ -10,7 +10,15 @@ from typing import Any
 from accounting.models import LedgerAccount, LedgerTaxCode
 from merchants.models import Terms
 from payments.receipt_links import SIGNER
-from tests.bad_input.good_forms import AUDIT_FILTER, DETAILS, SEARCH, TERM
+from tests.bad_input.good_forms import (
+    AUDIT_FILTER,
+    DETAILS,
+    SEARCH,
+    TERM,
+    build_account_change,
+    other_account,
+    setup_path,
+)
 from tests.bad_input.scene import Scene
 from tests.payments.consent_form import get_consent_fields, get_saving_terms
 from tests.tenants import PASSWORD, get_usual_accounts
@@ -49,11 +57,6 @@ def pages(*names: str) -> Callable[[Scene], Fields]:
 def paid(scene: Scene) -> dict[str, str]:
     """The path of the paid quote."""
     return {"reference": scene.paid.payment.reference}
-
-
-def setup_path(scene: Scene) -> dict[str, str]:
-    """The path of a setup of a quote that only recurs."""
-    return {"reference": scene.saving.payment.reference, "operation_ref": scene.setup.reference}
 
 
 def pay_form(scene: Scene) -> Fields:
@@ -181,6 +184,7 @@ CASES: dict[str, Case] = {
         },
         free=("publishable_key", "secret_key"),
     ),
+    "payments:change_account": Case(form=build_account_change, path=other_account),
     "payments:resume": Case(form=nothing),
     "payments:list": Case(query=lambda s: {"q": "managed", "page": "1"}),
     "payments:refund": Case(

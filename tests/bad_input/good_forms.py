@@ -1,5 +1,9 @@
 """Good forms and queries that several pages take."""
 
+from typing import Any
+
+from payments.gateway_accounts import count_open_at
+
 DETAILS = {
     "name": "Ada Lind",
     "phone": "+61 2 5550 9876",
@@ -34,3 +38,20 @@ SEARCH = {
     "sort": "-amount",
     "page": "1",
 }
+
+
+def build_account_change(scene: Any) -> dict[str, str]:
+    """The tick and the numbers of the page that changes the gateway account."""
+    return {"shown": count_open_at(scene.merchant.gateway_account).digest, "is_understood": "1"}
+
+
+def other_account(scene: Any) -> dict[str, str]:
+    """The path of an account that takes no payments, made on first sight."""
+    keys = dict.fromkeys(("publishable_key", "secret_key", "webhook_secret"), "pk_test_other0account")
+    account, _ = scene.merchant.gateway_accounts.get_or_create(stripe_account_id=f"acct_{scene.mark}", defaults=keys)
+    return {"account_id": account.stripe_account_id, "mode": account.mode}
+
+
+def setup_path(scene: Any) -> dict[str, str]:
+    """The path of a setup of a quote that only recurs."""
+    return {"reference": scene.saving.payment.reference, "operation_ref": scene.setup.reference}

@@ -34,9 +34,7 @@ def create_month(tenant: Tenant, count: int) -> Tenant:
         numbers = range(begin, begin + size)
         deals = [deal_of(n, now - timedelta(days=30) + step * n, is_wrong=n % (count // WRONG) == 0) for n in numbers]
         build(tenant, deals, account, company)
-    BalanceTransactionCursor.objects.create(
-        account=account, known_until=now, stripe_account_id=account.stripe_account_id
-    )
+    BalanceTransactionCursor.objects.create(account=account, known_until=now)
     LedgerPaymentCursor.objects.create(
         merchant=tenant.merchant,
         organisation_id=tenant.connection.organisation_id,

@@ -46,6 +46,7 @@ CASES: dict[str, tuple[str, str]] = {
     "payer_admin:resend": ("post", EVERYBODY),
     "payer_admin:remove": ("post", ADMINS),
     "payments:gateway": ("get", ADMINS),
+    "payments:change_account": ("get", ADMINS),
     "payments:list": ("get", EVERYBODY),
     "payments:recent": ("get", EVERYBODY),
     "payments:return_rates": ("get", ADMINS),

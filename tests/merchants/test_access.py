@@ -123,7 +123,17 @@ def things(tenant: Tenant, checkout: Checkout) -> dict[str, str]:
         "mapping_ref": "none0such0mapping0here",
         "scheduled_ref": "none0such0scheduled0",
         "term_ref": "none0such0term0here0",
+        "account_id": other_account(tenant).stripe_account_id,
+        "mode": "test",
     }
+
+
+def other_account(tenant: Tenant) -> GatewayAccount:
+    """An account that takes no payments, made on first sight."""
+    keys = {"publishable_key": "pk_test_other", "secret_key": "sk_test_other", "webhook_secret": "whsec_other"}
+    return GatewayAccount.objects.get_or_create(
+        merchant=tenant.merchant, stripe_account_id="acct_other", defaults=keys
+    )[0]
 
 
 def saved_method(tenant: Tenant, access: PayerAccess) -> SavedMethod:

@@ -204,7 +204,9 @@ def test_nothing_changes_while_an_attempt_is_live(shop: Tenant) -> None:
     checkout.pay(CHALLENGED)
     assert get_status(checkout) == "processing"
     before = list(Quote.objects.values()), list(Payment.objects.values())
-    check_problem(shop.call(merge_body(BODY, {"amounts": {"due_now": "1.00"}})), 409, "attempt_in_progress")
+    answer = shop.call(merge_body(BODY, {"amounts": {"due_now": "1.00"}}))
+    check_problem(answer, 409, "attempt_in_progress")
+    assert answer["Retry-After"] == "60"
     check_problem(shop.call(build_version(2)), 409, "attempt_in_progress")
     assert (list(Quote.objects.values()), list(Payment.objects.values())) == before
     attempt = checkout.attempts[0]

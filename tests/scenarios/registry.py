@@ -123,7 +123,13 @@ UNINTERRUPTED = {
     ),
     **dict.fromkeys(
         [
+            "Gateway.accepts_publishable_key",
+            "Gateway.create_endpoint",
+            "Gateway.delete_endpoint",
             "Gateway.get_account_id",
+            "Gateway.list_endpoints",
+            "Gateway.register_domain",
+            "Gateway.update_endpoint",
             "Ledger.read_accounts",
             "Ledger.read_contacts",
             "Ledger.read_credit_notes_by_number",
@@ -147,6 +153,7 @@ UNINTERRUPTED = {
             "payments.alert_operator",
             "payments.email_method_removed",
             "payments.email_new_method",
+            "payments.email_next_action",
         ],
         ONLY_MAIL,
     ),
@@ -161,5 +168,19 @@ UNINTERRUPTED = {
     "accounting.check_contacts": "it looks at what is mapped, again and again; accounting/contacts/test_contacts.py",
     "payments.forget_replaced_method": "detaching twice is harmless; payments/saved_methods/test_fingerprints.py",
     "payers.email_access": "one email about an access, like the one that a registration sends",
+    **dict.fromkeys(
+        [
+            "Gateway.has_customer",
+            "Gateway.list_events",
+            "Gateway.list_fraud_warnings",
+            "Gateway.look_up_account",
+            "payments.check_webhooks",
+            "payments.read_account",
+            "payments.read_customer",
+            "payments.read_fraud_warnings",
+        ],
+        "it reads again what an event named, or what beat asks for, and notes or tells it once by a key",
+    ),
+    "payments.retire_methods": "each method ends in a transaction of its own, and one that has ended is left alone",
     "payments.read_mandate": "it reads one method as another event does, which a scenario passes",
 }

@@ -7,7 +7,7 @@ import pytest
 
 from sandbox.harness.sandbox_process import SandboxProcess
 from wisepay.errors import Unavailable
-from wisepay.mail import EmailRefused, build_from_header, send_email
+from wisepay.mail import EmailRefused, build_from_header, list_refused_addresses, send_email
 
 ROOT = Path(__file__).resolve().parents[2]
 APPS = ("wisepay", "merchants", "connections", "payers", "payments", "accounting", "quotes")
@@ -56,7 +56,7 @@ class Sender:
 
 
 @pytest.mark.parametrize("text", INJECTIONS, ids=ascii)
-def test_no_name_adds_a_header_to_a_mail(world: SandboxProcess, text: str) -> None:
+def test_no_name_adds_a_header_to_a_mail(db: None, world: SandboxProcess, text: str) -> None:
     send_email(
         "notification",
         "ada@example.com",
@@ -82,12 +82,15 @@ def test_no_name_adds_a_header_to_a_mail(world: SandboxProcess, text: str) -> No
     ],
 )
 def test_a_server_that_says_later_is_asked_later_and_one_that_says_never_is_not(
-    world: SandboxProcess, reply: str, error: type[Exception]
+    db: None, world: SandboxProcess, reply: str, error: type[Exception]
 ) -> None:
     address = "office@harbourdental.example"
     world.config(smtp_refusals={address: reply})
     words = {"title": "Paid", "body": "", "url": ""}
     with pytest.raises(error):
         send_email("notification", address, words, subject="Paid", message_id="x")
+    found = list_refused_addresses([address.upper()])
+    assert [row.reply for row in found.values()] == ([reply] if error is EmailRefused else [])
     world.config(smtp_refusals={})
     send_email("notification", address, words, subject="Paid", message_id="x")
+    assert list_refused_addresses([address]) == {}

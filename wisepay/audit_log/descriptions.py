@@ -68,6 +68,7 @@ DESCRIPTIONS = {
     "factor.added": "Added a second factor",
     "factor.removed": "Removed a second factor",
     "factor.renewed": "Made new recovery codes",
+    "gateway.account_changed": "Changed to another Stripe account or mode",
     "gateway.bank_debits": "Switched bank debits",
     "gateway.keys_replaced": "Replaced the Stripe keys",
     "gateway.keys_saved": "Saved the first Stripe keys",

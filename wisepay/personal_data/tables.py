@@ -48,6 +48,13 @@ declare_personal(
         address=("key__icontains",),
     ),
     PersonalData(
+        "wisepay.RefusedEmailAddress",
+        "Addresses that take no mail, until one is taken again.",
+        "delete",
+        fields=("address", "reply"),
+        address=("address__iexact",),
+    ),
+    PersonalData(
         "wisepay.AuditDetails",
         "What the audit log says of people; its rows stay, with salted digests, and its parts are blanked.",
         "keep",

@@ -2,7 +2,7 @@
 
 import stripe
 
-from wisepay.errors import NotThere, Rejected, Unavailable
+from wisepay.errors import NotPermitted, NotThere, Rejected, Unavailable
 
 # What a parameter names that Stripe does not have, as a failure's code. A lookup names its own object `id` or `intent`.
 MISSING_CODES = {"payment_method": "resource_missing", "customer": "customer_missing", "mandate": "mandate_invalid"}
@@ -15,6 +15,8 @@ def convert_error(error: stripe.StripeError) -> Exception:
         return Unavailable("Stripe asks us to slow down", retry_after=2)
     if isinstance(error, stripe.APIConnectionError):
         return Unavailable("Stripe does not answer")
+    if isinstance(error, stripe.PermissionError) and not says_account_is_closed(error):
+        return NotPermitted("gateway_permission", f"The secret key may not do this: {error.user_message}")
     if isinstance(error, stripe.AuthenticationError | stripe.PermissionError):
         return Rejected("gateway_key", "Stripe does not accept the secret key.")
     status = error.http_status or 0
@@ -26,6 +28,11 @@ def convert_error(error: stripe.StripeError) -> Exception:
     if error.code == "resource_missing":
         return convert_missing_object(get_param(error), message)
     return Rejected(error.code or "refused", message)
+
+
+def says_account_is_closed(error: stripe.StripeError) -> bool:
+    """Whether it is no missing permission: the key has no access to its account any more."""
+    return getattr(error.error, "code", None) in ("account_invalid", "account_closed")
 
 
 def convert_missing_object(param: str, message: str) -> Rejected:

@@ -1,11 +1,20 @@
 """Stripe as a gateway: charges, refunds and disputes. Source: docs.stripe.com/api and the SDK's parameters."""
 
+import re
+import unicodedata
 from datetime import datetime
 from typing import Any, cast
 
 import stripe
 
-from payments.gateways.protocol import ChargeRequest, OperationResult, RefundResult, RemoteDispute
+from payments.gateways.protocol import (
+    ChargeRequest,
+    OperationResult,
+    RefundResult,
+    RemoteDispute,
+    RemoteFraudWarning,
+)
+from payments.gateways.stripe.accounts import StripeAccountMixin
 from payments.gateways.stripe.balance_transactions import StripeBalanceMixin
 from payments.gateways.stripe.client import get_client, raise_unreadable
 from payments.gateways.stripe.currencies import to_stripe
@@ -14,11 +23,14 @@ from payments.gateways.stripe.methods import StripeMethodsMixin, build_created_w
 from payments.gateways.stripe.shapes import get_field, parse_dispute, parse_payment_intent, parse_refund
 from wisepay.money import Money
 
+SUFFIX_LENGTH = (
+    12  # of 22 letters, a prefix of ten and "* " left (docs.stripe.com/get-started/account/statement-descriptors)
+)
 EXPANDED_FIELDS = ["latest_charge", "payment_method"]
 
 
 @raise_unreadable
-class StripeGateway(StripeMethodsMixin, StripeBalanceMixin):
+class StripeGateway(StripeMethodsMixin, StripeBalanceMixin, StripeAccountMixin):
     """One Stripe account."""
 
     def __init__(self, secret_key: str) -> None:
@@ -34,6 +46,7 @@ class StripeGateway(StripeMethodsMixin, StripeBalanceMixin):
             "description": request.description,
             "metadata": {"attempt": request.reference, "payer_email": request.payer_email, **_ip_metadata(request)},
             "expand": EXPANDED_FIELDS,
+            **_statement_params(request),
             **_session_params(request),
             **_method_params(request),
         }
@@ -85,6 +98,16 @@ class StripeGateway(StripeMethodsMixin, StripeBalanceMixin):
         except stripe.StripeError as error:
             raise convert_error(error) from error
 
+    def list_fraud_warnings(self, intent_id: str) -> list[RemoteFraudWarning]:
+        try:
+            found = self._v1.radar.early_fraud_warnings.list({"payment_intent": intent_id})
+            return [
+                RemoteFraudWarning(one.id, str(one.fraud_type), bool(one.actionable))
+                for one in found.auto_paging_iter()
+            ]
+        except stripe.StripeError as error:
+            raise convert_error(error) from error
+
     def list_disputes(self, intent_id: str) -> list[RemoteDispute]:
         try:
             found = self._v1.disputes.list({"payment_intent": intent_id, "limit": 100})
@@ -92,16 +115,18 @@ class StripeGateway(StripeMethodsMixin, StripeBalanceMixin):
         except stripe.StripeError as error:
             raise convert_error(error) from error
 
-    def get_account_id(self) -> str:
-        try:
-            return str(self._v1.accounts.retrieve_current().id)
-        except stripe.StripeError as error:
-            raise convert_error(error) from error
-
 
 def _ip_metadata(request: ChargeRequest) -> dict[str, str]:
     """The address that the request came from, if the payer was present."""
     return {"payer_ip": request.ip} if request.ip else {}
+
+
+def _statement_params(request: ChargeRequest) -> dict[str, str]:
+    """What a card's statement says beside the account's name, in the letters that Stripe takes."""
+    plain = unicodedata.normalize("NFKD", request.statement_text).encode("ascii", "ignore").decode()
+    suffix = " ".join(re.sub(r"[^A-Za-z0-9 .-]", " ", plain).split()).upper()[:SUFFIX_LENGTH].strip()
+    is_for_cards = request.method_types == ("card",) and re.search("[A-Z]", suffix)
+    return {"statement_descriptor_suffix": suffix} if is_for_cards else {}
 
 
 def _session_params(request: ChargeRequest) -> dict[str, Any]:

@@ -10,14 +10,16 @@ from payments.gateways.stripe.errors import convert_error
 from payments.gateways.stripe.shapes import get_field, get_id, parse_method, parse_setup_intent
 from wisepay.errors import NotThere
 
-CLOCK_SKEW, DAY = 3600, 86_400  # seconds before and after our row within which its intent was created
+# Seconds before and after our row within which its intent was created: a request is not sent again later than half an
+# hour after the row (RETRY_WINDOW), and a busy account makes thousands of intents a day.
+CLOCK_SKEW, SENT_WITHIN = 600, 3600
 EXPAND_METHOD = {"expand": ["payment_method"]}
 
 
 def build_created_window(since: datetime) -> dict[str, int]:
     """The period in which an intent first requested at `since` was created."""
     begin = int(since.timestamp())
-    return {"gte": begin - CLOCK_SKEW, "lte": begin + DAY}
+    return {"gte": begin - CLOCK_SKEW, "lte": begin + SENT_WITHIN}
 
 
 class StripeMethodsMixin:
@@ -32,6 +34,16 @@ class StripeMethodsMixin:
             return str(self._v1.customers.create(params, {"idempotency_key": key}).id)
         except stripe.StripeError as error:
             raise convert_error(error) from error
+
+    def has_customer(self, customer_id: str) -> bool:
+        try:
+            customer = self._v1.customers.retrieve(customer_id)
+            return bool(customer.id == customer_id and get_field(customer, "deleted") is not True)
+        except stripe.StripeError as error:
+            refusal = convert_error(error)
+            if isinstance(refusal, NotThere):
+                return False
+            raise refusal from error
 
     def save_method(self, request: SetupRequest) -> OperationResult:
         params = {

@@ -12,10 +12,12 @@ from payments.gateways.protocol import (
     OperationStatus,
     RefundResult,
     RefundStatus,
+    RemoteAction,
     RemoteDispute,
     RemoteMethod,
 )
 from payments.gateways.stripe.currencies import from_stripe
+from wisepay.money import Money
 
 STATUSES: dict[str, OperationStatus] = {
     "requires_action": "requires_action",
@@ -35,6 +37,9 @@ DISPUTE_STATUSES: dict[str, DisputeStatus] = {
     "lost": "lost",
     "prevented": "won",
 }
+# A page that needs Stripe.js or a session of its own is opened by handleNextAction; these stand by themselves.
+ACTION_URLS = ("hosted_voucher_url", "hosted_verification_url", "hosted_instructions_url", "url")
+ACTION_DEADLINES = ("expires_at", "expires_after", "arrival_date")
 
 
 def parse_payment_intent(intent: stripe.PaymentIntent) -> OperationResult:
@@ -57,6 +62,7 @@ def parse_payment_intent(intent: stripe.PaymentIntent) -> OperationResult:
         failure_code=get_field(failure, "decline_code") or get_field(failure, "code") or "",
         failure_message=get_field(failure, "message") or "",
         reference=get_field(get_field(intent, "metadata"), "attempt") or "",
+        action=parse_next_action(get_field(intent, "next_action")),
     )
 
 
@@ -74,6 +80,25 @@ def parse_setup_intent(setup: stripe.SetupIntent) -> OperationResult:
         failure_code=get_field(failure, "decline_code") or get_field(failure, "code") or "",
         failure_message=get_field(failure, "message") or "",
         reference=get_field(get_field(setup, "metadata"), "setup") or "",
+        action=parse_next_action(get_field(setup, "next_action")),
+    )
+
+
+def parse_next_action(action: Any) -> RemoteAction:
+    """Parse what is asked of the payer; 3-D Secure, which Stripe.js shows in our page, is an empty one.
+
+    Each kind has an object of its own name, with a page of Stripe's and a deadline under names of their own.
+    """
+    kind = str(get_field(action, "type") or "")
+    if kind in ("", "use_stripe_sdk"):
+        return RemoteAction()
+    details = get_field(action, kind)
+    urls = (get_field(details, name) for name in ACTION_URLS)
+    until = next((value for name in ACTION_DEADLINES if (value := get_field(details, name))), None)
+    return RemoteAction(
+        kind=kind[:60],
+        url=next((str(url) for url in urls if url and str(url).startswith(("https://", "http://"))), "")[:2000],
+        expires_at=datetime.fromtimestamp(until, UTC) if isinstance(until, int) else None,
     )
 
 
@@ -123,7 +148,16 @@ def parse_dispute(dispute: stripe.Dispute) -> RemoteDispute:
         reason=dispute.reason,
         due_by=datetime.fromtimestamp(due_by, UTC) if due_by else None,
         has_evidence=bool(get_field(evidence, "has_evidence")),
+        fee=parse_dispute_fee(dispute),
     )
+
+
+def parse_dispute_fee(dispute: stripe.Dispute) -> Money | None:
+    """What Stripe keeps for a dispute, over all of its lines; None while it has none."""
+    lines = get_field(dispute, "balance_transactions") or []
+    if not lines:
+        return None
+    return from_stripe(sum(get_field(line, "fee") or 0 for line in lines), lines[0].currency)
 
 
 def _last_day(year: int | None, month: int | None) -> date | None:

@@ -18,8 +18,7 @@ from connections.services import disconnect_all
 from connections.verification import verify_connection
 from merchants.models import EventNotification, Merchant, PayNowLink
 from merchants.services import create_merchant, create_paynow_link, update_event_notifications
-from payments.gateway_accounts import get_webhook_url, save_gateway_account, set_bank_debits
-from payments.models import GatewayAccount
+from payments.gateway_accounts import connect_gateway_account, set_bank_debits
 from quotes.models import CpqIntegration
 from quotes.services import get_integration, save_integration
 from wisepay import clock
@@ -30,6 +29,7 @@ EMAIL, PASSWORD = "admin@northwind-it.example", "practice-makes-perfect"
 NAME, ORGANISATION = "Northwind IT", "au"
 ADDRESS, TAX_NUMBER = "12 Practice Street\nSydney NSW 2000", "ABN 51 824 753 556"
 STRIPE_SECRET, STRIPE_PUBLISHABLE = "sk_test_northwind0demo", "pk_test_northwind0demo"
+LIVE_SECRET, LIVE_PUBLISHABLE = "sk_live_northwind0demo", "pk_live_northwind0demo"
 ACCOUNTS = {
     "xero": {"clearing_account": "615", "prepayments_account": "815", "tax_code": "BASEXCLUDED"},
     "quickbooks": {"clearing_account": "10", "prepayments_account": "13", "tax_code": "3", "item": "3"},
@@ -77,29 +77,9 @@ def enable_prerequisites(merchant: Merchant, admin: User) -> None:
 
 
 def connect_stripe(merchant: Merchant) -> None:
-    """Save practice keys, and create a webhook endpoint at the practice Stripe."""
-    endpoints = f"{settings.STRIPE_API_BASE}/v1/webhook_endpoints"
-    url = get_webhook_url(merchant)
-    auth = {"Authorization": f"Bearer {STRIPE_SECRET}", "Stripe-Version": "2026-10-28.endive"}
-    known = requests.get(endpoints, headers=auth, timeout=settings.HTTP_TIMEOUT).json()["data"]
-    if GatewayAccount.objects.filter(merchant=merchant).exists() and any(e["url"] == url for e in known):
-        return
-    for old in known:
-        if old["url"] == url:
-            requests.delete(f"{endpoints}/{old['id']}", headers=auth, timeout=settings.HTTP_TIMEOUT)
-    endpoint = requests.post(
-        endpoints,
-        headers=auth | {"Idempotency-Key": f"demo-{merchant.reference}-{clock.now().timestamp()}"},
-        data={"url": url, "enabled_events[0]": "*"},
-        timeout=settings.HTTP_TIMEOUT,
-    )
-    save_gateway_account(
-        merchant,
-        publishable_key=STRIPE_PUBLISHABLE,
-        secret_key=STRIPE_SECRET,
-        webhook_secret=endpoint.json()["secret"],
-        now=clock.now(),
-    )
+    """Save practice keys; live ones of the same account are saved beside them, to try the change with."""
+    for publishable, secret in ((STRIPE_PUBLISHABLE, STRIPE_SECRET), (LIVE_PUBLISHABLE, LIVE_SECRET)):
+        connect_gateway_account(merchant, publishable_key=publishable, secret_key=secret, now=clock.now())
     set_bank_debits(merchant, is_on=True)
 
 

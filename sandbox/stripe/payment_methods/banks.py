@@ -21,6 +21,7 @@ class DebitType:
     failing_accounts: dict[str, str]
     disputes: frozenset[str]
     unsettled_accounts: frozenset[str] = frozenset()
+    unverified_accounts: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,7 @@ DEBIT_TYPES: dict[str, DebitType] = {
         },
         frozenset({"000555555559"}),
         frozenset({"000000000009"}),
+        frozenset({"000888888883"}),
     ),
     "au_becs_debit": DebitType(
         "aud",
@@ -159,6 +161,11 @@ def build_charge_bank_details(kind: str, shown: Obj, mandate: str | None) -> Obj
     hidden = ("networks", "status_details", "financial_connections_account", "generated_from")
     visible = {field: value for field, value in shown.items() if field not in hidden}
     return visible if kind == "nz_bank_account" else {**visible, "mandate": mandate}
+
+
+def needs_verification(kind: str, number: str) -> bool:
+    """Whether a payer has to prove by micro-deposits that the account is theirs, which takes days."""
+    return number in DEBIT_TYPES[kind].unverified_accounts
 
 
 def get_debit_outcome(kind: str, number: str) -> tuple[str, str | None]:

@@ -14,6 +14,8 @@ from sandbox.stripe.shapes_customers import build_confirmation_token
 
 Obj = dict[str, Any]
 TOKEN_LIFETIME = 12 * 3600
+# docs.stripe.com/payments/finalize-payments-on-the-server says so; the config `stripe_acss_tokens` is kinder.
+WITHOUT_TOKENS = ("acss_debit",)
 KNOWN_PARAMS = frozenset(
     {"payment_method_data", "return_url", "setup_future_usage", "shipping", "mandate_data", "expand"}
 )
@@ -70,6 +72,13 @@ def redeem_token(account: StripeAccount, name: str, intent: Obj) -> Obj:
             param="confirmation_token",
         )
     hidden = account.private_data(name)
+    kind = hidden["method"]["type"]
+    if kind in WITHOUT_TOKENS and not account.world.config.get("stripe_acss_tokens"):
+        raise StripeApiError(
+            f"Confirmation tokens can't be used with the payment method type {kind}.",
+            code="confirmation_token_unsupported_payment_method",
+            param="confirmation_token",
+        )
     method = methods.save_method(account, hidden.pop("method"), hidden.pop("saved"))
     token[intent["object"]] = intent["id"]
     if "setup_future_usage" in intent and token["setup_future_usage"]:

@@ -10,6 +10,7 @@ from sandbox.stripe.errors import StripeApiError
 from sandbox.stripe.payment_methods import banks, cards, methods
 from sandbox.stripe.payment_methods.mandates import get_or_create_mandate, revoke_mandate
 from sandbox.stripe.payments import confirmation
+from sandbox.stripe.payments.next_actions import ask_for_action, must_verify_account
 from sandbox.stripe.payments.three_d_secure import needs_challenge
 from sandbox.stripe.timers import cancel_timer, schedule_timer
 from sandbox.stripe.webhooks.events import create_event
@@ -144,7 +145,10 @@ def complete_challenge(account: StripeAccount, intent: Obj, *, passed: bool) -> 
 
 
 def start_debit(account: StripeAccount, intent: Obj, method: Obj) -> None:
-    """Ask the payer's bank for the money; the answer comes days later."""
+    """Ask the payer's bank for the money; the answer comes days later, of some accounts after micro-deposits."""
+    if must_verify_account(account, intent, method):
+        ask_for_action(account, intent, "verify_with_microdeposits", days=2)
+        return
     mandate = get_or_create_mandate(account, intent, method)
     kind = method["type"]
     charge = start_charge(account, intent, method, banks.build_charge_bank_details(kind, method[kind], mandate))

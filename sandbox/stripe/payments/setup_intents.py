@@ -13,6 +13,7 @@ from sandbox.stripe.payment_methods.mandates import get_or_create_mandate
 from sandbox.stripe.payments import confirmation
 from sandbox.stripe.payments.checks import check_confirm_only
 from sandbox.stripe.payments.confirmation import UPDATABLE, IntentKind, check_status
+from sandbox.stripe.payments.next_actions import ask_for_action, must_verify_account
 from sandbox.stripe.payments.three_d_secure import needs_challenge
 from sandbox.stripe.webhooks.events import create_event
 
@@ -100,6 +101,9 @@ def attempt_setup(account: StripeAccount, intent: Obj, method: Obj) -> None:
             raise record_decline(account, intent, method, behaviour.decline)
     else:
         intent["mandate"] = get_or_create_mandate(account, intent, method)
+        if must_verify_account(account, intent, method):
+            ask_for_action(account, intent, "verify_with_microdeposits", days=2)
+            return
     complete_setup(account, intent, method)
 
 

@@ -46,6 +46,43 @@ def list_kinds(report: ReconciliationReport) -> list[str]:
     return sorted(row.kind.value for row in report.differences)
 
 
+def lose_part(tenant: Tenant, intent: str, amount: int, deliver: Callable[..., int]) -> str:
+    """The bank decides that the payer keeps a part; returns the dispute's id."""
+    dispute = tenant.act_at_stripe("dispute", intent, amount=amount)["id"]
+    tenant.act_at_stripe("close_dispute", dispute, outcome="lost")
+    deliver_dispute(tenant, intent, deliver)
+    return str(dispute)
+
+
+def deliver_dispute(tenant: Tenant, intent: str, deliver: Callable[..., int]) -> None:
+    """The webhook about a dispute, and what follows."""
+    webhook = {"id": "dp_x", "object": "dispute", "payment_intent": intent}
+    tenant.send_stripe_webhook("charge.dispute.updated", webhook)
+    deliver()
+    deliver(at=timezone.now() + timedelta(minutes=10))
+
+
+def test_of_a_part_lost_in_a_dispute_the_books_are_exactly_so_much_less(
+    any_tenant: Tenant, deliver: Callable[..., int]
+) -> None:
+    """woocommerce-payments#6196: 200.00 of 625.00 lost; then the bank gives it back after all."""
+    checkout = any_tenant.open_checkout()
+    checkout.pay()
+    deliver()
+    intent = checkout.attempts[0].stripe_payment_intent_id
+    dispute = lose_part(any_tenant, intent, 20_000, deliver)
+    report = sync_and_reconcile(any_tenant)
+    assert report.differences == []
+    [total] = report.totals
+    assert (total.stripe, total.ours, total.books) == (42_500, 42_500, 42_500)
+    any_tenant.act_at_stripe("reinstate", dispute)
+    deliver_dispute(any_tenant, intent, deliver)
+    report = sync_and_reconcile(any_tenant)
+    assert report.differences == []
+    [total] = report.totals
+    assert (total.stripe, total.ours, total.books) == (62_500, 62_500, 62_500)
+
+
 def test_a_paid_quote_is_the_same_everywhere(any_tenant: Tenant, deliver: Callable[..., int]) -> None:
     tenant = any_tenant
     checkout = tenant.open_checkout()

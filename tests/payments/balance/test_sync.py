@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from payments.balance.services import list_accounts_to_sync, schedule_balance_sync, sync_balance
 from payments.balance.transactions import get_balance_cursor, link_balance_transactions
+from payments.gateway_accounts import save_gateway_account
 from payments.gateways.stripe import balance_transactions
 from payments.models import BalanceTransaction, BalanceTransactionCursor, GatewayAccount, Payout, Refund
 from tests.tenants import Tenant
@@ -100,7 +101,7 @@ def test_what_came_while_a_reading_was_stopped_is_found_by_the_next(tenant: Tena
 
 def test_a_second_worker_waits_until_the_lease_ends(tenant: Tenant) -> None:
     account, now = get_account(tenant), timezone.now()
-    cursor = get_balance_cursor(account, now=now)
+    cursor = get_balance_cursor(account)
     with cursor.hold_lease(now=now), pytest.raises(Retry):
         sync_balance(account, now=now)
     assert BalanceTransactionCursor.objects.get().known_until is None
@@ -154,16 +155,20 @@ def test_the_money_of_a_payout_that_came_back_goes_with_the_next(tenant: Tenant)
     assert Payout.objects.get(stripe_payout_id=first["id"]).status == "failed"
 
 
-def test_keys_of_another_account_begin_anew(tenant: Tenant) -> None:
+def test_another_account_has_a_cursor_of_its_own(tenant: Tenant) -> None:
     create_charges(tenant, 3)
-    account = get_account(tenant)
-    sync_balance(account, now=timezone.now())
-    GatewayAccount.objects.filter(pk=account.pk).update(stripe_account_id="acct_other")
-    now = timezone.now()
-    sync_balance(get_account(tenant), now=now)
-    cursor = BalanceTransactionCursor.objects.get()
-    assert (cursor.stripe_account_id, cursor.begins_at) == ("acct_other", now)
-    assert not cursor.covers(now - timedelta(hours=1))
+    first = get_account(tenant)
+    sync_balance(first, now=timezone.now())
+    second = save_gateway_account(
+        tenant.merchant,
+        publishable_key=f"pk_test_second{tenant.merchant.reference}",
+        secret_key=f"sk_test_second{tenant.merchant.reference}",
+        webhook_secret="whsec_second0secret",
+        now=timezone.now(),
+    )
+    sync_balance(second, now=timezone.now())
+    assert BalanceTransaction.objects.filter(account=first).count() == 3
+    assert BalanceTransactionCursor.objects.filter(account__in=[first, second], known_until__isnull=False).count() == 2
 
 
 def test_keys_that_stripe_refuses_are_said_in_words(tenant: Tenant) -> None:

@@ -1,20 +1,27 @@
 """The console's pages about payments: the gateway's keys, the list, one payment, the dashboard's panel."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
+import requests
+import stripe
+from django.conf import settings
 
+from payments.gateway_accounts import ENABLED_EVENTS, get_webhook_url
 from payments.models import GatewayAccount
+from sandbox.stripe.shapes_customers import API_VERSION
 from tests.tenants import PASSWORD, Checkout, Tenant
 from wisepay.addresses import new_reference
+from wisepay.mail import send_email
 from wisepay.models import AuditEntry
 
 TAB = "configure/merchants/gateway"
 
 
-def build_keys(**changes: str) -> dict[str, str]:
-    """A form's worth of keys of a new practice account."""
-    suffix = f"tab{new_reference()}"
+def build_keys(tenant: Tenant | None = None, /, **changes: str) -> dict[str, str]:
+    """A form's worth of keys: of the tenant's own practice account, rolled once, or of a new one."""
+    suffix = f"tenant{tenant.merchant.reference}__2" if tenant else f"tab{new_reference()}"
     good = {
         "publishable_key": f"pk_test_{suffix}",
         "secret_key": f"sk_test_{suffix}",
@@ -35,12 +42,13 @@ def get_account(tenant: Tenant) -> GatewayAccount:
 
 
 def test_good_keys_are_tested_saved_and_written_into_the_audit_log(tenant: Tenant) -> None:
-    form = build_keys()
+    form = build_keys(tenant)
     before = len(tenant.world.journal("stripe"))
     answer = tenant.admin.post(tenant.url(TAB), form)
     assert (answer.status_code, answer["Location"]) == (302, tenant.url(TAB))
-    [asked] = tenant.world.journal("stripe", since=before)
-    assert (asked["method"], asked["path"]) == ("GET", "/v1/account")
+    asked = [(one["method"], one["path"]) for one in tenant.world.journal("stripe", since=before)]
+    assert asked[0] == ("GET", "/v1/account")
+    assert not any("webhook_endpoints" in path for _, path in asked)
     assert get_account(tenant).secret_key.decrypt() == form["secret_key"]
     assert get_account(tenant).webhook_secret.decrypt() == form["webhook_secret"]
     assert AuditEntry.objects.filter(merchant_id=tenant.merchant.pk, action="gateway.keys_replaced").count() == 1
@@ -120,6 +128,24 @@ def test_one_payment_shows_every_attempt_and_why_it_failed(tenant: Tenant, check
         assert secret not in page
 
 
+def test_a_mail_that_is_refused_for_good_is_shown_at_the_payment_and_the_person(
+    tenant: Tenant, checkout: Checkout, deliver: Callable[..., int]
+) -> None:
+    """frappe/erpnext#4957, antiwork/gumroad#6749: receipts that never arrived, and nobody saw it."""
+    payer = tenant.access().user
+    tenant.world.config(smtp_refusals={payer.email: "550 5.1.1 No such user"})
+    checkout.pay(email=payer.email)
+    assert checkout.attempts[0].payer_email == payer.email
+    deliver()
+    pages = [tenant.url(f"payments/{checkout.payment.reference}"), tenant.url(f"payers/p/{payer.reference}")]
+    for page in pages:
+        assert "550 5.1.1 No such user" in tenant.admin.get(page).content.decode(), page
+    tenant.world.config(smtp_refusals={})
+    send_email("notification", payer.email, {"title": "", "body": "", "url": ""}, subject="Hello", message_id="y")
+    for page in pages:
+        assert "do not arrive" not in tenant.admin.get(page).content.decode(), page
+
+
 def test_the_panel_shows_what_was_paid(tenant: Tenant, checkout: Checkout) -> None:
     path = tenant.url("payments/recent")
     assert "Nothing has been paid yet" in tenant.admin.get(path).content.decode()
@@ -147,13 +173,68 @@ def test_a_merchant_user_sees_payments_and_configures_nothing(tenant: Tenant, ch
     assert get_account(tenant).secret_key.decrypt() == tenant.stripe_key
 
 
-def test_another_account_is_refused_while_a_payment_at_the_present_one_is_undecided(
-    tenant: Tenant, checkout: Checkout
-) -> None:
-    checkout.pay("4000002760003184")
-    assert checkout.attempts[0].state == "requires_action"
-    answer = tenant.admin.post(tenant.url(TAB), build_keys())
+@pytest.mark.parametrize("other", ["pk_test_somebody0else", "pk_test_bad0key00000"])
+def test_a_publishable_key_of_another_account_is_refused(tenant: Tenant, other: str) -> None:
+    """accept-a-card-payment#4: payers read "No such payment_intent" of a key that was saved for good."""
+    answer = tenant.admin.post(tenant.url(TAB), build_keys(tenant, publishable_key=other))
     assert answer.status_code == 422
-    assert "another Stripe account" in answer.content.decode()
-    same = build_keys(secret_key=tenant.stripe_key, publishable_key=tenant.stripe_key.replace("sk_", "pk_"))
-    assert tenant.admin.post(tenant.url(TAB), same).status_code == 302
+    assert "not the publishable key of the same Stripe account" in answer.content.decode()
+    assert get_account(tenant).publishable_key == tenant.stripe_key.replace("sk_", "pk_")
+
+
+def list_endpoints(tenant: Tenant) -> list[dict[str, Any]]:
+    """The webhook endpoints at Stripe."""
+    answer = requests.get(
+        f"{tenant.world.url}/stripe/v1/webhook_endpoints",
+        headers={"Authorization": f"Bearer {tenant.stripe_key}"},
+        timeout=10,
+    )
+    found: list[dict[str, Any]] = answer.json()["data"]
+    return found
+
+
+def test_the_endpoint_is_made_and_kept_by_us(tenant: Tenant) -> None:
+    """stripe-php#308: events in the account's old version; docs.stripe.com/webhooks/versioning."""
+    by_hand = tenant.post_to_stripe(
+        "webhook_endpoints", url=get_webhook_url(tenant.merchant), **{"enabled_events[0]": "charge.refunded"}
+    )
+    form = build_keys(tenant, webhook_secret="")
+    assert tenant.admin.post(tenant.url(TAB), form).status_code == 302
+    [made] = list_endpoints(tenant)
+    account = get_account(tenant)
+    assert (made["id"], made["id"] != by_hand["id"]) == (account.webhook_endpoint_id, True)
+    assert made["api_version"] == stripe.api_version
+    assert set(made["enabled_events"]) == set(ENABLED_EVENTS)
+    before = account.webhook_secret.decrypt()
+    tenant.post_to_stripe(f"webhook_endpoints/{made['id']}", disabled="true", **{"enabled_events[0]": "payout.paid"})
+    assert tenant.admin.post(tenant.url(TAB), form).status_code == 302
+    [same] = list_endpoints(tenant)
+    assert (same["id"], same["status"], set(same["enabled_events"])) == (made["id"], "enabled", set(ENABLED_EVENTS))
+    assert get_account(tenant).webhook_secret.decrypt() == before
+
+
+def test_a_restricted_key_that_may_not_make_one_asks_for_a_secret(tenant: Tenant) -> None:
+    keys = build_keys(tenant, webhook_secret="")
+    keys["secret_key"] = keys["secret_key"].replace("sk_", "rk_")
+    tenant.world.config(stripe_denied=["/webhook_endpoints"])
+    answer = tenant.admin.post(tenant.url(TAB), keys)
+    assert answer.status_code == 422
+    assert "may not make the webhook endpoint" in answer.content.decode()
+    assert tenant.admin.post(tenant.url(TAB), keys | {"webhook_secret": "whsec_made0by0hand"}).status_code == 302
+
+
+def test_what_a_restricted_key_lacks_is_said(tenant: Tenant) -> None:
+    keys = build_keys(tenant)
+    keys["secret_key"] = keys["secret_key"].replace("sk_", "rk_")
+    tenant.world.config(stripe_denied=["/setup_intents"])
+    page = tenant.admin.post(tenant.url(TAB), keys).content.decode()
+    assert "does not have the required permissions" in page
+    assert "SetupIntents" in page
+    assert get_account(tenant).secret_key.decrypt() == tenant.stripe_key
+
+
+def test_stripes_script_and_the_sdk_speak_one_version() -> None:
+    """docs.stripe.com/sdks/stripejs-versioning: each version of Stripe.js belongs to a release of the API."""
+    assert stripe.api_version.partition(".")[2] == settings.STRIPE_RELEASE
+    assert stripe.api_version == API_VERSION, "the practice Stripe's version"
+    assert tuple(sorted(set(ENABLED_EVENTS))) == ENABLED_EVENTS

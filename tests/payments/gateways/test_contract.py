@@ -299,3 +299,26 @@ def get_next_check_at(attempt: Attempt) -> datetime:
 def deliver_once(attempt: Attempt, *, at: datetime) -> None:
     """One look at the attempt as of `at`."""
     assert outbox.deliver_message(f"attempt:{attempt.pk}", now=at)
+
+
+STATEMENTS = {
+    "Quote 1042": "QUOTE 1042",
+    "Invoice INV-2041/7": "INVOICE INV-",
+    "3 invoices": "3 INVOICES",
+    "Devis n° 12 <b>'*\"": "DEVIS N 12 B",
+    "Überweisung": "UBERWEISUNG",
+    "見積もり 12": None,
+    "1042": None,
+    "": None,
+}
+
+
+@pytest.mark.parametrize("text", STATEMENTS)
+def test_what_a_statement_says_never_stops_a_payment(world: SandboxProcess, text: str) -> None:
+    """docs.stripe.com/get-started/account/statement-descriptors: 22 letters, Latin, a letter among them."""
+    account = PracticeAccount(world)
+    result = account.gateway.start(account.build_request(statement_text=text))
+    assert result.status == "succeeded"
+    auth = {"Authorization": f"Bearer {account.key}"}
+    intent = requests.get(f"{world.url}/stripe/v1/payment_intents/{result.intent_id}", headers=auth, timeout=10)
+    assert intent.json()["statement_descriptor_suffix"] == STATEMENTS[text]

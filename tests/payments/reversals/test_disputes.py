@@ -1,11 +1,14 @@
 """Disputes of a part, and inquiries of a bank, which take no money."""
 
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
+from django.utils import timezone
 
 from merchants.models import Notification
 from payments.models import Dispute
+from payments.reversals.disputes import sync_disputes
 from tests.tenants import Checkout, Tenant
 from wisepay.models import OutboxMessage
 from wisepay.money import Money
@@ -44,6 +47,21 @@ def test_of_a_part_that_was_lost_the_rest_stays_paid(paid: Checkout, deliver: Ca
     assert "A$425.00 stays paid" in body
     page = paid.tenant.admin.get(paid.tenant.url(f"payments/{paid.payment.reference}/refunds")).content.decode()
     assert "The rest stays paid" in page
+
+
+@pytest.mark.parametrize("part", [20000, 40000, 62400])
+def test_exactly_the_lost_part_goes_back_and_comes_again(
+    paid: Checkout, deliver: Callable[..., int], part: int
+) -> None:
+    """woocommerce-payments#6196: a partial dispute took the whole order back."""
+    act(paid, deliver, "dispute", amount=part)
+    assert paid.payment.refunded_amount == 0
+    dispute = get_dispute().stripe_dispute_id
+    act(paid, deliver, "close_dispute", dispute, outcome="lost")
+    sync_disputes(paid.attempts[0], now=timezone.now())
+    assert (paid.payment.state, paid.payment.refunded_amount) == ("succeeded", part)
+    act(paid, deliver, "reinstate", dispute)
+    assert (paid.payment.state, paid.payment.refunded_amount, get_dispute().state) == ("succeeded", 0, "won")
 
 
 def test_a_dispute_of_all_that_is_left_reverses(paid: Checkout, deliver: Callable[..., int]) -> None:
@@ -92,3 +110,31 @@ def test_while_a_dispute_is_open_no_refund_is_offered(paid: Checkout, deliver: C
     assert not paid.payment.refunds.exists()
     act(paid, deliver, "close_dispute", get_dispute().stripe_dispute_id, outcome="won")
     assert 'name="amount"' in paid.tenant.admin.get(path).content.decode()
+
+
+def read_panel(paid: Checkout) -> str:
+    """The console's panel of refunds and disputes."""
+    page = paid.tenant.admin.get(paid.tenant.url(f"payments/{paid.payment.reference}/refunds"))
+    return str(page.content.decode()).replace("&#x27;", "'")
+
+
+def test_the_console_shows_what_a_dispute_is_about_and_offers_no_refund_meanwhile(
+    paid: Checkout, deliver: Callable[..., int]
+) -> None:
+    """woocommerce-payments#1051, #6802: a deadline that nobody saw, and refunds that Stripe refuses."""
+    assert "Refund…" in read_panel(paid)
+    act(paid, deliver, "dispute", reason="product_not_received")
+    panel = read_panel(paid)
+    for words in ("A$625.00", "product not received", "Stripe's fee A$15.00", "not answered yet; answer by"):
+        assert words in panel, words
+    assert "Refund…" not in panel
+    assert "Nothing can be refunded" in panel
+    Dispute.objects.update(due_by=timezone.now() - timedelta(days=1))
+    assert "the time is over since" in read_panel(paid)
+    dispute = get_dispute().stripe_dispute_id
+    act(paid, deliver, "answer_dispute", dispute)
+    assert "answered at Stripe; the bank decides" in read_panel(paid)
+    act(paid, deliver, "close_dispute", dispute, outcome="won")
+    panel = read_panel(paid)
+    assert "Refund…" in panel
+    assert "answered at Stripe" not in panel

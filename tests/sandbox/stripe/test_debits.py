@@ -80,6 +80,7 @@ def create_debit_of_kind(
     sandbox: SandboxProcess, client: stripe.StripeClient, kind: str, **more: Any
 ) -> stripe.PaymentIntent:
     """A debit of the account of this kind that pays, or of the one that `account` changes."""
+    sandbox.config(stripe_acss_tokens=True)
     name = create_confirmation_token(sandbox, kind, **{**BANK_ACCOUNTS[kind], **more.pop("account", {})})
     params: Any = {"amount": 50000, "currency": CURRENCIES[kind], "confirm": True, "confirmation_token": name}
     return create_intent(client, **{**params, "allowed_payment_method_types": [kind], **more})
@@ -107,6 +108,7 @@ def test_every_kind_of_debit_pays_and_is_saved(sandbox: SandboxProcess, client: 
 @pytest.mark.parametrize("kind", BANK_ACCOUNTS)
 def test_every_kind_of_debit_is_set_up(sandbox: SandboxProcess, client: stripe.StripeClient, kind: str) -> None:
     customer = client.v1.customers.create({"name": "Harbour Dental"}).id
+    sandbox.config(stripe_acss_tokens=True)
     params: Any = {
         "customer": customer,
         "confirm": True,
@@ -145,6 +147,13 @@ def test_a_debit_comes_back_with_its_reason(
         intent.id, {"confirmation_token": create_confirmation_token(sandbox, kind, **BANK_ACCOUNTS[kind])}
     )
     assert (retried.status, retried.last_payment_error) == ("processing", None)
+
+
+def test_acss_debits_take_no_confirmation_token(sandbox: SandboxProcess, client: stripe.StripeClient) -> None:
+    name = create_confirmation_token(sandbox, "acss_debit", **BANK_ACCOUNTS["acss_debit"])
+    params: Any = {"amount": 50000, "currency": "cad", "confirm": True, "confirmation_token": name}
+    with pytest.raises(stripe.InvalidRequestError, match="can't be used with the payment method type acss_debit"):
+        create_intent(client, **{**params, "allowed_payment_method_types": ["acss_debit"]})
 
 
 def test_a_closed_account_is_blocked_for_good(sandbox: SandboxProcess, client: stripe.StripeClient) -> None:

@@ -306,11 +306,6 @@ def test_what_the_shop_asks_itself_is_not_asked_twice(client: stripe.StripeClien
             {"Bank code": "11", "Branch code": "0000", "Account number": "0000000", "Suffix": "010"},
         ),
         ("bacs_debit", "gbp", {"Sort code": "108800", "Account number": "00012345"}),
-        (
-            "acss_debit",
-            "cad",
-            {"Institution number": "000", "Transit number": "11000", "Account number": "000123456789"},
-        ),
         ("sepa_debit", "eur", {"IBAN": "AT321904300235473204"}),
     ],
 )
