@@ -5,6 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.core.cache import cache
 from django.db.models import QuerySet
 from django.urls import reverse
 from django_subatomic.db import transaction, transaction_required
@@ -67,6 +68,9 @@ KEY_PERMISSIONS = (
     ("SetupIntents", "Write"),
     ("Webhook endpoints", "Write, or make the endpoint yourself"),
 )
+
+
+REFUSED_KEY, REFUSED_FOR = "webhook-refused:{}", 2 * 86_400  # seconds
 
 
 class PublishableKeyOfAnother(Exception):
@@ -210,7 +214,6 @@ def store_keys(merchant: Merchant, keys: GatewayKeys, *, now: datetime, by: User
                 "secret_key": keys.secret_key,
                 "webhook_secret": keys.webhook_secret,
                 "webhook_endpoint_id": keys.webhook_endpoint_id,
-                "webhook_refused_at": None,
                 "silence_reason": "",
                 "verified_at": now,
                 **({"current_of": locked, "replaced_at": None} if is_first else {}),
@@ -218,7 +221,19 @@ def store_keys(merchant: Merchant, keys: GatewayKeys, *, now: datetime, by: User
         )
         if by and not is_new:
             warn_of_change(merchant, by=by, now=now)
+    cache.delete(REFUSED_KEY.format(account.pk))
     return account
+
+
+def note_refused_signature(account_id: int, *, now: datetime) -> None:
+    """Note that a webhook came with a wrong signature; not in the database, since anybody can send one."""
+    cache.set(REFUSED_KEY.format(account_id), now, REFUSED_FOR)
+
+
+def get_refused_signature_time(account: GatewayAccount) -> datetime | None:
+    """When a webhook with a wrong signature came last."""
+    found = cache.get(REFUSED_KEY.format(account.pk))
+    return found if isinstance(found, datetime) else None
 
 
 @transaction_required

@@ -146,11 +146,6 @@ class Migration(migrations.Migration):
             field=models.DateTimeField(help_text='When an event with the right signature came last.', null=True),
         ),
         migrations.AddField(
-            model_name='gatewayaccount',
-            name='webhook_refused_at',
-            field=models.DateTimeField(help_text='When one with a wrong signature came last.', null=True),
-        ),
-        migrations.AddField(
             model_name="dispute",
             name="fee",
             field=models.BigIntegerField(default=0, help_text="What the gateway keeps for it."),

@@ -29,7 +29,6 @@ class GatewayAccount(models.Model):
     takes_bank_debits = models.BooleanField(default=False, help_text="Whether payers may pay by bank debit.")
     verified_at = models.DateTimeField(null=True)
     webhook_received_at = models.DateTimeField(null=True, help_text="When an event with the right signature came last.")
-    webhook_refused_at = models.DateTimeField(null=True, help_text="When one with a wrong signature came last.")
     silence_reason = models.CharField(max_length=300, blank=True, help_text="Why events don't come; empty if they do.")
     replaced_at = models.DateTimeField(null=True)
     created_at = models.DateTimeField(default=clock.now)

@@ -8,7 +8,7 @@ from django_subatomic.db import transaction
 
 from merchants.models import EventNotification
 from merchants.services import notify_merchant
-from payments.gateway_accounts import ENABLED_EVENTS, get_webhook_url
+from payments.gateway_accounts import ENABLED_EVENTS, get_refused_signature_time, get_webhook_url
 from payments.gateways import Gateway, RemoteEndpoint, RemoteEvent, open_gateway
 from payments.models import GatewayAccount
 from wisepay import outbox
@@ -75,7 +75,7 @@ def find_silence_reason(
 
 def explain_silence(account: GatewayAccount, endpoints: Sequence[RemoteEndpoint], expected: RemoteEvent) -> str:
     """Why an event that was made did not arrive."""
-    url, refused = get_webhook_url(account.merchant), account.webhook_refused_at
+    url, refused = get_webhook_url(account.merchant), get_refused_signature_time(account)
     if not endpoints:
         return NO_ENDPOINT.format(url=url)
     if not any(one.is_enabled for one in endpoints):

@@ -7,6 +7,7 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
+from payments.gateway_accounts import note_refused_signature
 from payments.gateways import BadSignature, GatewayEvent, verify_webhook
 from payments.handlers import find_event_handler
 from payments.models import GatewayAccount
@@ -16,7 +17,7 @@ CACHE_SECONDS = 60.0  # seconds a process may use webhook secrets it has read
 NOTED_EVERY = 10  # seconds within which a process notes at most once that an account was heard
 type WebhookSecrets = dict[int, str]  # of each of a merchant's accounts, the one that takes payments first
 _cached_secrets: dict[str, tuple[float, WebhookSecrets]] = {}  # seconds of the monotonic clock
-_noted: dict[tuple[int, str], float] = {}  # seconds of the monotonic clock
+_noted: dict[int, float] = {}  # seconds of the monotonic clock
 
 
 def find_webhook_secrets(merchant_ref: str, *, skip_cache: bool = False) -> WebhookSecrets:
@@ -52,12 +53,12 @@ def verify_now(request: HttpRequest, merchant_ref: str, secrets: WebhookSecrets)
         return verify_any(request, find_webhook_secrets(merchant_ref, skip_cache=True) or secrets)
 
 
-def note(account_id: int, column: str) -> None:
-    """Note when an account was heard, or a signature refused; at most once in NOTED_EVERY."""
-    last = _noted.get((account_id, column))
+def note_received(account_id: int) -> None:
+    """Note when an event of an account came; at most once in NOTED_EVERY."""
+    last = _noted.get(account_id)
     if last is None or time.monotonic() - last > NOTED_EVERY:
-        _noted[account_id, column] = time.monotonic()
-        GatewayAccount.objects.filter(pk=account_id).update(**{column: clock.now()})
+        _noted[account_id] = time.monotonic()
+        GatewayAccount.objects.filter(pk=account_id).update(webhook_received_at=clock.now())
 
 
 @csrf_exempt
@@ -71,9 +72,9 @@ def stripe_webhook(request: HttpRequest, merchant_ref: str) -> HttpResponse:
         account_id, event = verify_now(request, merchant_ref, secrets)
     except BadSignature:
         if "Stripe-Signature" in request.headers:
-            note(next(iter(secrets)), "webhook_refused_at")
+            note_refused_signature(next(iter(secrets)), now=clock.now())
         return HttpResponse("The signature is not right.", status=400, content_type="text/plain")
-    note(account_id, "webhook_received_at")
+    note_received(account_id)
     found = find_event_handler(event)
     if found is not None:
         name, argument, object_id = found

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
+from django.test import Client
 from django.utils import timezone
 
 from merchants.models import Notification
@@ -48,8 +49,11 @@ def switch_off(tenant: Tenant) -> None:
 def forge(tenant: Tenant) -> None:
     """An endpoint whose signing secret is not the saved one."""
     make_endpoint(tenant)
-    account = GatewayAccount.objects.get()
-    GatewayAccount.objects.filter(pk=account.pk).update(webhook_refused_at=timezone.now() + LATER)
+    tenant.open_checkout().pay()
+    body = b'{"id": "evt_1"}'
+    headers = {"Stripe-Signature": "t=1,v1=00"}
+    path = f"/webhooks/stripe/{tenant.merchant.reference}"
+    assert Client().post(path, body, content_type="application/json", headers=headers).status_code == 400
 
 
 def leave_out(tenant: Tenant) -> None:
