@@ -1,6 +1,7 @@
 """Health checks of the postings and the mirrored ledgers."""
 
 from collections.abc import Iterator
+from functools import partial
 
 from django.db.models import Count
 
@@ -8,7 +9,7 @@ from accounting.mirror.status import list_mirror_statuses
 from accounting.models import ManualTask, Posting
 from merchants.models import Merchant
 from wisepay import clock
-from wisepay.health_checks import HealthCheckResult, register_health_check
+from wisepay.health_checks import HealthCheckResult, examine, register_health_check
 
 
 @register_health_check
@@ -28,7 +29,12 @@ def check_postings() -> Iterator[HealthCheckResult]:
 def check_mirrors() -> Iterator[HealthCheckResult]:
     """Every connected merchant's ledger is mirrored, and lately."""
     for merchant in Merchant.objects.filter(connections__state="connected").distinct().order_by("name"):
-        rows = list_mirror_statuses(merchant, now=clock.now())
-        counts = ", ".join(f"{row.count} {row.label.lower()}" for row in rows)
-        problems = " ".join(dict.fromkeys(row.problem for row in rows if row.problem))
-        yield HealthCheckResult("mirror", None if problems else True, f"{merchant}: {counts}. {problems}".strip())
+        yield from examine("mirror", partial(check_mirror, merchant), whose=str(merchant))
+
+
+def check_mirror(merchant: Merchant) -> Iterator[HealthCheckResult]:
+    """One merchant's ledger is mirrored, and lately."""
+    rows = list_mirror_statuses(merchant, now=clock.now())
+    counts = ", ".join(f"{row.count} {row.label.lower()}" for row in rows)
+    problems = " ".join(dict.fromkeys(row.problem for row in rows if row.problem))
+    yield HealthCheckResult("mirror", None if problems else True, f"{merchant}: {counts}. {problems}".strip())

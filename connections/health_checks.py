@@ -1,6 +1,7 @@
 """The health checks of connections."""
 
 from collections.abc import Iterator
+from functools import partial
 
 from django.conf import settings
 
@@ -10,7 +11,7 @@ from connections.tokens import get_permission_end, is_permission_ending
 from connections.view_models import get_connection_alert
 from merchants.models import Merchant
 from wisepay import clock
-from wisepay.health_checks import HealthCheckResult, check_url, register_health_check
+from wisepay.health_checks import HealthCheckResult, check_url, examine, register_health_check
 
 
 @register_health_check
@@ -32,7 +33,13 @@ def check_providers() -> Iterator[HealthCheckResult]:
 def check_all_connections() -> Iterator[HealthCheckResult]:
     """Check that every connection is connected, by an app that is configured, with a permission that lasts."""
     for connection in Connection.objects.select_related("merchant").order_by("merchant__name", "tier"):
-        yield get_connection_health(connection)
+        check = partial(check_connection, connection)
+        yield from examine(f"connection {connection.tier}", check, whose=str(connection.merchant))
+
+
+def check_connection(connection: Connection) -> Iterator[HealthCheckResult]:
+    """Check one connection."""
+    yield get_connection_health(connection)
 
 
 def get_connection_health(connection: Connection) -> HealthCheckResult:

@@ -9,6 +9,7 @@ app_name = "merchants"
 urlpatterns = [
     path("", views.home, name="home"),
     path("m/<slug:merchant_ref>/", views.dashboard, name="dashboard"),
+    path("m/<slug:merchant_ref>/background", views.background_alert, name="background"),
     path("m/<slug:merchant_ref>/configure/merchants/", views.list_merchants, name="list"),
     path("m/<slug:merchant_ref>/configure/merchants/details", views.edit_details, name="details"),
     path("m/<slug:merchant_ref>/configure/merchants/paynow-links", views.paynow_links, name="paynow_links"),

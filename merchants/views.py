@@ -2,9 +2,11 @@
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
+from django.core.cache import cache
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from redis import RedisError
 
 from merchants import services
 from merchants.access import MerchantRequest, merchant_page
@@ -14,6 +16,8 @@ from wisepay import clock
 from wisepay.accounts.services import ask_for_proof
 from wisepay.audit import record_request_audit
 from wisepay.audit_log.changes import describe_changes
+from wisepay.heartbeats import list_silent_processes
+from wisepay.secret_rotation import list_missing_keys
 
 PAGE_SIZE = 50
 
@@ -37,6 +41,22 @@ def home(request: HttpRequest) -> HttpResponse:
 def dashboard(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """The dashboard: panels of every floor."""
     return render(request, "merchants/dashboard.html", {"merchant": merchant})
+
+
+@require_GET
+@merchant_page()
+def background_alert(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
+    """The dashboard's alert while beat or the workers stand still, or a key of the stored secrets is missing."""
+    context = {"merchant": merchant, "silent": list_silent_processes(now=clock.now()), "keys": has_missing_keys()}
+    return render(request, "merchants/background.html", context)
+
+
+def has_missing_keys() -> bool:
+    """Whether stored secrets cannot be read because their key is not configured; looked at once a minute."""
+    try:
+        return bool(cache.get_or_set("missing-keys", lambda: len(list_missing_keys()), 60))
+    except RedisError:
+        return bool(list_missing_keys())
 
 
 @require_GET

@@ -1,23 +1,29 @@
 """Health checks of the gateway accounts and of undecided attempts."""
 
 from collections.abc import Iterator
+from functools import partial
 
 from payments.gateways import open_gateway
 from payments.models import Attempt, GatewayAccount
 from payments.states import LIVE_STATES
 from wisepay.errors import Rejected, Unavailable
-from wisepay.health_checks import HealthCheckResult, register_health_check
+from wisepay.health_checks import HealthCheckResult, examine, register_health_check
 
 
 @register_health_check
 def check_gateway_keys() -> Iterator[HealthCheckResult]:
     """Check that every merchant's secret key works; one of an account that was replaced need not."""
     for account in GatewayAccount.objects.select_related("merchant"):
-        try:
-            open_gateway(account.secret_key.decrypt()).get_account_id()
-            yield HealthCheckResult("stripe key", True, f"{account.merchant}: accepted")
-        except (Rejected, Unavailable) as error:
-            yield HealthCheckResult("stripe key", False if account.is_current else None, f"{account.merchant}: {error}")
+        yield from examine("stripe key", partial(check_account_key, account), whose=str(account.merchant))
+
+
+def check_account_key(account: GatewayAccount) -> Iterator[HealthCheckResult]:
+    """Check one account's secret key."""
+    try:
+        open_gateway(account.secret_key.decrypt()).get_account_id()
+        yield HealthCheckResult("stripe key", True, f"{account.merchant}: accepted")
+    except (Rejected, Unavailable) as error:
+        yield HealthCheckResult("stripe key", False if account.is_current else None, f"{account.merchant}: {error}")
 
 
 @register_health_check

@@ -170,6 +170,31 @@ def test_optional_variables_are_explained_in_the_example() -> None:
     assert all(mark for _, mark in VARIABLE.findall(COMPOSE))
 
 
+def test_every_setting_is_named_in_the_example_and_reaches_every_process() -> None:
+    settings = (ROOT / "wisepay" / "settings.py").read_text()
+    names = {*re.findall(r'env(?:\.\w+)?\(\s*"(\w+)"', settings)}
+    assert len(names) > 70
+    assert names - set(re.findall(r"^(?:#  ?)?(\w+)=", EXAMPLE, re.M)) == set()
+    own = {"COLLECTED_STATIC", "STATIC_ROOT", "WISEPAY_DEMO"}  # of the image, and of no installation
+    for name in PRODUCT:
+        assert names - set(SERVICES[name]["environment"]) == own
+
+
+def test_what_is_left_out_is_the_same_in_compose_and_in_the_settings() -> None:
+    settings = (ROOT / "wisepay" / "settings.py").read_text()
+    found = re.findall(r'env\.(?:str|int|bool)\(\s*"(\w+)",\s*default=("[^"]*"|\w+)', settings)
+    words = {"True": "true", "False": "false", "not": "true"}
+    given = dict(re.findall(r"\$\{(\w+):-([^}]*)\}", COMPOSE))
+    assert len(given) > 60
+    unlike = {
+        name: (given[name], value)
+        for name, raw in found
+        if name in given
+        and given[name] != (value := words.get(raw, raw.strip('"') if raw.startswith('"') else raw.replace("_", "")))
+    }
+    assert unlike == {"TRUSTED_PROXY_COUNT": ("2", "0")}, "Caddy and the TLS proxy are the two of compose"
+
+
 def test_the_example_holds_no_secret() -> None:
     values = dict(re.findall(r"^(\w+)=(.*)$", EXAMPLE, re.M))
     secret = [value for name, value in values.items() if re.search("KEY|PASSWORD|SECRET|EMAIL_URL", name)]

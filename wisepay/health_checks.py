@@ -14,8 +14,10 @@ from django.db.migrations.executor import MigrationExecutor
 
 from wisepay import clock
 from wisepay.events import add_once
+from wisepay.heartbeats import list_silent_processes
 from wisepay.http import find_proxy_problem
 from wisepay.models import OutboxMessage
+from wisepay.secret_rotation import list_missing_keys
 from wisepay.secrets import Secret
 
 LATE_AFTER = timedelta(seconds=30)  # the sweeper runs every five
@@ -37,6 +39,21 @@ HEALTH_CHECKS: list[HealthCheck] = []
 def register_health_check(function: HealthCheck) -> HealthCheck:
     """Register a health check for `manage.py doctor`."""
     return add_once(HEALTH_CHECKS, function)
+
+
+def run_health_checks() -> Iterator[HealthCheckResult]:
+    """Run every health check; one that fails itself is broken, and the others are run all the same."""
+    for check in HEALTH_CHECKS:
+        yield from examine(check.__name__.removeprefix("check_").replace("_", " "), check)
+
+
+def examine(subject: str, check: HealthCheck, *, whose: str = "") -> Iterator[HealthCheckResult]:
+    """Run a check, or the part of one that is about `whose`; what it raises is a result: it could not be checked."""
+    try:
+        yield from check()
+    except Exception as error:  # whatever it is, the operator has to know of it, and of the rest
+        reason = f"could not be checked ({type(error).__name__}: {str(error)[:160]})"
+        yield HealthCheckResult(subject, False, f"{whose}: {reason}" if whose else reason)
 
 
 def check_url(subject: str, url: str) -> HealthCheckResult:
@@ -73,9 +90,23 @@ def check_broker() -> Iterator[HealthCheckResult]:
 
 @register_health_check
 def check_secret_keys() -> Iterator[HealthCheckResult]:
-    """Check that the keys for secrets work."""
+    """Check that the keys for secrets work, and that none of those that secrets are stored under is missing."""
     secret = Secret.encrypt("doctor", purpose="doctor")
     yield HealthCheckResult("secret keys", secret.decrypt() == "doctor", f"new secrets use key {secret.key_id}")
+    for key_id, count in list_missing_keys().items():
+        message = f"WISEPAY_SECRET_KEYS lacks key {key_id}, and {count} secrets cannot be read without it"
+        yield HealthCheckResult("secret keys", False, message)
+
+
+@register_health_check
+def check_background() -> Iterator[HealthCheckResult]:
+    """Check that beat and every worker have lately shown that they live."""
+    silent = list_silent_processes(now=clock.now())
+    for process in silent:
+        since = f"silent since {process.since:%Y-%m-%d %H:%M:%S}Z" if process.since else "never heard of"
+        yield HealthCheckResult("background", False, f"{process.message} ({since})")
+    if not silent:
+        yield HealthCheckResult("background", True, "beat and the workers live")
 
 
 @register_health_check

@@ -18,6 +18,7 @@ __all__ = [
     "AuditEntry",
     "AuditHead",
     "AuditSeal",
+    "Heartbeat",
     "OutboxMessage",
     "RateWindow",
     "StateChange",
@@ -100,6 +101,16 @@ class OutboxMessage(models.Model):
 
     def __str__(self) -> str:
         return self.key
+
+
+class Heartbeat(models.Model):
+    """When a process in the background last showed that it lives; one that ended in order has none."""
+
+    name = models.CharField(max_length=160, primary_key=True)
+    at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return self.name
 
 
 class RateWindow(models.Model):

@@ -8,11 +8,19 @@ from typing import Any
 from allauth.mfa.models import Authenticator
 from django.apps import apps
 from django.db import models
+from django.db.models import Func, Value
 from django.db.models.functions import Cast, Left
 
 from wisepay.accounts.factor_secrets import HASHED, NAMES, PURPOSE, renew_secrets
 from wisepay.cursors import read_in_batches
-from wisepay.secrets import BOUND, Secret, SecretField, UndecipherableSecret, current_key_id
+from wisepay.secrets import (
+    BOUND,
+    Secret,
+    SecretField,
+    UndecipherableSecret,
+    current_key_id,
+    list_configured_key_ids,
+)
 
 BATCH = 200
 
@@ -95,6 +103,20 @@ def rotate_authenticator(authenticator: Authenticator, report: RotationReport) -
         report.reencrypted += count
     else:
         report.changed_meanwhile += count
+
+
+def list_missing_keys() -> Counter[str]:
+    """Count the stored secrets by the id of their key, where that key is not configured. A query a column."""
+    found: Counter[str] = Counter()
+    for model, column in list_secret_columns():
+        text = Cast(column.attname, models.TextField())
+        key_id = Func(text, Value(":"), Value(1), function="split_part", output_field=models.CharField())
+        rows = model._base_manager.exclude(**{column.attname: ""}).annotate(key_id=key_id).order_by()
+        found.update(dict(rows.values_list("key_id").annotate(models.Count("pk"))))
+    for data in Authenticator.objects.values_list("data", flat=True):
+        found.update(list_key_ids(data))
+    known = list_configured_key_ids()
+    return Counter({key_id: count for key_id, count in found.items() if key_id and key_id not in known})
 
 
 def count_keys() -> Counter[str]:

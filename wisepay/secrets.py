@@ -43,6 +43,11 @@ def current_key_id() -> str:
     return next(iter(_keyring(settings.SECRET_KEYS)))
 
 
+def list_configured_key_ids() -> list[str]:
+    """The ids of all keys that secrets can be read with, the newest first."""
+    return list(_keyring(settings.SECRET_KEYS))
+
+
 def bind(purpose: str, row: tuple[str, ...] | None) -> bytes:
     """The data that a ciphertext is bound to; before rows it was the purpose alone."""
     return purpose.encode() if row is None else json.dumps([purpose, *row]).encode()

@@ -6,6 +6,7 @@ from wisepay import clock, outbox
 from wisepay.accounts.recovery_codes import hash_forgotten_codes
 from wisepay.accounts.sessions import delete_expired_sessions
 from wisepay.audit_log import retention, sealing
+from wisepay.heartbeats import SWEEP, record_heartbeat
 from wisepay.http import delete_old_rate_windows
 from wisepay.outbox import wake
 from wisepay.page_findings import delete_old_page_findings
@@ -22,7 +23,9 @@ def deliver_messages(*, keys: list[str], **_: object) -> None:
 @shared_task
 def sweep_outbox(**_: object) -> None:
     """Wake the workers for every message that is due."""
-    for key in outbox.list_due_keys(now=clock.now()):
+    now = clock.now()
+    record_heartbeat(SWEEP, now=now)
+    for key in outbox.list_due_keys(now=now):
         wake(key)
 
 

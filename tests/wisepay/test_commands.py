@@ -15,6 +15,7 @@ from merchants.models import Membership, Merchant
 from sandbox.harness.sandbox_process import SandboxProcess
 from tests.sign_in_steps import sign_in
 from tests.tenants import Tenant
+from tests.wisepay.signs_of_life import let_everything_live
 from wisepay import outbox
 from wisepay.models import OutboxMessage, User
 from wisepay.outbox import HANDLERS
@@ -85,6 +86,7 @@ def test_outbox_says_that_what_is_done_cannot_be_retried(fails: dict[str, bool])
 
 def test_the_doctor_finds_a_house_in_order(tenant: Tenant, deliver: Callable[..., int]) -> None:
     deliver()
+    let_everything_live()
     found = said("doctor")
     assert "BAD" not in found
     for subject in ("database", "migrations", "valkey", "secret keys", "e-mail", "outbox", "workers", "xero identity"):
@@ -97,6 +99,7 @@ def test_the_doctor_finds_a_house_in_order(tenant: Tenant, deliver: Callable[...
 def test_the_doctor_names_everything_that_is_broken(
     tenant: Tenant, settings: Settings, fails: dict[str, bool], deliver: Callable[..., int]
 ) -> None:
+    let_everything_live()
     outbox.enqueue("k", NAME)
     deliver()
     settings.XERO_IDENTITY_URL = "http://127.0.0.1:1"
@@ -122,6 +125,7 @@ def test_the_doctor_says_when_nobody_does_what_is_due(
     tenant: Tenant, deliver: Callable[..., int], fails: dict[str, bool]
 ) -> None:
     deliver()
+    let_everything_live()
     outbox.enqueue("forgotten", NAME, run_after=timezone.now() - timedelta(minutes=5))
     out = io.StringIO()
     with pytest.raises(CommandError, match="1 broken"):

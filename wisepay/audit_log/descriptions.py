@@ -18,7 +18,8 @@ KIND_OF_PREFIX = {
     "privacy": "people", "person": "people",
     "gateway": "keys", "cpq_integration": "keys", "paynow_link": "keys", "connection": "keys",
     "merchant": "settings", "events": "settings", "accounts": "settings", "terms": "settings", "audit": "settings",
-    "payment": "payments", "payments": "payments", "method": "payments", "autopay": "autopay", "operator": "operator",
+    "payment": "payments", "payments": "payments", "method": "payments", "cpq": "payments", "autopay": "autopay",
+    "operator": "operator",
 }  # fmt: skip
 KIND_OF_ACTION = {
     "payer.seen_as": "seen",
@@ -44,6 +45,7 @@ DESCRIPTIONS = {
     "autopay.term_saved": "Saved a billing term",
     "autopay.unmapped": "Ended Auto-Pay",
     "books_task.done": "Marked a manual task as done",
+    "books_task.reopened": "Opened a manual task again",
     "company.mapped": "Mapped a company to an accounting contact",
     "company.mapping_undone": "Undid which accounting contact a company is",
     "company.renamed": "Renamed a company",
@@ -51,6 +53,7 @@ DESCRIPTIONS = {
     "connection.all_disconnected": "Disconnected the accounting package",
     "connection.authorised": "Authorised an accounting connection",
     "connection.disconnected": "Disconnected an accounting connection",
+    "cpq.refused": "Refused a quote from ConnectWise Sell",
     "cpq_integration.key_displayed": "Displayed the ConnectWise API key",
     "cpq_integration.key_replaced": "Replaced the ConnectWise API key",
     "cpq_integration.saved": "Saved the ConnectWise integration",
@@ -95,6 +98,7 @@ DESCRIPTIONS = {
     "payer.seen_as_ended": "Stopped seeing as a payer",
     "payer.welcome_resent": "Sent the Welcome mail again",
     "payments.brake_lifted": "Took new cards again after many were declined",
+    "payment.refund_refused": "Ordered a refund that Stripe refused",
     "payment.refunded": "Refunded a payment",
     "payment_sync.requested": "Synced payments from the accounting package",
     "paynow_link.generated": "Generated a PayNow Link",

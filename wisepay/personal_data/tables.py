@@ -119,7 +119,7 @@ declare_personal(
     ),
 )
 declare_not_personal("A call with the ids of rows; done ones are deleted.", "wisepay.OutboxMessage")
-declare_not_personal("Routes and hosts, without anybody's reference.", "wisepay.PageFinding")
+declare_not_personal("Routes and hosts, without anybody's reference.", "wisepay.PageFinding", "wisepay.Heartbeat")
 declare_not_personal(
     "Digests and signatures over the audit log.", "wisepay.AuditSeal", "wisepay.AuditHead", "wisepay.AuditCheckpoint"
 )

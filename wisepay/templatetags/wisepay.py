@@ -11,6 +11,7 @@ from wisepay.accounts.surroundings import Destination, find_destination
 from wisepay.clock import format_instant
 from wisepay.money import Money
 from wisepay.scripts import compute_integrity
+from wisepay.text import end_once
 
 register = template.Library()
 
@@ -31,6 +32,15 @@ BADGES = {
     "reversed": ("bad", "Reversed"),
     "refunded": ("good", "Refunded"),
     "settling": ("busy", "Bank debit on its way"),
+    "returned": ("bad", "Bank debit returned"),
+    "disputed": ("bad", "Disputed"),
+    "inquiry": ("busy", "Bank asks about it"),
+    "part_lost": ("bad", "Dispute lost in part"),
+    "refunding": ("busy", "Refund on its way"),
+    "part_refunded": ("good", "Refunded in part"),
+    "resolved": ("quiet", "Resolved"),
+    "undone": ("quiet", "Taken out of the books"),
+    "by_hand": ("quiet", "Settled by hand"),
     "active": ("good", "Active"),
     "invalid": ("bad", "Not usable"),
     "invited": ("busy", "Invited"),
@@ -74,6 +84,12 @@ def badge(state: str) -> SafeString:
     """Render the badge of a state."""
     tone, text = BADGES[state]
     return format_html('<span class="badge badge-{}" data-state="{}">{}</span>', tone, state, text)
+
+
+@register.filter
+def ended_once(value: object) -> str:
+    """One full stop at the end of a sentence that ends with a name such as Lakeshore Freight Inc."""
+    return end_once(str(value))
 
 
 @register.filter

@@ -10,6 +10,7 @@ from accounting.autopay.decision_context import is_paused
 from accounting.autopay.planning import list_skipped_invoices
 from accounting.autopay.selectors import list_live_payments
 from accounting.models import AutoPaySettings, LedgerInvoice
+from merchants.commands import MERCHANT_HELP, find_merchant
 from merchants.models import Merchant
 from wisepay import clock
 from wisepay.commands import OperatorCommand
@@ -23,7 +24,7 @@ class Command(OperatorCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--dry-run", action="store_true", help="Charge nothing.")
-        parser.add_argument("--merchant", metavar="REF", help="Only this merchant, by its reference.")
+        parser.add_argument("--merchant", help=f"Only this merchant: {MERCHANT_HELP}.")
 
     def is_acting(self, options: dict[str, Any]) -> bool:
         return not options["dry_run"]
@@ -31,11 +32,10 @@ class Command(OperatorCommand):
     def handle(self, *_: Any, **options: Any) -> None:
         merchants = Merchant.objects.filter(pk__in=AutoPaySettings.objects.values("merchant")).order_by("name")
         if options["merchant"]:
-            merchants = merchants.filter(reference=options["merchant"])
+            self.merchant_id = find_merchant(options["merchant"]).pk
+            merchants = merchants.filter(pk=self.merchant_id)
             if not merchants:
-                raise CommandError("No merchant with automatic payments has this reference.")
-        if options["merchant"]:
-            self.merchant_id = merchants[0].pk
+                raise CommandError("This merchant has never set automatic payments up.")
         for merchant in merchants:
             self.write_result(merchant) if options["dry_run"] else self.charge_due(merchant)
 

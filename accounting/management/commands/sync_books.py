@@ -5,7 +5,6 @@ from argparse import ArgumentParser
 from typing import Any
 
 from django.core.management.base import CommandError
-from django.db.models import Q
 
 from accounting.ledger_session import open_ledger_session
 from accounting.mirror.kinds import MIRRORED_KINDS
@@ -14,7 +13,7 @@ from accounting.mirror.status import list_mirror_statuses
 from accounting.models import MirrorCursor
 from connections.availability import get_connection
 from connections.models import Connection, Tier
-from merchants.models import Merchant
+from merchants.commands import MERCHANT_HELP, find_merchant
 from wisepay import clock
 from wisepay.commands import OperatorCommand
 from wisepay.errors import Disconnected, Rejected, Unavailable
@@ -27,14 +26,11 @@ class Command(OperatorCommand):
     help = "Read a merchant's contacts, invoices and credit notes from the accounting package."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("merchant", help="its reference or its name")
+        parser.add_argument("merchant", help=MERCHANT_HELP)
         parser.add_argument("--full", action="store_true", help="from the first page, not only what changed")
 
     def handle(self, *_: Any, **options: Any) -> None:
-        named = Q(reference=options["merchant"]) | Q(name__iexact=options["merchant"])
-        merchant = Merchant.objects.filter(named).first()
-        if merchant is None:
-            raise CommandError("There is no merchant of that name or reference.")
+        merchant = find_merchant(options["merchant"])
         self.merchant_id = merchant.pk
         try:
             connection = get_connection(merchant, tier=Tier.SERVICE)

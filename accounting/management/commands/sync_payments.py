@@ -6,12 +6,11 @@ from datetime import date
 from typing import Any
 
 from django.core.management.base import CommandError
-from django.db.models import Q
 
 from accounting.models import PaymentSync
 from accounting.payment_sync.services import build_sync_lines, list_applications, start_payment_sync, sync_payments
 from accounting.payment_sync.views import get_since
-from merchants.models import Merchant
+from merchants.commands import MERCHANT_HELP, find_merchant
 from wisepay import clock
 from wisepay.commands import OperatorCommand
 from wisepay.errors import Unavailable
@@ -26,14 +25,11 @@ class Command(OperatorCommand):
     help = "Read what was paid or credited in a merchant's accounting package, and say what that changed."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("merchant", help="its reference or its name")
+        parser.add_argument("merchant", help=MERCHANT_HELP)
         parser.add_argument("--since", help="a day such as 2026-01-31; else since the last sync", default="")
 
     def handle(self, *_: Any, **options: Any) -> None:
-        named = Q(reference=options["merchant"]) | Q(name__iexact=options["merchant"])
-        merchant = Merchant.objects.filter(named).first()
-        if merchant is None:
-            raise CommandError("There is no merchant of that name or reference.")
+        merchant = find_merchant(options["merchant"])
         self.merchant_id = merchant.pk
         try:
             day = date.fromisoformat(options["since"]) if options["since"] else None

@@ -3,8 +3,8 @@
 from argparse import ArgumentParser
 from typing import Any
 
-from connections.management.commands.enable_multi_connection import find_merchant
 from connections.services import update_multi_connection
+from merchants.commands import MERCHANT_HELP, find_merchant
 from wisepay import clock
 from wisepay.commands import OperatorCommand
 
@@ -15,7 +15,7 @@ class Command(OperatorCommand):
     help = "Let a merchant's Wise-Pay connection do all the work; Company and Service are disconnected."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("merchant", help="its reference, or its name")
+        parser.add_argument("merchant", help=MERCHANT_HELP)
 
     def handle(self, *_: Any, **options: Any) -> None:
         merchant = find_merchant(options["merchant"])

@@ -3,24 +3,10 @@
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import CommandError
-from django.db.models import Q
-
 from connections.services import update_multi_connection
-from merchants.models import Merchant
+from merchants.commands import MERCHANT_HELP, find_merchant
 from wisepay import clock
 from wisepay.commands import OperatorCommand
-
-
-def find_merchant(text: str) -> Merchant:
-    """The merchant with this reference, or the only one of this name. Raises CommandError."""
-    found = list(Merchant.objects.filter(Q(reference=text) | Q(name__iexact=text)).order_by("pk"))
-    if len(found) == 1:
-        return found[0]
-    if not found:
-        raise CommandError(f"No merchant has the reference or the name {text!r}.")
-    several = ", ".join(f"{m.reference} ({m.name})" for m in found)
-    raise CommandError(f"Several merchants are called {text!r}: name one by its reference: {several}.")
 
 
 class Command(OperatorCommand):
@@ -29,7 +15,7 @@ class Command(OperatorCommand):
     help = "Divide a merchant's accounting work between three connections: Wise-Pay, Company and Service."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("merchant", help="its reference, or its name")
+        parser.add_argument("merchant", help=MERCHANT_HELP)
 
     def handle(self, *_: Any, **options: Any) -> None:
         merchant = find_merchant(options["merchant"])

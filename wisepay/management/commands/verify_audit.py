@@ -5,9 +5,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from django.apps import apps
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connection, transaction
+from django.db.models import Q
 
 from wisepay import clock
 from wisepay.audit_log.models import OPERATORS_CHAIN
@@ -22,7 +24,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
-            "--merchant", type=int, help="only the chain of the merchant with this primary key; 0: ours"
+            "--merchant", help="only the chain of this merchant: its reference, name or primary key; 0: the operators'"
         )
         parser.add_argument("--heads", action="append", default=[], help="a log or file with copies of the head")
 
@@ -33,7 +35,8 @@ class Command(BaseCommand):
             if len(connection.savepoint_ids) == 0:
                 with connection.cursor() as cursor:
                     cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-            for finding in self.list_findings(options["merchant"], options["heads"]):
+            chain = find_chain(options["merchant"]) if options["merchant"] is not None else None
+            for finding in self.list_findings(chain, options["heads"]):
                 findings += 1
                 place = f"merchant {finding.chain}" if finding.chain > OPERATORS_CHAIN else "operators"
                 self.stdout.write(f"{place}, position {finding.position}: {finding.message}")
@@ -49,3 +52,15 @@ class Command(BaseCommand):
         kept = Path(settings.AUDIT_HEADS_FILE) if settings.AUDIT_HEADS_FILE else None
         for path in [*map(Path, heads), *([kept] if kept and kept.exists() else [])]:
             yield from verify_copies(path.read_text(errors="replace"))
+
+
+def find_chain(text: object) -> int:
+    """The chain of a merchant, or the operators'. Raises CommandError."""
+    wanted = str(text)
+    merchants = apps.get_model("merchants", "Merchant")._default_manager  # a floor above this one
+    found = list(merchants.filter(Q(reference=wanted) | Q(name__iexact=wanted)).values_list("pk", flat=True))
+    if len(found) == 1:
+        return int(found[0])
+    if not found and wanted.isdecimal() and len(wanted) < 10:
+        return int(wanted)
+    raise CommandError(f"{'Several merchants are' if found else 'No merchant is'} called {wanted!r}.")
