@@ -90,3 +90,32 @@ def get_operation_failure(operation: GatewayOperation | None) -> str:
         return "The bank took this payment back after it had settled, so it is owed again."
     is_debit = operation.method_kind not in ("", "card")
     return explain_failure(operation.failure_code, is_debit=is_debit, was_declined=operation.was_declined)
+
+
+# What only the merchant can mend, in words for the merchant; all else is the payer's and their bank's.
+MERCHANT_FAILURES = {
+    "gateway_key": "Stripe does not accept the keys that are saved under Gateway. Nothing was charged.",
+    "never_arrived": "It did not reach Stripe. Nothing was charged; the payer can try again.",
+    "resource_missing": "Stripe no longer has this method. Nothing was charged; the payer has to add another one.",
+    "customer_missing": "Stripe no longer has this customer. Nothing was charged; the payer has to use a new method.",
+    "amount_too_small": "The amount is below what Stripe charges. Nothing was charged.",
+    "amount_too_large": "The amount is above what Stripe charges. Nothing was charged.",
+}
+
+
+def describe_failure_to_merchant(operation: GatewayOperation | None) -> str:
+    """Return why an operation failed or was reversed, in words for the merchant; empty for every other."""
+    if operation is None or operation.state not in ("failed", "reversed"):
+        return ""
+    if operation.state == "reversed":
+        return "The payer's bank took this payment back after it had settled, so it is owed again."
+    code = operation.failure_code
+    if code in MERCHANT_FAILURES:
+        return MERCHANT_FAILURES[code]
+    if not operation.was_declined:
+        said = f": {operation.failure_message}" if operation.failure_message else ""
+        return f"Stripe refused it before the payer's bank was asked{said.rstrip('.')}. Nothing was charged."
+    reason = f" ({code.replace('_', ' ')})" if code else ""
+    if operation.method_kind not in ("", "card"):
+        return f"The payer's bank refused the debit{reason}. Nothing was taken, or it went back to the payer."
+    return f"The payer's bank declined the card{reason}. Nothing was charged; the payer can try another one."

@@ -75,6 +75,11 @@ class Quote(Stateful):
     def __str__(self) -> str:
         return f"Quote {self.number} v{self.version}"
 
+    @property
+    def standing(self) -> str:
+        """How it stands for the merchant, as its payment does; what ended a quote that nobody paid goes before."""
+        return self.state if self.state in ("withdrawn", "saved") else self.payment.standing
+
 
 def create_checkout_reference() -> str:
     """A new public id of a checkout."""

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from django import forms
 from django.contrib import messages
-from django.db.models import Exists, F, OuterRef, Q, QuerySet
+from django.db.models import Case, Exists, F, OuterRef, Q, QuerySet, When
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_POST
@@ -60,15 +60,13 @@ def credits_to_apply(request: MerchantRequest, merchant: Merchant) -> HttpRespon
     now = clock.now()
     matches = list_matches(merchant)
     threshold = get_threshold(merchant)
-    unmatched = list_unmatched_notes(merchant)
+    unmatched = list_unmatched_notes(merchant, now=now)
     context = {
         "merchant": merchant,
         "proposed": matches.filter(state="proposed").order_by("-confidence", "pk")[:MAX_ROWS],
         "moving": attach_postings(matches.filter(state__in=["wanted", "undoing"]).order_by("pk")[:MAX_ROWS]),
         "applied": list_recently_applied(matches, now=now),
-        "aside": matches.filter(state__in=["dismissed", "undone"], state_at__gte=now - RECENT).order_by("-state_at")[
-            :20
-        ],
+        "aside": list_set_aside(matches, now=now),
         "waiting": unmatched[:MAX_ROWS],
         "count": matches.filter(state="proposed").count(),
         "form": ThresholdForm(initial={"threshold": NEVER if threshold is None else str(threshold)}),
@@ -134,9 +132,18 @@ def list_recently_applied(matches: QuerySet[CreditMatch], *, now: datetime) -> Q
     return rows.order_by("-state_at")[:MAX_ROWS]
 
 
-def list_unmatched_notes(merchant: Merchant) -> QuerySet[CreditNote]:
-    """Credits that are not used up and have no match under way, the oldest first."""
-    live = CreditMatch.objects.filter(note=OuterRef("pk"), state__in=["proposed", "wanted", "undoing"])
+def list_set_aside(matches: QuerySet[CreditMatch], *, now: datetime) -> QuerySet[CreditMatch]:
+    """Matches that were dismissed or undone lately, the last one first. `is_possible`: there is credit left for it."""
+    left = Q(note__remaining=None) | Q(note__remaining__gt=0)
+    is_possible = Case(When(left, note__state="approved", invoice__due__gt=0, then=True), default=False)
+    rows = matches.filter(state__in=["dismissed", "undone"], state_at__gte=now - RECENT)
+    return rows.annotate(is_possible=is_possible).order_by("-state_at")[:20]
+
+
+def list_unmatched_notes(merchant: Merchant, *, now: datetime) -> QuerySet[CreditNote]:
+    """Credits that are not used up and have no match under way or set aside, the oldest first."""
+    aside = Q(state__in=["dismissed", "undone"], state_at__gte=now - RECENT)
+    live = CreditMatch.objects.filter(aside | Q(state__in=["proposed", "wanted", "undoing"]), note=OuterRef("pk"))
     rows = CreditNote.objects.filter(Q(remaining=None) | Q(remaining__gt=0), merchant=merchant, state="approved")
     rows = rows.filter(organisation_id=F("payment__company__organisation_id"))
     return rows.exclude(Exists(live)).select_related("payment__company").order_by("created_at", "pk")

@@ -8,6 +8,7 @@ from typing import Any
 from django_subatomic.db import transaction
 
 from accounting.models import LedgerJob
+from connections.models import Connection
 from merchants.models import Merchant
 from wisepay import outbox
 from wisepay.errors import Disconnected, Rejected, Unavailable
@@ -37,6 +38,17 @@ def start_job[J: LedgerJob](model: type[J], merchant: Merchant, *, by: User | No
 def get_latest_job[J: LedgerJob](model: type[J], merchant: Merchant) -> J | None:
     """The newest job of the merchant in any state, with who requested it."""
     return model._default_manager.filter(merchant=merchant).select_related("requested_by").order_by("-pk").first()
+
+
+def get_current_job[J: LedgerJob](model: type[J], merchant: Merchant, *, as_of: datetime | None = None) -> J | None:
+    """The newest job, unless it failed for what is over: the books were read, or connected again, since."""
+    latest = get_latest_job(model, merchant)
+    if latest is None or latest.state != "failed":
+        return latest
+    if as_of is not None and as_of > latest.state_at:
+        return None
+    is_over = Connection.objects.filter(merchant=merchant, state="connected", connected_at__gt=latest.state_at).exists()
+    return None if is_over else latest
 
 
 def update_progress(job: LedgerJob, **columns: Any) -> None:

@@ -5,7 +5,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_http_methods
 
 from accounting.mirror.downloads import start_download
-from accounting.mirror.jobs import get_latest_job
+from accounting.mirror.jobs import get_current_job
 from accounting.mirror.status import get_as_of_by_merchant, list_mirror_statuses
 from accounting.models import Download
 from accounting.unreadable import MIRROR_KINDS, summarise_unreadable
@@ -40,8 +40,8 @@ def download_status(request: MerchantRequest, merchant: Merchant) -> HttpRespons
         record_request_audit(request, "download.requested", merchant_id=merchant.pk)
         if not request.headers.get("HX-Request"):
             return redirect("accounting:download", merchant.reference)
-    latest = get_latest_job(Download, merchant)
-    context = {"merchant": merchant, "latest": latest, "as_of": get_as_of_by_merchant([merchant]).get(merchant.pk)}
+    as_of = get_as_of_by_merchant([merchant]).get(merchant.pk)
+    context = {"merchant": merchant, "latest": get_current_job(Download, merchant, as_of=as_of), "as_of": as_of}
     return render(request, "accounting/download.html", context)
 
 
@@ -55,8 +55,8 @@ def payer_download_status(request: PayerRequest) -> HttpResponse:
             start_download(merchant, by=request.user, now=clock.now())
         if not request.headers.get("HX-Request"):
             return redirect("accounting:payer_download")
-    latest = {m.pk: get_latest_job(Download, m) for m in merchants}
     known = get_as_of_by_merchant(merchants)
+    latest = {m.pk: get_current_job(Download, m, as_of=known.get(m.pk)) for m in merchants}
     rows = [{"merchant": m, "latest": latest[m.pk], "as_of": known.get(m.pk)} for m in merchants]
     is_running = any(found is not None and found.state == "running" for found in latest.values())
     return render(request, "accounting/payer_download.html", {"rows": rows, "is_running": is_running})

@@ -10,7 +10,7 @@ from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods
 
-from accounting.mirror.jobs import get_latest_job
+from accounting.mirror.jobs import get_current_job
 from accounting.models import PaymentSync
 from accounting.payment_sync.services import (
     build_sync_lines,
@@ -73,7 +73,7 @@ def payment_sync(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
 
 def build_result_context(merchant: Merchant, number: str | None) -> dict[str, Any]:
     """The last sync with one page of its lines."""
-    sync = get_latest_job(PaymentSync, merchant)
+    sync = get_current_job(PaymentSync, merchant)
     if sync is None or sync.state != "finished":
         return {"sync": sync, "lines": [], "page": None}
     sync.merchant = merchant

@@ -225,8 +225,11 @@ def submit_refund(request: MerchantRequest, payment: Payment, form: RefundForm, 
         form.add_error("amount", str(error))
         return render_panel(request, get_merchant_payment(merchant, payment.reference), form, status=422)
     subject = f"{payment.purpose} ({payment.reference})"
-    record_request_audit(request, "payment.refunded", merchant_id=merchant.pk, subject=subject, detail=f"{money}")
-    send_refund(refund, now=clock.now())
+    try:
+        send_refund(refund, now=clock.now())
+    finally:  # it was ordered, whatever becomes of the call
+        action = "payment.refund_refused" if refund.state == "failed" else "payment.refunded"
+        record_request_audit(request, action, merchant_id=merchant.pk, subject=subject, detail=f"{money}")
     add_outcome_message(request, refund, money)
     return page
 

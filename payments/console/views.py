@@ -15,7 +15,7 @@ from payers.models import TermsAcceptance
 from payments.access import build_abandoned_filter, get_merchant_payment
 from payments.consent import get_acceptances_by_operation
 from payments.console.forms import GatewayKeysForm
-from payments.failure_messages import get_operation_failure
+from payments.failure_messages import describe_failure_to_merchant
 from payments.gateway_accounts import (
     ENABLED_EVENTS,
     KEY_PERMISSIONS,
@@ -31,6 +31,7 @@ from payments.gateway_accounts import (
 from payments.models import Attempt, GatewayAccount, Payment, Setup
 from payments.operations.brake import find_brake, is_braked, lift_brake
 from payments.return_rates import list_debit_returns
+from payments.standings import attach_standings
 from wisepay import clock
 from wisepay.accounts.services import ask_for_proof
 from wisepay.audit import record_request_audit
@@ -163,6 +164,7 @@ def list_payments(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     if q:
         rows = rows.filter(company__name__icontains=q) | rows.filter(purpose__icontains=q)
     page = Paginator(rows, PAGE_SIZE).get_page(request.GET.get("page"))
+    page.object_list = attach_standings(page.object_list, now=clock.now())
     brake = find_brake(merchant)
     context = {"merchant": merchant, "page": page, "q": q, "membership": request.membership}
     context["brake"] = brake if brake and is_braked(brake, now=clock.now()) else None
@@ -183,7 +185,7 @@ def resume_payments(request: MerchantRequest, merchant: Merchant) -> HttpRespons
 @merchant_page()
 def payment_detail(request: MerchantRequest, merchant: Merchant, reference: str) -> HttpResponse:
     """One payment: what is due, every attempt, and where its documents are."""
-    payment = get_merchant_payment(merchant, reference)
+    [payment] = attach_standings([get_merchant_payment(merchant, reference)], now=clock.now())
     operations: list[Attempt | Setup] = [
         *payment.attempts.order_by("pk").select_related("payment", "acceptance__terms"),
         *payment.setups.order_by("pk").select_related("acceptance__terms"),
@@ -200,15 +202,15 @@ def _describe_operation(operation: Attempt | Setup, accepted: Mapping[str, list[
     # One that nobody was there for rests on an earlier acceptance.
     rests_on = [operation.acceptance] if operation.acceptance is not None else []
     acceptances = accepted.get(operation.reference, rests_on)
-    return {"row": operation, "failure": get_operation_failure(operation), "acceptances": acceptances}
+    return {"row": operation, "failure": describe_failure_to_merchant(operation), "acceptances": acceptances}
 
 
 @require_GET
 @merchant_page()
 def recent_payments(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """The dashboard's panel of the newest payments."""
-    paid = Payment.objects.filter(merchant=merchant, state="succeeded").select_related("company")
-    rows = paid.order_by("-paid_at")[:8]
+    paid = Payment.objects.filter(merchant=merchant, state__in=["succeeded", "reversed"]).select_related("company")
+    rows = attach_standings(paid.order_by("-paid_at")[:8], now=clock.now())
     return render(request, "payments/recent.html", {"merchant": merchant, "rows": rows})
 
 

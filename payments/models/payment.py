@@ -107,6 +107,7 @@ class Payment(Stateful):
         AUTOMATIC = "automatic", "Automatic payment"
 
     TRANSITIONS = PAYMENT_TRANSITIONS
+    standing: str  # how it stands for its merchant; payments.standings gives it to those that a page shows
 
     reference = models.CharField(max_length=20, unique=True, default=new_reference, editable=False)
     merchant = models.ForeignKey(Merchant, on_delete=models.PROTECT, related_name="payments")

@@ -183,6 +183,8 @@ def test_a_refund_that_stripe_refuses_is_listed_and_can_be_tried_again(tenant: T
     page = get_panel(tenant, paid_checkout)
     assert "Failed</span>" in page
     assert "charge_disputed" in page
+    acts = AuditEntry.objects.filter(action__startswith="payment.refund").values_list("action", flat=True)
+    assert list(acts) == ["payment.refund_refused"], "a refund that Stripe refused gave nothing back"
     assert "A$625.00 can be given back" in page
 
 
