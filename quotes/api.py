@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import json
 from datetime import datetime, timedelta
 from typing import Annotated, Any
 
@@ -18,16 +19,19 @@ from ninja.security import APIKeyHeader
 
 from quotes.intake import receive_checkout
 from quotes.models import IDEMPOTENCY_KEY_LIFETIME, CpqIntegration, IdempotentAnswer, Quote, hash_api_key
-from quotes.problems import MEDIA_TYPE, ProblemError, convert_validation_error, render_problem
+from quotes.problems import MEDIA_TYPE, ProblemError, convert_validation_error, describe_problem, render_problem
 from quotes.schemas import CheckoutIn, CheckoutOut, Problem
 from quotes.services import render_checkout
 from wisepay import clock
-from wisepay.http import record_rate_limited_use
+from wisepay.audit import record_audit_entry
+from wisepay.http import get_client_ip, record_rate_limited_use
 
 log = structlog.get_logger(__name__)
 
 MAX_BODY_BYTES = 64 * 1024
 REQUESTS_PER_MINUTE = 60
+REFUSED_ACTION = "cpq.refused"
+UNTOLD_STATUSES = (405, 429, 500)  # no quote was refused by these
 
 
 class CpqApi(NinjaAPI):
@@ -219,17 +223,49 @@ def path_not_found(request: HttpRequest) -> HttpResponse:
 
 @api.exception_handler(ProblemError)
 def on_problem(request: HttpRequest, error: ProblemError) -> HttpResponse:
+    record_refusal(request, error)
     return render_problem(error)
 
 
 @api.exception_handler(ValidationError)
 def on_invalid(request: HttpRequest, error: ValidationError) -> HttpResponse:
-    return render_problem(convert_validation_error(error))
+    problem = convert_validation_error(error)
+    record_refusal(request, problem)
+    return render_problem(problem)
+
+
+def record_refusal(request: HttpRequest, problem: ProblemError) -> None:
+    """Write into the merchant's audit log that a checkout was refused, and why: once an hour for each quote and reason.
+
+    Whoever sent it reads the answer; the merchant reads it on Quotes.
+    """
+    integration = getattr(request, "auth", None)
+    if not isinstance(integration, CpqIntegration) or request.method != "POST" or problem.status in UNTOLD_STATUSES:
+        return
+    subject, detail = find_quote_number(request), describe_problem(problem)
+    digest = hashlib.sha256(f"{subject} {detail}".encode()).hexdigest()[:32]
+    key = f"cpq-refused:{integration.pk}:{digest}"
+    if not record_rate_limited_use(key, limit=1, per=timedelta(hours=1), now=clock.now()):
+        ip = get_client_ip(request)
+        record_audit_entry(
+            REFUSED_ACTION, merchant_id=integration.merchant_id, user=None, ip=ip, subject=subject, detail=detail
+        )
+
+
+def find_quote_number(request: HttpRequest) -> str:
+    """Which quote a refused request is about, as far as it can be read."""
+    try:
+        number = json.loads(request.body)["quote"]["number"]
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return "A quote that cannot be read"
+    return f"Quote {str(number)[:20]}"
 
 
 @api.exception_handler(HttpError)
 def on_http_error(request: HttpRequest, error: HttpError) -> HttpResponse:
-    return render_problem(ProblemError(error.status_code, "bad_request", "The body is not JSON that can be read."))
+    problem = ProblemError(error.status_code, "bad_request", "The body is not JSON that can be read.")
+    record_refusal(request, problem)
+    return render_problem(problem)
 
 
 @api.exception_handler(Http404)

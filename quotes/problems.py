@@ -67,6 +67,12 @@ def build_invalid_problem(*errors: tuple[str, str]) -> ProblemError:
     return ProblemError(422, "invalid", "Correct the fields that are named and send it again.", errors=list(errors))
 
 
+def describe_problem(error: ProblemError) -> str:
+    """The problem as people read it: what is not right, field by field."""
+    fields = "; ".join(f"{field}: {message}" for field, message in error.errors or [])
+    return " ".join(filter(None, [error.detail, fields, ", ".join(error.missing or [])]))
+
+
 def build_problem_body(error: ProblemError) -> dict[str, Any]:
     """The problem's JSON."""
     body: dict[str, Any] = {

@@ -1,5 +1,6 @@
 """Pages about quotes: the integration's tab, the way back to Order Porter, the API's documentation."""
 
+from datetime import timedelta
 from typing import Any
 
 from django.contrib import messages
@@ -10,12 +11,14 @@ from django.urls import reverse
 from django.views.decorators.http import require_GET, require_http_methods
 
 from accounting.models import AccountingSettings
-from connections.models import Connection
+from accounting.posting.services import is_ready_to_post
+from connections.models import Connection, Tier
 from merchants.access import MerchantRequest, merchant_page
 from merchants.models import Merchant
 from merchants.services import Prerequisite, list_prerequisites
 from payments.models import GatewayAccount
-from quotes.api import api
+from payments.standings import attach_standings
+from quotes.api import REFUSED_ACTION, api
 from quotes.callbacks import create_signed_return_url
 from quotes.docs import list_problem_fields, parse_operations
 from quotes.forms import IntegrationForm
@@ -28,7 +31,9 @@ from wisepay.addresses import build_public_url
 from wisepay.audit import record_request_audit
 from wisepay.audit_log.changes import describe_changes
 from wisepay.input import parse_search
+from wisepay.models import AuditEntry
 
+REFUSALS_SHOWN = 20
 PAGE_SIZE = 50
 RETURN_STATUSES = {"paid": "paid", "saved": "saved", "processing": "processing", "failed": "failed"}
 
@@ -122,7 +127,17 @@ def list_quotes(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
         by_name = rows.filter(name__icontains=q) | rows.filter(payment__company__name__icontains=q)
         rows = rows.filter(number=int(q)) if q.isdecimal() and len(q) < 16 else by_name
     page = Paginator(rows, PAGE_SIZE).get_page(request.GET.get("page"))
-    return render(request, "quotes/list.html", {"merchant": merchant, "page": page, "q": q})
+    page.object_list = list(page.object_list)
+    attach_standings([quote.payment for quote in page.object_list], now=clock.now())
+    refusals = [] if q or page.number > 1 else list_refusals(merchant)
+    return render(request, "quotes/list.html", {"merchant": merchant, "page": page, "q": q, "refusals": refusals})
+
+
+def list_refusals(merchant: Merchant) -> list[AuditEntry]:
+    """The quotes that were refused in the last month, the newest first."""
+    rows = AuditEntry.objects.filter(merchant_id=merchant.pk, action=REFUSED_ACTION)
+    rows = rows.filter(at__gt=clock.now() - timedelta(days=30)).select_related("details")
+    return list(rows.order_by("-pk")[:REFUSALS_SHOWN])
 
 
 @require_GET
@@ -153,12 +168,15 @@ def setup_panel(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     integration = get_integration(merchant)
     chosen = AccountingSettings.objects.filter(merchant=merchant).first()
     account = GatewayAccount.objects.filter(current_of=merchant).first()
-    is_connected = Connection.objects.filter(merchant=merchant, state="connected").exists()
+    connection = Connection.objects.filter(merchant=merchant, tier=Tier.WISE_PAY, state="connected").first()
+    has_accounts = bool(chosen and connection and is_ready_to_post(chosen, connection))
+    accounts = f"Accounts of {connection.organisation_name} chosen" if connection else "Accounts chosen"
     ready = integration.is_enabled and bool(integration.api_key)
     steps = [
         Prerequisite("gateway_keys", "Stripe keys saved", account is not None, "payments:gateway"),
-        Prerequisite("connection", "Accounting package connected", is_connected, "connections:list"),
-        Prerequisite("accounts", "Accounts chosen", bool(chosen and chosen.is_complete), "accounting:accounts"),
+        Prerequisite("connection", "Accounting package connected", connection is not None, "connections:list"),
+        Prerequisite("accounts", accounts, has_accounts, "accounting:accounts"),
+        Prerequisite("takes_payments", "Payments enabled", merchant.takes_payments, "merchants:details"),
         Prerequisite("integration", "ConnectWise Sell enabled", ready, "quotes:integration"),
         *list_prerequisites(merchant),
     ]

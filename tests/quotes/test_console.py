@@ -244,13 +244,13 @@ def test_what_cpq_wrote_is_never_read_as_html(shop: Tenant, admin: Client) -> No
 
 
 def test_the_set_up_panel_counts_what_is_done(shop: Tenant, admin: Client) -> None:
-    assert "5 of 7 done" in get_text(admin.get(shop.url("quotes/setup")))
+    assert "6 of 8 done" in get_text(admin.get(shop.url("quotes/setup")))
     create_merchant(name="New IT", admin_email="new@new-it.example", admin_name="", password=PASSWORD, time_zone="UTC")
     fresh = Client()
     fresh.force_login(User.objects.get(email="new@new-it.example"))
     reference = User.objects.get(email="new@new-it.example").merchants.get().reference
     panel = get_text(fresh.get(f"/m/{reference}/quotes/setup"))
-    assert "0 of 7 done" in panel
+    assert "1 of 8 done" in panel
     assert f"/m/{reference}/{TAB}" in panel
 
 
