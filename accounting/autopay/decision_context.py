@@ -218,9 +218,10 @@ def get_mappings_by_company(merchant: Merchant, companies: Sequence[int] | None)
     rows = AutoPayMapping.objects.filter(merchant=merchant, state="active")
     rows = rows if companies is None else rows.filter(company__in=companies)
     found: dict[int, list[MappingSnapshot]] = {}
-    columns = ("pk", "company_id", "term_id", "primary_method_id", "secondary_method_id", "origin")
-    for pk, company_id, term_id, primary, secondary, origin in rows.order_by("pk").values_list(*columns):
-        mapping = MappingSnapshot(pk, company_id, term_id, primary, secondary, origin == AutoPayMapping.Origin.PAYER)
+    columns = ("pk", "company_id", "term_id", "primary_method_id", "secondary_method_id", "origin", "begins_on")
+    for pk, company_id, term_id, primary, secondary, origin, begins_on in rows.order_by("pk").values_list(*columns):
+        is_payers = origin == AutoPayMapping.Origin.PAYER
+        mapping = MappingSnapshot(pk, company_id, term_id, primary, secondary, is_payers, begins_on)
         found.setdefault(company_id, []).append(mapping)
     return found
 

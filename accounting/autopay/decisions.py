@@ -38,6 +38,7 @@ SkipCode = Literal[
     "method",
     "currency",
     "presentment",
+    "older",
 ]
 NO_TERM_REASON = "It is under no billing term."
 CLOSED_REASONS = {
@@ -193,6 +194,10 @@ def find_claim(invoice: InvoiceSnapshot, context: DecisionContext) -> MappingCla
     if not candidates:
         return SkipReason("unmatched", f"{term.name} applies, but the payer has no Auto-Pay mapping for it.")
     best = choose_mapping(candidates)
+    if best.begins_on is not None and invoice.issued_on is not None and invoice.issued_on < best.begins_on:
+        return SkipReason(
+            "older", f"It is older than its Auto-Pay mapping, which begins on {best.begins_on:%-d %b %Y}."
+        )
     return MappingClaim(term, best, explain_mapping_choice(best, candidates, term))
 
 

@@ -3,8 +3,10 @@
 from typing import Any
 
 from django import forms
+from django.db.models import Q
 from django.utils.translation import gettext_lazy
 
+from accounting.autopay.terms import list_current_terms
 from accounting.models import AutoPaySettings, BillingTerm, LedgerTerm
 from accounting.models.autopay import AutoPayLimits
 from merchants.forms import AcceptedTermsField
@@ -121,11 +123,12 @@ class BillingTermForm(forms.Form):
     def __init__(self, *args: Any, merchant: Merchant, term: BillingTerm | None = None, **kwargs: Any) -> None:
         if term is not None:
             kwargs["initial"] = {name: getattr(term, name) for name in self.base_fields if name != "covers"}
-            kwargs["initial"]["covers"] = list(term.ledger_terms.values_list("pk", flat=True))
+            covered = list_current_terms(merchant).filter(billing_term=term)
+            kwargs["initial"]["covers"] = list(covered.values_list("pk", flat=True))
         super().__init__(*args, **kwargs)
         self.merchant, self.term = merchant, term
-        free = LedgerTerm.objects.filter(merchant=merchant, billing_term=None)
-        offered = free | LedgerTerm.objects.filter(merchant=merchant, billing_term=term) if term else free
+        current = list_current_terms(merchant)
+        offered = current.filter(Q(billing_term=None) | Q(billing_term=term) if term else Q(billing_term=None))
         field = self.fields["covers"]
         assert isinstance(field, forms.ModelMultipleChoiceField)  # noqa: S101 (declared above)
         field.queryset = offered.order_by("name", "pk")
@@ -156,6 +159,9 @@ class MappingForm(forms.Form):
         required=False,
         empty_label="None",
         help_text="Charged when the primary one can't pay.",
+    )
+    includes_older = forms.BooleanField(
+        label=gettext_lazy("Also pay invoices that were written before today"), required=False, initial=False
     )
     accepted_terms = AcceptedTermsField()
 
@@ -189,7 +195,9 @@ class MappingForm(forms.Form):
 class ProposalForm(MappingForm):
     """The same as the merchant's people propose it; the payer accepts the terms."""
 
-    accepted_terms = None  # type: ignore[assignment]  # Django's way to leave a field of the base form out
+    # Django's way to leave fields of the base form out.
+    accepted_terms = None  # type: ignore[assignment]
+    includes_older = None  # type: ignore[assignment]
 
 
 class AnswerForm(forms.Form):
@@ -201,6 +209,7 @@ class AnswerForm(forms.Form):
         error_messages=dict.fromkeys(("required", "invalid_choice"), gettext_lazy("Choose Accept or Decline.")),
     )
     accepted_terms = AcceptedTermsField(required=False)
+    includes_older = forms.BooleanField(required=False)
 
     @property
     def problem(self) -> str:
@@ -220,6 +229,8 @@ class AcceptProposalForm(forms.Form):
     """Accept a proposal, for all terms or for one."""
 
     term = forms.ModelChoiceField(queryset=BillingTerm.objects.none(), to_field_name="reference", required=False)
+    includes_older = forms.BooleanField(required=False)
+    confirmed = forms.BooleanField(required=False)
 
     def __init__(self, *args: Any, merchant: Merchant, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -16,6 +16,7 @@ from accounting.autopay.mappings import (
     check_mapping_consent,
     check_methods,
     end_active_mapping,
+    get_beginning,
     list_mapping_statements,
     record_mapping_consent,
 )
@@ -108,9 +109,11 @@ def accept_invitation(
     access: PayerAccess,
     source: RequestSource,
     now: datetime,
+    includes_older: bool = False,
 ) -> None:
     """Activate a proposal in the name of the person of this access, in place of the active mapping for the same.
 
+    Invoices of before today are charged only with `includes_older`, or if the mapping before charged them.
     Raises MappingRefused.
     """
     person, company = access.user, access.company
@@ -123,11 +126,11 @@ def accept_invitation(
             if not can_use_method(access, method):
                 raise MappingRefused(_("%(method)s is not shared with the company any more.") % {"method": method})
         consent = check_mapping_consent(company, methods, accepted=accepted_terms, proposal=mapping, now=now)
+        begins_on = None if includes_older else get_beginning(company, mapping.term, now=now)
         end_active_mapping(company, mapping.term, origin=Origin.MERCHANT, by=person, now=now)
         acceptance = record_mapping_consent(consent, company, by=person, source=source, now=now)
-        current.move_locked_to(
-            "active", now=now, by=person.email, reason="accepted", acceptance=acceptance, asks_payer=False
-        )
+        columns = {"acceptance": acceptance, "asks_payer": False, "begins_on": begins_on}
+        current.move_locked_to("active", now=now, by=person.email, reason="accepted", **columns)
         schedule_planning(company.merchant, now=now)
         enqueue_mapping_news(mapping, news="active", but=person.pk)
         notify_answer(mapping, f"{person} accepted automatic payments", now=now)

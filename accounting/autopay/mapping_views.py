@@ -7,11 +7,14 @@ from django.contrib import messages
 from django.db.models import Q
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from accounting.autopay import invitations, mappings
+from accounting.autopay.decision_context import is_paused
 from accounting.autopay.forms import AcceptProposalForm, ProposalForm
 from accounting.autopay.method_uses import describe_scheduled, list_scheduled
+from accounting.autopay.previews import list_mapping_charges
 from accounting.autopay.views import build_page_context
 from accounting.models import AutoPayMapping, BillingTerm, ScheduledPayment
 from merchants.access import MerchantRequest, merchant_page
@@ -130,17 +133,39 @@ def accept(request: MerchantRequest, merchant: Merchant, mapping_ref: str) -> Ht
     if not form.is_valid():
         messages.error(request, "Choose one of the billing terms.")
         return redirect("autopay:proposals", merchant.reference)
-    term = form.cleaned_data["term"]
+    term, includes_older = form.cleaned_data["term"], form.cleaned_data["includes_older"]
+    if not form.cleaned_data["confirmed"]:
+        return render_acceptance(request, merchant, mapping, term=term)
     try:
-        mappings.accept_proposal(mapping, term=term, by=request.user, now=clock.now())
+        mappings.accept_proposal(mapping, term=term, includes_older=includes_older, by=request.user, now=clock.now())
     except mappings.MappingRefused as error:
         messages.error(request, str(error))
     else:
         record_request_audit(
-            request, "autopay.proposal_accepted", merchant_id=merchant.pk, subject=str(mapping.company)
+            request,
+            "autopay.proposal_accepted",
+            merchant_id=merchant.pk,
+            subject=str(mapping.company),
+            detail="Older invoices too" if includes_older else "",
         )
         messages.success(request, f"{mapping.company} pays automatically from now on.")
     return redirect("autopay:proposals", merchant.reference)
+
+
+def render_acceptance(
+    request: MerchantRequest, merchant: Merchant, mapping: AutoPayMapping, *, term: BillingTerm | None
+) -> HttpResponse:
+    """What a proposal will charge and when, before it is accepted."""
+    context = {
+        "merchant": merchant,
+        "title": f"Automatic payments of {mapping.company}",
+        "back": reverse("autopay:proposals", args=[merchant.reference]),
+        "preview": list_mapping_charges(mapping, term=term, now=clock.now()),
+        "hidden": [("term", term.reference if term else "")],
+        "button": "Accept",
+        "is_paused": is_paused(merchant),
+    }
+    return render(request, "autopay/preview.html", context)
 
 
 @require_POST

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from django.utils.translation import gettext as _
@@ -33,6 +33,7 @@ from payments.errors import TermsNotAccepted
 from payments.method_choices import BANK_DEBIT, CARD, Person
 from payments.models import Attempt, Payment, SavedMethod, Setup
 from wisepay.addresses import new_reference
+from wisepay.clock import get_local_date
 from wisepay.models import User
 
 Origin = AutoPayMapping.Origin
@@ -53,10 +54,12 @@ def create_mappings(
     by: User,
     source: RequestSource,
     now: datetime,
+    includes_older: bool = False,
 ) -> list[AutoPayMapping]:
     """Create a mapping for each of the terms (None: for all of them), in place of the active one for the same.
 
-    Payers choose all terms only, and leave the merchant's mappings alone. Raises MappingRefused.
+    Invoices of before today are charged only with `includes_older`, or if the one before charged them. Payers choose
+    all terms only, and leave the merchant's mappings alone. Raises MappingRefused.
     """
     with transaction():
         PayerCompany.objects.select_for_update().get(pk=company.pk)
@@ -65,6 +68,7 @@ def create_mappings(
         if origin == Origin.PAYER and list(terms) != [None]:
             raise MappingRefused("Choose all automatic payment terms.")
         consent = check_mapping_consent(company, [primary, secondary], accepted=accepted_terms, now=now)
+        beginnings = {term: None if includes_older else get_beginning(company, term, now=now) for term in terms}
         for term in terms:
             end_active_mapping(company, term, origin=origin, by=by, now=now)
         acceptance = record_mapping_consent(consent, company, by=by, source=source, now=now)
@@ -74,6 +78,7 @@ def create_mappings(
                 term=term,
                 origin=origin,
                 created_by=by,
+                begins_on=beginnings[term],
             )
             for term in terms
         ]
@@ -228,6 +233,12 @@ def end_active_mapping(
     active.move_to("ended", now=now, by=by.email if by else "quote", reason="another one took its place")
 
 
+def get_beginning(company: PayerCompany, term: BillingTerm | None, *, now: datetime) -> date | None:
+    """From which day on invoices are charged by a new mapping: as by the active one for the same, else from today."""
+    active = AutoPayMapping.objects.filter(company=company, term=term, state="active").first()
+    return active.begins_on if active is not None else get_local_date(now, company.merchant.zone)
+
+
 def build_mapping_fields(
     company: PayerCompany,
     primary: SavedMethod,
@@ -283,6 +294,7 @@ def create_mapping_from_payment(payment: Payment, *, now: datetime) -> AutoPayMa
             origin=Origin.QUOTE,
             quote_payment=payment,
             created_by=method.owner,
+            begins_on=get_local_date(now, payment.merchant.zone),
         )
         if is_active:
             enqueue_mapping_news(mapping, news="active", but=None)
@@ -318,8 +330,13 @@ def follow_confirmation(registration: Registration, *, now: datetime) -> None:
                 accept_proposal(mapping, term=None, by=owner, now=now)
 
 
-def accept_proposal(mapping: AutoPayMapping, *, term: BillingTerm | None, by: User, now: datetime) -> None:
-    """Activate a proposal, for one term or (None) for all. Raises MappingRefused."""
+def accept_proposal(
+    mapping: AutoPayMapping, *, term: BillingTerm | None, by: User, now: datetime, includes_older: bool = False
+) -> None:
+    """Activate a proposal, for one term or (None) for all. Raises MappingRefused.
+
+    Invoices of before today are charged only with `includes_older`, or if the mapping before charged them.
+    """
     with transaction():
         PayerCompany.objects.select_for_update().get(pk=mapping.company_id)
         current = mapping.lock()
@@ -332,8 +349,9 @@ def accept_proposal(mapping: AutoPayMapping, *, term: BillingTerm | None, by: Us
             )
         check_methods(mapping.company, mapping.primary_method, mapping.secondary_method)
         check_owned(mapping)
+        begins_on = None if includes_older else get_beginning(mapping.company, term, now=now)
         end_active_mapping(mapping.company, term, origin=Origin.MERCHANT, by=by, now=now)
-        current.move_locked_to("active", now=now, by=by.email, reason="accepted", term=term)
+        current.move_locked_to("active", now=now, by=by.email, reason="accepted", term=term, begins_on=begins_on)
         enqueue_mapping_news(mapping, news="active", but=by.pk)
         schedule_planning(mapping.merchant, now=now)
 

@@ -5,7 +5,7 @@ A row is changed only if it is still as it was read.
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 import structlog
@@ -216,12 +216,29 @@ def create_scheduled_payments(
     if not plans:
         return 0
     references = new_references(len(plans))
-    rows = (
+    before = get_declined_before([planned.invoice.id for planned, _ in plans])
+    rows = [
         build_scheduled_payment(merchant, planned, plan, reference=reference, now=now)
         for reference, (planned, plan) in zip(references, plans, strict=True)
-    )
+    ]
+    for row in rows:
+        copy_tries(before.get(row.invoice_id), row)
     ScheduledPayment.objects.bulk_create(rows, ignore_conflicts=True)
     return ScheduledPayment.objects.filter(reference__in=references).count()
+
+
+def get_declined_before(invoices: Sequence[int]) -> dict[int, ScheduledPayment]:
+    """Of each invoice the newest scheduled payment, if it was declined before it was cancelled. One query."""
+    newest = ScheduledPayment.objects.filter(invoice__in=invoices).order_by("invoice", "-pk").distinct("invoice")
+    return {row.invoice_id: row for row in newest if row.state == "cancelled" and row.tries}
+
+
+def copy_tries(before: ScheduledPayment | None, row: ScheduledPayment) -> None:
+    """Go on counting where the one before stopped: the networks' rules count by invoice and method."""
+    if before is None or before.method_id != row.method_id:
+        return
+    row.tries, row.presentations = before.tries, before.presentations
+    row.first_presented_at = before.first_presented_at
 
 
 def build_scheduled_payment(
@@ -300,7 +317,9 @@ def find_schedule_change(
     payments are off nothing new is scheduled, and only what is over is cancelled.
     """
     if current is None or is_replaceable(current):
-        return CreateSchedule(decision) if isinstance(decision, ChargePlan) and not is_paused else None
+        if not isinstance(decision, ChargePlan) or is_paused:
+            return None
+        return CreateSchedule(keep_pause(current, decision))
     if current.state not in ("scheduled", "held"):
         return None
     if isinstance(decision, SkipReason):
@@ -313,6 +332,13 @@ def find_schedule_change(
         return HoldSchedule(current.id, decision.hold_reason)
     amount = min(current.amount, decision.amount) if is_near else decision.amount
     return find_update(current, decision, amount=amount, can_move=not is_near and not current.was_charged)
+
+
+def keep_pause(current: CurrentSchedule | None, plan: ChargePlan) -> ChargePlan:
+    """The plan, no earlier than the retry for which one that was declined waited when it was cancelled."""
+    if current is None or current.state != "cancelled" or not current.was_charged:
+        return plan
+    return replace(plan, run_at=max(plan.run_at, current.run_at))
 
 
 def is_replaceable(current: CurrentSchedule) -> bool:

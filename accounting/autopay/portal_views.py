@@ -113,6 +113,7 @@ def save_mappings_form(request: PayerRequest, access: PayerAccess, form: Mapping
             accepted_terms=found["accepted_terms"],
             by=request.user,
             source=get_request_source(request),
+            includes_older=found["includes_older"],
             now=clock.now(),
         )
     except mappings.MappingRefused as error:
@@ -160,8 +161,9 @@ def save_answer(request: PayerRequest, mapping: AutoPayMapping, access: PayerAcc
     try:
         if is_accepted:
             accepted, source = form.cleaned_data["accepted_terms"] or (), get_request_source(request)
+            older = form.cleaned_data["includes_older"]
             invitations.accept_invitation(
-                mapping, accepted_terms=accepted, access=access, source=source, now=clock.now()
+                mapping, accepted_terms=accepted, access=access, source=source, includes_older=older, now=clock.now()
             )
         else:
             invitations.decline_invitation(mapping, by=request.user, now=clock.now())

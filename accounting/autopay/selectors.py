@@ -97,6 +97,8 @@ def build_rows(found: Iterable[ScheduledPayment], *, paused: bool) -> list[Sched
 def build_row(one: ScheduledPayment, *, paused: bool) -> ScheduledPaymentRow:
     """Build one row, with the actions that are possible."""
     state = {"pending": "in_flight", "scheduled": "paused" if paused else "scheduled"}.get(one.state, one.state)
+    if one.state in ("failed", "held") and one.resolved_at is not None:
+        state = "resolved"
     is_open = one.state in ("failed", "held") and one.resolved_at is None
     return ScheduledPaymentRow(one, state, one.state in ("scheduled", "held"), is_open, one.state == "pending")
 

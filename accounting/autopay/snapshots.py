@@ -51,7 +51,7 @@ class MethodSnapshot:
 
 @dataclass(frozen=True, slots=True)
 class MappingSnapshot:
-    """An active mapping; without `term_id` it is for all terms."""
+    """An active mapping; without `term_id` it is for all terms, with `begins_on` for invoices from that day on."""
 
     id: int
     company_id: int
@@ -59,6 +59,7 @@ class MappingSnapshot:
     primary_id: int
     secondary_id: int | None
     is_from_payer: bool
+    begins_on: date | None = None
 
 
 @dataclass(frozen=True, slots=True)

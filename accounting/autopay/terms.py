@@ -4,6 +4,7 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
+from django.db.models import QuerySet
 from django.urls import reverse
 from django_subatomic.db import transaction, transaction_required
 
@@ -12,7 +13,7 @@ from accounting.ledger_session import open_ledger_session
 from accounting.models import AutoPayMapping, BillingTerm, LedgerTerm
 from accounting.unreadable import replace_unreadable
 from connections.availability import get_connection
-from connections.models import Tier
+from connections.models import Connection, Tier
 from merchants.models import EventNotification, Merchant
 from merchants.services import notify_merchant
 from wisepay import outbox
@@ -35,11 +36,18 @@ def save_term(
             setattr(saved, name, value)
         saved.save()
         covered = [one.pk for one in covers]
-        rows = LedgerTerm.objects.filter(merchant=merchant)
+        rows = list_current_terms(merchant)
         rows.filter(billing_term=saved).exclude(pk__in=covered).update(billing_term=None)
         rows.filter(pk__in=covered).update(billing_term=saved)
         schedule_planning(merchant, now=now)
     return saved
+
+
+def list_current_terms(merchant: Merchant) -> QuerySet[LedgerTerm]:
+    """The terms of the connected organisation; those of a former one wait until it is connected again."""
+    connection = Connection.objects.filter(merchant=merchant, tier=Tier.WISE_PAY).exclude(organisation_id="").first()
+    rows = LedgerTerm.objects.filter(merchant=merchant)
+    return rows.filter(organisation_id=connection.organisation_id) if connection else rows
 
 
 def remove_term(term: BillingTerm, *, now: datetime) -> None:

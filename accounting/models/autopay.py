@@ -43,6 +43,9 @@ class AutoPaySettings(models.Model):
     from_quotes = models.CharField(max_length=10, choices=FromQuotes, default=FromQuotes.PROPOSE)
     planning_lease_until = models.DateTimeField(null=True, help_text="A worker plans this merchant until then.")
 
+    class Meta:
+        verbose_name_plural = "auto pay settings"
+
     def __str__(self) -> str:
         return f"Automatic payments of {self.merchant}"
 
@@ -168,6 +171,7 @@ class AutoPayMapping(Stateful):
     origin = models.CharField(max_length=10, choices=Origin)
     quote_payment = models.ForeignKey(Payment, on_delete=models.PROTECT, null=True, related_name="autopay_mappings")
     asks_payer = models.BooleanField(default=False, help_text="A proposal that waits for the payer, not the merchant.")
+    begins_on = models.DateField(null=True, help_text="Invoices of before are not charged; None is all of them.")
     created_by = models.ForeignKey(User, on_delete=models.PROTECT, null=True, related_name="+")
     created_at = models.DateTimeField(default=clock.now)
 
@@ -314,6 +318,7 @@ class UnmatchedInvoice(models.Model):
         ABOVE_MAXIMUM = "above_maximum", "Above the maximum"
         PAST_DUE = "past_due", "Past due"
         NO_DATE = "no_date", "No date"
+        OLDER = "older", "Older than the mapping"
 
     merchant = models.ForeignKey(Merchant, on_delete=models.CASCADE, related_name="unmatched_invoices")
     invoice = models.OneToOneField(LedgerInvoice, on_delete=models.CASCADE, related_name="unmatched")

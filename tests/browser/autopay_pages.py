@@ -43,6 +43,8 @@ class AutoPayPages:
         page.get_by_label("Processing Method").select_option("Real time")
         page.get_by_label(self.ledger_pages.term, exact=True).check()
         page.get_by_role("button", name="Save").click()
+        if page.get_by_text("will be charged").count():
+            page.get_by_role("button", name="Save").click()
         expect(page.get_by_role("link", name=TERM)).to_be_visible()
 
     def is_term_available(self) -> bool:
@@ -55,6 +57,9 @@ class AutoPayPages:
         page = self.page
         wait_until(partial(self.is_listed, "proposals", company))
         page.get_by_role("article").filter(has_text=company).get_by_role("button", name="Accept").click()
+        if page.get_by_label(re.compile("^Also charge")).count():
+            page.get_by_label(re.compile("^Also charge")).check()
+        page.get_by_role("main").get_by_role("button", name="Accept").click()
         expect(page.get_by_text(f"{company} pays automatically from now on.")).to_be_visible()
 
     def open_company(self, company: str) -> None:

@@ -256,7 +256,11 @@ def test_a_quote_that_recurs_proposes_a_mapping_that_one_click_accepts(autopay: 
     page = autopay.tenant.admin.get(autopay.tenant.url("automatic-payments/proposals")).content.decode()
     assert "Harbour Dental" in page
     accept = autopay.tenant.url(f"automatic-payments/proposals/{proposal.reference}/accept")
-    assert autopay.tenant.admin.post(accept).status_code == 302
+    shown = autopay.tenant.admin.post(accept)
+    assert shown.status_code == 200
+    assert invoice.number in shown.content.decode()
+    assert AutoPayMapping.objects.get().state == "proposed"
+    assert autopay.tenant.admin.post(accept, {"confirmed": "on", "includes_older": "on"}).status_code == 302
     deliver_outbox()
     assert autopay.get_scheduled(invoice).method_id == payment.saved_method_id
 

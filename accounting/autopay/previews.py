@@ -1,0 +1,160 @@
+"""What a change of automatic payments would charge that is not scheduled yet, and when; nothing is written."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from accounting.autopay.decision_context import (
+    build_term_snapshot,
+    get_decision_context,
+    get_methods_by_id,
+    list_planning_inputs,
+)
+from accounting.autopay.decisions import ChargePlan, plan_charge
+from accounting.autopay.mappings import get_beginning
+from accounting.autopay.planning import CreateSchedule, find_schedule_change
+from accounting.autopay.snapshots import DecisionContext, MappingSnapshot
+from accounting.models import AutoPayMapping, BillingTerm, LedgerInvoice, LedgerTerm
+from merchants.models import Merchant
+from payments.models import GatewayAccount
+from wisepay.money import Money
+
+MAX_ROWS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class PreviewedCharge:
+    """An invoice that would be charged; `is_older` than the mapping, so that it is charged only if that is ticked."""
+
+    invoice: LedgerInvoice
+    money: Money
+    run_at: datetime
+    method: str
+    is_older: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ChargePreview:
+    """The first of what would be charged by day, and how much in each currency."""
+
+    rows: list[PreviewedCharge]
+
+    @property
+    def current(self) -> list[PreviewedCharge]:
+        """What would be charged at any rate."""
+        return [row for row in self.rows if not row.is_older]
+
+    @property
+    def older(self) -> list[PreviewedCharge]:
+        """What would be charged only if it is ticked."""
+        return [row for row in self.rows if row.is_older]
+
+    @property
+    def shown(self) -> list[PreviewedCharge]:
+        """As many rows as a page shows."""
+        return self.current[:MAX_ROWS]
+
+    @property
+    def shown_older(self) -> list[PreviewedCharge]:
+        """As many older rows as a page shows."""
+        return self.older[:MAX_ROWS]
+
+    @property
+    def sums(self) -> list[Money]:
+        """What would be charged at any rate, by currency."""
+        return sum_charges(self.current)
+
+    @property
+    def older_sums(self) -> list[Money]:
+        """What would be charged besides if it is ticked, by currency."""
+        return sum_charges(self.older)
+
+
+def sum_charges(rows: Sequence[PreviewedCharge]) -> list[Money]:
+    """The amounts by currency."""
+    found: dict[str, int] = {}
+    for row in rows:
+        found[row.money.currency] = found.get(row.money.currency, 0) + row.money.amount
+    return [Money(amount, currency) for currency, amount in sorted(found.items())]
+
+
+def list_mapping_charges(mapping: AutoPayMapping, *, term: BillingTerm | None, now: datetime) -> ChargePreview:
+    """What a proposal would charge once it is accepted for one term, or (None) for all."""
+    merchant, company = mapping.merchant, mapping.company
+    context = get_decision_context(merchant, companies=[company.pk])
+    term_id = term.pk if term else None
+    snapshot = MappingSnapshot(
+        mapping.pk, company.pk, term_id, mapping.primary_method_id, mapping.secondary_method_id, False
+    )
+    others = [one for one in context.mappings.get(company.pk, []) if one.term_id != term_id]
+    mappings = {company.pk: [*others, snapshot]}
+    account = GatewayAccount.objects.filter(merchant=merchant).first()
+    context = replace(context, mappings=mappings, methods=get_methods_by_id(mappings, account))
+    ids = list(LedgerInvoice.objects.filter(company=company, status="open", due__gt=0).values_list("pk", flat=True))
+    begins_on = get_beginning(company, term, now=now)
+    return list_new_charges(merchant, context, ids=ids, mapping_id=mapping.pk, begins_on=begins_on, now=now)
+
+
+def list_term_charges(
+    merchant: Merchant, term: BillingTerm | None, *, covers: Collection[LedgerTerm], now: datetime, **columns: Any
+) -> ChargePreview:
+    """What a billing term would charge once it is saved with these columns."""
+    context = get_decision_context(merchant)
+    draft = BillingTerm(pk=term.pk if term else 0, merchant=merchant, **columns)
+    snapshot = build_term_snapshot(draft)
+    terms = {key: one for key, one in context.terms.items() if one.id != draft.pk}
+    terms |= {(one.organisation_id, one.term_id): snapshot for one in covers}
+    keywords = [one for one in context.keywords if one.id != draft.pk] + ([snapshot] if draft.keyword else [])
+    keywords.sort(key=lambda one: (-len(one.keyword), one.id))
+    return list_new_charges(merchant, replace(context, terms=terms, keywords=keywords), now=now)
+
+
+def list_charges_once_enabled(merchant: Merchant, *, now: datetime, **chosen: Any) -> ChargePreview:
+    """What would be charged once automatic payments are switched on with these settings."""
+    context = get_decision_context(merchant)
+    rules = replace(
+        context.rules,
+        delay=timedelta(hours=chosen["processing_delay_hours"]),
+        notice_days=chosen["notice_days"],
+        schedules_past_due=chosen["schedules_past_due"],
+        maximum_days_past_due=chosen["maximum_days_past_due"],
+        limits={**context.rules.limits, **chosen["limits"]},
+    )
+    return list_new_charges(merchant, replace(context, rules=rules), now=now)
+
+
+def list_new_charges(
+    merchant: Merchant,
+    context: DecisionContext,
+    *,
+    now: datetime,
+    ids: Sequence[int] | None = None,
+    mapping_id: int | None = None,
+    begins_on: date | None = None,
+) -> ChargePreview:
+    """What would be scheduled anew, by day; of one mapping if it is given, which begins on that day."""
+    plans: dict[int, ChargePlan] = {}
+    for chunk in list_planning_inputs(merchant, context, ids=ids):
+        for planned in chunk:
+            decision = plan_charge(planned.invoice, context, now=now)
+            change = find_schedule_change(planned.current, decision, now=now)
+            if isinstance(change, CreateSchedule) and mapping_id in (None, change.plan.mapping_id):
+                plans[planned.invoice.id] = change.plan
+    invoices = LedgerInvoice.objects.select_related("company").in_bulk(list(plans))
+    rows = [
+        PreviewedCharge(
+            invoice=invoices[key],
+            money=Money(plan.amount, invoices[key].currency),
+            run_at=plan.run_at,
+            method=context.methods[plan.method_id].label,
+            is_older=is_older(invoices[key], begins_on),
+        )
+        for key, plan in plans.items()
+    ]
+    return ChargePreview(sorted(rows, key=lambda row: (row.run_at, row.invoice.pk)))
+
+
+def is_older(invoice: LedgerInvoice, begins_on: date | None) -> bool:
+    """Whether an invoice was issued before that day."""
+    return begins_on is not None and invoice.issued_on is not None and invoice.issued_on < begins_on
