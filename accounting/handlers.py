@@ -7,8 +7,10 @@ import accounting.contacts.handlers
 import accounting.credits.handlers
 import accounting.mirror.handlers
 import accounting.posting.handlers  # noqa: F401 (they register themselves)
+from accounting.autopay.settings import schedule_planning
+from accounting.autopay.terms import list_current_terms, schedule_terms_import
 from accounting.configuration import imports
-from accounting.models import PaymentSync
+from accounting.models import AccountingSettings, PaymentSync
 from accounting.payment_sync.services import sync_payments
 from accounting.reconciliation.ledger_payments import sync_ledger_payments
 from merchants.models import Merchant
@@ -17,8 +19,15 @@ from wisepay.outbox import handler
 
 @handler("accounting.import_lists")
 def import_lists(*, merchant_id: int, now: datetime, **_: object) -> None:
-    """Import the lists that people choose from in the settings."""
-    imports.import_ledger_lists(Merchant.objects.get(pk=merchant_id), now=now)
+    """Import the lists that people choose from in the settings; of another company's books the terms too, and plan."""
+    merchant = Merchant.objects.get(pk=merchant_id)
+    rows = AccountingSettings.objects.filter(merchant=merchant).values_list("lists_of", flat=True)
+    before = rows.first()
+    imports.import_ledger_lists(merchant, now=now)
+    if before and rows.first() != before:  # another company is connected
+        schedule_planning(merchant, now=now)
+        if merchant.billing_terms.exists() and not list_current_terms(merchant).exists():
+            schedule_terms_import(merchant, now=now)
 
 
 @handler("accounting.make_item")

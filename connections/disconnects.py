@@ -53,6 +53,7 @@ def record_disconnect(connection: Connection, *, cause: DisconnectCause, reason:
         key=f"broken:{connection.pk}:{now.isoformat()}",
         title="Your accounting package is disconnected",
         body=(
+            f"The {connection.get_tier_display()} connection to {connection.organisation_name or 'it'}: "
             f"{get_disconnect_message(connection)} Payments go on. What has to be booked waits until then; "
             "nothing is lost."
         ),

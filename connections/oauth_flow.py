@@ -220,8 +220,8 @@ def _save_connection(
         "last_error": "",
         "cause": "",
         "failures": 0,
-        "tested_at": now,
-        "test_passed": True,
+        "tested_at": None,
+        "test_passed": None,
     }
     if not connection.move_to("connected", now=now, by=authorisation.user.email, reason=chosen.name, **columns):
         for name, value in columns.items():

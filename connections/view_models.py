@@ -1,5 +1,6 @@
 """The view models of Accounting Connections: a card for each tier, the history, the dashboard's alert."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -74,6 +75,28 @@ def list_connection_cards(merchant: Merchant, *, now: datetime) -> list[Connecti
     blank = {"merchant": merchant, "state": "never"}
     rows = [by_tier.get(tier) or Connection(tier=tier, **blank) for tier in list_tiers(merchant)]
     return [get_connection_card(row, waiting_count=waiting.get(row.tier, 0), now=now) for row in rows]
+
+
+def describe_budgets(cards: Sequence[ConnectionCard]) -> str:
+    """Whether the connections that are made share a call budget; empty for fewer than two.
+
+    The accounting package counts calls by app and company.
+    """
+    names: dict[tuple[str, str, str], list[str]] = {}
+    for row in (card.connection for card in cards if card.connection.state == "connected"):
+        names.setdefault((row.provider, row.client_id, row.organisation_id), []).append(row.get_tier_display())
+    count = sum(map(len, names.values()))
+    if count < 2:
+        return ""
+    if len(names) == 1:
+        return (
+            f"These {count} connections share one call budget, because they were made with the same app: what one uses "
+            "the others lack. People go first. An app for each connection gives each a budget of its own."
+        )
+    if len(names) == count:
+        return f"Each of these {count} connections has a call budget of its own, because each has an app of its own."
+    shared = "; ".join(" and ".join(group) for group in names.values() if len(group) > 1)
+    return f"There are {len(names)} call budgets for these {count} connections. One is shared, by {shared}."
 
 
 def list_available_providers(merchant: Merchant) -> dict[str, str]:

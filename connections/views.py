@@ -25,6 +25,8 @@ from connections.oauth_flow import (
 from connections.providers import PROVIDERS
 from connections.verification import verify_connection
 from connections.view_models import (
+    ConnectionCard,
+    describe_budgets,
     get_connection_alert,
     list_available_providers,
     list_connection_cards,
@@ -71,6 +73,7 @@ def render_connections(request: MerchantRequest, merchant: Merchant, template: s
         "history": list_connection_history(merchant, now=now),
         "is_live": any(card.is_live for card in cards),
         "is_divided": len(cards) > 1,
+        "budgets": describe_budgets(cards),
     }
     return render(request, template, context)
 
@@ -138,7 +141,13 @@ def callback(request: HttpRequest, provider: str) -> HttpResponse:
     if len(authorisation.organisations) > 1:
         return redirect("connections:choose", merchant.reference, authorisation.reference)
     messages.success(request, f"Connected to {authorisation.organisations[0]['name']}.")
-    return redirect("connections:list", merchant.reference)
+    return redirect_after_connecting(merchant)
+
+
+def redirect_after_connecting(merchant: Merchant) -> HttpResponse:
+    """To the connections, or on to the next step of a change of company that is under way."""
+    is_changing = find_left_organisation(list_connection_cards(merchant, now=clock.now()))
+    return redirect(f"connections:{'change_company' if is_changing else 'list'}", merchant.reference)
 
 
 def _render_refusal(request: HttpRequest, message: str) -> HttpResponse:
@@ -162,7 +171,7 @@ def choose(request: MerchantRequest, merchant: Merchant, reference: str) -> Http
             error = str(refusal)
         else:
             messages.success(request, f"Connected to {connection.organisation_name}.")
-            return redirect("connections:list", merchant.reference)
+            return redirect_after_connecting(merchant)
     context = {"merchant": merchant, "authorisation": authorisation, "error": error}
     return render(request, "connections/choose.html", context, status=422 if error else 200)
 
@@ -204,8 +213,16 @@ def change_company(request: MerchantRequest, merchant: Merchant) -> HttpResponse
     cards = list_connection_cards(merchant, now=clock.now())
     live = [card for card in cards if card.is_live]
     context = {"merchant": merchant, "cards": cards, "live": live, "is_divided": len(cards) > 1}
+    context["left"] = find_left_organisation(cards)
     context["providers"] = list_available_providers(merchant)
     return render(request, "connections/change_company.html", context)
+
+
+def find_left_organisation(cards: list[ConnectionCard]) -> str:
+    """The company that was left, while some connections are of the new one already and some are not; or nothing."""
+    live = {card.connection.organisation_id for card in cards if card.is_live}
+    left = [card.connection for card in cards if not card.is_live and card.connection.organisation_id]
+    return next((row.organisation_name for row in left if live and row.organisation_id not in live), "")
 
 
 @require_POST

@@ -1,6 +1,6 @@
 """Forms of the tenant's own settings."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from zoneinfo import available_timezones
 
 from django import forms
@@ -15,6 +15,15 @@ else:
     ModelForm = forms.ModelForm
 
 
+# Where tzdata's zones are named by places. Etc/GMT+10 has its sign turned round; US/…, Canada/… are names of before.
+REGIONS = ("Africa", "America", "Antarctica", "Asia", "Atlantic", "Australia", "Europe", "Indian", "Pacific")
+
+
+def is_place(zone: str) -> bool:
+    """Whether a time zone is named by a place, or is UTC."""
+    return zone == "UTC" or (zone.partition("/")[0] in REGIONS and "/" in zone)
+
+
 class MerchantDetailsForm(ModelForm):
     """Name, time zone, how payers reach the merchant, and whether payments are taken at all."""
 
@@ -25,7 +34,7 @@ class MerchantDetailsForm(ModelForm):
     contact_phone = WordsField(required=False, max_length=40, label="Contact phone")
     postal_address = ParagraphsField(required=False, max_length=300, widget=forms.Textarea(attrs={"rows": 3}))
     tax_number = WordsField(required=False, max_length=40)
-    time_zone = forms.ChoiceField(choices=[(z, z) for z in sorted(available_timezones()) if "/" in z or z == "UTC"])
+    time_zone = forms.ChoiceField(choices=[(z, z) for z in sorted(available_timezones()) if is_place(z)])
 
     class Meta:
         model = Merchant
@@ -48,6 +57,15 @@ class MerchantDetailsForm(ModelForm):
             "two_factor_mode": "Whether your people and your payers prove a second thing at sign-in: "
             "a mailed code, an authenticator app or a passkey.",
         }
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        field, saved = cast(forms.ChoiceField, self.fields["time_zone"]), self.instance.time_zone
+        if saved and not is_place(saved):
+            field.choices = [
+                (saved, saved),
+                *((zone, zone) for zone in sorted(available_timezones()) if is_place(zone)),
+            ]
 
 
 class PrivacyForm(ModelForm):

@@ -33,19 +33,22 @@ def save_accounting_settings(
     With `NEW_ITEM` as the item, one is created for the prepayments account, and postings wait for it.
     """
     connection = Connection.objects.filter(merchant=merchant, tier=Tier.WISE_PAY).first()
+    columns = {
+        "clearing_account": clearing_account,
+        "prepayments_account": prepayments_account,
+        "tax_code": tax_code,
+        "item": "" if item == NEW_ITEM else item,
+    }
     with transaction():
-        chosen, _ = AccountingSettings.objects.update_or_create(
-            merchant=merchant,
-            defaults={
-                "clearing_account": clearing_account,
-                "prepayments_account": prepayments_account,
-                "tax_code": tax_code,
-                "item": "" if item == NEW_ITEM else item,
-                "organisation_id": connection.organisation_id if connection else "",
-            },
-        )
+        chosen = lock_accounting_settings(merchant)
+        for name, value in columns.items():
+            setattr(chosen, name, value)
+        chosen.organisation_id = connection.organisation_id if connection else ""
+        if connection is not None:
+            chosen.by_organisation |= {connection.organisation_id: {**columns, "name": connection.organisation_name}}
         if chosen.missing:
-            AccountingSettings.objects.filter(pk=chosen.pk).update(missing=list_missing_choices(chosen))
+            chosen.missing = list_missing_choices(chosen)
+        chosen.save()
         if item == NEW_ITEM:
             outbox.schedule(f"item:{merchant.pk}", "accounting.make_item", now=now, merchant_id=merchant.pk)
         schedule_sending(merchant, now=now)
@@ -57,6 +60,38 @@ def schedule_lists_import(merchant: Merchant, *, now: datetime) -> None:
     outbox.schedule(f"lists:{merchant.pk}", "accounting.import_lists", now=now, merchant_id=merchant.pk)
 
 
+@transaction_required
+def lock_accounting_settings(merchant: Merchant) -> AccountingSettings:
+    """The merchant's row of settings, made if there is none, locked until the transaction ends."""
+    AccountingSettings.objects.get_or_create(merchant=merchant)
+    return AccountingSettings.objects.select_for_update().get(merchant=merchant)
+
+
+@transaction_required
+def restore_accounting_settings(chosen: AccountingSettings, organisation_id: str, *, now: datetime) -> bool:
+    """Use again what was chosen in this organisation before, if all of it can still be chosen; answers whether.
+
+    So postings go on automatically when a former organisation is connected again.
+    """
+    saved = chosen.by_organisation.get(organisation_id)
+    if saved is None:
+        return False
+    accounts, of = LedgerAccount.objects.filter(merchant=chosen.merchant_id), {"merchant": chosen.merchant_id}
+    if not (
+        accounts.filter(code=saved["clearing_account"], takes_payments=True).exists()
+        and accounts.filter(code=saved["prepayments_account"], holds_prepayments=True).exists()
+        and LedgerTaxCode.objects.filter(**of, code=saved["tax_code"]).exists()
+        and (not saved["item"] or LedgerItem.objects.filter(**of, code=saved["item"]).exists())
+    ):
+        return False
+    for name in ("clearing_account", "prepayments_account", "tax_code", "item"):
+        setattr(chosen, name, saved[name])
+    chosen.organisation_id = organisation_id
+    chosen.save()
+    schedule_sending(chosen.merchant, now=now)
+    return True
+
+
 def save_ledger_item(merchant: Merchant, item: LedgerItem, *, now: datetime) -> None:
     """Use this item in our lines from now on, if its income account is still the account for prepayments."""
     with transaction():
@@ -64,6 +99,10 @@ def save_ledger_item(merchant: Merchant, item: LedgerItem, *, now: datetime) -> 
         LedgerItem.objects.update_or_create(merchant=merchant, code=item.code, defaults=columns)
         rows = AccountingSettings.objects.filter(merchant=merchant, prepayments_account=item.account)
         if rows.update(item=item.code):
+            chosen = lock_accounting_settings(merchant)
+            if saved := chosen.by_organisation.get(chosen.organisation_id):
+                saved["item"] = item.code
+                chosen.save(update_fields=["by_organisation"])
             schedule_sending(merchant, now=now)
 
 
@@ -80,12 +119,14 @@ def save_ledger_lists(
 ) -> dict[str, list[UnreadableRow]]:
     """Replace the lists, the currencies and the settings warning by what was read now of this organisation.
 
-    The merchant's people are notified of what is chosen and stands there no more. Answers what of each list cannot be
-    kept.
+    The merchant's people are notified of what is chosen and stands there no more. Where the books of another
+    organisation are connected than the accounts are of, what was chosen there before is used again; without that, the
+    people are told to choose. Answers what of each list cannot be kept.
     """
     with transaction():
-        columns = {"warning": warning[:400], "currencies": currencies}
-        AccountingSettings.objects.update_or_create(merchant=merchant, defaults=columns)
+        chosen = lock_accounting_settings(merchant)
+        chosen.warning, chosen.currencies, chosen.lists_of = warning[:400], currencies, organisation_id
+        chosen.save(update_fields=["warning", "currencies", "lists_of"])
         LedgerAccount.objects.filter(merchant=merchant).delete()
         LedgerTaxCode.objects.filter(merchant=merchant).delete()
         LedgerItem.objects.filter(merchant=merchant).delete()
@@ -94,6 +135,9 @@ def save_ledger_lists(
             "tax_codes": keep_apart(tax_codes, LedgerTaxCode.objects.bulk_create)[1],
             "items": keep_apart(items, LedgerItem.objects.bulk_create)[1],
         }
+        is_other = chosen.is_complete and not chosen.is_for(organisation_id)
+        if is_other and not restore_accounting_settings(chosen, organisation_id, now=now):
+            request_accounts(merchant, organisation_id, now=now)
         record_missing_choices(merchant, organisation_id=organisation_id, now=now)
         return refused
 
@@ -149,3 +193,22 @@ def list_missing_choices(chosen: AccountingSettings) -> list[str]:
         for label, code, known in choices
         if code and code not in known
     ]
+
+
+@transaction_required
+def request_accounts(merchant: Merchant, organisation_id: str, *, now: datetime) -> None:
+    """Tell the merchant's people, once for each time that it is connected, to choose the accounts of a company."""
+    connection = Connection.objects.filter(merchant=merchant, tier=Tier.WISE_PAY).first()
+    if connection is None or connection.organisation_id != organisation_id:
+        return
+    since = connection.connected_at.isoformat() if connection.connected_at else ""
+    notify_merchant(
+        merchant,
+        event=EventNotification.Event.BOOKS_TASK,
+        key=f"accounts:{organisation_id}:{since}",
+        title=f"Choose the accounts of {connection.organisation_name}",
+        body=f"Another company is connected: {connection.organisation_name}. Nothing is booked until its accounts and "
+        "its tax code are chosen. Payments go on meanwhile.",
+        path=reverse("accounting:accounts", args=[merchant.reference]),
+        now=now,
+    )

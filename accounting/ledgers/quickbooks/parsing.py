@@ -41,6 +41,7 @@ from accounting.ledgers.protocol import (
 EXPENSE_TYPES = ("Expense", "Check")
 RECEIVING_ACCOUNT_TYPES = ("Bank", "Other Current Asset")
 LIABILITY_ACCOUNT_TYPES = ("Other Current Liability", "Long Term Liability")
+OWN_SUBTYPES = ("TaxPayable", "TaxSuspense", "UndepositedFunds", "PayrollClearing", "DirectDepositPayable")  # endings
 RowsById = dict[str, RemoteRow]
 
 
@@ -230,14 +231,14 @@ def parse_refund_payments(row: RemoteRow, purchases: RowsById, memos: RowsById) 
 
 
 def parse_account(row: RemoteRow) -> RemoteAccount:
-    """Parse an account of the chart."""
-    kind = get_text(row, "AccountType")
+    """Parse an account of the chart. QuickBooks books to the accounts of taxes, wages and undeposited funds itself."""
+    kind, is_own = get_text(row, "AccountType"), get_text(row, "AccountSubType").endswith(OWN_SUBTYPES)
     return RemoteAccount(
         code=read_id(row, "Id"),
         name=get_text(row, "FullyQualifiedName") or get_text(row, "Name"),
         kind=kind,
-        takes_payments=kind in RECEIVING_ACCOUNT_TYPES,
-        holds_prepayments=kind in LIABILITY_ACCOUNT_TYPES,
+        takes_payments=kind in RECEIVING_ACCOUNT_TYPES and not is_own,
+        holds_prepayments=kind in LIABILITY_ACCOUNT_TYPES and not is_own,
         number=get_text(row, "AcctNum"),
     )
 

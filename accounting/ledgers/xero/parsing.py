@@ -197,17 +197,25 @@ def parse_payment(row: RemoteRow) -> RemotePayment:
 # ---- lists ------------------------------------------------------------------------------------------
 
 
+LIABILITY_TYPES = frozenset({"CURRLIAB", "LIABILITY", "TERMLIAB"})
+BALANCE_SHEET_TYPES = LIABILITY_TYPES | {"CURRENT", "NONCURRENT", "PREPAYMENT"}
+
+
 def parse_account(row: RemoteRow) -> RemoteAccount:
-    """Parse an account of the chart. Raises UnreadableField for one without a code, which bank accounts may have."""
-    kind, code = get_text(row, "Type"), get_text(row, "Code")
+    """Parse an account of the chart. Raises UnreadableField for one without a code, which bank accounts may have.
+
+    Xero books to its own accounts itself: receivable, payable, tax and others.
+    """
+    kind, code, is_own = get_text(row, "Type"), get_text(row, "Code"), bool(row.get("SystemAccount"))
     if not code:
         raise UnreadableField(WITHOUT_CODE)
+    is_payable = kind == "BANK" or (row.get("EnablePaymentsToAccount") is True and kind in BALANCE_SHEET_TYPES)
     return RemoteAccount(
         code=code,
         name=get_text(row, "Name"),
         kind=kind,
-        takes_payments=row.get("EnablePaymentsToAccount") is True or kind == "BANK",
-        holds_prepayments=kind != "BANK",
+        takes_payments=is_payable and not is_own,
+        holds_prepayments=kind in LIABILITY_TYPES and not is_own,
         number=code,
     )
 
