@@ -26,7 +26,7 @@ declare_personal(
         fields=("confirmed_by", "resolved_by"),
         person=("confirmed_by", "resolved_by"),
     ),
-    PersonalData("accounting.ManualTask", STAFF, "keep", fields=("done_by",), person=("done_by",)),
+    PersonalData("accounting.ManualTask", STAFF, "keep", fields=("done_by", "note"), person=("done_by",)),
     PersonalData("accounting.CreditMatch", STAFF, "keep", fields=("decided_by",), person=("decided_by",)),
     PersonalData("accounting.Download", STAFF, "keep", fields=("requested_by",), person=("requested_by",)),
     PersonalData("accounting.PaymentSync", STAFF, "keep", fields=("requested_by",), person=("requested_by",)),

@@ -4,7 +4,7 @@ POSTING_TRANSITIONS = {
     "pending": frozenset({"sent", "cancelled"}),
     "sent": frozenset({"posted", "rejected", "pending"}),
     "rejected": frozenset({"pending", "cancelled"}),
-    "cancelled": frozenset({"pending"}),
+    "cancelled": frozenset({"pending", "rejected"}),
 }
 CREDIT_NOTE_TRANSITIONS = {
     "pending": frozenset({"draft", "approved", "rejected", "removed"}),
@@ -13,7 +13,7 @@ CREDIT_NOTE_TRANSITIONS = {
     "applied": frozenset({"approved", "voided"}),
     "rejected": frozenset({"pending", "removed"}),
 }
-MANUAL_TASK_TRANSITIONS = {"open": frozenset({"done"})}
+MANUAL_TASK_TRANSITIONS = {"open": frozenset({"done"}), "done": frozenset({"open"})}
 JOB_TRANSITIONS = {"running": frozenset({"finished", "failed"})}
 MATCH_TRANSITIONS = {
     "proposed": frozenset({"wanted", "dismissed", "withdrawn", "applied"}),

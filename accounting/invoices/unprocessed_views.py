@@ -1,6 +1,7 @@
 """The merchant's Unprocessed Payments: the panel, the page, and the decisions that are made there."""
 
 from django.contrib import messages
+from django.core.exceptions import PermissionDenied
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_POST
@@ -15,9 +16,10 @@ from accounting.invoices.unprocessed import (
     retry_payment,
 )
 from accounting.models import ManualTask, Posting
+from accounting.posting.forms import ManualTaskForm
 from accounting.posting.manual_tasks import resolve_manual_task
 from merchants.access import MerchantRequest, merchant_page
-from merchants.models import Merchant
+from merchants.models import Membership, Merchant
 from payments.errors import CannotPay
 from wisepay import clock
 from wisepay.audit import record_request_audit
@@ -36,6 +38,17 @@ SUCCESS_MESSAGES = {
 @merchant_page()
 def unprocessed_payments(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """Unprocessed Payments: the dashboard's panel, or the page with what can be done about each."""
+    return render_unprocessed(request, merchant)
+
+
+def render_unprocessed(
+    request: MerchantRequest,
+    merchant: Merchant,
+    *,
+    refused: ManualTask | None = None,
+    form: ManualTaskForm | None = None,
+) -> HttpResponse:
+    """The panel or the page; with a form that was refused at its task."""
     tasks = list_unprocessed_tasks(merchant)
     is_panel = request.headers.get("HX-Request") == "true"
     rows = [
@@ -46,8 +59,11 @@ def unprocessed_payments(request: MerchantRequest, merchant: Merchant) -> HttpRe
         }
         for task in tasks[: 6 if is_panel else MAX_ROWS]
     ]
-    context = {"merchant": merchant, "rows": rows, "count": tasks.count()}
-    return render(request, f"invoices/unprocessed{'_panel' if is_panel else ''}.html", context)
+    is_admin = request.membership.role == Membership.Role.ADMIN
+    context = {"merchant": merchant, "rows": rows, "count": tasks.count(), "is_admin": is_admin}
+    context |= {"refused": refused, "form": form}
+    page = f"invoices/unprocessed{'_panel' if is_panel else ''}.html"
+    return render(request, page, context, status=422 if refused else 200)
 
 
 @require_POST
@@ -59,16 +75,22 @@ def decide_unprocessed(request: MerchantRequest, merchant: Merchant, reference: 
         tasks.select_related("posting__payment_allocation__invoice", "posting__payment"), reference=reference
     )
     act = request.POST.get("act", "")
+    form = ManualTaskForm(request.POST)
+    if act == "by_hand" and request.membership.role != Membership.Role.ADMIN:
+        raise PermissionDenied("Only merchant admins can do this.")
+    if act == "by_hand" and not form.is_valid():
+        return render_unprocessed(request, merchant, refused=task, form=form)
+    note = form.cleaned_data["note"] if act == "by_hand" else ""
     try:
-        apply_decision(request, task, act)
-        record_request_audit(request, f"unprocessed.{act}", merchant_id=merchant.pk, subject=task.title)
+        apply_decision(request, task, act, note=note)
+        record_request_audit(request, f"unprocessed.{act}", merchant_id=merchant.pk, subject=task.title, detail=note)
         messages.success(request, SUCCESS_MESSAGES[act])
     except (CannotPay, AlreadyDecided) as error:
         messages.error(request, str(error))
     return redirect("accounting:unprocessed", merchant.reference)
 
 
-def apply_decision(request: MerchantRequest, task: ManualTask, act: str) -> None:
+def apply_decision(request: MerchantRequest, task: ManualTask, act: str, *, note: str) -> None:
     """Carry out the decision. Raises AlreadyDecided or CannotPay."""
     posting, by, now = task.get_posting(), request.user, clock.now()
     if act == "retry":
@@ -81,5 +103,5 @@ def apply_decision(request: MerchantRequest, task: ManualTask, act: str) -> None
         if invoice is None:
             raise AlreadyDecided("Choose one of the invoices that can be paid.")
         allocate_payment_to_invoice(posting, invoice, by=by, now=now)
-    elif act != "by_hand" or not resolve_manual_task(task, by=by, now=now):
+    elif act != "by_hand" or not resolve_manual_task(task, note=note, by=by, now=now):
         raise AlreadyDecided("This was decided already.")

@@ -80,6 +80,7 @@ class Posting(Stateful):
     MAYBE_IN_LEDGER_STATES = ("sent", "posted")
     FINAL_STATES = ("posted", "cancelled")
     TRANSITIONS = POSTING_TRANSITIONS
+    standing: str  # its state as a page shows it beside the others of its payment
 
     merchant = models.ForeignKey(Merchant, on_delete=models.PROTECT, related_name="postings")
     kind = models.CharField(max_length=30, choices=Kind)
@@ -159,7 +160,8 @@ class Posting(Stateful):
 class ManualTask(Stateful):
     """Something that only a person can do in the accounting package, described step by step.
 
-    It is closed when its posting is carried out, or by a person who did the posting's work by hand. One about a
+    It is closed when its posting is carried out, or by a person who did the posting's work by hand and says in `note`
+    what was done; `posting_before` is the posting's state and error then, for whoever takes that back. One about a
     company's contact has no posting, and is closed when the contact stands again or another one was chosen.
     """
 
@@ -176,11 +178,16 @@ class ManualTask(Stateful):
     done_by = models.ForeignKey(
         User, on_delete=models.PROTECT, null=True, related_name="+", help_text="Nobody: it closed itself."
     )
+    note = models.CharField(max_length=300, blank=True, help_text="What was done by hand.")
+    posting_before = models.JSONField(default=dict)
     created_at = models.DateTimeField(default=clock.now)
 
     class Meta:
         constraints = [
             build_state_constraint(MANUAL_TASK_TRANSITIONS, name="manual_task_state"),
+            models.CheckConstraint(
+                condition=models.Q(done_by=None) | ~models.Q(note=""), name="manual_task_says_what_was_done"
+            ),
             models.UniqueConstraint(
                 fields=["posting"], condition=models.Q(state="open"), name="one_open_task_per_posting"
             ),
@@ -215,9 +222,22 @@ class AccountingSettings(models.Model):
     tax_code = models.CharField(max_length=60, blank=True)
     item = models.CharField(max_length=60, blank=True, help_text="What our lines sell, in books that need it.")
     organisation_id = models.CharField(max_length=60, blank=True, help_text="Whose accounts these are.")
+    by_organisation = models.JSONField(
+        default=dict, help_text="What was last chosen in each organisation, by its id, with its name."
+    )
+    lists_of = models.CharField(max_length=60, blank=True, help_text="Where the choices were last read.")
     warning = models.CharField(max_length=400, blank=True, help_text="What in the books' own settings has to change.")
     missing = models.JSONField(default=list, help_text="Sentences about chosen things that the books have no more.")
     currencies = models.JSONField(default=list, help_text="What the books can hold; empty while that is not known.")
+
+    class Meta:
+        verbose_name_plural = "accounting settings"
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(clearing_account="") | ~models.Q(clearing_account=models.F("prepayments_account")),
+                name="clearing_is_not_prepayments",
+            )
+        ]
 
     def __str__(self) -> str:
         return f"Accounts of {self.merchant}"

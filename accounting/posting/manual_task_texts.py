@@ -20,7 +20,7 @@ RETRIED_AUTOMATICALLY = (
     "Nothing else is needed: it is looked at again within a quarter of an hour, and then goes on automatically."
 )
 NOTICED_AUTOMATICALLY = "That is noticed automatically."
-IF_DONE_BY_HAND = "If you book it by hand instead, press Done here afterwards, so that it is not booked twice."
+IF_DONE_BY_HAND = "If you book it by hand instead, press Done here and say so, so that it is not booked twice."
 
 
 def build_void_text(posting: Posting, remote_note: RemoteCreditNote | None, guide: Guide) -> TaskText:
@@ -52,6 +52,11 @@ def build_refund_text(posting: Posting, remote_note: RemoteCreditNote | None, gu
     ]
     if remote_note is not None and remote_note.status != "unknown":
         steps.append(f"Of it {remote_note.remaining} are unused, which is less than what went back.")
+        if remote_note.allocations:
+            steps.append(
+                "The short way: under Credits to apply press Undo where this credit was applied. The refund is then "
+                "booked automatically, and the rest of the credit waits for its invoice again."
+            )
         steps += [
             f"{build_unapply_step(a, guide)} Once the refund is there, allocate what is left again."
             for a in remote_note.allocations

@@ -10,7 +10,7 @@ from django_subatomic.db import transaction, transaction_required
 
 from accounting.ledger_session import get_guide
 from accounting.ledgers.protocol import RemoteCreditNote
-from accounting.models import ManualTask, PaymentAllocation, Posting
+from accounting.models import LedgerPayment, ManualTask, PaymentAllocation, Posting
 from accounting.models.posting_kinds import Kind
 from accounting.posting.kinds import get_kind
 from accounting.posting.manual_task_rules import is_period_locked
@@ -19,11 +19,14 @@ from accounting.posting.orders import (
     FORMER_ORGANISATION,
     get_posting_allocation,
 )
+from accounting.reconciliation.ledger_payments import schedule_ledger_payments_sync
+from accounting.reconciliation.manual_results import ManualResult, find_manual_result
 from connections.models import Connection, Tier
 from merchants.models import EventNotification, Merchant
 from merchants.services import notify_merchant
 from wisepay import outbox
 from wisepay.models import User
+from wisepay.text import end_once
 
 # Kinds that undo what was booked on a day that may be locked by now.
 REVERSALS = frozenset({Kind.INVOICE_PAYMENT_REMOVAL, Kind.PAYMENT_REMOVAL, Kind.REFUND_REMOVAL, Kind.VOID})
@@ -51,7 +54,7 @@ def build_former_organisation_text(posting: Posting) -> tuple[str, list[str]]:
     if posting.state == "sent":
         steps.append("It was on its way when the company was changed: see in the former books whether it arrived.")
     steps += [
-        "Do it by hand in the former books if it is still wanted, and press Done here.",
+        "Do it by hand in the former books if it is still wanted, and say so under Done here.",
         "If you connect the former company again instead, it goes on automatically.",
     ]
     return f"See to “{what}” {posting.number} in the former books", steps
@@ -67,6 +70,7 @@ def get_former_organisation_name(posting: Posting) -> str:
     return connected.reason if connected is not None else ""
 
 
+MAX_SETTLED = 30
 CHECK_INTERVAL = timedelta(minutes=15)  # a check is one call of a budget that payments need too
 
 
@@ -91,7 +95,7 @@ def create_manual_task(posting: Posting, *, remote_note: RemoteCreditNote | None
 @transaction_required
 def save_manual_task(posting: Posting, text: TaskText, *, now: datetime) -> ManualTask:
     """Create or rewrite the open task about a posting; notify the merchant's people when it is new."""
-    title, steps = text
+    title, steps = text[0], [end_once(step) for step in text[1]]
     task, is_new = ManualTask.objects.update_or_create(
         posting=posting,
         state="open",
@@ -119,13 +123,18 @@ def save_manual_task(posting: Posting, text: TaskText, *, now: datetime) -> Manu
     return task
 
 
-def resolve_manual_task(task: ManualTask, *, by: User, now: datetime) -> bool:
-    """Close a task that a person did by hand, and cancel its posting; answers False if it was closed before."""
+def resolve_manual_task(task: ManualTask, *, note: str, by: User, now: datetime) -> bool:
+    """Close a task that a person did by hand, and cancel its posting; answers False if it was closed before.
+
+    `note` says what was done. The books are read again, and reconciliation looks there for what is said to be done.
+    """
     with transaction():
         if task.posting is None:
             return task.move_to("done", now=now, by=by.email, reason="by hand", done_by=by)
         posting = task.posting.lock()
-        if not task.move_to("done", now=now, by=by.email, reason="by hand", done_by=by):
+        before = {"state": posting.state, "error": posting.error}
+        columns = {"done_by": by, "note": note[:300], "posting_before": before}
+        if not task.move_to("done", now=now, by=by.email, reason=f"by hand: {note}", **columns):
             return False
         if posting.state == "sent" and posting.error == FORMER_ORGANISATION:
             posting.move_locked_to("rejected", now=now, by=by.email, reason="seen to by hand")
@@ -135,7 +144,41 @@ def resolve_manual_task(task: ManualTask, *, by: User, now: datetime) -> bool:
             PaymentAllocation.objects.filter(pk=get_posting_allocation(posting).pk).update(
                 outcome=PaymentAllocation.Outcome.BY_HAND
             )
+        schedule_ledger_payments_sync(task.merchant, now=now)
     return True
+
+
+class CannotReopen(Exception):
+    """What was done by hand cannot be taken back; the message tells a person why."""
+
+
+def reopen_manual_task(task: ManualTask, *, by: User, now: datetime) -> None:
+    """Take back that a task was done by hand, so that its posting waits as it did before. Raises CannotReopen.
+
+    What the books show is not taken back: it would be booked twice.
+    """
+    with transaction():
+        posting = task.posting.lock()
+        current = task.lock()
+        if current.state != "done" or current.done_by_id is None or posting.state != "cancelled":
+            raise CannotReopen("Nothing of it can be taken back any more.")
+        if find_manual_result(current) == ManualResult.FOUND:
+            raise CannotReopen("The books show that it was done. Remove it there first, then read the books again.")
+        LedgerPayment.objects.filter(posting=posting).update(posting=None)
+        error = current.posting_before.get("error") or f"Opened again by {by}."
+        posting.move_locked_to("rejected", now=now, by=by.email, reason="opened again", error=error)
+        task.move_to("open", now=now, by=by.email, reason="opened again", done_by=None, note="", posting_before={})
+        if posting.kind == Kind.INVOICE_PAYMENT:
+            allocations = PaymentAllocation.objects.filter(pk=get_posting_allocation(posting).pk)
+            allocations.update(outcome=PaymentAllocation.Outcome.INVOICE)
+        schedule_task_check(task.merchant, now=now + CHECK_INTERVAL)
+
+
+def list_settled_tasks(merchant: Merchant) -> list[tuple[ManualTask, ManualResult]]:
+    """The tasks that people said were done by hand, newest first, each with what the books show of it."""
+    rows = ManualTask.objects.filter(merchant=merchant, state="done", done_by__isnull=False)
+    rows = rows.select_related("company", "payment", "posting", "done_by").order_by("-state_at")
+    return [(task, find_manual_result(task)) for task in rows[:MAX_SETTLED]]
 
 
 def list_open_tasks(merchant: Merchant) -> models.QuerySet[ManualTask]:

@@ -11,4 +11,5 @@ urlpatterns = [
     path(f"{PREFIX}retry", views.retry_all, name="retry"),
     path(f"{PREFIX}of/<slug:reference>", views.payment_postings, name="of_payment"),
     path(f"{PREFIX}tasks/<slug:reference>/done", views.finish_task, name="finish_task"),
+    path(f"{PREFIX}tasks/<slug:reference>/open", views.reopen_task, name="reopen_task"),
 ]

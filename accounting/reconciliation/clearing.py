@@ -23,6 +23,7 @@ OUTSIDE_PERIOD = "Documents dated outside the period of their money"
 BROUGHT_FORWARD = "Left from before"
 NOT_PAID_OUT = "At Stripe, not paid out yet"
 NAMED_DIFFERENCES = "Differences, as named on the overview"
+OTHER_BOOKS = "Booked in the books of another company"
 PAYOUT_SHORTFALL = "Payouts that do not add up"
 
 
@@ -157,8 +158,10 @@ class ClearingAccount:
             output_field=BigIntegerField(),
         )
         plus = [kind for kind, sign in CLEARING_SIGNS.items() if sign > 0]
+        others = [books.organisation_id for books in self.report.books.all if not books.is_current]
         return (
             Posting.objects.filter(merchant=self.report.merchant, kind__in=CLEARING_SIGNS, payment__currency=currency)
+            .exclude(sent_to__in=others)
             .filter(Q(state="posted") | Q(state="cancelled") & Exists(done))
             .annotate(day=Coalesce("ledger_payment__on", "on", output_field=DateField()), size=value)
             .annotate(value=Case(When(kind__in=plus, then=F("size")), default=-F("size")))
@@ -225,12 +228,14 @@ class ClearingAccount:
 
     def list_reasons(self, currency: str, opening: int, closing: int) -> list[BalanceReason]:
         """Return the parts of the balance, which add up to it exactly."""
-        gaps = sum_gaps_by_reason(self.report.items, currency)
-        timing = closing - opening - sum(gaps.values())
+        gaps = sum_gaps_by_reason(self.report.items, currency, organisation_id=self.report.organisation_id)
+        elsewhere = gaps.pop(OTHER_BOOKS, 0)
+        timing = closing - opening - sum(gaps.values()) - elsewhere
         parts = {
             NOT_PAID_OUT: self.sum_in_transit(currency, None),
             PAYOUT_SHORTFALL: -self.sum_shortfall(currency, Q(day__lte=self.period.last)),
             BROUGHT_FORWARD: opening,
+            OTHER_BOOKS: elsewhere,
             **{REASON_LABELS.get(reason, NAMED_DIFFERENCES).capitalize(): gap for reason, gap in sorted(gaps.items())},
             OUTSIDE_PERIOD: timing,
         }
@@ -245,11 +250,16 @@ def sum_costs(lines: Any) -> int:
     return int(sums["fees"]) - int(sums["charged"])
 
 
-def sum_gaps_by_reason(items: Iterable[ReconciliationItem], currency: str) -> dict[str, int]:
-    """Return what was booked more than Stripe has, by reason; without a reason it is a difference, or nothing."""
+def sum_gaps_by_reason(items: Iterable[ReconciliationItem], currency: str, *, organisation_id: str) -> dict[str, int]:
+    """Return what an organisation has booked more than Stripe has, by reason; without one it is a difference, or none.
+
+    What another organisation has booked is not in this one's account at all.
+    """
     found: defaultdict[str, int] = defaultdict(int)
     for item in items:
-        if item.is_compared and item.currency == currency:
+        if item.is_compared and item.organisation not in ("", organisation_id):
+            found[OTHER_BOOKS] -= item.amount if item.settlement_currency == currency else 0
+        elif item.is_compared and item.currency == currency:
             found[item.reason] += item.books - (item.amount if item.settlement_currency == currency else 0)
         elif item.is_compared and item.settlement_currency == currency:
             found[item.reason] -= item.amount

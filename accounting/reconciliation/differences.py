@@ -27,6 +27,9 @@ class DifferenceKind(StrEnum):
     POSTING_MISSING = "posting_missing"
     POSTING_REFUSED = "posting_refused"
     POSTING_LATE = "posting_late"
+    BY_HAND_MISSING = "by_hand_missing"
+    FORMER_UNREAD = "former_unread"
+    UNEXPLAINED = "unexplained"
     BOOKED_TOO_MUCH = "booked_too_much"
     DOCUMENT_AMOUNT = "document_amount"
     DOCUMENT_REMOVED = "document_removed"
@@ -118,6 +121,19 @@ KIND_TEXTS: dict[DifferenceKind, tuple[str, str]] = {
         "It waits for the books for more than a day",
         "Open Accounting postings: it says what it waits for, most often a connection.",
     ),
+    DifferenceKind.BY_HAND_MISSING: (
+        "Settled by hand, and not in the books",
+        "Somebody said that it was done by hand; Accounting postings says who, and what. Enter it in the books under "
+        "its number, or open its task again.",
+    ),
+    DifferenceKind.FORMER_UNREAD: (
+        "In the books of a former company, not read since",
+        "Look there whether it stands, and mark this as known; or connect that company again and read the books.",
+    ),
+    DifferenceKind.UNEXPLAINED: (
+        "The figures differ, and nothing says why",
+        "Compare the payment at Stripe, here and in the books, and correct the side that is wrong.",
+    ),
     DifferenceKind.BOOKED_TOO_MUCH: (
         "The books hold more than was paid",
         "Money went back and its document still stands. Open the payment's documents and take it back there.",
@@ -178,6 +194,7 @@ REASON_LABELS = {
     "waiting": "on its way to the books",
     "held": "held for a dispute",
     "unsettled": "refund on its way",
+    "by_hand": "settled by hand, looked for when the books are read next",
 }
 ITEM_LABELS = {
     "charge": "Payment",
@@ -197,7 +214,8 @@ class ReconciliationItem:
     """One movement of money, in the payer's currency, at Stripe, in our ledger and in the accounting package.
 
     Amounts are minor units of `currency`, below zero when money leaves; `amount` and `fee` are of the balance's
-    `settlement_currency`. `reason` is why `books` may differ without anything being wrong.
+    `settlement_currency`. `reason` is why `books` may differ without anything being wrong; `organisation` is in whose
+    books it is, or is to be.
     """
 
     kind: str
@@ -217,6 +235,7 @@ class ReconciliationItem:
     refund: int | None = None
     payout: int | None = None
     reason: str = ""
+    organisation: str = ""
 
     @property
     def amounts(self) -> tuple[Money, Money, Money]:

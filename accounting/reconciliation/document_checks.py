@@ -2,13 +2,20 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
 
 from django.db.models import Exists, F, Model, OuterRef, Q, QuerySet, Subquery, Sum
 from django.db.models.functions import Coalesce
 
-from accounting.models import CreditNote, LedgerApplication, LedgerCredit, LedgerInvoice, LedgerPayment, Posting
+from accounting.models import (
+    CreditNote,
+    LedgerApplication,
+    LedgerCredit,
+    LedgerInvoice,
+    LedgerPayment,
+    ManualTask,
+    Posting,
+)
 from accounting.models.posting_kinds import (
     CLEARING_SIGNS,
     CREDIT_NOTE_END_KINDS,
@@ -18,10 +25,11 @@ from accounting.models.posting_kinds import (
 )
 from accounting.reconciliation.differences import DifferenceKind, DifferenceList, ReconciliationItem
 from accounting.reconciliation.ledger_vs_books import LedgerVsBooks
+from accounting.reconciliation.manual_results import ManualResult, find_manual_result
+from accounting.reconciliation.organisations import GRACE_PERIOD, OrganisationBooks
 from payers.models import CompanyContact
 from wisepay.money import Money
 
-GRACE_PERIOD = timedelta(minutes=15)
 GONE_STATUSES = ("voided", "deleted")
 
 
@@ -36,6 +44,11 @@ class DocumentChecks:
         """Return the list that differences are added to."""
         return self.comparison.differences
 
+    @property
+    def current(self) -> OrganisationBooks:
+        """Return the connected organisation's books; only its documents are mirrored."""
+        return self.comparison.books.current
+
     def run(self) -> list[ReconciliationItem]:
         """Add the differences, and return items for payments that no posting of ours created."""
         self.check_payments()
@@ -43,6 +56,7 @@ class DocumentChecks:
         self.check_credits()
         self.check_overused_credits()
         self.check_foreign_allocations()
+        self.check_manual_documents()
         return list(self.list_foreign_payments())
 
     # ---- payments -------------------------------------------------------------------------------
@@ -55,9 +69,9 @@ class DocumentChecks:
         wrong = Q(ledger_payment__is_standing=False) | ~Q(
             ledger_payment__on=F("on"), ledger_payment__amount=F("amount")
         )
-        if self.comparison.clearing:
-            elsewhere = ~Q(ledger_payment__account__in=["", self.comparison.clearing])
-            wrong |= elsewhere & Q(ledger_payment__organisation_id=self.comparison.organisation_id)
+        for books in (books for books in self.comparison.books.all if books.clearing):
+            elsewhere = ~Q(ledger_payment__account__in=["", books.clearing])
+            wrong |= elsewhere & Q(ledger_payment__organisation_id=books.organisation_id)
         rows = (
             self.get_period_postings(PAYMENT_KINDS)
             .filter(~Exists(removing))
@@ -65,13 +79,12 @@ class DocumentChecks:
         )
         for posting in rows.filter(wrong, ledger_payment__isnull=False).order_by("pk"):
             self.add_payment_difference(posting, posting.ledger_payment)
-        cursor = self.comparison.cursor
-        if cursor is None or cursor.known_until is None:
-            return
-        unread = rows.filter(
-            ledger_payment=None, created_at__gte=cursor.begins_at, state_at__lte=cursor.known_until - GRACE_PERIOD
-        )
-        unread = unread.filter(sent_to=cursor.organisation_id)
+        read = Q(pk=None)
+        for books in self.comparison.books.all:
+            if books.cursor is not None and books.known_until is not None:
+                settled = Q(created_at__gte=books.cursor.begins_at, state_at__lte=books.known_until - GRACE_PERIOD)
+                read |= Q(sent_to=books.organisation_id) & settled
+        unread = rows.filter(read, ledger_payment=None)
         for posting in unread.exclude(ledger_id="").order_by("pk"):
             gap = -CLEARING_SIGNS[Kind(posting.kind)] * (posting.amount or 0)
             self.add_posting_difference(
@@ -85,7 +98,8 @@ class DocumentChecks:
             description = f"The payment of {posting.money} stands no more."
             self.add_posting_difference(DifferenceKind.DOCUMENT_REMOVED, posting, -sign * amount, description)
         elif self.is_on_other_account(payment):
-            description = f"{posting.money} went to account {payment.account} instead of {self.comparison.clearing}."
+            clearing = self.comparison.books.get(payment.organisation_id).clearing
+            description = f"{posting.money} went to account {payment.account} instead of {clearing}."
             self.add_posting_difference(DifferenceKind.WRONG_ACCOUNT, posting, -sign * amount, description)
         elif payment.amount != amount:
             description = f"{posting.money} were posted; the books have {payment.money}."
@@ -98,14 +112,13 @@ class DocumentChecks:
 
     def is_on_other_account(self, payment: LedgerPayment) -> bool:
         """Return whether it went through another account than clearing; a code counts only in its organisation."""
-        is_here = payment.account in ("", self.comparison.clearing) or not self.comparison.clearing
-        return not is_here and payment.organisation_id == self.comparison.organisation_id
+        return not self.comparison.books.get(payment.organisation_id).is_on_clearing_account(payment.account)
 
     def list_foreign_payments(self) -> Iterator[ReconciliationItem]:
         """Return items for payments that no posting created: a second one of ours, or somebody's in clearing."""
         rows = LedgerPayment.objects.filter(
             merchant=self.comparison.merchant,
-            organisation_id=self.comparison.organisation_id,
+            organisation_id=self.current.organisation_id,
             posting=None,
             is_standing=True,
             on__gte=self.comparison.period.first,
@@ -118,37 +131,32 @@ class DocumentChecks:
             fresh & Q(is_coming=True)
         ):
             sign = 1 if payment.is_received else -1
-            is_here = not self.comparison.clearing or payment.account == self.comparison.clearing
+            is_here = not self.current.clearing or payment.account == self.current.clearing
             gap = Money(sign * payment.amount if is_here else 0, payment.currency)
-            document = payment.document_number or "a document"
-            description = f"{payment.money} for {document}, {payment.on:%d %b %Y}."
-            if payment.is_ours and not payment.is_coming:
-                description = f"There is a second payment: {description}"
-                self.differences.add(
-                    DifferenceKind.DOCUMENT_TWICE,
-                    payment.on,
-                    gap,
-                    payment.remark,
-                    description,
-                    thing_id=payment.ledger_id,
-                )
-            elif is_here and not payment.is_coming:
-                subject = payment.remark or payment.document_number
-                description = f"Somebody entered {description}"
-                self.differences.add(
-                    DifferenceKind.CLEARING_FOREIGN,
-                    payment.on,
-                    gap,
-                    subject,
-                    description,
-                    thing_id=payment.ledger_id,
-                )
-            else:
+            if payment.is_coming or not (payment.is_ours or is_here):
                 continue
+            self.add_foreign_payment(payment, gap)
             at = self.comparison.period.begin.replace(year=payment.on.year, month=payment.on.month, day=payment.on.day)
             yield ReconciliationItem(
-                "document", at, payment.on, payment.currency, books=gap.amount, stripe_id=payment.remark
+                "document",
+                at,
+                payment.on,
+                payment.currency,
+                books=gap.amount,
+                stripe_id=payment.remark or payment.document_number,
+                organisation=payment.organisation_id,
             )
+
+    def add_foreign_payment(self, payment: Any, gap: Money) -> None:
+        """Add the difference of a payment that no posting created."""
+        document = payment.document_number or "a document"
+        description = f"{payment.money} for {document}, {payment.on:%d %b %Y}."
+        kind, subject = DifferenceKind.CLEARING_FOREIGN, payment.remark or payment.document_number
+        if payment.is_ours:
+            kind, description = DifferenceKind.DOCUMENT_TWICE, f"There is a second payment: {description}"
+        else:
+            description = f"Somebody entered {description}"
+        self.differences.add(kind, payment.on, gap, subject, description, thing_id=payment.ledger_id)
 
     # ---- invoices and credits of the mirror -----------------------------------------------------
 
@@ -159,7 +167,7 @@ class DocumentChecks:
             self.get_postings((Kind.INVOICE_CHANGE,)).filter(payment=OuterRef("payment")).exclude(state="cancelled")
         )
         rows = self.get_period_postings((Kind.INVOICE,)).filter(
-            payment__state="succeeded", sent_to=self.comparison.organisation_id
+            payment__state="succeeded", sent_to=self.current.organisation_id
         )
         rows = rows.select_related("payment")
         same = mirrored.filter(ledger_id=OuterRef("ledger_id")).exclude(ledger_id="")
@@ -281,12 +289,28 @@ class DocumentChecks:
             description = f"It was applied to {', '.join(sorted(set(numbers)))}, which is another contact's."
             self.add_credit_note_difference(DifferenceKind.FOREIGN_CONTACT, note, description)
 
+    def check_manual_documents(self) -> None:
+        """Check that the books show what people said was done by hand to credits; payments are compared with Stripe."""
+        period = self.comparison.period
+        tasks = ManualTask.objects.filter(
+            merchant=self.comparison.merchant,
+            state="done",
+            done_by__isnull=False,
+            posting__state="cancelled",
+            posting__on__gte=period.first,
+            posting__on__lte=period.last,
+        ).exclude(kind__in=CLEARING_SIGNS)
+        for task in tasks.select_related("posting__payment", "posting__match__note", "posting__merchant", "done_by"):
+            if find_manual_result(task) == ManualResult.MISSING:
+                description = f"{task.title}: said to be done by {task.done_by} (“{task.note}”)."
+                self.add_posting_difference(DifferenceKind.BY_HAND_MISSING, task.posting, 0, description)
+
     # ---- shared ---------------------------------------------------------------------------------
 
     def get_mirror_rows(self, model: type[Model]) -> "QuerySet[Any]":
         """Return the rows of the connected organisation; another one may have the same ids."""
         return model._default_manager.filter(
-            merchant=self.comparison.merchant, organisation_id=self.comparison.organisation_id
+            merchant=self.comparison.merchant, organisation_id=self.current.organisation_id
         )
 
     def get_postings(self, kinds: tuple[str, ...]) -> "QuerySet[Posting]":
@@ -303,7 +327,7 @@ class DocumentChecks:
         period = self.comparison.period
         rows = CreditNote.objects.filter(
             merchant=self.comparison.merchant,
-            organisation_id=self.comparison.organisation_id,
+            organisation_id=self.current.organisation_id,
             state__in=["draft", "approved", "applied"],
             created_at__gte=period.begin,
             created_at__lt=period.end,

@@ -11,7 +11,7 @@ from wisepay.spreadsheets import Cell, render_csv_line
 HEADER = (
     "row", "day", "at_utc", "what", "name", "currency", "stripe", "ours", "books", "fee", "fee_currency", "reason",
     "stripe_id", "source_id", "payout", "subject", "payer", "sentence", "what_to_do", "known_since_utc", "known_by",
-    "known_because",
+    "known_because", "organisation",
 )  # fmt: skip
 
 
@@ -20,7 +20,8 @@ def render_csv_lines(report: ReconciliationReport) -> Iterator[str]:
     yield render_csv_line(HEADER)
     payouts = {payout.pk: payout.stripe_id for payout in report.payouts}
     for item in report.items:
-        yield render_csv_line(render_item(item, payouts.get(item.payout or 0, "")))
+        books = report.books.get(item.organisation).name
+        yield render_csv_line((*render_item(item, payouts.get(item.payout or 0, "")), books))
     for row in report.differences:
         yield render_csv_line(render_difference(row))
 
@@ -37,7 +38,7 @@ def render_difference(row: Difference) -> tuple[Cell, ...]:
         row.label,
         row.gap.currency,
     )
-    return (*names, "", "", row.gap.decimal, *[""] * 6, *texts)
+    return (*names, "", "", row.gap.decimal, *[""] * 6, *texts, "")
 
 
 def render_item(item: ReconciliationItem, payout: str) -> tuple[Cell, ...]:

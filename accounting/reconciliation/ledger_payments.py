@@ -8,7 +8,7 @@ from django_subatomic.db import transaction, transaction_required
 
 from accounting.ledger_session import open_ledger_session
 from accounting.ledgers.protocol import Ledger, PaymentRemovalOrder, RemotePage, RemotePayment
-from accounting.models import AccountingSettings, LedgerPayment, LedgerPaymentCursor, Posting
+from accounting.models import AccountingSettings, CreditNote, LedgerPayment, LedgerPaymentCursor, Posting
 from accounting.models.posting_kinds import CLEARING_SIGNS, PAYMENT_KINDS, Kind
 from accounting.unreadable import keep_apart, record_unreadable
 from connections.availability import get_connection
@@ -223,15 +223,38 @@ def save_payments(merchant: Merchant, organisation_id: str, rows: Sequence[Remot
 def link_postings(merchant: Merchant, organisation_id: str) -> None:
     """Link every payment to the posting that created it: by its id, or by our number where a person entered it.
 
-    Ids are unique only in their organisation.
+    Ids are unique only in their organisation. What a person entered without our number is known by its document,
+    amount and direction.
     """
     unlinked = LedgerPayment.objects.filter(merchant=merchant, organisation_id=organisation_id, posting=None)
     postings = Posting.objects.filter(merchant=merchant, kind__in=PAYMENT_KINDS, ledger_payment=None)
     by_id = postings.filter(ledger_id=OuterRef("ledger_id"), state="posted", sent_to=organisation_id).order_by("pk")
     unlinked.filter(Exists(by_id)).update(posting=Subquery(by_id.values("pk")[:1]))
     by_hand = postings.filter(manual_tasks__done_by__isnull=False, state="cancelled")
-    numbers = dict(by_hand.values_list("number", "pk"))
-    for payment in unlinked.filter(remark__in=numbers, is_standing=True).order_by("pk"):
-        posting = numbers.pop(payment.remark, None)
-        if posting is not None:
-            LedgerPayment.objects.filter(pk=payment.pk).update(posting=posting)
+    waiting = {(p.number, CLEARING_SIGNS[Kind(p.kind)] > 0): p for p in by_hand.select_related("payment").distinct()}
+    for payment in unlinked.filter(remark__in=[number for number, _ in waiting], is_standing=True).order_by("pk"):
+        link_posting(payment, waiting.pop((payment.remark, payment.is_received), None))
+    for posting in waiting.values():
+        same = unlinked.filter(
+            is_standing=True,
+            amount=posting.money.amount,
+            currency=posting.money.currency,
+            is_received=CLEARING_SIGNS[Kind(posting.kind)] > 0,
+            document_id__in=list_document_ids(posting),
+        )
+        link_posting(same.exclude(remark__startswith=OUR_PREFIX).order_by("pk").first(), posting)
+
+
+def link_posting(payment: LedgerPayment | None, posting: Posting | None) -> None:
+    """Save that a payment is what a posting was to create, if there are both."""
+    if payment is not None and posting is not None:
+        LedgerPayment.objects.filter(pk=payment.pk, posting=None).update(posting=posting)
+
+
+def list_document_ids(posting: Posting) -> list[str]:
+    """Return the ids of the documents that a payment or refund by hand can be of."""
+    if posting.payment_allocation is not None:
+        return [posting.payment_allocation.invoice.ledger_id]
+    invoices = Posting.objects.filter(payment=posting.payment_id, kind=Kind.INVOICE).values_list("ledger_id", flat=True)
+    notes = CreditNote.objects.filter(attempt=posting.attempt_id).values_list("ledger_id", flat=True)
+    return [key for key in (*invoices, *notes) if key]

@@ -4,13 +4,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import BigIntegerField, Case, F, Max, OuterRef, Q, Subquery, Sum, Value, When
+from django.db.models import BigIntegerField, Case, Exists, F, Max, OuterRef, Q, Subquery, Sum, Value, When
 from django.db.models.functions import Coalesce
 
 from accounting.models import CreditNote, Posting
 from accounting.models.posting_kinds import CREDITING_KINDS, PF_INVOICE_KINDS, Kind
 from accounting.reconciliation.clearing import AccountEntry, AccountStatement, BalanceReason
 from accounting.reconciliation.periods import Period
+from connections.models import Connection, Tier
 from merchants.models import Merchant
 from wisepay.money import Money
 
@@ -41,9 +42,11 @@ def build_prepayments_statement(merchant: Merchant, period: Period, currency: st
 
 
 def get_documents(merchant: Merchant) -> Any:
-    """Return what was posted to the account."""
+    """Return what was posted to the account; what went to a former organisation's books is not in it."""
     kinds = (*PF_INVOICE_KINDS, *CREDITING_KINDS, Kind.VOID)
-    return Posting.objects.filter(merchant=merchant, kind__in=kinds, state="posted")
+    connection = Connection.objects.filter(merchant=merchant, tier=Tier.WISE_PAY)
+    is_here = Q(sent_to="") | Q(sent_to__in=connection.values("organisation_id")) | ~Exists(connection)
+    return Posting.objects.filter(is_here, merchant=merchant, kind__in=kinds, state="posted")
 
 
 def sum_documents(rows: Any) -> int:

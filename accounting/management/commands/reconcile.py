@@ -12,6 +12,7 @@ from accounting.reconciliation.export import render_csv_lines
 from accounting.reconciliation.ledger_payments import sync_ledger_payments
 from accounting.reconciliation.periods import Period, get_month
 from accounting.reconciliation.report import ReconciliationReport, reconcile
+from merchants.commands import MERCHANT_HELP, find_merchant
 from merchants.models import Merchant
 from payments.balance.services import sync_balance
 from payments.models import GatewayAccount
@@ -22,13 +23,13 @@ from wisepay.outbox import Retry
 
 
 class Command(OperatorCommand):
-    """Exit code 0 when nothing is open, 1 when open differences remain, 2 when it could not be judged."""
+    """Exit code 0 when all agrees or every cent apart is accounted for, 1 when not, 2 when it could not be judged."""
 
     help = "Compares Stripe, our own ledger and the books for some days; exit code 1 while differences are open."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Add the options."""
-        parser.add_argument("merchant", help="the merchant's reference, as in its console's addresses")
+        parser.add_argument("merchant", help=MERCHANT_HELP)
         parser.add_argument("--from", dest="first", type=date.fromisoformat, help="first day, by default this month's")
         parser.add_argument("--to", dest="last", type=date.fromisoformat, help="last day, by default this month's")
         parser.add_argument("--csv", action="store_true", help="every item and difference as CSV")
@@ -36,9 +37,7 @@ class Command(OperatorCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Sync, compare and write the report."""
-        merchant = Merchant.objects.filter(reference=options["merchant"]).first()
-        if merchant is None:
-            raise CommandError(f"There is no merchant {options['merchant']}.", returncode=2)
+        merchant = find_merchant(options["merchant"])
         self.merchant_id = merchant.pk
         now = clock.now()
         if not options["no_read"]:
@@ -54,7 +53,7 @@ class Command(OperatorCommand):
         self.write_report(report, as_csv=options["csv"])
         if report.incomplete_reason:
             raise CommandError(report.incomplete_reason, returncode=2)
-        if not report.is_clean:
+        if report.verdict not in ("agrees", "apart"):
             raise SystemExit(1)
 
     def read_all_kinds(self, merchant: Merchant) -> None:
@@ -76,7 +75,9 @@ class Command(OperatorCommand):
         for total in report.totals:
             names = ("stripe", "ours", "books", "fees")
             amounts = (f"{name} {amount}" for name, amount in zip(names, total.amounts, strict=True))
-            self.stdout.write(f"  {total.count} items: {', '.join(amounts)}" + (f" ({total.why})" if total.why else ""))
+            where = f" in the books of {total.name}" if total.name else ""
+            why = f" ({total.why})" if total.why else ""
+            self.stdout.write(f"  {total.count} items{where}: {', '.join(amounts)}{why}")
         for row in report.open_differences:
             self.stdout.write(f"  {format_difference(row)} {row.advice}")
         for row in report.known_differences:
@@ -95,7 +96,13 @@ def format_acknowledgement(row: Difference, zone: ZoneInfo) -> str:
 
 
 def format_summary(report: ReconciliationReport) -> str:
-    """Return how many are open, and how many acknowledged."""
+    """Return the result from the figures, how many differences are open, and how many acknowledged."""
     count = len(report.open_differences)
-    summary = f"{count} open difference{'s' * (count != 1)}" if count else "Everything agrees"
+    apart = ", ".join(str(total.apart) for total in report.totals if total.apart)
+    words = {
+        "differs": f"{count} open difference{'s' * (count != 1)}",
+        "agrees": "Everything agrees",
+        "apart": "Nothing is open" + (f"; the figures are {apart} apart" if apart else ""),
+    }
+    summary = words.get(report.verdict, "Not read yet")
     return f"{summary}; {len(report.known_differences)} known" if report.known_differences else summary

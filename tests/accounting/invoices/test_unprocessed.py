@@ -140,13 +140,17 @@ def test_fixed_manually_is_done_once_and_audited(
     billing: InvoiceScenario, unprocessed_payment: Payment, deliver: Deliver
 ) -> None:
     [task] = ManualTask.objects.filter(state="open")
-    press_decision(billing, "by_hand")
+    bare = billing.tenant.admin.post(billing.tenant.url(f"unprocessed/{task.reference}/decisions"), {"act": "by_hand"})
+    assert bare.status_code == 422
+    assert "Say what was done" in bare.content.decode()
+    press_decision(billing, "by_hand", note="Entered it in Xero under INV-7.")
     path = billing.tenant.url(f"unprocessed/{task.reference}/decisions")
     again = billing.tenant.admin.post(path, {"act": "retry"}, follow=True)
     assert "decided already" in again.content.decode()
     deliver()
     assert [state for _, state, _ in billing.list_postings(unprocessed_payment)] == ["cancelled"]
     assert [e.action for e in AuditEntry.objects.filter(action__startswith="unprocessed")] == ["unprocessed.by_hand"]
+    assert AuditEntry.objects.get(action="unprocessed.by_hand").detail == "Entered it in Xero under INV-7."
 
 
 def test_other_merchants_find_nothing_to_decide(

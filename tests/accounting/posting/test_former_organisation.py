@@ -101,7 +101,7 @@ def test_what_a_person_did_in_the_former_books_is_not_done_again(tenant: Tenant,
     paid.reverse()
     deliver()
     for task in ManualTask.objects.filter(state="open"):
-        assert resolve_manual_task(task, by=tenant.user, now=timezone.now())
+        assert resolve_manual_task(task, note="Done over there.", by=tenant.user, now=timezone.now())
     assert list_waiting_errors(tenant) == {}
     change_organisation(tenant, "au")
     deliver()

@@ -212,7 +212,7 @@ def test_a_refund_of_what_a_person_booked_opens_a_task(billing: InvoiceScenario,
     deliver()
     task = ManualTask.objects.get()
     path = billing.tenant.url(f"unprocessed/{task.reference}/decisions")
-    assert billing.tenant.admin.post(path, {"act": "by_hand"}).status_code == 302
+    assert billing.tenant.admin.post(path, {"act": "by_hand", "note": "Entered it in Xero."}).status_code == 302
     assert billing.list_allocations(payment)[0].outcome == PaymentAllocation.Outcome.BY_HAND
     redeliver_messages("accounting.post_payment")
     deliver()

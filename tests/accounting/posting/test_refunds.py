@@ -186,7 +186,7 @@ def test_a_refund_that_somebody_booked_by_hand_is_not_booked_twice(
     paid.refund(10000)
     deliver()
     task = ManualTask.objects.get()
-    tenant.admin.post(tenant.url(f"postings/tasks/{task.reference}/done"))
+    tenant.admin.post(tenant.url(f"postings/tasks/{task.reference}/done"), {"note": "Booked it by hand."})
     call_xero(tenant, "DELETE", path)
     deliver(at=later(4000))
     assert (paid.states["refund"], list_active_refunds(tenant)) == ("cancelled", [])

@@ -266,7 +266,8 @@ def test_a_person_who_did_it_by_hand_closes_the_task(
         tenant, "POST", "CreditNotes", {"CreditNotes": [{"CreditNoteID": settled.note.ledger_id, "Status": "VOIDED"}]}
     )
     task = ManualTask.objects.get()
-    assert tenant.admin.post(tenant.url(f"postings/tasks/{task.reference}/done")).status_code == 302
+    note = {"note": "Voided it in Xero."}
+    assert tenant.admin.post(tenant.url(f"postings/tasks/{task.reference}/done"), note).status_code == 302
     deliver(at=later(4000))
     task.refresh_from_db()
     assert (task.state, task.done_by, settled.states["void"]) == ("done", tenant.user, "cancelled")

@@ -77,6 +77,7 @@ def test_a_task_about_a_posting_without_a_payment_is_shown_and_done(tenant: Tena
         task = save_manual_task(posting, ("Add the contact", ["Add it by hand."]), now=now)
     assert task.payment is None
     assert b"Add it by hand." in tenant.admin.get(tenant.url("postings/")).content
-    assert tenant.admin.post(tenant.url(f"postings/tasks/{task.reference}/done")).status_code == 302
+    done = tenant.url(f"postings/tasks/{task.reference}/done")
+    assert tenant.admin.post(done, {"note": "Added it by hand."}).status_code == 302
     posting.refresh_from_db()
     assert posting.state == "cancelled"

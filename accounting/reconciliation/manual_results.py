@@ -1,0 +1,81 @@
+"""What the books show of what a person says was done by hand."""
+
+from django.db.models import TextChoices
+
+from accounting.models import (
+    CreditNote,
+    LedgerApplication,
+    LedgerCredit,
+    LedgerPayment,
+    ManualTask,
+    MirrorCursor,
+    Posting,
+)
+from accounting.models.posting_kinds import PAYMENT_KINDS, REMOVED_PAYMENT_KINDS, Kind
+from accounting.reconciliation.organisations import GRACE_PERIOD, OrganisationBooks, get_merchant_books
+
+GONE_STATUSES = ("voided", "deleted")
+
+
+class ManualResult(TextChoices):
+    """What is known of it; UNREAD until the books were read long enough afterwards, or where they cannot tell."""
+
+    FOUND = "found", "Seen in the books"
+    MISSING = "missing", "Not in the books"
+    UNREAD = "unread", "Not looked for yet"
+
+
+def find_manual_result(task: ManualTask) -> ManualResult:
+    """Return what the books that a task is about show of what was done."""
+    posting = task.posting
+    if Kind(posting.kind) in PAYMENT_KINDS:
+        is_there = LedgerPayment.objects.filter(posting=posting, is_standing=True).exists()
+        return judge(is_there, books=get_books(posting), task=task)
+    if original := find_original(posting):
+        is_gone = LedgerPayment.objects.filter(posting=original, is_standing=False).exists()
+        return judge(is_gone, books=get_books(posting), task=task)
+    return find_document_result(task)
+
+
+def get_books(posting: Posting) -> OrganisationBooks:
+    """Return the books that a posting went to, or those that the first document of its payment is in."""
+    sent = Posting.objects.filter(payment=posting.payment_id).exclude(sent_to="").order_by("pk")
+    organisation_id = posting.sent_to or sent.values_list("sent_to", flat=True).first() or ""
+    return get_merchant_books(posting.merchant).get(organisation_id)
+
+
+def find_original(posting: Posting) -> Posting | None:
+    """Return the payment that a posting removes, if it removes one."""
+    kind = REMOVED_PAYMENT_KINDS.get(Kind(posting.kind))
+    rows = Posting.objects.filter(merchant=posting.merchant_id, number=posting.number, kind=kind)
+    return rows.first() if kind else None
+
+
+def judge(is_found: bool, *, books: OrganisationBooks, task: ManualTask) -> ManualResult:
+    """Return what follows from a look into the payments as they were last read."""
+    if is_found:
+        return ManualResult.FOUND
+    return ManualResult.MISSING if books.is_read_since(task.state_at) else ManualResult.UNREAD
+
+
+def find_document_result(task: ManualTask) -> ManualResult:
+    """Return what the mirror shows of a credit note that was to be created, voided, applied, or taken off."""
+    posting, books = task.posting, get_books(task.posting)
+    owner = {"merchant": task.merchant_id, "organisation_id": books.organisation_id}
+    is_read = MirrorCursor.objects.filter(**owner, polled_at__gte=task.state_at + GRACE_PERIOD, kind="credits").exists()
+    mirrored = LedgerCredit.objects.filter(**owner)
+    note = CreditNote.objects.filter(attempt=posting.attempt_id).exclude(ledger_id="").values("ledger_id")
+    if posting.kind == Kind.VOID:
+        is_found = mirrored.filter(ledger_id__in=note, status__in=GONE_STATUSES).exists()
+    elif posting.kind == Kind.APPROVAL:
+        is_found = mirrored.filter(number=posting.number).exclude(status__in=("draft", *GONE_STATUSES)).exists()
+    elif posting.match is not None:
+        is_applied = LedgerApplication.objects.filter(
+            **owner, invoice=posting.match.invoice_id, source_id=posting.match.note.ledger_id
+        ).exists()
+        is_found = is_applied == (posting.kind == Kind.ALLOCATION)
+    else:
+        return ManualResult.UNREAD
+    if is_found and (is_read or posting.kind != Kind.ALLOCATION_REMOVAL):
+        return ManualResult.FOUND
+    return ManualResult.MISSING if is_read else ManualResult.UNREAD
