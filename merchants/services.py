@@ -14,6 +14,7 @@ from wisepay.addresses import new_reference
 from wisepay.mail import send_email
 from wisepay.models import User
 from wisepay.outbox import handler
+from wisepay.text import end_once
 
 MerchantEvent = EventNotification.Event
 
@@ -193,7 +194,7 @@ def _notify_admins(
             merchant=merchant,
             event=event,
             title=title[:160],
-            body=body[:500],
+            body=end_once(body)[:500],
             path=path,
             created_at=now,
         )

@@ -130,7 +130,7 @@ def resolve_manual_task(task: ManualTask, *, note: str, by: User, now: datetime)
     """
     with transaction():
         if task.posting is None:
-            return task.move_to("done", now=now, by=by.email, reason="by hand", done_by=by)
+            return task.move_to("done", now=now, by=by.email, reason=f"by hand: {note}", done_by=by, note=note[:300])
         posting = task.posting.lock()
         before = {"state": posting.state, "error": posting.error}
         columns = {"done_by": by, "note": note[:300], "posting_before": before}
@@ -157,6 +157,8 @@ def reopen_manual_task(task: ManualTask, *, by: User, now: datetime) -> None:
 
     What the books show is not taken back: it would be booked twice.
     """
+    if task.posting is None:
+        raise CannotReopen("It opens again by itself while the contact does not stand.")
     with transaction():
         posting = task.posting.lock()
         current = task.lock()

@@ -218,7 +218,7 @@ class DocumentChecks:
         leaving = Posting.objects.filter(attempt=OuterRef("attempt"), kind__in=CREDIT_NOTE_END_KINDS)
         of_currency = CompanyContact.objects.filter(
             company=OuterRef("payment__company"),
-            organisation_id=self.comparison.organisation_id,
+            organisation_id=self.current.organisation_id,
             contact_id=OuterRef("contact"),
         )
         rows = (
@@ -303,7 +303,7 @@ class DocumentChecks:
         for task in tasks.select_related("posting__payment", "posting__match__note", "posting__merchant", "done_by"):
             if find_manual_result(task) == ManualResult.MISSING:
                 description = f"{task.title}: said to be done by {task.done_by} (“{task.note}”)."
-                self.add_posting_difference(DifferenceKind.BY_HAND_MISSING, task.posting, 0, description)
+                self.add_posting_difference(DifferenceKind.BY_HAND_MISSING, task.get_posting(), 0, description)
 
     # ---- shared ---------------------------------------------------------------------------------
 

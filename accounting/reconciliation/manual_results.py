@@ -26,7 +26,9 @@ class ManualResult(TextChoices):
 
 
 def find_manual_result(task: ManualTask) -> ManualResult:
-    """Return what the books that a task is about show of what was done."""
+    """Return what the books that a task is about show of what was done. Contacts are looked at by their own check."""
+    if task.posting is None:
+        return ManualResult.UNREAD
     posting = task.posting
     if Kind(posting.kind) in PAYMENT_KINDS:
         is_there = LedgerPayment.objects.filter(posting=posting, is_standing=True).exists()
@@ -34,7 +36,7 @@ def find_manual_result(task: ManualTask) -> ManualResult:
     if original := find_original(posting):
         is_gone = LedgerPayment.objects.filter(posting=original, is_standing=False).exists()
         return judge(is_gone, books=get_books(posting), task=task)
-    return find_document_result(task)
+    return find_document_result(task, posting)
 
 
 def get_books(posting: Posting) -> OrganisationBooks:
@@ -58,9 +60,9 @@ def judge(is_found: bool, *, books: OrganisationBooks, task: ManualTask) -> Manu
     return ManualResult.MISSING if books.is_read_since(task.state_at) else ManualResult.UNREAD
 
 
-def find_document_result(task: ManualTask) -> ManualResult:
+def find_document_result(task: ManualTask, posting: Posting) -> ManualResult:
     """Return what the mirror shows of a credit note that was to be created, voided, applied, or taken off."""
-    posting, books = task.posting, get_books(task.posting)
+    books = get_books(posting)
     owner = {"merchant": task.merchant_id, "organisation_id": books.organisation_id}
     is_read = MirrorCursor.objects.filter(**owner, polled_at__gte=task.state_at + GRACE_PERIOD, kind="credits").exists()
     mirrored = LedgerCredit.objects.filter(**owner)

@@ -244,7 +244,10 @@ CASES: dict[str, Case] = {
     "accounting:accounts": Case(form=accounts_form, free=("tax_code",)),
     "accounting:read_lists": Case(form=nothing),
     "accounting:retry": Case(form=nothing),
-    "accounting:finish_task": Case(form=nothing, path=lambda s: {"reference": s.task.reference}),
+    "accounting:finish_task": Case(
+        form=lambda s: {"note": "Entered by hand."}, path=lambda s: {"reference": s.task.reference}
+    ),
+    "accounting:reopen_task": Case(form=nothing, path=lambda s: {"reference": s.task.reference}),
     "accounting:decide": Case(
         form=lambda s: {"act": "invoice", "invoice": s.invoice.reference},
         path=lambda s: {"reference": s.task.reference},
@@ -290,7 +293,8 @@ CASES: dict[str, Case] = {
     "autopay:failures": Case(query=pages("page")),
     "autopay:unmatched": Case(query=pages("page")),
     "autopay:accept": Case(
-        form=lambda s: {"term": s.unused_term.reference}, path=lambda s: {"mapping_ref": s.proposal.reference}
+        form=lambda s: {"term": s.unused_term.reference, "confirmed": "on", "includes_older": "on"},
+        path=lambda s: {"mapping_ref": s.proposal.reference},
     ),
     "autopay:dismiss": Case(form=nothing, path=lambda s: {"mapping_ref": s.proposal.reference}),
     "autopay:queue": Case(form=nothing),

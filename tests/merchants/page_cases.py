@@ -4,6 +4,7 @@ EVERYBODY, ADMINS, PAYERS = "everybody", "admins", "payers"
 # Each page's name, its method, and who may use it: the merchant's people, its admins, or registered payers.
 CASES: dict[str, tuple[str, str]] = {
     "merchants:dashboard": ("get", EVERYBODY),
+    "merchants:background": ("get", EVERYBODY),
     "merchants:list": ("get", ADMINS),
     "merchants:details": ("get", ADMINS),
     "merchants:paynow_links": ("get", ADMINS),
@@ -77,7 +78,8 @@ CASES: dict[str, tuple[str, str]] = {
     "accounting:waiting": ("get", EVERYBODY),
     "accounting:retry": ("post", EVERYBODY),
     "accounting:of_payment": ("get", EVERYBODY),
-    "accounting:finish_task": ("post", EVERYBODY),
+    "accounting:finish_task": ("post", ADMINS),
+    "accounting:reopen_task": ("post", ADMINS),
     "accounting:unprocessed": ("get", EVERYBODY),
     "accounting:decide": ("post", EVERYBODY),
     "accounting:download": ("get", EVERYBODY),

@@ -23,6 +23,7 @@ NEEDS_A_THING = {
     "merchants:read_notification",
     "connections:choose",
     "accounting:finish_task",
+    "accounting:reopen_task",
     "accounting:decide",
     "accounting:decide_credit",
     "payer_books:pay_invoice",

@@ -31,6 +31,7 @@ THINGS = {
     "merchants:terms_kind": {"kind": "kind"},
     "connections:choose": {"reference": "nothing"},
     "accounting:finish_task": {"reference": "task"},
+    "accounting:reopen_task": {"reference": "task"},
     "accounting:decide": {"reference": "invoice_task"},
     "accounting:decide_credit": {"reference": "match"},
     "payer_books:pay_invoice": {"reference": "invoice"},

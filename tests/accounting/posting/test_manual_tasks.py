@@ -121,9 +121,9 @@ def test_what_was_done_is_found_by_its_number_or_by_its_document(
     body = {
         "CreditNote": {"CreditNoteID": paid.note.ledger_id},
         "Account": {"Code": "615"},
-        "Date": f"{task.posting.on:%Y-%m-%d}",
+        "Date": f"{task.get_posting().on:%Y-%m-%d}",
         "Amount": 100.0,
-        "Reference": task.posting.number if has_number else "cash back",
+        "Reference": task.get_posting().number if has_number else "cash back",
     }
     call_xero(tenant, "PUT", "Payments", body)
     press_done(tenant, task)
@@ -140,12 +140,12 @@ def test_done_is_taken_back_and_the_posting_waits_again(
     tenant: Tenant, deliver: Callable[..., int], paid: AttemptScenario
 ) -> None:
     task = refund_what_was_used(tenant, paid, deliver)
-    refusal = task.posting.error
+    refusal = task.get_posting().error
     press_done(tenant, task)
     read_all(tenant)
     assert tenant.admin.post(tenant.url(f"postings/tasks/{task.reference}/open")).status_code == 302
     task.refresh_from_db()
-    posting = Posting.objects.get(pk=task.posting_id)
+    posting = Posting.objects.get(pk=task.get_posting().pk)
     assert (task.state, task.done_by, task.note) == ("open", None, "")
     assert (posting.state, posting.error) == ("rejected", refusal)
     assert AuditEntry.objects.get(action="books_task.reopened").detail == NOTE

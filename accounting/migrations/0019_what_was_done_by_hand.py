@@ -21,7 +21,7 @@ def fill_notes(apps: Any, schema_editor: Any) -> None:
 
 
 class Migration(migrations.Migration):
-    dependencies = [("accounting", "0016_notices")]
+    dependencies = [("accounting", "0018_contacts_and_currencies")]
 
     operations = [
         migrations.AlterModelOptions("accountingsettings", {"verbose_name_plural": "accounting settings"}),

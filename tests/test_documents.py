@@ -1,0 +1,59 @@
+"""The documents that people follow step by step name only what exists: commands, buttons, tests, paths."""
+
+import re
+from pathlib import Path
+
+import pytest
+from django.core.management import get_commands
+
+ROOT = Path(__file__).resolve().parent.parent
+GUIDES = ("docs/going-live.md", "docs/certification.md")
+SOURCES = "".join(path.read_text() for path in [*ROOT.glob("templates/**/*.html"), *ROOT.glob("[a-z]*/**/*views.py")])
+TESTS = "".join(path.read_text() for path in ROOT.glob("tests/**/test_*.py"))
+
+
+def read_guide(name: str) -> str:
+    return (ROOT / name).read_text()
+
+
+@pytest.mark.parametrize("name", GUIDES)
+def test_every_command_exists(name: str) -> None:
+    commands = set(re.findall(r"manage\.py (\w+)", read_guide(name)))
+    assert commands - set(get_commands()) == set()
+
+
+@pytest.mark.parametrize("name", GUIDES)
+def test_every_test_and_path_exists(name: str) -> None:
+    text = read_guide(name)
+    paths = set(re.findall(r"`((?:tests|templates|accounting|wisepay|deploy)/[\w./]+)`", text))
+    assert [path for path in paths if not (ROOT / path).exists()] == []
+    assert [word for word in re.findall(r"`(test_\w+)`", text) if f"def {word}(" not in TESTS] == []
+    links = re.findall(r"\]\(((?!http)[^)#]+)", text)
+    assert [link for link in links if not (ROOT / "docs" / link).exists()] == []
+
+
+def test_every_step_of_going_live_is_proved() -> None:
+    text = read_guide("docs/going-live.md").partition("## The rehearsal")[2].partition("## Going back")[0]
+    rehearsal = [" ".join(step.split()) for step in re.split(r"^\d+\. ", text, flags=re.MULTILINE)[1:]]
+    assert len(rehearsal) > 15
+    assert [step[:40] for step in rehearsal if "Proved by" not in step and "and by" not in step] == [
+        step[:40] for step in rehearsal if step.startswith("**The next day**")
+    ]
+
+
+def test_every_button_of_going_live_exists() -> None:
+    steps = read_guide("docs/going-live.md").partition("## The rehearsal")[2]
+    buttons = {word for word in re.findall(r"\*\*([A-Z][\w ]+)\*\*", steps) if len(word.split()) < 4}
+    assert {"Save", "Read now", "Refund", "Disconnect all", "Read again", "Connect"} <= buttons
+    spoken = {
+        "Pause",
+        "A card",
+        "A bank debit",
+        "A refund",
+        "A dispute",
+        "Accounts",
+        "The real company",
+        "The next day",
+    }
+    spoken |= {"A week later", "Automatic payments", "Reconciliation", "ConnectWise Sell", "When it breaks"}
+    assert sorted(word for word in buttons - spoken if f"{word}<" not in SOURCES and f">{word}" not in SOURCES) == []
