@@ -4,7 +4,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("wisepay", "0004_page_findings")]
+    dependencies = [("wisepay", "0005_refused_email_addresses")]
 
     operations = [
         migrations.CreateModel(
