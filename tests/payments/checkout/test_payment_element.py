@@ -8,6 +8,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
+from accounting.models import AccountingSettings
 from payments.method_choices import BANK_DEBIT, CARD, DEBIT_TYPES, WITHOUT_TOKENS, list_allowed_methods
 from payments.models import GatewayAccount, SavedMethod
 from tests.payments.signed_in_payer import SignedInPayer
@@ -18,7 +19,8 @@ UNITS = [("AUD", "625.00", 62_500), ("JPY", "5000", 5_000), ("ISK", "5000", 500_
 
 
 def open_checkout(tenant: Tenant, currency: str, due: str, full: str = "") -> Any:
-    """A quote of this price."""
+    """A quote of this price, of a merchant whose books hold the currency."""
+    AccountingSettings.objects.update(currencies=[currency])
     amounts = {"one_time_total": full or due, "tax": "0", "due_now": due, "full_payment_allowed": bool(full)}
     return tenant.open_checkout(quote={"currency": currency}, amounts=amounts)
 
