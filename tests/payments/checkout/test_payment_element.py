@@ -75,6 +75,7 @@ def test_a_debit_that_takes_no_token_is_not_offered_anew(tenant: Tenant, currenc
 
 
 def test_payers_in_canada_see_cards_and_the_account_that_they_saved(tenant: Tenant) -> None:
+    AccountingSettings.objects.update(currencies=["CAD"])
     checkout = tenant.open_checkout(quote={"currency": "CAD"}, allowed_methods=["card", "bank_debit"])
     payer = SignedInPayer(tenant)
     payer.grant_access(checkout.payment)
