@@ -37,8 +37,8 @@ THINGS = {
     "payer_books:pay_invoice": {"reference": "invoice"},
     "payer_books:print_pdf": {"reference": "invoice"},
 }
-# These have nothing that is somebody's: a kind of terms, a day of a calendar, a tier, a flow that lives a minute.
-NOBODYS = {"kind", "day", "tier", "nothing", "merchant_ref"}
+# These have nothing that is somebody's: a kind of terms, a day, a tier, a mode, a flow that lives a minute.
+NOBODYS = {"kind", "day", "tier", "mode", "nothing", "merchant_ref"}
 
 
 class ForeignThings:
@@ -109,7 +109,11 @@ class ForeignThings:
             merchant=tenant.merchant, content_hash="c", identity_hash="i", kind="missing", description="x", amount=1,
             on=self.now.date(), reason="known", acknowledged_by=tenant.user, acknowledged_at=self.now,
         )  # fmt: skip
+        keys = dict.fromkeys(("publishable_key", "secret_key", "webhook_secret"), "pk_test_other0account")
+        account = tenant.merchant.gateway_accounts.create(stripe_account_id="acct_foreign", **keys)
         return {
+            "account_id": account.stripe_account_id,
+            "mode": account.mode,
             "merchant_ref": tenant.merchant.reference,
             "reference": payment.reference,
             "payment_ref": payment.reference,

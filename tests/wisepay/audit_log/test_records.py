@@ -202,13 +202,21 @@ def test_a_command_says_who_ran_it_with_what_in_the_merchants_log(tenant: Tenant
 CPQ, LINKS, GATEWAY = (f"configure/merchants/{page}" for page in ("integrations", "paynow-links", "gateway"))
 REPLACED = {
     GATEWAY: {
-        "publishable_key": "pk_test_tabfresh0000000000000000",
-        "secret_key": "sk_test_tabfresh0000000000000000",
+        "publishable_key": "pk_test_{account}__2",
+        "secret_key": "sk_test_{account}__2",
         "webhook_secret": "whsec_a0new0secret",
     },
     CPQ: {"act": "save", "is_enabled": "on", "hosts": "*.orderporter.com", "new_key": "1"},
     LINKS: {"kind": "quick_link"},
 }
+
+
+def build_replacement(tenant: Tenant, page: str) -> dict[str, str]:
+    """What replaces the keys of this page; of the gateway those of the same account, rolled once."""
+    return {
+        name: text.format(account=f"tenant{tenant.merchant.reference}") if page == GATEWAY else text
+        for name, text in REPLACED[page].items()
+    }
 
 
 def snapshot_keys(tenant: Tenant) -> list[str]:
@@ -227,14 +235,16 @@ def test_keys_are_replaced_only_with_a_fresh_proof_and_every_admin_is_told(
     Membership.objects.create(merchant=tenant.merchant, user=other, role="admin")
     tenant.merchant.event_notifications.update(is_enabled=False)
     before = snapshot_keys(tenant)
-    asked = tenant.admin.post(tenant.url(page), REPLACED[page])
+    asked = tenant.admin.post(tenant.url(page), build_replacement(tenant, page))
     assert asked["Location"].startswith("/accounts/reauthenticate/")
     assert snapshot_keys(tenant) == before
     tenant.admin.post(asked["Location"], {"password": "wrong-password"})
-    assert tenant.admin.post(tenant.url(page), REPLACED[page])["Location"].startswith("/accounts/reauthenticate/")
+    assert tenant.admin.post(tenant.url(page), build_replacement(tenant, page))["Location"].startswith(
+        "/accounts/reauthenticate/"
+    )
     assert snapshot_keys(tenant) == before
     tenant.admin.post(asked["Location"], {"password": PASSWORD})
-    assert tenant.admin.post(tenant.url(page), REPLACED[page])["Location"] == tenant.url(page)
+    assert tenant.admin.post(tenant.url(page), build_replacement(tenant, page))["Location"] == tenant.url(page)
     assert snapshot_keys(tenant) != before
     deliver()
     for address in (EMAIL, other.email):
