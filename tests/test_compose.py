@@ -17,6 +17,7 @@ import pytest
 import yaml
 from celery.bin.celery import celery
 from click import Command, Group
+from django.conf import settings as django_settings
 from django.core.management import get_commands
 from gunicorn.config import Config  # type: ignore[import-untyped]
 
@@ -186,6 +187,8 @@ def test_what_is_left_out_is_the_same_in_compose_and_in_the_settings() -> None:
     words = {"True": "true", "False": "false", "not": "true"}
     given = dict(re.findall(r"\$\{(\w+):-([^}]*)\}", COMPOSE))
     assert len(given) > 60
+    release = django_settings.STRIPE_RELEASE  # the one that the library names
+    assert given.pop("STRIPE_JS_URL") == f"https://js.stripe.com/{release}/stripe.js"
     unlike = {
         name: (given[name], value)
         for name, raw in found

@@ -2,11 +2,13 @@
 
 from django import forms
 
+from wisepay.forms import WordsField
+
 
 class ManualTaskForm(forms.Form):
     """What was done; it is kept with the task and in the audit log."""
 
-    note = forms.CharField(
+    note = WordsField(
         label="What was done?",
         min_length=5,
         max_length=300,

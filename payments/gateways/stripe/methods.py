@@ -94,7 +94,8 @@ class StripeMethodsMixin:
 
     def look_up_method(self, method_id: str) -> RemoteMethod:
         try:
-            return parse_method(self._v1.payment_methods.retrieve(method_id), id=method_id)
+            method = self._v1.payment_methods.retrieve(method_id)
+            return parse_method(method, id=method.id)
         except stripe.StripeError as error:
             raise convert_error(error) from error
 

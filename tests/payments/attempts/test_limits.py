@@ -278,6 +278,7 @@ def test_a_storm_that_goes_on_is_told_once_and_a_later_one_again(
 # ---- a bot, and honest people ----------------------------------------------------------------------
 
 
+@pytest.mark.thorough
 def test_two_thousand_tries_reach_the_gateway_as_often_as_the_settings_allow(
     tenant: Tenant, deliver: Callable[..., int]
 ) -> None:

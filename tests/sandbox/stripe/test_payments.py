@@ -101,7 +101,7 @@ def test_keys_open_accounts_that_do_not_see_each_other(sandbox: SandboxProcess, 
         stranger.v1.payment_intents.retrieve(intent.id)
     assert (unseen.value.http_status, unseen.value.code) == (404, "resource_missing")
     assert stranger.v1.accounts.retrieve_current().id != client.v1.accounts.retrieve_current().id
-    for key in ("sk_test_bad1", "nonsense", "sk_live_123456"):
+    for key in ("sk_test_bad1", "nonsense", "sk_live_bad1"):
         with pytest.raises(stripe.AuthenticationError):
             build_client(sandbox, key).v1.balance.retrieve()
 
