@@ -81,7 +81,7 @@ def world(sandbox: SandboxProcess, settings: Settings) -> SandboxProcess:
     settings.MAILERS = {"default": {"BACKEND": "django.core.mail.backends.smtp.EmailBackend", "OPTIONS": options}}
     # Tests do in one second what people do in an hour; those of the limit itself put it back.
     settings.QUICKBOOKS_A_SECOND = 10_000
-    sandbox.config(intuit_limits={"second": 10_000})
+    sandbox.config(intuit_limits={"second": 10_000}, stripe_rate_limit=10_000)
     return sandbox
 
 
