@@ -123,11 +123,12 @@ def is_permission_expired(connection: Connection, *, now: datetime) -> bool:
 def expire_refused_token(connection: Connection, *, now: datetime) -> bool:
     """Expire the connection's token, which was refused, so that the next caller refreshes it first.
 
-    A token that another caller has refreshed since is taken instead. False when the one before it was refused just
-    now, too: then it is the connection itself that is refused.
+    Where another caller has expired or refreshed it since, the row's is taken instead. False when the one before it
+    was refused just now, too: then it is the connection itself that is refused.
     """
     row = connection.lock()
-    if row.state == "connected" and row.refreshed_at != connection.refreshed_at:
+    read = (connection.refreshed_at, connection.access_expires_at)
+    if row.state == "connected" and (row.refreshed_at, row.access_expires_at) != read:
         _copy_tokens(row, to=connection)
         return True
     is_new = row.refreshed_at is not None and now - row.refreshed_at < NEW_TOKEN_AGE

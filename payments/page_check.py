@@ -14,7 +14,7 @@ from django.utils.csp import CSP
 from payments.models import Payment
 from payments.page_scripts import PAGE_SCRIPTS, PAYMENT_PAGE_CSP
 from wisepay import outbox
-from wisepay.addresses import build_public_url, get_public_origin
+from wisepay.addresses import build_public_url, get_public_netloc
 from wisepay.mail import send_email
 from wisepay.models import PageFinding, User
 from wisepay.outbox import handler
@@ -49,7 +49,7 @@ class PageReader(HTMLParser):
         ]
         if (
             tag == "form"
-            and urlsplit(urljoin(build_public_url("/"), found.get("action", ""))).netloc != get_public_origin()
+            and urlsplit(urljoin(build_public_url("/"), found.get("action", ""))).netloc != get_public_netloc()
         ):
             self.others.append(("form that leads elsewhere", found["action"]))
 

@@ -34,7 +34,7 @@ def get_public_host() -> str:
     return urlsplit(settings.PUBLIC_URL).hostname or ""
 
 
-def get_public_origin() -> str:
+def get_public_netloc() -> str:
     """The host name of the public address, with its port where it has one."""
     return str(urlsplit(settings.PUBLIC_URL).netloc)
 

@@ -11,7 +11,7 @@ from django.db.models import Sum
 from django.urls import Resolver404, resolve
 
 from wisepay import clock
-from wisepay.addresses import get_public_origin
+from wisepay.addresses import get_public_netloc
 from wisepay.health_checks import HealthCheckResult, register_health_check
 from wisepay.models import PageFinding
 
@@ -68,7 +68,7 @@ def name_route(url: str) -> str:
     """The route of a page of ours: never its references and tokens. Empty for a page that is not ours."""
     try:
         parts = urlsplit(url)
-        ours = parts.netloc == get_public_origin()
+        ours = parts.netloc == get_public_netloc()
         return str(resolve(parts.path).route) if ours else ""
     except (ValueError, Resolver404):
         return ""

@@ -250,6 +250,16 @@ def test_many_who_hold_one_token_that_is_refused_take_the_new_one(tenant: Tenant
     assert (tenant.connection.state, count_token_calls(tenant, since)) == ("connected", 1)
 
 
+def test_many_who_hold_one_token_that_is_refused_refresh_it_once(tenant: Tenant) -> None:
+    """All of them are refused before the first has refreshed it."""
+    holders, now = [tenant.connection for _ in range(3)], timezone.now()
+    since = get_journal_end(tenant)
+    tenant.world.advance(2 * 3600)
+    assert [handle_unauthorised(holder, now=now) for holder in holders] == [True, True, True]
+    assert len({get_access_token(holder, now=now) for holder in holders}) == 1
+    assert (tenant.connection.state, count_token_calls(tenant, since)) == ("connected", 1)
+
+
 def test_a_verification_with_an_old_token_is_made_with_the_new_one(tenant: Tenant) -> None:
     holder, now = tenant.connection, timezone.now()
     tenant.world.advance(2 * 3600)
