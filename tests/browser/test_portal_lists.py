@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.demo import Demo
+from tests.browser.demo import Demo, Payer
 from tests.lighthouse import SIGN_IN_SCRIPT
 
 pytestmark = pytest.mark.browser
@@ -33,7 +33,7 @@ def portal(demo: Demo, opened: Callable[..., Page]) -> Page:
     """A phone on which a payer of many outstanding quotes is signed in."""
     page = opened()
     page.set_viewport_size({"width": 390, "height": 844})
-    demo.create_quote()
+    Payer(demo, page).accept(demo.create_quote())  # its company is there from then on
     signed = re.search(
         r"cookie ([^=]+)=(\S+)", demo.manage("shell", "--no-imports", "-c", MANY_SCRIPT + SIGN_IN_SCRIPT)
     )
