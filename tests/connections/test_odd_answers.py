@@ -16,13 +16,16 @@ from tests.tenants import Tenant
 from wisepay.errors import Unavailable
 
 SERVICES = {"xero": ("xero-identity", "xero-oauth"), "quickbooks": ("quickbooks", "quickbooks-oauth")}
-# What may be the provider's word about our access.
+# What may be the provider's word about our access; Xero lists the organisations that we may open, none when `[]`.
 ABOUT_ACCESS = {"401", "403"}
+LISTS_NOTHING = ("xero", "200 a list")
 
 
 @pytest.mark.parametrize("name", sorted(set(ODD_ANSWERS) - ABOUT_ACCESS))
 def test_no_odd_answer_is_taken_for_the_end_of_our_access(any_tenant: Tenant, name: str) -> None:
     connection = any_tenant.connection
+    if (connection.provider, name) == LISTS_NOTHING:
+        pytest.skip("Xero's list of connections says that there are none")
     for service in SERVICES[connection.provider]:
         any_tenant.world.fault(service, "odd", name=name, times=None)
     try:

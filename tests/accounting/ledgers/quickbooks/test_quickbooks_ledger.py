@@ -118,9 +118,7 @@ def test_throttling_of_one_element_leaves_the_whole_batch_to_be_looked_for(ledge
     assert caught.value.maybe_done
 
 
-@pytest.mark.parametrize(
-    "body", [{}, [], {"BatchItemResponse": []}, {"BatchItemResponse": [{"bId": "0"}]}, {"Fault": 1}]
-)
+@pytest.mark.parametrize("body", [{}, [], {"BatchItemResponse": []}, {"Fault": 1}])
 def test_an_answer_of_another_shape_is_no_answer(ledger_case: LedgerCase, body: Any) -> None:
     order = ledger_case.build_document_order(ledger_case.create_contact())
     with (
@@ -129,6 +127,17 @@ def test_an_answer_of_another_shape_is_no_answer(ledger_case: LedgerCase, body: 
     ):
         ledger_case.ledger.create_invoices([order], key="i")
     assert caught.value.maybe_done
+
+
+@pytest.mark.parametrize("element", [{"bId": "0"}, {"bId": "0", "Invoice": []}, {"bId": "0", "Invoice": {"Id": ""}}])
+def test_an_element_of_another_shape_decides_nothing_about_its_document(ledger_case: LedgerCase, element: Any) -> None:
+    order = ledger_case.build_document_order(ledger_case.create_contact())
+    body = {"BatchItemResponse": [element]}
+    with ledger_case.tenant.world.inject_fault("quickbooks", "status", status=200, body=body):
+        [result] = ledger_case.ledger.create_invoices([order], key="i")
+    assert result.unreadable
+    assert not result.id
+    assert not result.refusal
 
 
 def test_a_refused_connection_certainly_did_nothing(ledger_case: LedgerCase, settings: Any) -> None:
