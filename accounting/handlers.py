@@ -5,7 +5,7 @@ from datetime import datetime
 import accounting.autopay.handlers
 import accounting.contacts.handlers
 import accounting.credits.handlers
-import accounting.mirror.handlers
+import accounting.mirror.services
 import accounting.posting.handlers  # noqa: F401 (they register themselves)
 from accounting.autopay.settings import schedule_planning
 from accounting.autopay.terms import list_current_terms, schedule_terms_import

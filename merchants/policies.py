@@ -8,7 +8,7 @@ from django.utils.translation import gettext as _
 from merchants.models import Membership, Merchant
 from wisepay.accounts.services import register_second_factor_policy
 from wisepay.accounts.sessions import register_access_policy, register_idle_policy
-from wisepay.accounts.surroundings import register_merchant_reader
+from wisepay.accounts.sign_in_context import register_merchant_reader
 from wisepay.audit import register_employers
 from wisepay.audit_log.policies import register_retention_policy
 from wisepay.models import User

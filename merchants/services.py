@@ -11,10 +11,10 @@ from merchants.models import EventNotification, Membership, Merchant, Notificati
 from merchants.terms.defaults import DEFAULT_TERMS
 from wisepay import clock, outbox
 from wisepay.addresses import new_reference
+from wisepay.input import end_once
 from wisepay.mail import send_email
 from wisepay.models import User
 from wisepay.outbox import handler
-from wisepay.text import end_once
 
 MerchantEvent = EventNotification.Event
 

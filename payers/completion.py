@@ -9,9 +9,9 @@ from django_subatomic.db import transaction, transaction_if_not_already, transac
 from merchants.models import EventNotification, Merchant, Terms
 from merchants.services import notify_merchant
 from merchants.terms.services import get_current_terms
+from payers.company_access import activate_access, is_staff_of
 from payers.invitations import close_invitations
 from payers.models import Invitation, Payer, PayerAccess
-from payers.registration import activate_access, is_staff_of
 from payers.terms import RequestSource, record_acceptance
 from wisepay import outbox
 from wisepay.accounts.services import sync_email_address

@@ -7,10 +7,10 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from payers.access import PORTAL_PATH
+from payers.company_access import open_registration
 from payers.company_emails import send_new_person_email
 from payers.invitations import build_invitation_link
 from payers.models import Invitation, Payer, PayerAccess, Registration
-from payers.registration import open_registration
 from wisepay.mail import send_email
 from wisepay.models import AuditEntry
 from wisepay.outbox import handler

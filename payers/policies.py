@@ -7,7 +7,7 @@ from merchants.models import Merchant
 from payers.models import PayerAccess
 from wisepay.accounts.services import register_second_factor_policy
 from wisepay.accounts.sessions import register_access_policy, register_idle_policy
-from wisepay.accounts.surroundings import register_merchant_reader
+from wisepay.accounts.sign_in_context import register_merchant_reader
 from wisepay.audit import register_customers
 from wisepay.models import User
 

@@ -2,11 +2,11 @@
 
 from celery import shared_task
 
-from payers import retention
+from payers import personal_data
 from wisepay import clock
 
 
 @shared_task
 def delete_unproved_people(**_: object) -> None:
     """Delete invitations and registrations that nobody answered."""
-    retention.delete_unproved_people(now=clock.now())
+    personal_data.delete_unproved_people(now=clock.now())

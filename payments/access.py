@@ -12,8 +12,8 @@ from django.utils.translation import gettext as _
 from merchants.models import Merchant
 from payers.models import PayerAccess, Registration
 from payments.errors import VisitorChanged
-from payments.method_choices import Person
 from payments.models import Attempt, Payment, SavedMethod, Setup
+from payments.saved_methods.choices import Person
 from payments.states import LIVE_STATES
 from wisepay.models import User
 

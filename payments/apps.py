@@ -26,7 +26,8 @@ class PaymentsConfig(AppConfig):
 
     def ready(self) -> None:
         from payers.registrations import register_contents
-        from payments import handlers, health_checks, page_check, personal_data, policies  # noqa: F401
+        from payments import gateway_accounts, handlers, personal_data, policies  # noqa: F401
+        from payments.payment_pages import check  # noqa: F401
         from payments.registrations import RegistrationPayments
         from wisepay.events import declare
 

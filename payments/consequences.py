@@ -12,7 +12,7 @@ from django_subatomic.db import transaction, transaction_required
 from merchants.models import EventNotification, Merchant
 from merchants.services import notify_merchant
 from payers.models import PayerCompany
-from payments.failure_messages import explain_failure
+from payments.errors import explain_failure
 from payments.models import Attempt, GatewayOperation, Payment, Refund, Setup
 from wisepay import events, outbox
 from wisepay.errors import Rejected

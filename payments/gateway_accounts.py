@@ -1,9 +1,11 @@
 """Prove and save the keys of a merchant's gateway accounts, and change from one account or mode to another."""
 
 import hashlib
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 from django.core.cache import cache
 from django.db.models import QuerySet
@@ -18,6 +20,7 @@ from payments.states import LIVE_STATES
 from wisepay import outbox
 from wisepay.addresses import build_public_url, get_public_host
 from wisepay.errors import NotPermitted, Rejected, Unavailable
+from wisepay.health_checks import HealthCheckResult, examine, register_health_check
 from wisepay.models import User
 
 # The events that the endpoint at Stripe has to send; payments.handlers says what each leads to.
@@ -297,3 +300,40 @@ def set_bank_debits(merchant: Merchant, *, is_on: bool) -> None:
 def get_webhook_url(merchant: Merchant) -> str:
     """Where Stripe has to send this merchant's events."""
     return build_public_url(reverse("payments:stripe_webhook", args=[merchant.reference]))
+
+
+@register_health_check
+def check_gateway_keys() -> Iterator[HealthCheckResult]:
+    """Check that every merchant's secret key works; one of an account that was replaced need not."""
+    for account in GatewayAccount.objects.select_related("merchant"):
+        yield from examine("stripe key", partial(check_account_key, account), whose=str(account.merchant))
+
+
+def check_account_key(account: GatewayAccount) -> Iterator[HealthCheckResult]:
+    """Check one account's secret key."""
+    try:
+        open_gateway(account.secret_key.decrypt()).get_account_id()
+        yield HealthCheckResult("stripe key", True, f"{account.merchant}: accepted")
+    except (Rejected, Unavailable) as error:
+        yield HealthCheckResult("stripe key", False if account.is_current else None, f"{account.merchant}: {error}")
+
+
+@register_health_check
+def check_gateway_webhooks() -> Iterator[HealthCheckResult]:
+    """Say of every account that takes payments whether Stripe's events arrive, and why not."""
+    for account in GatewayAccount.objects.exclude(current_of=None).select_related("merchant"):
+        if account.silence_reason:
+            yield HealthCheckResult("stripe webhooks", False, f"{account.merchant}: {account.silence_reason}")
+        elif account.webhook_received_at is None:
+            yield HealthCheckResult("stripe webhooks", None, f"{account.merchant}: none has come yet")
+        else:
+            yield HealthCheckResult(
+                "stripe webhooks", True, f"{account.merchant}: last {account.webhook_received_at:%c}"
+            )
+
+
+@register_health_check
+def check_undecided_attempts() -> Iterator[HealthCheckResult]:
+    """Count the attempts that the gateway has not decided."""
+    count = Attempt.objects.filter(state__in=LIVE_STATES).count()
+    yield HealthCheckResult("attempts undecided", None if count else True, f"{count} being asked about")

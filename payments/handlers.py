@@ -10,10 +10,9 @@ from django_subatomic.db import transaction
 from merchants.models import Terms
 from payments import consequences
 from payments.attempts.services import ATTEMPTS, refresh_attempt
-from payments.authorisations import send_authorisation_email
 from payments.balance.payouts import sync_payout
 from payments.balance.services import sync_balance
-from payments.consent import list_accepted_terms
+from payments.consent import list_accepted_terms, send_authorisation_email
 from payments.consequences import send_debit_email, send_method_saved_email, send_refund_email
 from payments.gateway_accounts import is_unreachable
 from payments.gateways import GatewayEvent, open_gateway
@@ -21,7 +20,7 @@ from payments.models import Attempt, Dispute, GatewayAccount, Refund, SavedMetho
 from payments.operations.customers import sync_customer
 from payments.operations.next_actions import find_next_action
 from payments.operations.services import build_retry, get_retry_delay
-from payments.portal.receipt_emails import send_receipt_email
+from payments.receipts import send_receipt_email
 from payments.refunds import refresh_refund, sync_refunds
 from payments.reversals.disputes import sync_disputes
 from payments.reversals.fraud_warnings import sync_fraud_warnings

@@ -7,7 +7,7 @@ from django.urls import reverse
 
 from payers.access import register_landing_policy
 from payments.models import Payment
-from wisepay.accounts.surroundings import Destination, register_destination_reader
+from wisepay.accounts.sign_in_context import Destination, register_destination_reader
 
 PAY_NOW_PATH = re.compile(r"^/pay/([0-9a-z]{20})(?:[/?].*)?$")
 

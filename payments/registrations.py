@@ -6,8 +6,8 @@ from django.db.models import Q, QuerySet
 from django_subatomic.db import transaction_required
 
 from merchants.models import EventNotification
+from payers.company_access import open_access_after_payment
 from payers.models import PayerAccess, PayerCompany, Registration
-from payers.registration import open_access_after_payment
 from payers.registrations import record_registration_use
 from payments.consequences import notify_merchant_of_payment
 from payments.models import Attempt, GatewayOperation, Payment, SavedMethod, Setup

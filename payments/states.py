@@ -31,3 +31,5 @@ ATTEMPT_TRANSITIONS = {
     "requires_action": frozenset({"processing", "succeeded", "failed", "cancelled"}),
     "succeeded": frozenset({"reversed"}),
 }
+
+PAID_STATES = ("succeeded", "reversed")  # of attempts that took money, whatever happened later

@@ -4,8 +4,9 @@ from datetime import timedelta
 
 from celery import shared_task
 
-from payments import page_check, retention
+from payments import personal_data
 from payments.balance.services import list_accounts_to_sync, schedule_balance_sync
+from payments.payment_pages import check
 from payments.webhooks.silence import schedule_webhook_checks
 from wisepay import clock
 
@@ -28,10 +29,10 @@ def check_webhooks(**_: object) -> None:
 @shared_task
 def forget_old_devices(**_: object) -> None:
     """Forget from where old payments came."""
-    retention.forget_old_devices(now=clock.now())
+    personal_data.forget_old_devices(now=clock.now())
 
 
 @shared_task
 def check_payment_page(**_: object) -> None:
     """Compare the payment page with what was shipped."""
-    page_check.check_payment_page(now=clock.now())
+    check.check_payment_page(now=clock.now())

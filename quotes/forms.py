@@ -2,7 +2,7 @@
 
 from django import forms
 
-from quotes.callbacks import HOST_PATTERN
+from quotes.services import HOST_PATTERN
 from wisepay.forms import ParagraphsField
 from wisepay.outbound import find_host_problem
 

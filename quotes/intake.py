@@ -13,16 +13,15 @@ from merchants.models import Merchant
 from merchants.services import list_prerequisites
 from payers.companies import record_payer_company
 from payments.gateways import find_amount_problem
-from payments.method_choices import list_allowed_methods
 from payments.models import GatewayAccount, Payment
 from payments.operations.next_actions import find_next_action, get_next_action
 from payments.recurring import RecurringPart
+from payments.saved_methods.choices import list_allowed_methods
 from payments.states import LIVE_STATES
-from quotes.callbacks import find_url_problem
 from quotes.models import CpqIntegration, Quote, create_checkout_reference
 from quotes.problems import ProblemError, build_invalid_problem
 from quotes.schemas import CheckoutIn
-from quotes.services import schedule_status_callback
+from quotes.services import find_url_problem, schedule_status_callback
 from wisepay.money import InvalidAmount, Money
 
 MINUTE, DAY = 60, 86_400  # seconds

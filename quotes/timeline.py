@@ -11,7 +11,7 @@ from accounting.models.posting_kinds import CREDITING_KINDS
 from accounting.posting.manual_tasks import list_open_tasks
 from accounting.posting.services import get_waiting_reason
 from merchants.models import Merchant
-from payments.failure_messages import get_operation_failure
+from payments.errors import get_operation_failure
 from payments.models import Attempt, Payment
 from quotes.models import Quote
 from quotes.services import get_last_attempt

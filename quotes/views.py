@@ -19,11 +19,17 @@ from merchants.services import Prerequisite, list_prerequisites
 from payments.models import GatewayAccount
 from payments.standings import attach_standings
 from quotes.api import REFUSED_ACTION, api
-from quotes.callbacks import create_signed_return_url
 from quotes.docs import list_problem_fields, parse_operations
 from quotes.forms import IntegrationForm
 from quotes.models import CpqIntegration, Quote
-from quotes.services import get_checkout_status, get_integration, get_last_attempt, save_integration, sync_quote_state
+from quotes.services import (
+    create_signed_return_url,
+    get_checkout_status,
+    get_integration,
+    get_last_attempt,
+    save_integration,
+    sync_quote_state,
+)
 from quotes.timeline import get_timeline
 from wisepay import clock
 from wisepay.accounts.services import ask_for_proof, has_reauthenticated, redirect_to_reauthentication

@@ -25,7 +25,7 @@ FLOATS_ALLOWED = {
     ("accounting/posting/sender.py", "get_retry_delay"),
     ("payments/gateways/stripe/client.py", "verify_webhook"),
     ("payments/operations/services.py", "get_retry_delay"),
-    ("payments/portal/receipt_pdf.py", "write_text"),
+    ("payments/receipts.py", "write_text"),
 }
 # Words that are no names here; docs/glossary.md says how the thing is called.
 REPLACED = frozenset({

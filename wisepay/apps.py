@@ -16,7 +16,7 @@ class WisepayConfig(AppConfig):
 
         from wisepay import checks, health_checks, page_findings  # noqa: F401
         from wisepay.accounts import audit_receivers, factor_secrets  # noqa: F401
-        from wisepay.log_routes import SecretConverter, SecretSlugConverter
+        from wisepay.logs import SecretConverter, SecretSlugConverter
         from wisepay.personal_data import tables  # noqa: F401
 
         register_converter(SecretConverter, "secret")

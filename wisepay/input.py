@@ -131,3 +131,11 @@ def list_inner_values(value: Any) -> list[Any]:
     """The lists and objects directly inside a list or an object."""
     inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
     return [one for one in inner if isinstance(one, dict | list)]
+
+
+DOUBLE_STOP = re.compile(r"(?<!\.)\.\.(?!\.)")
+
+
+def end_once(text: str) -> str:
+    """The text with one full stop where a name that ends in one ended a sentence: Lakeshore Freight Inc."""
+    return DOUBLE_STOP.sub(".", text)

@@ -56,8 +56,8 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
 ]
 MIDDLEWARE = [
-    "wisepay.response_policy.NoStoreMiddleware",
-    "wisepay.request_policy.ReadableCookiesMiddleware",
+    "wisepay.middleware.NoStoreMiddleware",
+    "wisepay.middleware.ReadableCookiesMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "django.middleware.csp.ContentSecurityPolicyMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -70,8 +70,8 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "allauth.account.middleware.AccountMiddleware",
-    "wisepay.accounts.middleware.SessionPolicyMiddleware",
-    "wisepay.request_policy.ReadableCredentialsMiddleware",
+    "wisepay.middleware.SessionPolicyMiddleware",
+    "wisepay.middleware.ReadableCredentialsMiddleware",
     "wisepay.views.show_wrong_method",
 ]
 ROOT_URLCONF = "wisepay.urls"

@@ -21,7 +21,7 @@ from accounting.autopay.snapshots import (
     TermSnapshot,
 )
 from payments.gateways import find_amount_problem, get_charge_limits
-from payments.method_choices import CARD, DEBIT_TYPES
+from payments.saved_methods.choices import CARD, DEBIT_TYPES
 from wisepay.clock import get_local_date
 from wisepay.money import Money
 

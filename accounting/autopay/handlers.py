@@ -6,7 +6,7 @@ from datetime import datetime
 
 from django_subatomic.db import transaction_required
 
-from accounting.autopay import consequences, notices
+from accounting.autopay import notices, retries
 from accounting.autopay.charging import charge_scheduled_payment
 from accounting.autopay.mapping_emails import send_mapping_news
 from accounting.autopay.mappings import create_mapping_from_payment, follow_confirmation
@@ -69,7 +69,7 @@ def run_scheduled(*, scheduled_id: int, now: datetime, **_: object) -> None:
 @handler("accounting.follow_charge")
 def follow_charge(*, attempt_id: int, now: datetime, **_: object) -> None:
     """Bring a scheduled payment up to date with an attempt to charge it that ended."""
-    consequences.apply_charge_result(Attempt.objects.select_related("payment").get(pk=attempt_id), now=now)
+    retries.apply_charge_result(Attempt.objects.select_related("payment").get(pk=attempt_id), now=now)
 
 
 @handler("accounting.email_autopay")

@@ -28,8 +28,8 @@ from payers.company_emails import list_company_people
 from payers.models import PayerAccess, PayerCompany
 from payers.terms import RequestSource
 from payments.consent import build_consent_context
-from payments.method_choices import can_use_method
 from payments.models import SavedMethod
+from payments.saved_methods.choices import can_use_method
 from wisepay.models import User
 
 Origin = AutoPayMapping.Origin

@@ -30,8 +30,8 @@ from payments.consent import (
 )
 from payments.consequences import enqueue_authorisation_email
 from payments.errors import TermsNotAccepted
-from payments.method_choices import BANK_DEBIT, CARD, Person
 from payments.models import Attempt, Payment, SavedMethod, Setup
+from payments.saved_methods.choices import BANK_DEBIT, CARD, Person
 from wisepay.addresses import new_reference
 from wisepay.clock import get_local_date
 from wisepay.models import User

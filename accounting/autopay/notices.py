@@ -10,16 +10,19 @@ from datetime import datetime, timedelta
 
 import structlog
 from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.urls import reverse
+from django.utils.translation import gettext as _
 from django_subatomic.db import transaction, transaction_required
 
-from accounting.autopay import emails
 from accounting.autopay.decisions import ChargePlan, get_earliest_run
 from accounting.autopay.notifications import notify_on_hold
 from accounting.models import AutoPaySettings, ScheduledPayment
 from payers.models import PayerAccess
 from wisepay import outbox
-from wisepay.clock import get_local_date
+from wisepay.clock import format_date, get_local_date
+from wisepay.mail import send_email
 from wisepay.models import OutboxMessage
+from wisepay.money import Money
 
 log = structlog.get_logger(__name__)
 
@@ -73,10 +76,10 @@ def send_notice(scheduled_id: int, *, now: datetime) -> None:
     row = ScheduledPayment.objects.select_related(*RELATED).get(pk=scheduled_id)
     if not write_notice(row, now=now):
         return
-    address = emails.get_payer_address(row)
+    address = get_payer_address(row)
     try:
         if address:
-            emails.send_notice_email(row, address)
+            send_notice_email(row, address)
     except smtplib.SMTPRecipientsRefused:
         address = ""
     if not address:
@@ -209,7 +212,7 @@ def email_announcement(company_id: int, *, news: str, at: datetime) -> None:
     rows = ScheduledPayment.objects.filter(company=company_id, **batch).select_related(*RELATED)
     by_address: dict[str, list[ScheduledPayment]] = {}
     for row in rows.order_by("run_at", "pk"):
-        by_address.setdefault(emails.get_payer_address(row), []).append(row)
+        by_address.setdefault(get_payer_address(row), []).append(row)
     for address, mine in sorted(by_address.items()):
         if address:
             send_announcement(mine, address, news=news, at=at)
@@ -218,6 +221,61 @@ def email_announcement(company_id: int, *, news: str, at: datetime) -> None:
 def send_announcement(rows: Sequence[ScheduledPayment], address: str, *, news: str, at: datetime) -> None:
     """Mail one payer; an address that no mail server takes is only logged, since nothing waits for this."""
     try:
-        emails.send_announcement_email(rows, address, news=news, at=at)
+        send_announcement_email(rows, address, news=news, at=at)
     except smtplib.SMTPRecipientsRefused:
         log.warning("autopay.announcement_refused", company=rows[0].company.reference)
+
+
+LISTED = 20  # scheduled payments that a mail lists
+
+
+def get_payer_address(scheduled: ScheduledPayment) -> str:
+    """Whose method is charged, else the company's address; empty where nobody can be written to."""
+    owner = scheduled.method.owner if scheduled.method is not None else None
+    return owner.email if owner is not None else scheduled.company.email
+
+
+def send_notice_email(scheduled: ScheduledPayment, address: str) -> None:
+    """Email the notice as it was written: the amount, the day, the method, and what to do against it."""
+    merchant, run_at = scheduled.merchant, scheduled.notified_run_at
+    assert run_at is not None  # noqa: S101 (a notice is written before it is mailed)
+    amount = Money(scheduled.notified_amount or scheduled.amount, scheduled.invoice.currency)
+    day = format_date(get_local_date(run_at, merchant.zone))
+    mapping = scheduled.mapping
+    send_email(
+        "autopay_notice",
+        address,
+        {
+            "scheduled": scheduled,
+            "amount": amount,
+            "day": day,
+            "secondary": mapping.secondary_method if mapping is not None else None,
+            "mappings_url": merchant.build_public_url(reverse("autopay:my_mappings")),
+        },
+        subject=_("Upcoming payment to %(merchant)s: %(amount)s on %(day)s")
+        % {"merchant": merchant.name, "amount": amount, "day": day},
+        message_id=f"notice-{scheduled.reference}-{scheduled.notices}",
+        sender=merchant,
+    )
+
+
+def send_announcement_email(rows: Sequence[ScheduledPayment], address: str, *, news: str, at: datetime) -> None:
+    """Email one payer what was scheduled, or cancelled, of a company."""
+    merchant, company = rows[0].merchant, rows[0].company
+    subjects = {
+        "scheduled": _("Payments to %(merchant)s are scheduled"),
+        "cancelled": _("Scheduled payments to %(merchant)s are cancelled"),
+    }
+    send_email(
+        f"autopay_{news}",
+        address,
+        {
+            "company": company,
+            "rows": rows[:LISTED],
+            "more": max(len(rows) - LISTED, 0),
+            "scheduled_url": merchant.build_public_url(reverse("autopay:my_scheduled")),
+        },
+        subject=subjects[news] % {"merchant": merchant.name},
+        message_id=f"{news}-{company.reference}-{rows[0].reference}-{at:%Y%m%d%H%M%S}",
+        sender=merchant,
+    )

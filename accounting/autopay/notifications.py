@@ -9,7 +9,7 @@ from django_subatomic.db import transaction_required
 from accounting.models import AutoPayMapping, ScheduledPayment, UnmatchedInvoice
 from merchants.models import EventNotification, Merchant
 from merchants.services import notify_merchant
-from payments.failure_messages import explain_failure
+from payments.errors import explain_failure
 from payments.models import Attempt
 from wisepay import outbox
 from wisepay.mail import send_email

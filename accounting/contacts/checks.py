@@ -13,7 +13,7 @@ from accounting.ledger_session import get_guide
 from accounting.ledgers.guides import Guide
 from accounting.mirror.services import refresh_contacts
 from accounting.models import LedgerContact, LedgerCredit, LedgerInvoice, PendingChange
-from accounting.posting.contact_tasks import close_contact_task, list_contact_tasks, save_contact_task
+from accounting.posting.contact_needs import close_contact_task, list_contact_tasks, save_contact_task
 from accounting.posting.services import retry_company_postings
 from accounting.refetch_requests import schedule_refetch
 from connections.availability import find_working_connection

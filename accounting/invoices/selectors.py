@@ -11,7 +11,7 @@ from accounting.invoices.balances import InvoiceBalance, get_balances, list_paya
 from accounting.models import LIVE_SCHEDULED, LedgerInvoice, ScheduledPayment
 from payers.access import PayerRequest
 from payers.models import PayerAccess, PayerCompany
-from payments.failure_messages import get_operation_failure
+from payments.errors import get_operation_failure
 from payments.models import Attempt, Payment
 from payments.portal.access import WHOLE_COMPANY, attach_companies
 from payments.portal.view_models import (

@@ -17,8 +17,8 @@ from payers.models import PayerCompany
 from payments.attempts.services import register_charge_policy
 from payments.errors import AmountChanged, AttemptInProgress, CannotPay
 from payments.gateways import find_amount_problem, get_charge_limits
-from payments.method_choices import BANK_DEBIT, CARD
 from payments.models import Payment
+from payments.saved_methods.choices import BANK_DEBIT, CARD
 from wisepay.models import User
 from wisepay.money import Money
 

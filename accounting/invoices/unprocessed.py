@@ -9,7 +9,7 @@ from accounting.invoices.balances import get_balances, list_payable_invoices
 from accounting.invoices.services import NotPayable, check_invoice_amount, lock_invoices
 from accounting.models import CreditNote, LedgerInvoice, ManualTask, PaymentAllocation, Posting
 from accounting.posting.invoice_payments import sync_payment_allocations
-from accounting.posting.orders import get_posting_allocation
+from accounting.posting.ledger_orders import get_posting_allocation
 from accounting.posting.services import (
     build_invoice_number,
     build_payment_number,

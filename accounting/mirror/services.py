@@ -10,18 +10,21 @@ from django_subatomic.db import transaction, transaction_required
 
 from accounting.ledger_session import open_ledger_session
 from accounting.ledgers import LEDGERS
+from accounting.mirror.downloads import sync_download
 from accounting.mirror.kinds import MIRRORED_KINDS
 from accounting.mirror.reader import get_mirror_cursor, sync_kinds, sync_organisation_changes
 from accounting.mirror.store import ReadContext, notify_mirror_listeners
-from accounting.models import LedgerCredit, LedgerInvoice, MirrorCursor, PendingChange
+from accounting.models import Download, LedgerCredit, LedgerInvoice, MirrorCursor, PendingChange
 from accounting.refetch_requests import schedule_pending_changes
 from connections.availability import find_working_connection, get_connection
 from connections.models import Connection, Tier
 from connections.services import register_waiting_work_counter
 from merchants.models import Merchant
+from payers.companies import restore_contacts
 from payers.models import PayerCompany
 from wisepay import outbox
 from wisepay.errors import Disconnected
+from wisepay.outbox import handler
 
 RETENTION = timedelta(days=30)  # longer than any vendor repeats an event
 OVERDUE_AFTER = timedelta(seconds=20)  # the worker of a change that is pending for so long has died
@@ -150,3 +153,35 @@ def refresh_invoices(merchant: Merchant, invoices: Sequence[LedgerInvoice], *, n
         MIRRORED_KINDS["invoices"].save_page(context, found)
         LedgerInvoice.objects.filter(pk__in=keys, read_at__lt=now).update(read_at=now)
     return keys
+
+
+@handler("accounting.run_download")
+def run_download(*, download_id: int, now: datetime, **_: object) -> None:
+    """Run a download that a person started."""
+    sync_download(Download.objects.select_related("merchant").get(pk=download_id), now=now)
+
+
+@handler("accounting.read_mirror")
+def read_mirror(*, merchant_id: int, now: datetime, **_: object) -> None:
+    """Read the kinds of a merchant's mirror that are due."""
+    sync_mirror(Merchant.objects.get(pk=merchant_id), now=now)
+
+
+@handler("accounting.read_heard")
+def read_pending_changes(*, merchant_id: int, now: datetime, **_: object) -> None:
+    """Read a merchant's pending changes."""
+    sync_pending_changes(Merchant.objects.get(pk=merchant_id), now=now)
+
+
+@handler("accounting.follow_company")
+def assign_company_documents(*, company_id: int, now: datetime, **_: object) -> None:
+    """Assign the documents of its accounting contact to a company."""
+    update_company_documents(PayerCompany.objects.select_related("merchant").get(pk=company_id), now=now)
+
+
+@handler("accounting.recall_contacts")
+def recall_contacts(*, merchant_id: int, now: datetime, **_: object) -> None:
+    """Restore which contact each company was, in an organisation that is connected again."""
+    connection = Connection.objects.filter(merchant=merchant_id, state="connected").select_related("merchant").first()
+    if connection is not None:
+        restore_contacts(connection.merchant, organisation_id=connection.organisation_id)

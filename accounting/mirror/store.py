@@ -15,7 +15,7 @@ from django_subatomic.db import transaction_required
 from accounting.ledgers.protocol import RemoteContact, RemoteCreditNoteDetails, RemoteInvoice, RemotePage
 from accounting.models import LedgerApplication, LedgerContact, LedgerCredit, LedgerInvoice
 from accounting.models.posting_kinds import CREDIT_NOTE_PREFIX
-from accounting.posting.contact_tasks import has_contact_task
+from accounting.posting.contact_needs import has_contact_task
 from accounting.posting.credit_notes import (
     choose_own_notes,
     record_deleted_credit_notes,

@@ -4,13 +4,15 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
-from django_subatomic.db import transaction
+from django.urls import reverse
+from django_subatomic.db import transaction, transaction_required
 
 from accounting.ledger_session import has_contacts_by_currency
-from accounting.models import LedgerContact, Posting
+from accounting.models import LedgerContact, ManualTask, Posting
 from accounting.models.posting_kinds import Kind
-from accounting.posting.orders import FORMER_ORGANISATION
-from merchants.models import Merchant
+from accounting.posting.ledger_orders import FORMER_ORGANISATION
+from merchants.models import EventNotification, Merchant
+from merchants.services import notify_merchant
 from payers.companies import CompanyTaken, Contact, find_mapped_company, map_company
 from payers.models import CompanyContact, PayerCompany
 
@@ -142,3 +144,48 @@ class ContactNeeds:
             state="pending",
             state_at=self.now,
         )
+
+
+def list_contact_tasks(merchant: Merchant) -> "QuerySet[ManualTask]":
+    """The merchant's open tasks about contacts."""
+    return ManualTask.objects.filter(merchant=merchant, posting=None, kind=Kind.CONTACT, state="open")
+
+
+def has_contact_task(merchant: Merchant) -> bool:
+    """Whether a person is to see to a contact."""
+    return list_contact_tasks(merchant).exists()
+
+
+@transaction_required
+def save_contact_task(company: PayerCompany, *, title: str, steps: list[str], now: datetime) -> ManualTask:
+    """Create or rewrite the company's open task; notify the merchant's people when it is new."""
+    task, is_new = ManualTask.objects.update_or_create(
+        company=company,
+        posting=None,
+        state="open",
+        defaults={"title": title[:160], "steps": steps},
+        create_defaults={
+            "title": title[:160],
+            "steps": steps,
+            "merchant": company.merchant,
+            "kind": Kind.CONTACT,
+            "state_at": now,
+        },
+    )
+    if is_new:
+        notify_merchant(
+            company.merchant,
+            event=EventNotification.Event.BOOKS_TASK,
+            key=f"task:{task.pk}",
+            title="The accounting package needs a person",
+            body=f"{title}. {steps[0]}",
+            path=reverse("accounting:company_contact", args=[company.merchant.reference, company.reference]),
+            now=now,
+        )
+    return task
+
+
+@transaction_required
+def close_contact_task(task: ManualTask, *, now: datetime, reason: str) -> None:
+    """Close it, because the contact stands again or another one was chosen."""
+    task.move_to("done", now=now, by="books", reason=reason)

@@ -16,7 +16,7 @@ from accounting.ledgers.protocol import Ledger, MixableDocument, WriteResult
 from accounting.models import AccountingSettings, Posting
 from accounting.models.posting_kinds import KIND_TRAITS, Kind, KindTraits
 from accounting.posting import manual_task_rules, manual_task_texts
-from accounting.posting.orders import (
+from accounting.posting.ledger_orders import (
     LedgerOrder,
     build_contact_order,
     build_credit_allocation_order,

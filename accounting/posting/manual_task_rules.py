@@ -4,7 +4,7 @@ from typing import Protocol
 
 from accounting.ledgers.protocol import RemoteCreditNote
 from accounting.models import Posting
-from accounting.posting.orders import get_posting_allocation
+from accounting.posting.ledger_orders import get_posting_allocation
 
 GONE_STATUSES = ("removed", "voided")
 

@@ -6,7 +6,7 @@ from accounting.ledgers.guides import Guide
 from accounting.ledgers.protocol import RemoteAllocation, RemoteCreditNote
 from accounting.models import Posting
 from accounting.models.posting_kinds import Kind
-from accounting.posting.orders import (
+from accounting.posting.ledger_orders import (
     get_original_posting,
     get_posting_allocation,
     get_posting_credit_note,

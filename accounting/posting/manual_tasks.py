@@ -13,20 +13,20 @@ from accounting.ledgers.protocol import RemoteCreditNote
 from accounting.models import LedgerPayment, ManualTask, PaymentAllocation, Posting
 from accounting.models.posting_kinds import Kind
 from accounting.posting.kinds import get_kind
-from accounting.posting.manual_task_rules import is_period_locked
-from accounting.posting.manual_task_texts import TaskText, build_locked_text
-from accounting.posting.orders import (
+from accounting.posting.ledger_orders import (
     FORMER_ORGANISATION,
     get_posting_allocation,
 )
+from accounting.posting.manual_task_rules import is_period_locked
+from accounting.posting.manual_task_texts import TaskText, build_locked_text
 from accounting.reconciliation.ledger_payments import schedule_ledger_payments_sync
 from accounting.reconciliation.manual_results import ManualResult, find_manual_result
 from connections.models import Connection, Tier
 from merchants.models import EventNotification, Merchant
 from merchants.services import notify_merchant
 from wisepay import outbox
+from wisepay.input import end_once
 from wisepay.models import User
-from wisepay.text import end_once
 
 # Kinds that undo what was booked on a day that may be locked by now.
 REVERSALS = frozenset({Kind.INVOICE_PAYMENT_REMOVAL, Kind.PAYMENT_REMOVAL, Kind.REFUND_REMOVAL, Kind.VOID})

@@ -17,8 +17,8 @@ from accounting.posting.allocations import (
 )
 from accounting.posting.contact_needs import CHOOSE_CONTACT
 from accounting.posting.kinds import get_kind
+from accounting.posting.ledger_orders import get_posting_match
 from accounting.posting.manual_tasks import create_manual_task, needs_manual_task
-from accounting.posting.orders import get_posting_match
 from accounting.posting.services import cancel_posting, close_manual_task, create_posting, schedule_matching_if_needed
 from accounting.refetch_requests import schedule_refetch
 from connections.models import Connection

@@ -31,8 +31,8 @@ from accounting.posting.contact_needs import (
 )
 from accounting.posting.credit_notes import choose_own_notes, sync_credit_note_states
 from accounting.posting.kinds import KIND_BY_NAME, POSTING_KINDS, SEND_POSITION, PostingKind, get_kind
+from accounting.posting.ledger_orders import LedgerOrder
 from accounting.posting.manual_tasks import create_former_organisation_task
-from accounting.posting.orders import LedgerOrder
 from accounting.posting.results import (
     explain_unreadable_result,
     record_not_found,

@@ -12,13 +12,12 @@ from django_subatomic.db import transaction_required
 from accounting.reconciliation.differences import DifferenceKind, DifferenceList, ReconciliationItem
 from accounting.reconciliation.periods import Period
 from payments.models import Attempt, BalanceTransaction, BalanceTransactionCursor, GatewayAccount, Refund
-from payments.states import LIVE_STATES
+from payments.states import LIVE_STATES, PAID_STATES
 from wisepay.money import Money
 from wisepay.states import StateChange
 
 GRACE_PERIOD = timedelta(minutes=15)  # a webhook may take so long
 UNDECIDED_PERIOD = timedelta(hours=1)  # an attempt may be undecided so long after Stripe took the money
-PAID_STATES = ("succeeded", "reversed")
 
 
 class BalanceLine(NamedTuple):

@@ -18,7 +18,6 @@ from payments.errors import (
     MethodUnusable,
 )
 from payments.gateways import ChargeRequest, Gateway, OperationResult, find_amount_problem
-from payments.method_choices import PaymentChoice, Person, check_method_choice, supports_currency
 from payments.models import Attempt, GatewayAccount, Payment, SavedMethod
 from payments.operations.lifecycle import OperationLifecycle, build_method_fields
 from payments.operations.limits import check_attempt_limits, reserve_attempt
@@ -31,6 +30,7 @@ from payments.operations.services import (
     lock_payment,
 )
 from payments.registrations import open_payer_access, record_operation_use
+from payments.saved_methods.choices import PaymentChoice, Person, check_method_choice, supports_currency
 from payments.saved_methods.services import PERMANENT_FAILURES, invalidate_method, record_saved_method
 from wisepay import outbox
 from wisepay.events import add_once

@@ -16,23 +16,23 @@ from payments.access import (
     get_visitor,
 )
 from payments.attempts.services import cancel_attempt, refresh_attempt, send_attempt, start_attempt
-from payments.checkout.answer_views import (
+from payments.checkout.forms import AttemptForm, SetupForm
+from payments.checkout.page_views import (
     build_invalid,
     build_refusal,
     build_status,
     build_terms_problem,
     build_unavailable,
     render_answer,
+    render_confirmation,
 )
-from payments.checkout.forms import AttemptForm, SetupForm
-from payments.checkout.page_views import render_confirmation
 from payments.errors import CannotPay, MethodUnusable, TermsNotAccepted
 from payments.gateways import OperationResult
-from payments.method_choices import PaymentChoice, Person
 from payments.models import Attempt, Payment, Setup
 from payments.operations.limits import may_look_up
-from payments.payment_element import add_limit
-from payments.receipt_links import remember_receipt
+from payments.payment_pages.element import add_limit
+from payments.receipts import remember_receipt
+from payments.saved_methods.choices import PaymentChoice, Person
 from payments.saved_methods.setups import cancel_setup, refresh_setup, send_setup, start_setup
 from wisepay import clock
 from wisepay.errors import Unavailable

@@ -7,9 +7,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
 from merchants.forms import AcceptedTermsField
-from payments.method_choices import BANK_DEBIT, CARD, PaymentChoice, Person
 from payments.models import SavedMethod
-from payments.payment_element import CONFIRMATION_TOKEN
+from payments.payment_pages.element import CONFIRMATION_TOKEN
+from payments.saved_methods.choices import BANK_DEBIT, CARD, PaymentChoice, Person
 from wisepay.forms import MailField, WordsField
 
 MISSING_METHOD = gettext_noop(

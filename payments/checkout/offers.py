@@ -16,7 +16,8 @@ from payments.consent import (
     list_statements,
 )
 from payments.gateways import get_gateway_units
-from payments.method_choices import (
+from payments.models import GatewayAccount, Payment, SavedMethod
+from payments.saved_methods.choices import (
     BANK_DEBIT,
     CARD,
     get_gateway_method_type,
@@ -24,7 +25,6 @@ from payments.method_choices import (
     list_usable_methods,
     supports_currency,
 )
-from payments.models import GatewayAccount, Payment, SavedMethod
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,9 +29,9 @@ from payments.checkout.page_views import (
     render_payment_status,
 )
 from payments.errors import CannotPay
-from payments.method_choices import list_allowed_methods
 from payments.models import Attempt, Payment
 from payments.operations.services import check_guest
+from payments.saved_methods.choices import list_allowed_methods
 from wisepay import clock
 from wisepay.http import get_client_ip, too_many_requests
 

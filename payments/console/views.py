@@ -15,7 +15,7 @@ from payers.models import TermsAcceptance
 from payments.access import build_abandoned_filter, get_merchant_payment
 from payments.consent import get_acceptances_by_operation
 from payments.console.forms import GatewayKeysForm
-from payments.failure_messages import describe_failure_to_merchant
+from payments.errors import describe_failure_to_merchant
 from payments.gateway_accounts import (
     ENABLED_EVENTS,
     KEY_PERMISSIONS,
@@ -29,8 +29,8 @@ from payments.gateway_accounts import (
     set_bank_debits,
 )
 from payments.models import Attempt, GatewayAccount, Payment, Setup
-from payments.operations.brake import find_brake, is_braked, lift_brake
-from payments.return_rates import list_debit_returns
+from payments.operations.limits import find_brake, is_braked, lift_brake
+from payments.reversals.return_rates import list_debit_returns
 from payments.standings import attach_standings
 from wisepay import clock
 from wisepay.accounts.services import ask_for_proof

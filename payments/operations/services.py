@@ -17,7 +17,6 @@ from payments.errors import (
     MerchantNotReady,
     PaymentExpired,
 )
-from payments.method_choices import PaymentChoice, Person, get_gateway_method_type
 from payments.models import (
     Attempt,
     GatewayAccount,
@@ -28,6 +27,7 @@ from payments.models import (
 )
 from payments.operations.customers import ensure_customer, find_customer_id
 from payments.operations.limits import reserve_attempt
+from payments.saved_methods.choices import PaymentChoice, Person, get_gateway_method_type
 from wisepay import outbox
 from wisepay.addresses import new_reference
 from wisepay.errors import Rejected

@@ -9,9 +9,8 @@ from django.http import Http404
 from django_subatomic.db import transaction
 
 from merchants.models import Merchant
+from payers.company_access import remove_access
 from payers.models import PayerAccess, PayerCompany
-from payers.registration import remove_access
-from payments.method_choices import can_use_method
 from payments.models import Attempt, SavedMethod, Setup
 from payments.payer_admin.badges import (
     NONE,
@@ -21,6 +20,7 @@ from payments.payer_admin.badges import (
     get_auto_pay_badges,
     get_method_badge,
 )
+from payments.saved_methods.choices import can_use_method
 from payments.saved_methods.removal import (
     MethodNeeded,
     end_method,

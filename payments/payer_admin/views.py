@@ -11,9 +11,9 @@ from connections.models import Connection
 from merchants.access import MerchantRequest, merchant_page
 from merchants.models import Membership, Merchant
 from payers.companies import CompanyTaken, Contact, get_or_create_company, rename_company
+from payers.company_access import StaffMayNotPay, create_invited_access, update_access_scope
 from payers.invitations import TooManyMails, renew_invitation
 from payers.models import PayerAccess
-from payers.registration import StaffMayNotPay, create_invited_access, update_access_scope
 from payments.payer_admin import services
 from payments.payer_admin.forms import AccessScopeForm, AddPayerForm, CompanyForm, RenameCompanyForm
 from payments.saved_methods.removal import MethodNeeded, get_uses_digest

@@ -10,13 +10,13 @@ from django.db.models import OuterRef, Subquery
 from merchants.models import Merchant
 from payers.models import PayerAccess, PayerCompany
 from payments.consent import Act, Order, build_consent_context
-from payments.method_choices import (
+from payments.models import GatewayAccount, Payment
+from payments.saved_methods.choices import (
     BANK_DEBIT,
     CARD,
     get_gateway_method_type,
     list_allowed_methods,
 )
-from payments.models import GatewayAccount, Payment
 from wisepay import clock
 from wisepay.events import add_once
 

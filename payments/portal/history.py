@@ -6,7 +6,7 @@ from datetime import datetime
 
 from django.utils.translation import gettext as _
 
-from payments.failure_messages import explain_failure, get_operation_failure
+from payments.errors import explain_failure, get_operation_failure
 from payments.models import Attempt, Refund
 from payments.operations.next_actions import get_next_action
 from wisepay.money import Money

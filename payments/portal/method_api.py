@@ -14,15 +14,14 @@ from django.views.decorators.http import require_POST
 from merchants.forms import AcceptedTermsField
 from payers.access import PayerRequest, get_company_access, payer_page
 from payers.models import PayerAccess
-from payments.errors import CannotPay, MerchantNotReady, MethodNotAllowed, TermsNotAccepted
-from payments.failure_messages import get_operation_failure
+from payments.errors import CannotPay, MerchantNotReady, MethodNotAllowed, TermsNotAccepted, get_operation_failure
 from payments.gateways import OperationResult
-from payments.method_choices import BANK_DEBIT, CARD, PaymentChoice, Person
 from payments.models import Setup
 from payments.operations.limits import may_look_up
-from payments.payment_element import CONFIRMATION_TOKEN, add_limit
+from payments.payment_pages.element import CONFIRMATION_TOKEN, add_limit
 from payments.portal.access import get_own_setup
 from payments.portal.addable_methods import build_saving_consent, list_addable_methods
+from payments.saved_methods.choices import BANK_DEBIT, CARD, PaymentChoice, Person
 from payments.saved_methods.setups import cancel_setup, refresh_setup, send_setup, start_standalone_setup
 from wisepay import clock
 from wisepay.errors import Rejected, Unavailable

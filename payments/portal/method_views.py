@@ -13,14 +13,14 @@ from django.views.decorators.http import require_GET, require_POST
 
 from payers.access import PayerRequest, get_company_access, payer_page
 from payers.models import PayerAccess, PayerCompany
-from payments.failure_messages import CARD_FAILURES, DEBIT_FAILURES, get_operation_failure
-from payments.method_choices import BANK_DEBIT, CARD
+from payments.errors import CARD_FAILURES, DEBIT_FAILURES, get_operation_failure
 from payments.models import SavedMethod, Setup
 from payments.operations.next_actions import find_next_action
-from payments.payment_element import render_with_payment_element
+from payments.payment_pages.element import render_with_payment_element
 from payments.portal.access import WHOLE_COMPANY, get_visible_method, list_visible_methods
 from payments.portal.addable_methods import build_addition_context, list_addable_methods
 from payments.portal.method_api import METHOD_PAGES
+from payments.saved_methods.choices import BANK_DEBIT, CARD
 from payments.saved_methods.removal import (
     MethodInUse,
     MethodNeeded,

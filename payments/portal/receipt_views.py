@@ -8,9 +8,7 @@ from payers.access import PayerRequest, payer_page
 from payments.access import get_payment_by_reference
 from payments.models import Payment
 from payments.portal.access import get_visible_payment
-from payments.portal.receipt_pdf import render_receipt_pdf
-from payments.portal.receipts import get_receipt
-from payments.receipt_links import can_see_receipt, is_receipt_key, remember_receipt
+from payments.receipts import can_see_receipt, get_receipt, is_receipt_key, remember_receipt, render_receipt_pdf
 
 
 @require_GET

@@ -14,12 +14,11 @@ from django.db.models.functions import Coalesce
 
 from payers.models import PayerAccess
 from payments.access import build_abandoned_filter
-from payments.method_choices import BANK_DEBIT, CARD
 from payments.models import Attempt, Payment
 from payments.portal.access import list_visible_payments
 from payments.portal.ordering import build_amount_expression, build_date_expression, list_first_ids
-from payments.portal.view_models import PAID_STATES
-from payments.states import LIVE_STATES
+from payments.saved_methods.choices import BANK_DEBIT, CARD
+from payments.states import LIVE_STATES, PAID_STATES
 from wisepay.clock import get_day_start
 from wisepay.models import User
 from wisepay.money import get_currency_digits, list_currencies

@@ -8,17 +8,15 @@ from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
 
 from merchants.models import Merchant
 from payers.models import PayerAccess
-from payments.failure_messages import get_operation_failure
+from payments.errors import get_operation_failure
 from payments.models import Attempt, Payment, Setup
 from payments.operations.next_actions import find_next_action
 from payments.portal.access import attach_companies, list_visible_payments
 from payments.portal.ordering import list_first_ids
 from payments.portal.widgets import PAGE_SIZE, RowPage
-from payments.states import LIVE_STATES
+from payments.states import LIVE_STATES, PAID_STATES
 from wisepay.models import User
 from wisepay.money import Money
-
-PAID_STATES = ("succeeded", "reversed")
 
 
 @dataclass(frozen=True, slots=True)

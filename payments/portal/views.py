@@ -12,13 +12,13 @@ from payments.models import Payment
 from payments.portal.access import get_visible_payment
 from payments.portal.history import list_history
 from payments.portal.view_models import (
-    PAID_STATES,
     build_live_setup_subquery,
     format_refund_note,
     get_payment_standing,
     list_past_payments,
 )
 from payments.portal.widgets import get_page_number, render_widget
+from payments.states import PAID_STATES
 from wisepay import clock
 
 

@@ -12,7 +12,6 @@ from payments import consequences
 from payments.consent import Act, Consent, Order, check_consent, check_payment_consent, record_accepted_method
 from payments.errors import AttemptInProgress
 from payments.gateways import Gateway, OperationResult, SetupRequest
-from payments.method_choices import PaymentChoice, Person, check_method_choice
 from payments.models import GatewayAccount, Payment, SavedMethod, Setup
 from payments.operations.lifecycle import OperationLifecycle, build_method_fields
 from payments.operations.limits import check_attempt_limits, reserve_attempt
@@ -26,6 +25,7 @@ from payments.operations.services import (
     lock_payment,
 )
 from payments.registrations import open_payer_access, record_operation_use
+from payments.saved_methods.choices import PaymentChoice, Person, check_method_choice
 from payments.saved_methods.services import record_saved_method
 from wisepay import events, outbox
 

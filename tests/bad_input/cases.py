@@ -9,7 +9,7 @@ from typing import Any
 
 from accounting.models import LedgerAccount, LedgerTaxCode
 from merchants.models import Terms
-from payments.receipt_links import SIGNER
+from payments.receipts import SIGNER
 from tests.bad_input.good_forms import (
     AUDIT_FILTER,
     DETAILS,

@@ -12,8 +12,8 @@ from django.utils import timezone
 from accounting.models import AutoPayMapping, CreditMatch, CreditNote, ManualTask, Posting, ScheduledPayment
 from accounting.models.reconciliation import Acknowledgement
 from merchants.models import Membership, Notification
+from payers.company_access import remove_access
 from payers.models import PayerAccess
-from payers.registration import remove_access
 from payments.models import Attempt, Payout, Refund, SavedMethod, Setup
 from tests.accounting.autopay.builders import PAYER, AutoPayBuilder
 from tests.merchants.page_cases import CASES, EVERYBODY, PAYERS

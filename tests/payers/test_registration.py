@@ -13,15 +13,15 @@ from django.utils import timezone
 from merchants.models import Terms
 from merchants.terms.services import get_current_terms
 from payers.companies import CompanyTaken, Contact, get_or_create_company, map_company, rename_company
-from payers.invitations import TooManyMails, renew_invitation
-from payers.models import Invitation, Payer, PayerAccess, PayerCompany, TermsAcceptance
-from payers.registration import (
+from payers.company_access import (
     StaffMayNotPay,
     create_invited_access,
     open_access_after_payment,
     remove_access,
     update_access_scope,
 )
+from payers.invitations import TooManyMails, renew_invitation
+from payers.models import Invitation, Payer, PayerAccess, PayerCompany, TermsAcceptance
 from payers.registrations import start_registration
 from payers.terms import record_acceptance
 from tests.payers.welcome_flow import EMAIL, SOURCE, get_welcome_link, invite, list_mails, register

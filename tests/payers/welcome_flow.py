@@ -9,8 +9,8 @@ from django.utils import timezone
 
 from merchants.models import Terms
 from merchants.terms.services import get_current_terms
+from payers.company_access import create_invited_access, open_registration
 from payers.models import PayerAccess, PayerCompany
-from payers.registration import create_invited_access, open_registration
 from payers.registrations import start_registration
 from payers.terms import RequestSource
 from tests.tenants import Tenant, deliver_outbox

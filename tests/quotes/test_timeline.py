@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from accounting.credits.matching import revert_match, save_threshold
 from accounting.models import AccountingSettings, Posting
-from payments.failure_messages import get_operation_failure
+from payments.errors import get_operation_failure
 from quotes.timeline import TimelineStep, get_timeline
 from tests.accounting.credits.scenario import CreditScenario
 from tests.accounting.posting.debits import submit_debit

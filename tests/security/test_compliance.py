@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from payments import page_scripts
+from payments.payment_pages import element
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 DOCS = ROOT / "docs"
@@ -97,5 +97,5 @@ def test_every_cell_of_the_matrix_says_who_does_what() -> None:
 
 def test_every_script_of_the_payment_pages_is_in_the_inventory() -> None:
     shown = " ".join(row[0] for row in list_rows("Scripts of the payment pages"))
-    for script in page_scripts.PAGE_SCRIPTS:
+    for script in element.PAGE_SCRIPTS:
         assert (f"static/{script.source}" if script.is_ours else "stripe.js") in shown, script

@@ -12,8 +12,7 @@ from django.test import Client
 from django.urls import get_resolver, reverse
 from pytest_django import Settings
 
-from wisepay.log_routes import REDACTED, is_secret_argument, list_routes, redact_routes, rules, split_route
-from wisepay.logs import configure_logs
+from wisepay.logs import REDACTED, configure_logs, is_secret_argument, list_routes, redact_routes, rules, split_route
 
 TOKEN = "eW91LXNoYWxsLW5vdC1yZWFkLXRoaXM"
 METHODS = ["get", "head", "post", "put", "patch", "delete", "options"]

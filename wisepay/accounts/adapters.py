@@ -40,7 +40,7 @@ from wisepay.accounts.services import (
     reset_code_limits,
     sync_email_address,
 )
-from wisepay.accounts.surroundings import describe_browser, list_merchant_names
+from wisepay.accounts.sign_in_context import describe_browser, list_merchant_names
 from wisepay.addresses import build_public_url, get_public_host
 from wisepay.errors import Unavailable
 from wisepay.http import get_client_ip, get_network, too_many_requests

@@ -5,7 +5,7 @@ import re
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 
-from wisepay.accounts.surroundings import list_merchant_names
+from wisepay.accounts.sign_in_context import list_merchant_names
 from wisepay.models import User
 
 # The product, whom it speaks with, and what it is about; a person's merchants are added.

@@ -7,11 +7,11 @@ from django import template
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from wisepay.accounts.surroundings import Destination, find_destination
+from wisepay.accounts.sign_in_context import Destination, find_destination
 from wisepay.clock import format_instant
+from wisepay.input import end_once
 from wisepay.money import Money
 from wisepay.scripts import compute_integrity
-from wisepay.text import end_once
 
 register = template.Library()
 

@@ -1,16 +1,35 @@
-"""The credit notes of the Xero ledger: created, approved, removed, voided, and read back."""
+"""The credit notes and payments of the Xero ledger: created, approved, refunded, removed, voided, and read back."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from xero_python.accounting import CreditNote, CreditNotes
+from xero_python.accounting import CreditNote, CreditNotes, Payment, PaymentDelete, Payments
 
-from accounting.ledgers.parsing import RemoteRow, choose_results, get_candidates, group_rows, parse_rows, read_id
-from accounting.ledgers.protocol import CreditNoteOrder, DocumentOrder, RemoteCreditNote, WriteResult
+from accounting.ledgers.parsing import (
+    UNREADABLE,
+    RemoteRow,
+    choose_results,
+    get_candidates,
+    get_text,
+    group_rows,
+    is_same_amount,
+    list_rows,
+    parse_rows,
+    read_id,
+)
+from accounting.ledgers.protocol import (
+    CreditNoteOrder,
+    DocumentOrder,
+    PaymentOrder,
+    PaymentRemovalOrder,
+    RefundOrder,
+    RemoteCreditNote,
+    WriteResult,
+)
 from accounting.ledgers.remote_documents import build_unknown_credit_note
 from accounting.ledgers.xero.client import XeroOrganisation
-from accounting.ledgers.xero.parsing import parse_credit_note, parse_results
-from accounting.ledgers.xero.shapes import build_credit_note, clear_read_only_flags
+from accounting.ledgers.xero.parsing import REMOVED_PAYMENT, list_standing_payments, parse_credit_note, parse_results
+from accounting.ledgers.xero.shapes import build_credit_note, build_payment, build_refund, clear_read_only_flags
 
 
 class XeroCreditNotes(XeroOrganisation):
@@ -97,3 +116,101 @@ def choose_credit_note(number: str, rows: Sequence[Any]) -> RemoteCreditNote:
     if not found:
         return build_unknown_credit_note(number)
     return min(found, key=lambda note: note.status in ("removed", "voided"))
+
+
+OUR_PREFIX = "PF-"
+
+
+class XeroPayments(XeroCreditNotes):
+    """The verbs of payments, which are created or deleted, never edited. One of a credit note gives money back."""
+
+    def create_payments(self, orders: list[PaymentOrder], *, key: str) -> list[WriteResult]:
+        return self._create_payments(orders, [build_payment(order) for order in orders], key=key)
+
+    def create_refunds(self, orders: list[RefundOrder], *, key: str) -> list[WriteResult]:
+        return self._create_payments(orders, [build_refund(order) for order in orders], key=key)
+
+    def _create_payments(
+        self, orders: list[PaymentOrder] | list[RefundOrder], payments: list[Payment], *, key: str
+    ) -> list[WriteResult]:
+        answer = self._client.write_batch(self._api.create_payments, Payments(payments=payments), key=key)
+        return parse_results(orders, answer, "Payments", "PaymentID")
+
+    def find_payments(self, orders: list[PaymentOrder]) -> list[WriteResult]:
+        """Find payments of our invoices by the invoice's number, of others by its id: there only ours counts."""
+        ours = [order for order in orders if not order.is_foreign]
+        rows = self._read_invoices("invoice_numbers", [order.invoice_number for order in ours])
+        by_number = group_rows(rows, "InvoiceNumber")
+        foreign = [order for order in orders if order.is_foreign]
+        by_id = group_rows(self._read_invoices("i_ds", [order.invoice_id for order in foreign]), "InvoiceID")
+        return [
+            *choose_payments(foreign, lambda order: get_candidates(by_id, order.invoice_id)),
+            *choose_payments(ours, lambda order: get_candidates(by_number, order.invoice_number)),
+        ]
+
+    def find_refunds(self, orders: list[RefundOrder]) -> list[WriteResult]:
+        notes = self._read_notes([order.note_number for order in orders])
+        return choose_results(
+            orders,
+            lambda order: (
+                (note, paid) for note in get_candidates(notes, order.note_number) for paid in list_payments(note)
+            ),
+            lambda pair, order: is_requested_refund(pair[0], pair[1], order),
+            lambda pair: read_id(pair[1], "PaymentID"),
+        )
+
+    def remove_payments(self, orders: list[PaymentRemovalOrder], *, key: str) -> list[WriteResult]:
+        [order] = orders
+        body = PaymentDelete(status="DELETED")
+        answer = self._client.call(self._api.delete_payment, order.id, body, idempotency_key=key)
+        return parse_results(orders, answer, "Payments", "PaymentID")
+
+    def find_removed_payments(self, orders: list[PaymentRemovalOrder]) -> list[WriteResult]:
+        return [WriteResult(order.number, id=order.id) for order in orders if self._is_deleted(order.id)]
+
+    def _is_deleted(self, payment_id: str) -> bool:
+        rows = list_rows(self._client.call(self._api.get_payment, payment_id), "Payments")
+        return any(isinstance(row, dict) and row.get("Status") == REMOVED_PAYMENT for row in rows[:1])
+
+    def _read_invoices(self, name: str, values: Iterable[str]) -> list[RemoteRow]:
+        """Read sales invoices by `invoice_numbers` or `i_ds`, all of them; bills may have the same numbers."""
+        asked = sorted({value for value in values if value})
+        if not asked:
+            return []
+        rows = self._client.read_named(self._api.get_invoices, "Invoices", name, asked)
+        return [row for row in rows if not (isinstance(row, dict) and row.get("Type") == "ACCPAY")]
+
+
+def choose_payments(
+    orders: list[PaymentOrder], list_invoices: Callable[[PaymentOrder], Sequence[Any]]
+) -> list[WriteResult]:
+    """Choose the orders' payments among those that stand of these invoices."""
+    return choose_results(
+        orders,
+        lambda order: (paid for invoice in list_invoices(order) for paid in list_payments(invoice)),
+        is_requested_payment,
+        lambda row: read_id(row, "PaymentID"),
+        is_ours=lambda row, order: get_text(row, "Reference") == order.number,
+    )
+
+
+def list_payments(document: Any) -> list[Any]:
+    """Return the standing payments of a document, or a row that nobody can read instead of them."""
+    try:
+        return list(list_standing_payments(document))
+    except UNREADABLE:
+        return [""]
+
+
+def is_requested_payment(payment: RemoteRow, order: PaymentOrder) -> bool:
+    """Return whether this is the order's money: without a number of ours, a bookkeeper may have entered it by hand."""
+    reference = get_text(payment, "Reference")
+    is_another = reference != order.number and (order.is_foreign or reference.startswith(OUR_PREFIX))
+    return not is_another and is_same_amount(payment.get("Amount"), order.amount)
+
+
+def is_requested_refund(note: RemoteRow, payment: RemoteRow, order: RefundOrder) -> bool:
+    """Return whether this is the order's money out of its credit note."""
+    is_its_note = not order.note_id or read_id(note, "CreditNoteID") == order.note_id
+    is_its_number = get_text(payment, "Reference") == order.number
+    return is_its_note and is_its_number and is_same_amount(payment.get("Amount"), order.amount)

@@ -27,8 +27,8 @@ from accounting.ledgers.protocol import (
     WriteResult,
 )
 from accounting.ledgers.xero.allocations import XeroAllocations
+from accounting.ledgers.xero.credit_notes import XeroPayments
 from accounting.ledgers.xero.parsing import parse_account, parse_results, parse_tax_code, parse_term
-from accounting.ledgers.xero.payments import XeroPayments
 from accounting.ledgers.xero.reading import XeroReader
 from accounting.ledgers.xero.shapes import (
     build_contact,

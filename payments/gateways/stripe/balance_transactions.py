@@ -8,9 +8,8 @@ import stripe
 import structlog
 
 from payments.gateways.protocol import GatewayPage, PayoutStatus, RemoteBalanceTransaction, RemotePayout
-from payments.gateways.stripe.currencies import UnreadableAmount, from_stripe
 from payments.gateways.stripe.errors import convert_error
-from payments.gateways.stripe.shapes import get_field, get_id
+from payments.gateways.stripe.shapes import UnreadableAmount, from_stripe, get_field, get_id
 
 log = structlog.get_logger(__name__)
 

@@ -17,10 +17,9 @@ from payments.gateways.protocol import (
 from payments.gateways.stripe.accounts import StripeAccountMixin
 from payments.gateways.stripe.balance_transactions import StripeBalanceMixin
 from payments.gateways.stripe.client import get_client, raise_unreadable
-from payments.gateways.stripe.currencies import to_stripe
 from payments.gateways.stripe.errors import convert_error
 from payments.gateways.stripe.methods import StripeMethodsMixin, build_created_window
-from payments.gateways.stripe.shapes import get_field, parse_dispute, parse_payment_intent, parse_refund
+from payments.gateways.stripe.shapes import get_field, parse_dispute, parse_payment_intent, parse_refund, to_stripe
 from wisepay.money import Money
 
 SUFFIX_LENGTH = (

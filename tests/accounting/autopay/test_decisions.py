@@ -6,7 +6,6 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from accounting.autopay.consequences import HARD_DECLINES, FailedCharge, get_failure_kind, plan_next_step
 from accounting.autopay.decisions import (
     RUN_TIME,
     ChargePlan,
@@ -25,6 +24,7 @@ from accounting.autopay.planning import (
     UpdateSchedule,
     find_schedule_change,
 )
+from accounting.autopay.retries import HARD_DECLINES, FailedCharge, get_failure_kind, plan_next_step
 from accounting.autopay.snapshots import (
     AutoPayRules,
     CurrentSchedule,

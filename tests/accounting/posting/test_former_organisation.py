@@ -9,13 +9,12 @@ from django.utils import timezone
 from accounting.credits.candidates import list_open_credits
 from accounting.invoices.duplicates import list_unused_notes
 from accounting.ledger_session import open_ledger
-from accounting.mirror.handlers import read_mirror
-from accounting.mirror.services import schedule_mirror_syncs
+from accounting.mirror.services import read_mirror, schedule_mirror_syncs
 from accounting.models import ManualTask, MirrorCursor, Posting
 from accounting.posting.contact_needs import CHOOSE_CONTACT
 from accounting.posting.handlers import send_merchant_postings
+from accounting.posting.ledger_orders import FORMER_ORGANISATION
 from accounting.posting.manual_tasks import resolve_manual_task
-from accounting.posting.orders import FORMER_ORGANISATION
 from accounting.posting.quote_payments import post_quote_debit
 from accounting.posting.sender import UNKNOWN_RESULT
 from accounting.tasks import sweep_postings

@@ -14,8 +14,8 @@ from pytest_django import DjangoAssertNumQueries
 
 from merchants.models import EventNotification
 from merchants.services import update_event_notifications
-from payments.failure_messages import CARD_FAILURES, GENERAL_CARD_FAILURE, explain_failure
-from payments.page_scripts import SCRIPT_ORIGINS
+from payments.errors import CARD_FAILURES, GENERAL_CARD_FAILURE, explain_failure
+from payments.payment_pages.element import SCRIPT_ORIGINS
 from tests.payments.three_d_secure import answer_three_d_secure
 from tests.tenants import Checkout, Tenant
 

@@ -9,8 +9,8 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounting.models import AccountingSettings
-from payments.method_choices import BANK_DEBIT, CARD, DEBIT_TYPES, WITHOUT_TOKENS, list_allowed_methods
 from payments.models import GatewayAccount, SavedMethod
+from payments.saved_methods.choices import BANK_DEBIT, CARD, DEBIT_TYPES, WITHOUT_TOKENS, list_allowed_methods
 from tests.payments.signed_in_payer import SignedInPayer
 from tests.tenants import Tenant
 

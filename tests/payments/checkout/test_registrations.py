@@ -10,8 +10,8 @@ from django.test import Client
 from django.utils import timezone
 
 from merchants.models import Notification, Terms
+from payers.company_access import remove_access
 from payers.models import PayerAccess, PayerCompany, Registration
-from payers.registration import remove_access
 from payments.models import Attempt, SavedMethod, Setup
 from payments.portal.access import list_visible_payments
 from payments.saved_methods.services import set_default_method

@@ -11,9 +11,9 @@ from django.utils import timezone
 
 from accounting.models import LedgerContact
 from payers.models import Payer, PayerAccess, PayerCompany
-from payments.method_choices import can_use_method
 from payments.models import Attempt, SavedMethod
 from payments.payer_admin import badges
+from payments.saved_methods.choices import can_use_method
 from tests.payers.welcome_flow import EMAIL, get_welcome_link, invite, list_mails
 from tests.tenants import Checkout, Tenant, numbers
 from wisepay.models import AuditEntry, User

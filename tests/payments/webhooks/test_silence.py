@@ -12,7 +12,7 @@ from django.test import Client
 from django.utils import timezone
 
 from merchants.models import Notification
-from payments import health_checks
+from payments import gateway_accounts
 from payments.gateway_accounts import ENABLED_EVENTS, connect_gateway_account, get_webhook_url
 from payments.handlers import EVENT_HANDLERS, check_account_webhooks
 from payments.models import GatewayAccount, GatewayCustomer, Payout, SavedMethod
@@ -82,7 +82,7 @@ def look(tenant: Tenant, *, after: timedelta = LATER) -> str:
     account = GatewayAccount.objects.get(current_of=tenant.merchant)
     check_account_webhooks(account_id=account.pk, now=timezone.now() + after)
     account.refresh_from_db()
-    [said] = [one for one in health_checks.check_gateway_webhooks() if str(tenant.merchant) in one.message]
+    [said] = [one for one in gateway_accounts.check_gateway_webhooks() if str(tenant.merchant) in one.message]
     assert (said.ok is False) is bool(account.silence_reason)
     return account.silence_reason
 

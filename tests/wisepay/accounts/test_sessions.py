@@ -9,8 +9,8 @@ from django.test import Client
 from django_subatomic.db import transaction
 
 from merchants.models import Membership
+from payers.company_access import remove_access
 from payers.models import PayerAccess
-from payers.registration import remove_access
 from tests.tenants import PASSWORD, Tenant
 from wisepay import clock
 from wisepay.accounts.adapters import MfaAdapter

@@ -16,9 +16,9 @@ from django.test import Client
 
 from merchants.models import Membership, Notification
 from payers.models import Payer, PayerAccess, TermsAcceptance
-from payers.retention import delete_unproved_people
+from payers.personal_data import delete_unproved_people
 from payments.models import Attempt, Payment, SavedMethod
-from payments.retention import forget_old_devices
+from payments.personal_data import forget_old_devices
 from quotes.models import Quote
 from tests.sign_in_steps import enrol_authenticator
 from tests.tenants import PASSWORD, Checkout, Tenant

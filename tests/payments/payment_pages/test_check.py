@@ -10,8 +10,8 @@ from django.contrib.staticfiles import finders
 from django.test import Client
 from pytest_django import Settings
 
-from payments.page_check import check_payment_page
-from payments.page_scripts import PAGE_SCRIPTS
+from payments.payment_pages.check import check_payment_page
+from payments.payment_pages.element import PAGE_SCRIPTS
 from tests.tenants import Checkout, Tenant
 from wisepay import clock
 from wisepay.models import PageFinding

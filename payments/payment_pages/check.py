@@ -12,7 +12,7 @@ from django.templatetags.static import static
 from django.utils.csp import CSP
 
 from payments.models import Payment
-from payments.page_scripts import PAGE_SCRIPTS, PAYMENT_PAGE_CSP
+from payments.payment_pages.element import PAGE_SCRIPTS, PAYMENT_PAGE_CSP
 from wisepay import outbox
 from wisepay.addresses import build_public_url, get_public_netloc
 from wisepay.mail import send_email

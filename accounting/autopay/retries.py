@@ -14,7 +14,7 @@ from accounting.autopay.decisions import get_retry_run, is_presentment_limit_rea
 from accounting.autopay.notifications import enqueue_result_email, notify_failed
 from accounting.invoices.services import lock_invoices
 from accounting.models import AutoPaySettings, ScheduledPayment
-from payments.failure_messages import explain_failure
+from payments.errors import explain_failure
 from payments.models import Attempt, Payment
 from payments.states import LIVE_STATES
 from wisepay import outbox

@@ -1,11 +1,16 @@
-"""The scripts of the pages where payment details are entered: the inventory from which their policy is built."""
+"""Stripe's Payment Element on our pages: the scripts that may load, their policy, its token, and its refusals."""
 
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
 from django.utils.csp import CSP
+from django.views.decorators.csp import csp_override
+
+from payments.errors import CannotPay, TooManyAttempts
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,3 +62,26 @@ PAYMENT_PAGE_CSP: dict[str, list[str]] = {
     "connect-src": [CSP.SELF, *dict.fromkeys([get_origin(settings.STRIPE_API_BASE), *SCRIPT_ORIGINS])],
     "img-src": [CSP.SELF, "data:", "https://*.stripe.com"],
 }
+
+
+CONFIRMATION_TOKEN = r"^ctoken_[A-Za-z0-9_]{6,200}$"  # noqa: S105
+
+
+@csp_override(PAYMENT_PAGE_CSP)
+def render_with_payment_element(
+    request: HttpRequest, template: str, context: dict[str, Any], *, status: int = 200
+) -> HttpResponse:
+    """Render a page that shows the Payment Element, with a content security policy that lets Stripe's script load."""
+    response = render(request, template, {**context, "stripe_js": settings.STRIPE_JS_URL}, status=status)
+    # Log-ins at US banks and Google Pay open windows that speak with this page
+    # (docs.stripe.com/financial-connections, "Cross-origin opener policy").
+    response["Cross-Origin-Opener-Policy"] = "same-origin-allow-popups"
+    return response
+
+
+def add_limit(response: HttpResponse, error: CannotPay | None) -> HttpResponse:
+    """Make the answer a 429 with the seconds to wait, if a limit was reached."""
+    if isinstance(error, TooManyAttempts) and response.status_code >= 400:
+        response.status_code = 429
+        response["Retry-After"] = str(error.wait)
+    return response

@@ -13,7 +13,7 @@ import pytest
 from django.utils import timezone
 
 from payments.models import Attempt
-from payments.return_rates import DebitReturns, build_debit_returns, list_debit_returns
+from payments.reversals.return_rates import DebitReturns, build_debit_returns, list_debit_returns
 from sandbox.harness.sandbox_process import SandboxProcess
 from tests.payments.attempts.test_bank_debits import advance_days
 from tests.payments.signed_in_payer import USD, SignedInPayer
