@@ -64,7 +64,7 @@ def record_files() -> Iterator[set[str]]:
     finally:
         sys.setprofile(None)
         threading.setprofile(None)
-        files.update(found for code in codes if (found := get_product_file(code.co_filename)))
+        files.update(found for code in codes.copy() if (found := get_product_file(code.co_filename)))
 
 
 def count_files(scenario: Scenario, steps: list[str], *, begin: str = "") -> set[str]:
