@@ -8,7 +8,7 @@ from accounting.autopay.settings import schedule_planning
 from accounting.autopay.terms import schedule_terms_import
 from accounting.configuration.services import schedule_lists_import
 from accounting.invoices.pdf import delete_old_documents as delete_documents
-from accounting.mirror.services import delete_read_changes, schedule_mirror_syncs
+from accounting.mirror.services import delete_read_changes, schedule_mirror_syncs, schedule_unreadable_invoices
 from accounting.models import AutoPaySettings, Posting
 from accounting.posting.services import schedule_sending
 from accounting.reconciliation.ledger_payments import list_due_merchants, schedule_ledger_payments_sync
@@ -52,6 +52,7 @@ def plan_autopay(**_: object) -> None:
 def poll_ledgers(**_: object) -> None:
     """Have workers read what is due of the mirrored ledgers."""
     schedule_mirror_syncs(now=clock.now())
+    schedule_unreadable_invoices(now=clock.now())
 
 
 @shared_task

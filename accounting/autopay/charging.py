@@ -16,7 +16,7 @@ from accounting.autopay.decisions import ChargePlan, SkipReason, plan_charge
 from accounting.autopay.notices import find_notice_delay, matches_notice, renew_notice
 from accounting.autopay.notifications import notify_on_hold
 from accounting.autopay.snapshots import DecisionContext, InvoiceSnapshot
-from accounting.invoices.balances import get_balances
+from accounting.invoices.balances import get_balances, is_unreadable
 from accounting.invoices.duplicates import list_warning_messages
 from accounting.invoices.services import (
     InvoiceAmount,
@@ -149,8 +149,8 @@ def record_not_charged(scheduled: ScheduledPayment, outcome: NotCharged, *, now:
 
 
 def is_invoice_fresh(invoice: LedgerInvoice, *, now: datetime) -> bool:
-    """Whether the invoice was read from the ledger lately enough to be charged."""
-    return invoice.read_at >= now - INVOICE_FRESHNESS
+    """Whether the invoice was read from the ledger lately enough to be charged, and has not become unreadable since."""
+    return invoice.read_at >= now - INVOICE_FRESHNESS and not is_unreadable(invoice)
 
 
 def start_charge(scheduled_id: int, *, now: datetime) -> Attempt | None:

@@ -4,9 +4,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery, Sum, Value
+from django.db.models import BigIntegerField, Exists, F, OuterRef, Q, QuerySet, Subquery, Sum, Value
 
-from accounting.models import CreditMatch, LedgerApplication, LedgerInvoice, PaymentAllocation, Posting
+from accounting.models import (
+    CreditMatch,
+    LedgerApplication,
+    LedgerInvoice,
+    PaymentAllocation,
+    Posting,
+    UnreadableRecord,
+)
 from accounting.posting.services import PF_INVOICE_PATTERN
 from connections.models import LinkedOrganisation
 from payments.models import Attempt, Payment, Refund
@@ -21,16 +28,20 @@ class InvoiceBalance:
     """The balance of one invoice in minor units.
 
     `due` is what the ledger asks for; `in_flight` is being paid by attempts that are not decided; `unconfirmed` is
-    paid, or covered by an applied credit, but not shown by the mirror yet.
+    paid, or covered by an applied credit, but not shown by the mirror yet. Unless it `is_readable`, the invoice has
+    changed in the ledger to something that we do not understand, and `due` is what it was before.
     """
 
     due: int
     in_flight: int = 0
     unconfirmed: int = 0
+    is_readable: bool = True
 
     @property
     def payable(self) -> int:
-        """What can be paid now without paying anything twice."""
+        """What can be paid now without paying anything twice; nothing of what is not known."""
+        if not self.is_readable:
+            return 0
         return max(self.due - self.in_flight - self.unconfirmed, 0)
 
     @property
@@ -48,21 +59,46 @@ def get_balances(invoices: Iterable[LedgerInvoice], *, apart_from: Payment | Non
     allocations = list_unconfirmed_allocations(balances)
     if apart_from is not None:
         allocations = allocations.exclude(payment=apart_from)
-    rows = allocations.values_list("invoice", "amount", has_live_attempt())
-    for pk, amount, is_live in rows.union(list_unconfirmed_credits(balances), all=True):
+    rows = allocations.values_list("invoice", "amount", has_live_attempt(), Value(True))
+    more = (list_unconfirmed_credits(balances), list_unreadable_invoices(balances))
+    for pk, amount, is_live, is_readable in rows.union(*more, all=True):
         balance = balances[pk]
-        if is_live:
+        if not is_readable:
+            balances[pk] = replace(balance, is_readable=False)
+        elif is_live:
             balances[pk] = replace(balance, in_flight=balance.in_flight + amount)
         else:
             balances[pk] = replace(balance, unconfirmed=balance.unconfirmed + amount)
     return balances
 
 
-def list_unconfirmed_credits(invoices: Iterable[int]) -> "QuerySet[CreditMatch, tuple[int, int, bool]]":
-    """(invoice, minor units, False) of the credits that we applied to these invoices since they were read."""
+def list_unconfirmed_credits(invoices: Iterable[int]) -> "QuerySet[CreditMatch, tuple[int, int, bool, bool]]":
+    """(invoice, minor units, False, True) of the credits that we applied to these invoices since they were read."""
     rows = CreditMatch.objects.filter(invoice__in=list(invoices), state="applied", synced_at=None)
     rows = rows.filter(invoice__read_at__lte=F("state_at") + READ_MARGIN)
-    return rows.values_list("invoice", "amount", Value(False))
+    return rows.values_list("invoice", "amount", Value(False), Value(True))
+
+
+def list_unreadable_invoices(invoices: Iterable[int]) -> "QuerySet[LedgerInvoice, tuple[int, int, bool, bool]]":
+    """(invoice, 0, False, False) of those that the ledger has changed to something which could not be read."""
+    rows = LedgerInvoice.objects.filter(has_unreadable_record(), pk__in=list(invoices))
+    return rows.values_list("pk", Value(0, BigIntegerField()), Value(False), Value(False))
+
+
+def is_unreadable(invoice: LedgerInvoice) -> bool:
+    """Whether the ledger has changed the invoice to something that could not be read."""
+    return list_unreadable_invoices([invoice.pk]).exists()
+
+
+def has_unreadable_record() -> Exists:
+    """Of an invoice: whether it, or since it was read a record of its number that tells no id, could not be read."""
+    nameless = Q(ledger_id="", name=OuterRef("number"), read_at__gt=OuterRef("read_at"))
+    same = Q(ledger_id=OuterRef("ledger_id")) | nameless
+    return Exists(
+        UnreadableRecord.objects.filter(
+            same, merchant=OuterRef("merchant"), organisation_id=OuterRef("organisation_id"), kind="invoices"
+        )
+    )
 
 
 def get_payable_due(invoice: LedgerInvoice) -> int:

@@ -6,6 +6,7 @@ from datetime import date, datetime
 
 from django.db.models import BigIntegerField, F, FilteredRelation, Q, QuerySet, Value
 from django.http import Http404
+from django.utils.translation import gettext as _
 
 from accounting.invoices.balances import InvoiceBalance, get_balances, list_payable_invoices
 from accounting.models import LIVE_SCHEDULED, LedgerInvoice, ScheduledPayment
@@ -175,6 +176,8 @@ def get_invoice_standing(
     if balance.unconfirmed:
         paid = Money(balance.unconfirmed, invoice.currency)
         return PaymentStanding("processing", f"{paid} paid, waiting for the books", can_pay=can_pay)
+    if not balance.is_readable:
+        return PaymentStanding("processing", _("Changed in the books; we look again what is due."))
     failure = get_operation_failure(attempt)
     if attempt is not None and failure:
         return PaymentStanding(attempt.state, failure, can_pay=can_pay)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.urls import reverse
+from django.utils.translation import gettext as _
 from django_subatomic.db import transaction, transaction_required
 
 from accounting.invoices.balances import InvoiceBalance, get_balances, list_former_organisation_invoices
@@ -131,6 +132,8 @@ def check_invoice_amount(invoice: LedgerInvoice, amount: int, balance: InvoiceBa
     """
     if re.match(PF_INVOICE_PATTERN, invoice.number) or not invoice.is_payable:
         raise NotPayable(get_not_payable_reason(invoice), invoice_id=invoice.pk)
+    if not balance.is_readable:
+        raise NotPayable(build_unreadable_text(invoice), invoice_id=invoice.pk)
     if amount < 1:
         raise NotPayable("Pay at least the smallest coin of the currency.", invoice_id=invoice.pk)
     if amount <= balance.payable:
@@ -146,7 +149,7 @@ def check_invoice_amount(invoice: LedgerInvoice, amount: int, balance: InvoiceBa
 
 def check_remainder(invoice: LedgerInvoice, remainder: int, *, payable: int) -> None:
     """Check that what is left of the invoice could be paid later. Raises NotPayable."""
-    least, _ = get_charge_limits(invoice.currency)
+    least = get_charge_limits(invoice.currency)[0]
     if not 0 < remainder < least.amount:
         return
     rest = Money(remainder, invoice.currency)
@@ -164,6 +167,15 @@ def check_total(amounts: Sequence[InvoiceAmount], invoices: dict[int, LedgerInvo
     problem = find_amount_problem(Money(sum(part.amount for part in amounts), currency))
     if problem:
         raise NotPayable(problem, invoice_id=amounts[0].invoice.pk if len(amounts) == 1 else None)
+
+
+def build_unreadable_text(invoice: LedgerInvoice) -> str:
+    """Why an invoice cannot be paid that has changed to something which we cannot read, for its payer."""
+    text = _(
+        "Invoice %(invoice)s was changed in the books of %(merchant)s, and we cannot read the change yet, so we do not "
+        "know what is due. We look again automatically. To pay sooner, please ask %(merchant)s for the amount."
+    )
+    return text % {"invoice": invoice, "merchant": invoice.merchant}
 
 
 def get_not_payable_reason(invoice: LedgerInvoice) -> str:

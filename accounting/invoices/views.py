@@ -23,6 +23,7 @@ from accounting.invoices.selectors import (
 from accounting.invoices.services import (
     FORMER_ORGANISATION_TEXT,
     MayBePaidAlready,
+    build_unreadable_text,
     create_invoice_payment,
     get_not_payable_reason,
 )
@@ -51,7 +52,7 @@ def outstanding_payments(request: PayerRequest) -> HttpResponse:
 def pay_invoice(request: PayerRequest, reference: str) -> HttpResponse:
     """Pay Invoice: one invoice, and the form for how much of it is paid now."""
     row = get_outstanding_invoice(get_visible_invoice(request, reference), now=clock.now())
-    reason = get_closed_reason(row.invoice)
+    reason = get_closed_reason(row)
     form = PayInvoiceForm(request.POST or None, row=row) if row.balance.payable and not reason else None
     warnings = find_duplicate_warnings([row.invoice], now=clock.now()) if form else []
     if request.method == "POST" and form is not None and form.is_valid():
@@ -70,11 +71,14 @@ def pay_invoice(request: PayerRequest, reference: str) -> HttpResponse:
     return render(request, "invoices/pay.html", context, status=422 if is_wrong else 200)
 
 
-def get_closed_reason(invoice: LedgerInvoice) -> str:
+def get_closed_reason(row: OutstandingInvoice) -> str:
     """Why the invoice cannot be paid, as a sentence for its payer; empty while it can."""
+    invoice = row.invoice
     if list_former_organisation_invoices([invoice]):
         return f"Invoice {invoice} {FORMER_ORGANISATION_TEXT}"
-    return "" if invoice.is_payable else get_not_payable_reason(invoice)
+    if not invoice.is_payable:
+        return get_not_payable_reason(invoice)
+    return "" if row.balance.is_readable else build_unreadable_text(invoice)
 
 
 @require_http_methods(["GET", "POST"])

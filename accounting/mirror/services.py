@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
+from itertools import groupby
+from operator import itemgetter
 
 from django.db import models
 from django.db.models import Exists, OuterRef, Q
@@ -14,8 +16,8 @@ from accounting.mirror.downloads import sync_download
 from accounting.mirror.kinds import MIRRORED_KINDS
 from accounting.mirror.reader import get_mirror_cursor, sync_kinds, sync_organisation_changes
 from accounting.mirror.store import ReadContext, notify_mirror_listeners
-from accounting.models import Download, LedgerCredit, LedgerInvoice, MirrorCursor, PendingChange
-from accounting.refetch_requests import schedule_pending_changes
+from accounting.models import Download, LedgerCredit, LedgerInvoice, MirrorCursor, PendingChange, UnreadableRecord
+from accounting.refetch_requests import schedule_pending_changes, schedule_refetch
 from connections.availability import find_working_connection, get_connection
 from connections.models import Connection, Tier
 from connections.services import register_waiting_work_counter
@@ -27,6 +29,7 @@ from wisepay.errors import Disconnected
 from wisepay.outbox import handler
 
 RETENTION = timedelta(days=30)  # longer than any vendor repeats an event
+READ_AGAIN_AFTER = timedelta(hours=1)  # an invoice that could not be read holds up its payer
 OVERDUE_AFTER = timedelta(seconds=20)  # the worker of a change that is pending for so long has died
 
 
@@ -45,6 +48,32 @@ def schedule_mirror_syncs(*, now: datetime) -> int:
     for merchant_id in set(overdue.values_list("merchant", flat=True)):
         schedule_pending_changes(merchant_id, now=now)
     return len(merchants)
+
+
+def schedule_unreadable_invoices(*, now: datetime) -> int:
+    """Let invoices that became unreadable be read again by their ids, each once an hour; answers how many."""
+    asked = PendingChange.objects.filter(
+        merchant=OuterRef("merchant"),
+        organisation_id=OuterRef("organisation_id"),
+        kind="invoices",
+        ledger_id=OuterRef("ledger_id"),
+        notified_at__gt=now - READ_AGAIN_AFTER,
+    )
+    unreadable = UnreadableRecord.objects.filter(
+        merchant=OuterRef("merchant"), organisation_id=OuterRef("organisation_id"), kind="invoices"
+    ).filter(ledger_id=OuterRef("ledger_id"), read_at__lte=now - READ_AGAIN_AFTER)
+    rows = LedgerInvoice.objects.filter(Exists(unreadable), ~Exists(asked), is_in_connected_organisation())
+    found = list(rows.order_by("merchant", "pk").values_list("merchant", "organisation_id", "ledger_id"))
+    for merchant_id, documents in groupby(found, key=itemgetter(0)):
+        with transaction():
+            schedule_refetch(merchant_id, [(row[1], "invoices", row[2]) for row in documents], now=now)
+    return len(found)
+
+
+def is_in_connected_organisation() -> Exists:
+    """Of a mirrored document: whether it is in an organisation that is connected."""
+    connections = Connection.objects.filter(state="connected", provider__in=LEDGERS)
+    return Exists(connections.filter(merchant=OuterRef("merchant"), organisation_id=OuterRef("organisation_id")))
 
 
 def create_cursors(connections: models.QuerySet[Connection], *, now: datetime) -> None:
