@@ -13,7 +13,12 @@ from accounting.ledger_session import get_guide
 from accounting.ledgers.guides import Guide
 from accounting.mirror.services import refresh_contacts
 from accounting.models import LedgerContact, LedgerCredit, LedgerInvoice, PendingChange
-from accounting.posting.contact_needs import close_contact_task, list_contact_tasks, save_contact_task
+from accounting.posting.contact_needs import (
+    close_contact_task,
+    is_settled_by_hand,
+    list_contact_tasks,
+    save_contact_task,
+)
 from accounting.posting.services import retry_company_postings
 from accounting.refetch_requests import schedule_refetch
 from connections.availability import find_working_connection
@@ -129,10 +134,13 @@ class ContactFollower:
 
     def has_task(self) -> bool:
         """Whether a person was told already, so that the ledger need not be asked again and again."""
-        return list_contact_tasks(self.merchant).filter(company=self.company).exists()
+        is_open = list_contact_tasks(self.merchant).filter(company=self.company).exists()
+        return is_open or is_settled_by_hand(self.company, self.row)
 
     def tell(self, title: str, steps: list[str]) -> None:
-        """Open the company's task."""
+        """Open the company's task, unless a person said of the same what was done."""
+        if is_settled_by_hand(self.company, self.row):
+            return
         with transaction():
             save_contact_task(self.company, title=title, steps=steps, now=self.now)
 

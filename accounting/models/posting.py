@@ -206,6 +206,11 @@ class ManualTask(Stateful):
     def __str__(self) -> str:
         return self.title
 
+    @property
+    def can_reopen(self) -> bool:
+        """Whether what was said to be done can be taken back."""
+        return self.state == "done" and (self.posting is None or self.posting.state == "cancelled")
+
     def get_posting(self) -> Posting:
         """The posting that it is about. Raises ValueError for a task about a contact."""
         if self.posting is None:

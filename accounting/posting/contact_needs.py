@@ -156,6 +156,16 @@ def has_contact_task(merchant: Merchant) -> bool:
     return list_contact_tasks(merchant).exists()
 
 
+def is_settled_by_hand(company: PayerCompany, row: LedgerContact) -> bool:
+    """Whether a person said what was done, and since then neither the contact changed nor was a posting refused."""
+    latest = ManualTask.objects.filter(company=company, posting=None, kind=Kind.CONTACT).order_by("pk").last()
+    if latest is None or latest.state != "done" or latest.done_by_id is None:
+        return False
+    if row.changed_at is not None and row.changed_at > latest.state_at:
+        return False
+    return not Posting.objects.filter(company=company, state="rejected", state_at__gt=latest.state_at).exists()
+
+
 @transaction_required
 def save_contact_task(company: PayerCompany, *, title: str, steps: list[str], now: datetime) -> ManualTask:
     """Create or rewrite the company's open task; notify the merchant's people when it is new."""

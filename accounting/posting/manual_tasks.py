@@ -12,6 +12,7 @@ from accounting.ledger_session import get_guide
 from accounting.ledgers.protocol import RemoteCreditNote
 from accounting.models import LedgerPayment, ManualTask, PaymentAllocation, Posting
 from accounting.models.posting_kinds import Kind
+from accounting.posting.contact_needs import list_contact_tasks
 from accounting.posting.kinds import get_kind
 from accounting.posting.ledger_orders import (
     FORMER_ORGANISATION,
@@ -19,8 +20,10 @@ from accounting.posting.ledger_orders import (
 )
 from accounting.posting.manual_task_rules import is_period_locked
 from accounting.posting.manual_task_texts import TaskText, build_locked_text
+from accounting.posting.services import retry_company_postings
 from accounting.reconciliation.ledger_payments import schedule_ledger_payments_sync
-from accounting.reconciliation.manual_results import ManualResult, find_manual_result
+from accounting.reconciliation.manual_results import ManualResult, find_manual_result, list_contact_ids
+from accounting.refetch_requests import schedule_refetch
 from connections.models import Connection, Tier
 from merchants.models import EventNotification, Merchant
 from merchants.services import notify_merchant
@@ -130,7 +133,7 @@ def resolve_manual_task(task: ManualTask, *, note: str, by: User, now: datetime)
     """
     with transaction():
         if task.posting is None:
-            return task.move_to("done", now=now, by=by.email, reason=f"by hand: {note}", done_by=by, note=note[:300])
+            return resolve_contact_task(task, note=note, by=by, now=now)
         posting = task.posting.lock()
         before = {"state": posting.state, "error": posting.error}
         columns = {"done_by": by, "note": note[:300], "posting_before": before}
@@ -152,14 +155,43 @@ class CannotReopen(Exception):
     """What was done by hand cannot be taken back; the message tells a person why."""
 
 
+@transaction_required
+def resolve_contact_task(task: ManualTask, *, note: str, by: User, now: datetime) -> bool:
+    """Close it because a person says what was done; answers False if it was closed before.
+
+    What was refused meanwhile is sent again, and the contact is read again.
+    """
+    if not task.move_to("done", now=now, by=by.email, reason=f"by hand: {note}", done_by=by, note=note[:300]):
+        return False
+    documents = [(task.company.organisation_id, "contacts", key) for key in list_contact_ids(task.company)]
+    if documents:
+        schedule_refetch(task.merchant_id, documents, now=now)
+    retry_company_postings(task.company, now=now)
+    return True
+
+
+@transaction_required
+def reopen_contact_task(task: ManualTask, *, by: User, now: datetime) -> None:
+    """Take back that it was done by hand, while the contact does not stand. Raises CannotReopen."""
+    current = task.lock()
+    if current.state != "done" or current.done_by_id is None:
+        raise CannotReopen("Nothing of it can be taken back any more.")
+    if list_contact_tasks(current.merchant).filter(company=current.company_id).exists():
+        raise CannotReopen("A newer task about the same contact is open already.")
+    if find_manual_result(current) == ManualResult.FOUND:
+        raise CannotReopen("The contact stands in the books, so there is nothing left to do.")
+    current.move_locked_to("open", now=now, by=by.email, reason="opened again", done_by=None, note="")
+
+
 def reopen_manual_task(task: ManualTask, *, by: User, now: datetime) -> None:
     """Take back that a task was done by hand, so that its posting waits as it did before. Raises CannotReopen.
 
     What the books show is not taken back: it would be booked twice.
     """
-    if task.posting is None:
-        raise CannotReopen("It opens again by itself while the contact does not stand.")
     with transaction():
+        if task.posting is None:
+            reopen_contact_task(task, by=by, now=now)
+            return
         posting = task.posting.lock()
         current = task.lock()
         if current.state != "done" or current.done_by_id is None or posting.state != "cancelled":

@@ -20,6 +20,7 @@ from accounting.posting.kinds import get_kind
 from accounting.posting.ledger_orders import get_posting_match
 from accounting.posting.manual_tasks import create_manual_task, needs_manual_task
 from accounting.posting.services import cancel_posting, close_manual_task, create_posting, schedule_matching_if_needed
+from accounting.reconciliation.manual_results import list_contact_ids
 from accounting.refetch_requests import schedule_refetch
 from connections.models import Connection
 from merchants.models import EventNotification
@@ -138,9 +139,7 @@ def is_about_reference(refusal: str) -> bool:
 def schedule_reference_check(posting: Posting, *, now: datetime) -> None:
     """Have workers look whether the contact and the chosen accounts still stand."""
     company, merchant_id = posting.company, posting.merchant_id
-    if company.contact_id:
-        others = company.currency_contacts.filter(organisation_id=company.organisation_id)
-        ids = [company.contact_id, *others.values_list("contact_id", flat=True)]
+    if ids := list_contact_ids(company):
         schedule_refetch(merchant_id, [(company.organisation_id, "contacts", key) for key in ids], now=now)
     outbox.schedule(f"lists:{merchant_id}", "accounting.import_lists", now=now, merchant_id=merchant_id)
 

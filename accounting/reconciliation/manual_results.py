@@ -5,14 +5,17 @@ from django.db.models import TextChoices
 from accounting.models import (
     CreditNote,
     LedgerApplication,
+    LedgerContact,
     LedgerCredit,
     LedgerPayment,
     ManualTask,
     MirrorCursor,
+    PendingChange,
     Posting,
 )
 from accounting.models.posting_kinds import PAYMENT_KINDS, REMOVED_PAYMENT_KINDS, Kind
 from accounting.reconciliation.organisations import GRACE_PERIOD, OrganisationBooks, get_merchant_books
+from payers.models import PayerCompany
 
 GONE_STATUSES = ("voided", "deleted")
 
@@ -26,9 +29,9 @@ class ManualResult(TextChoices):
 
 
 def find_manual_result(task: ManualTask) -> ManualResult:
-    """Return what the books that a task is about show of what was done. Contacts are looked at by their own check."""
+    """Return what the books that a task is about show of what was done."""
     if task.posting is None:
-        return ManualResult.UNREAD
+        return find_contact_result(task)
     posting = task.posting
     if Kind(posting.kind) in PAYMENT_KINDS:
         is_there = LedgerPayment.objects.filter(posting=posting, is_standing=True).exists()
@@ -37,6 +40,25 @@ def find_manual_result(task: ManualTask) -> ManualResult:
         is_gone = LedgerPayment.objects.filter(posting=original, is_standing=False).exists()
         return judge(is_gone, books=get_books(posting), task=task)
     return find_document_result(task, posting)
+
+
+def find_contact_result(task: ManualTask) -> ManualResult:
+    """Return whether the contacts of the task's company stand, as far as they were read since it was done."""
+    company = task.company
+    owner = {"merchant": task.merchant_id, "organisation_id": company.organisation_id}
+    keys = list_contact_ids(company)
+    rows = LedgerContact.objects.filter(**owner, contact_id__in=keys)
+    if keys and not rows.filter(is_active=False).exists():
+        return ManualResult.FOUND if rows.exists() else ManualResult.UNREAD
+    polled = MirrorCursor.objects.filter(**owner, kind="contacts", polled_at__gte=task.state_at)
+    read = PendingChange.objects.filter(**owner, kind="contacts", ledger_id__in=keys, read_at__gte=task.state_at)
+    return ManualResult.MISSING if read.exists() or polled.exists() else ManualResult.UNREAD
+
+
+def list_contact_ids(company: PayerCompany) -> list[str]:
+    """Return the ids of a company's contacts in the organisation that it was mapped in."""
+    others = company.currency_contacts.filter(organisation_id=company.organisation_id)
+    return [key for key in (company.contact_id, *others.values_list("contact_id", flat=True)) if key]
 
 
 def get_books(posting: Posting) -> OrganisationBooks:
