@@ -1,5 +1,6 @@
 """PDF pages that print every living script: fonts that are embedded, and shaping from right to left where it is so."""
 
+import re
 import unicodedata
 from functools import cache
 from pathlib import Path
@@ -73,6 +74,9 @@ UNDRAWN = frozenset("\u200b\u200c\u200d\u200e\u200f\u2060\ufeff\u00ad") | {chr(c
 # Overriding and isolating marks turn the words around them: no name needs one.
 REFUSED = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 REPLACEMENT = "\ufffd"
+FROM_THE_RIGHT = ("R", "AL")  # the classes of letters that are written from right to left
+LEFT_TO_RIGHT_MARK = "\u200e"
+NUMBER = re.compile(r"(\s*\(?[^\w\s()]?\d[\d.,:/\u066b\u066c%-]*\)?\s*)")
 
 
 @cache
@@ -112,6 +116,40 @@ def make_printable(text: str) -> str:
     return "".join(character if is_printable(character) else REPLACEMENT for character in composed)
 
 
+def order_numbers(line: str) -> str:
+    """The line with the numbers between and after its words from right to left where a reader looks for them.
+
+    In a line from left to right fpdf2 does not turn the order of such a run's pieces, and gives it the space behind it.
+    """
+    strong = (unicodedata.bidirectional(each) for each in line)
+    if next((each for each in strong if each in ("L", *FROM_THE_RIGHT)), "L") != "L":
+        return line
+    for start, stop in reversed(list_runs(line)):
+        line = line[:start] + order_run(line[start:stop]) + line[stop:]
+    return line
+
+
+def list_runs(line: str) -> list[tuple[int, int]]:
+    """Where words from right to left begin and end, with all between them that no letter from left to right parts."""
+    runs: list[tuple[int, int]] = []
+    is_open = False
+    for place, each in enumerate(line):
+        kind = unicodedata.bidirectional(each)
+        if kind in FROM_THE_RIGHT or (kind == "NSM" and runs and runs[-1][1] == place):
+            start = runs.pop()[0] if is_open else place
+            runs.append((start, place + 1))
+            is_open = True
+        elif kind == "L":
+            is_open = False
+    return runs
+
+
+def order_run(run: str) -> str:
+    """The words and the numbers between them in the order in which they are seen, each a run of its own."""
+    pieces = [piece for piece in NUMBER.split(run) if piece]
+    return LEFT_TO_RIGHT_MARK.join(["", *reversed(pieces), ""])
+
+
 class WorldPdf(FPDF):
     """A4 pages in the fonts that their text needs; only the letters that are used are embedded."""
 
@@ -132,4 +170,4 @@ class WorldPdf(FPDF):
             self.fallbacks.append(font)
         if needed:
             self.set_fallback_fonts(self.fallbacks, exact_match=False)
-        return printable
+        return "\n".join(order_numbers(line) for line in printable.split("\n"))

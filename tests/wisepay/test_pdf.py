@@ -149,3 +149,45 @@ def test_only_the_letters_that_are_used_are_embedded() -> None:
     pdf.set_font(FAMILY, "", 10)
     pdf.cell(100, 8, text)
     assert len(pdf.output()) < 40_000
+
+
+# ---- numbers beside words from right to left ---------------------------------------------------------
+
+
+def find_left_edges(line: str, *parts: str) -> list[float]:
+    """Where the parts of a printed line begin at the left, by their characters: words are copied as they are seen."""
+    page = render(line)[0].get_textpage()
+    characters = [page.get_text_range(place, 1) for place in range(page.count_chars())]
+    edges = []
+    for part in parts:
+        places = [place for place, each in enumerate(characters) if each in part]
+        edges.append(min(page.get_charbox(place)[0] for place in places))
+    return edges
+
+
+@pytest.mark.parametrize(
+    ("line", "seen"),
+    [
+        ("Invoice سلام 625.30", ["Ivo", "سلام", "625.30"]),
+        ("Questions? سلام: 5550", ["Qu", "سلام", "5550"]),
+        ("Paid by سلام 24 Visa", ["Pa", "سلام", "24", "V"]),
+        ("Paid by שלום 24 Visa", ["Pa", "שלום", "24", "V"]),
+        ("Paid by سم 24 دو 17", ["Pa", "دو", "24", "سم", "17"]),
+        ("Paid by سم ٢٤ دو", ["Pa", "دو", "٢٤", "سم"]),
+        ("Paid by سم (24) دو Ltd", ["Pa", "دو", "24", "سم", "Lt"]),
+        ("سلام 24", ["24", "سلام"]),
+        ("سم Acme 17 دو", ["دو", "Ame", "17", "سم"]),
+    ],
+)
+def test_a_number_stands_where_a_reader_looks_for_it(line: str, seen: list[str]) -> None:
+    """Unicode's bidirectional algorithm (unicode.org/reports/tr9): a line from left to right stays in that order."""
+    edges = find_left_edges(line, *seen)
+    assert edges == sorted(edges), dict(zip(seen, edges, strict=True))
+
+
+def test_words_and_the_numbers_beside_them_keep_a_space_between_them() -> None:
+    page = render("Invoice سلام 625")[0].get_textpage()
+    boxes = {page.get_text_range(place, 1): page.get_charbox(place) for place in range(page.count_chars())}
+    arabic = max(boxes[each][2] for each in "سلم")
+    assert boxes["6"][0] - arabic > 2
+    assert min(boxes[each][0] for each in "سلم") - boxes["e"][2] > 2
