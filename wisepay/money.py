@@ -11,6 +11,9 @@ from babel.numbers import format_currency, get_currency_symbol
 # CLDR asks for a space where a code stands before the digits ("CHF 10.00"); Babel leaves it out.
 PRICE_PATTERN = re.compile(r"0\.0+")  # the decimals of a CLDR pattern, which become those of the currency
 GROUPED = re.compile(r"[0-9]{1,3}(,[0-9]{3})+(\.[0-9]*)?")
+WRITE_WITH_POINT = (
+    'Write the amount with a point before the decimals and commas between thousands only, for example "1,250.00".'
+)
 CODE_BEFORE_DIGIT = re.compile(r"(?<=[A-Z])(?=\d)")
 
 
@@ -23,6 +26,16 @@ def list_currencies() -> frozenset[str]:
     """List the codes of the currencies that are legal tender somewhere today (Unicode CLDR)."""
     rows = get_global("territory_currencies").values()
     return frozenset(code for row in rows for code, _start, end, tender in row if tender and end is None)
+
+
+def remove_group_separators(text: str) -> str:
+    """The number that a person typed without the commas between its thousands.
+
+    Raises InvalidAmount for a comma anywhere else, which could mean another number.
+    """
+    if "," in text and not GROUPED.fullmatch(text):
+        raise InvalidAmount(WRITE_WITH_POINT)
+    return text.replace(",", "")
 
 
 def split_codes(codes: str) -> frozenset[str]:
@@ -80,17 +93,14 @@ class Money:
         """Parse what a person typed: "1,250.00", "A$1,250", "1250.5". Raises InvalidAmount.
 
         Commas stand between thousands and a point before the decimals; anything else, such as "6,95", could mean two
-        amounts and is refused.
+        amounts and is refused. So is "6,950" in a currency of three decimals.
         """
         bare = text.strip().upper().replace("\u00a0", " ")
         for sign in (get_currency_symbol(currency, locale="en").upper(), currency):
             bare = bare.removeprefix(sign).removesuffix(sign).strip()
-        if "," in bare and not GROUPED.fullmatch(bare):
-            raise InvalidAmount(
-                "Write the amount with a point before the decimals and commas between thousands only, "
-                'for example "1,250.00".'
-            )
-        return cls.parse(bare.replace(",", ""), currency)
+        if get_currency_digits(currency) == 3 and bare.count(",") == 1 and "." not in bare:
+            raise InvalidAmount(WRITE_WITH_POINT)
+        return cls.parse(remove_group_separators(bare), currency)
 
     @property
     def digits(self) -> int:

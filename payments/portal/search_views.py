@@ -34,7 +34,7 @@ from payments.portal.view_models import format_refund_note, get_payment_standing
 from payments.portal.widgets import get_page_number, get_time_zone
 from wisepay import clock
 from wisepay.forms import WordsField
-from wisepay.money import Money
+from wisepay.money import InvalidAmount, Money, remove_group_separators
 from wisepay.spreadsheets import render_csv_line
 
 MAX_EXPORTED, CHUNK_SIZE = 100_000, 1000
@@ -94,7 +94,10 @@ class TransactionSearchForm(forms.Form):
             self.fields[name].choices = _choices("All", options)  # type: ignore[attr-defined]
 
     def _clean_amount(self, name: str) -> Decimal | None:
-        text = self.cleaned_data[name].replace(",", "").strip()
+        try:
+            text = remove_group_separators(self.cleaned_data[name].strip())
+        except InvalidAmount as error:
+            raise forms.ValidationError(str(error)) from None
         if not text:
             return None
         whole, _, rest = text.partition(".")

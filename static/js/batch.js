@@ -11,6 +11,7 @@ const digits = Number(form.dataset.digits);
 
 function minorUnits(text) {
   const plain = text.trim();
+  if (digits === 3 && /^\d+,\d+$/.test(plain)) return 0; // could mean two amounts, so the server asks
   if (!/^(\d+|\d{1,3}(,\d{3})+)(\.\d*)?$/.test(plain)) return 0; // the server says what is wrong with it
   return Math.round(Number(plain.replaceAll(",", "")) * 10 ** digits);
 }

@@ -3,6 +3,8 @@
 from decimal import Decimal
 
 import pytest
+from babel import localedata
+from babel.numbers import format_decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -63,6 +65,68 @@ def test_an_amount_is_read_into_minor_units(text: str, currency: str, minor: int
 def test_what_is_no_plain_amount_of_the_currency_is_refused_in_words(text: str, currency: str) -> None:
     with pytest.raises(InvalidAmount, match=r"\."):
         Money.parse(text, currency)
+
+
+# What people of the world type, as Unicode's CLDR writes amounts in every locale.
+TYPED = [Money(each, code) for code in ("AUD", "JPY", "KWD", "ISK") for each in (5, 695, 6_950, 125_000, 123_456_789)]
+
+
+@pytest.mark.parametrize("money", TYPED, ids=lambda money: f"{money.currency} {money.plain}")
+def test_what_people_of_any_locale_type_is_read_as_they_mean_it_or_refused(money: Money) -> None:
+    """A comma that was deleted made 695.00 of "6,95". Decimal marks and groups are those of CLDR's locales."""
+    pattern = f"#,##0.{'0' * money.digits}".removesuffix(".")
+    for locale in localedata.locale_identifiers():
+        for is_grouped in (True, False):
+            text = format_decimal(money.decimal, pattern, locale, group_separator=is_grouped)
+            try:
+                assert Money.parse_typed(text, money.currency) == money, (locale, text)
+            except InvalidAmount:
+                assert locale != "en", text
+
+
+@pytest.mark.parametrize(
+    ("text", "currency", "minor"),
+    [
+        ("1,250.00", "AUD", 125_000),
+        ("A$1,250", "AUD", 125_000),
+        ("$1,250.5 ", "USD", 125_050),
+        ("AUD\u00a01250", "AUD", 125_000),
+        ("1,250", "JPY", 1_250),
+        ("6,950.000", "KWD", 6_950_000),
+        ("6.950", "KWD", 6_950),
+    ],
+)
+def test_what_is_typed_the_english_way_is_read(text: str, currency: str, minor: int) -> None:
+    assert Money.parse_typed(text, currency) == Money(minor, currency)
+
+
+@pytest.mark.parametrize(
+    ("text", "currency"),
+    [
+        ("6,95", "AUD"),
+        ("6,950", "KWD"),
+        ("1.250,00", "AUD"),
+        ("1 250,00", "AUD"),
+        ("1 250.00", "AUD"),
+        ("1'250.00", "AUD"),
+        ("1\u2019250.00", "AUD"),
+        ("1.250", "AUD"),
+        ("1.250", "JPY"),
+        ("12,50,000", "INR"),
+        ("1,2500", "AUD"),
+        (",95", "AUD"),
+        ("6,", "AUD"),
+        ("6\u066b95", "AUD"),
+        ("\u0666.95", "AUD"),
+        ("6.95-", "AUD"),
+        ("(6.95)", "AUD"),
+        ("6.95 AUD AUD", "AUD"),
+        ("6.95 NZD", "AUD"),
+    ],
+)
+def test_what_could_mean_two_amounts_is_refused_in_words(text: str, currency: str) -> None:
+    with pytest.raises(InvalidAmount, match=r"Write the amount|decimals"):
+        Money.parse_typed(text, currency)
 
 
 @pytest.mark.parametrize("currency", ["", "XXX", "BTC", "aud", "DEM", "AU"])
