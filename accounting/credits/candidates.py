@@ -72,6 +72,22 @@ def list_open_invoices(company: PayerCompany, currencies: Iterable[str]) -> tupl
     return invoices, candidates
 
 
+def list_applicable_notes(invoice: LedgerInvoice) -> list[CreditNote]:
+    """The credits of the invoice's company that could be applied to it now, the oldest first."""
+    if invoice.company is None or not invoice.is_payable or not get_balances([invoice])[invoice.pk].payable:
+        return []
+    rows = CreditNote.objects.filter(
+        Q(remaining=None) | Q(remaining__gt=0),
+        payment__company=invoice.company,
+        organisation_id=invoice.organisation_id,
+        currency=invoice.currency,
+        state="approved",
+    ).select_related("payment__company", "merchant")
+    reserved = get_reserved_amounts("note", rows.values_list("pk", flat=True))
+    ordered = rows.order_by("created_at", "pk")
+    return [note for note in ordered if get_remaining_amount(note) > reserved.get(note.pk, 0)]
+
+
 def get_applicable_amount(note: CreditNote, invoice: LedgerInvoice, *, apart_from: CreditMatch) -> int:
     """Minor units of the credit that can be applied to the invoice. Exact only for rows that the caller has locked."""
     if note.state != "approved" or not invoice.is_payable or note.currency != invoice.currency:

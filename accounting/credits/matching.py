@@ -89,6 +89,22 @@ def apply_match(match: CreditMatch, *, by: User, now: datetime) -> None:
         approve_match(match, by=by, now=now)
 
 
+def apply_note(note: CreditNote, invoice: LedgerInvoice, *, by: User, now: datetime) -> CreditMatch:
+    """Apply the credit to an invoice that a person chose, whether or not they were matched. Raises MatchChangeRefused.
+
+    Both are of one payer company.
+    """
+    with transaction():
+        lock_in_transaction(AdvisoryLock.COMPANY_MATCHING, note.payment.company_id)
+        match = CreditMatch.objects.filter(note=note, invoice=invoice).first()
+        if match is None:
+            score = MatchScore(note.pk, invoice.pk, 100, (f"{by} chose it.",))
+            state = {"state": "proposed", "state_at": now, "created_at": now}
+            columns = build_match_columns(note, invoice, score)
+            match = CreditMatch.objects.create(merchant=note.merchant, note=note, invoice=invoice, **state, **columns)
+        return approve_match(match, by=by, now=now)
+
+
 def dismiss_match(match: CreditMatch, *, by: User, now: datetime) -> None:
     """Dismiss the match: it is not proposed again. Raises MatchChangeRefused once its posting was sent."""
     with transaction():

@@ -10,15 +10,17 @@ from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
+from accounting.credits.candidates import list_applicable_notes
 from accounting.credits.matching import (
     MatchChangeRefused,
     apply_match,
+    apply_note,
     dismiss_match,
     get_threshold,
     revert_match,
     save_threshold,
 )
-from accounting.models import CreditMatch, CreditNote, Posting
+from accounting.models import CreditMatch, CreditNote, LedgerInvoice, Posting
 from accounting.models.credits import MIN_THRESHOLD
 from merchants.access import MerchantRequest, merchant_page
 from merchants.models import Merchant
@@ -90,6 +92,40 @@ def decide_credit(request: MerchantRequest, merchant: Merchant, reference: str) 
     except MatchChangeRefused as error:
         messages.error(request, str(error))
     return redirect("accounting:credits", merchant.reference)
+
+
+@require_GET
+@merchant_page()
+def invoice_credits(request: MerchantRequest, merchant: Merchant, reference: str) -> HttpResponse:
+    """The credits that one invoice could be paid with: a panel of its automatic payment, or a page."""
+    invoice = get_merchant_invoice(merchant, reference)
+    context = {"merchant": merchant, "invoice": invoice, "notes": list_applicable_notes(invoice)}
+    is_panel = request.headers.get("HX-Request") == "true"
+    return render(request, f"credits/for_invoice.html{'#panel' * is_panel}", context)
+
+
+@require_POST
+@merchant_page()
+def use_credit(request: MerchantRequest, merchant: Merchant, reference: str) -> HttpResponse:
+    """Apply one of these credits to the invoice."""
+    invoice = get_merchant_invoice(merchant, reference)
+    number = request.POST.get("note", "")
+    note = next((note for note in list_applicable_notes(invoice) if note.number == number), None)
+    try:
+        if note is None:
+            raise MatchChangeRefused("Nothing of this credit is left for the invoice.")
+        match = apply_note(note, invoice, by=request.user, now=clock.now())
+        record_request_audit(request, "credit.apply", merchant_id=merchant.pk, subject=str(match))
+        messages.success(request, f"{match.money} of the credit goes to invoice {invoice}, so nobody pays it twice.")
+    except MatchChangeRefused as error:
+        messages.error(request, str(error))
+    return redirect("accounting:credits", merchant.reference)
+
+
+def get_merchant_invoice(merchant: Merchant, reference: str) -> LedgerInvoice:
+    """An invoice of the merchant with its company. Raises Http404."""
+    rows = LedgerInvoice.objects.filter(merchant=merchant, company__merchant=merchant)
+    return get_object_or_404(rows.select_related("company", "merchant"), reference=reference)
 
 
 @require_POST

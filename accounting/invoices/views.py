@@ -28,6 +28,7 @@ from accounting.invoices.services import (
     get_not_payable_reason,
 )
 from accounting.models import LedgerInvoice
+from merchants.models import Merchant
 from payers.access import PayerRequest, get_company_access, payer_page
 from payers.models import PayerCompany
 from payments.errors import CannotPay
@@ -64,6 +65,7 @@ def pay_invoice(request: PayerRequest, reference: str) -> HttpResponse:
         "invoice": row.invoice,
         "form": form,
         "warnings": list_warning_messages(warnings),
+        "credit_of": find_credit_holder(warnings, row.company),
         "has_document": has_document(row.invoice),
         "why_not": reason,
     }
@@ -79,6 +81,11 @@ def get_closed_reason(row: OutstandingInvoice) -> str:
     if not invoice.is_payable:
         return get_not_payable_reason(invoice)
     return "" if row.balance.is_readable else build_unreadable_text(invoice)
+
+
+def find_credit_holder(warnings: list[DuplicateWarning], company: PayerCompany) -> Merchant | None:
+    """The merchant who could use a credit instead of the payment; None where no credit is among the warnings."""
+    return company.merchant if any(warning.kind == "credit" for warning in warnings) else None
 
 
 @require_http_methods(["GET", "POST"])
@@ -102,6 +109,7 @@ def batch_payment(request: PayerRequest) -> HttpResponse:
         "company": chosen[0].company,
         "first": chosen[0],
     }
+    context |= {"credit_of": find_credit_holder(warnings, chosen[0].company)}
     context |= {"warnings": list_warning_messages(warnings), "groups": groups, "action": request.get_full_path()}
     return render(request, "invoices/batch.html", context, status=422 if request.method == "POST" else 200)
 

@@ -20,6 +20,10 @@ RETRIED_AUTOMATICALLY = (
     "Nothing else is needed: it is looked at again within a quarter of an hour, and then goes on automatically."
 )
 NOTICED_AUTOMATICALLY = "That is noticed automatically."
+SHORT_WAY = (
+    "The short way: under Credits to apply press Undo where this credit was applied. What waits here then goes on "
+    "automatically."
+)
 IF_DONE_BY_HAND = "If you book it by hand instead, press Done here and say so, so that it is not booked twice."
 
 
@@ -44,19 +48,21 @@ def build_void_text(posting: Posting, remote_note: RemoteCreditNote | None, guid
     ]
 
 
+def can_undo_application(posting: Posting) -> bool:
+    """Whether Undo under Credits to apply takes the credit off again: whether it was applied by our posting."""
+    applied = Posting.objects.filter(attempt=posting.attempt_id, kind=Kind.ALLOCATION, state="posted")
+    return applied.filter(match__state="applied").exists()
+
+
 def build_refund_text(posting: Posting, remote_note: RemoteCreditNote | None, guide: Guide) -> TaskText:
     """Less of the credit is unused than was refunded."""
     number, note = posting.number, remote_note.number if remote_note else ""
-    steps = [
+    steps = [SHORT_WAY] if can_undo_application(posting) else []
+    steps.append(
         f"{posting.money} went back to {posting.company}. In {guide.package} open {guide.credit_note_name} {note}."
-    ]
+    )
     if remote_note is not None and remote_note.status != "unknown":
         steps.append(f"Of it {remote_note.remaining} are unused, which is less than what went back.")
-        if remote_note.allocations:
-            steps.append(
-                "The short way: under Credits to apply press Undo where this credit was applied. The refund is then "
-                "booked automatically, and the rest of the credit waits for its invoice again."
-            )
         steps += [
             f"{build_unapply_step(a, guide)} Once the refund is there, allocate what is left again."
             for a in remote_note.allocations

@@ -34,6 +34,8 @@ THINGS = {
     "accounting:reopen_task": {"reference": "task"},
     "accounting:decide": {"reference": "invoice_task"},
     "accounting:decide_credit": {"reference": "match"},
+    "accounting:invoice_credits": {"reference": "invoice"},
+    "accounting:use_credit": {"reference": "invoice"},
     "payer_books:pay_invoice": {"reference": "invoice"},
     "payer_books:print_pdf": {"reference": "invoice"},
 }

@@ -12,6 +12,8 @@ from accounting.models import (
     AutoPayMapping,
     AutoPaySettings,
     BillingTerm,
+    CreditMatch,
+    CreditNote,
     LedgerInvoice,
     LedgerTerm,
     ScheduledPayment,
@@ -55,6 +57,47 @@ class LedgerScenario:
         [row] = list_ledger_rows(self.tenant, "Invoices", where=f'InvoiceNumber=="{invoice.number}"')
         amounts = [p["Amount"] for p in row["Payments"] if p.get("Status") != "DELETED"]
         return row["Status"], row["AmountDue"], amounts
+
+
+@pytest.mark.parametrize(("due", "charged"), [("625.00", 0), ("100.00", 24900)])
+def test_the_unused_credit_is_offered_instead_of_charging_anyway(any_tenant: Tenant, due: str, charged: int) -> None:
+    scenario = LedgerScenario(any_tenant)
+    AutoPaySettings.objects.update(from_quotes=AutoPaySettings.FromQuotes.NEVER)
+    any_tenant.open_checkout(amounts={"due_now": due, "full_payment_allowed": False}).pay()
+    deliver_outbox()
+    before = any_tenant.total_charged()
+    invoice = scenario.create_invoice("349.00")
+    charge_scheduled_payment(scenario.make_due(invoice).pk, now=timezone.now())
+    held = scenario.autopay.get_scheduled(invoice)
+    assert held.state == "held"
+    assert "Use a Credit" in any_tenant.admin.get(any_tenant.url("automatic-payments/failures")).content.decode()
+    panel_path = any_tenant.url(f"credits/invoices/{invoice.reference}")
+    assert panel_path in any_tenant.admin.get(any_tenant.url(f"automatic-payments/p/{held.reference}")).content.decode()
+    note = CreditNote.objects.get()
+    assert f'value="{note.number}"' in any_tenant.admin.get(panel_path).content.decode()
+    answers = [any_tenant.admin.post(f"{panel_path}/applications", {"note": note.number}) for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [302, 302]
+    deliver_outbox()
+    assert CreditMatch.objects.get().state == "applied"
+    scenario.billing.sync_mirror()
+    deliver_outbox()
+    found = scenario.autopay.get_scheduled(invoice)
+    if charged:
+        assert (found.state, scenario.billing.get_invoice(invoice.number).due) == ("held", charged)
+        any_tenant.admin.post(any_tenant.url(f"automatic-payments/p/{found.reference}/requeue"))
+        deliver_outbox()
+    else:
+        assert (found.state, scenario.billing.get_invoice(invoice.number).status) == ("cancelled", "paid")
+    assert any_tenant.total_charged() - before == charged
+
+
+def test_a_stranger_uses_no_credit_of_ours(any_tenant: Tenant, stranger: Tenant) -> None:
+    scenario = LedgerScenario(any_tenant)
+    invoice = scenario.create_invoice("349.00")
+    for page in (any_tenant, stranger):
+        path = page.url(f"credits/invoices/{invoice.reference}")
+        assert stranger.admin.get(path).status_code == 404
+        assert stranger.admin.post(f"{path}/applications", {"note": "PF_CR-1"}).status_code == 404
 
 
 def test_an_invoice_of_the_ledger_is_charged_posted_and_mirrored(any_tenant: Tenant) -> None:

@@ -9,6 +9,7 @@ from accounting.credits.matching import revert_match, save_threshold, update_com
 from accounting.models import CreditMatch, LedgerApplication, ManualTask, Posting
 from accounting.posting.handlers import send_merchant_postings
 from merchants.models import Notification
+from payments.refunds import send_refund, start_refund
 from tests.accounting.credits.scenario import CreditScenario
 from tests.accounting.invoices.scenario import only_xero
 from tests.tenants import Tenant, deliver_outbox
@@ -289,3 +290,37 @@ def test_strangers_neither_see_nor_decide(scenario: CreditScenario, stranger: Te
     assert stranger.admin.post(scenario.tenant.url(path), {"act": "apply"}).status_code == 404
     assert stranger.admin.post(stranger.url(path), {"act": "apply"}).status_code == 404
     assert scenario.get_match(checkout).state == "proposed"
+
+
+# ---- tasks that an Undo here settles --------------------------------------------------------------------
+
+
+def test_a_task_about_a_refund_of_an_applied_credit_names_undo_first_and_undo_settles_it(
+    scenario: CreditScenario,
+) -> None:
+    """docs.stripe.com/refunds: money goes back at any time, also when its credit is used up."""
+    checkout = scenario.pay_quote()
+    scenario.create_invoice(reference=f"Quote {checkout.quote.number}")
+    assert scenario.get_match(checkout).state == "applied"
+    now = timezone.now()
+    send_refund(start_refund(checkout.payment, amount=10_000, reason="", by=scenario.tenant.user, now=now), now=now)
+    deliver_outbox()
+    task = ManualTask.objects.get(state="open")
+    assert task.steps[0].startswith("The short way: under Credits to apply press Undo")
+    press_button(scenario, scenario.get_match(checkout), "undo")
+    deliver_outbox(at=timezone.now() + timedelta(minutes=20))
+    task.refresh_from_db()
+    assert (task.state, task.done_by) == ("done", None)
+    assert set(Posting.objects.filter(payment=checkout.payment).values_list("state", flat=True)) == {"posted"}
+
+
+def test_a_task_about_a_credit_that_a_bookkeeper_applied_names_no_undo(scenario: CreditScenario) -> None:
+    checkout = scenario.pay_quote()
+    invoice = scenario.create_invoice("625.00", reference="something else")
+    note = scenario.get_note(checkout)
+    scenario.act_in_ledger("allocate", credit_note=note.number, invoice=invoice.number, amount="600.00")
+    scenario.sync_mirror()
+    now = timezone.now()
+    send_refund(start_refund(checkout.payment, amount=10_000, reason="", by=scenario.tenant.user, now=now), now=now)
+    deliver_outbox()
+    assert "short way" not in " ".join(ManualTask.objects.get(state="open").steps)

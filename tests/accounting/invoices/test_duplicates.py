@@ -58,6 +58,7 @@ def test_an_unused_credit_is_a_warning_with_its_amount_that_has_to_be_confirmed(
     page = billing.client.get(f"/my/invoices/{invoice.reference}").content.decode()
     assert credit.number in page
     assert "its credit of A$625.00" in page
+    assert f"{billing.tenant.merchant} can use the credit for you" in page
     refused = billing.submit_pay_invoice(invoice)
     assert refused.status_code == 422
     assert "tick this if you want to pay anyway" in refused.content.decode()
