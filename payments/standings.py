@@ -10,8 +10,10 @@ ASKING_DISPUTES = ("inquiry", "open")
 
 
 def attach_standings(payments: Iterable[Payment], *, now: datetime) -> list[Payment]:
-    """Give each payment its `standing`, a state of the badges. Four queries at any number."""
+    """Give each payment its `standing`, a state of the badges. Four queries at any number, none for none."""
     rows = list(payments)
+    if not rows:
+        return []
     keys = [payment.pk for payment in rows]
     newest = Attempt.objects.filter(payment__in=keys).order_by("payment", "-pk").distinct("payment")
     attempts = {attempt.payment_id: attempt for attempt in newest}

@@ -8,6 +8,7 @@ from django_subatomic.db import transaction, transaction_required
 from accounting.autopay.charging import cancel_payment, get_outbox_key
 from accounting.autopay.decision_context import build_invoice_snapshot, build_scheduled_charge, get_decision_context
 from accounting.autopay.decisions import SkipReason, plan_charge
+from accounting.autopay.settings import schedule_planning
 from accounting.invoices.balances import get_balances
 from accounting.invoices.services import lock_invoices
 from accounting.models import LedgerInvoice, ScheduledPayment
@@ -89,6 +90,21 @@ def resolve_scheduled_payment(scheduled: ScheduledPayment, *, note: str, by: Use
         if current.payment_id is not None:
             cancel_payment(current.payment_id, now=now)
         ScheduledPayment.objects.filter(pk=current.pk).update(resolved_by=by, resolved_at=now, resolution=note[:300])
+
+
+def reopen_scheduled_payment(scheduled: ScheduledPayment, *, now: datetime) -> None:
+    """Take back that a person resolved or cancelled it: a failure waits for somebody again, the rest is planned again.
+
+    Raises ActionNotPossible.
+    """
+    with transaction():
+        current = lock_with_invoice(scheduled)
+        newer = ScheduledPayment.objects.filter(invoice=current.invoice, pk__gt=current.pk).exclude(state="cancelled")
+        if current.resolved_at is None or current.state not in ("failed", "cancelled") or newer.exists():
+            raise ActionNotPossible("Nothing of it can be taken back.")
+        ScheduledPayment.objects.filter(pk=current.pk).update(resolved_by=None, resolved_at=None, resolution="")
+        if current.state == "cancelled":
+            schedule_planning(current.merchant, now=now)
 
 
 def refresh_gateway_status(scheduled: ScheduledPayment, *, now: datetime) -> bool:

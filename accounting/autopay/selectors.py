@@ -13,7 +13,9 @@ from accounting.models import LIVE_SCHEDULED, AutoPayMapping, ScheduledPayment, 
 from merchants.models import Merchant
 from payers.models import PayerAccess
 from payments.models import Attempt
+from payments.standings import attach_standings
 from payments.states import LIVE_STATES
+from wisepay import clock
 from wisepay.clock import get_day_start, get_local_date
 from wisepay.input import parse_month
 from wisepay.money import Money
@@ -33,6 +35,7 @@ class ScheduledPaymentRow:
     may_cancel: bool
     may_requeue: bool
     may_check: bool
+    may_reopen: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,17 +93,34 @@ def sum_by_currency(rows: Iterable[ScheduledPaymentRow]) -> list[Money]:
 
 
 def build_rows(found: Iterable[ScheduledPayment], *, paused: bool) -> list[ScheduledPaymentRow]:
-    """Build the rows of a page."""
-    return [build_row(one, paused=paused) for one in found]
+    """Build the rows of a page. What was charged says of its payment what the payment's own page says."""
+    rows = list(found)
+    charged = [one.payment for one in rows if one.state == "settled" and one.payment is not None]
+    standings = {payment.pk: payment.standing for payment in attach_standings(charged, now=clock.now())}
+    return [describe_row(one, paused=paused, standing=standings.get(one.payment_id or 0, "")) for one in rows]
 
 
 def build_row(one: ScheduledPayment, *, paused: bool) -> ScheduledPaymentRow:
-    """Build one row, with the actions that are possible."""
+    """Build one row."""
+    return build_rows([one], paused=paused)[0]
+
+
+def describe_row(one: ScheduledPayment, *, paused: bool, standing: str) -> ScheduledPaymentRow:
+    """Build one row, with the actions that are possible; `standing` is its payment's, once that was charged."""
     state = {"pending": "in_flight", "scheduled": "paused" if paused else "scheduled"}.get(one.state, one.state)
+    if standing not in ("", "succeeded"):
+        state = standing
     if one.state in ("failed", "held") and one.resolved_at is not None:
         state = "resolved"
     is_open = one.state in ("failed", "held") and one.resolved_at is None
-    return ScheduledPaymentRow(one, state, one.state in ("scheduled", "held"), is_open, one.state == "pending")
+    return ScheduledPaymentRow(
+        one,
+        state,
+        may_cancel=one.state in ("scheduled", "held"),
+        may_requeue=is_open,
+        may_check=one.state == "pending",
+        may_reopen=one.state in ("failed", "cancelled") and one.resolved_at is not None,
+    )
 
 
 def list_live_payments(merchant: Merchant) -> QuerySet[ScheduledPayment]:

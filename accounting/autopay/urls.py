@@ -26,6 +26,7 @@ urlpatterns = [
     path(f"{PAYMENTS}p/<slug:scheduled_ref>/cancel", views.cancel, name="cancel"),
     path(f"{PAYMENTS}p/<slug:scheduled_ref>/requeue", views.requeue, name="requeue"),
     path(f"{PAYMENTS}p/<slug:scheduled_ref>/resolve", views.resolve, name="resolve"),
+    path(f"{PAYMENTS}p/<slug:scheduled_ref>/reopen", views.reopen, name="reopen"),
     path(SETTINGS, settings_views.edit_settings, name="settings"),
     path(f"{SETTINGS}terms/refresh", settings_views.refresh_terms, name="refresh_terms"),
     path(f"{SETTINGS}terms/add", settings_views.edit_term, name="add_term"),

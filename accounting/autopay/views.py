@@ -185,6 +185,24 @@ def resolve(request: MerchantRequest, merchant: Merchant, scheduled_ref: str) ->
 
 
 @require_POST
+@merchant_page(admin=True)
+def reopen(request: MerchantRequest, merchant: Merchant, scheduled_ref: str) -> HttpResponse:
+    """Take back Mark as Resolved, or Cancel Payment."""
+    scheduled = selectors.get_scheduled_payment(merchant, scheduled_ref)
+    note = scheduled.resolution
+    try:
+        actions.reopen_scheduled_payment(scheduled, now=clock.now())
+    except actions.ActionNotPossible as error:
+        messages.error(request, str(error))
+    else:
+        record_request_audit(
+            request, "autopay.reopened", merchant_id=merchant.pk, subject=str(scheduled.invoice), detail=note
+        )
+        messages.success(request, f"{scheduled.invoice} is open again.")
+    return redirect("autopay:detail", merchant.reference, scheduled_ref)
+
+
+@require_POST
 @merchant_page()
 def queue(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """Queue: schedule planning of all invoices."""

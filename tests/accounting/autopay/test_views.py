@@ -4,10 +4,12 @@ from datetime import timedelta
 from io import StringIO
 from typing import Any
 
+import pytest
 from django.core.management import call_command
 from django.utils import timezone
 
 from accounting.models import AutoPayLimit, AutoPayMapping, AutoPaySettings, BillingTerm, LedgerTerm, ScheduledPayment
+from payments.models import Payment
 from payments.portal.addable_methods import list_addable_methods
 from tests.accounting.autopay.builders import PAYER, AutoPayBuilder
 from tests.payments.portal.factories import HTMX_HEADERS, create_company
@@ -78,6 +80,51 @@ def test_a_failure_is_requeued_or_resolved_with_a_note_that_is_audited(autopay: 
     assert post_action(autopay.tenant, autopay.get_scheduled(invoice), "resolve", note="Paid by cheque") == 302
     assert AuditEntry.objects.get(action="autopay.resolved").detail == "Paid by cheque"
     assert "No failures" in get_page(autopay.tenant, "automatic-payments/failures")
+
+
+@pytest.mark.parametrize(
+    ("changes", "word"),
+    [({}, "Settled"), ({"refunded_amount": 100}, "Refunded in part"), ({"refunded_amount": 34900}, "Refunded")],
+)
+def test_what_was_charged_says_in_every_list_how_its_payment_stands(
+    autopay: AutoPayBuilder, changes: dict[str, int], word: str
+) -> None:
+    """Automattic/woocommerce-payments#738: what was given back stood as paid."""
+    autopay.create_mapping(autopay.save_card())
+    scheduled = autopay.charge(autopay.create_invoice(34900))
+    if changes:
+        Payment.objects.filter(pk=scheduled.payment_id).update(**changes)
+    for path in ("automatic-payments/?show=all", f"automatic-payments/p/{scheduled.reference}"):
+        assert f">{word}<" in get_page(autopay.tenant, path)
+
+
+def test_what_was_resolved_or_cancelled_can_be_taken_back_by_an_admin(autopay: AutoPayBuilder) -> None:
+    """kenlasko/monize#913: what somebody ticked off by mistake was gone."""
+    autopay.create_mapping(autopay.save_bank_account())
+    failed, cancelled = autopay.create_invoice(), autopay.create_invoice()
+    autopay.plan()
+    ScheduledPayment.objects.filter(invoice=failed).update(state="failed")
+    assert post_action(autopay.tenant, autopay.get_scheduled(failed), "resolve", note="Paid by cheque") == 302
+    assert post_action(autopay.tenant, autopay.get_scheduled(cancelled), "cancel") == 302
+    autopay.plan()
+    assert ScheduledPayment.objects.count() == 2, "what a person decided is not planned again"
+    page = get_page(autopay.tenant, f"automatic-payments/p/{autopay.get_scheduled(failed).reference}")
+    assert "Open again" in page
+    autopay.tenant.merchant.memberships.update(role="user")
+    assert post_action(autopay.tenant, autopay.get_scheduled(failed), "reopen") == 403
+    autopay.tenant.merchant.memberships.update(role="admin")
+    for invoice in (failed, cancelled):
+        assert post_action(autopay.tenant, autopay.get_scheduled(invoice), "reopen") == 302
+    assert AuditEntry.objects.filter(action="autopay.reopened").count() == 2
+    deliver_outbox()
+    autopay.plan()
+    assert "Reset &amp; Requeue" in get_page(autopay.tenant, "automatic-payments/failures")
+    assert autopay.get_scheduled(failed).resolved_at is None
+    assert ScheduledPayment.objects.filter(invoice=cancelled, state="scheduled").count() == 1
+    assert (
+        post_action(autopay.tenant, ScheduledPayment.objects.filter(invoice=cancelled).earliest("pk"), "reopen") == 302
+    )
+    assert AuditEntry.objects.filter(action="autopay.reopened").count() == 2
 
 
 def test_only_an_admin_cancels_and_only_before_it_is_pending(autopay: AutoPayBuilder) -> None:
