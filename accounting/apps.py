@@ -8,6 +8,7 @@ WAITING_FOR_CONNECTION = {
     "accounting.import_lists": "lists:{merchant_id}",
     "accounting.recall_contacts": "contacts:{merchant_id}",
     "accounting.look_at_tasks": "look:{merchant_id}",
+    "accounting.retry_failed_readings": "retry-readings:{merchant_id}",
 }
 
 

@@ -2,6 +2,8 @@
 
 from datetime import datetime
 
+from django_subatomic.db import transaction
+
 import accounting.autopay.handlers
 import accounting.contacts.handlers
 import accounting.credits.handlers
@@ -10,9 +12,9 @@ import accounting.posting.handlers  # noqa: F401 (they register themselves)
 from accounting.autopay.settings import schedule_planning
 from accounting.autopay.terms import list_current_terms, schedule_terms_import
 from accounting.configuration import imports
-from accounting.models import AccountingSettings, PaymentSync
+from accounting.models import AccountingSettings, LedgerPaymentCursor, MirrorCursor, PaymentSync
 from accounting.payment_sync.services import sync_payments
-from accounting.reconciliation.ledger_payments import sync_ledger_payments
+from accounting.reconciliation.ledger_payments import schedule_ledger_payments_sync, sync_ledger_payments
 from merchants.models import Merchant
 from wisepay.outbox import handler
 
@@ -46,3 +48,13 @@ def run_payment_sync(*, sync_id: int, now: datetime, **_: object) -> None:
 def read_ledger_payments(*, merchant_id: int, now: datetime, **_: object) -> None:
     """Sync the payments of a merchant's accounting package."""
     sync_ledger_payments(Merchant.objects.get(pk=merchant_id), now=now)
+
+
+@handler("accounting.retry_failed_readings")
+def retry_failed_readings(*, merchant_id: int, now: datetime, **_: object) -> None:
+    """Read again what could not be read: why is over now that a connection works again."""
+    merchant = Merchant.objects.get(pk=merchant_id)
+    MirrorCursor.objects.filter(merchant=merchant).exclude(error="").update(error="", due_at=now)
+    if LedgerPaymentCursor.objects.filter(merchant=merchant).exclude(error="").update(error=""):
+        with transaction():
+            schedule_ledger_payments_sync(merchant, now=now)

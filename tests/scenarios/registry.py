@@ -164,6 +164,7 @@ UNINTERRUPTED = {
     "Ledger.get_or_create_item": "only where a ledger needs an item, which is looked for by its name first",
     "accounting.look_at_tasks": "it only reads whether people did their manual tasks, again and again",
     "accounting.make_item": "only where a ledger needs an item, which is looked for by its name first",
+    "accounting.retry_failed_readings": "nothing is written elsewhere, and it only has readings begin anew",
     "accounting.recall_contacts": "nothing is written elsewhere, and the sender does the same before it posts",
     "accounting.check_contacts": "it looks at what is mapped, again and again; accounting/contacts/test_contacts.py",
     "payments.forget_replaced_method": "detaching twice is harmless; payments/saved_methods/test_fingerprints.py",

@@ -4,12 +4,15 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from django.utils import timezone
+from django_subatomic.db import transaction
 
-from accounting.models import AccountingSettings, LedgerPayment, LedgerPaymentCursor, Posting
+from accounting.models import AccountingSettings, LedgerPayment, LedgerPaymentCursor, MirrorCursor, Posting
 from accounting.reconciliation.differences import DifferenceKind
 from accounting.reconciliation.ledger_payments import list_due_merchants, sync_ledger_payments
 from accounting.reconciliation.periods import Period
 from accounting.reconciliation.report import ReconciliationReport, reconcile
+from connections.models import Connection
+from connections.services import announce_restored_connection
 from payments.balance.services import sync_balance
 from payments.models import Attempt, BalanceTransaction, BalanceTransactionCursor, GatewayAccount
 from tests.tenants import Tenant
@@ -211,3 +214,21 @@ def test_a_broken_connection_is_explained(tenant: Tenant, deliver: Callable[...,
     tenant.merchant.connections.all().delete()
     sync_ledger_payments(tenant.merchant, now=timezone.now())
     assert LedgerPaymentCursor.objects.get().error == "No accounting package is connected."
+
+
+def test_why_the_books_could_not_be_read_vanishes_once_they_are_connected_again(
+    tenant: Tenant, deliver: Callable[..., int]
+) -> None:
+    tenant.open_checkout().pay()
+    deliver()
+    sync_ledger_payments(tenant.merchant, now=timezone.now())
+    Connection.objects.filter(merchant=tenant.merchant).update(state="broken")
+    sync_ledger_payments(tenant.merchant, now=timezone.now())
+    MirrorCursor.objects.update(error="The accounting package refused: no.")
+    assert LedgerPaymentCursor.objects.get().error
+    Connection.objects.filter(merchant=tenant.merchant).update(state="connected")
+    with transaction():
+        announce_restored_connection(tenant.merchant, now=timezone.now())
+    deliver()
+    assert LedgerPaymentCursor.objects.get().error == ""
+    assert set(MirrorCursor.objects.values_list("error", flat=True)) <= {""}
