@@ -57,3 +57,16 @@ def test_every_button_of_going_live_exists() -> None:
     }
     spoken |= {"A week later", "Automatic payments", "Reconciliation", "ConnectWise Sell", "When it breaks"}
     assert sorted(word for word in buttons - spoken if f"{word}<" not in SOURCES and f">{word}" not in SOURCES) == []
+
+
+REAL_LIFE = [line.strip("|").split(" | ") for line in read_guide("tests/real_life.md").splitlines() if line[:2] == "| "]
+
+
+@pytest.mark.parametrize("row", REAL_LIFE[1:], ids=lambda row: row[0].strip())
+def test_every_line_of_real_life_names_a_source_and_tests_that_exist(row: list[str]) -> None:
+    _, source, tests = row
+    assert re.search(r"[\w.-]+/[\w.-]+#\d+|[a-z.]+\.(?:com|org)\b", source), source
+    named = re.findall(r"`([\w/]+\.py)(?:::(test_\w+))?`", tests)
+    assert named, tests
+    for path, name in named:
+        assert f"def {name or 'test_'}" in (ROOT / "tests" / path).read_text(), (path, name)
