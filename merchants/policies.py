@@ -7,7 +7,7 @@ from django.utils.translation import gettext as _
 
 from merchants.models import Membership, Merchant
 from wisepay.accounts.services import register_second_factor_policy
-from wisepay.accounts.sessions import register_access_policy, register_idle_policy
+from wisepay.accounts.sessions import register_access_policy, register_idle_policy, register_zone_reader
 from wisepay.accounts.sign_in_context import register_merchant_reader
 from wisepay.audit import register_employers
 from wisepay.audit_log.policies import register_retention_policy
@@ -21,6 +21,13 @@ def list_staff_idle_limits(user: User) -> list[timedelta]:
     """What each merchant that the person works for says."""
     minutes = Membership.objects.filter(user=user).values_list("merchant__staff_idle_minutes", flat=True)
     return [timedelta(minutes=each) for each in minutes]
+
+
+@register_zone_reader
+def find_staff_zone(user: User) -> str:
+    """The zone of the merchant that the person works for, the one joined first where there are more."""
+    rows = Membership.objects.filter(user=user).order_by("pk")
+    return rows.values_list("merchant__time_zone", flat=True).first() or ""
 
 
 @register_access_policy

@@ -6,7 +6,7 @@ from datetime import timedelta
 from merchants.models import Merchant
 from payers.models import PayerAccess
 from wisepay.accounts.services import register_second_factor_policy
-from wisepay.accounts.sessions import register_access_policy, register_idle_policy
+from wisepay.accounts.sessions import register_access_policy, register_idle_policy, register_zone_reader
 from wisepay.accounts.sign_in_context import register_merchant_reader
 from wisepay.audit import register_customers
 from wisepay.models import User
@@ -17,6 +17,13 @@ def list_payer_idle_limits(user: User) -> list[timedelta]:
     """What each merchant whose companies the person may see says."""
     days = PayerAccess.objects.filter(user=user, state="active").values_list("company__merchant__payer_idle_days")
     return [timedelta(days=each) for (each,) in days.distinct()]
+
+
+@register_zone_reader
+def find_payer_zone(user: User) -> str:
+    """The zone of the merchant that the person pays, the first one where there are more."""
+    rows = PayerAccess.objects.filter(user=user, state="active").order_by("pk")
+    return rows.values_list("company__merchant__time_zone", flat=True).first() or ""
 
 
 @register_access_policy

@@ -267,6 +267,10 @@ CASES: dict[str, Case] = {
     "accounting:decide_credit": Case(
         form=lambda s: {"act": "dismiss"}, path=lambda s: {"reference": s.match.reference}
     ),
+    "accounting:invoice_credits": Case(path=lambda s: {"reference": s.invoice.reference}),
+    "accounting:use_credit": Case(
+        form=lambda s: {"note": s.match.note.number}, path=lambda s: {"reference": s.invoice.reference}
+    ),
     "accounting:payment_sync": Case(form=lambda s: {"since": "2026-11-01"}, query=pages("page")),
     "reconciliation:overview": Case(query=lambda s: {"month": "2026-11"}),
     "reconciliation:accounts": Case(query=lambda s: {"month": "2026-11"}),
@@ -301,6 +305,7 @@ CASES: dict[str, Case] = {
     "autopay:check": Case(form=nothing),
     "autopay:cancel": Case(form=nothing),
     "autopay:requeue": Case(form=nothing, path=lambda s: {"scheduled_ref": s.failed.reference}),
+    "autopay:reopen": Case(form=nothing, path=lambda s: {"scheduled_ref": s.failed.reference}),
     "autopay:resolve": Case(
         form=lambda s: {"note": "Paid in cash"}, path=lambda s: {"scheduled_ref": s.failed.reference}
     ),
@@ -373,6 +378,7 @@ ACCOUNT_CASES: dict[str, Case] = {
         is_quiet=True,
     ),
     "account_logout": Case(form=nothing),
+    "own_name": Case(form=lambda s: {"name": "Ada Payer"}, free=("name",)),
     "two_factor_offer": Case(query=lambda s: {"next": "/"}),
     "mfa_authenticate": Case(who="nobody", form=lambda s: {"code": "123456"}),
     "mfa_reauthenticate": Case(who="enrolled", form=lambda s: {"code": "123456"}),

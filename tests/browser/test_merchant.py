@@ -113,3 +113,15 @@ def shows(page: Page, address: str, text: str) -> bool:
     """Whether the page, asked again, shows this."""
     page.goto(address)
     return page.get_by_text(text).count() > 0
+
+
+@pytest.mark.parametrize("path", ["configure/merchants/details", "automatic-payments/", "payers/"])
+def test_on_a_phone_every_tab_is_in_sight(demo: Demo, page: Page, path: str) -> None:
+    """www.w3.org/TR/WCAG22 (1.4.10 Reflow): nothing has to be scrolled for sideways."""
+    page.set_viewport_size({"width": 390, "height": 844})
+    sign_in(demo, page)
+    page.goto(f"{demo.web}/m/{demo.merchant['reference']}/{path}")
+    edges = page.eval_on_selector_all(".tabs a", "tabs => tabs.map(tab => tab.getBoundingClientRect().right)")
+    assert len(edges) > 1
+    assert max(edges) <= 390
+    expect(page.locator(".tabs a").last).to_be_in_viewport()

@@ -26,6 +26,8 @@ NEEDS_A_THING = {
     "accounting:reopen_task",
     "accounting:decide",
     "accounting:decide_credit",
+    "accounting:invoice_credits",
+    "accounting:use_credit",
     "payer_books:pay_invoice",
     "payer_books:print_pdf",
     "payments:refund",
@@ -42,6 +44,7 @@ NEEDS_A_THING = {
     "autopay:cancel",
     "autopay:requeue",
     "autopay:resolve",
+    "autopay:reopen",
     "autopay:term",
     "autopay:remove_term",
     "autopay:end_mapping",
@@ -64,7 +67,7 @@ OPEN_PAGES = {
 OPEN_PREFIXES = (
     "payers:welcome", "payments:pay", "payments:guest", "payments:register", "payments:checkout",
     "payments:create_", "payments:check_", "payments:stop_", "quotes:cpq_v1:", "quotes:None", "account_", "mfa_",
-    "socialaccount_", "openid_connect_", "usersessions_", "two_factor_", "None",
+    "socialaccount_", "openid_connect_", "usersessions_", "two_factor_", "own_name", "None",
 )  # fmt: skip
 # What these do would take away what the pages after them are about.
 LAST = ("payers:end_sessions", "payments:remove_method", "payers:start_seeing", "payer_admin:remove")

@@ -11,13 +11,26 @@ from allauth.mfa.models import Authenticator
 from allauth.mfa.totp.forms import ActivateTOTPForm
 from allauth.mfa.totp.internal.auth import TOTP
 from django import forms
+from django.utils.translation import gettext_lazy as _
 
 from wisepay.accounts.factor_secrets import secrets_of
 from wisepay.accounts.services import is_code_guess_limit_exceeded
+from wisepay.forms import WordsField
 from wisepay.models import User
 from wisepay.secrets import UndecipherableSecret
 
 logger = structlog.get_logger(__name__)
+
+
+class OwnNameForm(forms.Form):
+    """What a person is called, as everybody reads it whom they work with."""
+
+    name = WordsField(
+        label=_("Name"),
+        max_length=120,
+        help_text=_("Shown beside what you do."),
+        widget=forms.TextInput(attrs={"autocomplete": "name"}),
+    )
 
 
 class LoginCodeForm(ConfirmLoginCodeForm):  # type: ignore[misc]

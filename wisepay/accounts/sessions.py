@@ -21,9 +21,11 @@ LONGEST_IDLE = timedelta(days=14)
 LONGEST_SESSION = timedelta(days=30)
 
 IdlePolicy = Callable[[User], Iterable[timedelta]]
+ZoneReader = Callable[[User], str]
 IDLE_POLICIES: list[IdlePolicy] = []
 AccessPolicy = Callable[[User], bool]
 ACCESS_POLICIES: list[AccessPolicy] = []
+ZONE_READERS: list[ZoneReader] = []
 
 
 def register_idle_policy(policy: IdlePolicy) -> IdlePolicy:
@@ -34,6 +36,16 @@ def register_idle_policy(policy: IdlePolicy) -> IdlePolicy:
 def register_access_policy(policy: AccessPolicy) -> AccessPolicy:
     """Register who says whether a user still has access to something."""
     return add_once(ACCESS_POLICIES, policy)
+
+
+def register_zone_reader(reader: ZoneReader) -> ZoneReader:
+    """Register who knows the time zone that a user's days are counted in; empty where it is not known."""
+    return add_once(ZONE_READERS, reader)
+
+
+def find_zone(user: User) -> str:
+    """The time zone in which the user reads when something happened; UTC where nobody knows."""
+    return next((zone for reader in ZONE_READERS if (zone := reader(user))), "UTC")
 
 
 def end_sessions_without_access(user: User) -> int:

@@ -3,10 +3,11 @@
 from django.urls import include, path
 
 from wisepay.accounts.recovery_codes import DownloadRecoveryCodes, ShowRecoveryCodes
-from wisepay.accounts.views import offer_second_factor
+from wisepay.accounts.views import change_own_name, offer_second_factor
 
 urlpatterns = [
     path("", include("allauth.account.urls")),
+    path("name/", change_own_name, name="own_name"),
     path("2fa/offer/", offer_second_factor, name="two_factor_offer"),
     path("2fa/recovery-codes/", ShowRecoveryCodes.as_view()),
     path("2fa/recovery-codes/download/", DownloadRecoveryCodes.as_view()),

@@ -13,9 +13,9 @@ KINDS = {
 }
 # By the part before the dot, unless the action itself is named below.
 KIND_OF_PREFIX = {
-    "sign_in": "account", "sign_on": "account", "password": "account", "email": "account", "factor": "account",
-    "session": "account", "sessions": "account", "payer": "people", "company": "people", "people": "people",
-    "privacy": "people", "person": "people",
+    "account": "account", "sign_in": "account", "sign_on": "account", "password": "account", "email": "account",
+    "factor": "account", "session": "account", "sessions": "account", "payer": "people", "company": "people",
+    "people": "people", "privacy": "people", "person": "people",
     "gateway": "keys", "cpq_integration": "keys", "paynow_link": "keys", "connection": "keys",
     "merchant": "settings", "events": "settings", "accounts": "settings", "terms": "settings", "audit": "settings",
     "payment": "payments", "payments": "payments", "method": "payments", "cpq": "payments", "autopay": "autopay",
@@ -32,12 +32,14 @@ KIND_OF_ACTION = {
     "gateway.bank_debits": "settings",
 }
 DESCRIPTIONS = {
+    "account.renamed": "Changed their own name",
     "accounts.saved": "Saved the accounts for postings",
     "audit.exported": "Exported the audit log",
     "autopay.cancelled": "Cancelled a scheduled payment",
     "autopay.mapped": "Switched on Auto-Pay",
     "autopay.proposal_accepted": "Accepted proposed automatic payments",
     "autopay.proposal_dismissed": "Dismissed proposed automatic payments",
+    "autopay.reopened": "Took back that an automatic payment was resolved or cancelled",
     "autopay.requeued": "Queued a failed automatic payment again",
     "autopay.resolved": "Marked a failed automatic payment as resolved",
     "autopay.settings_saved": "Saved the settings of automatic payments",

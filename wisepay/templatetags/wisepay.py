@@ -7,9 +7,11 @@ from django import template
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from wisepay.accounts.sessions import find_zone
 from wisepay.accounts.sign_in_context import Destination, find_destination
 from wisepay.clock import format_instant
 from wisepay.input import end_once
+from wisepay.models import User
 from wisepay.money import Money
 from wisepay.scripts import compute_integrity
 
@@ -105,6 +107,12 @@ def when(value: datetime | None, zone: str = "UTC") -> SafeString:
         return format_html('<span class="muted">{}</span>', "never")
     text = format_instant(value, zone)
     return format_html('<time datetime="{}" title="{}">{}</time>', value.astimezone(UTC).isoformat(), zone, text)
+
+
+@register.simple_tag
+def own_zone(user: User) -> str:
+    """The time zone in which the user reads when something happened, for `when`."""
+    return find_zone(user)
 
 
 @register.simple_tag

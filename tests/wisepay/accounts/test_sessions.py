@@ -189,3 +189,32 @@ def test_expired_sessions_and_counts_are_deleted_and_old_codes_hashed(tenant: Te
     codes.refresh_from_db()
     assert len(codes.data["migrated_codes"]) == 9
     assert delete_expired_sessions(now=now) == 0
+
+
+# ---- what a person's own pages say ---------------------------------------------------------------------
+
+
+def test_sessions_are_told_in_the_zone_of_the_merchant(tenant: Tenant) -> None:
+    tenant.merchant.time_zone = "Pacific/Auckland"
+    tenant.merchant.save()
+    tenant.admin.get(tenant.url(""))
+    payer = tenant.payer()
+    payer.get("/my/")
+    for client in (tenant.admin, payer):
+        page = client.get("/accounts/sessions/").content.decode()
+        assert 'title="Pacific/Auckland"' in page
+        assert "(UTC)" not in page
+
+
+def test_people_change_their_own_name_and_it_is_written_down(tenant: Tenant) -> None:
+    before = tenant.user.name
+    assert tenant.admin.get("/accounts/name/").status_code == 200
+    for wrong in ("", " \u200b ", "x" * 121):
+        assert tenant.admin.post("/accounts/name/", {"name": wrong}).status_code == 422
+    assert tenant.admin.post("/accounts/name/", {"name": "  Ada Ławińska "}).status_code == 302
+    tenant.user.refresh_from_db()
+    assert tenant.user.name == "Ada Ławińska"
+    entry = AuditEntry.objects.get(action="account.renamed")
+    assert (entry.user, entry.detail) == (tenant.user, f"Name: {before} → Ada Ławińska")
+    assert Client().post("/accounts/name/", {"name": "x"}).status_code == 302
+    assert AuditEntry.objects.filter(action="account.renamed").count() == 1
