@@ -16,6 +16,8 @@ from tests.bad_input.good_forms import (
     SEARCH,
     TERM,
     build_account_change,
+    of_failed,
+    of_invoice,
     other_account,
     setup_path,
 )
@@ -267,10 +269,8 @@ CASES: dict[str, Case] = {
     "accounting:decide_credit": Case(
         form=lambda s: {"act": "dismiss"}, path=lambda s: {"reference": s.match.reference}
     ),
-    "accounting:invoice_credits": Case(path=lambda s: {"reference": s.invoice.reference}),
-    "accounting:use_credit": Case(
-        form=lambda s: {"note": s.match.note.number}, path=lambda s: {"reference": s.invoice.reference}
-    ),
+    "accounting:invoice_credits": Case(path=of_invoice),
+    "accounting:use_credit": Case(form=lambda s: {"note": s.match.note.number}, path=of_invoice),
     "accounting:payment_sync": Case(form=lambda s: {"since": "2026-11-01"}, query=pages("page")),
     "reconciliation:overview": Case(query=lambda s: {"month": "2026-11"}),
     "reconciliation:accounts": Case(query=lambda s: {"month": "2026-11"}),
@@ -285,11 +285,7 @@ CASES: dict[str, Case] = {
         form=batch_form,
         query=lambda s: {"company": s.company.reference, "currency": "AUD", "invoice": s.invoice.reference},
     ),
-    "payer_books:pay_invoice": Case(
-        who="payer",
-        form=lambda s: {"amount": "1.00", "confirmed": "on"},
-        path=lambda s: {"reference": s.invoice.reference},
-    ),
+    "payer_books:pay_invoice": Case(who="payer", form=lambda s: {"amount": "1.00", "confirmed": "on"}, path=of_invoice),
     "payer_books:notes": Case(who="payer", query=lambda s: {"of": s.attempt.reference}),
     # ---- automatic payments ----
     "autopay:list": Case(query=lambda s: {"show": "all", "page": "1"}),
@@ -304,11 +300,9 @@ CASES: dict[str, Case] = {
     "autopay:queue": Case(form=nothing),
     "autopay:check": Case(form=nothing),
     "autopay:cancel": Case(form=nothing),
-    "autopay:requeue": Case(form=nothing, path=lambda s: {"scheduled_ref": s.failed.reference}),
-    "autopay:reopen": Case(form=nothing, path=lambda s: {"scheduled_ref": s.failed.reference}),
-    "autopay:resolve": Case(
-        form=lambda s: {"note": "Paid in cash"}, path=lambda s: {"scheduled_ref": s.failed.reference}
-    ),
+    "autopay:requeue": Case(form=nothing, path=of_failed),
+    "autopay:reopen": Case(form=nothing, path=of_failed),
+    "autopay:resolve": Case(form=lambda s: {"note": "Paid in cash"}, path=of_failed),
     "autopay:settings": Case(
         form=lambda s: {
             "is_enabled": "on",

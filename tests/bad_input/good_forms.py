@@ -45,6 +45,16 @@ def build_account_change(scene: Any) -> dict[str, str]:
     return {"shown": count_open_at(scene.merchant.gateway_account).digest, "is_understood": "1"}
 
 
+def of_invoice(scene: Any) -> dict[str, str]:
+    """The path of an invoice."""
+    return {"reference": scene.invoice.reference}
+
+
+def of_failed(scene: Any) -> dict[str, str]:
+    """The path of an automatic payment that failed."""
+    return {"scheduled_ref": scene.failed.reference}
+
+
 def other_account(scene: Any) -> dict[str, str]:
     """The path of an account that takes no payments, made on first sight."""
     keys = dict.fromkeys(("publishable_key", "secret_key", "webhook_secret"), "pk_test_other0account")

@@ -93,7 +93,7 @@ def test_what_was_charged_says_in_every_list_how_its_payment_stands(
     autopay.create_mapping(autopay.save_card())
     scheduled = autopay.charge(autopay.create_invoice(34900))
     if changes:
-        Payment.objects.filter(pk=scheduled.payment_id).update(**changes)
+        Payment.objects.filter(pk=scheduled.payment_id or 0).update(**changes)
     for path in ("automatic-payments/?show=all", f"automatic-payments/p/{scheduled.reference}"):
         assert f">{word}<" in get_page(autopay.tenant, path)
 

@@ -68,11 +68,13 @@ def test_the_unused_credit_is_offered_instead_of_charging_anyway(any_tenant: Ten
     before = any_tenant.total_charged()
     invoice = scenario.create_invoice("349.00")
     charge_scheduled_payment(scenario.make_due(invoice).pk, now=timezone.now())
-    held = scenario.autopay.get_scheduled(invoice)
-    assert held.state == "held"
+    waiting = scenario.autopay.get_scheduled(invoice)
+    assert waiting.state == "held"
     assert "Use a Credit" in any_tenant.admin.get(any_tenant.url("automatic-payments/failures")).content.decode()
     panel_path = any_tenant.url(f"credits/invoices/{invoice.reference}")
-    assert panel_path in any_tenant.admin.get(any_tenant.url(f"automatic-payments/p/{held.reference}")).content.decode()
+    assert (
+        panel_path in any_tenant.admin.get(any_tenant.url(f"automatic-payments/p/{waiting.reference}")).content.decode()
+    )
     note = CreditNote.objects.get()
     assert f'value="{note.number}"' in any_tenant.admin.get(panel_path).content.decode()
     answers = [any_tenant.admin.post(f"{panel_path}/applications", {"note": note.number}) for _ in range(2)]
