@@ -13,6 +13,7 @@ from wisepay import clock
 from wisepay.accounts.services import ask_for_proof
 from wisepay.audit import record_request_audit
 from wisepay.audit_log.changes import describe_changes
+from wisepay.mail import list_refused_addresses
 
 
 @require_GET
@@ -26,8 +27,16 @@ def render_people(
     request: MerchantRequest, merchant: Merchant, *, refused: Membership | None = None, form: MemberForm | None = None
 ) -> HttpResponse:
     """The page; with the form that was refused in its person's place."""
-    members = merchant.memberships.select_related("user").order_by("user__email")
-    rows = [{"member": one, "form": form if one == refused and form else MemberForm(member=one)} for one in members]
+    members = list(merchant.memberships.select_related("user").order_by("user__email"))
+    silent = list_refused_addresses(one.user.email for one in members)
+    rows = [
+        {
+            "member": one,
+            "form": form if one == refused and form else MemberForm(member=one),
+            "mail_refused": silent.get(one.user.email.lower()),
+        }
+        for one in members
+    ]
     context = {"merchant": merchant, "rows": rows}
     return render(request, "merchants/people.html", context, status=422 if refused else 200)
 

@@ -21,6 +21,7 @@ from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils.http import urlencode
+from django.utils.translation import gettext as _
 
 from wisepay.accounts.audit_receivers import record_lockout, record_mail
 from wisepay.accounts.factor_secrets import HASHED, PURPOSE, open_secret
@@ -191,12 +192,22 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         record_mail(self.request, template_prefix, email=email)
         try:
             deliver_email(self.render_mail(template_prefix, email, {**values, "public_url": build_public_url("")}))
-        except EmailRefused:
+        except EmailRefused as error:
             logger.warning("mail_refused", template=template_prefix)
+            if template_prefix == LOGIN_CODE:  # whoever waits for it has proved their password
+                raise ImmediateHttpResponse(self.explain_refused_mail(email)) from error
         except Unavailable as error:
             logger.warning("mail_not_sent", template=template_prefix, error=str(error))
             title = "We can't send mail at the moment. Please try again in a minute"
             raise ImmediateHttpResponse(render(self.request, "error.html", {"title": title}, status=503)) from error
+
+    def explain_refused_mail(self, email: str) -> HttpResponse:
+        """Answer that the code cannot arrive, and what to do about it."""
+        title = _(
+            "The code cannot reach %(email)s: its mail server refuses our mail. Ask whoever invited you for access "
+            "under another address."
+        )
+        return render(self.request, "error.html", {"title": title % {"email": email}}, status=422)
 
     def _publish(self, context: dict[str, Any]) -> dict[str, Any]:
         """The context with every link at our public address: allauth takes the host that the browser named."""

@@ -250,3 +250,25 @@ def test_other_sessions_are_seen_and_ended(tenant: Tenant, browser: Client) -> N
     browser.post("/accounts/sessions/")
     assert other.get(tenant.url()).status_code == 302
     assert browser.get(tenant.url()).status_code == 200
+
+
+# ---- mail servers that refuse ----------------------------------------------------------------------------
+
+
+def test_a_code_that_cannot_arrive_is_told_to_the_person_and_to_their_admin(tenant: Tenant, browser: Client) -> None:
+    """internetee/registry#2671, frappe/erpnext#4957: a refusal that stood in a log only."""
+    reply = "550 5.1.1 No such user"
+    tenant.world.config(smtp_refusals={tenant.user.email: reply})
+    answer = submit_password(browser, tenant.user.email)
+    page = answer.content.decode()
+    assert (answer.status_code, "mail server refuses our mail" in page, reply in page) == (422, True, False)
+    people = tenant.admin.get(tenant.url("configure/merchants/people")).content.decode()
+    assert f"Mails to {tenant.user.email} do not arrive" in people
+    assert reply in people
+    tenant.world.config(smtp_refusals={tenant.user.email: "450 4.2.0 Greylisted"})
+    assert submit_password(browser, tenant.user.email).status_code == 503
+    tenant.world.config(smtp_refusals={})
+    submit_password(browser, tenant.user.email)
+    submit_code(browser, get_mailed_code(tenant.world, tenant.user.email))
+    assert is_signed_in(browser)
+    assert "do not arrive" not in tenant.admin.get(tenant.url("configure/merchants/people")).content.decode()
