@@ -9,8 +9,15 @@ const format = new Intl.NumberFormat("en-001", {
 });
 const digits = Number(form.dataset.digits);
 
+const sign = new Intl.NumberFormat("en", { style: "currency", currency: form.dataset.currency })
+  .formatToParts(0).find((part) => part.type === "currency").value.toUpperCase();
+
 function minorUnits(text) {
-  const plain = text.trim();
+  let plain = text.replaceAll("\u00a0", " ").trim().toUpperCase();
+  for (const mark of [sign, form.dataset.currency]) {
+    if (plain.startsWith(mark)) plain = plain.slice(mark.length).trim();
+    else if (plain.endsWith(mark)) plain = plain.slice(0, -mark.length).trim();
+  }
   if (digits === 3 && /^\d+,\d+$/.test(plain)) return 0; // could mean two amounts, so the server asks
   if (!/^(\d+|\d{1,3}(,\d{3})+)(\.\d*)?$/.test(plain)) return 0; // the server says what is wrong with it
   return Math.round(Number(plain.replaceAll(",", "")) * 10 ** digits);

@@ -203,11 +203,11 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
 
     def explain_refused_mail(self, email: str) -> HttpResponse:
         """Answer that the code cannot arrive, and what to do about it."""
-        title = _(
-            "The code cannot reach %(email)s: its mail server refuses our mail. Ask whoever invited you for access "
-            "under another address."
+        message = _(
+            "The mail server of %(email)s refuses our mail. Ask whoever invited you for access under another address."
         )
-        return render(self.request, "error.html", {"title": title % {"email": email}}, status=422)
+        context = {"title": _("The code cannot reach you"), "message": message % {"email": email}}
+        return render(self.request, "error.html", context, status=422)
 
     def _publish(self, context: dict[str, Any]) -> dict[str, Any]:
         """The context with every link at our public address: allauth takes the host that the browser named."""
