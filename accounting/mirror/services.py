@@ -52,17 +52,14 @@ def schedule_mirror_syncs(*, now: datetime) -> int:
 
 def schedule_unreadable_invoices(*, now: datetime) -> int:
     """Let invoices that became unreadable be read again by their ids, each once an hour; answers how many."""
-    asked = PendingChange.objects.filter(
-        merchant=OuterRef("merchant"),
-        organisation_id=OuterRef("organisation_id"),
-        kind="invoices",
-        ledger_id=OuterRef("ledger_id"),
-        notified_at__gt=now - READ_AGAIN_AFTER,
+    unreadable = UnreadableRecord.objects.filter(kind="invoices", read_at__lte=now - READ_AGAIN_AFTER)
+    if not unreadable.exists():
+        return 0
+    same = {name: OuterRef(name) for name in ("merchant", "organisation_id", "ledger_id")}
+    asked = PendingChange.objects.filter(**same, kind="invoices", notified_at__gt=now - READ_AGAIN_AFTER)
+    rows = LedgerInvoice.objects.filter(
+        Exists(unreadable.filter(**same)), ~Exists(asked), is_in_connected_organisation()
     )
-    unreadable = UnreadableRecord.objects.filter(
-        merchant=OuterRef("merchant"), organisation_id=OuterRef("organisation_id"), kind="invoices"
-    ).filter(ledger_id=OuterRef("ledger_id"), read_at__lte=now - READ_AGAIN_AFTER)
-    rows = LedgerInvoice.objects.filter(Exists(unreadable), ~Exists(asked), is_in_connected_organisation())
     found = list(rows.order_by("merchant", "pk").values_list("merchant", "organisation_id", "ledger_id"))
     for merchant_id, documents in groupby(found, key=itemgetter(0)):
         with transaction():

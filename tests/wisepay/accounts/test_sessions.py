@@ -215,6 +215,6 @@ def test_people_change_their_own_name_and_it_is_written_down(tenant: Tenant) -> 
     tenant.user.refresh_from_db()
     assert tenant.user.name == "Ada Ławińska"
     entry = AuditEntry.objects.get(action="account.renamed")
-    assert (entry.user, entry.detail) == (tenant.user, f"Name: {before} → Ada Ławińska")
+    assert (entry.user, entry.detail) == (tenant.user, f"Name: {before or 'nothing'} → Ada Ławińska")
     assert Client().post("/accounts/name/", {"name": "x"}).status_code == 302
     assert AuditEntry.objects.filter(action="account.renamed").count() == 1
