@@ -1,5 +1,6 @@
 """What Payer Admin shows: accesses with their badges, what a payer has, and why they can't be removed."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -80,6 +81,16 @@ def list_accesses(merchant: Merchant, *, q: str, filter_name: str, page: int, no
     methods, auto_pay = list_methods_of_companies(companies), get_auto_pay_badges(companies)
     shown = [build_access_row(access, methods, auto_pay, today=today) for access in found]
     return Page(shown, number, CountedPaginator(getattr(found[0], "total", 0) if found else 0))
+
+
+def list_legend(rows: Iterable[AccessRow]) -> list[StatusBadge]:
+    """Every mark of these rows once, the one that most needs a look first, for people who see no tooltip."""
+    marks = {
+        (mark.colour, mark.icon, mark.text): mark
+        for row in rows
+        for mark in (row.badges.card, row.badges.bank, row.badges.auto_pay, row.badges.payer)
+    }
+    return sorted(marks.values(), key=lambda mark: (-mark.weight, mark.text))
 
 
 def build_search_filter(q: str) -> Q:

@@ -35,6 +35,7 @@ def list_payers(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     number = parse_page_number(request.GET.get("page", ""), last=services.LAST_PAGE)
     page = services.list_accesses(merchant, q=q, filter_name=chosen, page=number, now=clock.now())
     context = {"merchant": merchant, "page": page, "q": q, "chosen": chosen, "filters": services.FILTERS}
+    context["legend"] = services.list_legend(page)
     return render(request, "payer_admin/list.html", context)
 
 

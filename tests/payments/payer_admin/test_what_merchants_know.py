@@ -125,3 +125,13 @@ def test_who_agreed_is_shown_as_they_are(tenant: Tenant, account: User) -> None:
     PayerAccess.objects.filter(pk=invited.access.pk).update(state="active")
     page = tenant.admin.get(tenant.url(f"payers/p/{account.reference}")).content.decode()
     assert all(word in page for word in ("Zelda Quartz Real", REAL[2], REAL[3]))
+
+
+def test_marks_are_explained_without_a_pointer(tenant: Tenant) -> None:
+    """www.w3.org/TR/WCAG22 (1.4.13, 1.3.3): a phone shows no tooltip."""
+    tenant.access("ada@harbourdental.example")
+    page = tenant.admin.get(tenant.url("payers/")).content.decode()
+    _, _, legend = page.partition("What the marks mean")
+    marks = set(re.findall(r'<span class="mark mark-[^>]*title="[^:"]*: ([^"]*)"', page))
+    assert marks
+    assert [text for text in marks if f"</span>{text}</li>" not in legend] == []
