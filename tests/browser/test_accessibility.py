@@ -75,7 +75,14 @@ CONSOLE_PAGES = (
     "reconciliation/",
     "reconciliation/accounts",
 )
-PERSON_PAGES = ("accounts/password/change/", "accounts/reauthenticate/", "accounts/2fa/", "accounts/email/")
+PERSON_PAGES = (
+    "accounts/password/change/",
+    "accounts/reauthenticate/",
+    "accounts/2fa/",
+    "accounts/email/",
+    "accounts/name/",
+    "accounts/sessions/",
+)
 PORTAL_PAGES = (
     "",
     "outstanding",
