@@ -20,7 +20,8 @@ def assert_accessible(page: Page) -> None:
         page.set_viewport_size({"width": width, "height": 860})
         sideways = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
         assert sideways <= 0, f"{page.url} is {sideways} px wider than a window of {width}"
-        assert page.evaluate(CUT_OFF) == [], f"{page.url} at {width} px"
+        cut_off = page.evaluate(CUT_OFF)
+        assert cut_off == [], f"{page.url} at {width} px: {cut_off}"
         for scheme in ("light", "dark"):
             page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
             assert violations(page) == [], f"{page.url} at {width} px, {scheme}"

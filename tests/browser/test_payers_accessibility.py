@@ -76,7 +76,7 @@ def test_what_auto_pay_asks_is_accessible(demo: Demo, payer: Payer, console: Pag
     proposal = page.locator("form[action$='/answer']")
     proposal.get_by_text("Read the terms").first.click()
     assert_accessible(page)
-    proposal.locator("input[type=checkbox]").first.check()
+    proposal.get_by_label("I accept the terms").check()
     proposal.get_by_role("button", name="Accept").click()
     expect(page.get_by_text("paid automatically from now on")).to_be_visible()
     page.goto(f"{demo.web}/my/cards")

@@ -89,7 +89,7 @@ def parse_contact(row: RemoteRow) -> RemoteContact:
         email=get_text(get_object(row, "PrimaryEmailAddr"), "Address"),
         is_active=row.get("Active") is not False,
         changed_at=parse_changed_at(row),
-        number=str(row.get("AcctNum") or ""),
+        number=get_text(row, "AcctNum"),
         currency=str((row.get("CurrencyRef") or {}).get("value") or ""),
     )
 

@@ -80,8 +80,8 @@ def parse_contact(row: RemoteRow) -> RemoteContact:
         email=get_text(row, "EmailAddress"),
         is_active=row.get("ContactStatus") not in INACTIVE_CONTACT_STATUSES,
         changed_at=parse_instant(row["UpdatedDateUTC"]),
-        number=row.get("AccountNumber") or row.get("ContactNumber") or "",
-        merged_into=row.get("MergedToContactID") or "",
+        number=get_text(row, "AccountNumber") or get_text(row, "ContactNumber"),
+        merged_into=get_text(row, "MergedToContactID"),
     )
 
 
