@@ -5,10 +5,11 @@ from typing import Any
 
 from django_subatomic.db import transaction, transaction_required
 
-from accounting.autopay.charging import cancel_payment, get_outbox_key
+from accounting.autopay.charging import cancel_payment, get_outbox_key, lock_agreed_mappings
 from accounting.autopay.decision_context import build_invoice_snapshot, build_scheduled_charge, get_decision_context
-from accounting.autopay.decisions import SkipReason, plan_charge
+from accounting.autopay.decisions import plan_charge
 from accounting.autopay.settings import schedule_planning
+from accounting.autopay.snapshots import SkipReason
 from accounting.invoices.balances import get_balances
 from accounting.invoices.services import lock_invoices
 from accounting.models import LedgerInvoice, ScheduledPayment
@@ -74,6 +75,7 @@ def get_charge_fields(scheduled: ScheduledPayment, invoice: LedgerInvoice, *, no
     if plan.hold_reason:
         raise ActionNotPossible(plan.hold_reason)
     fields: dict[str, Any] = {"mapping_id": plan.mapping_id, "method_id": plan.method_id, "amount": plan.amount}
+    fields["agreed_number"] = plan.agreed_number
     if plan.method_id != scheduled.method_id:
         fields |= {"presentations": 0, "first_presented_at": None}
     return fields | {"tries": 0}
@@ -119,8 +121,9 @@ def refresh_gateway_status(scheduled: ScheduledPayment, *, now: datetime) -> boo
 
 @transaction_required
 def lock_with_invoice(scheduled: ScheduledPayment) -> ScheduledPayment:
-    """Lock the invoice, then the scheduled payment, and answer the latter as the database has it."""
+    """Lock the invoice, its agreed mappings and the scheduled payment, and answer the latter as the database has it."""
     invoice = lock_invoices([scheduled.invoice_id])[scheduled.invoice_id]
+    lock_agreed_mappings(scheduled.company_id)
     current = scheduled.lock()
     current.merchant, current.company, current.invoice = scheduled.merchant, scheduled.company, invoice
     return current

@@ -12,10 +12,10 @@ from accounting.autopay.decision_context import (
     get_decision_context,
     is_paused,
 )
-from accounting.autopay.decisions import ChargePlan, SkipReason, plan_charge
+from accounting.autopay.decisions import ChargePlan, plan_charge
 from accounting.autopay.notices import find_notice_delay, matches_notice, renew_notice
 from accounting.autopay.notifications import notify_on_hold
-from accounting.autopay.snapshots import DecisionContext, InvoiceSnapshot
+from accounting.autopay.snapshots import DecisionContext, InvoiceSnapshot, SkipReason
 from accounting.invoices.balances import get_balances, is_unreadable
 from accounting.invoices.duplicates import list_warning_messages
 from accounting.invoices.services import (
@@ -158,6 +158,7 @@ def start_charge(scheduled_id: int, *, now: datetime) -> Attempt | None:
     row = ScheduledPayment.objects.select_related("merchant", "company").get(pk=scheduled_id)
     with transaction():
         invoice = lock_invoices([row.invoice_id])[row.invoice_id]
+        lock_agreed_mappings(row.company_id)
         current = row.lock()
         is_due = current.state == "scheduled" and current.run_at <= now
         if not is_due or is_paused(row.merchant) or not is_invoice_fresh(invoice, now=now):
@@ -176,6 +177,13 @@ def start_charge(scheduled_id: int, *, now: datetime) -> Attempt | None:
         except NotCharged as error:
             apply_not_charged(current, error, now=now)
     return None
+
+
+@transaction_required
+def lock_agreed_mappings(company_id: int) -> None:
+    """Lock the company's mappings that are for so many payments, so that no two invoices are the same of them."""
+    rows = AutoPayMapping.objects.filter(company=company_id, state="active", agreed_amount__isnull=False)
+    list(rows.select_for_update(of=("self",)).order_by("pk"))
 
 
 @transaction_required
@@ -200,6 +208,7 @@ def create_charge_attempt(
         mapping=mapping,
         method=method,
         amount=plan.amount,
+        agreed_number=plan.agreed_number,
         tries=scheduled.tries + 1 if is_same else 1,
         presentations=(scheduled.presentations if is_same else 0) + is_debit,
         first_presented_at=(scheduled.first_presented_at if is_same else None) or (now if is_debit else None),

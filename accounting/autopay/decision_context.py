@@ -9,6 +9,7 @@ from typing import Any
 from django.db import connection
 
 from accounting.autopay.snapshots import (
+    AgreedPayments,
     AutoPayRules,
     CurrentSchedule,
     DecisionContext,
@@ -46,7 +47,7 @@ SELECT i.id, i.company_id, i.currency, i.status, i.due,
        EXISTS (SELECT FROM accounting_paymentallocation WHERE invoice_id = i.id),
        i.issued_on, i.due_on, i.organisation_id, i.term_id,
        s.id, s.state, s.amount, s.run_at, s.mapping_id, s.method_id, s.payment_id IS NOT NULL, s.resolved_by_id,
-       u.code, i.remark
+       u.code, i.remark, i.total, s.agreed_number
 FROM accounting_ledgerinvoice i
 LEFT JOIN LATERAL (
     SELECT * FROM (SELECT * FROM accounting_scheduledpayment WHERE invoice_id = i.id OFFSET 0) mine
@@ -104,11 +105,14 @@ def parse_planning_input(row: Sequence[Any], in_flight: int) -> PlanningInput:
     """Parse a row of INVOICES_SQL; `in_flight` is the amount of the invoice that is being paid."""
     pk, company_id, currency, status, due, _, issued_on, due_on, organisation_id, term_id, *rest = row
     key = (organisation_id, term_id)
-    number, state, amount, run_at, mapping_id, method_id, was_charged, person, unmatched, remark = rest
-    invoice = InvoiceSnapshot(pk, company_id, currency, status, due, in_flight, issued_on, due_on, key, remark)
+    number, state, amount, run_at, mapping_id, method_id, was_charged, person, unmatched, remark, total, agreed = rest
+    invoice = InvoiceSnapshot(pk, company_id, currency, status, due, in_flight, issued_on, due_on, key, remark, total)
     current = None
     if number is not None:
-        current = CurrentSchedule(number, state, amount, run_at, mapping_id, method_id, was_charged, person is not None)
+        is_resolved = person is not None
+        current = CurrentSchedule(
+            number, state, amount, run_at, mapping_id, method_id, was_charged, is_resolved, agreed
+        )
     return PlanningInput(invoice, current, unmatched or "")
 
 
@@ -133,6 +137,7 @@ def build_invoice_snapshot(invoice: LedgerInvoice, balance: InvoiceBalance) -> I
         due_on=invoice.due_on,
         term_key=(invoice.organisation_id, invoice.term_id),
         remark=invoice.remark,
+        total=invoice.total,
     )
 
 
@@ -151,7 +156,10 @@ def build_scheduled_charge(scheduled: ScheduledPayment, *, is_reset: bool = Fals
 
 
 def get_decision_context(merchant: Merchant, *, companies: Sequence[int] | None = None) -> DecisionContext:
-    """Read the merchant's rules, terms, mappings and methods, of all companies or of some. Eight statements."""
+    """Read the merchant's rules, terms, mappings and methods, of all companies or of some.
+
+    Eight statements, and one more where something was agreed with a quote.
+    """
     mappings = get_mappings_by_company(merchant, companies)
     account = GatewayAccount.objects.filter(current_of=merchant).first()
     link = LinkedOrganisation.objects.filter(merchant=merchant).first()
@@ -217,12 +225,38 @@ def get_mappings_by_company(merchant: Merchant, companies: Sequence[int] | None)
     """The active mappings by company."""
     rows = AutoPayMapping.objects.filter(merchant=merchant, state="active")
     rows = rows if companies is None else rows.filter(company__in=companies)
+    mappings = list(rows.order_by("pk"))
+    taken = get_taken_numbers([mapping.pk for mapping in mappings if mapping.agreed is not None])
     found: dict[int, list[MappingSnapshot]] = {}
-    columns = ("pk", "company_id", "term_id", "primary_method_id", "secondary_method_id", "origin", "begins_on")
-    for pk, company_id, term_id, primary, secondary, origin, begins_on in rows.order_by("pk").values_list(*columns):
-        is_payers = origin == AutoPayMapping.Origin.PAYER
-        mapping = MappingSnapshot(pk, company_id, term_id, primary, secondary, is_payers, begins_on)
-        found.setdefault(company_id, []).append(mapping)
+    for mapping in mappings:
+        found.setdefault(mapping.company_id, []).append(build_mapping_snapshot(mapping, taken.get(mapping.pk, {})))
+    return found
+
+
+def build_mapping_snapshot(mapping: AutoPayMapping, taken: dict[int, int]) -> MappingSnapshot:
+    """A mapping as decisions need it; `taken` are the numbers of its agreed payments, by the invoice that has each."""
+    agreed = None
+    if mapping.agreed is not None and mapping.begins_on is not None:
+        agreed = AgreedPayments(mapping.agreed, mapping.begins_on, taken)
+    return MappingSnapshot(
+        id=mapping.pk,
+        company_id=mapping.company_id,
+        term_id=mapping.term_id,
+        primary_id=mapping.primary_method_id,
+        secondary_id=mapping.secondary_method_id,
+        is_from_payer=mapping.origin == AutoPayMapping.Origin.PAYER,
+        begins_on=mapping.begins_on,
+        agreed=agreed,
+    )
+
+
+def get_taken_numbers(mapping_ids: Sequence[int]) -> dict[int, dict[int, int]]:
+    """Of each mapping the numbers of its agreed payments that are scheduled, were made or failed, by their invoice."""
+    found: dict[int, dict[int, int]] = {}
+    rows = ScheduledPayment.objects.filter(mapping__in=mapping_ids, agreed_number__isnull=False)
+    columns = ("mapping_id", "invoice_id", "agreed_number")
+    for mapping_id, invoice_id, number in rows.exclude(state="cancelled").values_list(*columns) if mapping_ids else ():
+        found.setdefault(mapping_id, {})[invoice_id] = number
     return found
 
 

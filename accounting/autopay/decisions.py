@@ -4,13 +4,11 @@ Nothing here reads a table or the clock.
 """
 
 import calendar
-import re
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Literal
 from zoneinfo import ZoneInfo
 
+from accounting.autopay.claims import MappingClaim, find_claim
 from accounting.autopay.snapshots import (
     AutoPayRules,
     DecisionContext,
@@ -18,6 +16,7 @@ from accounting.autopay.snapshots import (
     MappingSnapshot,
     MethodSnapshot,
     ScheduledCharge,
+    SkipReason,
     TermSnapshot,
 )
 from payments.gateways import find_amount_problem, get_charge_limits
@@ -25,28 +24,6 @@ from payments.saved_methods.choices import CARD, DEBIT_TYPES
 from wisepay.clock import get_local_date
 from wisepay.money import Money
 
-ALL_TERMS = "All Automatic Payment Terms"
-SkipCode = Literal[
-    "over",
-    "no_term",
-    "unmatched",
-    "paying",
-    "below_minimum",
-    "above_maximum",
-    "no_date",
-    "past_due",
-    "method",
-    "currency",
-    "presentment",
-    "older",
-]
-NO_TERM_REASON = "It is under no billing term."
-CLOSED_REASONS = {
-    "draft": "It is a draft.",
-    "paid": "It is paid.",
-    "voided": "It was voided in the accounting package.",
-    "deleted": "It was deleted in the accounting package.",
-}
 RUN_TIME = time(6)  # on the day itself
 LATE_RUN_TIME = time(15)  # on the day after, for what is past its day
 # Nacha's rules: a debit returned for want of funds may be presented twice more within 180 days, any other never.
@@ -57,7 +34,8 @@ MAX_RE_PRESENTMENTS, RE_PRESENTMENT_WINDOW = 2, timedelta(days=180)
 class ChargePlan:
     """Charge `amount` minor units at `run_at`. With a `hold_reason` it waits for a person, who reads it.
 
-    `is_relative_to_now`: the instant was counted from now, so it does not move an earlier one.
+    `is_relative_to_now`: the instant was counted from now, so it does not move an earlier one. `agreed_number`: which
+    payment it is of those that the mapping's payer agreed to with a quote.
     """
 
     run_at: datetime
@@ -67,23 +45,7 @@ class ChargePlan:
     is_relative_to_now: bool = False
     note: str = ""
     hold_reason: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class SkipReason:
-    """The invoice is not charged: a code for programs, a reason for people."""
-
-    code: SkipCode
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class MappingClaim:
-    """The mapping that claims an invoice, and under which term; `note` says why this one of several."""
-
-    term: TermSnapshot
-    mapping: MappingSnapshot
-    note: str = ""
+    agreed_number: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +98,8 @@ def plan_charge_on_its_day(
     timing = plan_timing(invoice, term, day, context.rules, is_card=selected.method.kind == CARD, now=now)
     if isinstance(timing, SkipReason):
         return timing
-    return build_plan(claim, selected, postpone_for_notice(timing, context.rules, now=now), amount=amount)
+    timing = postpone_to_agreed_day(postpone_for_notice(timing, context.rules, now=now), claim, context.rules)
+    return build_plan(claim, selected, timing, amount=amount)
 
 
 def plan_charge_now(
@@ -151,6 +114,8 @@ def plan_charge_now(
     """Plan a claimed invoice for now, with a method that can pay today and that the bank may still be asked for."""
     first = scheduled.method_id if claim.mapping.id == scheduled.mapping_id else None
     today = get_local_date(now, context.rules.zone)
+    if claim.agreed_day is not None and today < claim.agreed_day:
+        return SkipReason("early", f"Its payer agreed to pay it on {claim.agreed_day:%-d %b %Y} at the earliest.")
     selected = choose_method(claim, context, currency=invoice.currency, on=today, first=first)
     if isinstance(selected, SkipReason):
         return selected
@@ -175,58 +140,8 @@ def build_plan(claim: MappingClaim, selected: SelectedMethod, timing: ChargeTimi
         is_relative_to_now=timing.is_relative_to_now,
         note=" ".join(filter(None, [claim.note, selected.note])),
         hold_reason=selected.hold_reason,
+        agreed_number=claim.agreed_number,
     )
-
-
-def find_claim(invoice: InvoiceSnapshot, context: DecisionContext) -> MappingClaim | SkipReason:
-    """Find the billing term and the mapping under which an invoice is charged, or why there are none."""
-    if invoice.status != "open" or invoice.due <= 0:
-        return SkipReason("over", CLOSED_REASONS.get(invoice.status, "Nothing is left to pay."))
-    if context.organisation_id not in (None, invoice.term_key[0]):
-        return SkipReason("over", "It is in the books of another organisation than the connected one.")
-    term = find_billing_term(invoice, context)
-    if term is None:
-        return SkipReason("no_term", NO_TERM_REASON)
-    if invoice.company_id is None:
-        return SkipReason("unmatched", f"{term.name} applies, but no payer company is this contact.")
-    mappings = context.mappings.get(invoice.company_id, ())
-    candidates = [mapping for mapping in mappings if mapping.term_id in (None, term.id)]
-    if not candidates:
-        return SkipReason("unmatched", f"{term.name} applies, but the payer has no Auto-Pay mapping for it.")
-    best = choose_mapping(candidates)
-    if best.begins_on is not None and invoice.issued_on is not None and invoice.issued_on < best.begins_on:
-        return SkipReason(
-            "older", f"It is older than its Auto-Pay mapping, which begins on {best.begins_on:%-d %b %Y}."
-        )
-    return MappingClaim(term, best, explain_mapping_choice(best, candidates, term))
-
-
-def find_billing_term(invoice: InvoiceSnapshot, context: DecisionContext) -> TermSnapshot | None:
-    """Find the billing term that the reference names, else the one that covers the invoice's terms in the ledger."""
-    named = (term for term in context.keywords if has_keyword(invoice.remark, term.keyword))
-    return next(named, None) or context.terms.get(invoice.term_key)
-
-
-def has_keyword(text: str, keyword: str) -> bool:
-    """Whether the keyword stands in a text as a word of its own, in capitals or not."""
-    return re.search(rf"(?<!\w){re.escape(keyword)}(?!\w)", text, re.IGNORECASE) is not None
-
-
-def choose_mapping(claims: Iterable[MappingSnapshot]) -> MappingSnapshot:
-    """Choose the specific term before all terms, the merchant's before the payer's, the older before the newer."""
-    return min(claims, key=lambda m: (m.term_id is None, m.is_from_payer, m.id))
-
-
-def explain_mapping_choice(best: MappingSnapshot, claims: list[MappingSnapshot], term: TermSnapshot) -> str:
-    """Say why this one of several; empty when there is no other."""
-    others = [m for m in claims if m is not best]
-    if not others:
-        return ""
-    if best.term_id is not None and others[0].term_id is None:
-        return f"Two mappings claim it: the one for {term.name} goes before “{ALL_TERMS}”."
-    if others[0].is_from_payer and not best.is_from_payer:
-        return "Two mappings claim it: the merchant's goes before the payer's."
-    return "Two mappings claim it: the older one counts."
 
 
 def get_amount(invoice: InvoiceSnapshot, rules: AutoPayRules, *, maximum: int | None) -> int | SkipReason:
@@ -374,6 +289,15 @@ def postpone_for_notice(timing: ChargeTiming, rules: AutoPayRules, *, now: datet
     """
     earliest = get_earliest_run(now, rules.zone, notice_days=rules.notice_days)
     return timing if timing.run_at >= earliest else ChargeTiming(earliest, is_relative_to_now=True)
+
+
+def postpone_to_agreed_day(timing: ChargeTiming, claim: MappingClaim, rules: AutoPayRules) -> ChargeTiming:
+    """No earlier than the day from which on the payer agreed to this payment."""
+    if claim.agreed_day is None:
+        return timing
+    earliest = get_instant(claim.agreed_day, RUN_TIME, rules.zone)
+    is_today = get_local_date(timing.run_at, rules.zone) >= claim.agreed_day
+    return timing if is_today else ChargeTiming(earliest)
 
 
 def get_earliest_run(now: datetime, zone: ZoneInfo, *, notice_days: int) -> datetime:

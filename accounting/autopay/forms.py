@@ -226,14 +226,27 @@ class ResolveForm(forms.Form):
 
 
 class AcceptProposalForm(forms.Form):
-    """Accept a proposal, for all terms or for one."""
+    """Accept a proposal as far as its payer agreed to it, or ask the payer for all terms or for one."""
 
-    term = forms.ModelChoiceField(queryset=BillingTerm.objects.none(), to_field_name="reference", required=False)
+    term = forms.ChoiceField(required=False)
     includes_older = forms.BooleanField(required=False)
     confirmed = forms.BooleanField(required=False)
 
     def __init__(self, *args: Any, merchant: Merchant, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        terms = BillingTerm.objects.filter(merchant=merchant, is_active=True)
+        self.by_reference: dict[str, BillingTerm | None] = {term.reference: term for term in terms}
+        self.by_reference[ALL_TERMS_CHOICE] = None
         field = self.fields["term"]
-        assert isinstance(field, forms.ModelChoiceField)  # noqa: S101 (declared above)
-        field.queryset = BillingTerm.objects.filter(merchant=merchant, is_active=True)
+        assert isinstance(field, forms.ChoiceField)  # noqa: S101 (declared above)
+        field.choices = [(reference, reference) for reference in self.by_reference]
+
+    @property
+    def is_wider(self) -> bool:
+        """Whether more is chosen than what the payer agreed to."""
+        return bool(self.cleaned_data["term"])
+
+    @property
+    def chosen_term(self) -> BillingTerm | None:
+        """The term that the payer is asked for; None stands for all."""
+        return self.by_reference[self.cleaned_data["term"]]

@@ -41,7 +41,12 @@ def send_mapping_news(
     company, merchant = mapping.company, mapping.merchant
     methods = f"{mapping.primary_method}{f', then {mapping.secondary_method}' if mapping.secondary_method else ''}"
     terms = " and ".join(str(one.term or "all billing terms") for one in (mapping, *others))
-    what = f"the invoices of {company} under {terms} to {methods}"
+    invoices = f"the invoices of {company} under {terms}"
+    if mapping.agreed is not None:
+        invoices = (
+            f"{mapping.agreed.money} {mapping.agreed.frequency} for invoices of {company}, as agreed with a quote,"
+        )
+    what = f"{invoices} to {methods}"
     subjects = {
         "proposed": f"{merchant.name} proposes automatic payments for {company.name}",
         "active": f"Automatic payments of {company.name} are switched on",

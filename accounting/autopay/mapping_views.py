@@ -53,10 +53,10 @@ def build_mapping_form(company: PayerCompany, data: object) -> ProposalForm:
 
 
 def list_active_mappings(company: PayerCompany) -> list[AutoPayMapping]:
-    """The company's mappings, those for one term first."""
+    """The company's mappings: what was agreed with quotes, then those for one term."""
     rows = AutoPayMapping.objects.filter(company=company, state="active")
     rows = rows.select_related("term", "primary_method", "secondary_method", "created_by", "acceptance__terms")
-    return sorted(rows, key=lambda row: (row.term is None, row.term.name if row.term else ""))
+    return sorted(rows, key=lambda row: (row.agreed is None, row.term is None, row.term.name if row.term else ""))
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,17 +127,19 @@ def proposals(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
 @require_POST
 @merchant_page()
 def accept(request: MerchantRequest, merchant: Merchant, mapping_ref: str) -> HttpResponse:
-    """Accept a proposal, so that it charges."""
+    """Accept a proposal, so that it charges what its payer agreed to, or ask the payer for more."""
     mapping = get_proposal(merchant, mapping_ref)
     form = AcceptProposalForm(request.POST, merchant=merchant)
     if not form.is_valid():
         messages.error(request, "Choose one of the billing terms.")
         return redirect("autopay:proposals", merchant.reference)
-    term, includes_older = form.cleaned_data["term"], form.cleaned_data["includes_older"]
-    if not form.cleaned_data["confirmed"]:
-        return render_acceptance(request, merchant, mapping, term=term)
+    if form.is_wider:
+        return ask_for_more(request, mapping, form.chosen_term)
+    if not form.cleaned_data["confirmed"] and mapping.agreed is not None:
+        return render_acceptance(request, merchant, mapping)
+    includes_older = form.cleaned_data["includes_older"]
     try:
-        mappings.accept_proposal(mapping, term=term, includes_older=includes_older, by=request.user, now=clock.now())
+        mappings.accept_proposal(mapping, includes_older=includes_older, by=request.user, now=clock.now())
     except mappings.MappingRefused as error:
         messages.error(request, str(error))
     else:
@@ -152,16 +154,33 @@ def accept(request: MerchantRequest, merchant: Merchant, mapping_ref: str) -> Ht
     return redirect("autopay:proposals", merchant.reference)
 
 
-def render_acceptance(
-    request: MerchantRequest, merchant: Merchant, mapping: AutoPayMapping, *, term: BillingTerm | None
-) -> HttpResponse:
+def ask_for_more(request: MerchantRequest, mapping: AutoPayMapping, term: BillingTerm | None) -> HttpResponse:
+    """Propose to the company's people to charge more than what was agreed with the quote."""
+    company = mapping.company
+    try:
+        invitations.propose_mappings(
+            company,
+            terms=[term],
+            primary=mapping.primary_method,
+            secondary=mapping.secondary_method,
+            by=request.user,
+            now=clock.now(),
+        )
+    except mappings.MappingRefused as error:
+        messages.error(request, str(error))
+    else:
+        record_request_audit(request, "autopay.mapped", merchant_id=mapping.merchant_id, subject=company.name)
+        messages.success(request, f"{company} was asked by mail. No more is charged before somebody there accepts.")
+    return redirect("autopay:proposals", mapping.merchant.reference)
+
+
+def render_acceptance(request: MerchantRequest, merchant: Merchant, mapping: AutoPayMapping) -> HttpResponse:
     """What a proposal will charge and when, before it is accepted."""
     context = {
         "merchant": merchant,
         "title": f"Automatic payments of {mapping.company}",
         "back": reverse("autopay:proposals", args=[merchant.reference]),
-        "preview": list_mapping_charges(mapping, term=term, now=clock.now()),
-        "hidden": [("term", term.reference if term else "")],
+        "preview": list_mapping_charges(mapping, now=clock.now()),
         "button": "Accept",
         "is_paused": is_paused(merchant),
     }
@@ -186,7 +205,8 @@ def dismiss(request: MerchantRequest, merchant: Merchant, mapping_ref: str) -> H
 
 def get_proposal(merchant: Merchant, reference: str) -> AutoPayMapping:
     """A mapping of this merchant that was proposed, in whatever state. Raises Http404."""
-    rows = AutoPayMapping.objects.select_related("company", "merchant", "primary_method", "secondary_method")
+    related = ("company__merchant", "merchant", "primary_method", "secondary_method")
+    rows = AutoPayMapping.objects.select_related(*related)
     return get_object_or_404(
         rows, merchant=merchant, reference=reference, asks_payer=False, quote_payment__isnull=False
     )

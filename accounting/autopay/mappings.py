@@ -220,12 +220,17 @@ def check_owned(mapping: AutoPayMapping) -> None:
         )
 
 
+def find_active_mapping(company: PayerCompany, term: BillingTerm | None) -> AutoPayMapping | None:
+    """The active mapping for the term, or for all (None); those of what was agreed with a quote stand beside it."""
+    return AutoPayMapping.objects.filter(company=company, term=term, state="active", agreed_amount=None).first()
+
+
 @transaction_required
 def end_active_mapping(
     company: PayerCompany, term: BillingTerm | None, *, origin: str, by: User | None, now: datetime
 ) -> None:
     """End the active mapping for the same terms, if it may be ended. Raises MappingRefused."""
-    active = AutoPayMapping.objects.filter(company=company, term=term, state="active").first()
+    active = find_active_mapping(company, term)
     if active is None:
         return
     if origin == Origin.PAYER and active.origin != Origin.PAYER:
@@ -235,7 +240,7 @@ def end_active_mapping(
 
 def get_beginning(company: PayerCompany, term: BillingTerm | None, *, now: datetime) -> date | None:
     """From which day on invoices are charged by a new mapping: as by the active one for the same, else from today."""
-    active = AutoPayMapping.objects.filter(company=company, term=term, state="active").first()
+    active = find_active_mapping(company, term)
     return active.begins_on if active is not None else get_local_date(now, company.merchant.zone)
 
 
@@ -273,6 +278,7 @@ def end_mapping(mapping: AutoPayMapping, *, by: User, as_payer: bool, now: datet
 def create_mapping_from_payment(payment: Payment, *, now: datetime) -> AutoPayMapping | None:
     """Propose, or by the merchant's setting create, the mapping of a quote that recurs with the method saved for it.
 
+    It charges no more than what the payer agreed to: as much, as often and as many times as the quote says.
     Once per quote. None where nothing recurs, no method was saved, or the merchant wants no mappings from quotes.
     """
     method = payment.saved_method
@@ -283,7 +289,7 @@ def create_mapping_from_payment(payment: Payment, *, now: datetime) -> AutoPayMa
         PayerCompany.objects.select_for_update().get(pk=payment.company_id)
         if AutoPayMapping.objects.filter(quote_payment=payment).exists():
             return None
-        has_one = AutoPayMapping.objects.filter(company=payment.company, term=None, state="active").exists()
+        has_one = find_active_mapping(payment.company, None) is not None
         acceptance = find_acceptance(payment)
         is_proved = method.owner_id is not None or method.registration_id is None
         makes = chosen.from_quotes == AutoPaySettings.FromQuotes.MAKE and not has_one
@@ -291,6 +297,7 @@ def create_mapping_from_payment(payment: Payment, *, now: datetime) -> AutoPayMa
         fresh = build_mapping_fields(payment.company, method, None, acceptance, now=now)
         mapping = AutoPayMapping.objects.create(
             **fresh | {"state": "active" if is_active else "proposed", "merchant": payment.merchant},
+            **build_agreed_fields(acceptance),
             origin=Origin.QUOTE,
             quote_payment=payment,
             created_by=method.owner,
@@ -305,12 +312,28 @@ def create_mapping_from_payment(payment: Payment, *, now: datetime) -> AutoPayMa
 
 
 def find_acceptance(payment: Payment) -> TermsAcceptance | None:
-    """The acceptance of the Automatic Payments terms for this quote's recurring part, from the try that succeeded."""
+    """The acceptance of the Automatic Payments terms for this quote's recurring part, from the try that succeeded.
+
+    None where it does not say what recurs.
+    """
     operations = [
         *Attempt.objects.filter(payment=payment, state="succeeded").values_list("reference", flat=True),
         *Setup.objects.filter(payment=payment, state="succeeded").values_list("reference", flat=True),
     ]
-    return next(iter(list_accepted_terms(operations, Terms.Kind.AUTOMATIC_PAYMENTS)), None)
+    found = list_accepted_terms(operations, Terms.Kind.AUTOMATIC_PAYMENTS)
+    return next((one for one in found if one.recurring is not None), None)
+
+
+def build_agreed_fields(acceptance: TermsAcceptance | None) -> dict[str, object]:
+    """The columns that keep a mapping within what was shown with this acceptance."""
+    if acceptance is None:
+        return {}
+    return {
+        "agreed_amount": acceptance.recurring_amount,
+        "agreed_currency": acceptance.currency,
+        "agreed_interval": acceptance.interval,
+        "agreed_periods": acceptance.periods,
+    }
 
 
 def follow_confirmation(registration: Registration, *, now: datetime) -> None:
@@ -324,34 +347,32 @@ def follow_confirmation(registration: Registration, *, now: datetime) -> None:
         makes = AutoPaySettings.get_or_default(mapping.merchant).from_quotes == AutoPaySettings.FromQuotes.MAKE
         owner = mapping.primary_method.owner
         AutoPayMapping.objects.filter(pk=mapping.pk, created_by=None).update(created_by=owner)
-        has_one = AutoPayMapping.objects.filter(company=mapping.company, term=None, state="active").exists()
+        has_one = find_active_mapping(mapping.company, None) is not None
         if makes and owner is not None and mapping.acceptance_id is not None and not has_one:
             with suppress(MappingRefused):
-                accept_proposal(mapping, term=None, by=owner, now=now)
+                accept_proposal(mapping, by=owner, now=now)
 
 
-def accept_proposal(
-    mapping: AutoPayMapping, *, term: BillingTerm | None, by: User, now: datetime, includes_older: bool = False
-) -> None:
-    """Activate a proposal, for one term or (None) for all. Raises MappingRefused.
+def accept_proposal(mapping: AutoPayMapping, *, by: User, now: datetime, includes_older: bool = False) -> None:
+    """Activate a quote's proposal for what its payer agreed to, beside the company's other mappings.
 
-    Invoices of before today are charged only with `includes_older`, or if the mapping before charged them.
+    Invoices since the quote, but of before today, are charged only with `includes_older`. Raises MappingRefused.
     """
     with transaction():
         PayerCompany.objects.select_for_update().get(pk=mapping.company_id)
         current = mapping.lock()
         if current.state != "proposed":
             raise MappingRefused("Somebody decided about it already.")
-        if current.acceptance_id is None:
+        if current.agreed is None:
             raise MappingRefused(
                 f"Nobody of {mapping.company} has accepted automatic payments for this quote. Ask them to switch on "
                 "Auto-Pay in their Wise-Pay account."
             )
         check_methods(mapping.company, mapping.primary_method, mapping.secondary_method)
         check_owned(mapping)
-        begins_on = None if includes_older else get_beginning(mapping.company, term, now=now)
-        end_active_mapping(mapping.company, term, origin=Origin.MERCHANT, by=by, now=now)
-        current.move_locked_to("active", now=now, by=by.email, reason="accepted", term=term, begins_on=begins_on)
+        today = get_local_date(now, mapping.merchant.zone)
+        begins_on = current.begins_on if includes_older else today
+        current.move_locked_to("active", now=now, by=by.email, reason="accepted", begins_on=begins_on)
         enqueue_mapping_news(mapping, news="active", but=by.pk)
         schedule_planning(mapping.merchant, now=now)
 

@@ -73,6 +73,8 @@ def list_scheduled(mappings: list[AutoPayMapping]) -> list[ScheduledPayment]:
 def describe_mapping(mapping: AutoPayMapping, method: SavedMethod) -> str:
     """What becomes of one mapping, in words for people of the company."""
     what = f"{mapping.company} under {mapping.term or ALL_TERMS}"
+    if mapping.agreed is not None:
+        what = f"{mapping.company} over {mapping.scope},"
     if mapping.state == "proposed":
         return f"The proposal to pay the invoices of {what} automatically with it is dropped."
     if mapping.secondary_method_id == method.pk:

@@ -64,14 +64,16 @@ def notify_about_payment(scheduled: ScheduledPayment, key: str, title: str, *, n
 @transaction_required
 def notify_proposed(mapping: AutoPayMapping, *, now: datetime) -> None:
     """Notify that a quote with a recurring part proposes a mapping."""
-    merchant = mapping.merchant
+    merchant, agreed = mapping.merchant, mapping.agreed
+    what = "Nobody there has accepted automatic payments yet. Ask them, or dismiss it."
+    if agreed is not None:
+        what = f"One click lets it be charged what they agreed to: {agreed.money} {agreed.frequency}."
     notify_merchant(
         merchant,
         event=Event.AUTOPAY_PROPOSED,
         key=f"autopay-proposed:{mapping.pk}",
         title="Automatic payments proposed",
-        body=f"{mapping.company} saved {mapping.primary_method} with {mapping.quote_payment}. One click lets their "
-        "recurring invoices be charged to it.",
+        body=f"{mapping.company} saved {mapping.primary_method} with {mapping.quote_payment}. {what}",
         path=reverse("autopay:proposals", args=[merchant.reference]),
         now=now,
     )

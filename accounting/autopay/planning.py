@@ -20,9 +20,9 @@ from accounting.autopay.decision_context import (
     list_company_ids,
     list_planning_inputs,
 )
-from accounting.autopay.decisions import ChargePlan, SkipReason, plan_charge
+from accounting.autopay.decisions import ChargePlan, plan_charge
 from accounting.autopay.notifications import notify_unmatched
-from accounting.autopay.snapshots import CurrentSchedule, DecisionContext
+from accounting.autopay.snapshots import CurrentSchedule, DecisionContext, SkipReason
 from accounting.models import AutoPaySettings, ScheduledPayment, UnmatchedInvoice
 from merchants.models import Merchant
 from wisepay.addresses import new_references
@@ -54,6 +54,7 @@ class UpdateSchedule:
     mapping_id: int | None
     method_id: int | None
     reason: str
+    agreed_number: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,11 +157,24 @@ def planning_lease(merchant: Merchant, *, now: datetime) -> Iterator[None]:
         rows.filter(planning_lease_until=lease_until).update(planning_lease_until=None)
 
 
+def plan_in_turn(
+    chunk: Iterable[PlanningInput], context: DecisionContext, *, now: datetime
+) -> Iterator[tuple[PlanningInput, ChargePlan | SkipReason]]:
+    """Decide about each of these invoices; of those that were agreed with a quote each takes the next number.
+
+    The numbers that are given out are noted in the context.
+    """
+    for planned in chunk:
+        decision = plan_charge(planned.invoice, context, now=now)
+        if isinstance(decision, ChargePlan) and decision.agreed_number is not None:
+            context.take_number(planned.invoice, decision.mapping_id, decision.agreed_number)
+        yield planned, decision
+
+
 def plan_batch(chunk: Iterable[PlanningInput], context: DecisionContext, *, now: datetime, paused: bool) -> ChangeBatch:
     """Decide about each of these invoices, and find what changes."""
     batch = ChangeBatch()
-    for planned in chunk:
-        decision = plan_charge(planned.invoice, context, now=now)
+    for planned, decision in plan_in_turn(chunk, context, now=now):
         change = find_schedule_change(planned.current, decision, now=now, is_paused=paused)
         if not paused:
             batch.add(planned, decision, change)
@@ -201,8 +215,7 @@ def list_skipped_invoices(merchant: Merchant, *, now: datetime) -> list[tuple[in
     context = get_decision_context(merchant)
     found: list[tuple[int, str]] = []
     for chunk in list_planning_inputs(merchant, context):
-        for planned in chunk:
-            decision = plan_charge(planned.invoice, context, now=now)
+        for planned, decision in plan_in_turn(chunk, context, now=now):
             if isinstance(decision, SkipReason) and decision.code in LISTED_CODES:
                 found.append((planned.invoice.id, decision.reason))
     return found
@@ -255,6 +268,7 @@ def build_scheduled_payment(
         method_id=plan.method_id,
         amount=plan.amount,
         run_at=plan.run_at,
+        agreed_number=plan.agreed_number,
         reason=(plan.hold_reason or plan.note)[:300],
         state="held" if plan.hold_reason else "scheduled",
         state_at=now,
@@ -276,8 +290,9 @@ def update_scheduled_payments(changes: Sequence[UpdateSchedule]) -> int:
             row.notified_at = row.notified_amount = row.notified_run_at = row.notice_sent_at = None
         row.amount, row.run_at, row.reason = change.amount, change.run_at, change.reason[:300]
         row.mapping_id, row.method_id = change.mapping_id, change.method_id
+        row.agreed_number = change.agreed_number
     notice = ["notified_at", "notified_amount", "notified_run_at", "notice_sent_at"]
-    ScheduledPayment.save_all(rows, ["amount", "run_at", "mapping", "method", "reason", *notice])
+    ScheduledPayment.save_all(rows, ["amount", "run_at", "mapping", "method", "agreed_number", "reason", *notice])
     return len(rows)
 
 
@@ -362,11 +377,12 @@ def find_cancellation(current: CurrentSchedule, skip: SkipReason, *, is_paused: 
 def find_update(current: CurrentSchedule, plan: ChargePlan, *, amount: int, can_move: bool) -> UpdateSchedule | None:
     """Find the new amount and, where it may still move, the new instant, mapping and method."""
     run_at, mapping_id, method_id = current.run_at, current.mapping_id, current.method_id
+    agreed_number = current.agreed_number
     if can_move:
         run_at = min(current.run_at, plan.run_at) if plan.is_relative_to_now else plan.run_at
-        mapping_id, method_id = plan.mapping_id, plan.method_id
+        mapping_id, method_id, agreed_number = plan.mapping_id, plan.method_id, plan.agreed_number
     before = (current.amount, current.run_at, current.mapping_id, current.method_id)
     if (amount, run_at, mapping_id, method_id) == before:
         return None
     reason = plan.note if amount == current.amount else "The invoice changed, and the amount with it."
-    return UpdateSchedule(current.id, current.amount, amount, run_at, mapping_id, method_id, reason)
+    return UpdateSchedule(current.id, current.amount, amount, run_at, mapping_id, method_id, reason, agreed_number)

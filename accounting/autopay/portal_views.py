@@ -86,7 +86,9 @@ def build_company_autopay(
     methods = list(list_visible_methods([access], request.person).filter(state="active"))
     is_submitted = request.method == "POST" and request.POST.get("company") == company.reference
     form, rows = None, list_active_mappings(company)
-    is_set_by_merchant = any(row.term_id is None and row.origin != AutoPayMapping.Origin.PAYER for row in rows)
+    is_set_by_merchant = any(
+        row.term_id is None and row.agreed is None and row.origin != AutoPayMapping.Origin.PAYER for row in rows
+    )
     if AutoPaySettings.get_or_default(company.merchant).is_enabled:
         data = request.POST if is_submitted else None
         form = MappingForm(data, methods=methods, terms=[], only_all=True)

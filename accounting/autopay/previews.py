@@ -6,18 +6,19 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from accounting.autopay.decision_context import (
+    build_mapping_snapshot,
     build_term_snapshot,
     get_decision_context,
     get_methods_by_id,
     list_planning_inputs,
 )
-from accounting.autopay.decisions import ChargePlan, plan_charge
-from accounting.autopay.mappings import get_beginning
-from accounting.autopay.planning import CreateSchedule, find_schedule_change
-from accounting.autopay.snapshots import DecisionContext, MappingSnapshot
+from accounting.autopay.decisions import ChargePlan
+from accounting.autopay.planning import CreateSchedule, find_schedule_change, plan_in_turn
+from accounting.autopay.snapshots import DecisionContext
 from accounting.models import AutoPayMapping, BillingTerm, LedgerInvoice, LedgerTerm
 from merchants.models import Merchant
 from payments.models import GatewayAccount
+from wisepay.clock import get_local_date
 from wisepay.money import Money
 
 MAX_ROWS = 100
@@ -79,20 +80,15 @@ def sum_charges(rows: Sequence[PreviewedCharge]) -> list[Money]:
     return [Money(amount, currency) for currency, amount in sorted(found.items())]
 
 
-def list_mapping_charges(mapping: AutoPayMapping, *, term: BillingTerm | None, now: datetime) -> ChargePreview:
-    """What a proposal would charge once it is accepted for one term, or (None) for all."""
+def list_mapping_charges(mapping: AutoPayMapping, *, now: datetime) -> ChargePreview:
+    """What a quote's proposal would charge once it is accepted."""
     merchant, company = mapping.merchant, mapping.company
     context = get_decision_context(merchant, companies=[company.pk])
-    term_id = term.pk if term else None
-    snapshot = MappingSnapshot(
-        mapping.pk, company.pk, term_id, mapping.primary_method_id, mapping.secondary_method_id, False
-    )
-    others = [one for one in context.mappings.get(company.pk, []) if one.term_id != term_id]
-    mappings = {company.pk: [*others, snapshot]}
+    mappings = {company.pk: [*context.mappings.get(company.pk, []), build_mapping_snapshot(mapping, {})]}
     account = GatewayAccount.objects.filter(merchant=merchant).first()
     context = replace(context, mappings=mappings, methods=get_methods_by_id(mappings, account))
     ids = list(LedgerInvoice.objects.filter(company=company, status="open", due__gt=0).values_list("pk", flat=True))
-    begins_on = get_beginning(company, term, now=now)
+    begins_on = get_local_date(now, merchant.zone)
     return list_new_charges(merchant, context, ids=ids, mapping_id=mapping.pk, begins_on=begins_on, now=now)
 
 
@@ -136,8 +132,7 @@ def list_new_charges(
     """What would be scheduled anew, by day; of one mapping if it is given, which begins on that day."""
     plans: dict[int, ChargePlan] = {}
     for chunk in list_planning_inputs(merchant, context, ids=ids):
-        for planned in chunk:
-            decision = plan_charge(planned.invoice, context, now=now)
+        for planned, decision in plan_in_turn(chunk, context, now=now):
             change = find_schedule_change(planned.current, decision, now=now)
             if isinstance(change, CreateSchedule) and mapping_id in (None, change.plan.mapping_id):
                 plans[planned.invoice.id] = change.plan

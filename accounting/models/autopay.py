@@ -13,6 +13,7 @@ from accounting.states import MAPPING_TRANSITIONS, SCHEDULED_TRANSITIONS
 from merchants.models import Merchant
 from payers.models import PayerCompany, TermsAcceptance
 from payments.models import Payment, SavedMethod
+from payments.recurring import RecurringPart
 from wisepay import clock
 from wisepay.addresses import new_reference
 from wisepay.models import User
@@ -150,8 +151,9 @@ class LedgerTerm(models.Model):
 class AutoPayMapping(Stateful):
     """A company's invoices under a billing term (None: under all of them) are charged to a saved method.
 
-    `proposed` waits for the merchant, or with `asks_payer` for somebody of the company; `active` charges, `ended`
-    does not any more.
+    What a quote's payer agreed to at the checkout is less: `agreed_amount` minor units every interval, so many times,
+    whatever the term. `proposed` waits for the merchant, or with `asks_payer` for somebody of the company; `active`
+    charges, `ended` does not any more.
     """
 
     class Origin(models.TextChoices):
@@ -172,6 +174,10 @@ class AutoPayMapping(Stateful):
     quote_payment = models.ForeignKey(Payment, on_delete=models.PROTECT, null=True, related_name="autopay_mappings")
     asks_payer = models.BooleanField(default=False, help_text="A proposal that waits for the payer, not the merchant.")
     begins_on = models.DateField(null=True, help_text="Invoices of before are not charged; None is all of them.")
+    agreed_amount = models.BigIntegerField(null=True, help_text="Only invoices of so much; None is of any amount.")
+    agreed_currency = models.CharField(max_length=3, blank=True)
+    agreed_interval = models.CharField(max_length=10, blank=True, help_text="One of them every week, month, …")
+    agreed_periods = models.PositiveIntegerField(null=True, help_text="How many; None is until somebody ends it.")
     created_by = models.ForeignKey(User, on_delete=models.PROTECT, null=True, related_name="+")
     created_at = models.DateTimeField(default=clock.now)
 
@@ -182,7 +188,20 @@ class AutoPayMapping(Stateful):
                 fields=["company", "term"], condition=Q(state="active"), name="one_mapping_per_term"
             ),
             models.UniqueConstraint(
-                fields=["company"], condition=Q(state="active", term=None), name="one_mapping_for_all_terms"
+                fields=["company"],
+                condition=Q(state="active", term=None, agreed_amount=None),
+                name="one_mapping_for_all_terms",
+            ),
+            models.CheckConstraint(
+                condition=Q(agreed_amount=None)
+                | Q(agreed_amount__gt=0, term=None, begins_on__isnull=False, acceptance__isnull=False)
+                & ~Q(agreed_currency="")
+                & ~Q(agreed_interval=""),
+                name="agreed_payments_are_whole",
+            ),
+            models.CheckConstraint(
+                condition=~Q(state="active", origin="quote") | Q(agreed_amount__isnull=False),
+                name="a_quote_charges_what_was_agreed",
             ),
             models.CheckConstraint(
                 condition=Q(secondary_method=None) | ~Q(secondary_method=models.F("primary_method")),
@@ -197,7 +216,22 @@ class AutoPayMapping(Stateful):
         ]
 
     def __str__(self) -> str:
-        return f"{self.company}: {self.term or 'All Automatic Payment Terms'}"
+        return f"{self.company}: {self.scope}"
+
+    @property
+    def agreed(self) -> RecurringPart | None:
+        """What a quote's payer agreed to, where the mapping is for that only."""
+        if self.agreed_amount is None:
+            return None
+        money = Money(self.agreed_amount, self.agreed_currency)
+        return RecurringPart(money, self.agreed_interval, self.agreed_periods)
+
+    @property
+    def scope(self) -> str:
+        """What it charges, in words."""
+        if self.agreed is not None:
+            return f"{self.agreed.money} {self.agreed.frequency}, as agreed with a quote"
+        return str(self.term or "All Automatic Payment Terms")
 
 
 class ScheduledPayment(Stateful):
@@ -238,6 +272,9 @@ class ScheduledPayment(Stateful):
     )
     resolved_at = models.DateTimeField(null=True)
     resolution = models.CharField(max_length=300, blank=True, help_text="How the failure was settled.")
+    agreed_number = models.PositiveIntegerField(
+        null=True, help_text="Which payment it is of those that were agreed with a quote, counted from 1."
+    )
     created_at = models.DateTimeField(default=clock.now)
 
     class Meta:
@@ -245,6 +282,11 @@ class ScheduledPayment(Stateful):
             build_state_constraint(SCHEDULED_TRANSITIONS, name="scheduled_payment_state"),
             models.UniqueConstraint(
                 fields=["invoice"], condition=Q(state__in=LIVE_SCHEDULED), name="one_live_schedule_per_invoice"
+            ),
+            models.UniqueConstraint(
+                fields=["mapping", "agreed_number"],
+                condition=Q(state__in=LIVE_SCHEDULED, agreed_number__isnull=False),
+                name="one_charge_per_agreed_payment",
             ),
             models.CheckConstraint(condition=Q(amount__gt=0), name="scheduled_amount_positive"),
             models.CheckConstraint(

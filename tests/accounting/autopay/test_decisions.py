@@ -9,7 +9,6 @@ import pytest
 from accounting.autopay.decisions import (
     RUN_TIME,
     ChargePlan,
-    SkipReason,
     find_day_of_month,
     get_instant,
     get_next_late_run,
@@ -33,6 +32,7 @@ from accounting.autopay.snapshots import (
     MappingSnapshot,
     MethodSnapshot,
     ScheduledCharge,
+    SkipReason,
     TermSnapshot,
 )
 

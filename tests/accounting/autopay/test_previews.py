@@ -12,8 +12,8 @@ from django.utils import timezone
 from accounting.autopay.mappings import create_mapping_from_payment
 from accounting.models import AutoPayMapping, AutoPaySettings, BillingTerm, LedgerTerm, ScheduledPayment
 from connections.models import LinkedOrganisation
-from tests.accounting.autopay.builders import DECLINING_CARD, AutoPayBuilder
-from tests.accounting.autopay.test_mappings import pay_recurring_quote
+from tests.accounting.autopay.builders import DECLINING_CARD, PAYER, AutoPayBuilder
+from tests.accounting.autopay.test_mappings import accept_as_payer, pay_recurring_quote, post_as_merchant
 from tests.tenants import deliver_outbox
 from wisepay.models import AuditEntry
 
@@ -30,15 +30,22 @@ def get_yesterday(autopay: AutoPayBuilder) -> date:
     return autopay.today - timedelta(days=1)
 
 
+def propose_last_month(autopay: AutoPayBuilder) -> tuple[AutoPayMapping, str]:
+    """A proposal of a quote that was paid some weeks ago."""
+    proposal, path = propose(autopay)
+    AutoPayMapping.objects.update(begins_on=autopay.today - timedelta(days=40))
+    return proposal, path
+
+
 def test_accepting_shows_what_is_charged_and_when_and_leaves_older_invoices_alone(autopay: AutoPayBuilder) -> None:
-    _, path = propose(autopay)
-    fresh = autopay.create_invoice(34_900)
-    older = autopay.create_invoice(40_000, issued_on=get_yesterday(autopay))
+    _, path = propose_last_month(autopay)
+    older = autopay.create_invoice(issued_on=get_yesterday(autopay))
+    fresh = autopay.create_invoice()
     page = autopay.tenant.admin.post(path).content.decode()
     for invoice in (fresh, older):
         assert invoice.number in page
     assert "A$349.00 in all" in page
-    assert "Also charge 1 invoice written before today, A$400.00 in all" in page
+    assert "Also charge 1 invoice written before today, A$349.00 in all" in page
     deliver_outbox()
     assert not ScheduledPayment.objects.exists(), "showing charges nothing"
     assert AutoPayMapping.objects.get().state == "proposed"
@@ -52,28 +59,29 @@ def test_accepting_shows_what_is_charged_and_when_and_leaves_older_invoices_alon
 
 
 def test_older_invoices_are_charged_where_that_was_ticked(autopay: AutoPayBuilder) -> None:
-    proposal, path = propose(autopay)
-    older = autopay.create_invoice(40_000, issued_on=get_yesterday(autopay))
+    proposal, path = propose_last_month(autopay)
+    older = autopay.create_invoice(issued_on=get_yesterday(autopay))
+    before_the_quote = autopay.create_invoice(issued_on=autopay.today - timedelta(days=41))
+    assert before_the_quote.number not in autopay.tenant.admin.post(path).content.decode()
     autopay.tenant.admin.post(path, {"confirmed": "on", "includes_older": "on"})
     deliver_outbox()
     assert [row.invoice for row in ScheduledPayment.objects.all()] == [older]
     proposal.refresh_from_db()
-    assert proposal.begins_on is None
+    assert proposal.begins_on == autopay.today - timedelta(days=40)
     assert AuditEntry.objects.get(action="autopay.proposal_accepted").detail == "Older invoices too"
 
 
 def test_a_mapping_that_takes_anothers_place_goes_on_with_its_invoices(autopay: AutoPayBuilder) -> None:
-    autopay.create_mapping(autopay.save_card())
+    card, payer = autopay.save_card(), autopay.tenant.payer(PAYER)
+    before = autopay.create_mapping(card)
     AutoPayMapping.objects.update(begins_on=get_yesterday(autopay))
     older = autopay.create_invoice(40_000, issued_on=get_yesterday(autopay))
-    payment = pay_recurring_quote(autopay)
-    create_mapping_from_payment(payment, now=payment.paid_at)
-    proposal = AutoPayMapping.objects.get(state="proposed")
-    path = autopay.tenant.url(f"automatic-payments/proposals/{proposal.reference}/accept")
-    assert "Also charge" not in autopay.tenant.admin.post(path).content.decode()
-    autopay.tenant.admin.post(path, {"confirmed": "on"})
+    post_as_merchant(autopay, primary=card.pk)
+    accept_as_payer(autopay, payer)
     deliver_outbox()
-    assert autopay.get_scheduled(older).mapping_id == proposal.pk
+    mapping = AutoPayMapping.objects.get(state="active")
+    assert (mapping.pk != before.pk, mapping.begins_on) == (True, get_yesterday(autopay))
+    assert autopay.get_scheduled(older).mapping_id == mapping.pk
 
 
 def test_saving_a_term_shows_first_what_it_will_charge(autopay: AutoPayBuilder) -> None:
