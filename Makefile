@@ -53,7 +53,7 @@ lint: .venv/dev.stamp
 # Bandit over the product; generated requests to every published API; every path for everybody.
 security: .venv/dev.stamp
 	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive $(PRODUCT)
-	@$(BIN)/python -m sandbox.harness.testing -q tests/security tests/merchants/test_access.py \
+	@$(BIN)/python -m sandbox.harness.testing -q tests/security tests/merchants/test_access.py tests/merchants/test_foreign_rows.py \
 		tests/wisepay/test_response_policy.py tests/wisepay/personal_data/test_table.py $(ARGS)
 
 format: .venv/dev.stamp

@@ -6,9 +6,10 @@ from zoneinfo import ZoneInfo
 from django import template
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.text import capfirst
 
 from wisepay.accounts.sessions import find_zone
-from wisepay.accounts.sign_in_context import Destination, find_destination
+from wisepay.accounts.sign_in_context import Destination, describe_browser, find_destination
 from wisepay.clock import format_instant
 from wisepay.input import end_once
 from wisepay.models import User
@@ -119,6 +120,12 @@ def own_zone(user: User) -> str:
 def integrity(path: str) -> str:
     """The hash of a static script, for its `integrity` attribute."""
     return compute_integrity(path)
+
+
+@register.filter
+def browser_name(user_agent: str) -> str:
+    """The browser that names itself so, as its user knows it."""
+    return capfirst(describe_browser(user_agent or ""))
 
 
 @register.filter

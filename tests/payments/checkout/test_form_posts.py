@@ -92,6 +92,7 @@ def test_a_bank_that_asks_is_a_page_that_goes_on(checkout: Checkout, tenant: Ten
     page = browser.get(checkout.path).content.decode()
     assert "Your bank wants to confirm that it is you" in page
     assert "Use another method" in page
+    assert 'class="spinner"' not in page, "it is the payer's turn"
 
 
 def test_a_saved_method_is_charged_only_after_its_confirmation_page(tenant: Tenant, payer: SignedInPayer) -> None:

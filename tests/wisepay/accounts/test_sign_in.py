@@ -244,9 +244,9 @@ def test_after_an_operator_changed_an_address_the_old_one_opens_nothing(tenant: 
 
 def test_other_sessions_are_seen_and_ended(tenant: Tenant, browser: Client) -> None:
     sign_in(browser, tenant.world)
-    sign_in(other := Client(headers={"user-agent": "Other browser"}), tenant.world)
+    sign_in(other := Client(headers={"user-agent": "Mozilla/5.0 (X11; Linux x86_64) Firefox/145.0"}), tenant.world)
     page = browser.get("/accounts/sessions/").content.decode()
-    assert "Other browser" in page
+    assert "Firefox on Linux" in page
     browser.post("/accounts/sessions/")
     assert other.get(tenant.url()).status_code == 302
     assert browser.get(tenant.url()).status_code == 200
