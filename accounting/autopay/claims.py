@@ -59,7 +59,7 @@ def find_claim(invoice: InvoiceSnapshot, context: DecisionContext) -> MappingCla
     if not candidates:
         return SkipReason("unmatched", explain_unmatched(mappings, term))
     usable = [mapping for mapping in candidates if mapping.agreed is None or not is_older(invoice, mapping)]
-    best = choose_mapping(usable or candidates)
+    best = choose_mapping(usable or candidates, invoice)
     if is_older(invoice, best):
         return SkipReason(
             "older", f"It is older than its Auto-Pay mapping, which begins on {best.begins_on:%-d %b %Y}."
@@ -100,9 +100,22 @@ def has_keyword(text: str, keyword: str) -> bool:
     return re.search(rf"(?<!\w){re.escape(keyword)}(?!\w)", text, re.IGNORECASE) is not None
 
 
-def choose_mapping(claims: Iterable[MappingSnapshot]) -> MappingSnapshot:
-    """Choose what was agreed with a quote, then the term before all terms, the merchant's, and the older one."""
-    return min(claims, key=lambda m: (m.agreed is None, m.term_id is None, m.is_from_payer, m.id))
+def choose_mapping(claims: Iterable[MappingSnapshot], invoice: InvoiceSnapshot) -> MappingSnapshot:
+    """Choose what was agreed with a quote, then the term before all terms, the merchant's, and the older one.
+
+    Of several quotes the one whose next payment may be made first.
+    """
+    return min(
+        claims,
+        key=lambda m: (m.agreed is None, get_agreed_day(m, invoice), m.term_id is None, m.is_from_payer, m.id),
+    )
+
+
+def get_agreed_day(mapping: MappingSnapshot, invoice: InvoiceSnapshot) -> date:
+    """The day from which on the payer agreed to this payment; the first of all days where any day will do."""
+    number = mapping.agreed.find_number(invoice) if mapping.agreed else None
+    day = mapping.agreed.get_day(number) if mapping.agreed and number else None
+    return day or date.min
 
 
 def explain_mapping_choice(best: MappingSnapshot, claims: list[MappingSnapshot], term: TermSnapshot) -> str:

@@ -13,7 +13,7 @@ from accounting.models import AutoPayMapping, CreditMatch, CreditNote, ManualTas
 from accounting.models.reconciliation import Acknowledgement
 from merchants.models import Membership, Notification
 from payers.company_access import remove_access
-from payers.models import PayerAccess
+from payers.models import PayerAccess, TermsAcceptance
 from payments.models import Attempt, Payout, Refund, SavedMethod, Setup
 from tests.accounting.autopay.builders import PAYER, AutoPayBuilder
 from tests.merchants.page_cases import CASES, EVERYBODY, PAYERS
@@ -189,6 +189,18 @@ def pay_elsewhere(things: ForeignThings, stranger: Tenant, checkout: Checkout) -
     return stranger.payer("pay@other-it.example", company="Their Company")
 
 
+def pay_for_another_company(things: ForeignThings, stranger: Tenant, checkout: Checkout) -> Client:
+    return things.tenant.payer("pay@seaview.example", company="Seaview Optical")
+
+
+def pay_for_oneself_alone(things: ForeignThings, stranger: Tenant, checkout: Checkout) -> Client:
+    return things.tenant.payer("clerk@harbourdental.example", scope="own")
+
+
+def be_invited_only(things: ForeignThings, stranger: Tenant, checkout: Checkout) -> Client:
+    return things.tenant.payer("invited@harbourdental.example", state="pending")
+
+
 def work_elsewhere(things: ForeignThings, stranger: Tenant, checkout: Checkout) -> Client:
     return stranger.admin
 
@@ -204,6 +216,9 @@ OUTSIDERS: dict[str, Callable[[ForeignThings, Tenant, Checkout], Client]] = {
     "a registrant without proof": register_without_proof,
     "a removed person": be_removed,
     "a payer of another merchant": pay_elsewhere,
+    "a payer of another company": pay_for_another_company,
+    "a colleague who sees their own payments": pay_for_oneself_alone,
+    "a colleague who has not accepted": be_invited_only,
     "an admin of another merchant": work_elsewhere,
     "a user of another merchant": use_elsewhere,
 }
@@ -217,7 +232,12 @@ def snapshot(things: ForeignThings) -> list[Any]:
     scope = PayerAccess.objects.filter(pk=things.access.pk).values_list("scope", "company__name", "company__contact_id")
     refunds = Refund.objects.filter(payment=things.attempt.payment).count()
     people = Membership.objects.filter(merchant=things.tenant.merchant).values_list("user", "role", "may_add_payers")
-    return [states, list(shared), list(scope), refunds, things.tenant.connection.state, list(people)]
+    setups = Setup.objects.order_by("pk").values_list("pk", "state")
+    read = Notification.objects.order_by("pk").values_list("pk", "read_at")
+    accepted = TermsAcceptance.objects.count(), AutoPayMapping.objects.count(), PayerAccess.objects.count()
+    known = Acknowledgement.objects.count(), Payout.objects.order_by("pk").values_list("status", flat=True)[0]
+    about = [list(shared), list(scope), refunds, list(setups), list(read), accepted, known]
+    return [states, about, things.tenant.connection.state, list(people)]
 
 
 def test_every_page_that_names_a_thing_has_a_real_one() -> None:

@@ -15,7 +15,7 @@ from django.test import Client
 from tests.sign_in_steps import EMAIL, get_mailed_code, list_mails, submit_code, submit_password
 from tests.tenants import PASSWORD, Tenant, deliver_outbox
 from tests.wisepay.accounts.test_second_factors import set_up_app
-from wisepay.accounts.surroundings import describe_browser
+from wisepay.accounts.sign_in_context import describe_browser
 from wisepay.clock import format_instant
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -4,6 +4,7 @@ The card networks and Nacha ask that the amount, how often and how many times ar
 (docs.stripe.com, Save and reuse: "compliance"; Nacha, WEB debits: a standing authorisation names its amounts).
 """
 
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 
@@ -28,12 +29,15 @@ QUOTE_DAY = date(2026, 3, 10)
 
 
 def build_agreed(
-    amount: int = 10_000, currency: str = "AUD", interval: str = "month", periods: int | None = 2, **taken: int
+    amount: int = 10_000,
+    currency: str = "AUD",
+    interval: str = "month",
+    periods: int | None = 2,
+    taken: dict[int, int] | None = None,
 ) -> MappingSnapshot:
-    """A mapping of what was agreed with a quote on 10 March; `taken` as `i7=1`: invoice 7 is the first payment."""
+    """A mapping of what was agreed with a quote on 10 March; `taken` are the numbers of other invoices."""
     part = RecurringPart(Money(amount, currency), interval, periods)
-    numbers = {int(name.removeprefix("i")): number for name, number in taken.items()}
-    agreed = AgreedPayments(part, QUOTE_DAY, numbers)
+    agreed = AgreedPayments(part, QUOTE_DAY, dict(taken or {}))
     return MappingSnapshot(5, 7, None, 1, None, False, begins_on=QUOTE_DAY, agreed=agreed)
 
 
@@ -51,12 +55,12 @@ CLAIMS = {
     "a cent less": (build_agreed(), build_invoice(total=9_999), None),
     "more, of which as much is left": (build_agreed(), build_invoice(total=50_000, due=10_000), None),
     "another currency": (build_agreed(currency="NZD"), build_invoice(), None),
-    "the second one": (build_agreed(i7=1), build_invoice(), 2),
-    "the one that it has already": (build_agreed(i7=1, i1=2), build_invoice(), 2),
-    "the first one, free again": (build_agreed(i7=2), build_invoice(), 1),
-    "one more than agreed": (build_agreed(i7=1, i8=2), build_invoice(), None),
-    "without an end": (build_agreed(periods=None, i7=1, i8=2), build_invoice(), 3),
-    "a single one, again": (build_agreed(periods=1, i7=1), build_invoice(), None),
+    "the second one": (build_agreed(taken={7: 1}), build_invoice(), 2),
+    "the one that it has already": (build_agreed(taken={7: 1, 1: 2}), build_invoice(), 2),
+    "the first one, free again": (build_agreed(taken={7: 2}), build_invoice(), 1),
+    "one more than agreed": (build_agreed(taken={7: 1, 8: 2}), build_invoice(), None),
+    "without an end": (build_agreed(periods=None, taken={7: 1, 8: 2}), build_invoice(), 3),
+    "a single one, again": (build_agreed(periods=1, taken={7: 1}), build_invoice(), None),
     "before the quote": (build_agreed(), build_invoice(issued_on=QUOTE_DAY - timedelta(days=1)), None),
 }
 
@@ -87,8 +91,8 @@ DAYS = [
 
 @pytest.mark.parametrize(("interval", "number", "day"), DAYS)
 def test_no_payment_is_made_before_its_turn(interval: str, number: int, day: date) -> None:
-    taken = {f"i{100 + before}": before for before in range(1, number)}
-    context = build_context(build_agreed(interval=interval, periods=None, **taken))
+    taken = {100 + before: before for before in range(1, number)}
+    context = build_context(build_agreed(interval=interval, periods=None, taken=taken))
     found = plan_charge(build_invoice(), context, now=NOW)
     assert isinstance(found, ChargePlan), found
     assert found.run_at.astimezone(context.rules.zone).date() == day
@@ -100,6 +104,16 @@ def test_what_was_agreed_goes_before_what_is_wider_and_leaves_it_the_rest() -> N
     before = build_invoice(3, issued_on=QUOTE_DAY - timedelta(days=1))
     found = [plan_charge(one, context, now=NOW) for one in (exact, other, before)]
     assert [getattr(one, "mapping_id", None) for one in found] == [5, 1, 1]
+
+
+def test_two_quotes_of_the_same_amount_are_two_payments_a_month() -> None:
+    first, second = build_agreed(), replace(build_agreed(), id=6)
+    context = build_context(first, second)
+    for pk in range(1, 6):
+        found = plan_charge(build_invoice(pk), context, now=NOW)
+        if isinstance(found, ChargePlan) and found.agreed_number is not None:
+            context.take_number(build_invoice(pk), found.mapping_id, found.agreed_number)
+    assert [one.agreed and one.agreed.taken for one in (first, second)] == [{1: 1, 3: 2}, {2: 1, 4: 2}]
 
 
 def accept_path(autopay: AutoPayBuilder, proposal: AutoPayMapping) -> str:
