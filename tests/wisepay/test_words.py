@@ -49,7 +49,7 @@ def test_an_instant_is_written_with_its_zone(zone: str, words: str) -> None:
 
 def test_what_a_payer_reads_names_the_zone(tenant: Tenant) -> None:
     checkout = tenant.open_checkout()
-    page = Client().get(checkout.path).content.decode()
+    page = tenant.payer().get(f"/my/payments/{checkout.payment.reference}").content.decode()
     zone = r"\d\d:\d\d A[EC][SD]T"
     assert re.search(rf"Payable until.*{zone}", page, re.DOTALL)
     assert checkout.pay().status_code == 200
