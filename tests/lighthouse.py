@@ -22,7 +22,7 @@ CATEGORIES = ("performance", "accessibility", "best-practices")
 LEAST = 95
 RUNS = int(os.environ.get("RUNS", "5"))
 PAGES = re.compile(os.environ.get("PAGES", ""))  # only the addresses in which this is found
-OPEN_PAGES = ("/accounts/login/", "/accounts/password/reset/", "/nowhere")
+OPEN_PAGES = ("/accounts/login/", "/accounts/password/reset/", "/welcome/nonsense", "/nowhere")
 PAY_PAGES = ("", "/guest", "/register")
 PAYMENT_PAGES = ("", "/paid", "/receipt")
 PORTAL_PAGES = (
@@ -36,6 +36,7 @@ PORTAL_PAGES = (
     "data",
     "cards",
     "methods/new?kind=card",
+    "methods/new?kind=bank_debit",
     "bank-accounts",
     "autopay",
     "notifications",
@@ -45,6 +46,7 @@ SIGN_IN_SCRIPT = """
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
 from django.contrib.sessions.backends.db import SessionStore
 from django.utils import timezone
+from accounting.models import LedgerInvoice
 from payers.models import Payer, PayerAccess, PayerCompany
 from wisepay.models import User
 user, _ = User.objects.get_or_create(email="lighthouse@harbourdental.example", defaults={"name": "Lighthouse"})
@@ -59,6 +61,8 @@ session[BACKEND_SESSION_KEY] = "allauth.account.auth_backends.AuthenticationBack
 session[HASH_SESSION_KEY] = user.get_session_auth_hash()
 session.save()
 from django.conf import settings
+invoice = LedgerInvoice.objects.filter(company__isnull=False, status="open", due__gt=0).first()
+print("invoice", invoice.reference if invoice else "")
 print("cookie", settings.SESSION_COOKIE_NAME + "=" + session.session_key)
 """
 
@@ -76,7 +80,8 @@ def open_demo() -> Iterator[Demo]:
 
 def list_pages(demo: Demo) -> list[tuple[str, str]]:
     """The address of every page with the cookie that opens it."""
-    cookie = re.search(r"cookie (\S+)", demo.manage("shell", "--no-imports", "-c", SIGN_IN_SCRIPT))
+    said = demo.manage("shell", "--no-imports", "-c", SIGN_IN_SCRIPT)
+    cookie, invoice = re.search(r"cookie (\S+)", said), re.search(r"invoice (\S+)", said)
     assert cookie
     reference, paid = accept_quote(demo), pay_quote(demo)
     pages = [(f"{demo.web}{path}", "") for path in OPEN_PAGES]
@@ -84,6 +89,9 @@ def list_pages(demo: Demo) -> list[tuple[str, str]]:
     pages += [(f"{demo.web}/pay/{reference}/checkout", cookie[1]), (find_guest_receipt(demo, paid), "")]
     pages += [(f"{demo.web}/my/payments/{paid}{path}", cookie[1]) for path in PAYMENT_PAGES]
     pages += [(f"{demo.web}/my/{path}", cookie[1]) for path in PORTAL_PAGES]
+    pages += [(f"{demo.web}/pay/{paid}", "")] + (
+        [(f"{demo.web}/my/invoices/{invoice[1]}", cookie[1])] if invoice else []
+    )
     return [page for page in pages if PAGES.search(page[0].removeprefix(demo.web))]
 
 

@@ -152,7 +152,9 @@ def list_mapping_statements(company: PayerCompany, proposal: AutoPayMapping | No
     return [
         *([what % words] if proposal is None else list_proposed_charges(proposal)),
         notice % words,
-        _("It goes on until you or they end it."),
+        _("It goes on until you or they end it.")
+        if proposal is None
+        else _("It goes on until they end it, or you ask them to."),
     ]
 
 
@@ -266,8 +268,11 @@ def build_mapping_fields(
 
 
 def end_mapping(mapping: AutoPayMapping, *, by: User, as_payer: bool, now: datetime) -> None:
-    """End a mapping; what it scheduled is cancelled. Payers end only what they created. Raises MappingRefused."""
-    if as_payer and mapping.origin != Origin.PAYER:
+    """End a mapping; what it scheduled is cancelled. Raises MappingRefused.
+
+    Payers end what they created, and what they agreed to with a quote, as its page said.
+    """
+    if as_payer and mapping.origin != Origin.PAYER and mapping.agreed is None:
         raise MappingRefused(f"{mapping.merchant} set this up. Please contact them to change it.")
     with transaction():
         if mapping.move_to("ended", now=now, by=by.email, reason="ended by hand"):

@@ -181,7 +181,7 @@ def save_answer(request: PayerRequest, mapping: AutoPayMapping, access: PayerAcc
 @require_POST
 @payer_page
 def remove(request: PayerRequest, mapping_ref: str) -> HttpResponse:
-    """Delete a mapping that a payer created."""
+    """End a mapping that a payer created, or agreed to with a quote."""
     companies = [access.company_id for access in list_whole_accesses(request)]
     rows = AutoPayMapping.objects.select_related("merchant", "company").filter(state="active", company__in=companies)
     mapping = rows.filter(reference=mapping_ref).first()

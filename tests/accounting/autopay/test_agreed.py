@@ -159,6 +159,22 @@ def test_a_quote_that_makes_its_mapping_at_once_makes_it_no_wider(autopay: AutoP
     assert all("A$349.00 every month" in text and "all billing terms" not in text for text in news)
 
 
+def test_a_payer_ends_what_the_quote_said_they_could(autopay: AutoPayBuilder, stranger: Tenant) -> None:
+    mapping, payer = accept_as_staff(autopay), autopay.tenant.payer(PAYER)
+    acceptance, path = mapping.acceptance, f"/my/autopay/{mapping.reference}/remove"
+    assert acceptance is not None
+    assert path in payer.get("/my/autopay").content.decode()
+    agreed = autopay.create_invoice()
+    autopay.plan()
+    others = (stranger.payer("pay@other-it.example", company="Their Company"), autopay.tenant.admin)
+    clerk = autopay.tenant.payer("clerk@harbourdental.example", scope="own")
+    assert [client.post(path).status_code for client in (*others, clerk)] == [404, 404, 404]
+    assert payer.post(path).status_code == 302
+    deliver_outbox()
+    mapping.refresh_from_db()
+    assert (mapping.state, autopay.get_scheduled(agreed).state) == ("ended", "cancelled")
+
+
 @pytest.mark.parametrize("scope", ["all", "term"])
 def test_whatever_is_wider_waits_for_the_payer(autopay: AutoPayBuilder, scope: str) -> None:
     pay_recurring_quote(autopay)
