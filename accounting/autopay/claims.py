@@ -58,8 +58,10 @@ def find_claim(invoice: InvoiceSnapshot, context: DecisionContext) -> MappingCla
     candidates = [mapping for mapping in mappings if claims_invoice(mapping, invoice, term)]
     if not candidates:
         return SkipReason("unmatched", explain_unmatched(mappings, term))
-    usable = [mapping for mapping in candidates if mapping.agreed is None or not is_older(invoice, mapping)]
-    best = choose_mapping(usable or candidates, invoice)
+    best = candidates[0]
+    if len(candidates) > 1:
+        usable = [mapping for mapping in candidates if mapping.agreed is None or not is_older(invoice, mapping)]
+        best = choose_mapping(usable or candidates, invoice)
     if is_older(invoice, best):
         return SkipReason(
             "older", f"It is older than its Auto-Pay mapping, which begins on {best.begins_on:%-d %b %Y}."

@@ -137,7 +137,12 @@ def accept(request: MerchantRequest, merchant: Merchant, mapping_ref: str) -> Ht
         return ask_for_more(request, mapping, form.chosen_term)
     if not form.cleaned_data["confirmed"] and mapping.agreed is not None:
         return render_acceptance(request, merchant, mapping)
-    includes_older = form.cleaned_data["includes_older"]
+    return accept_what_was_agreed(request, mapping, includes_older=form.cleaned_data["includes_older"])
+
+
+def accept_what_was_agreed(request: MerchantRequest, mapping: AutoPayMapping, *, includes_older: bool) -> HttpResponse:
+    """Let the proposal charge what its payer agreed to with the quote."""
+    merchant = mapping.merchant
     try:
         mappings.accept_proposal(mapping, includes_older=includes_older, by=request.user, now=clock.now())
     except mappings.MappingRefused as error:

@@ -1,9 +1,11 @@
 """Accounting packages in a browser: what a bookkeeper sees and does, one page object for each package."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from functools import partial
 from typing import Any, ClassVar
+from zoneinfo import ZoneInfo
 
 from playwright.sync_api import Page, expect
 
@@ -135,6 +137,11 @@ class LedgerPages:
         """A bookkeeper writes and approves an invoice, due in two weeks; `term` and `currency` if they matter."""
         raise AssertionError("each package has its own")
 
+    def get_day(self) -> str:
+        """The day on which a bookkeeper of the merchant writes something: that of their own zone."""
+        now = datetime.fromisoformat(self.demo.post_control("/_control/clock", {"advance": 0})["now"])
+        return now.astimezone(ZoneInfo("Australia/Sydney")).date().isoformat()
+
     def disconnect(self) -> None:
         """Somebody takes our app off every company."""
         self.demo.post_control(f"{self.root}/_control", {"disconnect": "*"})
@@ -172,7 +179,13 @@ class XeroPages(LedgerPages):
         return get_pf_cr_number(reference)
 
     def write_invoice(self, contact: str, number: str, amount: Decimal, *, about: str = "", **more: Any) -> None:
-        values = {"contact": contact, "number": number, "amount": str(amount), "reference": about}
+        values = {
+            "contact": contact,
+            "number": number,
+            "amount": str(amount),
+            "reference": about,
+            "date": self.get_day(),
+        }
         words = {"branding_theme": more.get("term"), "currency": more.get("currency")}
         order = {"organisation": self.au.slug, **values, **words}
         self.demo.post_control("/xero/_control", {"make_invoice": order})
@@ -206,7 +219,13 @@ class QuickBooksPages(LedgerPages):
         orders = {}
         if more.get("currency"):  # a customer's own there, for ever
             orders["make_contact"] = {"company": self.au.slug, "name": contact, "currency": more["currency"]}
-        values = {"contact": contact, "number": number, "amount": str(amount), "reference": about}
+        values = {
+            "contact": contact,
+            "number": number,
+            "amount": str(amount),
+            "reference": about,
+            "date": self.get_day(),
+        }
         orders["make_invoice"] = {"company": self.au.slug, **values, "term": more.get("term")}
         self.demo.post_control("/intuit/_control", orders)
 
