@@ -1,7 +1,18 @@
 """Why a payment cannot be tried now or was refused; each message is written for the payer and says what to do."""
 
+from typing import Any
+
 from django.utils.translation import gettext_lazy as _
 
+from payments.failure_codes import (
+    ACCOUNT_BLOCKED,
+    ACCOUNT_CLOSED,
+    ACCOUNT_NOT_FOUND,
+    CARD_EXPIRED,
+    MANDATE_ENDED,
+    NOT_AUTHORISED,
+    OWNER_CHANGED,
+)
 from payments.models import GatewayOperation
 
 
@@ -129,11 +140,14 @@ GATEWAY_REFUSAL = _(
 # Stripe's decline codes (docs.stripe.com/declines/codes). Codes that point at fraud or theft fall to GENERAL.
 CARD_FAILURES = {
     "insufficient_funds": "There isn't enough money on this card. Nothing was charged. Try another card.",
-    "expired_card": "This card has expired. Nothing was charged. Try another card.",
+    **dict.fromkeys(CARD_EXPIRED, "This card has expired. Nothing was charged. Try another card."),
     "incorrect_cvc": "The security code is not right. Nothing was charged. Check the code and try again.",
     "invalid_cvc": "The security code is not right. Nothing was charged. Check the code and try again.",
     "incorrect_number": "The card number is not right. Nothing was charged. Check it and try again.",
-    "incorrect_zip": "The postal code does not match this card. Nothing was charged. Check it and try again.",
+    **dict.fromkeys(
+        ("incorrect_zip", "incorrect_postal_code"),
+        "The postal code does not match this card. Nothing was charged. Check it and try again.",
+    ),
     "invalid_expiry_month": "The expiry date is not right. Nothing was charged. Check it and try again.",
     "invalid_expiry_year": "The expiry date is not right. Nothing was charged. Check it and try again.",
     "processing_error": "The bank could not process the card just now. Nothing was charged. Please try again.",
@@ -155,18 +169,18 @@ CARD_FAILURES = {
 }
 
 
-# Why a bank sent a debit back (docs.stripe.com/payments/ach-direct-debit, /au-becs-debit).
-DEBIT_FAILURES = {
+# Why a bank sent a debit back (docs.stripe.com/declines/network-codes, /payments/ach-direct-debit, /au-becs-debit).
+DEBIT_FAILURES: dict[str, Any] = {
     "insufficient_funds": "There was not enough money in the account. You can pay again, or by another method.",
-    "account_closed": "The bank account is closed. Please pay by another method.",
-    "no_account": "The bank could not find this account. Check its number, or pay by another method.",
-    "invalid_account_number": "The bank could not find this account. Check its number, or pay by another method.",
-    "bank_account_restricted": "The bank does not allow debits from this account. Please pay by another method.",
-    "debit_not_authorized": "The bank says that this debit was not authorised. Please pay by another method.",
-    "bank_ownership_changed": "The account has another owner now. Please pay by another method.",
-    "mandate_invalid": "The permission to debit this account has ended. Please pay by another method.",
-    "dead_mandate": "The permission to debit this account has ended. Please pay by another method.",
-    "payment_intent_mandate_invalid": "The permission to debit this account has ended. Please pay by another method.",
+    **dict.fromkeys(ACCOUNT_CLOSED, "The bank account is closed. Please pay by another method."),
+    **dict.fromkeys(
+        ACCOUNT_NOT_FOUND, "The bank could not find this account. Check its number, or pay by another method."
+    ),
+    "incorrect_account_holder_name": _("The name is not the one of this account. Check it, or pay by another method."),
+    **dict.fromkeys(ACCOUNT_BLOCKED, "The bank does not allow debits from this account. Please pay by another method."),
+    **dict.fromkeys(OWNER_CHANGED, "The account has another owner now. Please pay by another method."),
+    **dict.fromkeys(NOT_AUTHORISED, "The bank says that this debit was not authorised. Please pay by another method."),
+    **dict.fromkeys(MANDATE_ENDED, "The permission to debit this account has ended. Please pay by another method."),
 }
 DEBIT_FAILURES |= {code: CARD_FAILURES[code] for code in ("gateway_key", "never_arrived")}
 
@@ -175,6 +189,10 @@ DEBIT_FAILURES |= {code: CARD_FAILURES[code] for code in ("gateway_key", "never_
 REQUEST_FAILURES = {
     "resource_missing": "This payment method was removed, so nothing was charged. Please choose another one.",
     "customer_missing": "Your saved payment methods have ended, so nothing was charged. Please pay with a new one.",
+    "token_missing": _(
+        "What you typed could not be used any more, so nothing was charged. Load the page again and type it once more. "
+        "If you read this again, please contact the merchant."
+    ),
     "amount_too_small": "This amount is too small to be charged. Nothing was charged. Please contact the merchant.",
     "amount_too_large": "This amount is too large to be charged. Nothing was charged. Please contact the merchant.",
     "gateway_key": CARD_FAILURES["gateway_key"],
@@ -192,7 +210,7 @@ def explain_failure(code: str, *, is_debit: bool = False, was_declined: bool = T
     if code in REQUEST_FAILURES:
         return str(REQUEST_FAILURES[code])
     known, general = (DEBIT_FAILURES, GENERAL_DEBIT_FAILURE) if is_debit else (CARD_FAILURES, GENERAL_CARD_FAILURE)
-    return known.get(code, general if was_declined or not code else str(GATEWAY_REFUSAL))
+    return str(known.get(code, general if was_declined or not code else GATEWAY_REFUSAL))
 
 
 def get_operation_failure(operation: GatewayOperation | None) -> str:
@@ -210,6 +228,7 @@ MERCHANT_FAILURES = {
     "gateway_key": "Stripe does not accept the keys that are saved under Gateway. Nothing was charged.",
     "never_arrived": "It did not reach Stripe. Nothing was charged; the payer can try again.",
     "resource_missing": "Stripe no longer has this method. Nothing was charged; the payer has to add another one.",
+    "token_missing": "Stripe lacks what the payer typed: too old, or typed for another account. Nothing was charged.",
     "customer_missing": "Stripe no longer has this customer. Nothing was charged; the payer has to use a new method.",
     "amount_too_small": "The amount is below what Stripe charges. Nothing was charged.",
     "amount_too_large": "The amount is above what Stripe charges. Nothing was charged.",

@@ -7,7 +7,7 @@ from django_subatomic.db import transaction, transaction_required
 from payments import consequences
 from payments.errors import NothingToRefund
 from payments.gateway_accounts import is_unreachable
-from payments.gateways import RefundResult, open_gateway
+from payments.gateways import RefundResult, find_step_problem, open_gateway
 from payments.models import Attempt, Dispute, Payment, Refund
 from payments.operations.lifecycle import find_refusal
 from payments.operations.services import enqueue_first_check, lock_payment
@@ -15,6 +15,7 @@ from wisepay import events, outbox
 from wisepay.addresses import new_reference
 from wisepay.errors import NotThere, Rejected, Unavailable
 from wisepay.models import User
+from wisepay.money import Money
 
 BLOCKING_DISPUTES = ("open", "lost")
 
@@ -96,6 +97,8 @@ def check_refundable(payment: Payment, *, amount: int) -> None:
     remaining = payment.paid_amount - payment.refunded_amount
     if not 0 < amount <= remaining:
         raise NothingToRefund("No more than what is left of the payment can be refunded.")
+    if problem := find_step_problem(Money(amount, payment.currency)):
+        raise NothingToRefund(problem)
 
 
 def send_refund(refund: Refund, *, now: datetime) -> None:

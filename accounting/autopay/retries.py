@@ -15,6 +15,7 @@ from accounting.autopay.notifications import enqueue_result_email, notify_failed
 from accounting.invoices.services import lock_invoices
 from accounting.models import AutoPaySettings, ScheduledPayment
 from payments.errors import explain_failure
+from payments.failure_codes import PERMANENT_FAILURES
 from payments.models import Attempt, Payment
 from payments.states import LIVE_STATES
 from wisepay import outbox
@@ -44,11 +45,13 @@ HARD_DECLINES = frozenset(
         "account_closed",
         "card_not_supported",
         "currency_not_supported",
+        "do_not_try_again",
         "expired_card",
         "fraudulent",
         "incorrect_address",
         "incorrect_cvc",
         "incorrect_number",
+        "incorrect_postal_code",
         "incorrect_zip",
         "invalid_account",
         "invalid_cvc",
@@ -230,7 +233,7 @@ def get_failure_kind(code: str, *, is_debit: bool) -> FailureKind:
         return "ours"
     if is_debit:
         return "soft" if code in SOFT_DEBIT_RETURNS | NOT_PRESENTED else "hard"
-    return "hard" if code in HARD_DECLINES else "soft"
+    return "hard" if code in HARD_DECLINES | PERMANENT_FAILURES else "soft"
 
 
 def plan_next_step(charge: FailedCharge, *, now: datetime) -> NextStep:

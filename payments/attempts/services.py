@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Protocol
 
+import structlog
 from django_subatomic.db import transaction_required
 
 from payers.models import TermsAcceptance
@@ -17,6 +18,7 @@ from payments.errors import (
     MerchantNotReady,
     MethodUnusable,
 )
+from payments.failure_codes import PERMANENT_FAILURES
 from payments.gateways import ChargeRequest, Gateway, OperationResult, find_amount_problem
 from payments.models import Attempt, GatewayAccount, Payment, SavedMethod
 from payments.operations.lifecycle import OperationLifecycle, build_method_fields
@@ -31,10 +33,13 @@ from payments.operations.services import (
 )
 from payments.registrations import open_payer_access, record_operation_use
 from payments.saved_methods.choices import PaymentChoice, Person, check_method_choice, supports_currency
-from payments.saved_methods.services import PERMANENT_FAILURES, invalidate_method, record_saved_method
+from payments.saved_methods.services import invalidate_method, record_saved_method
 from wisepay import outbox
+from wisepay.errors import Unavailable
 from wisepay.events import add_once
 from wisepay.money import Money
+
+log = structlog.get_logger(__name__)
 
 REPAYMENT_WINDOW = timedelta(days=30)  # how long a quote can be paid again after its bank debit came back
 
@@ -249,6 +254,13 @@ class AttemptLifecycle(OperationLifecycle[Attempt]):
     def cancel_intent(self, gateway: Gateway, intent_id: str, *, key: str) -> OperationResult:
         """Cancel the PaymentIntent unless it is too late."""
         return gateway.cancel(intent_id, key=key)
+
+    def check_result(self, operation: Attempt, result: OperationResult) -> None:
+        """Check that the gateway took what was asked for. Raises Unavailable."""
+        super().check_result(operation, result)
+        if result.status == "succeeded" and result.amount != operation.money:
+            log.error("gateway.another_amount", reference=operation.reference, taken=str(result.amount))
+            raise Unavailable(f"{operation.money} was asked for, and the gateway says that it took {result.amount}")
 
     def is_settled(self, operation: Attempt, result: OperationResult) -> bool:
         """Whether the attempt has ended. A late success is applied: either it is known, or it is an error."""

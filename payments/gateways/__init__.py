@@ -20,9 +20,9 @@ from payments.gateways.protocol import (
     SetupRequest,
 )
 from payments.gateways.stripe.client import verify_webhook
+from payments.gateways.stripe.fields import find_amount_problem, find_step_problem, get_charge_limits
+from payments.gateways.stripe.fields import to_stripe as get_gateway_units
 from payments.gateways.stripe.gateway import StripeGateway
-from payments.gateways.stripe.shapes import find_amount_problem, get_charge_limits
-from payments.gateways.stripe.shapes import to_stripe as get_gateway_units
 from wisepay.budgets import count_vendor_call
 
 __all__ = [
@@ -44,6 +44,7 @@ __all__ = [
     "RemotePayout",
     "SetupRequest",
     "find_amount_problem",
+    "find_step_problem",
     "get_charge_limits",
     "get_gateway_units",
     "open_gateway",

@@ -57,6 +57,7 @@ class SetupRequest:
 class RemoteMethod:
     """A method as the gateway describes it. `kind` is the gateway's type; a detached method has no `customer_id`.
 
+    `blocked` is why the gateway will not charge it again; empty while it does.
     Methods of one card or bank account have one `fingerprint`; it is empty where the gateway tells none.
     """
 
@@ -68,6 +69,7 @@ class RemoteMethod:
     mandate_id: str = ""
     customer_id: str = ""
     fingerprint: str = ""
+    blocked: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,6 +57,12 @@ class OperationLifecycle[O: (Attempt, Setup)](ABC):
     ) -> None:
         """Record what the result causes. A step of the transaction of `apply_result`."""
 
+    def check_result(self, operation: O, result: OperationResult) -> None:
+        """Check that a result can be of this operation. Raises Unavailable, so that it is asked about again."""
+        if result.reference and result.reference != operation.reference:
+            log.error("gateway.another_operation", reference=operation.reference, found=result.reference)
+            raise Unavailable("The gateway answered about something else")
+
     def is_settled(self, operation: O, result: OperationResult) -> bool:
         """Whether the operation has ended, so that the result changes nothing."""
         return not operation.is_live
@@ -69,6 +75,7 @@ class OperationLifecycle[O: (Attempt, Setup)](ABC):
         try:
             with uncounted_calls():
                 result = self.submit(open_gateway(operation.account.secret_key.decrypt()), operation)
+            self.check_result(operation, result)
         except (Unavailable, Rejected) as error:
             if isinstance(error, NotThere) and error.thing == "customer" and renew_customer(operation, now=now):
                 return self.send(operation, now=now, is_retry=is_retry)
@@ -140,8 +147,9 @@ class OperationLifecycle[O: (Attempt, Setup)](ABC):
     def apply_result(self, operation: O, result: OperationResult, *, by: str, now: datetime) -> None:
         """Write the result on the operation with all its consequences; the same result again changes nothing.
 
-        Raises IllegalTransition when money moved that must not have.
+        Raises IllegalTransition when money moved that must not have, and Unavailable for what `check_result` refuses.
         """
+        self.check_result(operation, result)
         with transaction():
             payment = None if operation.payment is None else lock_payment(operation.payment)
             current = operation.lock()

@@ -13,7 +13,8 @@ from django.views.decorators.http import require_GET, require_POST
 
 from payers.access import PayerRequest, get_company_access, payer_page
 from payers.models import PayerAccess, PayerCompany
-from payments.errors import CARD_FAILURES, DEBIT_FAILURES, get_operation_failure
+from payments.errors import DEBIT_FAILURES, get_operation_failure
+from payments.failure_codes import CARD_EXPIRED
 from payments.models import SavedMethod, Setup
 from payments.operations.next_actions import find_next_action
 from payments.payment_pages.element import render_with_payment_element
@@ -168,12 +169,10 @@ def explain_invalid_method(method: SavedMethod) -> str:
     """Why the gateway no longer accepts the method, and what to do."""
     if method.is_card:
         reason = (
-            "The bank takes this card no more."
-            if method.last_failure not in CARD_FAILURES
-            else "This card has expired."
+            "The bank takes this card no more." if method.last_failure not in CARD_EXPIRED else "This card has expired."
         )
         return f"{reason} Remove it and add another one."
-    reason = DEBIT_FAILURES.get(method.last_failure, "The bank takes debits from this account no more.")
+    reason = str(DEBIT_FAILURES.get(method.last_failure, "The bank takes debits from this account no more."))
     return f"{reason.partition('. ')[0].rstrip('.')}. Remove it and add another one."
 
 

@@ -7,20 +7,14 @@ from decimal import ROUND_UP, Decimal
 from django.db.models import Count, Q
 
 from merchants.models import Merchant
+from payments.failure_codes import ACCOUNT_CLOSED, ACCOUNT_NOT_FOUND, NOT_AUTHORISED
 from payments.models import Attempt
 
 PERIOD = timedelta(days=60)  # Nacha Operating Rules, 2.17.2
 REVERSED_BY_PAYER = ("debit_not_authorized", "customer_initiated", "fraudulent", "unrecognized", "general")
-# Stripe's words for the codes of the banks (docs.stripe.com/declines/network-codes), the older ones beside the newer.
-UNAUTHORISED = (
-    "debit_not_authorized",
-    *(f"dispute:{reason}" for reason in REVERSED_BY_PAYER),
-)  # R05, R07, R10, R11, R29
-ADMINISTRATIVE = (
-    "account_closed", "bank_account_closed",  # R02
-    "no_account", "invalid_account_number", "bank_account_invalid_details",  # R03, R04
-    "dispute:incorrect_account_details",
-)  # fmt: skip
+# R05, R07, R10, R11 and R29; R02, R03 and R04.
+UNAUTHORISED = (*sorted(NOT_AUTHORISED), *(f"dispute:{reason}" for reason in REVERSED_BY_PAYER))
+ADMINISTRATIVE = (*sorted(ACCOUNT_CLOSED | ACCOUNT_NOT_FOUND), "dispute:incorrect_account_details")
 SCHEMES = {
     "us_bank_account": "ACH, United States",
     "acss_debit": "Pre-authorised debits, Canada",

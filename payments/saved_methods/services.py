@@ -15,27 +15,6 @@ from payments.saved_methods.removal import end_method, end_method_uses, list_met
 from wisepay import outbox
 from wisepay.errors import NotThere, retry_refusals
 
-# Codes after which the gateway will never take this method again (docs.stripe.com/declines, /ach#return-codes).
-PERMANENT_FAILURES = frozenset(
-    {
-        "account_closed",
-        "bank_account_restricted",
-        "bank_ownership_changed",
-        "debit_not_authorized",
-        "dead_mandate",
-        "expired_card",
-        "invalid_account_number",
-        "lost_card",
-        "mandate_invalid",
-        "no_account",
-        "payment_intent_mandate_invalid",
-        "payment_method_invalid_parameter",
-        "payment_method_unexpected_state",
-        "resource_missing",
-        "stolen_card",
-    }
-)
-
 
 @transaction_required
 def record_saved_method(
@@ -218,7 +197,7 @@ def look_up_method(account: GatewayAccount, method: SavedMethod) -> tuple[Remote
 
 
 def sync_saved_method(account: GatewayAccount, method_id: str, *, now: datetime) -> None:
-    """Apply what changed at the gateway: detached, card replaced, mandate ended. Raises Unavailable."""
+    """Apply what changed at the gateway: detached, blocked, card replaced, mandate ended. Raises Unavailable."""
     rows = SavedMethod.objects.filter(account=account, stripe_payment_method_id=method_id)
     row = rows.select_related("company__merchant").exclude(state="removed").first()
     if row is None:
@@ -229,8 +208,8 @@ def sync_saved_method(account: GatewayAccount, method_id: str, *, now: datetime)
         uses = list_method_uses(row)
         if not remote.customer_id:
             end_method(row, uses, by="the payment service", reason="removed at the gateway", now=now)
-        elif is_mandate_ended:
-            if invalidate_method(row, reason="mandate_invalid", now=now):
+        elif reason := remote.blocked or ("mandate_invalid" if is_mandate_ended else ""):
+            if invalidate_method(row, reason=reason, now=now):
                 end_method_uses(row, uses, by="the payment service", now=now)
         else:
             SavedMethod.objects.filter(pk=row.pk).update(

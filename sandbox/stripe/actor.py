@@ -109,12 +109,12 @@ def settle(account: StripeAccount, intent: Obj, params: Obj) -> Obj:
 
 
 def return_debit(account: StripeAccount, intent: Obj, params: Obj) -> Obj:
-    """A debit on its way comes back now; `code` is the reason."""
+    """A debit on its way comes back now; `code` is the reason, which newer versions tell as a `decline_code`."""
     check_processing(intent)
     code = str(params.get("code") or "insufficient_funds")
     if code not in banks.FAILURE_MESSAGES:
         raise StripeApiError(f"code is one of {', '.join(banks.FAILURE_MESSAGES)}", param="code")
-    charging.return_debit(account, intent, code)
+    charging.return_debit(account, intent, code, is_decline_code=bool(params.get("as_decline_code")))
     return intent
 
 

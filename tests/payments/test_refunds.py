@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
+from accounting.models import AccountingSettings
 from payments.errors import NothingToRefund
 from payments.models import Refund
 from payments.refunds import send_refund, start_refund
@@ -55,6 +56,19 @@ def test_nonsense_is_refused_and_nothing_is_stored(paid: Checkout, amount: int) 
     with pytest.raises(NothingToRefund):
         refund_payment(paid, amount)
     assert (Refund.objects.count(), paid.payment.refunded_amount) == (0, 0)
+
+
+def test_an_amount_that_stripe_does_not_move_is_refused_before_it_is_asked(
+    tenant: Tenant, deliver: Callable[..., int]
+) -> None:
+    """docs.stripe.com/currencies: of a currency with three decimals the last digit has to be 0."""
+    AccountingSettings.objects.update(currencies=["KWD"])
+    paid = tenant.open_checkout(quote={"currency": "KWD"})
+    paid.pay()
+    deliver()
+    with pytest.raises(NothingToRefund, match=r"multiples of KWD.0\.010"):
+        refund_payment(paid, 1_005)
+    assert refund_payment(paid, 1_010).state == "succeeded"
 
 
 def test_an_open_payment_has_nothing_to_give_back(checkout: Checkout) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import stripe
@@ -10,7 +10,7 @@ import stripe
 from payments.gateways.protocol import RemoteAccount, RemoteEndpoint, RemoteEvent
 from payments.gateways.stripe.client import get_client
 from payments.gateways.stripe.errors import convert_error
-from payments.gateways.stripe.shapes import get_field
+from payments.gateways.stripe.fields import get_field, require_id, require_time, require_word
 from wisepay.errors import NotThere, Rejected
 
 PROOF = {"metadata": {"wisepay": "proof of keys"}, "allowed_payment_method_types": ["card"]}
@@ -29,12 +29,12 @@ class StripeAccountMixin:
             account = self._v1.accounts.retrieve_current()
         except stripe.StripeError as error:
             raise convert_error(error) from error
-        wanted = get_field(get_field(account, "requirements"), "currently_due") or []
+        wanted = get_field(get_field(account, "requirements"), "currently_due")
         return RemoteAccount(
-            id=str(account.id),
+            id=require_id(account),
             takes_charges=get_field(account, "charges_enabled") is not False,
             pays_out=get_field(account, "payouts_enabled") is not False,
-            missing=tuple(str(name) for name in wanted),
+            missing=tuple(str(name)[:255] for name in wanted) if isinstance(wanted, list) else (),
         )
 
     def accepts_publishable_key(self, publishable_key: str) -> bool:
@@ -44,7 +44,7 @@ class StripeAccountMixin:
             try:
                 return sees_setup(publishable_key, proof)
             finally:
-                self._v1.setup_intents.cancel(proof.id)
+                self._v1.setup_intents.cancel(require_id(proof))
         except stripe.StripeError as error:
             raise convert_error(error) from error
 
@@ -60,21 +60,20 @@ class StripeAccountMixin:
         params = {"url": url, "enabled_events": list(events), "api_version": stripe.api_version}
         try:
             made = self._v1.webhook_endpoints.create({**params, "description": "Wise-Pay"})
-            return str(made.id), str(made.secret)
+            return require_id(made), require_word(made, "secret")
         except stripe.StripeError as error:
             raise convert_error(error) from error
 
     def update_endpoint(self, endpoint_id: str, *, url: str, events: Sequence[str]) -> None:
         try:
-            self._v1.webhook_endpoints.update(
-                endpoint_id, {"url": url, "enabled_events": list(events), "disabled": False}
-            )
+            params = {"url": url, "enabled_events": list(events), "disabled": False}
+            require_id(self._v1.webhook_endpoints.update(endpoint_id, params), expected=endpoint_id)
         except stripe.StripeError as error:
             raise convert_error(error) from error
 
     def delete_endpoint(self, endpoint_id: str) -> None:
         try:
-            self._v1.webhook_endpoints.delete(endpoint_id)
+            require_id(self._v1.webhook_endpoints.delete(endpoint_id), expected=endpoint_id)
         except stripe.StripeError as error:
             refusal = convert_error(error)
             if not isinstance(refusal, NotThere):
@@ -87,13 +86,15 @@ class StripeAccountMixin:
         except stripe.StripeError as error:
             raise convert_error(error) from error
         return [
-            RemoteEvent(one.id, one.type, datetime.fromtimestamp(one.created, UTC), not one.pending_webhooks)
+            RemoteEvent(
+                require_id(one), require_word(one, "type"), require_time(one, "created"), not one.pending_webhooks
+            )
             for one in found
         ]
 
     def register_domain(self, domain: str) -> None:
         try:
-            self._v1.payment_method_domains.create({"domain_name": domain})
+            require_id(self._v1.payment_method_domains.create({"domain_name": domain}))
         except stripe.StripeError as error:
             refusal = convert_error(error)
             # Stripe answers with the domain that is there; a refusal of the name itself changes nothing for cards.
@@ -104,8 +105,8 @@ class StripeAccountMixin:
 def parse_endpoint(endpoint: stripe.WebhookEndpoint) -> RemoteEndpoint:
     """Parse a WebhookEndpoint."""
     return RemoteEndpoint(
-        id=endpoint.id,
-        url=endpoint.url,
+        id=require_id(endpoint),
+        url=require_word(endpoint, "url"),
         events=tuple(endpoint.enabled_events),
         is_enabled=endpoint.status == "enabled",
         is_current=get_field(endpoint, "api_version") == stripe.api_version,

@@ -13,10 +13,10 @@ import stripe
 from django.conf import settings
 
 from payments.gateways.protocol import BadSignature, GatewayEvent
+from payments.gateways.stripe.fields import MAX_ID_LENGTH
 from wisepay.errors import Unavailable
 from wisepay.input import UnreadableBody, is_id, read_json
 
-MAX_ID_LENGTH = 255  # Stripe promises that no id is longer
 TOLERANCE = 300  # seconds that a webhook's timestamp may differ from our clock, in both directions
 
 

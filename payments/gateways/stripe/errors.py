@@ -2,10 +2,16 @@
 
 import stripe
 
+from payments.gateways.stripe.fields import get_text
 from wisepay.errors import NotPermitted, NotThere, Rejected, Unavailable
 
 # What a parameter names that Stripe does not have, as a failure's code. A lookup names its own object `id` or `intent`.
-MISSING_CODES = {"payment_method": "resource_missing", "customer": "customer_missing", "mandate": "mandate_invalid"}
+MISSING_CODES = {
+    "confirmation_token": "token_missing",
+    "customer": "customer_missing",
+    "mandate": "mandate_invalid",
+    "payment_method": "resource_missing",
+}
 OTHER_MODE = "a similar object exists in"
 
 
@@ -16,7 +22,8 @@ def convert_error(error: stripe.StripeError) -> Exception:
     if isinstance(error, stripe.APIConnectionError):
         return Unavailable("Stripe does not answer")
     if isinstance(error, stripe.PermissionError) and not says_account_is_closed(error):
-        return NotPermitted("gateway_permission", f"The secret key may not do this: {error.user_message}")
+        said = get_text(error, "user_message", longest=500)
+        return NotPermitted("gateway_permission", f"The secret key may not do this: {said}")
     if isinstance(error, stripe.AuthenticationError | stripe.PermissionError):
         return Rejected("gateway_key", "Stripe does not accept the secret key.")
     status = error.http_status or 0
@@ -24,10 +31,21 @@ def convert_error(error: stripe.StripeError) -> Exception:
         return Unavailable(f"Stripe answered {status}")
     if isinstance(error, stripe.IdempotencyError):
         return Rejected("idempotency", "Stripe knows this key with other words.")
-    message = error.user_message or "Stripe refused the request."
+    message = get_text(error, "user_message", longest=500) or "Stripe refused the request."
     if error.code == "resource_missing":
         return convert_missing_object(get_param(error), message)
-    return Rejected(error.code or "refused", message)
+    return Rejected(get_text(error, "code", longest=60) or "refused", message)
+
+
+def convert_lookup_error(error: stripe.StripeError, *names: str) -> Exception:
+    """Convert an error of a look-up: that something else is not there says nothing about what was asked for.
+
+    `names` are the parameter's names of what was asked for, beside `id`.
+    """
+    refusal = convert_error(error)
+    if isinstance(refusal, NotThere) and refusal.thing not in (*names, "id"):
+        return Unavailable(f"Stripe lacks {refusal.thing or 'something'}, which was not asked for")
+    return refusal
 
 
 def says_account_is_closed(error: stripe.StripeError) -> bool:
@@ -44,4 +62,4 @@ def convert_missing_object(param: str, message: str) -> Rejected:
 
 def get_param(error: stripe.StripeError) -> str:
     """The parameter that the error is about; empty for none."""
-    return getattr(error, "param", None) or getattr(error.error, "param", None) or ""
+    return get_text(error, "param") or get_text(error.error, "param")

@@ -17,9 +17,10 @@ from payments.gateways.protocol import (
 from payments.gateways.stripe.accounts import StripeAccountMixin
 from payments.gateways.stripe.balance_transactions import StripeBalanceMixin
 from payments.gateways.stripe.client import get_client, raise_unreadable
-from payments.gateways.stripe.errors import convert_error
-from payments.gateways.stripe.methods import StripeMethodsMixin, build_created_window
-from payments.gateways.stripe.shapes import get_field, parse_dispute, parse_payment_intent, parse_refund, to_stripe
+from payments.gateways.stripe.errors import convert_error, convert_lookup_error
+from payments.gateways.stripe.fields import get_field, get_text, require_id, to_stripe
+from payments.gateways.stripe.methods import StripeMethodsMixin, build_created_window, find_by_reference
+from payments.gateways.stripe.shapes import parse_dispute, parse_payment_intent, parse_refund
 from wisepay.money import Money
 
 SUFFIX_LENGTH = (
@@ -56,9 +57,10 @@ class StripeGateway(StripeMethodsMixin, StripeBalanceMixin, StripeAccountMixin):
 
     def look_up(self, intent_id: str) -> OperationResult:
         try:
-            return parse_payment_intent(self._intents.retrieve(intent_id, {"expand": EXPANDED_FIELDS}))
+            found = self._intents.retrieve(intent_id, {"expand": EXPANDED_FIELDS})
+            return parse_payment_intent(found, expected=intent_id)
         except stripe.StripeError as error:
-            raise convert_error(error) from error
+            raise convert_lookup_error(error, "intent", "payment_intent") from error
 
     def find(self, reference: str, *, since: datetime) -> OperationResult | None:
         params = {
@@ -67,21 +69,21 @@ class StripeGateway(StripeMethodsMixin, StripeBalanceMixin, StripeAccountMixin):
             "expand": [f"data.{name}" for name in EXPANDED_FIELDS],
         }
         try:
-            found = self._intents.list(cast(Any, params))
-            matching = [i for i in found.auto_paging_iter() if get_field(i.metadata, "attempt") == reference]
+            found = find_by_reference(self._intents.list(cast(Any, params)), "attempt", reference)
         except stripe.StripeError as error:
             raise convert_error(error) from error
-        return parse_payment_intent(matching[0]) if matching else None
+        return parse_payment_intent(found) if found is not None else None
 
     def cancel(self, intent_id: str, *, key: str) -> OperationResult:
         try:
-            return parse_payment_intent(self._intents.cancel(intent_id, {}, {"idempotency_key": key}))
+            cancelled = self._intents.cancel(intent_id, {}, {"idempotency_key": key})
+            return parse_payment_intent(cancelled, expected=intent_id)
         except stripe.InvalidRequestError as error:
             if error.code == "payment_intent_unexpected_state":
                 return self.look_up(intent_id)
-            raise convert_error(error) from error
+            raise convert_lookup_error(error, "intent", "payment_intent") from error
         except stripe.StripeError as error:
-            raise convert_error(error) from error
+            raise convert_lookup_error(error, "intent", "payment_intent") from error
 
     def refund(self, intent_id: str, amount: Money, *, key: str, reference: str) -> RefundResult:
         params = {"payment_intent": intent_id, "amount": to_stripe(amount), "metadata": {"refund": reference}}
@@ -95,24 +97,26 @@ class StripeGateway(StripeMethodsMixin, StripeBalanceMixin, StripeAccountMixin):
             found = self._v1.refunds.list({"payment_intent": intent_id, "limit": 100})
             return [parse_refund(refund) for refund in found.auto_paging_iter()]
         except stripe.StripeError as error:
-            raise convert_error(error) from error
+            raise convert_lookup_error(error, "intent", "payment_intent") from error
 
     def list_fraud_warnings(self, intent_id: str) -> list[RemoteFraudWarning]:
         try:
             found = self._v1.radar.early_fraud_warnings.list({"payment_intent": intent_id})
             return [
-                RemoteFraudWarning(one.id, str(one.fraud_type), bool(one.actionable))
+                RemoteFraudWarning(
+                    require_id(one), get_text(one, "fraud_type", longest=60), get_field(one, "actionable") is True
+                )
                 for one in found.auto_paging_iter()
             ]
         except stripe.StripeError as error:
-            raise convert_error(error) from error
+            raise convert_lookup_error(error, "intent", "payment_intent") from error
 
     def list_disputes(self, intent_id: str) -> list[RemoteDispute]:
         try:
             found = self._v1.disputes.list({"payment_intent": intent_id, "limit": 100})
             return [parse_dispute(dispute) for dispute in found.auto_paging_iter()]
         except stripe.StripeError as error:
-            raise convert_error(error) from error
+            raise convert_lookup_error(error, "intent", "payment_intent") from error
 
 
 def _ip_metadata(request: ChargeRequest) -> dict[str, str]:

@@ -6,8 +6,9 @@ from typing import Any, cast
 import stripe
 
 from payments.gateways.protocol import OperationResult, RemoteMethod, SetupRequest
-from payments.gateways.stripe.errors import convert_error
-from payments.gateways.stripe.shapes import get_field, get_id, parse_method, parse_setup_intent
+from payments.gateways.stripe.errors import convert_error, convert_lookup_error
+from payments.gateways.stripe.fields import get_field, get_id, require_id, require_object, require_owner, require_word
+from payments.gateways.stripe.shapes import parse_method, parse_setup_intent
 from wisepay.errors import NotThere
 
 # Seconds before and after our row within which its intent was created: a request is not sent again later than half an
@@ -22,6 +23,12 @@ def build_created_window(since: datetime) -> dict[str, int]:
     return {"gte": begin - CLOCK_SKEW, "lte": begin + SENT_WITHIN}
 
 
+def find_by_reference(found: Any, name: str, reference: str) -> Any:
+    """Find the intent that carries our reference in its metadata, over all pages of a list; None if none does."""
+    named = ((one, get_field(require_object(one, "metadata"), name)) for one in found.auto_paging_iter())
+    return next((one for one, value in named if value == reference), None)
+
+
 class StripeMethodsMixin:
     """The methods of the gateway that save payment methods."""
 
@@ -31,16 +38,16 @@ class StripeMethodsMixin:
         # Stripe refuses an empty address: it means to unset one.
         params = {"name": name, **({"email": email} if email else {}), "metadata": {"company": reference}}
         try:
-            return str(self._v1.customers.create(params, {"idempotency_key": key}).id)
+            return require_id(self._v1.customers.create(params, {"idempotency_key": key}))
         except stripe.StripeError as error:
             raise convert_error(error) from error
 
     def has_customer(self, customer_id: str) -> bool:
         try:
             customer = self._v1.customers.retrieve(customer_id)
-            return bool(customer.id == customer_id and get_field(customer, "deleted") is not True)
+            return bool(require_id(customer, expected=customer_id)) and get_field(customer, "deleted") is not True
         except stripe.StripeError as error:
-            refusal = convert_error(error)
+            refusal = convert_lookup_error(error, "customer")
             if isinstance(refusal, NotThere):
                 return False
             raise refusal from error
@@ -69,41 +76,43 @@ class StripeMethodsMixin:
 
     def look_up_setup(self, setup_id: str) -> OperationResult:
         try:
-            return parse_setup_intent(self._v1.setup_intents.retrieve(setup_id, EXPAND_METHOD))
+            return parse_setup_intent(self._v1.setup_intents.retrieve(setup_id, EXPAND_METHOD), expected=setup_id)
         except stripe.StripeError as error:
-            raise convert_error(error) from error
+            raise convert_lookup_error(error, "intent", "setup_intent") from error
 
     def find_setup(self, reference: str, *, since: datetime) -> OperationResult | None:
         params = {"created": build_created_window(since), "limit": 100, "expand": ["data.payment_method"]}
         try:
-            found = self._v1.setup_intents.list(cast(Any, params))
-            matching = [i for i in found.auto_paging_iter() if get_field(i.metadata, "setup") == reference]
+            found = find_by_reference(self._v1.setup_intents.list(cast(Any, params)), "setup", reference)
         except stripe.StripeError as error:
             raise convert_error(error) from error
-        return parse_setup_intent(matching[0]) if matching else None
+        return parse_setup_intent(found) if found is not None else None
 
     def cancel_setup(self, setup_id: str, *, key: str) -> OperationResult:
         try:
-            return parse_setup_intent(self._v1.setup_intents.cancel(setup_id, EXPAND_METHOD, {"idempotency_key": key}))
+            cancelled = self._v1.setup_intents.cancel(setup_id, EXPAND_METHOD, {"idempotency_key": key})
+            return parse_setup_intent(cancelled, expected=setup_id)
         except stripe.InvalidRequestError as error:
             if error.code == "setup_intent_unexpected_state":
                 return self.look_up_setup(setup_id)
-            raise convert_error(error) from error
+            raise convert_lookup_error(error, "intent", "setup_intent") from error
         except stripe.StripeError as error:
-            raise convert_error(error) from error
+            raise convert_lookup_error(error, "intent", "setup_intent") from error
 
     def look_up_method(self, method_id: str) -> RemoteMethod:
         try:
             method = self._v1.payment_methods.retrieve(method_id)
-            return parse_method(method, id=method.id)
+            return parse_method(require_owner(method), id=require_id(method, expected=method_id))
         except stripe.StripeError as error:
-            raise convert_error(error) from error
+            raise convert_lookup_error(error, "payment_method") from error
 
     def detach_method(self, method_id: str, *, key: str) -> None:
         try:
-            self._v1.payment_methods.detach(method_id, {}, {"idempotency_key": key})
+            detached = self._v1.payment_methods.detach(method_id, {}, {"idempotency_key": key})
+            require_id(detached, expected=method_id)
         except stripe.InvalidRequestError as error:
-            if get_id(get_field(self._find_method(method_id), "customer")):
+            found = self._find_method(method_id)
+            if found is not None and get_id(get_field(require_owner(found), "customer")):
                 raise convert_error(error) from error
         except stripe.StripeError as error:
             raise convert_error(error) from error
@@ -113,16 +122,16 @@ class StripeMethodsMixin:
         try:
             return self._v1.payment_methods.retrieve(method_id)
         except stripe.StripeError as error:
-            refusal = convert_error(error)
+            refusal = convert_lookup_error(error, "payment_method")
             if isinstance(refusal, NotThere):
                 return None
             raise refusal from error
 
     def is_mandate_active(self, mandate_id: str) -> bool:
         try:
-            return str(self._v1.mandates.retrieve(mandate_id).status) != "inactive"
+            return require_word(self._v1.mandates.retrieve(mandate_id), "status") != "inactive"
         except stripe.StripeError as error:
-            refusal = convert_error(error)
+            refusal = convert_lookup_error(error, "mandate")
             if isinstance(refusal, NotThere):
                 return False
             raise refusal from error

@@ -1,7 +1,7 @@
-"""Stripe's objects parsed: statuses, methods, refunds, disputes; and its units, steps and limits of currencies."""
+"""Parse Stripe's objects: statuses, amounts, methods, refunds, disputes."""
 
 import calendar
-from datetime import UTC, date, datetime
+from datetime import date
 from typing import Any
 
 import stripe
@@ -16,7 +16,16 @@ from payments.gateways.protocol import (
     RemoteDispute,
     RemoteMethod,
 )
-from wisepay.money import Money, get_currency_digits, split_codes
+from payments.gateways.stripe.fields import (
+    get_field,
+    get_id,
+    get_text,
+    get_time,
+    require_id,
+    require_money,
+    require_word,
+)
+from wisepay.money import Money
 
 STATUSES: dict[str, OperationStatus] = {
     "requires_action": "requires_action",
@@ -41,46 +50,50 @@ ACTION_URLS = ("hosted_voucher_url", "hosted_verification_url", "hosted_instruct
 ACTION_DEADLINES = ("expires_at", "expires_after", "arrival_date")
 
 
-def parse_payment_intent(intent: stripe.PaymentIntent) -> OperationResult:
-    """Parse a PaymentIntent; `latest_charge` and `payment_method` have to be expanded."""
+def parse_payment_intent(intent: stripe.PaymentIntent, *, expected: str = "") -> OperationResult:
+    """Parse a PaymentIntent, the `expected` one; `latest_charge` and `payment_method` have to be expanded."""
     error = get_field(intent, "last_payment_error")
-    status = parse_status(intent.status, error)
-    failure = error if status == "failed" else None
+    status = parse_status(require_word(intent, "status"), error)
+    code, message = parse_failure(error if status == "failed" else None)
     charge = get_field(intent, "latest_charge")
-    used = get_field(get_field(charge, "payment_method_details"), "type") and get_field(
-        charge, "payment_method_details"
-    )
+    used = get_field(charge, "payment_method_details")
+    used = used if get_text(used, "type") else None
     method = get_field(error, "payment_method") or get_field(intent, "payment_method")
-    received = intent.amount_received if status == "succeeded" else intent.amount
     return OperationResult(
         status=status,
-        intent_id=intent.id,
-        amount=from_stripe(received, intent.currency),
-        client_secret=get_field(intent, "client_secret") or "",
+        intent_id=require_id(intent, expected=expected),
+        amount=require_money(intent, "amount_received" if status == "succeeded" else "amount"),
+        client_secret=get_text(intent, "client_secret"),
         method=parse_method(used or method, id=get_id(method) or get_id(get_field(charge, "payment_method"))),
-        failure_code=get_field(failure, "decline_code") or get_field(failure, "code") or "",
-        failure_message=get_field(failure, "message") or "",
-        reference=get_field(get_field(intent, "metadata"), "attempt") or "",
+        failure_code=code,
+        failure_message=message,
+        reference=get_text(get_field(intent, "metadata"), "attempt"),
         action=parse_next_action(get_field(intent, "next_action")),
     )
 
 
-def parse_setup_intent(setup: stripe.SetupIntent) -> OperationResult:
-    """Parse a SetupIntent; `payment_method` has to be expanded."""
+def parse_setup_intent(setup: stripe.SetupIntent, *, expected: str = "") -> OperationResult:
+    """Parse a SetupIntent, the `expected` one; `payment_method` has to be expanded."""
     error = get_field(setup, "last_setup_error")
-    status = parse_status(setup.status, error)
-    failure = error if status == "failed" else None
+    status = parse_status(require_word(setup, "status"), error)
+    code, message = parse_failure(error if status == "failed" else None)
     method = get_field(setup, "payment_method") or get_field(error, "payment_method")
     return OperationResult(
         status=status,
-        intent_id=setup.id,
-        client_secret=get_field(setup, "client_secret") or "",
+        intent_id=require_id(setup, expected=expected),
+        client_secret=get_text(setup, "client_secret"),
         method=parse_method(method, id=get_id(method), mandate_id=get_id(get_field(setup, "mandate"))),
-        failure_code=get_field(failure, "decline_code") or get_field(failure, "code") or "",
-        failure_message=get_field(failure, "message") or "",
-        reference=get_field(get_field(setup, "metadata"), "setup") or "",
+        failure_code=code,
+        failure_message=message,
+        reference=get_text(get_field(setup, "metadata"), "setup"),
         action=parse_next_action(get_field(setup, "next_action")),
     )
+
+
+def parse_failure(error: Any) -> tuple[str, str]:
+    """Code and message of why an intent failed: the bank's reason where one is named, else Stripe's."""
+    code = get_text(error, "decline_code", longest=60) or get_text(error, "code", longest=60)
+    return code, get_text(error, "message", longest=300)
 
 
 def parse_next_action(action: Any) -> RemoteAction:
@@ -88,16 +101,16 @@ def parse_next_action(action: Any) -> RemoteAction:
 
     Each kind has an object of its own name, with a page of Stripe's and a deadline under names of their own.
     """
-    kind = str(get_field(action, "type") or "")
+    kind = get_text(action, "type", longest=60)
     if kind in ("", "use_stripe_sdk"):
         return RemoteAction()
     details = get_field(action, kind)
-    urls = (get_field(details, name) for name in ACTION_URLS)
-    until = next((value for name in ACTION_DEADLINES if (value := get_field(details, name))), None)
+    urls = (get_text(details, name, longest=2000) for name in ACTION_URLS)
+    until = (get_time(get_field(details, name)) for name in ACTION_DEADLINES)
     return RemoteAction(
-        kind=kind[:60],
-        url=next((str(url) for url in urls if url and str(url).startswith(("https://", "http://"))), "")[:2000],
-        expires_at=datetime.fromtimestamp(until, UTC) if isinstance(until, int) else None,
+        kind=kind,
+        url=next((url for url in urls if url.startswith(("https://", "http://"))), ""),
+        expires_at=next((instant for instant in until if instant is not None), None),
     )
 
 
@@ -109,156 +122,67 @@ def parse_status(stripe_status: str, error: Any) -> OperationStatus:
 
 def parse_method(described: Any, *, id: str = "", mandate_id: str = "") -> RemoteMethod:  # noqa: A002
     """Parse a payment method, or the details of one on a charge; only the ids are known of one that is not expanded."""
-    kind = get_field(described, "type")
+    kind = get_text(described, "type", longest=20)
     if not kind:
-        return RemoteMethod(id=id, mandate_id=mandate_id)
+        return RemoteMethod(id=id, mandate_id=mandate_id, customer_id=get_id(get_field(described, "customer")))
     detail = get_field(described, kind)
     return RemoteMethod(
         id=id,
         kind=kind,
-        brand=get_field(detail, "brand") or get_field(detail, "bank_name") or "",
-        last4=get_field(detail, "last4") or "",
-        expires_on=_last_day(get_field(detail, "exp_year"), get_field(detail, "exp_month")),
+        brand=get_text(detail, "brand", longest=60) or get_text(detail, "bank_name", longest=60),
+        last4=get_text(detail, "last4", longest=4),
+        expires_on=build_last_day(get_field(detail, "exp_year"), get_field(detail, "exp_month")),
         mandate_id=mandate_id or get_id(get_field(detail, "mandate")),
         customer_id=get_id(get_field(described, "customer")),
-        fingerprint=get_field(detail, "fingerprint") or "",
+        fingerprint=get_text(detail, "fingerprint", longest=64),
+        blocked=get_text(get_field(get_field(detail, "status_details"), "blocked"), "reason", longest=60),
     )
 
 
 def parse_refund(refund: stripe.Refund) -> RefundResult:
     """Parse a Refund."""
     return RefundResult(
-        status=REFUND_STATUSES.get(refund.status or "", "processing"),
-        refund_id=refund.id,
-        amount=from_stripe(refund.amount, refund.currency),
-        failure_code=get_field(refund, "failure_reason") or "",
-        reference=get_field(get_field(refund, "metadata"), "refund") or "",
+        status=REFUND_STATUSES.get(require_word(refund, "status"), "processing"),
+        refund_id=require_id(refund),
+        amount=require_money(refund, "amount"),
+        failure_code=get_text(refund, "failure_reason", longest=60),
+        reference=get_text(get_field(refund, "metadata"), "refund"),
     )
 
 
 def parse_dispute(dispute: stripe.Dispute) -> RemoteDispute:
     """Parse a Dispute. Source: docs.stripe.com/disputes/how-disputes-work (`warning_…` are inquiries)."""
     evidence = get_field(dispute, "evidence_details")
-    due_by = get_field(evidence, "due_by")
     return RemoteDispute(
-        status=DISPUTE_STATUSES.get(dispute.status, "open"),
-        dispute_id=dispute.id,
-        amount=from_stripe(dispute.amount, dispute.currency),
-        reason=dispute.reason,
-        due_by=datetime.fromtimestamp(due_by, UTC) if due_by else None,
-        has_evidence=bool(get_field(evidence, "has_evidence")),
+        status=DISPUTE_STATUSES.get(require_word(dispute, "status"), "open"),
+        dispute_id=require_id(dispute),
+        amount=require_money(dispute, "amount"),
+        reason=get_text(dispute, "reason", longest=60),
+        due_by=get_time(get_field(evidence, "due_by")),
+        has_evidence=get_field(evidence, "has_evidence") is True,
         fee=parse_dispute_fee(dispute),
     )
 
 
 def parse_dispute_fee(dispute: stripe.Dispute) -> Money | None:
-    """What Stripe keeps for a dispute, over all of its lines; None while it has none."""
-    lines = get_field(dispute, "balance_transactions") or []
-    if not lines:
+    """What Stripe keeps for a dispute, over all of its lines; None while it has none, or says so in no way we know."""
+    lines = get_field(dispute, "balance_transactions")
+    if not isinstance(lines, list):
         return None
-    return from_stripe(sum(get_field(line, "fee") or 0 for line in lines), lines[0].currency)
+    total: Money | None = None
+    for line in lines:
+        try:
+            fee = require_money(line, "fee", may_be_negative=True)
+        except ValueError:
+            return None
+        if total is not None and total.currency != fee.currency:
+            return None
+        total = fee if total is None else total + fee
+    return total
 
 
-def _last_day(year: int | None, month: int | None) -> date | None:
-    return date(year, month, calendar.monthrange(year, month)[1]) if year and month else None
-
-
-def get_field(thing: object, name: str) -> Any:
-    """Read an attribute that Stripe may leave out; the SDK raises if it is absent."""
-    return getattr(thing, name, None)
-
-
-def get_id(thing: object) -> str:
-    """Read the id of something that is an id, or expanded, or absent."""
-    return thing if isinstance(thing, str) else get_field(thing, "id") or ""
-
-
-ZERO_DECIMALS = split_codes("BIF CLP DJF GNF JPY KMF KRW MGA PYG RWF VND VUV XAF XOF XPF")
-THREE_DECIMALS = split_codes("BHD JOD KWD OMR TND")
-# Counted with two decimals that have to be 00 ("special cases").
-WHOLE_ONLY = frozenset({"ISK", "UGX"})
-TWO_DECIMALS = split_codes(
-    "AED AFN ALL AMD ANG AOA ARS AUD AWG AZN BAM BBD BDT BGN BMD BND BOB BRL BSD BWP BYN BZD CAD CDF CHF CNY COP CRC "
-    "CVE CZK DKK DOP DZD EGP ETB EUR FJD FKP GBP GEL GIP GMD GTQ GYD HKD HNL HTG HUF IDR ILS INR JMD KES KGS KHR KYD "
-    "KZT LAK LBP LKR LRD LSL MAD MDL MKD MMK MNT MOP MUR MVR MWK MXN MYR MZN NAD NGN NIO NOK NPR NZD PAB PEN PGK PHP "
-    "PKR PLN QAR RON RSD RUB SAR SBD SCR SEK SGD SHP SLE SOS SRD STN SZL THB TJS TOP TRY TTD TWD TZS UAH USD UYU UZS "
-    "WST XCD XCG YER ZAR ZMW"
-)
-CURRENCIES = ZERO_DECIMALS | THREE_DECIMALS | WHOLE_ONLY | TWO_DECIMALS
-
-# Minor units at Stripe. Of a currency without a row Stripe asks for as much as MINIMUM_ELSEWHERE is worth, which only
-# it knows.
-MINIMUMS = {
-    **dict.fromkeys(split_codes("ARS AUD BRL CAD CHF COP EUR IDR ILS INR JPY KRW NZD PHP RUB SGD USD ZAR"), 50),
-    "AED": 200, "BGN": 100, "CZK": 1500, "DKK": 250, "GBP": 30, "HKD": 400, "HUF": 17500, "MXN": 1000, "MYR": 200,
-    "NOK": 300, "PLN": 200, "RON": 200, "SEK": 300, "THB": 1000,
-}  # fmt: skip
-# By how many digits `amount` may have for every method; cards of some networks take more.
-MAXIMUM = 99_999_999
-MAXIMUMS = {"IDR": 999_999_999_999, "COP": 9_999_999_999, "INR": 999_999_999}
-
-
-class UnreadableAmount(ValueError):
-    """Stripe named an amount that is no whole number of the currency's minor units."""
-
-
-def get_stripe_digits(currency: str) -> int:
-    """How many decimals Stripe counts the currency with; two where Stripe does not say otherwise."""
-    return 0 if currency in ZERO_DECIMALS else 3 if currency in THREE_DECIMALS else 2
-
-
-def to_stripe(money: Money) -> int:
-    """The amount in the units that Stripe counts this currency in. Raises UnreadableAmount for a part of a unit."""
-    return rescale(money.amount, get_currency_digits(money.currency), get_stripe_digits(money.currency))
-
-
-def from_stripe(amount: int, currency: str) -> Money:
-    """The reverse of `to_stripe`. Raises UnreadableAmount where our units can't hold it."""
-    code = currency.upper()
-    return Money(rescale(amount, get_stripe_digits(code), get_currency_digits(code)), code)
-
-
-def rescale(amount: int, digits: int, wanted: int) -> int:
-    """The amount with `wanted` decimals instead of `digits`. Raises UnreadableAmount instead of rounding."""
-    if wanted >= digits:
-        return amount * int(10 ** (wanted - digits))
-    whole, rest = divmod(amount, int(10 ** (digits - wanted)))
-    if rest:
-        raise UnreadableAmount(f"{amount} with {digits} decimals does not fit into {wanted}")
-    return whole
-
-
-def get_step(currency: str) -> int:
-    """The minor units of ours that a charge has to be a multiple of."""
-    ours, theirs = get_currency_digits(currency), get_stripe_digits(currency)
-    if currency in THREE_DECIMALS:
-        return int(10 ** (ours - 2))  # "the least-significant (last) digit has to be 0"
-    return int(10 ** max(ours - theirs, 0))
-
-
-def get_charge_limits(currency: str) -> tuple[Money, Money]:
-    """The least and the most that can be charged at once."""
-    step = get_step(currency)
-    least, most = MINIMUMS.get(currency, 1), MAXIMUMS.get(currency, MAXIMUM)
-    ours = 10 ** get_currency_digits(currency)
-    theirs = 10 ** get_stripe_digits(currency)
-    return (
-        Money(-(-least * ours // (theirs * step)) * step, currency),
-        Money(most * ours // (theirs * step) * step, currency),
-    )
-
-
-def find_amount_problem(money: Money) -> str:
-    """Why this amount can't be charged, as a sentence; empty when it can."""
-    currency = money.currency
-    if currency not in CURRENCIES:
-        return f"Payments can't be taken in {currency}. Quote in another currency."
-    least, most = get_charge_limits(currency)
-    step = Money(get_step(currency), currency)
-    if money.amount < least.amount:
-        return f"At least {least} has to be paid at once."
-    if money.amount > most.amount:
-        return f"At most {most} can be paid at once."
-    if money.amount % step.amount:
-        return f"Amounts in {currency} have to be multiples of {step}."
-    return ""
+def build_last_day(year: object, month: object) -> date | None:
+    """The last day of a card's month; None for what is no month."""
+    if not isinstance(year, int) or not isinstance(month, int) or not (2000 <= year <= 2200 and 1 <= month <= 12):
+        return None
+    return date(year, month, calendar.monthrange(year, month)[1])

@@ -32,18 +32,49 @@ class AchReturn:
     blocks: str | None = None
 
 
+CLOSED, UNKNOWN = "The bank account has been closed.", "The bank account could not be located."
+REFUSED, BLOCKED = "The debit was not authorized.", "The bank account does not take debits."
+MANDATE = "The mandate for this debit is not valid."
+# Every reason that Stripe publishes for a debit that came back: docs.stripe.com/declines/network-codes and the pages of
+# each kind of debit. Newer API versions send other words than older ones for the same return.
 FAILURE_MESSAGES = {
     "insufficient_funds": "The account has insufficient funds.",
-    "account_closed": "The bank account has been closed.",
-    "no_account": "The bank account could not be located.",
+    "account_closed": CLOSED,
+    "bank_account_closed": CLOSED,
+    "no_account": UNKNOWN,
+    "invalid_account_number": UNKNOWN,
+    "bank_account_invalid_details": UNKNOWN,
+    "branch_does_not_exist": UNKNOWN,
+    "incorrect_account_holder_name": "The account holder's name does not match.",
     "debit_not_authorized": "The payer says that the debit was not authorized.",
+    "authorization_revoked": REFUSED,
+    "debit_authorization_not_match": REFUSED,
+    "debit_disputed": REFUSED,
+    "bank_account_restricted": BLOCKED,
+    "bank_account_frozen": BLOCKED,
+    "bank_account_unusable": BLOCKED,
+    "sepa_unsupported_account": BLOCKED,
+    "tokenized_account_number_deactivated": "The account's tokenized number is invalid.",
+    "recipient_deceased": "The account's holder is deceased.",
+    "bank_ownership_changed": "The account has been transferred to a new bank or owner.",
+    "payment_intent_mandate_invalid": MANDATE,
     "refer_to_customer": "The payer's bank could not process the debit.",
+    "generic_could_not_process": "The debit could not be processed.",
+    "could_not_process": "The debit could not be processed.",
+    "charge_exceeds_source_limit": "The debit is above what can be debited in a week.",
 }
 RETURNS = {
     "insufficient_funds": AchReturn("R01"),
     "account_closed": AchReturn("R02", "bank_account_closed"),
+    "bank_account_closed": AchReturn("R02", "bank_account_closed"),
     "no_account": AchReturn("R03", "bank_account_invalid_details"),
+    "bank_account_invalid_details": AchReturn("R04", "bank_account_invalid_details"),
     "debit_not_authorized": AchReturn("R10", "debit_not_authorized"),
+    "recipient_deceased": AchReturn("R15"),
+    "bank_account_frozen": AchReturn("R16", "bank_account_frozen"),
+    "bank_account_restricted": AchReturn("R20", "bank_account_restricted"),
+    "bank_account_unusable": AchReturn("R29", "bank_account_unusable"),
+    "tokenized_account_number_deactivated": AchReturn("R04", "tokenized_account_number_deactivated"),
 }
 DEBIT_TYPES: dict[str, DebitType] = {
     "us_bank_account": DebitType(

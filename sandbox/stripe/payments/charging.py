@@ -185,7 +185,7 @@ def complete_debit(account: StripeAccount, intent: Obj) -> None:
     complete_intent(account, intent)
 
 
-def return_debit(account: StripeAccount, intent: Obj, code: str) -> None:
+def return_debit(account: StripeAccount, intent: Obj, code: str, *, is_decline_code: bool = False) -> None:
     """The bank sent a debit back for this reason; some reasons end the payer's consent."""
     cancel_timer(account, "settle_debit", intent["id"])
     charge = account.table("charge")[intent["latest_charge"]]
@@ -194,6 +194,8 @@ def return_debit(account: StripeAccount, intent: Obj, code: str) -> None:
     charge.update(status="failed", failure_code=code, failure_message=message)
     charge["outcome"] = shapes.build_outcome("issuer_declined", message, code)
     error: Obj = {"charge": charge["id"], "code": code, "message": message}
+    if is_decline_code:
+        error |= {"code": "payment_intent_payment_attempt_failed", "decline_code": code}
     known = banks.RETURNS.get(code) if method["type"] == "us_bank_account" else None
     if known:
         charge["outcome"]["network_decline_code"] = error["network_decline_code"] = known.network_code

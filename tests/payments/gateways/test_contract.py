@@ -144,6 +144,24 @@ def test_find_looks_beyond_the_first_page(practice_account: PracticeAccount) -> 
     assert practice_account.calls("GET") >= 2
 
 
+def test_find_asks_a_busy_account_for_little_more_than_an_hour(practice_account: PracticeAccount) -> None:
+    """docs.stripe.com/api/payment_intents/list (`created`): what a busy account made on other hours is not paged."""
+    auth = {"Authorization": f"Bearer {practice_account.key}"}
+    address = f"{practice_account.world.url}/stripe/v1/payment_intents"
+    for pause in (3 * 3600, 6 * 3600):
+        for _ in range(110):
+            requests.post(address, data={"amount": 100, "currency": "aud"}, headers=auth, timeout=5)
+        practice_account.world.advance(pause)
+        if pause == 3 * 3600:
+            wanted = practice_account.build_request()
+            charged = practice_account.gateway.start(wanted)
+            begun = datetime.now(UTC) + timedelta(seconds=pause)
+            practice_account.world.advance(2 * 3600)
+    before = practice_account.calls("GET")
+    assert practice_account.gateway.find(wanted.reference, since=begun) == charged
+    assert practice_account.calls("GET") == before + 1
+
+
 def test_an_unfinished_intent_can_be_cancelled_and_a_paid_one_cannot(practice_account: PracticeAccount) -> None:
     waiting = practice_account.gateway.start(practice_account.build_request("4000002760003184"))
     assert practice_account.gateway.cancel(waiting.intent_id, key="c1").status == "cancelled"

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from payments.gateways.stripe.shapes import (
+from payments.gateways.stripe.fields import (
     CURRENCIES,
     UnreadableAmount,
     find_amount_problem,

@@ -169,12 +169,17 @@ def test_a_refused_try_leaves_no_customer_at_the_gateway(
     assert len(list_created_customers(tenant)) == 1
 
 
+OTHERS = ("customer", "mandate", "account", "expand", "")
 REFUSALS = [
     answer("api_key_expired", status=401),
     answer("secret_key_required", status=403),
     answer("account_invalid", status=403),
     answer("parameter_unknown"),
     answer("resource_missing", status=404, param="customer") | {"status": 429},
+    *(
+        answer("resource_missing", status=404, param=param)
+        for param in ("customer", "mandate", "account", "expand", "")
+    ),
     {"status": 500, "body": "<html>"},
 ]
 
@@ -223,3 +228,29 @@ def test_a_webhook_that_comes_while_the_key_is_refused_is_read_later(tenant: Ten
     deliver_outbox(at=message.run_after + timedelta(hours=2))
     message.refresh_from_db()
     assert message.state == "done"
+
+
+MISSING = {
+    "confirmation_token": ("token_missing", "Load the page again"),
+    "customer": ("customer_missing", "Your saved payment methods have ended"),
+    "mandate": ("mandate_invalid", "not your bank"),
+    "payment_method": ("resource_missing", "was removed"),
+    "payment_method_configuration": ("object_missing", "not your bank"),
+    "transfer_data[destination]": ("object_missing", "not your bank"),
+    "something_new": ("object_missing", "not your bank"),
+    "": ("object_missing", "not your bank"),
+}
+
+
+@pytest.mark.parametrize("param", MISSING)
+def test_what_a_charge_lacks_is_told_by_its_parameter(tenant: Tenant, payer: SignedInPayer, param: str) -> None:
+    """docs.stripe.com/error-codes (`resource_missing`, "the ID provided is not valid"): `param` says which."""
+    code, words = MISSING[param]
+    checkout = tenant.open_checkout()
+    payer.grant_access(checkout.payment)
+    lacks = answer("resource_missing", status=404, param=param)
+    tenant.world.fault("stripe", "status", method="POST", path="/v1/payment_intents", times=None, **lacks)
+    payer.pay(checkout)
+    [attempt] = checkout.attempts
+    assert (attempt.state, attempt.failure_code) == ("failed", code)
+    assert words in payer.client.get(checkout.path).content.decode()
