@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 
 from django.core.cache import cache
@@ -17,7 +17,7 @@ from merchants.services import warn_of_replaced_keys
 from payments.gateways import Gateway, open_gateway
 from payments.models import Attempt, Dispute, GatewayAccount, Refund, SavedMethod, Setup
 from payments.states import LIVE_STATES
-from wisepay import outbox
+from wisepay import clock, outbox
 from wisepay.addresses import build_public_url, get_public_host
 from wisepay.errors import NotPermitted, Rejected, Unavailable
 from wisepay.health_checks import HealthCheckResult, examine, register_health_check
@@ -73,6 +73,7 @@ KEY_PERMISSIONS = (
 )
 
 
+DAY = timedelta(days=1)
 REFUSED_KEY, REFUSED_FOR = "webhook-refused:{}", 2 * 86_400  # seconds
 
 
@@ -179,11 +180,7 @@ def connect_gateway_account(
 ) -> GatewayAccount:
     """Prove the keys, then store them. Raises what `prove_keys` raises; nothing is stored then."""
     keys = prove_keys(merchant, publishable_key=publishable_key, secret_key=secret_key, webhook_secret=webhook_secret)
-    account = store_keys(merchant, keys, now=now, by=by)
-    # Wallets show on a registered domain only; cards and debits don't need it.
-    with suppress(Rejected, Unavailable):
-        open_gateway(secret_key).register_domain(get_public_host())
-    return account
+    return store_keys(merchant, keys, now=now, by=by, shows_wallets=True)
 
 
 def save_gateway_account(
@@ -200,10 +197,12 @@ def save_gateway_account(
     return store_keys(merchant, GatewayKeys(account_id, publishable_key, secret_key, webhook_secret), now=now, by=by)
 
 
-def store_keys(merchant: Merchant, keys: GatewayKeys, *, now: datetime, by: User | None = None) -> GatewayAccount:
+def store_keys(
+    merchant: Merchant, keys: GatewayKeys, *, now: datetime, by: User | None = None, shows_wallets: bool = False
+) -> GatewayAccount:
     """Store the keys of an account. The first one takes payments at once, another one when somebody changes to it.
 
-    The admins are told when keys of the present account are replaced.
+    The admins are told when keys of the present account are replaced. With `shows_wallets` our domain is registered.
     """
     with transaction():
         locked = Merchant.objects.select_for_update().get(pk=merchant.pk)
@@ -224,8 +223,19 @@ def store_keys(merchant: Merchant, keys: GatewayKeys, *, now: datetime, by: User
         )
         if by and not is_new:
             warn_of_change(merchant, by=by, now=now)
+        if shows_wallets:
+            outbox.schedule(f"account:{account.pk}:domain", "payments.register_domain", now=now, account_id=account.pk)
     cache.delete(REFUSED_KEY.format(account.pk))
     return account
+
+
+def register_public_domain(account: GatewayAccount) -> None:
+    """Register the domain of our pages, on which alone wallets are shown. Raises Unavailable.
+
+    Cards and debits don't need it, so a key that may not do it is no fault.
+    """
+    with suppress(Rejected):
+        open_gateway(account.secret_key.decrypt()).register_domain(get_public_host())
 
 
 def note_refused_signature(account_id: int, *, now: datetime) -> None:
@@ -334,6 +344,11 @@ def check_gateway_webhooks() -> Iterator[HealthCheckResult]:
 
 @register_health_check
 def check_undecided_attempts() -> Iterator[HealthCheckResult]:
-    """Count the attempts that the gateway has not decided."""
-    count = Attempt.objects.filter(state__in=LIVE_STATES).count()
-    yield HealthCheckResult("attempts undecided", None if count else True, f"{count} being asked about")
+    """Count the attempts that the gateway has not decided; one that no bank and no payer has, is decided in a day."""
+    live = Attempt.objects.filter(state__in=LIVE_STATES)
+    count, late = live.count(), live.filter(state="processing", submitted_at=None, created_at__lt=clock.now() - DAY)
+    if late.exists():
+        said = f"{late.count()} for more than a day, for example {late.order_by('pk')[0].reference}"
+        yield HealthCheckResult("attempts undecided", False, said)
+    else:
+        yield HealthCheckResult("attempts undecided", None if count else True, f"{count} being asked about")

@@ -14,7 +14,7 @@ from payments.balance.payouts import sync_payout
 from payments.balance.services import sync_balance
 from payments.consent import list_accepted_terms, send_authorisation_email
 from payments.consequences import send_debit_email, send_method_saved_email, send_refund_email
-from payments.gateway_accounts import is_unreachable
+from payments.gateway_accounts import is_unreachable, register_public_domain
 from payments.gateways import GatewayEvent, open_gateway
 from payments.models import Attempt, Dispute, GatewayAccount, Refund, SavedMethod, Setup
 from payments.operations.customers import sync_customer
@@ -22,7 +22,7 @@ from payments.operations.next_actions import find_next_action
 from payments.operations.services import build_retry, get_retry_delay
 from payments.receipts import send_receipt_email
 from payments.refunds import refresh_refund, sync_refunds
-from payments.reversals.disputes import sync_disputes
+from payments.reversals.disputes import notify_merchant_of_left_dispute, sync_disputes
 from payments.reversals.fraud_warnings import sync_fraud_warnings
 from payments.reversals.reinstatements import reinstate_payment
 from payments.saved_methods.removal import has_live_attempts, retire_account_methods, send_method_removed_email
@@ -132,8 +132,12 @@ def read_disputes(*, account_id: int, intent_id: str, now: datetime, **_: object
         return
     if attempt.is_live:
         refresh_attempt(attempt, now=now)
-    with unless_left(attempt.account):
+    try:
         sync_disputes(attempt, now=now)
+    except Unavailable as error:
+        if not is_unreachable(attempt.account, error.__cause__):
+            raise
+        notify_merchant_of_left_dispute(attempt, now=now)
 
 
 @handler("payments.read_method")
@@ -192,6 +196,12 @@ def check_account_webhooks(*, account_id: int, now: datetime, **_: object) -> No
     account = GatewayAccount.objects.select_related("merchant").get(pk=account_id)
     if account.is_current:
         check_webhooks(account, now=now)
+
+
+@handler("payments.register_domain")
+def register_domain(*, account_id: int, **_: object) -> None:
+    """Register the domain on which wallets are shown."""
+    register_public_domain(GatewayAccount.objects.get(pk=account_id))
 
 
 @handler("payments.retire_methods")

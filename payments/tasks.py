@@ -7,6 +7,7 @@ from celery import shared_task
 from payments import personal_data
 from payments.balance.services import list_accounts_to_sync, schedule_balance_sync
 from payments.payment_pages import check
+from payments.reversals.disputes import schedule_dispute_checks
 from payments.webhooks.silence import schedule_webhook_checks
 from wisepay import clock
 
@@ -24,6 +25,12 @@ def sync_balances(**_: object) -> None:
 def check_webhooks(**_: object) -> None:
     """Schedule a look at every account whether its events arrive."""
     schedule_webhook_checks(now=clock.now())
+
+
+@shared_task
+def follow_disputes(**_: object) -> None:
+    """Schedule a look at every open dispute, and at those that only the balance tells of."""
+    schedule_dispute_checks(now=clock.now())
 
 
 @shared_task

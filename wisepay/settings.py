@@ -339,6 +339,7 @@ BEAT = [
     ("accounting.tasks.run_autopay", 60, 60),
     ("accounting.tasks.plan_autopay", 1800, 600),
     ("payments.tasks.check_webhooks", 600, 600),
+    ("payments.tasks.follow_disputes", 21600, 600),
     ("payments.tasks.sync_balances", 300, 300),
     ("accounting.tasks.schedule_ledger_payment_syncs", 3600, 600),
     ("accounting.tasks.poll_ledgers", 20, 20),

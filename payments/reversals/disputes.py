@@ -1,13 +1,14 @@
 """Record disputes, and reverse or reinstate the payment when one takes the money or gives it back."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
+from django.db.models import Q
 from django_subatomic.db import transaction, transaction_required
 
 from payments import consequences
 from payments.attempts.services import reverse_attempt
 from payments.gateways import RemoteDispute, open_gateway
-from payments.models import Attempt, Dispute, Payment, Refund
+from payments.models import Attempt, BalanceTransaction, Dispute, Payment, Refund
 from payments.operations.services import lock_payment
 from payments.states import DISPUTE_TRANSITIONS
 from wisepay import events, outbox
@@ -15,6 +16,9 @@ from wisepay.errors import Rejected, Unavailable
 from wisepay.money import Money
 
 INQUIRY_STATES = ("inquiry", "closed")
+OPEN_STATES = ("inquiry", "open")
+DISPUTE_LINES = ("dispute", "dispute_reversal")
+UNHEARD_PERIOD = timedelta(days=7)  # so long the balance is asked for what no event told of
 FIRST_STATES = ("inquiry", "closed", "open")
 
 
@@ -25,7 +29,63 @@ def sync_disputes(attempt: Attempt, *, now: datetime) -> None:
     except Rejected as error:
         raise Unavailable(str(error)) from error
     for remote in found:
-        record_dispute(attempt, remote, now=now)
+        if remote.amount.currency == attempt.payment.currency:
+            record_dispute(attempt, remote, now=now)
+        else:
+            notify_merchant_of_foreign_dispute(attempt, remote, now=now)
+
+
+def schedule_dispute_checks(*, now: datetime) -> None:
+    """Let a worker read again what is open, and what only the balance tells of: events get lost, accounts are left."""
+    is_open = Attempt.objects.filter(disputes__state__in=OPEN_STATES)
+    lines = BalanceTransaction.objects.filter(kind__in=DISPUTE_LINES, read_at__gt=now - UNHEARD_PERIOD)
+    is_unheard = Attempt.objects.filter(
+        Q(balance_transactions__in=lines.filter(dispute=None))
+        | Q(balance_transactions__in=lines.filter(kind="dispute_reversal").exclude(dispute__state="won"))
+    )
+    for attempt in (is_open | is_unheard).exclude(stripe_payment_intent_id="").distinct().order_by("pk"):
+        outbox.schedule(
+            f"attempt:{attempt.pk}:disputes",
+            "payments.read_disputes",
+            now=now,
+            account_id=attempt.account_id,
+            intent_id=attempt.stripe_payment_intent_id,
+        )
+
+
+def notify_merchant_of_foreign_dispute(attempt: Attempt, remote: RemoteDispute, *, now: datetime) -> None:
+    """Notify the merchant's people, at each step once, of a dispute whose amount can't be compared with the payment."""
+    payment = attempt.payment
+    with transaction():
+        consequences.notify_merchant_of_payment(
+            payment.merchant,
+            payment,
+            event=consequences.NotificationEvent.PAYMENT_DISPUTED,
+            key=f"dispute:{remote.dispute_id}:foreign:{remote.status}",
+            title="A dispute in another currency",
+            body=f"{payment.company} disputes {remote.amount} for {payment.purpose}, which was paid with "
+            f"{attempt.money}: nothing was changed here. Follow {remote.dispute_id} at Stripe ({remote.status} now). "
+            "If the bank keeps the money, take the payment back in your accounting package.",
+            now=now,
+        )
+
+
+def notify_merchant_of_left_dispute(attempt: Attempt, *, now: datetime) -> None:
+    """Notify the merchant's people once that a dispute at a former account can't be followed any more."""
+    payment, account = attempt.payment, attempt.account
+    with transaction():
+        consequences.notify_merchant_of_payment(
+            payment.merchant,
+            payment,
+            event=consequences.NotificationEvent.PAYMENT_DISPUTED,
+            key=f"dispute-left:{attempt.reference}",
+            title="A dispute can't be followed any more",
+            body=f"{payment.company} disputes {attempt.money} for {payment.purpose}, and the former Stripe account "
+            f"{account.label} does not accept its saved keys any more. Follow {attempt.stripe_payment_intent_id} "
+            "there. If the bank keeps the money, take the payment back in your accounting package, or save working "
+            "keys of that account under Gateway.",
+            now=now,
+        )
 
 
 def record_dispute(attempt: Attempt, remote: RemoteDispute, *, now: datetime) -> None:

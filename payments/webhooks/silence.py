@@ -41,7 +41,7 @@ def check_webhooks(account: GatewayAccount, *, now: datetime) -> None:
     gateway = open_gateway(account.secret_key.decrypt())
     try:
         endpoints = [one for one in gateway.list_endpoints() if one.url == get_webhook_url(account.merchant)]
-        update_own_endpoint(account, gateway, endpoints)
+        endpoints = update_own_endpoint(account, gateway, endpoints)
         reason = find_silence_reason(account, gateway, endpoints, now=now)
     except NotPermitted:
         return
@@ -52,11 +52,37 @@ def check_webhooks(account: GatewayAccount, *, now: datetime) -> None:
     save_silence_reason(account, reason, now=now)
 
 
-def update_own_endpoint(account: GatewayAccount, gateway: Gateway, endpoints: Sequence[RemoteEndpoint]) -> None:
-    """Let the endpoint that we made send what this version of ours needs."""
+def update_own_endpoint(
+    account: GatewayAccount, gateway: Gateway, endpoints: list[RemoteEndpoint]
+) -> list[RemoteEndpoint]:
+    """Let the endpoint that we made send what this version of ours needs, and return the endpoints of now."""
     ours = next((one for one in endpoints if one.id == account.webhook_endpoint_id), None)
-    if ours is not None and ours.is_enabled and set(ENABLED_EVENTS) - set(ours.events):
+    if ours is None or not ours.is_enabled:
+        return endpoints
+    if not ours.is_current:
+        renew_endpoint(account, gateway, endpoints)
+        return [one for one in gateway.list_endpoints() if one.url == ours.url]
+    if set(ENABLED_EVENTS) - set(ours.events):
         gateway.update_endpoint(ours.id, url=ours.url, events=ENABLED_EVENTS)
+    return endpoints
+
+
+def renew_endpoint(account: GatewayAccount, gateway: Gateway, former: Sequence[RemoteEndpoint]) -> None:
+    """Make an endpoint of the version that the SDK reads, since a version can't be changed, and delete the former ones.
+
+    The new one sends before the old ones end. If a process dies between, the next look makes another one. When other
+    keys were saved meanwhile, theirs is kept.
+    """
+    endpoint_id, secret = gateway.create_endpoint(url=get_webhook_url(account.merchant), events=ENABLED_EVENTS)
+    with transaction():
+        locked = GatewayAccount.objects.select_for_update().get(pk=account.pk)
+        is_same = locked.webhook_endpoint_id == account.webhook_endpoint_id
+        if is_same:
+            locked.webhook_endpoint_id, locked.webhook_secret = endpoint_id, secret
+            locked.save(update_fields=["webhook_endpoint_id", "webhook_secret"])
+            account.webhook_endpoint_id = endpoint_id
+    for unused in [one.id for one in former] if is_same else [endpoint_id]:
+        gateway.delete_endpoint(unused)
 
 
 def find_silence_reason(

@@ -182,6 +182,7 @@ UNINTERRUPTED = {
         ],
         "it reads again what an event named, or what beat asks for, and notes or tells it once by a key",
     ),
+    "payments.register_domain": "again it is the domain that is there; payments/console/test_gateway_keys.py",
     "payments.retire_methods": "each method ends in a transaction of its own, and one that has ended is left alone",
     "payments.read_mandate": "it reads one method as another event does, which a scenario passes",
 }

@@ -1,12 +1,14 @@
 """The console's pages about payments: the gateway's keys, the list, one payment, the dashboard's panel."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
 import requests
 import stripe
 from django.conf import settings
+from django.utils import timezone
 
 from payments.gateway_accounts import ENABLED_EVENTS, get_webhook_url
 from payments.models import GatewayAccount
@@ -14,7 +16,7 @@ from sandbox.stripe.shapes_customers import API_VERSION
 from tests.tenants import PASSWORD, Checkout, Tenant
 from wisepay.addresses import new_reference
 from wisepay.mail import send_email
-from wisepay.models import AuditEntry
+from wisepay.models import AuditEntry, OutboxMessage
 
 TAB = "configure/merchants/gateway"
 
@@ -238,3 +240,35 @@ def test_stripes_script_and_the_sdk_speak_one_version() -> None:
     assert stripe.api_version.partition(".")[2] == settings.STRIPE_RELEASE
     assert stripe.api_version == API_VERSION, "the practice Stripe's version"
     assert tuple(sorted(set(ENABLED_EVENTS))) == ENABLED_EVENTS
+
+
+# ---- the domain on which wallets are shown --------------------------------------------------------------
+
+
+def list_registered(tenant: Tenant) -> list[str]:
+    """The bodies of what was asked for domains, of calls that were answered."""
+    calls = [one for one in tenant.world.journal("stripe") if one["path"] == "/v1/payment_method_domains"]
+    return [one["request_body"] for one in calls if one["status"] == 200]
+
+
+@pytest.mark.parametrize("kind", ["", "drop_before", "drop_after", "html"])
+def test_the_domain_of_our_pages_is_registered_with_the_keys_however_long_it_takes(
+    tenant: Tenant, deliver: Callable[..., int], settings: Any, kind: str
+) -> None:
+    """docs.stripe.com/payments/payment-methods/pmd-registration: without it no wallet is shown, and nobody says why."""
+    settings.PUBLIC_URL = "https://pay.example.com"
+    if kind:
+        tenant.world.fault("stripe", kind, path="/v1/payment_method_domains", times=2)
+    assert tenant.admin.post(tenant.url(TAB), build_keys(tenant)).status_code == 302
+    for hour in range(3):
+        deliver(at=timezone.now() + timedelta(hours=hour))
+    assert "domain_name=pay.example.com" in list_registered(tenant)[-1]
+    assert not OutboxMessage.objects.filter(state="dead").exists()
+
+
+def test_a_domain_that_stripe_refuses_is_no_fault(tenant: Tenant, deliver: Callable[..., int], settings: Any) -> None:
+    settings.PUBLIC_URL = "https://localhost"
+    assert tenant.admin.post(tenant.url(TAB), build_keys(tenant)).status_code == 302
+    deliver()
+    assert list_registered(tenant) == []
+    assert not OutboxMessage.objects.exclude(state="done").filter(handler="payments.register_domain").exists()

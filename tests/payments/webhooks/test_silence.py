@@ -5,9 +5,12 @@ Stands for stripe-php#308 and accept-a-card-payment#4 (a wrong signing secret, f
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 
 import pytest
+import requests
+import stripe
 from django.test import Client
 from django.utils import timezone
 
@@ -19,6 +22,7 @@ from payments.models import GatewayAccount, GatewayCustomer, Payout, SavedMethod
 from payments.webhooks import silence, views
 from tests.payments.signed_in_payer import SignedInPayer
 from tests.tenants import Tenant
+from wisepay.errors import Unavailable
 
 Deliver = Callable[..., int]
 LATER = timedelta(minutes=20)
@@ -205,3 +209,64 @@ def test_a_cancelled_payout_is_heard(tenant: Tenant, deliver: Deliver) -> None:
     tenant.send_stripe_webhook("payout.canceled", {"id": payout["id"], "object": "payout"})
     deliver()
     assert Payout.objects.get().status == "failed"
+
+
+# ---- the version of our endpoint ------------------------------------------------------------------------
+
+
+OLDER_VERSION = "2024-06-20"
+
+
+def connect_with_own_endpoint(tenant: Tenant) -> GatewayAccount:
+    """Keys without a signing secret, saved with the SDK of another day: it made the endpoint."""
+    name = f"test_own{tenant.merchant.reference}"
+    tenant.stripe_key = f"sk_{name}"
+    GatewayAccount.objects.filter(merchant=tenant.merchant).update(current_of=None)
+    return connect_gateway_account(
+        tenant.merchant, publishable_key=f"pk_{name}", secret_key=f"sk_{name}", now=timezone.now()
+    )
+
+
+def list_endpoints(tenant: Tenant) -> list[dict[str, object]]:
+    """The endpoints at the practice Stripe."""
+    auth = {"Authorization": f"Bearer {tenant.stripe_key}"}
+    found = requests.get(f"{tenant.world.url}/stripe/v1/webhook_endpoints", headers=auth, timeout=10).json()["data"]
+    return list(found)
+
+
+def test_an_endpoint_of_an_older_version_is_made_anew_without_new_keys(
+    tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """docs.stripe.com/webhooks/versioning: a version stays with its endpoint, so an upgrade needs another one."""
+    with monkeypatch.context() as patch:
+        patch.setattr(stripe, "api_version", OLDER_VERSION)
+        account = connect_with_own_endpoint(tenant)
+    before = (account.webhook_endpoint_id, account.webhook_secret.decrypt())
+    [made] = list_endpoints(tenant)
+    assert (made["id"], made["api_version"]) == (before[0], OLDER_VERSION)
+    assert look(tenant, after=timedelta(0)) == ""
+    account = GatewayAccount.objects.get(pk=account.pk)
+    [made] = list_endpoints(tenant)
+    assert (made["id"], made["api_version"]) == (account.webhook_endpoint_id, stripe.api_version)
+    assert made["id"] != before[0]
+    assert account.webhook_secret.decrypt() != before[1]
+    assert look(tenant, after=timedelta(0)) == ""
+    assert list_endpoints(tenant) == [made]
+
+
+@pytest.mark.parametrize("kind", ["drop_after", "drop_before", "html"])
+def test_a_renewal_that_stops_in_between_is_finished_by_the_next_look(
+    tenant: Tenant, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(stripe, "api_version", OLDER_VERSION)
+        account = connect_with_own_endpoint(tenant)
+    for method in ("POST", "DELETE"):
+        with (
+            tenant.world.inject_fault("stripe", kind, method=method, path="/v1/webhook_endpoints*"),
+            suppress(Unavailable),
+        ):
+            look(tenant, after=timedelta(0))
+    assert look(tenant, after=timedelta(0)) == ""
+    account.refresh_from_db()
+    assert account.webhook_endpoint_id in [one["id"] for one in list_endpoints(tenant)]
