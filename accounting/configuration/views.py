@@ -7,6 +7,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from accounting.configuration.forms import AccountsForm
 from accounting.configuration.services import list_missing_terms, save_accounting_settings
+from accounting.ledger_session import get_guide
 from accounting.models import AccountingSettings
 from accounting.unreadable import SETTING_KINDS, summarise_unreadable
 from connections.models import Connection, Tier
@@ -33,6 +34,7 @@ def edit_accounting_settings(request: MerchantRequest, merchant: Merchant) -> Ht
         "merchant": merchant,
         "form": form,
         "connection": connection,
+        "guide": get_guide(merchant),
         "warnings": list_ledger_warnings(merchant),
         "unreadable": summarise_unreadable(merchant, SETTING_KINDS),
     }

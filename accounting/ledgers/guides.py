@@ -49,6 +49,10 @@ class Guide:
     )
     restore_contact_step: str = "Make the contact {contact} active again."
 
+    def name_documents(self, text: str) -> str:
+        """The text with what this package calls a credit note."""
+        return text.replace("credit note", self.credit_note_name)
+
 
 XERO_GUIDE = Guide(
     package="Xero",

@@ -166,7 +166,7 @@ def build_locked_text(posting: Posting, _: RemoteCreditNote | None, guide: Guide
     """What is to be undone lies in a locked period: a bookkeeper opens it, or books the difference today."""
     words = {"amount": posting.money, "reference": posting.number, "company": posting.company}
     by_hand = " ".join(step.format(**words) for step in list_locked_steps(Kind(posting.kind), guide))
-    return f"{posting.get_kind_display()} {posting.number}: its period is locked", [
+    return f"{guide.name_documents(posting.get_kind_display())} {posting.number}: its period is locked", [
         f"{posting.money} of {posting.company} are to be taken back in the books, but {guide.package} did not allow "
         f"it: {get_refusal(posting)}",
         guide.locked_step.format(**words),

@@ -147,11 +147,12 @@ def schedule_reference_check(posting: Posting, *, now: datetime) -> None:
 @transaction_required
 def notify_rejection(posting: Posting, *, refusal: str, now: datetime) -> None:
     """Notify the merchant's people of a refusal that is retried as it is."""
+    what = get_guide(posting.merchant).name_documents(posting.get_kind_display())
     notify_merchant(
         posting.merchant,
         event=EventNotification.Event.POSTING_REFUSED,
         key=f"refused:{posting.pk}:{now.isoformat()}",
-        title=f"{posting.get_kind_display()} was refused by the accounting package",
+        title=f"{what} was refused by the accounting package",
         body=f"{posting.number} for {posting.company}: {refusal}",
         path=reverse("accounting:postings", args=[posting.merchant.reference]),
         now=now,

@@ -7,6 +7,7 @@ from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
+from accounting.ledger_session import get_guide
 from accounting.models import CreditNote, ManualTask, Posting
 from accounting.models.posting_kinds import KIND_TRAITS, Kind, list_undone_kinds
 from accounting.posting.forms import ManualTaskForm
@@ -64,6 +65,7 @@ def payment_postings(request: MerchantRequest, merchant: Merchant, reference: st
     is_settled = is_over and not waits_for_debit
     context = {
         "merchant": merchant,
+        "guide": get_guide(merchant),
         "payment": payment,
         "rows": rows,
         "notes": CreditNote.objects.filter(payment=payment).order_by("pk"),
@@ -147,6 +149,7 @@ def get_waiting_context(merchant: Merchant, *, limit: int) -> dict[str, Any]:
     reason = get_waiting_reason(merchant, now=clock.now()) if count else ""
     return {
         "merchant": merchant,
+        "guide": get_guide(merchant),
         "rows": rows[:limit],
         "count": count,
         "reason": reason,

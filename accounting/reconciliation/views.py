@@ -10,6 +10,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST
 
+from accounting.ledger_session import get_guide
 from accounting.models import AccountingSettings, Acknowledgement
 from accounting.reconciliation.acknowledgements import (
     record_acknowledgement,
@@ -106,6 +107,7 @@ def accounts(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
         "clearing": build_clearing_statements(report, clearing=chosen.clearing_account if chosen else ""),
         "prepayments": build_prepayments_statements(merchant, period),
         "credits": get_open_credits(merchant),
+        "guide": get_guide(merchant),
     }
     return render(request, "reconciliation/accounts.html", context)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sandbox.core.fixtures import AU, NZ, US
+from sandbox.core.fixtures import AU, CA, GB, NZ, SG, US
 
 Record = dict[str, Any]
 CREATED = "2024-07-01T00:00:00+00:00"
@@ -38,6 +38,46 @@ COMPANIES: list[Record] = [
         "numbered": False,
         "taxes": [("Texas", "8.25", "sale")],
         "payable": "Sales Tax Payable",
+    },
+    {
+        **GB,
+        "realm": "9341452000000044",
+        "currencies": {"GBP": "1", "EUR": "0.86", "USD": "0.79"},
+        "numbered": True,
+        "taxes": [
+            ("20.0% S", "20", "sale"),
+            ("5.0% R", "5", "sale"),
+            ("0.0% Z", "0", "sale"),
+            ("No VAT", "0", "sale"),
+            ("20.0% S purchases", "20", "purchase"),
+        ],
+        "payable": "VAT Control",
+    },
+    {
+        **CA,
+        "realm": "9341452000000012",
+        "currencies": {"CAD": "1", "USD": "1.36"},
+        "numbered": False,
+        "taxes": [
+            ("HST ON", "13", "sale"),
+            ("Zero-rated", "0", "sale"),
+            ("Out of Scope", "0", "sale"),
+            ("HST ON purchases", "13", "purchase"),
+        ],
+        "payable": "GST/HST Payable",
+    },
+    {
+        **SG,
+        "realm": "9341452000000065",
+        "currencies": {"SGD": "1", "USD": "1.34"},
+        "numbered": True,
+        "taxes": [
+            ("9% SR", "9", "sale"),
+            ("0% ZR", "0", "sale"),
+            ("Out of Scope", "0", "sale"),
+            ("9% TX", "9", "purchase"),
+        ],
+        "payable": "GST Payable",
     },
 ]
 

@@ -36,6 +36,8 @@ class XeroAdminApi(AccountingAdminApi):
             "lock": self.lock_books,
             "archive_account": lambda order: self.set_account_status(order, "ARCHIVED"),
             "restore_account": lambda order: self.set_account_status(order, "ACTIVE"),
+            "archive_tax_rate": lambda order: self.set_tax_rate_status(order, "ARCHIVED"),
+            "restore_tax_rate": lambda order: self.set_tax_rate_status(order, "ACTIVE"),
             "create": self.create,
             "fill": self.fill,
             "subscribe": self.subscribe,
@@ -101,6 +103,15 @@ class XeroAdminApi(AccountingAdminApi):
         if found is None:
             raise ValueError("no such account")
         org.save("accounts", found["AccountID"], {**found, "Status": status})
+
+    def set_tax_rate_status(self, order: Any, status: str) -> None:
+        """Archive or restore the tax rate of the type `code` of `organisation`."""
+        org = self.get_organisation(order)
+        found = [row for row in org.data["tax_rates"] if row["TaxType"] == order["code"]]
+        if not found:
+            raise ValueError("no such tax rate")
+        for row in found:
+            row["Status"] = status
 
     def run_bookkeeper_action(self, name: str, order: Record) -> Record | None:
         """An act of a bookkeeper of `organisation`; it answers what was written."""

@@ -146,6 +146,7 @@ ACTIONS: dict[str, BookkeeperAction] = {
     "make_credit_note": bookkeeper_documents.create_credit_note,
     "make_contact": bookkeeper_documents.create_contact,
     "make_theme": bookkeeper_documents.create_theme,
+    "delete_theme": bookkeeper_documents.delete_theme,
     "edit": edit_document,
     "edit_contact": bookkeeper_documents.edit_contact,
     "merge": merge_contacts,

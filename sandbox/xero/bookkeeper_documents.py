@@ -110,3 +110,12 @@ def create_theme(call: XeroCall, params: Record) -> Record:
     if all(row["Name"] != fresh["Name"] for row in rows):
         rows.append(fresh)
     return fresh
+
+
+def delete_theme(call: XeroCall, params: Record) -> Record:
+    """The branding theme called `name` is gone; documents that have it keep its id."""
+    rows = call.org.data["branding_themes"]
+    key = get_theme_id(call.org, params["name"])
+    found: Record = next(row for row in rows if row["BrandingThemeID"] == key)
+    rows.remove(found)
+    return found

@@ -5,10 +5,12 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
-from sandbox.core.fixtures import AU, NZ, US
+from sandbox.core.fixtures import AU, CA, GB, NZ, SG, US
 
 Record = dict[str, Any]
 CREATED = "2024-07-01T00:00:00.000+00:00"
+
+VERSIONS = {"GB": "UK", "CA": "GLOBAL", "SG": "GLOBAL"}  # of Xero, where it is not called like the country
 
 COMPANIES: list[Record] = [
     {
@@ -55,6 +57,53 @@ COMPANIES: list[Record] = [
             ("OUTPUT", "Tax on Sales", "8.25"),
             ("INPUT", "Tax on Purchases", "8.25"),
             ("NONE", "Tax Exempt", "0"),
+        ],
+    },
+    {
+        **GB,
+        "zone": "GMTSTANDARDTIME",
+        "currencies": ["GBP", "EUR", "USD"],
+        "year_end": (31, 3),
+        "sale": "OUTPUT2",
+        "expense": "INPUT2",
+        "free": "NONE",
+        "taxes": [
+            ("OUTPUT2", "20% (VAT on Income)", "20"),
+            ("INPUT2", "20% (VAT on Expenses)", "20"),
+            ("RROUTPUT", "5% (VAT on Income)", "5"),
+            ("RRINPUT", "5% (VAT on Expenses)", "5"),
+            ("ZERORATEDOUTPUT", "Zero Rated Income", "0"),
+            ("ZERORATEDINPUT", "Zero Rated Expenses", "0"),
+            ("NONE", "No VAT", "0"),
+        ],
+    },
+    {
+        **CA,
+        "zone": "EASTERNSTANDARDTIME",
+        "currencies": ["CAD", "USD"],
+        "year_end": (31, 12),
+        "sale": "OUTPUT",
+        "expense": "INPUT",
+        "free": "NONE",
+        "taxes": [
+            ("OUTPUT", "HST on Sales", "13"),
+            ("INPUT", "HST on Purchases", "13"),
+            ("NONE", "Tax Exempt", "0"),
+        ],
+    },
+    {
+        **SG,
+        "zone": "SINGAPORESTANDARDTIME",
+        "currencies": ["SGD", "USD"],
+        "year_end": (31, 12),
+        "sale": "OUTPUTY24",
+        "expense": "INPUTY24",
+        "free": "NONE",
+        "taxes": [
+            ("OUTPUTY24", "Standard-Rated Supplies", "9"),
+            ("INPUTY24", "Standard-Rated Purchases", "9"),
+            ("ZERORATEDOUTPUT", "Zero-Rated Supplies", "0"),
+            ("NONE", "Out of Scope", "0"),
         ],
     },
 ]
@@ -116,7 +165,7 @@ def build_profile(company: Record, tenant: str) -> Record:
         "Name": company["name"],
         "LegalName": company["name"],
         "PaysTax": True,
-        "Version": company["country"],
+        "Version": VERSIONS.get(company["country"], company["country"]),
         "OrganisationType": "COMPANY",
         "OrganisationEntityType": "COMPANY",
         "BaseCurrency": company["currency"],
@@ -169,20 +218,28 @@ def build_account(
 
 def build_tax_rate(code: str, name: str, rate: str) -> Record:
     """One tax rate; the percentage is stored as text."""
-    revenue = code.startswith(("OUTPUT", "EXEMPTOUTPUT", "ZERO", "NONE", "BAS"))
-    expense = not code.startswith(("OUTPUT", "EXEMPTOUTPUT"))
+    is_purchase = code.startswith(("INPUT", "RRINPUT", "EXEMPTEXPENSES")) or code == "ZERORATEDINPUT"
+    is_sale = code.startswith(("OUTPUT", "RROUTPUT", "EXEMPTOUTPUT")) or code == "ZERORATEDOUTPUT"
     return {
         "Name": name,
         "TaxType": code,
-        "ReportTaxType": code.rstrip("2") if code != "ZERORATED" else "EXEMPTOUTPUT",
-        "CanApplyToAssets": expense,
-        "CanApplyToEquity": expense,
-        "CanApplyToExpenses": expense,
+        "ReportTaxType": get_report_type(code),
+        "CanApplyToAssets": not is_sale,
+        "CanApplyToEquity": not is_sale,
+        "CanApplyToExpenses": not is_sale,
         "CanApplyToLiabilities": True,
-        "CanApplyToRevenue": revenue,
+        "CanApplyToRevenue": not is_purchase,
         "Rate": rate,
         "Status": "ACTIVE",
     }
+
+
+def get_report_type(code: str) -> str:
+    """The kind of tax that reports know for a type: the rates of every year and the reduced ones are one."""
+    for plain, codes in {"OUTPUT": ("OUTPUT", "RROUTPUT"), "INPUT": ("INPUT", "RRINPUT")}.items():
+        if code.startswith(codes):
+            return plain
+    return "EXEMPTOUTPUT" if code == "ZERORATED" else code
 
 
 def build_themes(space: uuid.UUID) -> list[Record]:
