@@ -58,11 +58,22 @@ class InvoiceScenario:
         self, amount: str = "500.00", *, number: str = "", due_in: int = 14, **more: Any
     ) -> LedgerInvoice:
         """Create an invoice in the ledger and let the mirror read it."""
+        number = self.make_invoice(amount, number=number, due_in=due_in, **more)
+        self.sync_mirror()
+        return self.get_invoice(number)
+
+    def create_invoices(self, count: int, amount: str = "500.00") -> list[LedgerInvoice]:
+        """Create several that the mirror reads at once, with the calls of one sync."""
+        made = [self.make_invoice(amount) for _ in range(count)]
+        self.sync_mirror()
+        return [self.get_invoice(number) for number in made]
+
+    def make_invoice(self, amount: str, *, number: str = "", due_in: int = 14, **more: Any) -> str:
+        """Create an invoice in the ledger, and return its number."""
         number = number or f"INV-{next(numbers)}"
         due = (timezone.now() + timedelta(days=due_in)).date().isoformat()
         self.act_in_ledger("make_invoice", contact=self.name, amount=amount, number=number, due_date=due, **more)
-        self.sync_mirror()
-        return self.get_invoice(number)
+        return number
 
     def sync_mirror(self, at: datetime | None = None) -> None:
         """Let the mirror read everything anew, now or `at` an instant."""
