@@ -20,17 +20,16 @@ from ninja.security import APIKeyHeader
 from quotes.intake import receive_checkout
 from quotes.models import IDEMPOTENCY_KEY_LIFETIME, CpqIntegration, IdempotentAnswer, Quote, hash_api_key
 from quotes.problems import MEDIA_TYPE, ProblemError, convert_validation_error, describe_problem, render_problem
+from quotes.refusals import record_quote_refusal
 from quotes.schemas import CheckoutIn, CheckoutOut, Problem
 from quotes.services import render_checkout
 from wisepay import clock
-from wisepay.audit import record_audit_entry
 from wisepay.http import get_client_ip, record_rate_limited_use
 
 log = structlog.get_logger(__name__)
 
 MAX_BODY_BYTES = 64 * 1024
 REQUESTS_PER_MINUTE = 60
-REFUSED_ACTION = "cpq.refused"
 UNTOLD_STATUSES = (405, 429, 500)  # no quote was refused by these
 
 
@@ -243,13 +242,14 @@ def record_refusal(request: HttpRequest, problem: ProblemError) -> None:
     if not isinstance(integration, CpqIntegration) or request.method != "POST" or problem.status in UNTOLD_STATUSES:
         return
     subject, detail = find_quote_number(request), describe_problem(problem)
-    digest = hashlib.sha256(f"{subject} {detail}".encode()).hexdigest()[:32]
-    key = f"cpq-refused:{integration.pk}:{digest}"
-    if not record_rate_limited_use(key, limit=1, per=timedelta(hours=1), now=clock.now()):
-        ip = get_client_ip(request)
-        record_audit_entry(
-            REFUSED_ACTION, merchant_id=integration.merchant_id, user=None, ip=ip, subject=subject, detail=detail
-        )
+    record_quote_refusal(
+        integration.merchant_id,
+        key=str(integration.pk),
+        subject=subject,
+        detail=detail,
+        ip=get_client_ip(request),
+        now=clock.now(),
+    )
 
 
 def find_quote_number(request: HttpRequest) -> str:

@@ -40,10 +40,13 @@ class CheckoutAmounts:
 
 
 @transaction_required
-def receive_checkout(integration: CpqIntegration, checkout: CheckoutIn, *, now: datetime) -> tuple[Quote, bool]:
+def receive_checkout(
+    integration: CpqIntegration, checkout: CheckoutIn, *, pulled: dict[str, Any] | None = None, now: datetime
+) -> tuple[Quote, bool]:
     """Open the checkout, or bring the one of this quote version up to date; True when it is new.
 
-    Raises ProblemError, and then nothing is stored.
+    `pulled` are the columns of a quote that we read ourselves. One that CPQ sent stays as it was sent: its amounts are
+    the merchant's own words. Raises ProblemError, and then nothing is stored.
     """
     merchant = integration.merchant
     amounts = parse_amounts(checkout)
@@ -55,11 +58,13 @@ def receive_checkout(integration: CpqIntegration, checkout: CheckoutIn, *, now: 
     CpqIntegration.objects.select_for_update().get(pk=integration.pk)
     same = Quote.objects.filter(merchant=merchant, cpq_id=checkout.quote.id, version=checkout.quote.version)
     known = same.select_for_update().first()
+    if known is not None and pulled is not None and known.source == Quote.Source.CONTRACT:
+        return known, False
     if known is not None:
-        update_quote(known, checkout, amounts, now=now)
+        update_quote(known, checkout, amounts, pulled=pulled, now=now)
         return known, False
     cancel_older_versions(merchant, checkout, now=now)
-    return create_quote(merchant, checkout, amounts, now=now), True
+    return create_quote(merchant, checkout, amounts, pulled=pulled, now=now), True
 
 
 def parse_amounts(checkout: CheckoutIn) -> CheckoutAmounts:
@@ -157,7 +162,9 @@ def check_methods(merchant: Merchant, checkout: CheckoutIn) -> None:
 
 
 @transaction_required
-def update_quote(quote: Quote, checkout: CheckoutIn, amounts: CheckoutAmounts, *, now: datetime) -> None:
+def update_quote(
+    quote: Quote, checkout: CheckoutIn, amounts: CheckoutAmounts, *, pulled: dict[str, Any] | None, now: datetime
+) -> None:
     """Bring a known checkout up to date. Raises ProblemError when it was paid or withdrawn, or an attempt is live."""
     payment = quote.payment.lock()
     if payment.state in ("succeeded", "reversed", "saved") or quote.state in ("paid", "saved"):
@@ -165,7 +172,7 @@ def update_quote(quote: Quote, checkout: CheckoutIn, amounts: CheckoutAmounts, *
     if quote.state == "withdrawn":
         raise ProblemError(409, "superseded", "A newer version of this quote was opened. Pay that one.")
     check_no_live_attempt(payment)
-    for name, value in build_quote_fields(checkout, amounts).items():
+    for name, value in build_quote_fields(checkout, amounts, pulled).items():
         setattr(quote, name, value)
     quote.save()
     for name, value in build_payment_fields(quote, checkout, amounts, now=now).items():
@@ -214,7 +221,9 @@ def cancel_older_versions(merchant: Merchant, checkout: CheckoutIn, *, now: date
 
 
 @transaction_required
-def create_quote(merchant: Merchant, checkout: CheckoutIn, amounts: CheckoutAmounts, *, now: datetime) -> Quote:
+def create_quote(
+    merchant: Merchant, checkout: CheckoutIn, amounts: CheckoutAmounts, *, pulled: dict[str, Any] | None, now: datetime
+) -> Quote:
     """Create the quote and its payment."""
     quote = Quote(
         merchant=merchant,
@@ -225,7 +234,7 @@ def create_quote(merchant: Merchant, checkout: CheckoutIn, amounts: CheckoutAmou
         state_at=now,
         notified_status="open",
         created_at=now,
-        **build_quote_fields(checkout, amounts),
+        **build_quote_fields(checkout, amounts, pulled),
     )
     columns = build_payment_fields(quote, checkout, amounts, now=now)
     quote.payment = Payment.objects.create(merchant=merchant, state="open", state_at=now, created_at=now, **columns)
@@ -233,8 +242,8 @@ def create_quote(merchant: Merchant, checkout: CheckoutIn, amounts: CheckoutAmou
     return quote
 
 
-def build_quote_fields(checkout: CheckoutIn, amounts: CheckoutAmounts) -> dict[str, Any]:
-    """The columns of the quote, from what CPQ sent."""
+def build_quote_fields(checkout: CheckoutIn, amounts: CheckoutAmounts, pulled: dict[str, Any] | None) -> dict[str, Any]:
+    """The columns of the quote, from what CPQ sent or what we read there."""
     recurring = checkout.recurring
     return {
         "number": checkout.quote.number,
@@ -248,6 +257,8 @@ def build_quote_fields(checkout: CheckoutIn, amounts: CheckoutAmounts) -> dict[s
         "recurring": recurring and recurring.model_dump() | {"amount": amounts.recurring and amounts.recurring.amount},
         "return_url": checkout.return_url,
         "callback_url": checkout.callback_url or "",
+        "hold": "",
+        **(pulled or {"source": Quote.Source.CONTRACT}),
     }
 
 

@@ -10,6 +10,7 @@ from merchants.models import Merchant
 from payments.models import Payment
 from wisepay import clock
 from wisepay.addresses import new_reference
+from wisepay.models import User
 from wisepay.secrets import SecretField
 from wisepay.states import Stateful, build_state_constraint
 
@@ -41,10 +42,86 @@ class CpqIntegration(models.Model):
         return f"ConnectWise Sell of {self.merchant}"
 
 
+class CpqConnection(models.Model):
+    """A merchant's keys of ConnectWise CPQ's own API, by which quotes are read that come by a link.
+
+    `agreed_quotes` are the numbers of quotes whose amount a template said as we calculated it. `shown` is what the last
+    test of the link found.
+    """
+
+    AGREEMENTS_NEEDED = 3
+
+    class LinkForm(models.TextChoices):
+        PASSCODE = "passcode", "By the passcode alone"
+        NUMBERED = "numbered", "By number, version and passcode"
+
+    merchant = models.OneToOneField(Merchant, on_delete=models.CASCADE, related_name="cpq_connection")
+    is_enabled = models.BooleanField(default=False)
+    access_key = SecretField(row=("merchant_id",), blank=True, default="")
+    public_key = SecretField(row=("merchant_id",), blank=True, default="")
+    private_key = SecretField(row=("merchant_id",), blank=True, default="")
+    is_api_user = models.BooleanField(null=True)
+    can_access_all_quotes = models.BooleanField(null=True, help_text="Restricted keys see fewer quotes, without error.")
+    tested_at = models.DateTimeField(null=True, help_text="CPQ last accepted the keys.")
+    last_error = models.CharField(max_length=200, blank=True)
+    link_form = models.CharField(max_length=10, choices=LinkForm, default=LinkForm.PASSCODE)
+    order_porter_url = models.URLField(max_length=500, blank=True)
+    shown = models.JSONField(null=True)
+    agreed_quotes = models.JSONField(default=list)
+    confirmed_at = models.DateTimeField(null=True, help_text="Our arithmetic of what is due was confirmed.")
+    confirmed_by = models.ForeignKey(User, on_delete=models.SET_NULL, null=True, related_name="+")
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(is_enabled=False) | ~models.Q(private_key=""), name="enabled_cpq_has_keys"
+            ),
+            models.CheckConstraint(condition=models.Q(link_form__in=["passcode", "numbered"]), name="cpq_link_form"),
+        ]
+
+    def __str__(self) -> str:
+        return f"ConnectWise CPQ of {self.merchant}"
+
+    @property
+    def is_trial(self) -> bool:
+        """Whether quotes that come by link are shown and not yet payable."""
+        return self.confirmed_at is None
+
+
+class CpqWord(models.Model):
+    """A word of the merchant's CPQ that no table of ours has; a quote with one without a `meaning` is refused."""
+
+    class Kind(models.TextChoices):
+        CURRENCY = "currency", "Currency"
+        INTERVAL = "interval", "Interval"
+        STATUS = "status", "Status"
+
+    merchant = models.ForeignKey(Merchant, on_delete=models.CASCADE, related_name="cpq_words")
+    kind = models.CharField(max_length=10, choices=Kind)
+    word = models.CharField(max_length=100, blank=True, help_text="In small letters, as they are compared.")
+    meaning = models.CharField(max_length=20, blank=True)
+    quote_number = models.BigIntegerField(help_text="Where it was last seen.")
+    seen_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["merchant", "kind", "word"], name="one_meaning_per_word")]
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()} “{self.word or '(empty)'}”"
+
+
 class Quote(Stateful):
-    """One version of a quote that CPQ opened a checkout for."""
+    """One version of a quote that a checkout was opened for, by CPQ or by a link that its customer followed.
+
+    Of one that came by link, `cpq_modified` is CPQ's own time of change as it was read, `read_at` when it was last read
+    as it is stored here, and `hold` why it can't be paid although it is open.
+    """
 
     TRANSITIONS = QUOTE_TRANSITIONS
+
+    class Source(models.TextChoices):
+        CONTRACT = "contract", "Sent by CPQ"
+        LINK = "link", "Link"
 
     reference = models.CharField(max_length=24, unique=True, editable=False)
     merchant = models.ForeignKey(Merchant, on_delete=models.PROTECT, related_name="quotes")
@@ -60,8 +137,14 @@ class Quote(Stateful):
     total = models.BigIntegerField()
     tax = models.BigIntegerField(default=0)
     recurring = models.JSONField(null=True)
-    return_url = models.URLField(max_length=2000)
+    return_url = models.URLField(max_length=2000, blank=True)
     callback_url = models.URLField(max_length=2000, blank=True)
+    source = models.CharField(max_length=10, choices=Source, default=Source.CONTRACT)
+    cpq_modified = models.CharField(max_length=40, blank=True)
+    link_digest = models.CharField(max_length=64, blank=True, help_text="Keyed: the passcode itself is not kept.")
+    read_at = models.DateTimeField(null=True)
+    hold = models.CharField(max_length=20, blank=True)
+    acceptance = models.JSONField(default=dict, help_text="Who accepted it in Order Porter, when, from where.")
     notified_status = models.CharField(max_length=20, blank=True, help_text="The status last given to the callback.")
     created_at = models.DateTimeField(default=clock.now)
 
@@ -69,6 +152,10 @@ class Quote(Stateful):
         constraints = [
             build_state_constraint(QUOTE_TRANSITIONS, name="quote_state"),
             models.UniqueConstraint(fields=["merchant", "cpq_id", "version"], name="one_checkout_per_version"),
+            models.CheckConstraint(condition=models.Q(source__in=["contract", "link"]), name="quote_source"),
+            models.CheckConstraint(
+                condition=~models.Q(source="contract") | ~models.Q(return_url=""), name="contract_names_the_way_back"
+            ),
         ]
         indexes = [models.Index(fields=["merchant", "number", "version"], name="quote_of_merchant")]
 

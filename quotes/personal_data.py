@@ -14,16 +14,34 @@ def erase_contact(value: Any, subject: Subject) -> Any:
     return value | {name: empty for name, empty in CONTACT.items() if name in value} | {"email": subject.pseudonym}
 
 
+def erase_acceptance(value: Any, subject: Subject) -> Any:
+    """The acceptance without who made it, where it is of the same address."""
+    if not isinstance(value, dict) or str(value.get("email", "")).lower() != subject.email.lower():
+        return value
+    return {name: kept for name, kept in value.items() if name in ("signed_at", "visits")}
+
+
 declare_personal(
     PersonalData(
         "quotes.Quote",
         "A quote and its customer: a record of the books, its contact under a pseudonym.",
         "change",
-        fields=("customer",),
+        fields=("customer", "acceptance"),
         address=("customer__email__iexact",),
-        changes={"customer": erase_contact},
-        hidden=("return_url", "callback_url"),
+        changes={"customer": erase_contact, "acceptance": erase_acceptance},
+        hidden=("return_url", "callback_url", "link_digest"),
     )
 )
 declare_not_personal("A merchant's key and hosts.", "quotes.CpqIntegration")
+declare_personal(
+    PersonalData(
+        "quotes.CpqConnection",
+        "Who confirmed how amounts are calculated: a record of the merchant's.",
+        "keep",
+        fields=("confirmed_by",),
+        person=("confirmed_by",),
+        hidden=("shown",),
+    )
+)
+declare_not_personal("What words of a merchant's CPQ mean.", "quotes.CpqWord")
 declare_not_personal("How a checkout stands, as CPQ is told.", "quotes.Callback", "quotes.IdempotentAnswer")

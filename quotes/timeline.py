@@ -14,6 +14,7 @@ from merchants.models import Merchant
 from payments.errors import get_operation_failure
 from payments.models import Attempt, Payment
 from quotes.models import Quote
+from quotes.refusals import describe_hold
 from quotes.services import get_last_attempt
 
 StepState = Literal["done", "waiting", "moving", "stuck", "later"]
@@ -50,10 +51,16 @@ def get_timeline(quote: Quote, *, now: datetime) -> list[TimelineStep]:
     zone = merchant.zone
     opened = quote.created_at.astimezone(zone)
     return [
-        TimelineStep("accepted", "done", f"{quote} of {quote.customer.get('account_name', '')}", opened),
+        TimelineStep("accepted", "done", describe_origin(quote), opened),
         get_paid_step(quote, attempt, now=now),
         *get_ledger_steps(merchant, payment, note, match, now=now),
     ]
+
+
+def describe_origin(quote: Quote) -> str:
+    """Whose quote it is, and which way it came."""
+    way = ", by its link" if quote.source == Quote.Source.LINK else ""
+    return f"{quote} of {quote.customer.get('account_name', '')}{way}"
 
 
 def find_leading_match(note: CreditNote | None) -> CreditMatch | None:
@@ -81,15 +88,23 @@ def get_paid_step(quote: Quote, attempt: Attempt | None, *, now: datetime) -> Ti
         return TimelineStep("paid", "waiting", "A bank debit is on its way. It takes some days.", attempt.submitted_at)
     if attempt is not None and attempt.is_live:
         return TimelineStep("paid", "moving", "Waiting for the payer or their bank.", attempt.created_at)
-    if quote.state in CLOSED_QUOTE_TEXTS or payment.is_expired(now):
-        return TimelineStep(
-            "paid", "stuck", CLOSED_QUOTE_TEXTS.get(quote.state, CLOSED_QUOTE_TEXTS["expired"]), quote.state_at
-        )
-    if attempt is not None:
-        return TimelineStep(
-            "paid", "stuck", get_operation_failure(attempt) or "The last attempt failed.", attempt.state_at
-        )
+    if problem := find_unpaid_problem(quote, attempt, now=now):
+        return problem
     return TimelineStep("paid", "waiting", f"{payment.due} is due. Nobody has tried to pay it yet.")
+
+
+def find_unpaid_problem(quote: Quote, attempt: Attempt | None, *, now: datetime) -> TimelineStep | None:
+    """What keeps a quote from being paid, if anything does: its end, what CPQ has of it now, or the last attempt."""
+    if quote.state in CLOSED_QUOTE_TEXTS or quote.payment.is_expired(now):
+        words = CLOSED_QUOTE_TEXTS.get(quote.state, CLOSED_QUOTE_TEXTS["expired"])
+        return TimelineStep("paid", "stuck", words, quote.state_at)
+    if quote.hold:
+        words = f"It can't be paid as CPQ has it now: {describe_hold(quote.hold)}."
+        return TimelineStep("paid", "stuck", words, quote.read_at)
+    if attempt is not None:
+        words = get_operation_failure(attempt) or "The last attempt failed."
+        return TimelineStep("paid", "stuck", words, attempt.state_at)
+    return None
 
 
 def get_ledger_steps(

@@ -18,10 +18,12 @@ from merchants.models import Merchant
 from merchants.services import Prerequisite, list_prerequisites
 from payments.models import GatewayAccount
 from payments.standings import attach_standings
-from quotes.api import REFUSED_ACTION, api
+from quotes.api import api
 from quotes.docs import list_problem_fields, parse_operations
 from quotes.forms import IntegrationForm
-from quotes.models import CpqIntegration, Quote
+from quotes.link_pages import render_linked_return
+from quotes.models import CpqConnection, CpqIntegration, Quote
+from quotes.refusals import REFUSED_ACTION
 from quotes.services import (
     create_signed_return_url,
     get_checkout_status,
@@ -51,6 +53,8 @@ def return_to_quote(request: HttpRequest, reference: str) -> HttpResponse:
     now = clock.now()
     sync_quote_state(quote, now=now)
     quote.payment.refresh_from_db()
+    if not quote.return_url:
+        return render_linked_return(request, quote)
     attempt = get_last_attempt(quote.payment)
     status = get_checkout_status(quote, attempt, now=now)
     pending = attempt.money if attempt and attempt.is_live else quote.payment.due
@@ -177,13 +181,14 @@ def setup_panel(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     connection = Connection.objects.filter(merchant=merchant, tier=Tier.WISE_PAY, state="connected").first()
     has_accounts = bool(chosen and connection and is_ready_to_post(chosen, connection))
     accounts = f"Accounts of {connection.organisation_name} chosen" if connection else "Accounts chosen"
-    ready = integration.is_enabled and bool(integration.api_key)
+    is_linked = CpqConnection.objects.filter(merchant=merchant, is_enabled=True, confirmed_at__isnull=False).exists()
+    ready = is_linked or (integration.is_enabled and bool(integration.api_key))
     steps = [
         Prerequisite("gateway_keys", "Stripe keys saved", account is not None, "payments:gateway"),
         Prerequisite("connection", "Accounting package connected", connection is not None, "connections:list"),
         Prerequisite("accounts", accounts, has_accounts, "accounting:accounts"),
         Prerequisite("takes_payments", "Payments enabled", merchant.takes_payments, "merchants:details"),
-        Prerequisite("integration", "ConnectWise Sell enabled", ready, "quotes:integration"),
+        Prerequisite("integration", "ConnectWise enabled", ready, "quotes:integration"),
         *list_prerequisites(merchant),
     ]
     if account and account.silence_reason:

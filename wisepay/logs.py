@@ -124,7 +124,7 @@ OUR_FILES = r"(?![\w.-]+\.(?:html|py|txt|css|js)\b)"
 ARGUMENT = re.compile(r"<(?:\w+:)?(?P<name>\w+)>")
 GROUP = re.compile(r"\(\?P<(?P<name>\w+)>[^()]*\)")
 SECRET_QUERIES = re.compile(
-    r"(?P<name>(?:[?&]|%3F|%26)(?:[\w.-]*(?:secret|token|signature|api_?key)[\w.-]*|code|state|key|sig)(?:=|%3D))"
+    r"(?P<name>(?:[?&]|%3F|%26)(?:[\w.-]*(?:secret|token|signature|api_?key)[\w.-]*|code|state|key|sig|k|conditions|passcode)(?:=|%3D))"
     r"[^&\s\"'#<>]+",
     re.I,
 )

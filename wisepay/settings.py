@@ -240,6 +240,9 @@ SIGN_IN_FAILURES_PER_NETWORK_HOUR = env.int("SIGN_IN_FAILURES_PER_NETWORK_HOUR",
 DOCUMENTS_PER_PERSON_HOUR = env.int("DOCUMENTS_PER_PERSON_HOUR", default=30)  # invoice PDFs that are not stored here
 DOCUMENT_CACHE_MEGABYTES = env.int("DOCUMENT_CACHE_MEGABYTES", default=500)  # of invoice PDFs in the database
 STATUS_CHECKS_PER_TEN_SECONDS = env.int("STATUS_CHECKS_PER_TEN_SECONDS", default=3)  # of one attempt or setup
+QUOTE_LINKS_PER_NETWORK_MINUTE = env.int("QUOTE_LINKS_PER_NETWORK_MINUTE", default=12)  # links of quotes followed
+QUOTE_LINKS_PER_MERCHANT_MINUTE = env.int("QUOTE_LINKS_PER_MERCHANT_MINUTE", default=60)
+QUOTE_READINGS_PER_MINUTE = env.int("QUOTE_READINGS_PER_MINUTE", default=10)  # of one quote, before it is charged
 VENDOR_CALLS_PER_PERSON_MINUTE = env.int("VENDOR_CALLS_PER_PERSON_MINUTE", default=60)
 VENDOR_CALLS_PER_NETWORK_MINUTE = env.int("VENDOR_CALLS_PER_NETWORK_MINUTE", default=60)  # by people not signed in
 
@@ -279,6 +282,9 @@ INTUIT_SERVICE_CLIENT_SECRET = env.str("INTUIT_SERVICE_CLIENT_SECRET", default="
 INTUIT_RETIRED_CLIENTS = env.dict("INTUIT_RETIRED_CLIENTS", default={})
 QUICKBOOKS_BATCH = env.int("QUICKBOOKS_BATCH", default=30)  # operations that one batch may hold
 QUICKBOOKS_A_SECOND = env.int("QUICKBOOKS_A_SECOND", default=10)  # calls of one company
+CPQ_API_URL = env.str("CPQ_API_URL", default="https://sellapi.quosalsell.com")
+CPQ_CALLS_PER_MINUTE = env.int("CPQ_CALLS_PER_MINUTE", default=120)  # of one merchant; ConnectWise names no limit
+CPQ_CALLS_IN_FLIGHT = env.int("CPQ_CALLS_IN_FLIGHT", default=4)
 # Networks besides the public ones to which callbacks may go, for a CPQ of one's own: "10.1.2.0/24,fd00:1::/48".
 OUTBOUND_ALLOWED_NETWORKS = env.list("OUTBOUND_ALLOWED_NETWORKS", default=[])
 HTTP_TIMEOUT = (3, 20)  # seconds to connect, seconds to answer

@@ -132,6 +132,10 @@ def get_rate_limits(provider: str) -> RateLimits:
     table = {
         "xero": RateLimits(minute=60, day=settings.XERO_DAY_LIMIT, in_flight=5, app_minute=10_000),
         "quickbooks": RateLimits(minute=500, day=0, in_flight=10, second=a_second, reserve=40, headers=0),
+        # The vendor names no limit: these are what we hold ourselves to.
+        "cpq": RateLimits(
+            minute=settings.CPQ_CALLS_PER_MINUTE, day=0, in_flight=settings.CPQ_CALLS_IN_FLIGHT, reserve=20, headers=0
+        ),
         # Each of its batches is one of the calls above as well.
         "quickbooks-batches": RateLimits(minute=40, day=0, in_flight=10, reserve=4, headers=0),
     }

@@ -74,6 +74,30 @@ def check_charge_policies(payment: Payment, *, amount: int, now: datetime, locks
         policy(payment, amount=amount, locks=locks, now=now)
 
 
+class ChargeReader(Protocol):
+    """Reads what a charge depends on elsewhere, before its transaction begins; the charge policies judge what it wrote.
+
+    Raises CannotPay where that changed, or Unavailable; then nothing is charged.
+    """
+
+    def __call__(self, payment: Payment, *, now: datetime) -> None: ...
+
+
+CHARGE_READERS: list[ChargeReader] = []
+
+
+def register_charge_reader[R: ChargeReader](reader: R) -> R:
+    """Register a reader that is asked before a payer's attempt or setup starts."""
+    add_once(CHARGE_READERS, reader)
+    return reader
+
+
+def read_before_charge(payment: Payment, *, now: datetime) -> None:
+    """Ask every reader. Raises CannotPay with a message for the payer, or Unavailable."""
+    for reader in CHARGE_READERS:
+        reader(payment, now=now)
+
+
 @transaction_required
 def record_attempt_consequences(
     attempt: Attempt, result: OperationResult, *, is_moved: bool, was_settling: bool, now: datetime
@@ -188,6 +212,7 @@ def start_attempt(payment: Payment, *, amount: int, choice: PaymentChoice, perso
     MerchantNotReady, TermsNotAccepted, what `check_method_choice` and the charge policies raise, or Unavailable when a
     customer could not be created; then nothing is stored.
     """
+    read_before_charge(payment, now=now)
     check = partial(check_new_attempt, payment, amount=amount, choice=choice, person=person, now=now)
     customer_id = get_customer_id(payment, person, check=check, now=now)
     with reserve_attempt(payment.merchant, now=now):

@@ -9,6 +9,7 @@ from django_subatomic.db import transaction_required
 
 from payers.models import PayerCompany
 from payments import consequences
+from payments.attempts.services import check_charge_policies, read_before_charge
 from payments.consent import Act, Consent, Order, check_consent, check_payment_consent, record_accepted_method
 from payments.errors import AttemptInProgress
 from payments.gateways import Gateway, OperationResult, SetupRequest
@@ -35,6 +36,7 @@ def start_setup(payment: Payment, *, choice: PaymentChoice, person: Person, now:
 
     Raises what `start_attempt` raises; then nothing is stored.
     """
+    read_before_charge(payment, now=now)
     check = partial(check_new_setup, payment, choice=choice, person=person, now=now)
     customer_id = get_customer_id(payment, person, check=check, now=now)
     with reserve_attempt(payment.merchant, now=now):
@@ -52,6 +54,7 @@ def check_new_setup(
     payment: Payment, *, choice: PaymentChoice, person: Person, now: datetime
 ) -> tuple[Payment, GatewayAccount, Consent]:
     """Lock the payment and check everything; answers it, the account and what was agreed to. Raises a CannotPay."""
+    check_charge_policies(payment, amount=0, locks=True, now=now)
     locked = lock_payment(payment)
     account = check_payable(locked, now=now, attempts=[], has_account=person.has_account)
     if any(setup.is_live for setup in locked.setups.all()):

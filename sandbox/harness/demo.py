@@ -146,7 +146,11 @@ class Demo:
         xero = {"client": "sandbox-client", "url": f"{web}/webhooks/xero", "key": XERO_WEBHOOK_KEY}
         intuit = {"url": f"{web}/webhooks/intuit", "token": INTUIT_WEBHOOK_VERIFIER}
         orders: dict[str, dict[str, Any]] = {
-            "_control/config": {"cpq_api_key": self.seeded["cpq_api_key"], "wisepay_url": web},
+            "_control/config": {
+                "cpq_api_key": self.seeded["cpq_api_key"],
+                "wisepay_url": web,
+                "cpq_template": self.seeded["cpq_template"],
+            },
             "xero/_control": {"subscribe": xero},
             "intuit/_control": {"webhook": intuit},
         }
@@ -160,6 +164,16 @@ class Demo:
         with redis.Redis.from_url(self.redis_url) as client:
             return any(True for _ in client.scan_iter("*_kombu.binding.celery.pidbox"))
 
+    def _make_cpq_link(self) -> str:
+        """The link of a fresh quote that its customer accepted, as the practice Order Porter's template has it."""
+        with requests.Session() as session:
+            session.trust_env = False
+            order = {"approve": {"like": "deposit"}}
+            made = session.post(f"{self.ports.sandbox_url}/cpq/_control", json=order, timeout=10)
+            made.raise_for_status()
+            passcode = made.json()["approve"]["passcode"]
+        return f"{self.ports.web_url}/q/{self.seeded['merchant']['reference']}?k={passcode}"
+
     def _announce(self) -> None:
         accounting, page = ACCOUNTING_PACKAGES[self.seeded["accounting"]]
         facts = {
@@ -167,6 +181,7 @@ class Demo:
             "sandbox": self.ports.sandbox_url,
             "mailbox": f"{self.ports.sandbox_url}/mailbox/",
             "order_porter": f"{self.ports.sandbox_url}/orderporter/",
+            "cpq_link": self._make_cpq_link(),
             "accounting": accounting,
             "books": f"{self.ports.sandbox_url}{page}",
             "cpq_api_key": self.seeded["cpq_api_key"],
@@ -192,6 +207,7 @@ def format_summary(facts: dict[str, Any]) -> str:
     merchant = facts["merchant"]
     rows = [
         ("1. Accept a quote", facts["order_porter"]),
+        ("   or come by its link", facts["cpq_link"]),
         ("   and pay with", "4242 4242 4242 4242, any later date, any code"),
         ("2. The merchant's side", facts["web"]),
         ("   e-mail", merchant["email"]),

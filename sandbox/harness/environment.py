@@ -50,6 +50,7 @@ def vendor_addresses(sandbox_url: str) -> dict[str, str]:
         "INTUIT_API_URL": f"{sandbox_url}/intuit/v3",
         "INTUIT_CLIENT_ID": "sandbox-intuit",
         "INTUIT_CLIENT_SECRET": "sandbox-intuit-secret",
+        "CPQ_API_URL": f"{sandbox_url}/cpq",
         "XERO_OIDC_CLIENT_ID": "sandbox-sign-on",
         "XERO_OIDC_CLIENT_SECRET": "sandbox-sign-on-secret",
         "XERO_OIDC_SERVER_URL": f"{sandbox_url}/oidc/xero",

@@ -1,7 +1,6 @@
 """The practice quotes: created, added up, published again, and the state of their payment."""
 
 import secrets
-import uuid
 from copy import deepcopy
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -15,6 +14,7 @@ FIRST_NUMBER = 1042
 VALID_FOR = timedelta(days=30)
 MAX_EVENTS = 30
 UNPAID = {"amount": "", "reference": "", "error": ""}
+PRACTICE_TENANT = "practice"  # the access key of the CPQ that a quote belongs to, unless it is created elsewhere
 VERSIONED_FIELDS = (
     "id",
     "number",
@@ -63,7 +63,13 @@ def create_quote(world: World, *, like: str, overrides: dict[str, Any] | None = 
     model["customer"] = deepcopy(CUSTOMERS[model["customer"]])
     quote = {
         "key": secrets.token_hex(10),
-        "id": str(uuid.uuid4()),
+        "id": create_version_id(),
+        "passcode": secrets.token_hex(16),
+        "tenant": PRACTICE_TENANT,
+        "modified_at": world.now().replace(microsecond=0).isoformat(),
+        "earlier": [],
+        "fields": {},
+        "rows": {},
         "number": section["number"],
         "version": 1,
         "like": like,
@@ -86,11 +92,37 @@ def create_quote(world: World, *, like: str, overrides: dict[str, Any] | None = 
     return quote
 
 
+def create_version_id() -> str:
+    """An id as CPQ gives it to one version of a quote."""
+    return f"q{secrets.token_hex(12)}"
+
+
 def publish_next_version(world: World, quote: Quote) -> None:
-    """Make the next version of the quote: open, unsigned, unpaid."""
+    """Make the next version of the quote: open, unsigned, unpaid; the one before stays readable in CPQ."""
     record_event(quote, f"Version {quote['version']} was replaced by version {quote['version'] + 1}.")
-    quote.update(_unpaid(), version=quote["version"] + 1)
+    before = deepcopy({name: value for name, value in quote.items() if name not in ("earlier", "events")})
+    quote["earlier"].append(before)
+    quote.update(_unpaid(), version=quote["version"] + 1, id=create_version_id(), fields={}, rows={})
+    mark_modified(world, quote)
+
+
+def sign_quote(world: World, quote: Quote, signer: str) -> None:
+    """The customer accepts the quote; nothing is paid by that."""
+    quote["signed"] = {"name": signer, "at": world.now().isoformat()}
+    record_event(quote, f"Accepted by {signer}.")
+    mark_modified(world, quote)
+
+
+def mark_modified(world: World, quote: Quote) -> None:
+    """Give the quote a later time of change, to the second as CPQ has it."""
+    now, before = world.now().replace(microsecond=0), datetime.fromisoformat(quote["modified_at"])
+    quote["modified_at"] = max(now, before + timedelta(seconds=1)).isoformat()
     world.mark_changed()
+
+
+def find_quote_by_passcode(world: World, passcode: str) -> Quote | None:
+    """The quote whose public page this passcode opens, or None."""
+    return next((quote for quote in list_quotes(world) if passcode and quote["passcode"] == passcode), None)
 
 
 def record_status(quote: Quote, status: str, *, at: int, payment: dict[str, Any], certain: bool = False) -> bool:

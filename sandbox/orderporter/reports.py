@@ -108,7 +108,7 @@ def parse_report(body: bytes) -> dict[str, Any]:
 
 def _quote_of(world: World, report: dict[str, Any]) -> Quote:
     for quote in list_quotes(world):
-        if quote["id"] == report["quote"].get("id"):
+        if report["quote"].get("id") in (quote["id"], *(version["id"] for version in quote["earlier"])):
             return quote
     raise UnknownCheckout
 

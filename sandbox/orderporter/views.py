@@ -10,6 +10,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from sandbox.core.pages import render_page
+from sandbox.core.pdf import build_pdf_file
 from sandbox.core.service import Link
 from sandbox.core.world import World
 from sandbox.orderporter.catalogue import QUOTE_TEMPLATES
@@ -21,9 +22,12 @@ from sandbox.orderporter.quotes import (
     calculate_totals,
     create_quote,
     find_quote,
+    find_quote_by_passcode,
     list_quotes,
+    mark_modified,
     publish_next_version,
     record_event,
+    sign_quote,
 )
 from sandbox.orderporter.reports import (
     InvalidReport,
@@ -35,6 +39,7 @@ from sandbox.orderporter.reports import (
     get_api_key,
     parse_report,
 )
+from sandbox.orderporter.template_macros import render_template
 
 INVALID_SIGNATURE_NOTE = "This page was opened with a payment result whose signature is not right. It was ignored."
 
@@ -57,6 +62,9 @@ def routes(world: World) -> Sequence[BaseRoute]:
         Route("/quote/versions", pages.publish, methods=["POST"]),
         Route("/settings", pages.configure, methods=["POST"]),
         Route("/callback", pages.callback, methods=["POST"]),
+        Route("/online.order", pages.show_public),
+        Route("/online.order", pages.accept, methods=["POST"]),
+        Route("/orderporterpdf/{passcode}.pdf", pages.show_pdf),
     ]
 
 
@@ -76,6 +84,7 @@ class OrderPorterPages:
             money=format_amount,
             key_is_set=bool(get_api_key(self.world)),
             wisepay_url=self.wisepay_url,
+            snippet=str(self.world.config.get("cpq_template") or ""),
         )
 
     async def create(self, request: Request) -> Response:
@@ -112,8 +121,21 @@ class OrderPorterPages:
                 )
         return self.render_quote(quote, refusal=refusal, status=status)
 
+    async def show_public(self, request: Request) -> Response:
+        """The quote's public page, which everybody sees who has its passcode."""
+        return self.render_quote(self.get_quote(request))
+
+    async def show_pdf(self, request: Request) -> Response:
+        """The quote as a file, under the same passcode."""
+        quote = find_quote_by_passcode(self.world, request.path_params["passcode"])
+        if quote is None:
+            raise HTTPException(404, "No such quote.")
+        due = format_amount(calculate_totals(quote)["due_now"], quote["currency"])
+        lines = [(18, f"Quote {quote['number']}"), (12, quote["name"]), (12, f"Due on acceptance: {due}")]
+        return Response(build_pdf_file(lines), media_type="application/pdf")
+
     async def accept(self, request: Request) -> Response:
-        """Sign the quote, open its checkout at Wise-Pay, and send the customer there."""
+        """Sign the quote; unless it is only accepted, open its checkout at Wise-Pay and send the customer there."""
         quote, form = self.get_quote(request), await request.form()
         signer = str(form.get("signature", "")).strip()
         if not form.get("terms") or not signer:
@@ -121,6 +143,9 @@ class OrderPorterPages:
             return self.render_quote(
                 quote, refusal=CheckoutRefused("Not accepted yet", missing), signer=signer, status=422
             )
+        if form.get("act") == "accept":
+            sign_quote(self.world, quote, signer)
+            return RedirectResponse(self.get_public_path(quote), 303)
         try:
             address = await self.open_checkout(quote, signer)
         except CheckoutRefused as refusal:
@@ -146,7 +171,7 @@ class OrderPorterPages:
             quote["checkout"] = {"id": opened.id, "url": opened.url}
             quote["signed"] = {"name": signer, "at": self.world.now().isoformat()}
             record_event(quote, f"Accepted; checkout {opened.id} is {opened.status}.")
-            self.world.mark_changed()
+            mark_modified(self.world, quote)
         return opened.url
 
     async def publish(self, request: Request) -> Response:
@@ -158,7 +183,11 @@ class OrderPorterPages:
     async def configure(self, request: Request) -> Response:
         """Take over the API key and, if given, where Wise-Pay is."""
         form = await request.form()
-        for field, setting in (("api_key", "cpq_api_key"), ("wisepay_url", "wisepay_url")):
+        for field, setting in (
+            ("api_key", "cpq_api_key"),
+            ("wisepay_url", "wisepay_url"),
+            ("template", "cpq_template"),
+        ):
             value = str(form.get(field, "")).strip()
             if value:
                 self.world.config[setting] = value
@@ -194,7 +223,10 @@ class OrderPorterPages:
 
     def get_quote(self, request: Request) -> Quote:
         """The quote that the address names; anything else is 404."""
-        quote = find_quote(self.world, request.query_params.get("key", ""))
+        asked = request.query_params
+        quote = find_quote_by_passcode(self.world, asked.get("passcode", "")) or find_quote(
+            self.world, asked.get("key", "")
+        )
         if quote is None:
             raise HTTPException(404, "No such quote.")
         return quote
@@ -202,6 +234,10 @@ class OrderPorterPages:
     def get_path(self, quote: Quote) -> str:
         """Where the quote's page is below the sandbox's root."""
         return f"/orderporter/quote?key={quote['key']}"
+
+    def get_public_path(self, quote: Quote) -> str:
+        """Where the quote's public page is, as CPQ mails it to customers."""
+        return f"/orderporter/online.order?passcode={quote['passcode']}&entrykey=practice"
 
     def render_json(self, quote: Quote) -> dict[str, Any]:
         """The quote with its sums and its address, for tests."""
@@ -220,4 +256,6 @@ class OrderPorterPages:
             refusal=refusal,
             signer=signer or (quote["signed"] or {}).get("name", ""),
             path=self.get_path(quote),
+            public_path=self.get_public_path(quote),
+            snippet=render_template(str(self.world.config.get("cpq_template") or ""), quote),
         )

@@ -12,6 +12,7 @@ from merchants.models import Terms
 from payments.receipts import SIGNER
 from tests.bad_input.good_forms import (
     AUDIT_FILTER,
+    CPQ_FORMS,
     DETAILS,
     SEARCH,
     TERM,
@@ -347,11 +348,12 @@ CASES: dict[str, Case] = {
     "autopay:my_remove": Case(who="payer", form=nothing),
     "autopay:my_scheduled": Case(who="payer", query=pages("page")),
     "autopay:my_check": Case(who="payer", form=nothing),
-    # ---- quotes ----
     "quotes:integration": Case(
         form=lambda s: {"is_enabled": "on", "hosts": "na1.orderporter.com", "act": "save", "new_key": "0"},
         query=lambda s: {"act": ""},
     ),
+    **{name: Case(form=lambda s, form=form: dict(form)) for name, form in CPQ_FORMS.items()},
+    "quotes:open_link": Case(who="nobody", query=lambda s: {"k": "x" * 32, "n": "1042", "v": "1", "a": "625.00"}),
     "quotes:list": Case(query=lambda s: {"q": "managed", "page": "1"}),
 }
 ACCOUNT_CASES: dict[str, Case] = {

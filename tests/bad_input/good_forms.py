@@ -26,6 +26,14 @@ TERM = {
     "takes_debits": "on",
 }
 AUDIT_FILTER = {"first": "2026-11-01", "last": "2026-11-30", "q": "saved", "kind": "", "person": ""}
+CPQ_FORMS: dict[str, dict[str, str]] = {
+    "quotes:cpq": dict.fromkeys(("access_key", "public_key", "private_key"), "practice0key"),
+    "quotes:check_cpq": {},
+    "quotes:cpq_settings": {"is_enabled": "", "link_form": "passcode", "order_porter_url": ""},
+    "quotes:test_link": {"link": "x" * 32},
+    "quotes:confirm_link": {"number": "1042", "due": "A$625.00"},
+    "quotes:cpq_word": {"kind": "currency", "word": "a$", "meaning": "AUD"},
+}
 SEARCH = {
     "q": "managed",
     "amount": "625",

@@ -58,6 +58,7 @@ OPEN_PAGES = {
     "connections:callback",
     "payers:stop_seeing",
     "quotes:api_docs",
+    "quotes:open_link",
     "quotes:return",
     "payments:stripe_webhook",
     "accounting:xero_webhook",

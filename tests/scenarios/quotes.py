@@ -7,7 +7,8 @@ from typing import Any, ClassVar
 from django.test import Client
 
 from accounting.models import CreditNote, Posting
-from quotes.models import Callback
+from quotes.models import Callback, CpqConnection, Quote
+from tests.quotes.link_helpers import LinkedQuote, connect_cpq
 from tests.scenarios.base import SECURE_CARD, Scenario, list_documents
 from tests.scenarios.interruptions import PARTS
 from tests.tenants import BODY, Checkout, merge_body
@@ -110,12 +111,45 @@ class QuoteScenario(Scenario):
         assert list_documents(self.tenant, "Contacts", "Name", company.name) == [("ACTIVE", None)]
         assert set(Posting.objects.filter(company=company).values_list("state", flat=True)) == {"posted"}
         assert CreditNote.objects.get(payment=self.opened_checkout.payment).state == "approved"
+        self.verify_callbacks()
+        assert not OutboxMessage.objects.exclude(state="done").exists()
+
+    def verify_callbacks(self) -> None:
+        """CPQ was told once that it is paid."""
         callbacks = Callback.objects.filter(quote=self.opened_checkout.quote, event="checkout.paid")
         assert [c.delivered_at is not None for c in callbacks] == [True]
-        assert not OutboxMessage.objects.exclude(state="done").exists()
 
 
 class SecureCardScenario(QuoteScenario):
     """The same with a card that needs authentication."""
 
     card = SECURE_CARD
+
+
+class LinkedQuoteScenario(QuoteScenario):
+    """The same by the link in the Order Porter template: CPQ is read when it is opened, and again before the charge."""
+
+    def set_up(self) -> None:
+        if not CpqConnection.objects.filter(merchant=self.tenant.merchant, is_enabled=True).exists():
+            connect_cpq(self.tenant)
+        customer = {"account_name": f"Harbour Dental {self.number}", "email": "accounts@harbourdental.example"}
+        self.made = LinkedQuote.create(self.tenant, "one-time", deposit=50, customer=customer)
+        self.checkout = None
+
+    def open(self) -> None:
+        """The customer follows the link, and follows it again when no page came."""
+        with self.stopper.process():
+            answer = self.made.follow()
+        assert answer.status_code == 303, answer.content
+        quote = Quote.objects.get(merchant=self.tenant.merchant, number=self.made.number)
+        self.checkout = Checkout(self.tenant, {"id": quote.reference, "url": answer["Location"]})
+
+    def return_to_quote(self) -> None:
+        """The browser shows how it ended."""
+        with self.stopper.process():
+            assert Client().get(f"/quotes/{self.opened_checkout.quote.reference}/return").status_code == 200
+
+    def verify_callbacks(self) -> None:
+        """Nobody is told: CPQ has no address for it. There is one checkout and one payment."""
+        assert Quote.objects.filter(number=self.made.number, merchant=self.tenant.merchant).count() == 1
+        assert not Callback.objects.filter(quote=self.opened_checkout.quote).exists()

@@ -39,10 +39,11 @@ from tests.scenarios.payers import (
     SetupOnlyScenario,
 )
 from tests.scenarios.payment_methods import AddBankAccountScenario, AddCardScenario, RemoveMethodScenario
-from tests.scenarios.quotes import QuoteScenario, SecureCardScenario
+from tests.scenarios.quotes import LinkedQuoteScenario, QuoteScenario, SecureCardScenario
 
 FLOWS: dict[str, list[type[Scenario]]] = {
     "a quote is paid by card, and CPQ is told": [QuoteScenario, SecureCardScenario],
+    "a quote is opened by its link, and read again before it is charged": [LinkedQuoteScenario],
     "a method is saved with a payment, or without one": [SaveCardScenario, SetupOnlyScenario],
     "a method is added or removed in the settings": [AddCardScenario, AddBankAccountScenario, RemoveMethodScenario],
     "somebody registers while they pay": [RegisterScenario],

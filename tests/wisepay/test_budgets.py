@@ -16,7 +16,7 @@ from tests.payments.consent_form import get_saving_terms
 from tests.payments.three_d_secure import answer_three_d_secure
 from tests.tenants import PASSWORD, Checkout, Tenant
 
-VENDORS = ("stripe", "xero", "intuit", "oidc")
+VENDORS = ("stripe", "xero", "intuit", "oidc", "cpq")
 NEEDS_3DS = "4000002760003184"
 
 

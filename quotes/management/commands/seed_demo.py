@@ -19,7 +19,9 @@ from connections.verification import verify_connection
 from merchants.models import EventNotification, Merchant, PayNowLink
 from merchants.services import create_merchant, create_paynow_link, update_event_notifications
 from payments.gateway_accounts import connect_gateway_account, set_bank_debits
-from quotes.models import CpqIntegration
+from quotes.cpq_connections import build_snippet, get_cpq_connection, save_cpq_keys
+from quotes.models import CpqConnection, CpqIntegration
+from quotes.providers.cpq import CpqKeys
 from quotes.services import get_integration, save_integration
 from wisepay import clock
 from wisepay.errors import Unavailable
@@ -30,6 +32,7 @@ NAME, ORGANISATION = "Northwind IT", "au"
 ADDRESS, TAX_NUMBER = "12 Practice Street\nSydney NSW 2000", "ABN 51 824 753 556"
 STRIPE_SECRET, STRIPE_PUBLISHABLE = "sk_test_northwind0demo", "pk_test_northwind0demo"
 LIVE_SECRET, LIVE_PUBLISHABLE = "sk_live_northwind0demo", "pk_live_northwind0demo"
+CPQ_KEYS = CpqKeys("practice", "public0key", "private0key")
 ACCOUNTS = {
     "xero": {"clearing_account": "615", "prepayments_account": "815", "tax_code": "BASEXCLUDED"},
     "quickbooks": {"clearing_account": "10", "prepayments_account": "13", "tax_code": "3", "item": "3"},
@@ -58,11 +61,13 @@ class Command(BaseCommand):
         connect_stripe(merchant)
         accounting = connect_accounting(merchant, admin, requested_provider=options["accounting"])
         integration = enable_cpq(merchant)
+        connection = connect_cpq(merchant, admin)
         if options["json"]:
             credentials = {
                 "cpq_api_key": integration.api_key.decrypt(),
                 "merchant": {"email": EMAIL, "password": PASSWORD, "reference": merchant.reference},
                 "accounting": accounting,
+                "cpq_template": build_snippet(connection),
             }
             options["json"].write_text(json.dumps(credentials))
         self.stdout.write(f"{merchant.name} is ready")
@@ -113,3 +118,15 @@ def enable_cpq(merchant: Merchant) -> CpqIntegration:
     if integration.is_enabled and integration.api_key:
         return integration
     return save_integration(integration, is_enabled=True, hosts=integration.hosts, new_key=True, now=clock.now())
+
+
+def connect_cpq(merchant: Merchant, admin: User) -> CpqConnection:
+    """Save the practice CPQ's keys, and confirm the arithmetic of what is due, as a merchant does after one quote."""
+    connection = get_cpq_connection(merchant)
+    if not connection.private_key:
+        save_cpq_keys(connection, keys=CPQ_KEYS, by=admin, now=clock.now())
+        page = f"{settings.CPQ_API_URL.removesuffix('/cpq')}/orderporter/online.order"
+        confirmed = {"confirmed_at": clock.now(), "confirmed_by": admin, "order_porter_url": page}
+        CpqConnection.objects.filter(pk=connection.pk).update(**confirmed)
+        connection.refresh_from_db()
+    return connection
