@@ -57,8 +57,8 @@ class LinkQuery:
 
 
 def get_cpq_connection(merchant: Merchant) -> CpqConnection:
-    """The merchant's connection, created if needed."""
-    return CpqConnection.objects.get_or_create(merchant=merchant)[0]
+    """The merchant's connection; one that is not stored yet where there is none."""
+    return CpqConnection.objects.filter(merchant=merchant).first() or CpqConnection(merchant=merchant)
 
 
 def open_client(connection: CpqConnection) -> CpqClient:
@@ -88,9 +88,10 @@ def save_cpq_keys(connection: CpqConnection, *, keys: CpqKeys, by: User, now: da
 
 
 def lock_connection(connection: CpqConnection) -> CpqConnection:
-    """The row, locked."""
+    """The row, locked, and created if needed."""
+    CpqConnection.objects.get_or_create(merchant=connection.merchant)
     rows = CpqConnection.objects.select_for_update(of=("self",)).select_related("merchant")
-    return rows.get(pk=connection.pk)
+    return rows.get(merchant=connection.merchant)
 
 
 def begin_trial(connection: CpqConnection) -> None:

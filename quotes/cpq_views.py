@@ -130,7 +130,8 @@ def test_link(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
         form.add_error("link", "Save the keys first.")
     if form.is_valid():
         try:
-            try_link(connection, form.cleaned_data["link"], now=clock.now())
+            shown = try_link(connection, form.cleaned_data["link"], now=clock.now())
+            messages.success(request, f"Quote {shown['number']} is found: {shown['due']} would be due.")
             return redirect("quotes:cpq", merchant.reference)
         except LinkUnknown:
             form.add_error("link", LINK_UNKNOWN)

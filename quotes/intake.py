@@ -315,6 +315,7 @@ def build_invoice_details(quote: Quote, amounts: CheckoutAmounts) -> dict[str, A
         "rows": rows,
         "recurring": quote.recurring is not None,
         "notice": notice,
+        "source": quote.source,
     }
 
 

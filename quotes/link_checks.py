@@ -128,7 +128,8 @@ def hold_quote(connection: CpqConnection, quote: Quote, refusal: QuoteRefused, *
 @register_charge_policy
 def check_linked_quote(payment: Payment, *, amount: int, locks: bool, now: datetime) -> None:
     """Check that a quote that came by link may be charged as it is stored. Raises QuoteNotPayable or QuoteChanged."""
-    quote = find_linked_quote(payment)
+    # A page asks for every payment that it shows: the payment itself says whether there is anything to ask.
+    quote = find_linked_quote(payment) if locks or payment.details.get("source") == Quote.Source.LINK else None
     if quote is None:
         return
     if locks:

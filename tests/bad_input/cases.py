@@ -14,9 +14,12 @@ from tests.bad_input.good_forms import (
     AUDIT_FILTER,
     CPQ_FORMS,
     DETAILS,
+    PASSCODE,
     SEARCH,
     TERM,
     build_account_change,
+    give,
+    nothing,
     of_failed,
     of_invoice,
     other_account,
@@ -45,11 +48,6 @@ class Case:
     free: tuple[str, ...] = ()
     headers: dict[str, str] = field(default_factory=dict)
     is_quiet: bool = False
-
-
-def nothing(scene: Scene) -> Fields:
-    """A form without fields."""
-    return {}
 
 
 def pages(*names: str) -> Callable[[Scene], Fields]:
@@ -352,8 +350,8 @@ CASES: dict[str, Case] = {
         form=lambda s: {"is_enabled": "on", "hosts": "na1.orderporter.com", "act": "save", "new_key": "0"},
         query=lambda s: {"act": ""},
     ),
-    **{name: Case(form=lambda s, form=form: dict(form)) for name, form in CPQ_FORMS.items()},
-    "quotes:open_link": Case(who="nobody", query=lambda s: {"k": "x" * 32, "n": "1042", "v": "1", "a": "625.00"}),
+    **{name: Case(form=give(form)) for name, form in CPQ_FORMS.items()},
+    "quotes:open_link": Case(who="nobody", query=lambda s: {"k": PASSCODE, "n": "1042", "v": "1", "a": "625.00"}),
     "quotes:list": Case(query=lambda s: {"q": "managed", "page": "1"}),
 }
 ACCOUNT_CASES: dict[str, Case] = {

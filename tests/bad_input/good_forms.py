@@ -1,8 +1,11 @@
 """Good forms and queries that several pages take."""
 
+from collections.abc import Callable
 from typing import Any
 
 from payments.gateway_accounts import count_open_at
+from quotes.models import CpqWord
+from tests.quotes.link_helpers import LinkedQuote, connect_cpq
 
 DETAILS = {
     "name": "Ada Lind",
@@ -26,11 +29,12 @@ TERM = {
     "takes_debits": "on",
 }
 AUDIT_FILTER = {"first": "2026-11-01", "last": "2026-11-30", "q": "saved", "kind": "", "person": ""}
+PASSCODE = "0123456789abcdef0123456789abcdef"
 CPQ_FORMS: dict[str, dict[str, str]] = {
-    "quotes:cpq": dict.fromkeys(("access_key", "public_key", "private_key"), "practice0key"),
+    "quotes:cpq": {"access_key": "practice", "public_key": "public0key", "private_key": "private0key"},
     "quotes:check_cpq": {},
     "quotes:cpq_settings": {"is_enabled": "", "link_form": "passcode", "order_porter_url": ""},
-    "quotes:test_link": {"link": "x" * 32},
+    "quotes:test_link": {"link": PASSCODE},
     "quotes:confirm_link": {"number": "1042", "due": "A$625.00"},
     "quotes:cpq_word": {"kind": "currency", "word": "a$", "meaning": "AUD"},
 }
@@ -73,3 +77,23 @@ def other_account(scene: Any) -> dict[str, str]:
 def setup_path(scene: Any) -> dict[str, str]:
     """The path of a setup of a quote that only recurs."""
     return {"reference": scene.saving.payment.reference, "operation_ref": scene.setup.reference}
+
+
+def connect_practice_cpq(scene: Any) -> None:
+    """Keys of CPQ, a quote whose link was tested, and a word that nobody has said the meaning of."""
+    connection = connect_cpq(scene.tenant, is_trial=True)
+    LinkedQuote.create(scene.tenant, passcode=PASSCODE if scene.mark == "ours" else PASSCODE[::-1])
+    connection.shown = {"number": 1042, "due": "A$625.00"}
+    connection.save()
+    word = {"kind": "currency", "word": "a$", "quote_number": 1042}
+    CpqWord.objects.create(merchant=scene.merchant, seen_at=scene.now, **word)
+
+
+def nothing(scene: Any) -> dict[str, Any]:
+    """A form without fields."""
+    return {}
+
+
+def give(form: dict[str, str]) -> Callable[[Any], dict[str, Any]]:
+    """A form that is the same at every merchant."""
+    return lambda scene: dict(form)

@@ -8,6 +8,7 @@ from django.db import transaction
 from pytest_django import Settings
 
 from tests.bad_input.cases import ACCOUNT_CASES, CASES, Case
+from tests.bad_input.good_forms import connect_practice_cpq
 from tests.bad_input.recording import take_seen
 from tests.bad_input.scene import Scene
 from tests.bad_input.trials import PageTrial, Try, draw
@@ -51,7 +52,10 @@ def scenes(tenant: Tenant, stranger: Tenant, settings: Settings) -> tuple[Scene,
     """Two merchants with a row of everything, and no limits that a walk would meet."""
     settings.MIDDLEWARE = [*settings.MIDDLEWARE, "tests.bad_input.recording.RecordReads"]
     settings.ACCOUNT_RATE_LIMITS = False
-    return Scene(tenant, "ours"), Scene(stranger, "theirs")
+    both = Scene(tenant, "ours"), Scene(stranger, "theirs")
+    for scene in both:
+        connect_practice_cpq(scene)
+    return both
 
 
 def try_pages(names: list[str], cases: dict[str, Case], scenes: tuple[Scene, Scene], seed: int) -> list[str]:

@@ -18,12 +18,11 @@ KEYS = CpqKeys("practice", "public0key", "private0key")
 
 def connect_cpq(tenant: Tenant, *, keys: CpqKeys = KEYS, is_trial: bool = False) -> CpqConnection:
     """Save the keys of the practice CPQ, and end the trial."""
-    connection = get_cpq_connection(tenant.merchant)
-    save_cpq_keys(connection, keys=keys, by=tenant.user, now=timezone.now())
+    save_cpq_keys(get_cpq_connection(tenant.merchant), keys=keys, by=tenant.user, now=timezone.now())
     if not is_trial:
-        CpqConnection.objects.update(confirmed_at=timezone.now(), confirmed_by=tenant.user)
-    connection.refresh_from_db()
-    return connection
+        confirmed = {"confirmed_at": timezone.now(), "confirmed_by": tenant.user}
+        CpqConnection.objects.filter(merchant=tenant.merchant).update(**confirmed)
+    return CpqConnection.objects.select_related("merchant").get(merchant=tenant.merchant)
 
 
 @dataclass
@@ -46,8 +45,8 @@ class LinkedQuote:
         found: dict[str, Any] = self.tenant.world.post("/cpq/_control", order)[name]
         return found
 
-    def follow(self, client: Client | None = None, **query: str) -> HttpResponse:
-        """Follow the template's link."""
+    def follow(self, client: Client | None = None, /, **query: str) -> HttpResponse:
+        """Follow the template's link; `query` takes the place of its parameters."""
         path = f"/q/{self.tenant.merchant.reference}"
         answer = (client or Client()).get(path, {"k": self.passcode, **query})
         assert isinstance(answer, HttpResponse)

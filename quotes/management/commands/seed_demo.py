@@ -127,6 +127,5 @@ def connect_cpq(merchant: Merchant, admin: User) -> CpqConnection:
         save_cpq_keys(connection, keys=CPQ_KEYS, by=admin, now=clock.now())
         page = f"{settings.CPQ_API_URL.removesuffix('/cpq')}/orderporter/online.order"
         confirmed = {"confirmed_at": clock.now(), "confirmed_by": admin, "order_porter_url": page}
-        CpqConnection.objects.filter(pk=connection.pk).update(**confirmed)
-        connection.refresh_from_db()
-    return connection
+        CpqConnection.objects.filter(merchant=merchant).update(**confirmed)
+    return get_cpq_connection(merchant)
