@@ -26,7 +26,7 @@ def test_an_accepted_quote_is_paid_through_the_link_of_its_template(demo: Demo, 
     expect(page.get_by_role("link", name="Receipt")).to_be_visible()
     [intent] = demo.intents(quote)
     assert (intent["status"], intent["amount_received"]) == ("succeeded", 249150)
-    page.get_by_role("link", name="Back to the quote").click()
+    page.get_by_role("link", name="Back to the quote", exact=True).click()
     page.wait_for_url(f"{public}**")
 
 

@@ -4,6 +4,7 @@ The rules stand for ConnectWise's own CPQ REST document (developer.connectwise.c
 met: msoukhomlinov/n8n-nodes-connectwise-cpq (500 for what cannot be read), krisgranger/equote_dev (passcode links).
 """
 
+import itertools
 import json
 import uuid
 from collections.abc import Callable
@@ -200,6 +201,52 @@ def test_every_kind_of_no_has_the_same_words_and_leaves_nothing(linked: Tenant, 
         change(made)
         assert read_no_page(made) == first, name
         assert count_stored() == (0, 0), name
+
+
+CALLS = ("/api/quotes", "*/versions/latest", "*/customers", "*/quoteTerms")
+# What may happen between two steps: the fault of the practice CPQ, and what the payer is answered.
+BETWEEN: list[tuple[str, dict[str, Any], tuple[int, ...]]] = [
+    ("gone", {"kind": "status", "status": 404}, (404,)),
+    ("refused", {"kind": "status", "status": 403}, (404,)),
+    ("keys revoked", {"kind": "status", "status": 401}, (404,)),
+    ("failing", {"kind": "status", "status": 503}, (404,)),
+    ("silent", {"kind": "drop_before"}, (404,)),
+    ("another shape", {"kind": "odd", "name": "200 null"}, (404,)),
+    ("text", {"kind": "odd", "name": "200 HTML"}, (404,)),
+    ("nothing in it", {"kind": "odd", "name": "200 a list"}, (404, 409)),
+]
+
+
+def test_whatever_happens_between_two_steps_leaves_nothing(linked: Tenant, settings: Any) -> None:
+    settings.QUOTE_LINKS_PER_NETWORK_MINUTE = settings.VENDOR_CALLS_PER_NETWORK_MINUTE = 10_000
+    settings.QUOTE_LINKS_PER_MERCHANT_MINUTE = settings.CPQ_CALLS_PER_MINUTE = 10_000
+    made = LinkedQuote.create(linked, "mixed")
+    for path, (name, fault, statuses) in itertools.product(CALLS, BETWEEN):
+        with linked.world.inject_fault("cpq", path=path, **fault):
+            answer = made.follow()
+        assert answer.status_code in statuses, (path, name, answer.content)
+        assert count_stored() == (0, 0), (path, name)
+    changes = [
+        ("quoteVersion", 2, 303),  # the newest version, with the same passcode
+        ("orderPorterPasscode", "f" * 32, 409),
+        ("isOrderPorterApproved", False, 409),
+        ("quoteNumber", 7, 404),
+        ("id", "../../settings/user", 404),
+        ("quoteTotal", None, 409),
+        ("quoteTotal", 1e300, 409),
+        ("baseCurrency", 7, 409),
+    ]
+    for field, value, status in changes:
+        with linked.world.inject_fault("cpq", "mutate", path="*/versions/latest", field=field, value=value):
+            assert made.follow().status_code == status, field
+    with linked.world.inject_fault("cpq", "mutate", path="*/customers", field="0.emailAddress", value="none"):
+        assert LinkedQuote.create(linked).follow().status_code == 409
+
+
+def test_the_clock_of_the_tenant_changes_nothing(linked: Tenant) -> None:
+    linked.world.config(cpq_hours_ahead=13)
+    checkout = LinkedQuote.create(linked).open()
+    assert checkout.pay().status_code == 200
 
 
 def test_another_merchants_passcode_opens_nothing(linked: Tenant, other_shop: Tenant) -> None:

@@ -1,0 +1,58 @@
+"""Rows of quotes that come by link: calls of CPQ, and what opening one takes beside CPQ's own answers."""
+
+import time
+from typing import Any
+
+import pytest
+from requests.adapters import HTTPAdapter
+
+from tests.bench.results import p99, record_measurement
+from tests.quotes.link_helpers import LinkedQuote, connect_cpq, list_cpq_calls
+from tests.tenants import Tenant
+
+OPENINGS = 120
+# Calls at their lower bound: the quote, its newest version, its customers, and its terms where something recurs.
+LEAST_CALLS = {"mixed": 4, "deposit": 3}
+
+
+@pytest.mark.parametrize("like", LEAST_CALLS)
+def test_calls_of_an_opening_and_an_attempt(tenant: Tenant, like: str) -> None:
+    connect_cpq(tenant)
+    made = LinkedQuote.create(tenant, like)
+    before = len(list_cpq_calls(tenant))
+    checkout = made.open()
+    opened = len(list_cpq_calls(tenant)) - before
+    name = f"Quote by link ({like}): calls of CPQ"
+    assert record_measurement(name, opened, "calls", bound=LEAST_CALLS[like]).holds
+    if like == "deposit":
+        assert checkout.pay().status_code == 200
+        read = len(list_cpq_calls(tenant)) - before - opened
+        assert record_measurement("Attempt of a quote by link: calls of CPQ", read, "calls", bound=1).holds
+
+
+def test_opening_takes_little_beside_cpq(
+    transactional_db: None, tenant: Tenant, monkeypatch: pytest.MonkeyPatch, settings: Any
+) -> None:
+    """From the request to the redirect, without the time in which CPQ answers."""
+    settings.QUOTE_LINKS_PER_NETWORK_MINUTE = settings.QUOTE_LINKS_PER_MERCHANT_MINUTE = 10**6
+    settings.VENDOR_CALLS_PER_NETWORK_MINUTE = settings.CPQ_CALLS_PER_MINUTE = 10**6
+    connect_cpq(tenant)
+    waited = [0.0]
+    send = HTTPAdapter.send
+
+    def send_and_wait(*args: Any, **kwargs: Any) -> Any:
+        began = time.perf_counter()
+        try:
+            return send(*args, **kwargs)
+        finally:
+            waited[0] += time.perf_counter() - began
+
+    quotes = [LinkedQuote.create(tenant, "mixed") for _ in range(OPENINGS)]
+    monkeypatch.setattr(HTTPAdapter, "send", send_and_wait)
+    spent = []
+    for made in quotes:
+        waited[0] = 0.0
+        began = time.perf_counter()
+        assert made.follow().status_code == 303
+        spent.append((time.perf_counter() - began - waited[0]) * 1000)
+    assert record_measurement("Quote by link: p99 beside CPQ's own time", p99(spent), "ms", bound=60).holds
