@@ -72,6 +72,8 @@ def check_limit(wait: int) -> None:
 def pull_checkout(connection: CpqConnection, query: LinkQuery, *, now: datetime) -> Quote:
     """Read the quote and open its checkout. Raises LinkUnknown or QuoteRefused, or as the client."""
     pulled = read_quote(connection, query, now=now)
+    if connection.last_error:
+        CpqConnection.objects.filter(pk=connection.pk).update(last_error="", tested_at=now)
     if check_template_amount(pulled, query.amount):
         record_agreement(connection, pulled.number, now=now)
         connection.refresh_from_db(fields=["confirmed_at"])

@@ -50,6 +50,7 @@ CONSOLE_PAGES = (
     "configure/merchants/accounts",
     "configure/merchants/paynow-links",
     "configure/merchants/integrations",
+    "configure/merchants/integrations/cpq",
     "configure/merchants/people",
     "configure/merchants/privacy",
     "payments/return-rates",

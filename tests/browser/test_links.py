@@ -1,9 +1,12 @@
 """Quotes of the template's link: accepted in Order Porter, paid at an address without the passcode, and back again."""
 
+import re
+
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.demo import Demo, Payer
+from tests.browser.demo import Demo, Payer, wait_until
+from tests.browser.test_people import GOOD_ACCOUNT, register, type_bank
 
 pytestmark = pytest.mark.browser
 
@@ -49,3 +52,25 @@ def test_a_quote_that_was_changed_meanwhile_is_shown_again_and_not_charged(demo:
 def test_a_link_that_opens_nothing_says_what_to_do(demo: Demo, payer: Payer) -> None:
     payer.page.goto(f"{demo.web}/q/{demo.merchant['reference']}?k={'0' * 32}")
     expect(payer.page.get_by_role("heading", name="This link can't be opened")).to_be_visible()
+
+
+def test_a_registering_payer_pays_a_recurring_quote_by_bank_debit(demo: Demo, payer: Payer) -> None:
+    quote, page = demo.create_usd_quote(), payer.page
+    demo.post_control("/cpq/_control", {"approve": {"number": quote["number"]}})
+    page.goto(f"{demo.web}/q/{demo.merchant['reference']}?k={quote['passcode']}")
+    page.wait_for_url(f"{demo.web}/pay/*")
+    expect(page.get_by_role("link", name="Continue as guest")).to_have_count(0)
+    register(payer, "links@lakeshorefreight.example")
+    type_bank(page, GOOD_ACCOUNT)
+    payer.accept_terms()
+    page.get_by_role("button", name=re.compile("^Pay ")).click()
+    page.wait_for_url(f"{demo.web}/quotes/**")
+    expect(page.get_by_role("heading", name="Your bank debit is on its way")).to_be_visible()
+    demo.post_control("/_control/clock", {"advance": 4 * 86_400})
+    wait_until(lambda: [i["status"] for i in demo.intents(quote)] == ["succeeded"])
+
+    def is_paid() -> bool:
+        page.reload()
+        return page.get_by_role("heading", name="Paid. Thank you.").count() == 1
+
+    wait_until(is_paid)

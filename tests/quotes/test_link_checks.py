@@ -96,6 +96,9 @@ def test_keys_that_were_revoked_charge_nothing_and_tell_the_merchant(linked: Ten
     assert checkout.pay().status_code == 503
     assert "does not accept these keys" in CpqConnection.objects.get().last_error
     assert not Attempt.objects.exists()
+    linked.world.config(cpq_keys=None)
+    LinkedQuote.create(linked).open()
+    assert CpqConnection.objects.get().last_error == ""
 
 
 def test_a_held_quote_is_free_again_when_its_link_is_followed(linked: Tenant) -> None:
