@@ -153,7 +153,7 @@ def build_snippet(connection: CpqConnection) -> str:
     """What the merchant pastes into the Order Porter template; a macro stands last in its parameter."""
     address = connection.merchant.build_public_url(reverse("quotes:open_link", args=[connection.merchant.reference]))
     query = "k=#Quote.OrderPorterPasscode"
-    if connection.link_form == CpqConnection.LinkForm.NUMBERED:
+    if connection.is_numbered:
         query = f"n=#Quote.QuoteNumber&v=#Quote.Version&{query}"
     return f'#ApprovedBegin()<a href="{address}?{query}">{LINK_TEXT}</a>#ApprovedEnd()'
 
@@ -196,8 +196,7 @@ def read_quote(connection: CpqConnection, query: LinkQuery, *, now: datetime) ->
     Raises LinkUnknown or QuoteRefused, or as the client.
     """
     client, merchant = open_client(connection), connection.merchant
-    is_numbered = connection.link_form == CpqConnection.LinkForm.NUMBERED
-    quote = find_quote(client, query, is_numbered=is_numbered)
+    quote = find_quote(client, query, is_numbered=connection.is_numbered)
     return pull_quote(client, quote, words=get_merchant_words(merchant), zone=merchant.zone, now=now)
 
 

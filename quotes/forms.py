@@ -81,8 +81,7 @@ class CpqSettingsForm(forms.Form):
         required=False,
         max_length=500,
         label="Order Porter's page",
-        help_text="The address of a quote without its passcode, for the way back after paying: "
-        "https://na1.orderporter.com/OrderPorter2024/online.order",
+        help_text="The address of a quote up to its question mark, for the way back after paying.",
     )
 
     def __init__(self, *args: object, hosts: list[str], **kwargs: object) -> None:

@@ -316,6 +316,7 @@ def build_invoice_details(quote: Quote, amounts: CheckoutAmounts) -> dict[str, A
         "recurring": quote.recurring is not None,
         "notice": notice,
         "source": quote.source,
+        "mark": quote.cpq_modified if quote.source == Quote.Source.LINK else "",
     }
 
 

@@ -10,14 +10,17 @@ from quotes.cpq_connections import (
     LinkQuery,
     LinkUnknown,
     check_template_amount,
-    read_quote,
+    find_quote,
+    get_merchant_words,
+    open_client,
     record_agreement,
     record_unknown_word,
 )
 from quotes.intake import receive_checkout
 from quotes.models import CpqConnection, Quote
 from quotes.problems import ProblemError, describe_problem
-from quotes.pulling import PulledQuote
+from quotes.providers.cpq import CpqQuote
+from quotes.pulling import PulledQuote, pull_quote
 from quotes.refusals import QuoteRefused, record_quote_refusal
 from quotes.services import get_integration
 from wisepay.budgets import Budget, spend, spend_for_network
@@ -71,29 +74,47 @@ def check_limit(wait: int) -> None:
 
 def pull_checkout(connection: CpqConnection, query: LinkQuery, *, now: datetime) -> Quote:
     """Read the quote and open its checkout. Raises LinkUnknown or QuoteRefused, or as the client."""
-    pulled = read_quote(connection, query, now=now)
+    client = open_client(connection)
+    newest = find_quote(client, query, is_numbered=connection.is_numbered)
     if connection.last_error:
         CpqConnection.objects.filter(pk=connection.pk).update(last_error="", tested_at=now)
+    if sent := find_known_quote(connection, newest, source=Quote.Source.CONTRACT):
+        return sent
+    words, zone = get_merchant_words(connection.merchant), connection.merchant.zone
+    pulled = pull_quote(client, newest, words=words, zone=zone, now=now)
     if check_template_amount(pulled, query.amount):
         record_agreement(connection, pulled.number, now=now)
         connection.refresh_from_db(fields=["confirmed_at"])
-    quote = receive_pulled(connection, pulled, now=now)
-    if quote.source == Quote.Source.LINK and connection.is_trial and quote.payment.state == "open":
-        message = f"{pulled.due} would be due. Links are on trial: test one under ConnectWise CPQ, confirm its amount."
-        raise QuoteRefused("trial", message, number=pulled.number)
-    return quote
+    return get_trial_quote(connection, pulled) if connection.is_trial else receive_pulled(connection, pulled, now=now)
+
+
+def get_trial_quote(connection: CpqConnection, pulled: PulledQuote) -> Quote:
+    """The checkout of a quote that is over already: nothing is stored of an amount that nobody confirmed.
+
+    Raises QuoteRefused, whose message shows staff what would be due.
+    """
+    known = find_known_quote(connection, pulled.quote)
+    if known is not None and known.payment.state != "open":
+        return known
+    message = f"{pulled.due} would be due. Links are on trial: test one under ConnectWise CPQ, and confirm its amount."
+    raise QuoteRefused("trial", message, number=pulled.number)
+
+
+def find_known_quote(connection: CpqConnection, quote: CpqQuote, **fields: str) -> Quote | None:
+    """The checkout of this version, if it has these `fields`."""
+    of_version = {"cpq_id": quote.id, "version": quote.version, **fields}
+    return Quote.objects.select_related("payment").filter(merchant=connection.merchant, **of_version).first()
 
 
 def receive_pulled(connection: CpqConnection, pulled: PulledQuote, *, now: datetime) -> Quote:
-    """Store what was read as a checkout, the one of our own contract if there is one. Raises QuoteRefused."""
+    """Store what was read as a checkout, unless our contract sent it meanwhile. Raises QuoteRefused."""
     integration = get_integration(connection.merchant)
     try:
         with transaction():
             columns = build_pulled_columns(pulled, now=now)
             return receive_checkout(integration, pulled.checkout, pulled=columns, now=now)[0]
     except ProblemError as problem:
-        of_version = {"cpq_id": pulled.quote.id, "version": pulled.quote.version}
-        known = Quote.objects.select_related("payment").filter(merchant=connection.merchant, **of_version).first()
+        known = find_known_quote(connection, pulled.quote)
         if known is not None and problem.code in SHOWN_ON_PAGE:
             return known
         code = "superseded" if problem.code == "superseded" else "unmapped"

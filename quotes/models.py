@@ -83,6 +83,11 @@ class CpqConnection(models.Model):
         return f"ConnectWise CPQ of {self.merchant}"
 
     @property
+    def is_numbered(self) -> bool:
+        """Whether links name the quote's number and version, because CPQ does not find quotes by passcode."""
+        return self.link_form == self.LinkForm.NUMBERED
+
+    @property
     def is_trial(self) -> bool:
         """Whether quotes that come by link are shown and not yet payable."""
         return self.confirmed_at is None

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from payments.access import (
@@ -26,7 +27,7 @@ from payments.checkout.page_views import (
     render_answer,
     render_confirmation,
 )
-from payments.errors import CannotPay, MethodUnusable, TermsNotAccepted
+from payments.errors import AmountChanged, CannotPay, MethodUnusable, TermsNotAccepted
 from payments.gateways import OperationResult
 from payments.models import Attempt, Payment, Setup
 from payments.operations.limits import may_look_up
@@ -69,6 +70,7 @@ def create(request: HttpRequest, reference: str, actions: CheckoutActions) -> Ht
     if not form.is_valid():
         return render_answer(request, payment, build_invalid(request, payment, form), form)
     try:
+        check_shown(payment, form.cleaned_data["shown"])
         person, choice = read_person_and_choice(request, payment, form)
         started = start_or_ask(request, payment, form, person=person, choice=choice, actions=actions)
     except CannotPay as error:
@@ -80,6 +82,13 @@ def create(request: HttpRequest, reference: str, actions: CheckoutActions) -> Ht
     remember_receipt(request, started.reference)
     result = actions.run(started, now=clock.now())
     return render_answer(request, payment, build_status(request, payment, started, result), form)
+
+
+def check_shown(payment: Payment, mark: str) -> None:
+    """Check that the page was made of the payment as it is. Raises AmountChanged. No mark is no page."""
+    if mark and mark != payment.shown_mark:
+        words = _("This %(subject)s was changed since the page was opened. Nothing was charged. Please look again.")
+        raise AmountChanged(words % {"subject": payment.subject})
 
 
 def start_or_ask(

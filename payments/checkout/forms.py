@@ -55,12 +55,13 @@ class MethodChoiceForm(forms.Form):
 
 
 class AttemptForm(MethodChoiceForm):
-    """What the pay page posts: the payer, the amount they were shown, and how they pay."""
+    """What the pay page posts: the payer, the amount and the mark of what they were shown, and how they pay."""
 
     name = WordsField(max_length=120, label="Full name")
     email = MailField(label="E-mail")
     phone = WordsField(max_length=40, required=False, label="Phone")
     amount = forms.IntegerField(min_value=1, widget=forms.HiddenInput)
+    shown = WordsField(max_length=64, required=False, widget=forms.HiddenInput)
 
     def get_guest(self, *, ip: str, user_agent: str) -> Person:
         """Who pays as a guest, as they say."""

@@ -246,6 +246,11 @@ class Payment(Stateful):
         return json.dumps({"address": address} if address else {})
 
     @property
+    def shown_mark(self) -> str:
+        """What changes with whatever a page shows of it, where amounts alone do not tell; empty where they do."""
+        return str(self.details.get("mark") or "")
+
+    @property
     def restart_path(self) -> str:
         """Where the payer chooses anew when it cannot be paid as it is."""
         return str(self.details.get("restart_path") or self.done_path)

@@ -74,6 +74,7 @@ def pay_form(scene: Scene) -> Fields:
         "shares": "",
         "agreed_schedule": "",
         "paying_as": "",
+        "shown": "",
         "is_confirmed": "",
         **get_consent_fields(scene.checkout.payment),
     }

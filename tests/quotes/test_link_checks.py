@@ -78,6 +78,19 @@ def test_a_payer_who_saw_the_old_amount_is_not_charged_the_new_one(linked: Tenan
     assert linked.total_charged() == 0
 
 
+def test_a_page_of_before_a_change_charges_nothing_though_the_amount_is_the_same(linked: Tenant) -> None:
+    made = LinkedQuote.create(linked)
+    checkout = made.open()
+    page = Client().get(f"{checkout.path}/guest").content.decode()
+    shown = page.partition('name="shown" value="')[2].partition('"')[0]
+    assert shown
+    made.order("edit", fields={"name": "Something else"})
+    made.follow()  # somebody else looks meanwhile
+    answer = checkout.pay(shown=shown)
+    assert (answer.status_code, json.loads(answer.content)["code"]) == (409, "amount_changed")
+    assert linked.total_charged() == 0
+
+
 @pytest.mark.parametrize("kind", ["drop_before", "html", "status", "odd"])
 def test_without_an_answer_of_cpq_nothing_is_charged(linked: Tenant, kind: str) -> None:
     made = LinkedQuote.create(linked)

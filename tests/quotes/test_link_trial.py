@@ -3,14 +3,11 @@
 The amount that Order Porter shows is not in ConnectWise's CPQ REST document; a macro of its templates has it.
 """
 
-import json
-
 import pytest
 
-from payments.models import Attempt
-from quotes.models import CpqConnection, Quote
+from quotes.models import CpqConnection
 from tests.quotes.link_helpers import LinkedQuote, connect_cpq, count_stored
-from tests.tenants import Checkout, Tenant
+from tests.tenants import Tenant
 from wisepay.models import AuditEntry
 
 pytestmark = pytest.mark.django_db
@@ -22,12 +19,21 @@ def test_on_trial_a_quote_is_shown_to_staff_and_cannot_be_paid(shop: Tenant) -> 
     made = LinkedQuote.create(shop)
     answer = made.follow()
     assert (answer.status_code, "still setting up" in answer.content.decode()) == (409, True)
-    quote = Quote.objects.select_related("payment").get()
+    assert count_stored() == (0, 0)
     shop.admin.force_login(shop.user)
-    assert str(made.number) in shop.admin.get(shop.url("quotes/")).content.decode()
-    paying = Checkout(shop, {"id": quote.reference, "url": f"/pay/{quote.payment.reference}"}).pay()
-    assert (paying.status_code, json.loads(paying.content)["code"]) == (409, "not_payable")
-    assert not Attempt.objects.exists()
+    listed = shop.admin.get(shop.url("quotes/")).content.decode()
+    assert f"Quote {made.number}" in listed
+    assert "2,491.50 would be due" in listed
+
+
+def test_on_trial_the_link_of_a_quote_that_our_contract_sent_opens_it(shop: Tenant) -> None:
+    connect_cpq(shop, is_trial=True)
+    made = LinkedQuote.create(shop)
+    view = made.order("edit", fields={}, silently=True)["view"]
+    sent = shop.post_checkout(quote={"id": view["id"], "number": made.number, "version": 1})
+    assert sent.status_code == 201
+    checkout = made.open()
+    assert (checkout.quote.source, checkout.pay().status_code) == ("contract", 200)
 
 
 def test_three_quotes_whose_template_agrees_end_the_trial(shop: Tenant) -> None:
