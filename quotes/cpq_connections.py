@@ -10,6 +10,7 @@ from django.urls import reverse
 from django.utils.crypto import constant_time_compare
 from django_subatomic.db import transaction
 
+from connections.rate_limiter.limiter import Priority
 from merchants.models import Merchant
 from merchants.services import warn_of_replaced_keys
 from quotes.models import CpqConnection, CpqWord
@@ -61,10 +62,10 @@ def get_cpq_connection(merchant: Merchant) -> CpqConnection:
     return CpqConnection.objects.filter(merchant=merchant).first() or CpqConnection(merchant=merchant)
 
 
-def open_client(connection: CpqConnection) -> CpqClient:
+def open_client(connection: CpqConnection, *, priority: Priority = "interactive") -> CpqClient:
     """A client with the connection's keys."""
     keys = (connection.access_key, connection.public_key, connection.private_key)
-    return CpqClient(CpqKeys(*(str(key.decrypt()) for key in keys)))
+    return CpqClient(CpqKeys(*(str(key.decrypt()) for key in keys)), priority=priority)
 
 
 def save_cpq_keys(connection: CpqConnection, *, keys: CpqKeys, by: User, now: datetime) -> CpqUser:
@@ -100,11 +101,14 @@ def begin_trial(connection: CpqConnection) -> None:
     connection.agreed_quotes = []
 
 
-def save_cpq_settings(connection: CpqConnection, *, is_enabled: bool, link_form: str, order_porter_url: str) -> None:
-    """Save the switch, the form of the link, and where Order Porter's pages are."""
+def save_cpq_settings(
+    connection: CpqConnection, *, is_enabled: bool, is_polled: bool, link_form: str, order_porter_url: str
+) -> None:
+    """Save the switches, the form of the link, and where Order Porter's pages are."""
     with transaction():
         locked = lock_connection(connection)
         locked.is_enabled = is_enabled and bool(locked.private_key)
+        locked.is_polled = is_polled
         locked.link_form, locked.order_porter_url = link_form, order_porter_url
         locked.save()
 

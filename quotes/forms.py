@@ -76,6 +76,7 @@ class CpqSettingsForm(forms.Form):
     """The switch, the form of the link, and where Order Porter's pages are; `hosts` are those that quotes live on."""
 
     is_enabled = forms.BooleanField(required=False, label="Is Enabled")
+    is_polled = forms.BooleanField(required=False, label="Look for accepted quotes without a click, every few minutes")
     link_form = forms.ChoiceField(choices=CpqConnection.LinkForm.choices, label="Form of the link")
     order_porter_url = forms.CharField(
         required=False,

@@ -64,6 +64,8 @@ class CpqConnection(models.Model):
     can_access_all_quotes = models.BooleanField(null=True, help_text="Restricted keys see fewer quotes, without error.")
     tested_at = models.DateTimeField(null=True, help_text="CPQ last accepted the keys.")
     last_error = models.CharField(max_length=200, blank=True)
+    is_polled = models.BooleanField(default=False, help_text="Accepted quotes are looked for without anybody's click.")
+    polled_at = models.DateTimeField(null=True)
     link_form = models.CharField(max_length=10, choices=LinkForm, default=LinkForm.PASSCODE)
     order_porter_url = models.URLField(max_length=500, blank=True)
     shown = models.JSONField(null=True)
@@ -91,6 +93,23 @@ class CpqConnection(models.Model):
     def is_trial(self) -> bool:
         """Whether quotes that come by link are shown and not yet payable."""
         return self.confirmed_at is None
+
+
+class PolledVersion(models.Model):
+    """A version that the poll has dealt with, as CPQ changed it at `modified`; kept for some days."""
+
+    merchant = models.ForeignKey(Merchant, on_delete=models.CASCADE, related_name="+")
+    cpq_id = models.CharField(max_length=64)
+    modified = models.CharField(max_length=40)
+    seen_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["merchant", "cpq_id", "modified"], name="one_look_per_change_of_a_version")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.cpq_id} as of {self.modified}"
 
 
 class CpqWord(models.Model):

@@ -43,5 +43,7 @@ declare_personal(
         hidden=("shown",),
     )
 )
-declare_not_personal("What words of a merchant's CPQ mean.", "quotes.CpqWord")
+declare_not_personal(
+    "What words of a merchant's CPQ mean, and what the poll has seen.", "quotes.CpqWord", "quotes.PolledVersion"
+)
 declare_not_personal("How a checkout stands, as CPQ is told.", "quotes.Callback", "quotes.IdempotentAnswer")

@@ -284,6 +284,7 @@ QUICKBOOKS_BATCH = env.int("QUICKBOOKS_BATCH", default=30)  # operations that on
 QUICKBOOKS_A_SECOND = env.int("QUICKBOOKS_A_SECOND", default=10)  # calls of one company
 CPQ_API_URL = env.str("CPQ_API_URL", default="https://sellapi.quosalsell.com")
 CPQ_CALLS_PER_MINUTE = env.int("CPQ_CALLS_PER_MINUTE", default=120)  # of one merchant; ConnectWise names no limit
+CPQ_POLL_MINUTES = env.int("CPQ_POLL_MINUTES", default=5)  # between two looks for accepted quotes
 CPQ_CALLS_IN_FLIGHT = env.int("CPQ_CALLS_IN_FLIGHT", default=4)
 # Networks besides the public ones to which callbacks may go, for a CPQ of one's own: "10.1.2.0/24,fd00:1::/48".
 OUTBOUND_ALLOWED_NETWORKS = env.list("OUTBOUND_ALLOWED_NETWORKS", default=[])
@@ -356,6 +357,8 @@ BEAT = [
     ("connections.tasks.delete_old_records", 600, 60),
     ("quotes.tasks.delete_expired_answers", 3600, 60),
     ("quotes.tasks.expire_quotes", 60, 60),
+    ("quotes.tasks.poll_cpq", 60, 60),
+    ("quotes.tasks.delete_old_polled_versions", 86_400, 3600),
 ]
 CELERY_BEAT_SCHEDULE = {
     task.rpartition(".")[2]: {"task": task, "schedule": seconds, "options": {"expires": expires}}

@@ -6,6 +6,7 @@ Facts are from the vendor's Swagger document (developer.connectwise.com, CPQ RES
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from decimal import Decimal
 from hashlib import sha256
 from typing import Any, NoReturn
@@ -24,6 +25,7 @@ log = structlog.get_logger(__name__)
 HEADERS = {"Content-Type": "application/json; version=1.0", "Accept": "application/json"}
 TIMEOUT = (3, 10)  # seconds to connect, seconds to answer: somebody waits for the page
 PERMIT_WAIT = 3.0  # seconds that a page waits for a call within the budget
+MAX_PAGE_SIZE, MAX_PAGES = 1000, 20
 PAGE_SIZE = 50  # of a list of quotes with one passcode, which holds one
 PASSCODE = re.compile(r"[A-Za-z0-9_-]{16,64}")
 # Everything that a checkout needs, and nothing of what the quote cost its seller.
@@ -118,6 +120,21 @@ class CpqClient:
         rows = self.list_rows("/api/quotes", conditions=condition, includeFields=fields, pageSize=PAGE_SIZE)
         return [parse_quote(row) for row in rows]
 
+    def list_approved(self, *, since: date) -> list[CpqQuote]:
+        """The newest versions that customers accepted and that changed after that day, those that can be read.
+
+        One call for each full thousand and one more.
+        """
+        condition = f"{build_condition('isOrderPorterApproved', True)} and {build_condition('modifyDate', since, '>')}"
+        query: dict[str, str | int] = {"conditions": condition, "includeFields": ",".join(QUOTE_FIELDS)}
+        rows: list[Mapping[str, Any]] = []
+        for page in range(1, MAX_PAGES + 1):
+            found = self.list_rows("/api/quotes", **query, page=page, pageSize=MAX_PAGE_SIZE)
+            rows += found
+            if len(found) < MAX_PAGE_SIZE:
+                break
+        return [quote for row in rows if (quote := find_parsed(row)) is not None]
+
     def get_latest_version(self, number: int) -> CpqQuote:
         """The newest version of a quote. Raises NotThere."""
         return parse_quote(self.read_object(f"/api/quotes/{number}/versions/latest"))
@@ -194,18 +211,27 @@ def raise_refusal(status: int, path: str, *, retry_after: str | None) -> NoRetur
     raise Rejected(str(status), f"ConnectWise CPQ answered {status} and gave no reason.")
 
 
-def build_condition(name: str, value: str | int | bool) -> str:
+def build_condition(name: str, value: str | int | bool | date, sign: str = "=") -> str:
     """One comparison. CPQ answers a wrong form with an empty list, so this is the only place that writes them.
 
     Raises ValueError for a text that could end the quotation.
     """
-    if isinstance(value, bool):
-        return f"{name} = {value}"
-    if isinstance(value, int):
-        return f"{name} = {value}"
+    if isinstance(value, date):
+        return f"{name} {sign} [{value:%Y-%m-%d}]"
+    if isinstance(value, int):  # True and False are written with capitals, as CPQ wants them
+        return f"{name} {sign} {value}"
     if not value.isascii() or not value.isprintable() or '"' in value or "\\" in value:
         raise ValueError("this text cannot stand in a condition")
-    return f'{name} = "{value}"'
+    return f'{name} {sign} "{value}"'
+
+
+def find_parsed(row: Mapping[str, Any]) -> CpqQuote | None:
+    """A QuoteView of a list; None for one that cannot be read, which holds up no other."""
+    try:
+        return parse_quote(row)
+    except Unavailable:
+        log.warning("cpq.unreadable_quote", keys=len(row))
+        return None
 
 
 def parse_quote(row: Mapping[str, Any]) -> CpqQuote:
