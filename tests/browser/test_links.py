@@ -1,5 +1,6 @@
 """Quotes of the template's link: accepted in Order Porter, paid at an address without the passcode, and back again."""
 
+import json
 import re
 
 import pytest
@@ -74,3 +75,12 @@ def test_a_registering_payer_pays_a_recurring_quote_by_bank_debit(demo: Demo, pa
         return page.get_by_role("heading", name="Paid. Thank you.").count() == 1
 
     wait_until(is_paid)
+
+
+def test_the_ready_file_names_the_link_of_a_quote_that_can_be_paid(demo: Demo, payer: Payer) -> None:
+    ready = json.loads((demo.home / "ready.json").read_text())
+    payer.page.goto(ready["cpq_link"])
+    payer.page.wait_for_url(f"{demo.web}/pay/*")
+    payer.go_guest()
+    payer.pay()
+    expect(payer.page.get_by_role("heading", name="Paid. Thank you.")).to_be_visible()
