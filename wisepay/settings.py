@@ -42,6 +42,7 @@ INSTALLED_APPS = [
     "payments",
     "accounting",
     "quotes",
+    "psa",
     "allauth",
     "allauth.account",
     "allauth.mfa",
@@ -279,6 +280,13 @@ INTUIT_SERVICE_CLIENT_SECRET = env.str("INTUIT_SERVICE_CLIENT_SECRET", default="
 INTUIT_RETIRED_CLIENTS = env.dict("INTUIT_RETIRED_CLIENTS", default={})
 QUICKBOOKS_BATCH = env.int("QUICKBOOKS_BATCH", default=30)  # operations that one batch may hold
 QUICKBOOKS_A_SECOND = env.int("QUICKBOOKS_A_SECOND", default=10)  # calls of one company
+# The GUID that ConnectWise gave to this installation; without it no merchant can connect ConnectWise PSA.
+PSA_CLIENT_ID = env.str("PSA_CLIENT_ID", default="")
+PSA_API_VERSION = env.str("PSA_API_VERSION", default="2025.8")  # the model that PSA answers with; it lives 12 months
+PSA_API_VERSION_ENDS = env.str("PSA_API_VERSION_ENDS", default="2026-08-31")
+PSA_MINUTE_LIMIT = env.int("PSA_MINUTE_LIMIT", default=600)  # calls of one company
+# PSAs on servers of one's own: "psa.msp.example=https://psa.msp.example", with commas between them.
+PSA_SITE_URLS = env.str("PSA_SITE_URLS", default="")
 # Networks besides the public ones to which callbacks may go, for a CPQ of one's own: "10.1.2.0/24,fd00:1::/48".
 OUTBOUND_ALLOWED_NETWORKS = env.list("OUTBOUND_ALLOWED_NETWORKS", default=[])
 HTTP_TIMEOUT = (3, 20)  # seconds to connect, seconds to answer
@@ -350,6 +358,8 @@ BEAT = [
     ("connections.tasks.delete_old_records", 600, 60),
     ("quotes.tasks.delete_expired_answers", 3600, 60),
     ("quotes.tasks.expire_quotes", 60, 60),
+    ("psa.tasks.poll_invoices", 900, 300),
+    ("psa.tasks.check_connections", 3600, 600),
 ]
 CELERY_BEAT_SCHEDULE = {
     task.rpartition(".")[2]: {"task": task, "schedule": seconds, "options": {"expires": expires}}
