@@ -1,5 +1,6 @@
 """The timeline of a quote: accepted, paid, credit, invoice, applied, synced, with what is stuck and why."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
@@ -16,6 +17,7 @@ from payments.models import Attempt, Payment
 from quotes.models import Quote
 from quotes.refusals import describe_hold
 from quotes.services import get_last_attempt
+from wisepay.events import add_once
 
 StepState = Literal["done", "waiting", "moving", "stuck", "later"]
 MATCH_STATES = ("applied", "undoing", "wanted", "proposed", "undone", "dismissed")
@@ -42,8 +44,20 @@ class TimelineStep:
         return self.name.capitalize()
 
 
+StepLister = Callable[[Quote], list[TimelineStep]]
+STEP_LISTERS: list[StepLister] = []
+
+
+def register_timeline_steps(function: StepLister) -> StepLister:
+    """Register a function of a floor above, whose steps stand at the end of a quote's timeline."""
+    return add_once(STEP_LISTERS, function)
+
+
 def get_timeline(quote: Quote, *, now: datetime) -> list[TimelineStep]:
-    """The six steps; after one that is not done, steps are `later` unless they are done already."""
+    """The six steps; after one that is not done, steps are `later` unless they are done already.
+
+    Those of the floors above follow.
+    """
     merchant, payment = quote.merchant, quote.payment
     attempt = get_last_attempt(payment)
     note = CreditNote.objects.filter(payment=payment).order_by("-pk").first()
@@ -54,6 +68,7 @@ def get_timeline(quote: Quote, *, now: datetime) -> list[TimelineStep]:
         TimelineStep("accepted", "done", describe_origin(quote), opened),
         get_paid_step(quote, attempt, now=now),
         *get_ledger_steps(merchant, payment, note, match, now=now),
+        *(step for list_steps in STEP_LISTERS for step in list_steps(quote)),
     ]
 
 

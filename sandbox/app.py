@@ -14,7 +14,7 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import Receive, Scope, Send
 
-from sandbox import cpq, intuit, mailbox, oidc, orderporter, stripe, xero
+from sandbox import cpq, intuit, mailbox, oidc, orderporter, psa, stripe, xero
 from sandbox.core.control import control_routes
 from sandbox.core.pages import STATIC, render_page
 from sandbox.core.recorder import Recorder
@@ -27,7 +27,7 @@ CLOCK_STEPS = {
     "day": ("One day later", 86_400),
     "week": ("Five days later", 5 * 86_400),
 }
-SERVICES: list[Service] = [vendor.service for vendor in (mailbox, orderporter, cpq, xero, intuit, stripe, oidc)]
+SERVICES: list[Service] = [vendor.service for vendor in (mailbox, orderporter, cpq, psa, xero, intuit, stripe, oidc)]
 
 
 class Sandbox(Starlette):

@@ -16,7 +16,14 @@ MODULE, FUNCTION, VIEW, TASK, PAGE, PARTIAL = 400, 50, 25, 8, 120, 40
 VIEWS = re.compile(r"(?:^|_)(?:views|api)\.py$")
 # Where amounts are computed, stored or said. Floats there are seconds, in the functions named below, or what a
 # vendor's SDK asks for.
-MONEY = ("wisepay/money.py", "wisepay/forms.py", "quotes/**/*.py", "payments/**/*.py", "accounting/**/*.py")
+MONEY = (
+    "wisepay/money.py",
+    "wisepay/forms.py",
+    "quotes/**/*.py",
+    "payments/**/*.py",
+    "accounting/**/*.py",
+    "psa/**/*.py",
+)
 FLOATS_ALLOWED = {
     ("accounting/ledgers/parsing.py", "read_number"),
     ("accounting/ledgers/quickbooks/errors.py", "get_pause"),
@@ -26,6 +33,7 @@ FLOATS_ALLOWED = {
     ("payments/gateways/stripe/client.py", "verify_webhook"),
     ("payments/operations/services.py", "get_retry_delay"),
     ("payments/receipts.py", "write_text"),
+    ("psa/connectwise/psa.py", "write_amount"),
 }
 # Words that are no names here; docs/glossary.md says how the thing is called.
 REPLACED = frozenset({

@@ -14,6 +14,8 @@ from connections.rate_limiter import limiter
 from payments.gateways import Gateway
 from payments.gateways.stripe.gateway import StripeGateway
 from payments.operations.limits import LIMITS
+from psa.connectwise.psa import ConnectWisePsa
+from psa.protocol import Psa
 from sandbox.harness.sandbox_process import SandboxProcess
 from tests.sandbox.webhook_receiver import WebhookReceiver
 from tests.scenarios.base import Scenario
@@ -147,10 +149,10 @@ def test_every_handler_and_every_foreign_call_is_passed_by_a_scenario(
 
 
 def list_foreign_calls() -> Iterator[tuple[Any, str, str]]:
-    """(owner, name, label) of every handler of the outbox, and of every verb of the ledger and the gateway."""
+    """(owner, name, label) of every handler of the outbox, and of every verb of ledger, gateway and PSA."""
     for name in HANDLERS:
         yield HANDLERS, name, name
-    for adapter, protocol in ((XeroLedger, Ledger), (StripeGateway, Gateway)):
+    for adapter, protocol in ((XeroLedger, Ledger), (StripeGateway, Gateway), (ConnectWisePsa, Psa)):
         for name in dir(protocol):
             if not name.startswith("_") and callable(getattr(protocol, name, None)):
                 yield adapter, name, f"{protocol.__name__}.{name}"

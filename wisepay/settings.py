@@ -42,6 +42,7 @@ INSTALLED_APPS = [
     "payments",
     "accounting",
     "quotes",
+    "psa",
     "allauth",
     "allauth.account",
     "allauth.mfa",
@@ -286,6 +287,13 @@ CPQ_API_URL = env.str("CPQ_API_URL", default="https://sellapi.quosalsell.com")
 CPQ_CALLS_PER_MINUTE = env.int("CPQ_CALLS_PER_MINUTE", default=120)  # of one merchant; ConnectWise names no limit
 CPQ_POLL_MINUTES = env.int("CPQ_POLL_MINUTES", default=5)  # between two looks for accepted quotes
 CPQ_CALLS_IN_FLIGHT = env.int("CPQ_CALLS_IN_FLIGHT", default=4)
+# The GUID that ConnectWise gave to this installation; without it no merchant can connect ConnectWise PSA.
+PSA_CLIENT_ID = env.str("PSA_CLIENT_ID", default="")
+PSA_API_VERSION = env.str("PSA_API_VERSION", default="2025.8")  # the model that PSA answers with; it lives 12 months
+PSA_API_VERSION_ENDS = env.str("PSA_API_VERSION_ENDS", default="2026-08-31")
+PSA_MINUTE_LIMIT = env.int("PSA_MINUTE_LIMIT", default=600)  # calls of one company
+# PSAs on servers of one's own: "psa.msp.example=https://psa.msp.example", with commas between them.
+PSA_SITE_URLS = env.str("PSA_SITE_URLS", default="")
 # Networks besides the public ones to which callbacks may go, for a CPQ of one's own: "10.1.2.0/24,fd00:1::/48".
 OUTBOUND_ALLOWED_NETWORKS = env.list("OUTBOUND_ALLOWED_NETWORKS", default=[])
 HTTP_TIMEOUT = (3, 20)  # seconds to connect, seconds to answer
@@ -359,6 +367,8 @@ BEAT = [
     ("quotes.tasks.expire_quotes", 60, 60),
     ("quotes.tasks.poll_cpq", 60, 60),
     ("quotes.tasks.delete_old_polled_versions", 86_400, 3600),
+    ("psa.tasks.poll_invoices", 900, 300),
+    ("psa.tasks.check_connections", 3600, 600),
 ]
 CELERY_BEAT_SCHEDULE = {
     task.rpartition(".")[2]: {"task": task, "schedule": seconds, "options": {"expires": expires}}

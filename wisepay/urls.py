@@ -27,6 +27,7 @@ urlpatterns = [
     path("", include("accounting.reconciliation.urls")),
     path("", include("accounting.autopay.urls")),
     path("", include("quotes.urls")),
+    path("", include("psa.urls")),
     path("accounts/", include("wisepay.accounts.urls")),
     path("operators/audit/", operators_audit_log, name="operators_audit"),
     path("operators/", admin.site.urls),

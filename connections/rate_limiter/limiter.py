@@ -138,6 +138,8 @@ def get_rate_limits(provider: str) -> RateLimits:
         ),
         # Each of its batches is one of the calls above as well.
         "quickbooks-batches": RateLimits(minute=40, day=0, in_flight=10, reserve=4, headers=0),
+        # It refuses beyond about 1,000, whoever makes them.
+        "psa": RateLimits(minute=settings.PSA_MINUTE_LIMIT, day=0, in_flight=10, reserve=60, headers=0),
     }
     return table[provider]
 

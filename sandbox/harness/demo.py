@@ -120,6 +120,7 @@ class Demo:
         family.wait("sandbox", lambda: is_answering(f"{ports.sandbox_url}/_control/health"), START_TIMEOUT)
         chosen = ("--accounting", self.accounting) if self.accounting else ()
         family.run("seed_demo", "manage.py", "seed_demo", "--json", self.seed_file, *chosen)
+        family.run("seed_psa", "manage.py", "seed_psa")
         self.seeded = self._read_seed()
         self._hand_over()
         family.wait("web", lambda: is_answering(f"{ports.web_url}/health/ready"), START_TIMEOUT)
@@ -184,6 +185,7 @@ class Demo:
             "cpq_link": self._make_cpq_link(),
             "accounting": accounting,
             "books": f"{self.ports.sandbox_url}{page}",
+            "psa": f"{self.ports.sandbox_url}/psa/tenants/northwind",
             "cpq_api_key": self.seeded["cpq_api_key"],
             "merchant": self.seeded["merchant"],
         }
@@ -215,9 +217,10 @@ def format_summary(facts: dict[str, Any]) -> str:
         ("   code", "in the mailbox below"),
         ("3. Mail that was sent", facts["mailbox"]),
         (f"4. The books, in {facts['accounting']}", facts["books"]),
-        ("5. All practice services", facts["sandbox"]),
+        ("5. The invoices, in ConnectWise PSA", facts["psa"]),
+        ("6. All practice services", facts["sandbox"]),
     ]
-    lines = [f"  {label:<29}{value}" for label, value in rows]
+    lines = [f"  {label:<37}{value}" for label, value in rows]
     width = min(max(map(len, lines)) + 2, shutil.get_terminal_size().columns)
     rule = "─" * width
     return "\n".join(["", rule, "  The Wise-Pay demo is ready. Ctrl-C stops everything.", "", *lines, rule])

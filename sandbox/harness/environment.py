@@ -10,6 +10,8 @@ from pathlib import Path
 LOOPBACK = "127.0.0.1"
 XERO_WEBHOOK_KEY = "sandbox-webhook-key"
 INTUIT_WEBHOOK_VERIFIER = "sandbox-verifier-token"
+PSA_SITE = "psa.practice.example"
+PSA_CLIENT_ID = "11111111-2222-4333-8444-555555555555"
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,8 @@ def vendor_addresses(sandbox_url: str) -> dict[str, str]:
         "INTUIT_CLIENT_ID": "sandbox-intuit",
         "INTUIT_CLIENT_SECRET": "sandbox-intuit-secret",
         "CPQ_API_URL": f"{sandbox_url}/cpq",
+        "PSA_CLIENT_ID": PSA_CLIENT_ID,
+        "PSA_SITE_URLS": f"{PSA_SITE}={sandbox_url}/psa",
         "XERO_OIDC_CLIENT_ID": "sandbox-sign-on",
         "XERO_OIDC_CLIENT_SECRET": "sandbox-sign-on-secret",
         "XERO_OIDC_SERVER_URL": f"{sandbox_url}/oidc/xero",

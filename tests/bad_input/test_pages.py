@@ -7,8 +7,10 @@ import pytest
 from django.db import transaction
 from pytest_django import Settings
 
-from tests.bad_input.cases import ACCOUNT_CASES, CASES, Case
+from tests.bad_input.cases import ACCOUNT_CASES, Case
+from tests.bad_input.cases import CASES as OTHER_CASES
 from tests.bad_input.good_forms import connect_practice_cpq
+from tests.bad_input.psa_cases import PSA_CASES
 from tests.bad_input.recording import take_seen
 from tests.bad_input.scene import Scene
 from tests.bad_input.trials import PageTrial, Try, draw
@@ -17,6 +19,7 @@ from tests.tenant_snapshots import list_rows
 from tests.tenants import Tenant
 
 DRAWN = 4  # requests to each page in a usual run
+CASES = {**OTHER_CASES, **PSA_CASES}
 # Fields that every page of a kind may read: of Django, of django-allauth, and what our middleware looks at.
 THEIRS = {"csrfmiddlewaretoken", "next", "credential"}
 # What programs call has tests of its own in this folder, and pages of nobody in particular take no field of ours.
@@ -24,6 +27,7 @@ PROGRAMS = {
     "payments:stripe_webhook",
     "accounting:xero_webhook",
     "accounting:intuit_webhook",
+    "psa:callback",
     "quotes:cpq_v1:open_checkout",
     "quotes:cpq_v1:allow_only_post",
     "quotes:cpq_v1:read_checkout",

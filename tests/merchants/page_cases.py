@@ -151,4 +151,11 @@ CASES: dict[str, tuple[str, str]] = {
     "quotes:list": ("get", EVERYBODY),
     "quotes:setup": ("get", EVERYBODY),
     "quotes:callbacks": ("get", EVERYBODY),
+    "psa:connection": ("get", ADMINS),
+    "psa:verify": ("post", ADMINS),
+    "psa:settings": ("post", ADMINS),
+    "psa:disconnect": ("post", ADMINS),
+    "psa:list": ("get", EVERYBODY),
+    "psa:payment": ("get", EVERYBODY),
+    "psa:decide": ("post", ADMINS),
 }

@@ -51,6 +51,11 @@ NEEDS_A_THING = {
     "autopay:my_remove",
     "autopay:my_answer",
     "autopay:my_check",
+    "psa:verify",
+    "psa:settings",
+    "psa:disconnect",
+    "psa:payment",
+    "psa:decide",
 }
 # Pages of nobody in particular: a link, a key or a signature opens them, or any sign-in; each has tests of its own.
 OPEN_PAGES = {
@@ -63,6 +68,7 @@ OPEN_PAGES = {
     "payments:stripe_webhook",
     "accounting:xero_webhook",
     "accounting:intuit_webhook",
+    "psa:callback",
     "operators_audit",
 }
 OPEN_PREFIXES = (

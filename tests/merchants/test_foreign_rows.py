@@ -19,6 +19,7 @@ from tests.accounting.autopay.builders import PAYER, AutoPayBuilder
 from tests.merchants.page_cases import CASES, EVERYBODY, PAYERS
 from tests.merchants.test_access import GATED, Page
 from tests.payments.checkout.test_registrations import build_form, register
+from tests.psa.scene import create_undecided_payment
 from tests.tenants import PASSWORD, Checkout, Tenant
 from wisepay.models import User
 
@@ -38,6 +39,8 @@ THINGS = {
     "accounting:use_credit": {"reference": "invoice"},
     "payer_books:pay_invoice": {"reference": "invoice"},
     "payer_books:print_pdf": {"reference": "invoice"},
+    "psa:payment": {"reference": "psa_payment"},
+    "psa:decide": {"reference": "psa_payment"},
 }
 # These have nothing that is somebody's: a kind of terms, a day, a tier, a mode, a flow that lives a minute.
 NOBODYS = {"kind", "day", "tier", "mode", "nothing", "merchant_ref"}
@@ -135,6 +138,7 @@ class ForeignThings:
             "invoice_task": self.invoice_task.reference,
             "match": self.match.reference,
             "invoice": self.invoice.reference,
+            "psa_payment": create_undecided_payment(self.attempt).reference,
             "kind": "payment",
             "tier": "wise_pay",
             "day": self.now.date().isoformat(),

@@ -39,11 +39,17 @@ from tests.scenarios.payers import (
     SetupOnlyScenario,
 )
 from tests.scenarios.payment_methods import AddBankAccountScenario, AddCardScenario, RemoveMethodScenario
+from tests.scenarios.psa import PsaInvoiceLateScenario, PsaPaymentRemovedScenario, PsaPaymentScenario
 from tests.scenarios.quotes import LinkedQuoteScenario, QuoteScenario, SecureCardScenario
 
 FLOWS: dict[str, list[type[Scenario]]] = {
     "a quote is paid by card, and CPQ is told": [QuoteScenario, SecureCardScenario],
     "a quote is opened by its link, and read again before it is charged": [LinkedQuoteScenario],
+    "a quote's payment is written to ConnectWise PSA, and taken back": [
+        PsaPaymentScenario,
+        PsaInvoiceLateScenario,
+        PsaPaymentRemovedScenario,
+    ],
     "a method is saved with a payment, or without one": [SaveCardScenario, SetupOnlyScenario],
     "a method is added or removed in the settings": [AddCardScenario, AddBankAccountScenario, RemoveMethodScenario],
     "somebody registers while they pay": [RegisterScenario],
@@ -184,6 +190,25 @@ UNINTERRUPTED = {
         "it reads again what an event named, or what beat asks for, and notes or tells it once by a key",
     ),
     "payments.register_domain": "again it is the domain that is there; payments/console/test_gateway_keys.py",
+    **dict.fromkeys(
+        [
+            "Psa.check_keys",
+            "Psa.check_rights",
+            "Psa.create_callback",
+            "Psa.delete_callback",
+            "Psa.discover",
+            "Psa.enable_callback",
+            "Psa.find_invoices",
+            "Psa.get_callback",
+            "Psa.get_version",
+            "Psa.list_agreements",
+            "Psa.list_callbacks",
+            "Psa.list_companies",
+        ],
+        "it reads, or is about callbacks, which are looked for before one is made; tests/psa",
+    ),
+    "psa.poll_invoices": "it reads, and wakes what waits; psa/test_callbacks.py",
+    "psa.register_callbacks": "what is registered already is used again; psa/test_callbacks.py",
     "payments.retire_methods": "each method ends in a transaction of its own, and one that has ended is left alone",
     "payments.read_mandate": "it reads one method as another event does, which a scenario passes",
 }

@@ -39,7 +39,7 @@ from wisepay.models import AuditEntry, User
 OutboxDelivery = Callable[..., int]
 # They write an entry themselves, without the address that they were given.
 PRIVATE = {"erase_person", "export_person"}
-READING = {"doctor", "verify_audit", "write_states", "seed_demo"}
+READING = {"doctor", "verify_audit", "write_states", "seed_demo", "seed_psa"}
 
 
 def actions(**where: Any) -> list[str]:

@@ -1,0 +1,1 @@
+"""ConnectWise PSA: the connection, and payments written back to its invoices."""

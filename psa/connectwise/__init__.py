@@ -1,0 +1,1 @@
+"""ConnectWise PSA (Manage) as one implementation of the Psa protocol."""

@@ -1,0 +1,64 @@
+"""Outbox handlers of the PSA floor: follow a payment's events, and write, look for or take back at PSA."""
+
+from contextlib import suppress
+from datetime import datetime
+
+from django_subatomic.db import transaction
+
+from payments.models import Attempt, Refund
+from psa.callbacks import poll_after_callback, read_changed_invoice, register_callbacks
+from psa.models import PsaConnection, PsaPayment
+from psa.processing import plan_psa_payment, process_psa_payment, schedule_processing
+from wisepay.errors import Disconnected, Rejected
+from wisepay.outbox import handler
+
+
+@handler("psa.follow_attempt")
+def follow_attempt(*, attempt_id: int, now: datetime, **_: object) -> None:
+    """Plan an attempt that succeeded or is on its way, or have what was planned follow what became of it."""
+    row = PsaPayment.objects.filter(attempt=attempt_id).first()
+    if row is None:
+        attempt = Attempt.objects.select_related("payment__merchant", "payment__company").get(pk=attempt_id)
+        plan_psa_payment(attempt, now=now)
+        return
+    with transaction():
+        schedule_processing(row, now=now)
+
+
+@handler("psa.follow_refund")
+def follow_refund(*, refund_id: int, now: datetime, **_: object) -> None:
+    """Have a payment at PSA follow a refund, or a refund that failed after all."""
+    follow_attempt(attempt_id=Refund.objects.get(pk=refund_id).attempt_id, now=now)
+
+
+@handler("psa.write_payment")
+def write_payment(*, psa_payment_id: int, now: datetime, **_: object) -> None:
+    """Take a payment's next step at PSA; without a connection it waits until a person connects again."""
+    with suppress(Disconnected):
+        process_psa_payment(psa_payment_id, now=now)
+
+
+def get_connection(connection_id: int) -> PsaConnection:
+    """A connection with its merchant."""
+    return PsaConnection.objects.select_related("merchant").get(pk=connection_id)
+
+
+@handler("psa.register_callbacks")
+def register(*, connection_id: int, now: datetime, **_: object) -> None:
+    """Have PSA call us; without the right to, the poll alone finds what changed."""
+    with suppress(Disconnected, Rejected):
+        register_callbacks(get_connection(connection_id), now=now)
+
+
+@handler("psa.read_invoice")
+def read_invoice(*, connection_id: int, invoice_id: int, now: datetime, **_: object) -> None:
+    """Read an invoice that a callback named."""
+    with suppress(Disconnected):
+        read_changed_invoice(get_connection(connection_id), invoice_id, now=now)
+
+
+@handler("psa.poll_invoices")
+def poll_invoices(*, connection_id: int, now: datetime, **_: object) -> None:
+    """Ask for what changed, after a callback that could not be checked."""
+    with suppress(Disconnected):
+        poll_after_callback(get_connection(connection_id), now=now)

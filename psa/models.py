@@ -1,0 +1,241 @@
+"""Tables of the PSA floor: the connection, its history, and the payments that belong on PSA's invoices."""
+
+from datetime import datetime
+
+from django.conf import settings
+from django.core.serializers.json import DjangoJSONEncoder
+from django.db import models
+
+from merchants.models import Merchant
+from payments.models import Attempt, Payment
+from wisepay import clock
+from wisepay.addresses import new_reference
+from wisepay.models import User
+from wisepay.money import Money
+from wisepay.secrets import SecretField
+from wisepay.states import Stateful, build_state_constraint
+
+CONNECTION_TRANSITIONS = {
+    "never": frozenset({"connected"}),
+    "connected": frozenset({"broken", "disconnected"}),
+    "broken": frozenset({"connected", "disconnected"}),
+    "disconnected": frozenset({"connected"}),
+}
+# What a payment of ours is at PSA. From `sending` and `removing` only PSA's own word leads on.
+LOOKED_FOR = frozenset({"waiting", "undecided", "unconfirmed", "sending", "written", "present", "refused", "cancelled"})
+PAYMENT_TRANSITIONS = {
+    "planned": LOOKED_FOR | {"settled"},
+    "waiting": LOOKED_FOR - {"waiting"} | {"planned", "settled"},
+    "undecided": frozenset({"planned", "settled", "cancelled"}),
+    "unconfirmed": frozenset({"planned", "settled", "cancelled"}),
+    "present": frozenset({"stuck", "settled", "cancelled"}),
+    "refused": frozenset({"planned", "settled", "cancelled"}),
+    "sending": frozenset({"planned", "written", "unclear", "refused", "cancelled"}),
+    "unclear": frozenset({"written", "planned", "settled", "cancelled"}),
+    "written": frozenset({"removing", "stuck"}),
+    "removing": frozenset({"removed", "stuck"}),
+    "stuck": frozenset({"removing", "written", "present", "settled"}),
+    "removed": frozenset({"planned"}),
+    "cancelled": frozenset({"planned"}),
+}
+# While one payment is in these, nobody else writes on its invoice.
+BUSY_STATES = ("sending", "unclear", "removing")
+# What only a person can take further.
+TASK_STATES = ("undecided", "unconfirmed", "refused", "unclear", "stuck")
+
+
+class Writer(models.TextChoices):
+    """Who writes payments to PSA: two writers would write one payment twice."""
+
+    NOBODY = "nobody", "Nobody"
+    US = "us", "Wise-Pay"
+    OTHER = "other", "Another tool"
+
+
+class DebitTiming(models.TextChoices):
+    """When a bank debit is written."""
+
+    SETTLED = "settled", "When it has settled"
+    SUBMITTED = "submitted", "When the payer's bank has it"
+
+
+class PsaConnection(Stateful):
+    """A merchant's access to its ConnectWise PSA, by the keys of an API member."""
+
+    TRANSITIONS = CONNECTION_TRANSITIONS
+
+    merchant = models.OneToOneField(Merchant, on_delete=models.CASCADE, related_name="psa_connection")
+    site = models.CharField(max_length=120, blank=True, help_text="The host name that people sign in at.")
+    login_company = models.CharField(max_length=60, blank=True)
+    public_key = SecretField(row=("merchant_id",), blank=True, default="")
+    private_key = SecretField(row=("merchant_id",), blank=True, default="")
+    codebase = models.CharField(max_length=40, blank=True, help_text="The part of the address that answered last.")
+    version = models.CharField(max_length=40, blank=True)
+    name = models.CharField(max_length=120, blank=True, help_text="The company's name at PSA.")
+    rights = models.JSONField(default=list, help_text="What was tried, and whether it is allowed.")
+    written_by = models.CharField(max_length=10, choices=Writer, default=Writer.NOBODY)
+    writes_debits = models.CharField(max_length=10, choices=DebitTiming, default=DebitTiming.SETTLED)
+    confirmed_at = models.DateTimeField(null=True, help_text="A person saw the first payment's whole answer.")
+    connected_at = models.DateTimeField(null=True)
+    connected_by = models.CharField(max_length=254, blank=True)
+    succeeded_at = models.DateTimeField(null=True, help_text="PSA last accepted our keys.")
+    tested_at = models.DateTimeField(null=True)
+    test_passed = models.BooleanField(null=True)
+    polled_at = models.DateTimeField(null=True, help_text="Up to when changed invoices were asked for.")
+    unavailable_since = models.DateTimeField(null=True)
+    last_error = models.CharField(max_length=300, blank=True)
+    callback_secret = SecretField(row=("merchant_id",), blank=True, default="")
+    callback_digest = models.CharField(max_length=64, blank=True, help_text="Of the secret in the callbacks' address.")
+    callback_id = models.BigIntegerField(null=True, help_text="PSA's id of our callback about invoices.")
+    signing_key = SecretField(row=("merchant_id",), blank=True, default="")
+    signing_key_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            build_state_constraint(CONNECTION_TRANSITIONS, name="psa_connection_state"),
+            models.CheckConstraint(condition=models.Q(written_by__in=Writer.values), name="psa_known_writer"),
+            models.UniqueConstraint(
+                fields=["site", "login_company"],
+                condition=models.Q(state__in=["connected", "broken"]),
+                name="one_merchant_per_psa",
+            ),
+            models.CheckConstraint(
+                condition=~models.Q(state="connected") | ~models.Q(private_key="") & ~models.Q(site=""),
+                name="connected_psa_has_keys",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"ConnectWise PSA of {self.merchant}"
+
+    @property
+    def provider(self) -> str:
+        """Whose limits its calls are counted against."""
+        return "psa"
+
+    @property
+    def organisation_id(self) -> str:
+        """Which company its calls are counted for."""
+        return f"{self.site}/{self.login_company.lower()}"
+
+    @property
+    def client_id(self) -> str:
+        """The integration that its calls are made as."""
+        return str(settings.PSA_CLIENT_ID)
+
+    @property
+    def writes_payments(self) -> bool:
+        """Whether payments of this merchant are ours to write."""
+        return self.written_by == Writer.US
+
+
+class PsaConnectionEvent(models.Model):
+    """Something that happened to a connection and is no change of its state."""
+
+    class Kind(models.TextChoices):
+        TEST_PASSED = "test_passed", "Test passed"
+        TEST_FAILED = "test_failed", "Test failed"
+        UNAVAILABLE = "unavailable", "ConnectWise PSA unavailable"
+        AVAILABLE = "available", "ConnectWise PSA answers again"
+        CALLBACKS_OFF = "callbacks_off", "Callbacks were switched off"
+
+    connection = models.ForeignKey(PsaConnection, on_delete=models.CASCADE, related_name="events")
+    kind = models.CharField(max_length=20, choices=Kind)
+    text = models.CharField(max_length=300, blank=True)
+    by = models.CharField(max_length=254, blank=True)
+    at = models.DateTimeField()
+
+    class Meta:
+        indexes = [models.Index(fields=["connection", "at"], name="psa_event_of_connection")]
+
+    def __str__(self) -> str:
+        return self.get_kind_display()
+
+
+class PsaPayment(Stateful):
+    """One attempt's money on a down-payment invoice of PSA.
+
+    `amount` minor units are what is written. `payments_before` are the ids that stood on the invoice when it was sent:
+    by them a lost answer is told from a payment that was there.
+    """
+
+    TRANSITIONS = PAYMENT_TRANSITIONS
+
+    reference = models.CharField(max_length=20, unique=True, default=new_reference, editable=False)
+    connection = models.ForeignKey(PsaConnection, on_delete=models.PROTECT, related_name="payments")
+    merchant = models.ForeignKey(Merchant, on_delete=models.CASCADE, related_name="psa_payments")
+    payment = models.ForeignKey(Payment, on_delete=models.PROTECT, related_name="psa_payments")
+    attempt = models.OneToOneField(Attempt, on_delete=models.PROTECT, related_name="psa_payment")
+    amount = models.BigIntegerField()
+    currency = models.CharField(max_length=3)
+    paid_on = models.DateField(help_text="The merchant's day, as it is sent.")
+    opportunity_id = models.BigIntegerField(null=True)
+    psa_company = models.CharField(max_length=120, blank=True, help_text="Whose invoice it is, at PSA.")
+    invoice_id = models.BigIntegerField(null=True)
+    invoice_number = models.CharField(max_length=40, blank=True)
+    is_chosen = models.BooleanField(default=False, help_text="A person chose the invoice.")
+    decided_by = models.ForeignKey(User, on_delete=models.PROTECT, null=True, related_name="+")
+    psa_payment_id = models.BigIntegerField(null=True)
+    payments_before = models.JSONField(default=list)
+    sent_at = models.DateTimeField(null=True)
+    missed_at = models.DateTimeField(null=True, help_text="A read after a lost answer first found nothing.")
+    times_sent = models.PositiveIntegerField(default=0)
+    lease_until = models.DateTimeField(null=True, help_text="A worker has it until then.")
+    explanation = models.CharField(max_length=300, blank=True, help_text="Why it is where it is, for people.")
+    candidates = models.JSONField(default=list, help_text="What a person may choose from.")
+    answer = models.JSONField(
+        default=dict, encoder=DjangoJSONEncoder, help_text="What PSA answered to the payment, whole."
+    )
+    note = models.CharField(max_length=300, blank=True, help_text="What was done by hand.")
+    created_at = models.DateTimeField(default=clock.now)
+
+    class Meta:
+        constraints = [
+            build_state_constraint(PAYMENT_TRANSITIONS, name="psa_payment_state"),
+            models.CheckConstraint(condition=models.Q(amount__gt=0), name="psa_amount_positive"),
+            models.CheckConstraint(
+                condition=~models.Q(state__in=["sending", "written", "removing"]) | models.Q(invoice_id__isnull=False),
+                name="psa_written_has_an_invoice",
+            ),
+            models.CheckConstraint(
+                condition=~models.Q(state__in=["written", "removing"]) | models.Q(psa_payment_id__isnull=False),
+                name="psa_written_has_an_id",
+            ),
+            models.CheckConstraint(
+                condition=~models.Q(state="settled") | ~models.Q(note=""), name="psa_settled_says_how"
+            ),
+            models.UniqueConstraint(
+                fields=["connection", "invoice_id"],
+                condition=models.Q(state__in=BUSY_STATES),
+                name="one_writer_per_psa_invoice",
+            ),
+            models.UniqueConstraint(
+                fields=["connection", "psa_payment_id"],
+                condition=models.Q(state__in=["written", "removing"]),
+                name="one_row_per_psa_payment",
+            ),
+        ]
+        indexes = [models.Index(fields=["merchant", "state"], name="psa_payment_of_merchant")]
+
+    def __str__(self) -> str:
+        return f"Payment of {self.money} for {self.payment.purpose}"
+
+    @property
+    def money(self) -> Money:
+        """What is written."""
+        return Money(self.amount, self.currency)
+
+    def get_invoice_id(self) -> int:
+        """The invoice that it is written on. Raises ValueError before one was found."""
+        if self.invoice_id is None:
+            raise ValueError(f"{self} has no invoice")
+        return self.invoice_id
+
+    @property
+    def needs_person(self) -> bool:
+        """Whether only a person can take it further."""
+        return self.state in TASK_STATES
+
+    def is_leased(self, now: datetime) -> bool:
+        """Whether a worker has it."""
+        return self.lease_until is not None and now < self.lease_until

@@ -1,0 +1,29 @@
+"""What the PSA floor's tables hold of people: who of the merchant's staff connected and decided."""
+
+from wisepay.personal_data.registry import PersonalData, declare_personal
+
+declare_personal(
+    PersonalData(
+        "psa.PsaPayment",
+        "Who of the merchant's people decided: a record of the books.",
+        "keep",
+        fields=("decided_by", "note"),
+        person=("decided_by",),
+        hidden=("answer", "candidates"),
+    ),
+    PersonalData(
+        "psa.PsaConnection",
+        "Who connected ConnectWise PSA: a record of the merchant's.",
+        "keep",
+        fields=("connected_by",),
+        address=("connected_by__iexact",),
+        hidden=("callback_digest",),
+    ),
+    PersonalData(
+        "psa.PsaConnectionEvent",
+        "Who did what to a connection; deleted after some weeks.",
+        "keep",
+        fields=("by",),
+        address=("by__iexact",),
+    ),
+)

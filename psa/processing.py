@@ -1,0 +1,148 @@
+"""Bring a payment at PSA where its money says it should be: plan it, write it, look for it, take it back."""
+
+from datetime import datetime, timedelta
+
+from django.db.models import Q
+from django_subatomic.db import transaction, transaction_required
+
+from connections.rate_limiter.limiter import Priority
+from payments.models import Attempt
+from psa.models import PsaConnection, PsaPayment
+from psa.protocol import Psa
+from psa.records import compute_wanted_amount, get_wanted_amount, record_step
+from psa.removal import finish_removal, record_partly, record_stuck, remove_payment
+from psa.session import open_psa_session
+from psa.writing import resolve_payment, write_payment
+from wisepay import outbox
+from wisepay.clock import get_local_date
+from wisepay.outbox import Retry
+
+LEASE = timedelta(seconds=150)  # longer than every call of one turn may take together
+UNWRITTEN = ("planned", "waiting", "undecided", "unconfirmed", "refused")
+WAITING = ("planned", "waiting", "sending", "removing")  # what goes on when PSA can be reached
+WENT_BACK = "The money went back before it was written."
+
+
+def plan_psa_payment(attempt: Attempt, *, now: datetime) -> PsaPayment | None:
+    """Plan to write a quote's attempt to PSA, and have it done; None where it is not ours to write."""
+    payment = attempt.payment
+    connection = PsaConnection.objects.filter(merchant=payment.merchant_id).first()
+    if connection is None or connection.state not in ("connected", "broken") or not payment.is_quote:
+        return None
+    amount = compute_wanted_amount(attempt, connection)
+    if not connection.writes_payments or amount == 0:
+        return None
+    paid_at = payment.paid_at or attempt.submitted_at or now
+    with transaction():
+        row, _ = PsaPayment.objects.get_or_create(
+            attempt=attempt,
+            defaults={
+                "connection": connection,
+                "merchant": payment.merchant,
+                "payment": payment,
+                "amount": amount,
+                "currency": payment.currency,
+                "paid_on": get_local_date(paid_at, payment.merchant.zone),
+                "state": "planned",
+                "state_at": now,
+            },
+        )
+        schedule_processing(row, now=now)
+    return row
+
+
+@transaction_required
+def schedule_processing(row: PsaPayment, *, now: datetime) -> None:
+    """Have a worker take the row's next step at `now`."""
+    outbox.schedule(f"psa:payment:{row.pk}", "psa.write_payment", now=now, psa_payment_id=row.pk)
+
+
+@transaction_required
+def schedule_waiting_payments(connection: PsaConnection, *, now: datetime) -> int:
+    """Have everything that waits for PSA go on; answer how much."""
+    rows = list(PsaPayment.objects.filter(connection=connection, state__in=WAITING))
+    for row in rows:
+        schedule_processing(row, now=now)
+    return len(rows)
+
+
+def process_psa_payment(
+    row_id: int, *, now: datetime, is_confirmed: bool = False, priority: Priority = "company"
+) -> PsaPayment:
+    """Take the row as far as it goes now. Raises Retry, Unavailable, Rejected or Disconnected.
+
+    `is_confirmed`: a person said that the merchant's first payment shall be written.
+    """
+    acquire_lease(row_id, now=now)
+    row = PsaPayment.objects.select_related("connection__merchant", "merchant", "payment__company").get(pk=row_id)
+    was_confirmed = row.connection.confirmed_at is not None
+    try:
+        take_next_step(row, is_confirmed=is_confirmed, priority=priority, now=now)
+    finally:
+        PsaPayment.objects.filter(pk=row_id).update(lease_until=None)
+    if row.state == "written" and not was_confirmed:
+        release_unconfirmed(row.connection, now=now)
+    return row
+
+
+def acquire_lease(row_id: int, *, now: datetime) -> None:
+    """Take the row for this worker alone. Raises Retry while another one has it."""
+    free = PsaPayment.objects.filter(Q(lease_until=None) | Q(lease_until__lte=now), pk=row_id)
+    if not free.update(lease_until=now + LEASE):
+        raise Retry("another worker has this payment", after=10)
+
+
+def take_next_step(row: PsaPayment, *, is_confirmed: bool, priority: Priority, now: datetime) -> None:
+    """Compare what should stand at PSA with what does, and do what is missing."""
+    wanted = get_wanted_amount(row)
+    if row.state in UNWRITTEN and wanted == 0:
+        record_step(row, "cancelled", reason=WENT_BACK, now=now)
+    elif row.state in ("removed", "cancelled") and wanted:
+        record_step(row, "planned", reason="", psa_payment_id=None, times_sent=0, amount=wanted, now=now)
+    elif row.state in UNWRITTEN and wanted != row.amount:
+        record_step(row, row.state, reason=row.explanation, amount=wanted, now=now)
+    if row.state in ("planned", "waiting", "sending", "removing") or needs_change(row, wanted):
+        with open_psa_session(row.connection, priority=priority, now=now) as psa:
+            carry_out(psa, row, wanted=wanted, is_confirmed=is_confirmed, now=now)
+
+
+def needs_change(row: PsaPayment, wanted: int) -> bool:
+    """Whether something that is written, or was written by somebody else, no longer is as it should be."""
+    return row.state == "stuck" or (row.state in ("written", "present") and wanted != row.amount)
+
+
+def carry_out(psa: Psa, row: PsaPayment, *, wanted: int, is_confirmed: bool, now: datetime) -> None:
+    """Make the calls of the row's next step."""
+    if row.state in ("planned", "waiting"):
+        write_payment(psa, row, is_confirmed=is_confirmed, now=now)
+    elif row.state == "sending":
+        resolve_payment(psa, row, now=now)
+    elif row.state == "removing":
+        finish_removal(psa, row, now=now)
+    else:
+        correct_written(psa, row, wanted=wanted, now=now)
+        return
+    if row.state == "written" and get_wanted_amount(row) != row.amount:
+        correct_written(psa, row, wanted=get_wanted_amount(row), now=now)
+
+
+def correct_written(psa: Psa, row: PsaPayment, *, wanted: int, now: datetime) -> None:
+    """Take back what is written if all of it went back; a part of it is for a person, and so is others' writing."""
+    if wanted == row.amount:
+        if row.state == "stuck" and not row.candidates:
+            record_step(row, "written" if row.psa_payment_id else "present", reason="", now=now)
+    elif row.psa_payment_id is None:
+        record_stuck(row, "somebody else wrote the payment.", now=now)
+    elif wanted == 0:
+        remove_payment(psa, row, now=now)
+    else:
+        record_partly(row, wanted=wanted, now=now)
+
+
+def release_unconfirmed(connection: PsaConnection, *, now: datetime) -> None:
+    """Have the merchant's other payments written that waited for the first one."""
+    with transaction():
+        rows = PsaPayment.objects.filter(connection=connection, state="unconfirmed")
+        reasons = dict.fromkeys(rows.values_list("pk", flat=True), "the first one is written")
+        for row in PsaPayment.move_all_to(reasons, "planned", now=now, by="psa"):
+            schedule_processing(row, now=now)

@@ -1,0 +1,67 @@
+"""What a payment at PSA should be by what became of its money, and recording its steps."""
+
+from datetime import datetime
+from typing import Any
+
+from django.db.models import Sum
+from django.urls import reverse
+from django_subatomic.db import transaction_if_not_already, transaction_required
+
+from merchants.models import EventNotification
+from merchants.services import notify_merchant
+from payments.models import Attempt
+from psa.models import TASK_STATES, DebitTiming, PsaConnection, PsaPayment
+
+TITLES = {
+    "undecided": "Choose the invoice in ConnectWise PSA",
+    "unconfirmed": "Write the first payment to ConnectWise PSA",
+    "refused": "ConnectWise PSA refused a payment",
+    "unclear": "Say which payment in ConnectWise PSA is ours",
+    "stuck": "Take a payment back in ConnectWise PSA by hand",
+}
+
+
+def get_wanted_amount(row: PsaPayment) -> int:
+    """Minor units of the row's attempt that should stand on the invoice now."""
+    attempt = Attempt.objects.select_related("payment").get(pk=row.attempt_id)
+    return compute_wanted_amount(attempt, row.connection)
+
+
+def compute_wanted_amount(attempt: Attempt, connection: PsaConnection) -> int:
+    """Minor units that the merchant has of an attempt, less what went back; a debit counts as the settings say."""
+    if attempt.is_settling and connection.writes_debits == DebitTiming.SUBMITTED:
+        return attempt.amount
+    if attempt.state != "succeeded":
+        return 0
+    # Refunds that moved here from an attempt before a won dispute are in the amount already.
+    refunds = attempt.refunds.filter(state="succeeded", created_at__gte=attempt.created_at)
+    refunded = refunds.aggregate(all=Sum("amount"))["all"] or 0
+    return max(attempt.amount - int(refunded), 0)
+
+
+def record_step(row: PsaPayment, state: str, *, reason: str, now: datetime, by: str = "psa", **changes: Any) -> None:
+    """Move the row, or give it another reason where it is; a new task is told to the merchant's people."""
+    columns = {"explanation": reason[:300], "opportunity_id": row.opportunity_id, "psa_company": row.psa_company[:120]}
+    columns |= {"invoice_id": row.invoice_id, "invoice_number": row.invoice_number[:40], **changes}
+    with transaction_if_not_already():
+        is_new = row.state != state and row.move_to(state, now=now, by=by, reason=reason, **columns)
+        if not is_new:
+            PsaPayment.objects.filter(pk=row.pk).update(**columns)
+            for name, value in columns.items():
+                setattr(row, name, value)
+        if is_new and state in TASK_STATES:
+            notify_of_task(row, now=now)
+
+
+@transaction_required
+def notify_of_task(row: PsaPayment, *, now: datetime) -> None:
+    """Notify the merchant's people of what only they can do."""
+    notify_merchant(
+        row.merchant,
+        event=EventNotification.Event.BOOKS_TASK,
+        key=f"psa:{row.pk}:{row.state}:{now.isoformat()}",
+        title=TITLES[row.state],
+        body=f"{row.money} of {row.payment.company} for {row.payment.purpose}: {row.explanation}",
+        path=reverse("psa:payment", args=[row.merchant.reference, row.reference]),
+        now=now,
+    )

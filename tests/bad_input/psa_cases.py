@@ -1,0 +1,38 @@
+"""Good forms and queries of the pages about ConnectWise PSA."""
+
+from sandbox.harness.environment import PSA_SITE
+from sandbox.psa.tenant import PRIVATE_KEY, PUBLIC_KEY
+from tests.bad_input.cases import Case, Fields
+from tests.bad_input.scene import Scene
+from tests.psa.scene import create_undecided_payment
+
+
+def psa_payment(scene: Scene) -> dict[str, str]:
+    """The path of a payment whose invoice a person has to choose, made on first sight."""
+    return {"reference": create_undecided_payment(scene.attempt).reference}
+
+
+def nothing(scene: Scene) -> Fields:
+    """A form without fields, of a merchant that has a connection."""
+    create_undecided_payment(scene.attempt)
+    return {}
+
+
+PSA_CASES: dict[str, Case] = {
+    "psa:connection": Case(
+        form=lambda s: {
+            "site": PSA_SITE,
+            "company": "northwind" if s.mark == "ours" else "other",
+            "public_key": PUBLIC_KEY,
+            "private_key": PRIVATE_KEY,
+        },
+        free=("company", "public_key", "private_key", "site"),
+    ),
+    "psa:verify": Case(form=nothing),
+    "psa:settings": Case(form=lambda s: nothing(s) | {"written_by": "nobody", "writes_debits": "settled"}),
+    "psa:disconnect": Case(form=nothing),
+    "psa:list": Case(query=lambda s: {"page": "1"}),
+    "psa:decide": Case(
+        form=lambda s: {"act": "settle", "note": "Entered by hand", "number": "", "payment": ""}, path=psa_payment
+    ),
+}

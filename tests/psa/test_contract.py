@@ -1,0 +1,46 @@
+"""Everything that we ask of ConnectWise PSA and that the practice one answers, judged by the vendor's contract."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from django.utils import timezone
+
+from psa.callbacks import check_callbacks
+from psa.polling import poll_every_connection
+from psa.services import get_psa_connection, verify_psa
+from tests.accounting.posting.debits import CARD, AttemptScenario
+from tests.psa.scene import PsaScene, deliver_later
+from tests.sandbox.test_vendor_contracts import CHECK
+
+
+def exercise(scene: PsaScene) -> None:
+    """Write, wait, be refused, choose by number, take back, test, register."""
+    now = timezone.now()
+    sold, late = scene.sell(), scene.sell(invoice=False)
+    checkouts = [scene.pay(sold), scene.pay(late)]
+    deliver_later()
+    poll_every_connection(now=now)
+    AttemptScenario(scene.tenant, checkouts[0].attempts[-1], CARD).refund(62500)
+    deliver_later()
+    path = scene.tenant.url(f"psa/{scene.get_row(checkouts[1]).reference}/decisions")
+    number = scene.get_invoice(sold["invoice"])["invoiceNumber"]
+    scene.tenant.admin.post(path, {"act": "choose", "number": number})
+    verify_psa(scene.connection, by="admin", now=now)
+    callback = scene.control()["callbacks"][0]["id"]
+    scene.control(change={"table": "callbacks", "id": callback, "fields": {"inactiveFlag": True}})
+    check_callbacks(get_psa_connection(scene.tenant.merchant), now=now)
+
+
+@pytest.mark.skipif(not CHECK.exists(), reason="the vendors' contracts are not beside this project")
+def test_the_traffic_with_psa_keeps_the_vendors_contract(scene: PsaScene, tmp_path: Path) -> None:
+    exercise(scene)
+    exchanges = scene.tenant.world.journal("psa")
+    journal = tmp_path / "journal.jsonl"
+    journal.write_text("".join(json.dumps(each) + "\n" for each in exchanges))
+    command = [sys.executable, str(CHECK), str(journal), "--service", "psa"]
+    judged = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert judged.returncode == 0, judged.stdout + judged.stderr
+    assert len(exchanges) >= 30
