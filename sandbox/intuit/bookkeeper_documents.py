@@ -66,7 +66,10 @@ def build_document_action(kind: SalesDocumentKind) -> Callable[[Company, Record]
 
 
 def create_contact(company: Company, params: Record) -> Record:
-    """A customer called `name`, who pays in `currency`, with an `email` if there is one."""
+    """A customer called `name`, who pays in `currency`, with an `email` if there is one; of that name there is one."""
+    there = next((row for row in company.table("Customer").values() if row["DisplayName"] == params["name"]), None)
+    if there is not None:
+        return there
     sent: Record = {"DisplayName": str(params["name"])}
     sent |= {"PrimaryEmailAddr": {"Address": str(params["email"])}} if params.get("email") else {}
     sent |= {"CurrencyRef": {"value": str(params["currency"])}} if params.get("currency") else {}
