@@ -80,10 +80,10 @@ def open_demo() -> Iterator[Demo]:
 
 def list_pages(demo: Demo) -> list[tuple[str, str]]:
     """The address of every page with the cookie that opens it."""
-    said = demo.manage("shell", "--no-imports", "-c", SIGN_IN_SCRIPT)
+    reference, paid = accept_quote(demo), pay_quote(demo)
+    said = demo.manage("shell", "--no-imports", "-c", SIGN_IN_SCRIPT)  # sees the companies of both
     cookie, invoice = re.search(r"cookie (\S+)", said), re.search(r"invoice (\S+)", said)
     assert cookie
-    reference, paid = accept_quote(demo), pay_quote(demo)
     pages = [(f"{demo.web}{path}", "") for path in OPEN_PAGES]
     pages += [(f"{demo.web}/pay/{reference}{path}", "") for path in PAY_PAGES]
     pages += [(f"{demo.web}/pay/{reference}/checkout", cookie[1]), (find_guest_receipt(demo, paid), "")]
