@@ -177,7 +177,7 @@ def setup_panel(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """The dashboard's checklist: what is left to do before quotes can be paid and booked."""
     integration = get_integration(merchant)
     chosen = AccountingSettings.objects.filter(merchant=merchant).first()
-    account = GatewayAccount.objects.filter(current_of=merchant).first()
+    account = GatewayAccount.find_current(merchant)
     connection = Connection.objects.filter(merchant=merchant, tier=Tier.WISE_PAY, state="connected").first()
     has_accounts = bool(chosen and connection and is_ready_to_post(chosen, connection))
     accounts = f"Accounts of {connection.organisation_name} chosen" if connection else "Accounts chosen"

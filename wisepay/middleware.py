@@ -15,11 +15,15 @@ from wisepay.accounts.sessions import ACTIVE_KEY, is_idle_too_long, is_too_old, 
 from wisepay.input import UnreadableBody, read_json
 from wisepay.models import User
 
+GetResponse = Callable[[HttpRequest], HttpResponse]
+# Sent by console.js with what a page asks for by itself: it is no sign that somebody is there.
+BACKGROUND_HEADER = "X-Background"
+
 
 class ReadableCookiesMiddleware:
     """Drop cookies with characters that ours never hold; a quoted one may hide a NUL, which no database stores."""
 
-    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+    def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
@@ -31,7 +35,7 @@ class ReadableCookiesMiddleware:
 class ReadableCredentialsMiddleware:
     """Empty a passkey's answer that is no JSON or nested without end: the library's own form would fail on it."""
 
-    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+    def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
@@ -53,9 +57,6 @@ class ReadableCredentialsMiddleware:
         return fields
 
 
-GetResponse = Callable[[HttpRequest], HttpResponse]
-
-
 def is_public(response: HttpResponse) -> bool:
     """Whether a view, or the server of static files, said that everybody may keep the response."""
     return "public" in response.get("Cache-Control", "").replace(" ", "").split(",")
@@ -72,10 +73,6 @@ class NoStoreMiddleware:
         if not is_public(response):
             add_never_cache_headers(response)
         return response
-
-
-# Sent by console.js with what a page asks for by itself: it is no sign that somebody is there.
-BACKGROUND_HEADER = "X-Background"
 
 
 class SessionPolicyMiddleware:

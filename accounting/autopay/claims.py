@@ -60,9 +60,13 @@ def find_claim(invoice: InvoiceSnapshot, context: DecisionContext) -> MappingCla
         return SkipReason("unmatched", explain_unmatched(mappings, term))
     best = candidates[0]
     if len(candidates) > 1:
-        usable = [mapping for mapping in candidates if mapping.agreed is None or not is_older(invoice, mapping)]
+        usable = [
+            mapping
+            for mapping in candidates
+            if mapping.agreed is None or not is_older(invoice.issued_on, mapping.begins_on)
+        ]
         best = choose_mapping(usable or candidates, invoice)
-    if is_older(invoice, best):
+    if is_older(invoice.issued_on, best.begins_on):
         return SkipReason(
             "older", f"It is older than its Auto-Pay mapping, which begins on {best.begins_on:%-d %b %Y}."
         )
@@ -70,10 +74,9 @@ def find_claim(invoice: InvoiceSnapshot, context: DecisionContext) -> MappingCla
     return MappingClaim(term, best, explain_mapping_choice(best, candidates, term), number)
 
 
-def is_older(invoice: InvoiceSnapshot, mapping: MappingSnapshot) -> bool:
-    """Whether the invoice is of before the mapping's first day."""
-    first, issued = mapping.begins_on, invoice.issued_on
-    return first is not None and issued is not None and issued < first
+def is_older(issued_on: date | None, begins_on: date | None) -> bool:
+    """Whether an invoice that was issued then is older than a mapping that begins then."""
+    return begins_on is not None and issued_on is not None and issued_on < begins_on
 
 
 def claims_invoice(mapping: MappingSnapshot, invoice: InvoiceSnapshot, term: TermSnapshot) -> bool:

@@ -161,7 +161,7 @@ def get_decision_context(merchant: Merchant, *, companies: Sequence[int] | None 
     Eight statements, and one more where something was agreed with a quote.
     """
     mappings = get_mappings_by_company(merchant, companies)
-    account = GatewayAccount.objects.filter(current_of=merchant).first()
+    account = GatewayAccount.find_current(merchant)
     link = LinkedOrganisation.objects.filter(merchant=merchant).first()
     return DecisionContext(
         rules=get_rules(merchant, takes_debits=bool(account and account.takes_bank_debits)),

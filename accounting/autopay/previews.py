@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any
 
+from accounting.autopay.claims import is_older
 from accounting.autopay.decision_context import (
     build_mapping_snapshot,
     build_term_snapshot,
@@ -85,7 +86,7 @@ def list_mapping_charges(mapping: AutoPayMapping, *, now: datetime) -> ChargePre
     merchant, company = mapping.merchant, mapping.company
     context = get_decision_context(merchant, companies=[company.pk])
     mappings = {company.pk: [*context.mappings.get(company.pk, []), build_mapping_snapshot(mapping, {})]}
-    account = GatewayAccount.objects.filter(merchant=merchant).first()
+    account = GatewayAccount.find_current(merchant)
     context = replace(context, mappings=mappings, methods=get_methods_by_id(mappings, account))
     ids = list(LedgerInvoice.objects.filter(company=company, status="open", due__gt=0).values_list("pk", flat=True))
     begins_on = get_local_date(now, merchant.zone)
@@ -143,13 +144,8 @@ def list_new_charges(
             money=Money(plan.amount, invoices[key].currency),
             run_at=plan.run_at,
             method=context.methods[plan.method_id].label,
-            is_older=is_older(invoices[key], begins_on),
+            is_older=is_older(invoices[key].issued_on, begins_on),
         )
         for key, plan in plans.items()
     ]
     return ChargePreview(sorted(rows, key=lambda row: (row.run_at, row.invoice.pk)))
-
-
-def is_older(invoice: LedgerInvoice, begins_on: date | None) -> bool:
-    """Whether an invoice was issued before that day."""
-    return begins_on is not None and invoice.issued_on is not None and invoice.issued_on < begins_on

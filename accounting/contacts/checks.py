@@ -17,8 +17,8 @@ from accounting.posting.contact_needs import (
     close_contact_task,
     is_settled_by_hand,
     list_contact_tasks,
-    save_contact_task,
 )
+from accounting.posting.open_tasks import save_contact_task
 from accounting.posting.services import retry_company_postings
 from accounting.refetch_requests import schedule_refetch
 from connections.availability import find_working_connection
@@ -142,7 +142,7 @@ class ContactFollower:
         if is_settled_by_hand(self.company, self.row):
             return
         with transaction():
-            save_contact_task(self.company, title=title, steps=steps, now=self.now)
+            save_contact_task(self.company, (title, steps), now=self.now)
 
     @transaction_required
     def map_to(self, successor: LedgerContact, contact: Contact) -> None:

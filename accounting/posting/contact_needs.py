@@ -4,15 +4,13 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
-from django.urls import reverse
 from django_subatomic.db import transaction, transaction_required
 
 from accounting.ledger_session import has_contacts_by_currency
 from accounting.models import LedgerContact, ManualTask, Posting
 from accounting.models.posting_kinds import Kind
 from accounting.posting.ledger_orders import FORMER_ORGANISATION
-from merchants.models import EventNotification, Merchant
-from merchants.services import notify_merchant
+from merchants.models import Merchant
 from payers.companies import CompanyTaken, Contact, find_mapped_company, map_company
 from payers.models import CompanyContact, PayerCompany
 
@@ -164,35 +162,6 @@ def is_settled_by_hand(company: PayerCompany, row: LedgerContact) -> bool:
     if row.changed_at is not None and row.changed_at > latest.state_at:
         return False
     return not Posting.objects.filter(company=company, state="rejected", state_at__gt=latest.state_at).exists()
-
-
-@transaction_required
-def save_contact_task(company: PayerCompany, *, title: str, steps: list[str], now: datetime) -> ManualTask:
-    """Create or rewrite the company's open task; notify the merchant's people when it is new."""
-    task, is_new = ManualTask.objects.update_or_create(
-        company=company,
-        posting=None,
-        state="open",
-        defaults={"title": title[:160], "steps": steps},
-        create_defaults={
-            "title": title[:160],
-            "steps": steps,
-            "merchant": company.merchant,
-            "kind": Kind.CONTACT,
-            "state_at": now,
-        },
-    )
-    if is_new:
-        notify_merchant(
-            company.merchant,
-            event=EventNotification.Event.BOOKS_TASK,
-            key=f"task:{task.pk}",
-            title="The accounting package needs a person",
-            body=f"{title}. {steps[0]}",
-            path=reverse("accounting:company_contact", args=[company.merchant.reference, company.reference]),
-            now=now,
-        )
-    return task
 
 
 @transaction_required

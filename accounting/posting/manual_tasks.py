@@ -5,7 +5,6 @@ What stands in a former organisation's ledger is such a task too."""
 from datetime import datetime, timedelta
 
 from django.db import models
-from django.urls import reverse
 from django_subatomic.db import transaction, transaction_required
 
 from accounting.ledger_session import get_guide
@@ -19,16 +18,15 @@ from accounting.posting.ledger_orders import (
     get_posting_allocation,
 )
 from accounting.posting.manual_task_rules import is_period_locked
-from accounting.posting.manual_task_texts import TaskText, build_locked_text
+from accounting.posting.manual_task_texts import build_locked_text
+from accounting.posting.open_tasks import save_posting_task
 from accounting.posting.services import retry_company_postings
 from accounting.reconciliation.ledger_payments import schedule_ledger_payments_sync
 from accounting.reconciliation.manual_results import ManualResult, find_manual_result, list_contact_ids
 from accounting.refetch_requests import schedule_refetch
 from connections.models import Connection, Tier
-from merchants.models import EventNotification, Merchant
-from merchants.services import notify_merchant
+from merchants.models import Merchant
 from wisepay import outbox
-from wisepay.input import end_once
 from wisepay.models import User
 
 # Kinds that undo what was booked on a day that may be locked by now.
@@ -43,7 +41,7 @@ def create_former_organisation_task(posting: Posting, *, now: datetime) -> None:
         current = posting.lock()
         if current.state in Posting.UNSENT_STATES:
             Posting.objects.filter(pk=current.pk).update(error=FORMER_ORGANISATION)
-            save_manual_task(current, build_former_organisation_text(current), now=now)
+            save_posting_task(current, build_former_organisation_text(current), now=now)
 
 
 def build_former_organisation_text(posting: Posting) -> tuple[str, list[str]]:
@@ -90,39 +88,8 @@ def create_manual_task(posting: Posting, *, remote_note: RemoteCreditNote | None
         text = rule.build_text(posting, remote_note, guide)
     else:
         raise ValueError(f"{posting} has no manual task")
-    task = save_manual_task(posting, text, now=now)
+    task = save_posting_task(posting, text, now=now)
     schedule_task_check(posting.merchant, now=now + CHECK_INTERVAL)
-    return task
-
-
-@transaction_required
-def save_manual_task(posting: Posting, text: TaskText, *, now: datetime) -> ManualTask:
-    """Create or rewrite the open task about a posting; notify the merchant's people when it is new."""
-    title, steps = text[0], [end_once(step) for step in text[1]]
-    task, is_new = ManualTask.objects.update_or_create(
-        posting=posting,
-        state="open",
-        defaults={"title": title[:160], "steps": steps},
-        create_defaults={
-            "title": title[:160],
-            "steps": steps,
-            "merchant": posting.merchant,
-            "company": posting.company,
-            "payment": posting.payment,
-            "kind": posting.kind,
-            "state_at": now,
-        },
-    )
-    if is_new:
-        notify_merchant(
-            posting.merchant,
-            event=EventNotification.Event.BOOKS_TASK,
-            key=f"task:{task.pk}",
-            title="The accounting package needs a person",
-            body=f"{title}. {steps[0]}",
-            path=reverse("accounting:postings", args=[posting.merchant.reference]),
-            now=now,
-        )
     return task
 
 

@@ -217,7 +217,7 @@ def list_cursors(account: GatewayAccount) -> "QuerySet[BalanceTransactionCursor]
 @transaction()
 def reconcile(merchant: Merchant, period: Period, *, now: datetime) -> ReconciliationReport:
     """Compare Stripe, our own ledger and the accounting package for a period, in a fixed number of queries."""
-    account = GatewayAccount.objects.filter(current_of=merchant).first()
+    account = GatewayAccount.find_current(merchant)
     cursors = list(list_cursors(account)) if account else []
     stripe = next((cursor for cursor in cursors if cursor.account == account), None)
     books = get_merchant_books(merchant)

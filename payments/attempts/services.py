@@ -376,7 +376,7 @@ def get_chargeable_account(payment: Payment) -> GatewayAccount:
         raise AlreadyPaid(f"{payment} is {payment.state}.")
     if any(attempt.is_live for attempt in list_attempts(payment)):
         raise AttemptInProgress(f"A payment of {payment} is on its way.")
-    account = GatewayAccount.objects.filter(current_of=payment.merchant).first()
+    account = GatewayAccount.find_current(payment.merchant)
     if account is None or not payment.merchant.takes_payments:
         raise MerchantNotReady(f"{payment.merchant} takes no payments at the moment.")
     return account

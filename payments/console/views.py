@@ -50,7 +50,7 @@ CHANGE_PROBLEM = "Read what changes, and tick that you have. Numbers may have ch
 @merchant_page(admin=True)
 def edit_gateway(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """The Gateway tab: keys in, tested on save, never out again."""
-    account = GatewayAccount.objects.filter(current_of=merchant).first()
+    account = GatewayAccount.find_current(merchant)
     if request.POST.get("act") == "debits" and account is not None:
         return _switch_debits(request, merchant)
     form = GatewayKeysForm(request.POST or None)
@@ -93,7 +93,7 @@ def change_account(request: MerchantRequest, merchant: Merchant, account_id: str
             return proof
         if _change(request, target):
             return redirect("payments:gateway", merchant.reference)
-    present = GatewayAccount.objects.filter(current_of=merchant).first()
+    present = GatewayAccount.find_current(merchant)
     context = {
         "merchant": merchant,
         "target": target,

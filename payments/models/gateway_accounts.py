@@ -47,6 +47,11 @@ class GatewayAccount(models.Model):
     def __str__(self) -> str:
         return f"Stripe account of {self.merchant}"
 
+    @classmethod
+    def find_current(cls, merchant: Merchant) -> "GatewayAccount | None":
+        """Find the account that takes the merchant's payments; it may have others, which it left."""
+        return cls.objects.filter(current_of=merchant).first()
+
     @property
     def is_current(self) -> bool:
         """Whether it takes the merchant's payments."""

@@ -161,5 +161,5 @@ def test_a_browser_reports_a_script_that_does_not_belong_on_the_payment_page(dem
     page.evaluate(
         "url => document.head.append(Object.assign(document.createElement('script'), { src: url }))", injected
     )
-    wait_until(lambda: list_csp_reports(demo) > before)
+    assert wait_until(lambda: list_csp_reports(demo) > before)
     context.close()

@@ -12,6 +12,7 @@ from django.utils import timezone
 from accounting.autopay.mappings import create_mapping_from_payment
 from accounting.models import AutoPayMapping, AutoPaySettings, BillingTerm, LedgerTerm, ScheduledPayment
 from connections.models import LinkedOrganisation
+from payments.models import GatewayAccount
 from tests.accounting.autopay.builders import DECLINING_CARD, PAYER, AutoPayBuilder
 from tests.accounting.autopay.test_mappings import accept_as_payer, pay_recurring_quote, post_as_merchant
 from tests.tenants import deliver_outbox
@@ -56,6 +57,18 @@ def test_accepting_shows_what_is_charged_and_when_and_leaves_older_invoices_alon
         "older than its Auto-Pay mapping"
         in autopay.tenant.admin.get(autopay.tenant.url("automatic-payments/unmatched")).content.decode()
     )
+
+
+def test_what_is_shown_is_charged_at_the_present_account(autopay: AutoPayBuilder) -> None:
+    merchant = autopay.tenant.merchant
+    GatewayAccount.objects.create(
+        pk=0, merchant=merchant, stripe_account_id="acct_former", publishable_key="pk_test_1", secret_key="sk_test_1"
+    )
+    _, path = propose(autopay)
+    invoice = autopay.create_invoice()
+    page = autopay.tenant.admin.post(path).content.decode()
+    assert invoice.number in page
+    assert "A$349.00 in all" in page
 
 
 def test_older_invoices_are_charged_where_that_was_ticked(autopay: AutoPayBuilder) -> None:

@@ -3,7 +3,11 @@
 After kenlasko/monize#913, where a tick stood for proof.
 """
 
+from django.utils import timezone
+from django_subatomic.db import transaction
+
 from accounting.models import ManualTask, Posting
+from accounting.posting.open_tasks import save_contact_task
 from accounting.reconciliation.manual_results import ManualResult, find_manual_result
 from tests.accounting.contacts.test_contacts import HARBOUR, ContactScenario, pay_quote, settle_everything
 from tests.accounting.mirror.ledger_actions import poll_everything
@@ -57,3 +61,10 @@ def test_a_refusal_after_a_tick_tells_anew_and_the_old_task_stays_closed(tenant:
     scenario.archive(HARBOUR, is_back=True)
     deliver_outbox()
     assert set(Posting.objects.values_list("state", flat=True)) == {"posted"}
+
+
+def test_a_name_that_ends_in_a_full_stop_ends_a_step_once(tenant: Tenant) -> None:
+    company = tenant.open_checkout().payment.company
+    with transaction():
+        task = save_contact_task(company, ("It is gone", ["Look for Lakeshore Freight Inc.."]), now=timezone.now())
+    assert task.steps == ["Look for Lakeshore Freight Inc."]

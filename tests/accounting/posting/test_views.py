@@ -7,7 +7,7 @@ from django.utils import timezone
 from django_subatomic.db import transaction
 
 from accounting.models import AccountingSettings, LedgerAccount, Posting
-from accounting.posting.manual_tasks import save_manual_task
+from accounting.posting.open_tasks import save_posting_task
 from tests.tenants import Checkout, Tenant
 from wisepay.models import AuditEntry
 
@@ -74,7 +74,7 @@ def test_a_task_about_a_posting_without_a_payment_is_shown_and_done(tenant: Tena
         state_at=now,
     )
     with transaction():
-        task = save_manual_task(posting, ("Add the contact", ["Add it by hand."]), now=now)
+        task = save_posting_task(posting, ("Add the contact", ["Add it by hand."]), now=now)
     assert task.payment is None
     assert b"Add it by hand." in tenant.admin.get(tenant.url("postings/")).content
     done = tenant.url(f"postings/tasks/{task.reference}/done")

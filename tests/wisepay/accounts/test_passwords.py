@@ -33,4 +33,4 @@ def test_the_name_of_ones_merchant_is_none_either(tenant: Tenant, password: str)
 
 @pytest.mark.parametrize("password", GOOD)
 def test_a_long_password_of_other_words_is_taken(tenant: Tenant, password: str) -> None:
-    validate_password(password, tenant.user)
+    assert validate_password(password, tenant.user) is None  # type: ignore[func-returns-value]
