@@ -25,6 +25,7 @@ from quotes.services import render_checkout
 from wisepay import clock
 from wisepay.audit import record_audit_entry
 from wisepay.http import get_client_ip, record_rate_limited_use
+from wisepay.input import drop_unreadable
 
 log = structlog.get_logger(__name__)
 
@@ -242,7 +243,7 @@ def record_refusal(request: HttpRequest, problem: ProblemError) -> None:
     integration = getattr(request, "auth", None)
     if not isinstance(integration, CpqIntegration) or request.method != "POST" or problem.status in UNTOLD_STATUSES:
         return
-    subject, detail = find_quote_number(request), describe_problem(problem)
+    subject, detail = drop_unreadable(find_quote_number(request)), drop_unreadable(describe_problem(problem))
     digest = hashlib.sha256(f"{subject} {detail}".encode()).hexdigest()[:32]
     key = f"cpq-refused:{integration.pk}:{digest}"
     if not record_rate_limited_use(key, limit=1, per=timedelta(hours=1), now=clock.now()):
