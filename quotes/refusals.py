@@ -10,6 +10,7 @@ from merchants.models import Merchant
 from payments.errors import AmountChanged, CannotPay
 from wisepay.audit import record_audit_entry
 from wisepay.http import record_rate_limited_use
+from wisepay.input import drop_unreadable
 
 REFUSED_ACTION = "cpq.refused"
 PAYER_WORDS = {
@@ -82,6 +83,7 @@ def record_quote_refusal(
 
     `key` names the integration that refused it. The merchant reads it on Quotes.
     """
+    subject, detail = drop_unreadable(subject), drop_unreadable(detail)
     digest = hashlib.sha256(f"{subject} {detail}".encode()).hexdigest()[:32]
     if record_rate_limited_use(f"cpq-refused:{key}:{digest}", limit=1, per=timedelta(hours=1), now=now):
         return

@@ -11,7 +11,7 @@ from django.test import Client
 
 from quotes.api import REQUESTS_PER_MINUTE
 from tests.bad_input.trials import TracebackHandler, count_writes, draw, list_rows_of
-from tests.bad_input.values import JSON_VALUES, nest
+from tests.bad_input.values import JSON_VALUES, NAMES, nest
 from tests.payments.webhooks.test_webhooks import build_event, sign
 from tests.quotes.api_helpers import FULL_CHECKOUT
 from tests.tenants import Tenant
@@ -46,6 +46,8 @@ def list_bodies(good: Any) -> Iterator[tuple[str, str]]:
     for place in list_places(good):
         for label, value in JSON_VALUES.items():
             yield f"{place} {label}", json.dumps(put(good, place, value))
+        for label, name in NAMES.items():
+            yield f"{place} a key: {label}", json.dumps(put(good, place, {name: 1}))
         for label, token in RAW_TOKENS.items():
             yield f"{place} {label}", json.dumps(put(good, place, MARK)).replace(json.dumps(MARK), token)
     yield "200,000 levels", "[" * 200_000

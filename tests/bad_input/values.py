@@ -84,3 +84,6 @@ JSON_VALUES: dict[str, Any] = {
     "half a character": "a\ud800b",
     "only half a character": "\ud800",
 }
+
+# Names of fields that nobody means.
+NAMES: dict[str, str] = {**TEXTS, "half a character": "a\ud800b", "only half a character": "\ud800"}

@@ -38,7 +38,7 @@ def verify_id_token(token: str, *, keys: dict[str, Any], issuer: str, audience: 
         raise InvalidIdToken(str(error)) from error
     if claims["iss"] != issuer.replace("{tenantid}", str(claims.get("tid", ""))):
         raise InvalidIdToken("issued by somebody else")
-    if not secrets.compare_digest(str(claims.get("nonce", "")).encode(), nonce.encode()):
+    if not secrets.compare_digest(str(claims.get("nonce", "")).encode(errors="replace"), nonce.encode()):
         raise InvalidIdToken("the nonce is not ours")
     return claims
 

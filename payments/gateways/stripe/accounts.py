@@ -10,7 +10,7 @@ import stripe
 from payments.gateways.protocol import RemoteAccount, RemoteEndpoint, RemoteEvent
 from payments.gateways.stripe.client import get_client
 from payments.gateways.stripe.errors import convert_error
-from payments.gateways.stripe.fields import get_field, require_id, require_time, require_word
+from payments.gateways.stripe.fields import get_field, require_id, require_time, require_word, require_words
 from wisepay.errors import NotThere, Rejected
 
 PROOF = {"metadata": {"wisepay": "proof of keys"}, "allowed_payment_method_types": ["card"]}
@@ -41,10 +41,11 @@ class StripeAccountMixin:
         """Let the key look at a setup that nobody confirms, as Stripe.js does in a payer's browser."""
         try:
             proof = self._v1.setup_intents.create(PROOF)
+            setup_id = require_id(proof)
             try:
-                return sees_setup(publishable_key, proof)
+                return sees_setup(publishable_key, setup_id, require_word(proof, "client_secret"))
             finally:
-                self._v1.setup_intents.cancel(require_id(proof))
+                self._v1.setup_intents.cancel(setup_id)
         except stripe.StripeError as error:
             raise convert_error(error) from error
 
@@ -107,15 +108,15 @@ def parse_endpoint(endpoint: stripe.WebhookEndpoint) -> RemoteEndpoint:
     return RemoteEndpoint(
         id=require_id(endpoint),
         url=require_word(endpoint, "url"),
-        events=tuple(endpoint.enabled_events),
+        events=require_words(endpoint, "enabled_events"),
         is_enabled=endpoint.status == "enabled",
         is_current=get_field(endpoint, "api_version") == stripe.api_version,
     )
 
 
-def sees_setup(publishable_key: str, setup: stripe.SetupIntent) -> bool:
+def sees_setup(publishable_key: str, setup_id: str, client_secret: str) -> bool:
     """Whether a browser with this key sees the setup. Raises StripeError for what says nothing about the key."""
-    secret = {"client_secret": setup.client_secret or ""}
+    browser = get_client(publishable_key).v1.setup_intents
     with suppress(stripe.AuthenticationError, stripe.PermissionError, stripe.InvalidRequestError):
-        return get_client(publishable_key).v1.setup_intents.retrieve(setup.id, secret).id == setup.id  # type: ignore[arg-type]
+        return browser.retrieve(setup_id, {"client_secret": client_secret}).id == setup_id
     return False

@@ -12,6 +12,7 @@ from wisepay.input import is_id
 from wisepay.money import Money, get_currency_digits, split_codes
 
 MAX_ID_LENGTH = 255  # Stripe promises that no id is longer
+MAX_WORD_LENGTH = 2000  # the longest is an address
 MAX_UNITS = 10**15  # far above any charge; what a column holds
 
 ZERO_DECIMALS = split_codes("BIF CLP DJF GNF JPY KMF KRW MGA PYG RWF VND VUV XAF XOF XPF")
@@ -92,9 +93,22 @@ def require_id(thing: object, *, expected: str = "") -> str:
 def require_word(thing: object, name: str) -> str:
     """Read a word such as a status; one that nobody knows passes. Raises UnreadableField."""
     value = get_field(thing, name)
-    if not isinstance(value, str) or not value:
+    if not is_word(value):
         raise UnreadableField(name)
-    return value
+    return str(value)
+
+
+def require_words(thing: object, name: str) -> tuple[str, ...]:
+    """Read a list of words. Raises UnreadableField."""
+    value = get_field(thing, name)
+    if not isinstance(value, list) or not all(map(is_word, value)):
+        raise UnreadableField(name)
+    return tuple(value)
+
+
+def is_word(value: object) -> bool:
+    """Whether it is a text that a column holds."""
+    return isinstance(value, str) and 0 < len(value) <= MAX_WORD_LENGTH and "\0" not in value
 
 
 def require_object(thing: object, name: str) -> object:

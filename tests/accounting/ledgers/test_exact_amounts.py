@@ -22,7 +22,7 @@ from wisepay.money import Money, get_currency_digits
 CURRENCIES = ("AUD", "USD", "JPY")
 RATES = [Decimal(0), Decimal("8.25"), Decimal(10), Decimal(15), Decimal("7.375")]
 QUOTES = 34  # an example; a hundred examples a currency are over ten thousand quotes a ledger
-OVER_HTTP = 170  # a currency
+OVER_HTTP = 150  # a currency; with more, the calls at Xero are more than a minute leaves to company work
 LONGEST_QUOTE = 12  # lines
 
 Lines = list[tuple[int, Decimal]]
@@ -94,7 +94,7 @@ def test_no_cent_is_lost_between_a_quote_and_the_books(ledger: str, currency: st
     assert seen >= 10_000 / len(CURRENCIES)
 
 
-def test_the_books_themselves_keep_the_cents_of_five_hundred_quotes(ledger_case: LedgerCase) -> None:
+def test_the_books_themselves_keep_the_cents_of_hundreds_of_quotes(ledger_case: LedgerCase) -> None:
     chance, size = Random(20261122), ledger_case.ledger.batch_size
     before = ledger_case.count_calls()
     for currency in CURRENCIES:
