@@ -89,7 +89,9 @@ def list_headings(scenario: CreditScenario, checkout: Checkout) -> list[str]:
     """The headings of Credits to apply that a payment's credit stands under."""
     page = scenario.tenant.admin.get(scenario.tenant.url("credits")).content.decode()
     sections = re.findall(r"<section class=\"card[^>]*>(.*?)</section>", page, re.DOTALL)
-    headings = [re.search(r"<h2[^>]*>([^<]*)", section) for section in sections if checkout.payment.reference in section]
+    headings = [
+        re.search(r"<h2[^>]*>([^<]*)", section) for section in sections if checkout.payment.reference in section
+    ]
     return [found.group(1) for found in headings if found]
 
 
