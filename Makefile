@@ -12,11 +12,12 @@ SETTINGS := SECRET_KEY=lint WISEPAY_SECRET_KEYS=k1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAA
 	DATABASE_URL=postgresql://localhost/lint REDIS_URL=redis://localhost/0 \
 	PUBLIC_URL=http://localhost ALLOWED_HOSTS=localhost
 
-.PHONY: help deps demo test bench lighthouse lint security format messages lock pin clean
+.PHONY: help deps demo manage test bench lighthouse lint security format messages lock pin clean
 
 help:
 	@echo "make demo   Wise-Pay with a practice world; ARGS=\"--port 9000\" is passed on,"
 	@echo "            as is ARGS=\"--accounting quickbooks\""
+	@echo "make manage an operator's command beside the running demo: ARGS=\"doctor\""
 	@echo "make test   the tests; ARGS=\"tests/quotes -k expired\" chooses some,"
 	@echo "            THOROUGH=1 runs every case of long tables as well"
 	@echo "make bench  calls used against the lower bound"
@@ -34,6 +35,9 @@ deps: .venv/dev.stamp
 
 demo: .venv/demo.stamp
 	@$(BIN)/python -m sandbox.harness.demo $(ARGS)
+
+manage: .venv/demo.stamp
+	@$(BIN)/python -m sandbox.harness.manage $(ARGS)
 
 test: .venv/dev.stamp
 	@$(BIN)/python -m sandbox.harness.testing $(ARGS)

@@ -21,6 +21,7 @@ from sandbox.harness.environment import (
     product_environment,
     write_private_file,
 )
+from sandbox.harness.manage import store_environment
 from sandbox.harness.processes import is_port_taken, read_last_lines
 from sandbox.harness.servers import HomeInUse, Servers, default_home
 from sandbox.harness.supervisor import ChildDied, Supervisor
@@ -93,6 +94,7 @@ class Demo:
             product = product_environment(
                 self.home, self.ports, database_url=servers.database_url, redis_url=servers.redis_url
             )
+            store_environment(self.home, product)
             with Supervisor(ROOT, self.home / "log", process_environment(product)) as family:
                 self._start(family)
                 self._announce()
@@ -219,6 +221,7 @@ def format_summary(facts: dict[str, Any]) -> str:
         (f"4. The books, in {facts['accounting']}", facts["books"]),
         ("5. The invoices, in ConnectWise PSA", facts["psa"]),
         ("6. All practice services", facts["sandbox"]),
+        ("7. Operators' commands", 'make manage ARGS="doctor"'),
     ]
     lines = [f"  {label:<37}{value}" for label, value in rows]
     width = min(max(map(len, lines)) + 2, shutil.get_terminal_size().columns)

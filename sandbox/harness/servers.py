@@ -11,6 +11,8 @@ from typing import IO, Self
 from sandbox.harness.postgres import Postgres
 from sandbox.harness.valkey import Valkey
 
+LOCK = "servers.lock"
+
 
 class HomeInUse(Exception):
     """Another running process holds the servers of this home directory."""
@@ -62,9 +64,21 @@ class Servers:
         self._stack.close()
 
 
+def is_in_use(home: Path) -> bool:
+    """Whether a running process holds the servers of this home directory."""
+    try:
+        with (home / LOCK).open("r+") as claim:
+            fcntl.flock(claim, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False
+
+
 def _claim(home: Path) -> IO[str]:
     """Lock the home until the file is closed; the kernel releases it even after kill -9."""
-    claim = (home / "servers.lock").open("a+")
+    claim = (home / LOCK).open("a+")
     try:
         fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as busy:

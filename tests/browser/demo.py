@@ -13,7 +13,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
-import psutil  # type: ignore[import-untyped]
 import requests
 from playwright.sync_api import FrameLocator, Page, expect
 
@@ -182,18 +181,15 @@ class Demo:
         """The same, however it ends, with the moment at which it was asked."""
         try:
             done = self.run_command(*words, check=False)
-        except (OSError, ValueError, subprocess.SubprocessError, psutil.Error) as error:
+        except (OSError, ValueError, subprocess.SubprocessError) as error:
             return f"{type(error).__name__}: {error}"
         return f"at {datetime.now(UTC):%H:%M:%S}\n{done.stdout}{done.stderr}"
 
     def run_command(self, *words: str, check: bool) -> subprocess.CompletedProcess[str]:
-        """With the environment of the demo's web server."""
-        ours = psutil.Process(self.process.pid).children()
-        [web] = [child for child in ours if child.status() != psutil.STATUS_ZOMBIE and "gunicorn" in child.cmdline()]
-        command = [sys.executable, "manage.py", *words]
-        return subprocess.run(
-            command, cwd=ROOT, env=web.environ(), check=check, capture_output=True, text=True, timeout=60
-        )
+        """As `make manage` runs it."""
+        command = [sys.executable, "-m", "sandbox.harness.manage", *words]
+        shell = os.environ | {"WISEPAY_HOME": str(self.home / "home")}
+        return subprocess.run(command, cwd=ROOT, env=shell, check=check, capture_output=True, text=True, timeout=60)
 
 
 class Payer:

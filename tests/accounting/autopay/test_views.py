@@ -110,6 +110,9 @@ def test_what_was_resolved_or_cancelled_can_be_taken_back_by_an_admin(autopay: A
     assert ScheduledPayment.objects.count() == 2, "what a person decided is not planned again"
     page = get_page(autopay.tenant, f"automatic-payments/p/{autopay.get_scheduled(failed).reference}")
     assert "Open again" in page
+    for shown in (page, get_page(autopay.tenant, "automatic-payments/?show=all")):
+        assert 'data-state="resolved">Resolved<' in shown
+        assert 'data-state="failed"' not in shown
     autopay.tenant.merchant.memberships.update(role="user")
     assert post_action(autopay.tenant, autopay.get_scheduled(failed), "reopen") == 403
     autopay.tenant.merchant.memberships.update(role="admin")

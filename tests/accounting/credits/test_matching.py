@@ -1,5 +1,6 @@
 """Credit matching: proposed, applied, approved, dismissed, reverted, and never applied twice."""
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -12,7 +13,7 @@ from merchants.models import Notification
 from payments.refunds import send_refund, start_refund
 from tests.accounting.credits.scenario import CreditScenario
 from tests.accounting.invoices.scenario import only_xero
-from tests.tenants import Tenant, deliver_outbox
+from tests.tenants import Checkout, Tenant, deliver_outbox
 from wisepay.outbox import Retry
 
 PO = "PO-7781"
@@ -82,6 +83,25 @@ def test_what_was_dismissed_is_not_asked_again_until_a_person_thinks_better_of_i
     assert scenario.list_ledger_allocations(checkout) == []
     press_button(scenario, scenario.get_match(checkout), "apply")
     assert scenario.list_ledger_allocations(checkout) == [(invoice.number, "625.00")]
+
+
+def list_headings(scenario: CreditScenario, checkout: Checkout) -> list[str]:
+    """The headings of Credits to apply that a payment's credit stands under."""
+    page = scenario.tenant.admin.get(scenario.tenant.url("credits")).content.decode()
+    sections = re.findall(r"<section class=\"card[^>]*>(.*?)</section>", page, re.DOTALL)
+    headings = [
+        re.search(r"<h2[^>]*>([^<]*)", section) for section in sections if checkout.payment.reference in section
+    ]
+    return [found.group(1) for found in headings if found]
+
+
+def test_a_credit_stands_under_one_heading(scenario: CreditScenario) -> None:
+    checkout = scenario.pay_quote()
+    assert list_headings(scenario, checkout) == ["No invoice yet"]
+    scenario.create_invoice(reference=f"Quote {checkout.quote.number}")
+    assert list_headings(scenario, checkout) == ["Applied lately"]
+    press_button(scenario, scenario.get_match(checkout), "undo")
+    assert list_headings(scenario, checkout) == ["Dismissed or undone"]
 
 
 def test_a_reverted_match_stays_reverted(scenario: CreditScenario) -> None:

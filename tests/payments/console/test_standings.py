@@ -15,6 +15,8 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from payments.models import Attempt, Dispute, Payment, Refund
+from tests.accounting.posting.debits import submit_debit
+from tests.payments.signed_in_payer import ONLY_RECURRING, SignedInPayer
 from tests.tenants import Checkout, Tenant
 
 Change = Callable[[Checkout], None]
@@ -114,6 +116,28 @@ def test_every_list_says_what_the_payments_own_page_says(tenant: Tenant, change:
     is_paid = checkout.payment.state in ("succeeded", "reversed")
     assert (checkout.payment.company.name in recent) is is_paid
     assert read_badges(recent) == ([expected] if is_paid and state != "succeeded" else [])
+
+
+def test_a_payment_that_only_saved_a_method_says_so_and_nothing_of_paid(tenant: Tenant) -> None:
+    checkout = tenant.open_checkout(**ONLY_RECURRING)
+    SignedInPayer(tenant).save(checkout)
+    detail = tenant.admin.get(tenant.url(f"payments/{checkout.payment.reference}")).content.decode()
+    lists = [tenant.admin.get(tenant.url(path)).content.decode() for path in ("payments/", "quotes/")]
+    assert [read_badges(page)[0] for page in (detail, *lists)] == [("saved", "Method saved")] * 3
+    assert not any(re.search(r">\s*Paid\b", page) for page in (detail, *lists))
+
+
+def test_a_draft_that_was_taken_out_again_is_not_in_the_books(tenant: Tenant, deliver: Callable[..., int]) -> None:
+    debit = submit_debit(tenant)
+    deliver()
+    path = tenant.url(f"postings/of/{debit.payment.reference}")
+    assert ("posted", "In the books") in read_badges(tenant.admin.get(path).content.decode())
+    debit.fail()
+    deliver()
+    assert debit.note.state == "removed"
+    found = read_badges(tenant.admin.get(path).content.decode())
+    assert ("undone", "Taken out of the books") in found
+    assert ("posted", "In the books") not in found
 
 
 def test_a_list_costs_the_same_number_of_statements_however_long(tenant: Tenant) -> None:
