@@ -5,6 +5,7 @@ from django.urls import reverse
 from psa.models import PsaConnection, PsaPayment, Writer
 from quotes.models import Quote
 from quotes.timeline import StepState, TimelineStep, register_timeline_steps
+from wisepay.states import StateChange
 
 NAME = "ConnectWise PSA"
 STATES: dict[str, StepState] = {
@@ -18,6 +19,10 @@ STATES: dict[str, StepState] = {
     "settled": "done",
     "cancelled": "later",
 }
+
+PAYMENT, REMOVAL = "PSA payment", "PSA removal"
+NAMES = {"removing": REMOVAL, "removed": REMOVAL, "stuck": REMOVAL}
+FOUND_STATES = ("unconfirmed", "sending", "present")
 
 
 @register_timeline_steps
@@ -40,25 +45,46 @@ def describe_missing(connection: PsaConnection, quote: Quote) -> TimelineStep:
         return TimelineStep(NAME, "later", "Nobody writes payments to ConnectWise PSA.")
     attempt = quote.payment.attempts.filter(state="processing").exclude(submitted_at=None).first()
     if attempt is not None:
-        return TimelineStep(NAME, "waiting", "On its way: it is written when the bank debit has settled.")
+        words = "On its way: it is written when the bank debit has settled."
+        return TimelineStep(NAME, "waiting", words, attempt.submitted_at)
     return TimelineStep(NAME, "later")
 
 
 def describe_payment(row: PsaPayment, quote: Quote) -> list[TimelineStep]:
-    """The invoice, once it was found, and the payment."""
+    """The invoice, once it was found, everything that happened to the payment there, and how it stands now."""
     path = reverse("psa:payment", args=[quote.merchant.reference, row.reference])
+    changes = list(row.list_state_changes().order_by("pk"))
     steps = []
     if row.invoice_number:
         whose = f" of {row.psa_company}" if row.psa_company else ""
-        found_at = row.sent_at or row.state_at
-        steps.append(TimelineStep("PSA invoice", "done", f"Invoice {row.invoice_number}{whose} was found.", found_at))
-    words = {
+        found = next((change.at for change in changes if change.to_state in FOUND_STATES), row.sent_at or row.state_at)
+        steps.append(TimelineStep("PSA invoice", "done", f"Invoice {row.invoice_number}{whose} was found.", found))
+    steps += [step for change in changes[:-1] for step in describe_past_change(row, change)]
+    state, name = STATES.get(row.state, "stuck"), NAMES.get(row.state, PAYMENT)
+    steps.append(TimelineStep(name, state, describe_state(row), row.state_at, url=path, link="Details"))
+    return steps
+
+
+def describe_state(row: PsaPayment) -> str:
+    """What became of a payment at PSA, as a sentence."""
+    back = f"The money went back, so it was taken off invoice {row.invoice_number}. {row.explanation}"
+    return {
+        "planned": row.explanation or "It is written soon.",
         "written": f"{row.money} stands on invoice {row.invoice_number}.",
-        "removed": f"The money went back, so it was taken off invoice {row.invoice_number}. {row.explanation}".strip(),
+        "removed": back.strip(),
         "sending": "Being written.",
         "removing": "Being taken back.",
         "settled": f"Settled by hand: {row.note}",
     }.get(row.state, row.explanation)
-    state = STATES.get(row.state, "stuck")
-    steps.append(TimelineStep("PSA payment", state, words, row.state_at, url=path, link="Details"))
-    return steps
+
+
+def describe_past_change(row: PsaPayment, change: StateChange) -> list[TimelineStep]:
+    """A change that is over, where it is one that PSA's invoice showed."""
+    number = row.invoice_number
+    if change.to_state == "written" and change.from_state != "stuck":
+        return [TimelineStep(PAYMENT, "done", f"The payment was written on invoice {number}.", change.at)]
+    if change.to_state == "present" and change.from_state != "stuck":
+        return [TimelineStep(PAYMENT, "done", change.reason, change.at)]
+    if change.to_state == "removed":
+        return [TimelineStep(REMOVAL, "done", f"The payment was taken off invoice {number}.", change.at)]
+    return []

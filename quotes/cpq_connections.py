@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -15,7 +16,7 @@ from merchants.models import Merchant
 from merchants.services import warn_of_replaced_keys
 from quotes.models import CpqConnection, CpqWord
 from quotes.providers.cpq import PASSCODE, CpqClient, CpqKeys, CpqQuote, CpqUser
-from quotes.pulling import PulledQuote, Words, pull_quote
+from quotes.pulling import PulledQuote, Words, pull_quote, round_amount
 from quotes.refusals import QuoteRefused
 from wisepay.errors import Disconnected, Rejected, Unavailable
 from wisepay.models import User
@@ -99,6 +100,17 @@ def begin_trial(connection: CpqConnection) -> None:
     """Our arithmetic is to be confirmed anew."""
     connection.confirmed_at, connection.confirmed_by, connection.shown = None, None, None
     connection.agreed_quotes = []
+
+
+def disconnect_cpq(connection: CpqConnection) -> None:
+    """Delete the keys: links open nothing, and what is open already can't be charged. New keys begin a new trial."""
+    with transaction():
+        locked = lock_connection(connection)
+        begin_trial(locked)
+        locked.access_key = locked.public_key = locked.private_key = ""
+        locked.is_enabled, locked.last_error, locked.tested_at = False, "", None
+        locked.is_api_user = locked.can_access_all_quotes = None
+        locked.save()
 
 
 def save_cpq_settings(
@@ -231,13 +243,18 @@ def describe_pulled(pulled: PulledQuote) -> dict[str, Any]:
         "name": pulled.checkout.quote.name,
         "payer": pulled.checkout.customer.account_name,
         "currency": currency,
-        "parts": [[label, str(amounts[name] or 0)] for name, label in PARTS.items()],
-        "percent": str(amounts["orderPorterDownPaymentPercent"] or 0),
-        "minimum": str(amounts["orderPorterDownPaymentMinimum"] or 0),
+        "parts": [[label, describe_amount(pulled.quote, name, currency)] for name, label in PARTS.items()],
+        "percent": f"{Decimal(str(amounts['orderPorterDownPaymentPercent'] or 0)).normalize():f}",
+        "minimum": describe_amount(pulled.quote, "orderPorterDownPaymentMinimum", currency),
         "due": str(pulled.due),
         "recurring": pulled.recurring,
         "payment_mode": pulled.quote.payment_mode,
     }
+
+
+def describe_amount(quote: CpqQuote, name: str, currency: str) -> str:
+    """An amount of CPQ's as people write it. Raises QuoteRefused for what is none."""
+    return str(Money(round_amount(quote, name, quote.amounts[name], currency), currency))
 
 
 def confirm_arithmetic(connection: CpqConnection, *, number: int, due: str, by: User, now: datetime) -> bool:

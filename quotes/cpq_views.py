@@ -15,6 +15,7 @@ from quotes.cpq_connections import (
     check_cpq_connection,
     confirm_arithmetic,
     describe_failure,
+    disconnect_cpq,
     get_cpq_connection,
     save_cpq_keys,
     save_cpq_settings,
@@ -102,6 +103,18 @@ def check_cpq(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
         messages.error(request, problem)
     else:
         messages.success(request, "ConnectWise CPQ accepts the keys.")
+    return redirect("quotes:cpq", merchant.reference)
+
+
+@require_POST
+@merchant_page(admin=True)
+def disconnect(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
+    """Delete the keys."""
+    connection = get_cpq_connection(merchant)
+    if connection.private_key:
+        disconnect_cpq(connection)
+        record_request_audit(request, "cpq_connection.disconnected", merchant_id=merchant.pk)
+    messages.success(request, "Disconnected. The keys are deleted; quotes can't be paid by their link any more.")
     return redirect("quotes:cpq", merchant.reference)
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
+from django.db.models import Q
 from django.urls import reverse
 
 from accounting.models import CreditMatch, CreditNote, Posting
@@ -13,11 +14,12 @@ from accounting.posting.manual_tasks import list_open_tasks
 from accounting.posting.services import get_waiting_reason
 from merchants.models import Merchant
 from payments.errors import get_operation_failure
-from payments.models import Attempt, Payment
+from payments.models import Attempt, Payment, Refund
 from quotes.models import Quote
 from quotes.refusals import describe_hold
 from quotes.services import get_last_attempt
 from wisepay.events import add_once
+from wisepay.money import Money
 
 StepState = Literal["done", "waiting", "moving", "stuck", "later"]
 MATCH_STATES = ("applied", "undoing", "wanted", "proposed", "undone", "dismissed")
@@ -41,7 +43,7 @@ class TimelineStep:
     @property
     def label(self) -> str:
         """The step's name for people."""
-        return self.name.capitalize()
+        return self.name[:1].upper() + self.name[1:]
 
 
 StepLister = Callable[[Quote], list[TimelineStep]]
@@ -54,19 +56,18 @@ def register_timeline_steps(function: StepLister) -> StepLister:
 
 
 def get_timeline(quote: Quote, *, now: datetime) -> list[TimelineStep]:
-    """The six steps; after one that is not done, steps are `later` unless they are done already.
+    """The steps up to the money, four of the ledger's, and those of the floors above.
 
-    Those of the floors above follow.
+    After one that is not done, steps are `later` unless they are done already.
     """
     merchant, payment = quote.merchant, quote.payment
-    attempt = get_last_attempt(payment)
     note = CreditNote.objects.filter(payment=payment).order_by("-pk").first()
     match = find_leading_match(note)
     zone = merchant.zone
     opened = quote.created_at.astimezone(zone)
     return [
         TimelineStep("accepted", "done", describe_origin(quote), opened),
-        get_paid_step(quote, attempt, now=now),
+        *list_money_steps(quote, now=now),
         *get_ledger_steps(merchant, payment, note, match, now=now),
         *(step for list_steps in STEP_LISTERS for step in list_steps(quote)),
     ]
@@ -87,18 +88,46 @@ def find_leading_match(note: CreditNote | None) -> CreditMatch | None:
     return found[0] if found else None
 
 
+def list_money_steps(quote: Quote, *, now: datetime) -> list[TimelineStep]:
+    """Everything that happened to the money: debits given to a bank, paid, returned, refunded; last where it is now."""
+    payment, newest = quote.payment, get_last_attempt(quote.payment)
+    steps: list[TimelineStep] = []
+    is_relevant = Q(state="reversed") | Q(submitted_at__isnull=False)
+    for attempt in payment.attempts.filter(is_relevant).order_by("pk"):
+        steps += list_past_steps(attempt)
+    if newest is not None and newest.state == "reversed":
+        words = "The bank took the money back. The quote can be paid again."
+        return [*steps[:-1], TimelineStep("returned", "stuck", words, newest.state_at)]
+    refunds = Refund.objects.filter(attempt__payment=payment, state="succeeded").order_by("pk")
+    refunded = [TimelineStep("refunded", "done", f"{one.money} went back.", one.state_at) for one in refunds]
+    return [*steps, get_paid_step(quote, newest, now=now), *refunded]
+
+
+def list_past_steps(attempt: Attempt) -> list[TimelineStep]:
+    """What an attempt has behind it: given to the payer's bank, and, where that is over as well, paid and returned."""
+    steps = []
+    if attempt.submitted_at and not attempt.is_settling:
+        words = f"A bank debit of {attempt.money} was given to the payer's bank."
+        steps.append(TimelineStep("submitted", "done", words, attempt.submitted_at))
+    if attempt.state == "reversed":
+        paid = attempt.list_state_changes().filter(to_state="succeeded").values_list("at", flat=True).first()
+        steps.append(TimelineStep("paid", "done", describe_paid(attempt.money, attempt), paid))
+        steps.append(TimelineStep("returned", "done", "The bank took the money back.", attempt.state_at))
+    return steps
+
+
+def describe_paid(money: Money | None, attempt: Attempt | None) -> str:
+    """How much was paid, and by what."""
+    return f"{money}, {attempt.method}" if attempt and attempt.method else str(money)
+
+
 def get_paid_step(quote: Quote, attempt: Attempt | None, *, now: datetime) -> TimelineStep:
-    """Whether the money arrived."""
+    """Whether the money arrived, as far as its last attempt goes."""
     payment = quote.payment
     if payment.state == "succeeded":
-        how = f", {attempt.method}" if attempt and attempt.method else ""
-        return TimelineStep("paid", "done", f"{payment.paid}{how}", payment.paid_at)
+        return TimelineStep("paid", "done", describe_paid(payment.paid, attempt), payment.paid_at)
     if payment.state == "saved":
         return TimelineStep("paid", "done", "Nothing was due now; a method was saved.", payment.state_at)
-    if payment.state == "reversed":
-        return TimelineStep(
-            "paid", "stuck", "The bank took the money back. The quote can be paid again.", payment.state_at
-        )
     if attempt is not None and attempt.is_settling:
         return TimelineStep("paid", "waiting", "A bank debit is on its way. It takes some days.", attempt.submitted_at)
     if attempt is not None and attempt.is_live:
@@ -178,12 +207,17 @@ def get_invoice_steps(
     page: dict[str, Any] = {"url": reverse("accounting:credits", args=[merchant.reference]), "link": "Credits to apply"}
     if match is None or match.state in ("undone", "dismissed"):
         if note.state == "applied":
-            used = TimelineStep("invoice", "done", "Nothing of the credit is left: it was paid out or used otherwise.")
+            used = TimelineStep(
+                "invoice",
+                "done",
+                "Nothing of the credit is left: it was paid out or used otherwise.",
+                note.state_at,
+            )
             return [used, TimelineStep("applied", "later"), TimelineStep("synced", "later")]
         aside = f"Invoice {match.invoice} was {match.state}. " if match else ""
         words = f"{aside}No invoice that it could belong to{format_age(now - note.state_at)}."
         return [
-            TimelineStep("invoice", "waiting", words, **page),
+            TimelineStep("invoice", "waiting", words, note.state_at, **page),
             TimelineStep("applied", "later"),
             TimelineStep("synced", "later"),
         ]
@@ -224,5 +258,5 @@ def get_synced_step(match: CreditMatch) -> TimelineStep:
     if match.state != "applied":
         return TimelineStep("synced", "later")
     if match.synced_at is None:
-        return TimelineStep("synced", "moving", "Applied there, and not read back yet.")
+        return TimelineStep("synced", "moving", "Applied there, and not read back yet.", match.state_at)
     return TimelineStep("synced", "done", "Read back from the accounting package.", match.synced_at)

@@ -20,6 +20,7 @@ urlpatterns = [
         cpq_views.edit_settings,
         name="cpq_settings",
     ),
+    path(f"{CPQ}/disconnect", cpq_views.disconnect, name="disconnect_cpq"),
     path(f"{CPQ}/test", cpq_views.test_link, name="test_link"),
     path(
         f"{CPQ}/confirm",

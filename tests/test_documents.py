@@ -7,7 +7,8 @@ import pytest
 from django.core.management import get_commands
 
 ROOT = Path(__file__).resolve().parent.parent
-GUIDES = ("docs/going-live.md", "docs/certification.md")
+CONNECTWISE = ("docs/connectwise.md", "docs/connectwise-psa.md", "docs/wise-pay-payment.md")
+GUIDES = ("docs/going-live.md", "docs/certification.md", *CONNECTWISE)
 SOURCES = "".join(path.read_text() for path in [*ROOT.glob("templates/**/*.html"), *ROOT.glob("[a-z]*/**/*views.py")])
 TESTS = "".join(path.read_text() for path in ROOT.glob("tests/**/test_*.py"))
 
@@ -57,6 +58,27 @@ def test_every_button_of_going_live_exists() -> None:
     }
     spoken |= {"A week later", "Automatic payments", "Reconciliation", "ConnectWise Sell", "When it breaks"}
     assert sorted(word for word in buttons - spoken if f"{word}<" not in SOURCES and f">{word}" not in SOURCES) == []
+
+
+PAGES = "".join(path.read_text() for path in [*ROOT.glob("sandbox/templates/**/*.html"), *ROOT.glob("quotes/*.py")])
+LARGEST_PICTURE = 150_000
+
+
+@pytest.mark.parametrize("name", CONNECTWISE)
+def test_every_button_field_and_heading_of_the_connectwise_guides_exists(name: str) -> None:
+    """A reader who has only these pages finds what they name."""
+    text = " ".join(read_guide(name).split())
+    named = re.findall(r"\b(?:[Pp]ress|choose|follow|With|form) \*\*([^*]+)\*\*", text)
+    assert [words for words in named if words not in SOURCES + PAGES] == []
+    assert named
+
+
+def test_pictures_are_small_and_every_one_is_shown() -> None:
+    pictures = [*(ROOT / "docs").glob("*/*.png")]
+    assert pictures
+    text = "".join(path.read_text() for path in [*(ROOT / "docs").glob("*.md"), ROOT / "README.md"])
+    assert [path.name for path in pictures if f"{path.parent.name}/{path.name}" not in text] == []
+    assert [path.name for path in pictures if path.stat().st_size > LARGEST_PICTURE] == []
 
 
 REAL_LIFE = [line.strip("|").split(" | ") for line in read_guide("tests/real_life.md").splitlines() if line[:2] == "| "]

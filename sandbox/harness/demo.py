@@ -121,8 +121,7 @@ class Demo:
         )  # fmt: skip
         family.wait("sandbox", lambda: is_answering(f"{ports.sandbox_url}/_control/health"), START_TIMEOUT)
         chosen = ("--accounting", self.accounting) if self.accounting else ()
-        family.run("seed_demo", "manage.py", "seed_demo", "--json", self.seed_file, *chosen)
-        family.run("seed_psa", "manage.py", "seed_psa")
+        family.run("seed", "manage.py", "seed_psa", "--json", self.seed_file, *chosen)
         self.seeded = self._read_seed()
         self._hand_over()
         family.wait("web", lambda: is_answering(f"{ports.web_url}/health/ready"), START_TIMEOUT)
@@ -138,8 +137,8 @@ class Demo:
         try:
             seeded: dict[str, Any] = json.loads(self.seed_file.read_text())
         except (OSError, ValueError) as error:
-            log = read_last_lines(self.home / "log" / "seed_demo.log")
-            raise DemoCannotStart(f"seed_demo left nothing readable in {self.seed_file}.\n{log}") from error
+            log = read_last_lines(self.home / "log" / "seed.log")
+            raise DemoCannotStart(f"The seed left nothing readable in {self.seed_file}.\n{log}") from error
         self.seed_file.chmod(0o600)
         return seeded
 

@@ -8,7 +8,7 @@ from sandbox.psa.tenant import Record, Tenant, format_time
 
 def create_order(tenant: Tenant, order: Record) -> Record:
     """What an accepted quote leaves in PSA: an opportunity, an order, and a down-payment invoice if one is wanted."""
-    company = {"id": 19, "identifier": "HarbourDental", "name": "Harbour Dental Pty Ltd"}
+    company = order.get("company") or {"id": 19, "identifier": "HarbourDental", "name": "Harbour Dental Pty Ltd"}
     contact, member = {"id": 31, "name": "Ada Payer"}, {"id": 150, "identifier": "wisepay", "name": "API"}
     opportunity = tenant.insert(
         "opportunities",

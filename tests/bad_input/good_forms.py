@@ -33,6 +33,7 @@ PASSCODE = "0123456789abcdef0123456789abcdef"
 CPQ_FORMS: dict[str, dict[str, str]] = {
     "quotes:cpq": {"access_key": "practice", "public_key": "public0key", "private_key": "private0key"},
     "quotes:check_cpq": {},
+    "quotes:disconnect_cpq": {},
     "quotes:cpq_settings": {"is_enabled": "", "is_polled": "", "link_form": "passcode", "order_porter_url": ""},
     "quotes:test_link": {"link": PASSCODE},
     "quotes:confirm_link": {"number": "1042", "due": "A$625.00"},

@@ -51,6 +51,8 @@ CONSOLE_PAGES = (
     "configure/merchants/paynow-links",
     "configure/merchants/integrations",
     "configure/merchants/integrations/cpq",
+    "configure/merchants/integrations/psa",
+    "psa/",
     "configure/merchants/people",
     "configure/merchants/privacy",
     "payments/return-rates",

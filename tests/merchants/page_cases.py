@@ -144,6 +144,7 @@ CASES: dict[str, tuple[str, str]] = {
     "quotes:display_key": ("get", ADMINS),
     "quotes:cpq": ("get", ADMINS),
     "quotes:check_cpq": ("post", ADMINS),
+    "quotes:disconnect_cpq": ("post", ADMINS),
     "quotes:cpq_settings": ("post", ADMINS),
     "quotes:test_link": ("post", ADMINS),
     "quotes:confirm_link": ("post", ADMINS),

@@ -1,9 +1,12 @@
 """Money that went back: the payment is taken off PSA's invoice, or a person is asked to."""
 
+from datetime import timedelta
+
 import pytest
 from django.utils import timezone
 
 from psa.services import update_psa_settings
+from quotes.timeline import get_timeline
 from tests.accounting.posting.debits import (
     CARD,
     AttemptScenario,
@@ -95,6 +98,41 @@ def test_a_payment_that_the_bank_takes_back_is_taken_off(scene: PsaScene) -> Non
     deliver_later()
     assert scene.get_row(checkout).state == "removed"
     assert scene.list_payments(sold["invoice"]) == []
+
+
+def list_psa_steps(checkout: Checkout) -> list[str]:
+    """Name and state of each step at PSA, which stand in the order in which they happened, each with its time."""
+    steps = [step for step in get_timeline(checkout.quote, now=timezone.now()) if step.name.startswith("PSA ")]
+    times = [step.at for step in steps if step.at]
+    assert (len(times), times) == (len(steps), sorted(times))
+    return [f"{step.label} {step.state}" for step in steps]
+
+
+def follow_hours_later(hours: int) -> None:
+    """Deliver what is due then, and in the quarter of an hour after."""
+    deliver_later(timezone.now() + timedelta(hours=hours))
+
+
+def test_the_timeline_keeps_what_was_written_taken_off_and_written_again(scene: PsaScene) -> None:
+    _, checkout = pay_and_write(scene)
+    written = ["PSA invoice done", "PSA payment done"]
+    assert list_psa_steps(checkout) == written
+    refunded = AttemptScenario(scene.tenant, checkout.attempts[-1], CARD).refund(62500)
+    follow_hours_later(1)
+    assert list_psa_steps(checkout) == [*written, "PSA removal done"]
+    receive_refund_outcome(refunded, "failed")
+    follow_hours_later(2)
+    assert list_psa_steps(checkout) == [*written, "PSA removal done", "PSA payment done"]
+
+
+def test_the_timeline_says_that_another_tool_had_written_it_before_it_went_back(scene: PsaScene) -> None:
+    sold = scene.sell()
+    scene.control(pay={"invoice": sold["invoice"], "amount": 625.0})
+    checkout = scene.pay(sold)
+    deliver_later()
+    AttemptScenario(scene.tenant, checkout.attempts[-1], CARD).refund(62500)
+    follow_hours_later(1)
+    assert list_psa_steps(checkout) == ["PSA invoice done", "PSA payment done", "PSA removal stuck"]
 
 
 def test_a_payment_deleted_at_psa_meanwhile_counts_as_taken_back(scene: PsaScene) -> None:

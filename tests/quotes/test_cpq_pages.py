@@ -149,3 +149,24 @@ def test_the_keys_are_tested_again(shop: Tenant, admin: Client) -> None:
     admin.post(shop.url(f"{PAGE}/check"))
     assert "does not accept" in CpqConnection.objects.get().last_error
     assert "does not accept" in read_page(shop, admin)
+
+
+def test_disconnecting_deletes_the_keys_stops_the_links_and_begins_a_new_trial(shop: Tenant, admin: Client) -> None:
+    """Keys that are no longer needed can be taken away: their vendor names no end of their validity."""
+    connect_cpq(shop)
+    linked = LinkedQuote.create(shop)
+    checkout = linked.open()
+    assert admin.post(shop.url(f"{PAGE}/disconnect")).status_code == 302
+    row: Any = CpqConnection.objects.get()
+    assert (row.is_enabled, row.is_trial, row.shown) == (False, True, None)
+    keys: Any = CpqConnection.objects.values_list("access_key", "public_key", "private_key").get()
+    assert not any(keys)
+    assert linked.follow().status_code == 404
+    refused = checkout.pay()
+    assert "takes no payments for this quote" in unescape(refused.content.decode())
+    assert checkout.attempts == []
+    assert AuditEntry.objects.filter(action="cpq_connection.disconnected").count() == 1
+    assert f"{PAGE}/disconnect" not in read_page(shop, admin)
+    assert admin.post(shop.url(f"{PAGE}/disconnect")).status_code == 302
+    admin.post(shop.url(PAGE), FORM)
+    assert CpqConnection.objects.get().is_trial

@@ -10,7 +10,7 @@ from accounting.models import AccountingSettings, Posting
 from payments.errors import get_operation_failure
 from quotes.timeline import TimelineStep, get_timeline
 from tests.accounting.credits.scenario import CreditScenario
-from tests.accounting.posting.debits import submit_debit
+from tests.accounting.posting.debits import CARD, AttemptScenario, submit_debit
 from tests.tenants import Checkout, Tenant, deliver_outbox
 
 
@@ -77,6 +77,45 @@ def test_a_bank_debit_on_its_way_has_a_draft_that_waits(scenario: CreditScenario
     found = get_steps(checkout)
     assert (found["paid"].state, found["credit"].state) == ("waiting", "waiting")
     assert "draft until the bank debit has settled" in found["credit"].words
+
+
+MONEY = ("submitted", "paid", "returned", "refunded")
+AFTER_DEBITS = {
+    "settles": ["submitted done", "paid done"],
+    "fails": ["submitted done", "paid stuck"],
+    "returns": ["submitted done", "paid done", "returned stuck"],
+    "returns card declined": ["submitted done", "paid done", "returned done", "paid stuck"],
+    "returns card": ["submitted done", "paid done", "returned done", "paid done"],
+    "returns debit": ["submitted done", "paid done", "returned done", "paid waiting"],
+    "returns card refunded": ["submitted done", "paid done", "returned done", "paid done", "refunded done"],
+}
+
+
+def follow_debit(scenario: CreditScenario, checkout: Checkout, happenings: list[str]) -> None:
+    """What the payer's bank does with a debit, and what the payer does then."""
+    debit = submit_debit(scenario.tenant, checkout)
+    debit.fail() if "fails" in happenings else debit.settle()
+    if "returns" in happenings:
+        debit.reverse()
+    if "card" in happenings:
+        checkout.pay("4000000000009995" if "declined" in happenings else "4242424242424242")
+    if "debit" in happenings:
+        submit_debit(scenario.tenant, checkout)
+    if "refunded" in happenings:
+        AttemptScenario(scenario.tenant, checkout.attempts[-1], CARD).refund(62500)
+
+
+@pytest.mark.parametrize("happenings", AFTER_DEBITS)
+def test_everything_that_happened_to_the_money_has_its_time(scenario: CreditScenario, happenings: str) -> None:
+    """A debit that is returned late stays in sight with what came before and after: no step is overwritten."""
+    checkout = scenario.tenant.open_checkout()
+    follow_debit(scenario, checkout, happenings.split())
+    steps = [step for step in get_timeline(checkout.quote, now=timezone.now()) if step.name in MONEY]
+    assert [f"{step.name} {step.state}" for step in steps] == AFTER_DEBITS[happenings]
+    times = [step.at for step in steps]
+    assert all(times)
+    assert times == sorted(times, key=lambda at: at or timezone.now())
+    assert "Returned" in get_panel(scenario, checkout) or "returns" not in happenings
 
 
 def test_a_credit_without_an_invoice_says_since_when(scenario: CreditScenario) -> None:

@@ -58,6 +58,7 @@ DESCRIPTIONS = {
     "connection.disconnected": "Disconnected an accounting connection",
     "cpq.refused": "Refused a quote from ConnectWise Sell",
     "cpq_connection.confirmed": "Confirmed the amounts of quotes from ConnectWise CPQ",
+    "cpq_connection.disconnected": "Disconnected ConnectWise CPQ",
     "cpq_connection.keys_replaced": "Replaced the keys of ConnectWise CPQ",
     "cpq_connection.keys_saved": "Saved the keys of ConnectWise CPQ",
     "cpq_connection.saved": "Saved the settings of ConnectWise CPQ",

@@ -1,30 +1,29 @@
-"""`manage.py seed_psa`: connects the demo merchant with the practice PSA; only where WISEPAY_DEMO is set."""
+"""`manage.py seed_psa`: the demo merchant of `seed_demo`, connected with the practice PSA too, by one process."""
 
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError
 
 from merchants.models import Merchant
 from psa.connectwise.client import Credentials
 from psa.connectwise.sites import parse_added_sites
 from psa.models import DebitTiming, PsaConnection, Writer
 from psa.services import connect_psa, get_psa_connection, update_psa_settings
+from quotes.management.commands import seed_demo
 from wisepay import clock
 
-NAME, COMPANY = "Northwind IT", "northwind"
+COMPANY = "northwind"
 PUBLIC_KEY, PRIVATE_KEY = "practicePublicKey", "practicePrivateKey"
 
 
-class Command(BaseCommand):
-    """Connect the demo merchant, and have its payments written without a person's first click."""
+class Command(seed_demo.Command):
+    """Create or repair the demo merchant, and have its payments written to PSA without a person's first click."""
 
-    help = "Connect the demo merchant with the practice ConnectWise PSA."
+    help = f"{seed_demo.Command.help} Connect it with the practice ConnectWise PSA."
 
     def handle(self, *_: Any, **options: Any) -> None:
-        if not settings.DEMO:
-            raise CommandError("This is only for the demo: WISEPAY_DEMO is not set.")
-        merchant = Merchant.objects.get(name=NAME)
+        super().handle(**options)
+        merchant = Merchant.objects.get(name=seed_demo.NAME)
         connection = get_psa_connection(merchant)
         if connection.state == "connected":
             return
