@@ -21,10 +21,17 @@ class PsaConfig(AppConfig):
     name = "psa"
 
     def ready(self) -> None:
-        from psa import handlers, health_checks, personal_data, timeline  # noqa: F401
+        from psa import documents, handlers, health_checks, personal_data, timeline  # noqa: F401
         from wisepay.events import subscribe
 
         for event, key in ATTEMPT_EVENTS.items():
             subscribe(event, "psa.follow_attempt", key=key)
         for event, key in REFUND_EVENTS.items():
             subscribe(event, "psa.follow_refund", key=key)
+        subscribe("accounting.payment_sync.finished", "psa.follow_payment_sync", key="payment-sync:{sync_id}:psa")
+        subscribe(
+            "accounting.allocation.changed",
+            "psa.follow_allocation",
+            key="allocation:{allocation_id}:psa",
+            is_standing=True,
+        )

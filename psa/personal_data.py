@@ -1,6 +1,6 @@
 """What the PSA floor's tables hold of people: who of the merchant's staff connected and decided."""
 
-from wisepay.personal_data.registry import PersonalData, declare_personal
+from wisepay.personal_data.registry import PersonalData, declare_not_personal, declare_personal
 
 declare_personal(
     PersonalData(
@@ -27,3 +27,5 @@ declare_personal(
         address=("by__iexact",),
     ),
 )
+
+declare_not_personal("Invoices of companies, as ConnectWise PSA has them.", "psa.PsaInvoice")

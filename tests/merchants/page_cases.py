@@ -157,6 +157,10 @@ CASES: dict[str, tuple[str, str]] = {
     "psa:settings": ("post", ADMINS),
     "psa:disconnect": ("post", ADMINS),
     "psa:list": ("get", EVERYBODY),
+    "psa:invoices": ("get", EVERYBODY),
+    "psa:join_invoice": ("post", ADMINS),
+    "psa:of_payment": ("get", EVERYBODY),
+    "psa:sync_report": ("get", EVERYBODY),
     "psa:payment": ("get", EVERYBODY),
     "psa:decide": ("post", ADMINS),
 }
