@@ -93,8 +93,8 @@ def find_problem(usual: Any, found: Any, *, verb: str, field: str, value: Any) -
     if isinstance(usual, RemoteMethod):
         return "" if found.customer_id or (field == "customer" and value is None) else "a method is taken for nobody's"
     if isinstance(usual, bool):
-        is_told = field == "deleted" or (field == "client_secret" and isinstance(value, str))
-        return "" if found is usual or is_told else f"{usual} is taken for {found}"
+        is_refused = field == "deleted" or (field == "client_secret" and isinstance(value, str))
+        return "" if found is usual or is_refused else f"{usual} is taken for {found}"
     return find_list_problem(usual, found, is_meant=is_meant)
 
 
