@@ -2,7 +2,7 @@
 
 from sandbox.harness.environment import PSA_SITE
 from sandbox.psa.tenant import PRIVATE_KEY, PUBLIC_KEY
-from tests.bad_input.cases import Case, Fields
+from tests.bad_input.cases import CASES, Case, Fields
 from tests.bad_input.scene import Scene
 from tests.psa.scene import create_unclear_invoice, create_undecided_payment
 
@@ -34,6 +34,7 @@ PSA_CASES: dict[str, Case] = {
         },
         free=("company", "public_key", "private_key", "site"),
     ),
+    "psa:callback": Case(who="nobody", path=lambda s: {"secret": "nobody0knows0this0secret"}),
     "psa:verify": Case(form=nothing),
     "psa:settings": Case(
         form=lambda s: (
@@ -51,3 +52,4 @@ PSA_CASES: dict[str, Case] = {
     "psa:invoices": Case(query=lambda s: {"page": "1"}),
     "psa:join_invoice": Case(form=lambda s: {"ledger_invoice": s.invoice.reference}, path=psa_invoice),
 }
+ALL_CASES: dict[str, Case] = {**CASES, **PSA_CASES}

@@ -9,9 +9,10 @@ from django.urls import get_resolver
 
 from wisepay.forms import WordsField
 
-APPS = ("wisepay", "merchants", "connections", "payers", "payments", "accounting", "quotes")
+APPS = ("wisepay", "merchants", "connections", "payers", "payments", "accounting", "psa", "quotes")
 # Text that is nobody's words: secrets, which are never changed, and what is parsed as a whole right after.
 NO_WORDS = {
+    "CpqSettingsForm.order_porter_url",
     "PasswordForm.password",
     "PasswordForm.confirm",
     "LoginCodeForm.code",

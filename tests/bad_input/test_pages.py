@@ -8,9 +8,8 @@ from django.db import transaction
 from pytest_django import Settings
 
 from tests.bad_input.cases import ACCOUNT_CASES, Case
-from tests.bad_input.cases import CASES as OTHER_CASES
 from tests.bad_input.good_forms import connect_practice_cpq
-from tests.bad_input.psa_cases import PSA_CASES
+from tests.bad_input.psa_cases import ALL_CASES
 from tests.bad_input.recording import take_seen
 from tests.bad_input.scene import Scene
 from tests.bad_input.trials import PageTrial, Try, draw
@@ -19,7 +18,6 @@ from tests.tenant_snapshots import list_rows
 from tests.tenants import Tenant
 
 DRAWN = 4  # requests to each page in a usual run
-CASES = {**OTHER_CASES, **PSA_CASES}
 # Fields that every page of a kind may read: of Django, of django-allauth, and what our middleware looks at.
 THEIRS = {"csrfmiddlewaretoken", "next", "credential"}
 # What programs call has tests of its own in this folder, and pages of nobody in particular take no field of ours.
@@ -82,8 +80,8 @@ def test_no_field_of_a_page_takes_what_nobody_means(
     scenes: tuple[Scene, Scene], request: pytest.FixtureRequest, part: int
 ) -> None:
     seed = request.config.getoption("randomly_seed", 0)
-    names = sorted(CASES)[part::PARTS]
-    found = try_pages(names, CASES, scenes, seed)
+    names = sorted(ALL_CASES)[part::PARTS]
+    found = try_pages(names, ALL_CASES, scenes, seed)
     assert found == [], f"seed {seed}\n" + "\n".join(found)
 
 
@@ -112,7 +110,7 @@ def ask_well(one: PageTrial) -> list[str]:
 def test_every_field_that_a_page_reads_has_a_case(scenes: tuple[Scene, Scene]) -> None:
     found = []
     for page in EVERY:
-        case = CASES.get(page.name) or ACCOUNT_CASES.get(page.name)
+        case = ALL_CASES.get(page.name) or ACCOUNT_CASES.get(page.name)
         if case is None:
             continue
         savepoint = transaction.savepoint_create()
@@ -122,10 +120,10 @@ def test_every_field_that_a_page_reads_has_a_case(scenes: tuple[Scene, Scene]) -
 
 
 def test_every_page_that_takes_something_has_a_case(scenes: tuple[Scene, Scene]) -> None:
-    assert [name for name in {**CASES, **ACCOUNT_CASES} if name not in PAGES] == []
+    assert [name for name in {**ALL_CASES, **ACCOUNT_CASES} if name not in PAGES] == []
     found = []
     for page in EVERY:
-        if page.name in CASES or page.name in ACCOUNT_CASES or page.name in PROGRAMS or "^" in page.route:
+        if page.name in ALL_CASES or page.name in ACCOUNT_CASES or page.name in PROGRAMS or "^" in page.route:
             continue
         savepoint = transaction.savepoint_create()
         one = PageTrial(page, Case(who=get_audience(page)), *scenes, {})

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 import pytest
 from django.test import Client
 
-from tests.bad_input.cases import CASES, Case
+from tests.bad_input.cases import Case
+from tests.bad_input.psa_cases import ALL_CASES
 from tests.bad_input.scene import Scene
 from tests.bad_input.trials import PageTrial, Try, draw, list_arguments
 from tests.bad_input.values import LONG, PATH_TEXTS
@@ -50,7 +51,7 @@ def scene(tenant: Tenant) -> Scene:
 def get_case(page: Page) -> Case:
     """Who asks for the page; for one without a case, by where it is."""
     who = "admin" if page.route.startswith("m/") else "payer" if page.route.startswith("my/") else "nobody"
-    return CASES.get(page.name) or Case(who=who)
+    return ALL_CASES.get(page.name) or Case(who=who)
 
 
 def list_path_tries(page: Page) -> Iterator[tuple[str, str, str]]:
@@ -89,7 +90,7 @@ def test_no_header_makes_us_fail(scene: Scene, name: str) -> None:
         ("post", "/webhooks/xero"),
         ("get", "/api/cpq/v1/checkouts/x"),
     ]
-    forms = {path: CASES[page].form for path, page in zip((p for _, p in paths[1:3]), REGISTERS, strict=True)}
+    forms = {path: ALL_CASES[page].form for path, page in zip((p for _, p in paths[1:3]), REGISTERS, strict=True)}
     for value in HEADERS[name]:
         for method, path in paths:
             make = forms.get(path)

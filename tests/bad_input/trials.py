@@ -103,7 +103,7 @@ class PageTrial:
         """The page's path with some other parts."""
         values = self.scene.things | (self.case.path(self.scene) if self.case.path else {})
         marks = {name: f"part{number}" for number, name in enumerate(list_arguments(self.page))}
-        safe = {"pk": "1", "day": "2026-11-01"}
+        safe = {"pk": "1", "invoice_id": "1", "day": "2026-11-01"}
         path = reverse(self.page.name, kwargs={n: safe.get(n, mark) for n, mark in marks.items()})
         for name, mark in marks.items():
             value = changes.get(name) or quote(str(values[name]), safe="")
