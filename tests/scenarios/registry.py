@@ -214,7 +214,6 @@ UNINTERRUPTED = {
             "Psa.delete_callback",
             "Psa.discover",
             "Psa.enable_callback",
-            "Psa.find_invoices",
             "Psa.get_callback",
             "Psa.get_version",
             "Psa.list_agreements",
