@@ -208,7 +208,7 @@ def resolve_payment(psa: Psa, row: PsaPayment, *, now: datetime) -> None:
         record_step(row, "planned", reason="The invoice was deleted.", invoice_id=None, is_chosen=False, now=now)
         raise Retry("the invoice is gone", after=FIRST_LOOK) from error
     new = list_new_payments(row, payments)
-    if len(new) == 1 and is_near(row, new[0]):
+    if len(new) == 1 and new[0].amount == row.money and is_near(row, new[0]):
         record_written(row, new[0], now=now)
     elif new:
         words = UNCLEAR.format(count=len(new), money=row.money, number=row.invoice_number)
@@ -243,9 +243,9 @@ def read_payments(psa: Psa, row: PsaPayment) -> list[RemotePayment]:
 
 
 def list_new_payments(row: PsaPayment, payments: Sequence[RemotePayment]) -> list[RemotePayment]:
-    """Those of our amount that were not there before, and are no other money of ours."""
+    """Those of our amount, or of one that can't be read, that were not there before and are no other money of ours."""
     before = {*row.payments_before, *list_known_ids(row, row.invoice_id or 0)}
-    return [payment for payment in payments if payment.id not in before and payment.amount == row.money]
+    return [payment for payment in payments if payment.id not in before and payment.amount in (None, row.money)]
 
 
 def is_near(row: PsaPayment, payment: RemotePayment) -> bool:
