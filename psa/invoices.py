@@ -5,6 +5,8 @@ from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import Any
 
+from django.db.models import Q, QuerySet
+
 from psa.models import PsaPayment
 from psa.protocol import Psa, RemoteInvoice, RemotePayment
 from quotes.models import Quote
@@ -115,9 +117,16 @@ def find_equal_payment(
     return None
 
 
+def list_rows_on_invoice(row: PsaPayment, invoice_id: int) -> QuerySet[PsaPayment]:
+    """The other rows on an invoice of the PSA that is connected now; ids of one before mean nothing there."""
+    ours = Q(organisation_id__in=["", row.connection.organisation_id])
+    rows = PsaPayment.objects.filter(ours, connection=row.connection_id, invoice_id=invoice_id)
+    return rows.exclude(pk=row.pk)
+
+
 def list_known_ids(row: PsaPayment, invoice_id: int) -> set[int]:
     """The payments on an invoice that stand for other money of ours: written by us, or found there for it."""
-    rows = PsaPayment.objects.filter(connection=row.connection_id, invoice_id=invoice_id).exclude(pk=row.pk)
+    rows = list_rows_on_invoice(row, invoice_id)
     found = {key for key in rows.values_list("psa_payment_id", flat=True) if key is not None}
     present = rows.filter(state="present").values_list("answer", flat=True)
     return found | {answer["id"] for answer in present if isinstance(answer.get("id"), int)}

@@ -192,6 +192,7 @@ class PsaPayment(Stateful):
     paid_on = models.DateField(help_text="The merchant's day, as it is sent.")
     opportunity_id = models.BigIntegerField(null=True)
     psa_company = models.CharField(max_length=120, blank=True, help_text="Whose invoice it is, at PSA.")
+    organisation_id = models.CharField(max_length=190, blank=True, help_text="The PSA whose ids these are.")
     invoice_id = models.BigIntegerField(null=True)
     invoice_number = models.CharField(max_length=40, blank=True)
     is_chosen = models.BooleanField(default=False, help_text="A person chose the invoice.")
@@ -226,7 +227,7 @@ class PsaPayment(Stateful):
                 condition=~models.Q(state="settled") | ~models.Q(note=""), name="psa_settled_says_how"
             ),
             models.UniqueConstraint(
-                fields=["connection", "invoice_id"],
+                fields=["connection", "organisation_id", "invoice_id"],
                 condition=models.Q(state__in=BUSY_STATES),
                 name="one_writer_per_psa_invoice",
             ),
@@ -249,7 +250,7 @@ class PsaPayment(Stateful):
                 name="psa_payment_has_one_source",
             ),
             models.UniqueConstraint(
-                fields=["connection", "psa_payment_id"],
+                fields=["connection", "organisation_id", "psa_payment_id"],
                 condition=models.Q(state__in=["written", "removing"]),
                 name="one_row_per_psa_payment",
             ),
@@ -284,6 +285,11 @@ class PsaPayment(Stateful):
         if self.invoice_id is None:
             raise ValueError(f"{self} has no invoice")
         return self.invoice_id
+
+    @property
+    def is_in_other_psa(self) -> bool:
+        """Whether its ids are of a PSA that the merchant was connected to before, where we no longer come."""
+        return bool(self.organisation_id) and self.organisation_id != self.connection.organisation_id
 
     @property
     def needs_person(self) -> bool:

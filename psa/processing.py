@@ -22,6 +22,10 @@ LEASE = timedelta(seconds=150)  # longer than every call of one turn may take to
 UNWRITTEN = ("planned", "waiting", "undecided", "unconfirmed", "refused")
 WAIT_FOR_INVOICE = timedelta(days=30)  # after that the books alone have it
 NEVER_CAME = "Invoice {number} did not come to ConnectWise PSA within 30 days."
+SENT_ELSEWHERE = (
+    "Another ConnectWise PSA was connected while this was being written to {where}. Look there whether it stands on "
+    "the invoice, then say what was done."
+)
 WENT_BACK = "The money went back before it was written."
 
 
@@ -96,13 +100,28 @@ def take_next_step(row: PsaPayment, *, is_confirmed: bool, priority: Priority, n
         record_step(row, "planned", reason="", psa_payment_id=None, times_sent=0, amount=wanted, now=now)
     elif row.state in UNWRITTEN and wanted != row.amount:
         record_step(row, row.state, reason=row.explanation, amount=wanted, now=now)
+    if row.is_in_other_psa:
+        leave_other_psa(row, wanted=wanted, now=now)
     if row.state in ("planned", "waiting", "sending", "removing") or needs_change(row, wanted):
         with open_psa_session(row.connection, priority=priority, now=now) as psa:
             carry_out(psa, row, wanted=wanted, is_confirmed=is_confirmed, now=now)
 
 
+def leave_other_psa(row: PsaPayment, *, wanted: int, now: datetime) -> None:
+    """Forget ids of the PSA that was connected before; what stands there, or may, is for a person to see to."""
+    if row.state in UNWRITTEN:
+        row.invoice_id, row.invoice_number, row.psa_company = None, "", ""
+        record_step(row, row.state, reason=row.explanation, organisation_id="", is_chosen=False, now=now)
+    elif row.state == "sending":
+        record_step(row, "unclear", reason=SENT_ELSEWHERE.format(where=row.organisation_id), now=now)
+    elif row.state == "removing" or (row.state in ("written", "present") and wanted != row.amount):
+        record_stuck(row, f"it stands in {row.organisation_id}, which is not connected any more.", now=now)
+
+
 def needs_change(row: PsaPayment, wanted: int) -> bool:
     """Whether something that is written, or was written by somebody else, no longer is as it should be."""
+    if row.is_in_other_psa:
+        return False
     return row.state == "stuck" or (row.state in ("written", "present") and wanted != row.amount)
 
 

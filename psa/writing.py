@@ -9,7 +9,14 @@ from django.db.models import F
 from django_subatomic.db import transaction, transaction_required
 
 from psa.invoice_payments import find_invoice_of_books
-from psa.invoices import Found, describe_candidates, describe_payments, find_invoice, list_known_ids
+from psa.invoices import (
+    Found,
+    describe_candidates,
+    describe_payments,
+    find_invoice,
+    list_known_ids,
+    list_rows_on_invoice,
+)
 from psa.models import BUSY_STATES, PsaConnection, PsaInvoice, PsaPayment
 from psa.protocol import Psa, RemotePayment
 from psa.records import get_wanted_amount, record_step
@@ -97,7 +104,7 @@ def record_present(row: PsaPayment, found: Found, *, now: datetime) -> None:
     equal, invoice = found.equal, found.invoice
     if equal is None or invoice is None:
         raise ValueError("no equal payment was found")
-    if PsaPayment.objects.filter(connection=row.connection_id, invoice_id=invoice.id, state__in=BUSY_STATES).exists():
+    if list_rows_on_invoice(row, invoice.id).filter(state__in=BUSY_STATES).exists():
         raise Retry("it may be another payment of ours, which is on its way", after=BUSY_PAUSE)
     is_ours = row.times_sent and row.invoice_id == invoice.id and equal.id not in row.payments_before
     row.invoice_id, row.invoice_number = invoice.id, invoice.number
@@ -106,7 +113,8 @@ def record_present(row: PsaPayment, found: Found, *, now: datetime) -> None:
         return
     words = {"money": row.money, "day": equal.paid_on or "an unknown day", "number": invoice.number}
     reason = PRESENT.format(**words, who=equal.applied_by or "somebody else")
-    record_step(row, "present", reason=reason, answer=equal.answer, now=now)
+    where = row.connection.organisation_id
+    record_step(row, "present", reason=reason, answer=equal.answer, organisation_id=where, now=now)
 
 
 def record_intention(row: PsaPayment, found: Found, *, now: datetime) -> None:
@@ -124,6 +132,7 @@ def record_intention(row: PsaPayment, found: Found, *, now: datetime) -> None:
                 "sending",
                 reason="",
                 candidates=[],
+                organisation_id=row.connection.organisation_id,
                 invoice_id=invoice.id,
                 invoice_number=invoice.number,
                 payments_before=[payment.id for payment in found.payments],
@@ -139,7 +148,7 @@ def record_intention(row: PsaPayment, found: Found, *, now: datetime) -> None:
 @transaction_required
 def is_invoice_busy(row: PsaPayment, invoice_id: int, seen: Sequence[RemotePayment], *, now: datetime) -> bool:
     """Whether another payment of ours is on its way to the invoice, or has come there since it was read."""
-    others = PsaPayment.objects.filter(connection=row.connection_id, invoice_id=invoice_id).exclude(pk=row.pk)
+    others = list_rows_on_invoice(row, invoice_id)
     unseen = others.filter(state="written", sent_at__gte=now - RECENT).exclude(psa_payment_id__in=[p.id for p in seen])
     return others.filter(state__in=BUSY_STATES).exists() or unseen.exists()
 
@@ -208,7 +217,7 @@ def resolve_payment(psa: Psa, row: PsaPayment, *, now: datetime) -> None:
         record_step(row, "planned", reason="The invoice was deleted.", invoice_id=None, is_chosen=False, now=now)
         raise Retry("the invoice is gone", after=FIRST_LOOK) from error
     new = list_new_payments(row, payments)
-    if len(new) == 1 and is_near(row, new[0]):
+    if len(new) == 1 and new[0].amount == row.money and is_near(row, new[0]):
         record_written(row, new[0], now=now)
     elif new:
         words = UNCLEAR.format(count=len(new), money=row.money, number=row.invoice_number)
@@ -243,9 +252,9 @@ def read_payments(psa: Psa, row: PsaPayment) -> list[RemotePayment]:
 
 
 def list_new_payments(row: PsaPayment, payments: Sequence[RemotePayment]) -> list[RemotePayment]:
-    """Those of our amount that were not there before, and are no other money of ours."""
+    """Those of our amount, or of one that can't be read, that were not there before and are no other money of ours."""
     before = {*row.payments_before, *list_known_ids(row, row.invoice_id or 0)}
-    return [payment for payment in payments if payment.id not in before and payment.amount == row.money]
+    return [payment for payment in payments if payment.id not in before and payment.amount in (None, row.money)]
 
 
 def is_near(row: PsaPayment, payment: RemotePayment) -> bool:

@@ -68,15 +68,21 @@ class PsaClient:
         return self.call("GET", path, query=query)
 
     def list_all(self, path: str, **query: str | int) -> Iterator[dict[str, Any]]:
-        """Read every record by forward-only pages; one that is not full is the last."""
+        """Read every record by forward-only pages; one that is not full is the last.
+
+        An answer that is no list is none: it is never taken for a list without records.
+        """
         last = 0
         while True:
             headers = {"pagination-type": "forward-only"}
             page = {**query, "pageSize": LARGEST_PAGE} | ({"pageId": last} if last else {})
-            rows = [row for row in self.call("GET", path, query=page, headers=headers) or [] if isinstance(row, dict)]
+            answer = self.call("GET", path, query=page, headers=headers)
+            if not isinstance(answer, list):
+                raise Unavailable("ConnectWise PSA answered something else than a list.", maybe_done=False)
+            rows = [row for row in answer if isinstance(row, dict)]
             yield from rows
             found = [row["id"] for row in rows if isinstance(row.get("id"), int)]
-            if len(rows) < LARGEST_PAGE or not found:
+            if len(answer) < LARGEST_PAGE or not found or max(found) <= last:
                 return
             last = max(found)
 

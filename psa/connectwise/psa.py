@@ -193,7 +193,11 @@ class ConnectWisePsa:
         except NotThere:
             self.check_keys()
             raise
-        return [payment for payment in (parse_payment(row, currency) for row in rows) if payment.id]
+        found = [parse_payment(row, currency) for row in rows]
+        if not all(payment.id for payment in found):
+            # One that can't be told from others may be ours: nothing is written beside it.
+            raise Rejected("unreadable", "A payment on the invoice has no id that can be read.")
+        return found
 
     def create_payment(self, invoice_id: int, *, amount: Money, paid_on: date) -> RemotePayment:
         body = {"amount": write_amount(amount), "paymentDate": f"{paid_on:%Y-%m-%d}T00:00:00Z", "source": "Default"}

@@ -35,7 +35,7 @@ def read_pdf(billing: InvoiceScenario, invoice: LedgerInvoice) -> str:
     """The words of the document that the payer sees, in a minute whose calls are not used up."""
     limiter.keyspace = new_reference()
     answer = billing.client.get(f"/my/invoices/{invoice.reference}/pdf")
-    assert (answer.status_code, answer["Content-Type"]) == (200, "application/pdf")
+    assert (answer.status_code, answer["Content-Type"]) == (200, "application/pdf"), answer.content.decode()[-3000:]
     return get_pdf_text(answer.content)
 
 

@@ -7,9 +7,12 @@ import pytest
 from django.utils import timezone
 
 from payments.refunds import send_refund, start_refund
+from psa.connectwise.client import Credentials
 from psa.models import PsaInvoice, PsaPayment
 from psa.polling import poll_every_connection
-from psa.services import update_psa_settings
+from psa.services import connect_psa, get_psa_connection, update_psa_settings
+from sandbox.harness.environment import PSA_SITE
+from sandbox.psa.tenant import PRIVATE_KEY, PUBLIC_KEY
 from tests.accounting.invoices.scenario import InvoiceScenario
 from tests.psa.scene import PsaScene, connect, deliver_later
 from tests.tenants import Tenant
@@ -335,3 +338,26 @@ def test_a_payment_goes_on_when_somebody_says_which_invoice_of_the_books_it_is(
     deliver_later()
     assert [row.state for row in scene.list_rows(payment)] == ["written"]
     assert len(scene.list_payments(key)) == 1
+
+
+def test_what_stands_in_a_psa_that_was_connected_before_is_never_touched_in_the_new_one(
+    scene: PsaScene, billing: InvoiceScenario
+) -> None:
+    """Ids of records are small numbers: those of one company mean other invoices and payments in another one's PSA."""
+    key = scene.bill("INV-1", 500)
+    payment = billing.create_payment(billing.create_invoice("500.00", number="INV-1"))
+    billing.pay(payment)
+    deliver_later()
+    [row] = scene.list_rows(payment)
+    other = Credentials("other", PUBLIC_KEY, PRIVATE_KEY)
+    scene.control(tenant="other", bill={"number": "X", "amount": 500})
+    connect_psa(scene.tenant.merchant, site=PSA_SITE, credentials=other, by="admin", now=timezone.now())
+    connection = get_psa_connection(scene.tenant.merchant)
+    update_psa_settings(connection, written_by="us", writes_debits="settled", now=timezone.now())
+    refund = start_refund(payment, amount=50000, reason="", by=billing.tenant.user, now=timezone.now())
+    send_refund(refund, now=timezone.now())
+    deliver_later()
+    [row] = scene.list_rows(payment)
+    assert (row.state, "not connected any more" in row.explanation) == ("stuck", True)
+    deletes = [call for call in scene.list_calls("DELETE") if "/payments/" in call]
+    assert (deletes, len(scene.list_payments(key))) == ([], 1)

@@ -94,6 +94,31 @@ def test_a_lost_answer_costs_one_more_read(scene: PsaScene) -> None:
     assert len(scene.list_calls()) == before + 6
 
 
+ODD_READS: dict[str, tuple[dict[str, object], str]] = {
+    "nothing": ({"kind": "odd", "name": "200 null"}, "written"),
+    "an object": ({"kind": "odd", "name": "200 an empty object"}, "written"),
+    "no content": ({"kind": "odd", "name": "204"}, "written"),
+    "a page": ({"kind": "odd", "name": "200 HTML"}, "written"),
+    "payments without ids": ({"kind": "mutate", "field": "*.id", "drop": True}, "written"),
+    "amounts that are words": ({"kind": "mutate", "field": "*.amount", "value": "much"}, "unclear"),
+}
+
+
+@pytest.mark.parametrize("name", ODD_READS)
+def test_what_cannot_be_read_after_a_lost_answer_is_not_taken_for_nothing(scene: PsaScene, name: str) -> None:
+    """Whether nulls come or fields stay away is not published: only a list without our payment says that it is none."""
+    fault, state = dict(ODD_READS[name][0]), ODD_READS[name][1]
+    sold = scene.sell()
+    lose_answer(scene, sold)
+    checkout = scene.pay(sold)
+    deliver_outbox()
+    scene.tenant.world.fault("psa", str(fault.pop("kind")), method="GET", path=PAYMENTS, times=3, **fault)
+    for hours in range(4):
+        deliver_later(timezone.now() + timedelta(hours=hours))
+    assert scene.get_row(checkout).state == state
+    assert len(scene.list_payments(sold["invoice"])) == 1
+
+
 def begin_lost(scene: PsaScene, sold: dict[str, int]) -> Checkout:
     """A payment whose request was lost, and which has been looked for once."""
     lose_request(scene, sold)
