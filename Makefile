@@ -6,7 +6,7 @@ PYTHON := $(shell for python in python3.13 python3.12 python3.14 python3; do \
 BIN := .venv/bin
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
 COMPILE := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.12 --generate-hashes --no-header
-PRODUCT := wisepay merchants connections payers payments accounting quotes deploy
+PRODUCT := wisepay merchants connections payers payments accounting quotes psa deploy
 # The type checker's Django plugin loads the settings; nothing is connected to.
 SETTINGS := SECRET_KEY=lint WISEPAY_SECRET_KEYS=k1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA= \
 	DATABASE_URL=postgresql://localhost/lint REDIS_URL=redis://localhost/0 \

@@ -2,15 +2,12 @@
 
 import hashlib
 import hmac
-import json
 import secrets
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
-from urllib.parse import urlsplit
 
 import structlog
-from django.conf import settings
 from django.urls import reverse
 from django_subatomic.db import transaction
 
@@ -24,8 +21,9 @@ from psa.polling import poll_connection, wake_waiting
 from psa.protocol import Psa
 from psa.session import EventKind, open_psa_session, record_event
 from wisepay import outbox
-from wisepay.addresses import build_public_url
+from wisepay.addresses import build_public_url, get_public_netloc
 from wisepay.errors import Disconnected, NotThere, Rejected, Unavailable
+from wisepay.input import UnreadableBody, read_json
 
 KIND = "invoice"
 DESCRIPTION = "Wise-Pay: invoices that payments wait for"
@@ -46,7 +44,7 @@ def register_callbacks(connection: PsaConnection, *, now: datetime) -> None:
     secret = get_or_create_secret(connection)
     url = build_callback_url(connection, secret)
     with open_psa_session(connection, priority="company", now=now) as psa:
-        ours = [one for one in psa.list_callbacks(urlsplit(settings.PUBLIC_URL).netloc) if one.url == url]
+        ours = [one for one in psa.list_callbacks(get_public_netloc()) if one.url == url]
         found = next((one for one in ours if one.kind == KIND), None)
         found = found or psa.create_callback(kind=KIND, url=url, description=DESCRIPTION)
         if found.is_inactive:
@@ -166,8 +164,8 @@ def read_record_id(message: dict[str, Any]) -> int | None:
 def read_message(body: bytes) -> dict[str, Any]:
     """The message; empty for anything that can't be read."""
     try:
-        found = json.loads(body)
-    except (ValueError, RecursionError):
+        found = read_json(body)
+    except UnreadableBody:
         return {}
     return found if isinstance(found, dict) else {}
 

@@ -67,7 +67,7 @@ def note_changed_invoices(
 @handler("psa.join_invoices")
 def join(*, connection_id: int, now: datetime, **_: object) -> None:
     """Join invoices of PSA that are not joined yet."""
-    join_invoices(get_connection(connection_id), now=now)
+    join_invoices(get_connection_to_psa(connection_id), now=now)
 
 
 @handler("psa.write_payment")
@@ -77,7 +77,7 @@ def write_payment(*, psa_payment_id: int, now: datetime, **_: object) -> None:
         process_psa_payment(psa_payment_id, now=now)
 
 
-def get_connection(connection_id: int) -> PsaConnection:
+def get_connection_to_psa(connection_id: int) -> PsaConnection:
     """A connection with its merchant."""
     return PsaConnection.objects.select_related("merchant").get(pk=connection_id)
 
@@ -86,18 +86,18 @@ def get_connection(connection_id: int) -> PsaConnection:
 def register(*, connection_id: int, now: datetime, **_: object) -> None:
     """Have PSA call us; without the right to, the poll alone finds what changed."""
     with suppress(Disconnected, Rejected):
-        register_callbacks(get_connection(connection_id), now=now)
+        register_callbacks(get_connection_to_psa(connection_id), now=now)
 
 
 @handler("psa.read_invoice")
 def read_invoice(*, connection_id: int, invoice_id: int, now: datetime, **_: object) -> None:
     """Read an invoice that a callback named."""
     with suppress(Disconnected):
-        read_changed_invoice(get_connection(connection_id), invoice_id, now=now)
+        read_changed_invoice(get_connection_to_psa(connection_id), invoice_id, now=now)
 
 
 @handler("psa.poll_invoices")
 def poll_invoices(*, connection_id: int, now: datetime, **_: object) -> None:
     """Ask for what changed, after a callback that could not be checked."""
     with suppress(Disconnected):
-        poll_after_callback(get_connection(connection_id), now=now)
+        poll_after_callback(get_connection_to_psa(connection_id), now=now)

@@ -69,7 +69,7 @@ def read_books_amount(row: PsaPayment) -> int:
         return 0
     ours = Posting.objects.filter(
         merchant=row.merchant_id, kind=Kind.INVOICE_PAYMENT, ledger_id__in=[found.ledger_id, found.source_id]
-    )
+    ).exclude(ledger_id="")  # not sent yet: it is no payment of the books
     return 0 if ours.filter(sent_to=row.ledger_invoice.organisation_id).exists() else found.amount
 
 

@@ -2,7 +2,6 @@
 
 import hashlib
 import hmac
-import json
 from datetime import datetime, timedelta
 from typing import Annotated, Any
 
@@ -25,6 +24,7 @@ from quotes.schemas import CheckoutIn, CheckoutOut, Problem
 from quotes.services import render_checkout
 from wisepay import clock
 from wisepay.http import get_client_ip, record_rate_limited_use
+from wisepay.input import UnreadableBody, read_json
 
 log = structlog.get_logger(__name__)
 
@@ -255,8 +255,8 @@ def record_refusal(request: HttpRequest, problem: ProblemError) -> None:
 def find_quote_number(request: HttpRequest) -> str:
     """Which quote a refused request is about, as far as it can be read."""
     try:
-        number = json.loads(request.body)["quote"]["number"]
-    except (ValueError, TypeError, KeyError, RecursionError):
+        number = read_json(request.body)["quote"]["number"]
+    except (UnreadableBody, TypeError, KeyError):
         return "A quote that cannot be read"
     return f"Quote {str(number)[:20]}"
 

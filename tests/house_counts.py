@@ -12,8 +12,9 @@ from pathlib import Path
 
 import grimp
 
+from tests.product import APPS
+
 ROOT = Path(__file__).resolve().parent.parent
-APPS = ("wisepay", "merchants", "connections", "payers", "payments", "accounting", "quotes")
 VERBS = frozenset({
     "get", "list", "find", "create", "update", "delete", "start", "record", "apply", "post", "allocate", "void",
     "refund", "cancel", "expire", "retry", "schedule", "plan", "send", "receive", "verify", "connect", "disconnect",

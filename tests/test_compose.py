@@ -21,6 +21,8 @@ from django.conf import settings as django_settings
 from django.core.management import get_commands
 from gunicorn.config import Config  # type: ignore[import-untyped]
 
+from tests.product import APPS
+
 ROOT = Path(__file__).resolve().parent.parent
 COMPOSE = (ROOT / "docker-compose.yml").read_text()
 SERVICES: dict[str, dict[str, Any]] = yaml.safe_load(COMPOSE)["services"]
@@ -135,15 +137,24 @@ def test_nothing_of_the_demo_is_in_the_image() -> None:
     assert [name for name in extras if re.search(rf"^{name}==", lock, re.M)] == []
 
 
+def test_the_image_and_every_check_have_each_app() -> None:
+    kept = (ROOT / ".dockerignore").read_text().splitlines()
+    checked = re.search(r"^PRODUCT := (.*)$", (ROOT / "Makefile").read_text(), re.M)
+    installed = {app.split(".")[0] for app in django_settings.INSTALLED_APPS}
+    assert set(APPS) == {app for app in installed if (ROOT / app).is_dir()}
+    assert [app for app in APPS if f"!{app}" not in kept] == []
+    assert checked
+    assert set(APPS) <= set(checked[1].split())
+
+
 def test_the_image_has_everything_that_the_product_imports() -> None:
     lock = (ROOT / "requirements.lock").read_text()
-    floors = ("wisepay", "merchants", "connections", "payers", "payments", "accounting", "quotes")
-    trees = [ast.parse(path.read_text()) for floor in floors for path in (ROOT / floor).rglob("*.py")]
+    trees = [ast.parse(path.read_text()) for app in APPS for path in (ROOT / app).rglob("*.py")]
     nodes = [node for tree in trees for node in ast.walk(tree)]
     names = {node.module.split(".")[0] for node in nodes if isinstance(node, ast.ImportFrom) and node.module}
     names |= {alias.name.split(".")[0] for node in nodes if isinstance(node, ast.Import) for alias in node.names}
     providers = importlib.metadata.packages_distributions()
-    foreign = {name: providers[name] for name in names - set(sys.stdlib_module_names) - set(floors)}
+    foreign = {name: providers[name] for name in names - set(sys.stdlib_module_names) - set(APPS)}
     assert len(foreign) > 15
     missing = [
         name

@@ -7,9 +7,9 @@ import pytest
 from django import forms
 from django.urls import get_resolver
 
+from tests.product import APPS
 from wisepay.forms import WordsField
 
-APPS = ("wisepay", "merchants", "connections", "payers", "payments", "accounting", "psa", "quotes")
 # Text that is nobody's words: secrets, which are never changed, and what is parsed as a whole right after.
 NO_WORDS = {
     "CpqSettingsForm.order_porter_url",

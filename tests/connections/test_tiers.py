@@ -26,12 +26,13 @@ from tests.connections.oauth_steps import (
     open_callback,
     start_consent,
 )
+from tests.product import APPS
 from tests.tenants import Checkout, Tenant
 from wisepay import outbox
 from wisepay.errors import Disconnected
 
 ROOT = Path(__file__).resolve().parents[2]
-OURS = ("connections", "payers", "payments", "accounting", "quotes")
+OURS = APPS[APPS.index("connections") :]
 PASSES_TIER_ON = "connections/availability.py"  # its find_working_connection takes the tier that its callers name
 APPS = {"wise_pay": "sandbox-client", "company": "sandbox-client-2", "service": "sandbox-client-3"}
 

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from sandbox.harness.sandbox_process import SandboxProcess
+from tests.product import APPS
 from wisepay.errors import Unavailable
 from wisepay.mail import EmailRefused, build_from_header, list_refused_addresses, send_email
 
 ROOT = Path(__file__).resolve().parents[2]
-APPS = ("wisepay", "merchants", "connections", "payers", "payments", "accounting", "quotes")
 MODULES = {path.relative_to(ROOT).as_posix(): path.read_text() for app in APPS for path in ROOT.glob(f"{app}/**/*.py")}
 
 
