@@ -16,6 +16,7 @@ from accounting.models import ManualTask, Posting
 from connections.availability import get_connection
 from connections.models import Connection
 from connections.verification import refresh_and_verify
+from tests import product
 from tests.connections.oauth_steps import (
     CONNECTIONS_PATH,
     allow_access,
@@ -26,13 +27,12 @@ from tests.connections.oauth_steps import (
     open_callback,
     start_consent,
 )
-from tests.product import APPS
 from tests.tenants import Checkout, Tenant
 from wisepay import outbox
 from wisepay.errors import Disconnected
 
 ROOT = Path(__file__).resolve().parents[2]
-OURS = APPS[APPS.index("connections") :]
+OURS = product.APPS[product.APPS.index("connections") :]
 PASSES_TIER_ON = "connections/availability.py"  # its find_working_connection takes the tier that its callers name
 APPS = {"wise_pay": "sandbox-client", "company": "sandbox-client-2", "service": "sandbox-client-3"}
 

@@ -14,6 +14,7 @@ from tests.accounting.posting.debits import CARD, AttemptScenario
 from tests.psa.scene import PsaScene, connect
 from tests.psa.test_callbacks import build_message
 from tests.scenarios.autopay import AutoPayScenario
+from tests.scenarios.base import Scenario
 from tests.scenarios.invoices import InvoiceDisputedScenario, InvoicePaymentScenario
 from tests.scenarios.ledger import PaymentSyncScenario
 from tests.scenarios.quotes import QuoteScenario
@@ -32,17 +33,32 @@ def forget_polls() -> None:
     PsaConnection.objects.update(polled_at=None, read_until=None, invoices_read_at=None)
 
 
-class PsaPaymentScenario(QuoteScenario):
+class PsaMixin(Scenario):
+    """A merchant with PSA, which is polled; what waits for it goes on some looks later than what waits for others."""
+
+    periodic_tasks: ClassVar[tuple[Callable[..., object], ...]] = (poll_every_connection,)
+    late_looks: ClassVar[tuple[int, ...]] = (8200, 8500, 9000)  # seconds from now
+
+    def connect_psa(self) -> None:
+        """Have the merchant's PSA, and let it be read anew."""
+        self.scene = get_or_connect(self.tenant)
+        forget_polls()
+
+    def recover(self) -> None:
+        super().recover()
+        for after in self.late_looks:
+            self.run_worker(after=after)
+
+
+class PsaPaymentScenario(PsaMixin, QuoteScenario):
     """A quote is paid by card; its money is written on the down-payment invoice that PSA has."""
 
     interrupt_from: ClassVar[str] = "write"
-    periodic_tasks: ClassVar[tuple[Callable[..., object], ...]] = (poll_every_connection,)
     has_invoice: ClassVar[bool] = True
 
     def set_up(self) -> None:
         super().set_up()
-        self.scene = get_or_connect(self.tenant)
-        forget_polls()
+        self.connect_psa()
         self.sold = self.scene.sell(invoice=self.has_invoice)
         own: dict[str, Any] = {"quote": {"opportunity_id": str(self.sold["opportunity"])}}
         self.body = merge_body(self.body, own)
@@ -54,11 +70,6 @@ class PsaPaymentScenario(QuoteScenario):
     def write(self) -> None:
         """A worker does what follows."""
         self.run_worker()
-
-    def recover(self) -> None:
-        super().recover()
-        for after in (8200, 8500, 9000):
-            self.run_worker(after=after)
 
     def get_row(self) -> PsaPayment:
         """The payment at PSA."""
@@ -117,24 +128,17 @@ class PsaPaymentRemovedScenario(PsaPaymentScenario):
         assert not OutboxMessage.objects.exclude(state="done").exists()
 
 
-class PsaInvoicePaymentScenario(InvoicePaymentScenario):
+class PsaInvoicePaymentScenario(PsaMixin, InvoicePaymentScenario):
     """An invoice that PSA has too is paid in part by card; the payment is written on PSA's invoice."""
 
     interrupt_from: ClassVar[str] = "run_worker"
-    periodic_tasks: ClassVar[tuple[Callable[..., object], ...]] = (poll_every_connection,)
 
     def set_up(self) -> None:
         super().set_up()
-        self.scene = get_or_connect(self.tenant)
-        forget_polls()
+        self.connect_psa()
         self.keys = {invoice: self.scene.bill(invoice.number, float(self.bill)) for invoice in self.chosen}
         self.scene.poll()
         deliver_outbox()
-
-    def recover(self) -> None:
-        super().recover()
-        for after in (8200, 8500, 9000):
-            self.run_worker(after=after)
 
     def list_psa_payments(self) -> list[list[float]]:
         """The amounts on each invoice at PSA."""
@@ -154,7 +158,7 @@ class PsaBatchPaymentScenario(PsaInvoicePaymentScenario):
     parts_paid: ClassVar[tuple[str, ...]] = ("500.00", "80.00")
 
 
-class PsaAutoPayScenario(AutoPayScenario):
+class PsaAutoPayScenario(PsaMixin, AutoPayScenario):
     """An invoice that PSA has too is charged automatically."""
 
     interrupt_from: ClassVar[str] = "run_worker"
@@ -162,14 +166,8 @@ class PsaAutoPayScenario(AutoPayScenario):
 
     def set_up(self) -> None:
         super().set_up()
-        self.scene = get_or_connect(self.tenant)
-        forget_polls()
+        self.connect_psa()
         self.key = self.scene.bill(f"INV-{self.number}", 349)
-
-    def recover(self) -> None:
-        super().recover()
-        for after in (8200, 8500, 9000):
-            self.run_worker(after=after)
 
     def verify(self) -> None:
         """It stands on PSA's invoice once."""
@@ -177,23 +175,17 @@ class PsaAutoPayScenario(AutoPayScenario):
         assert [p["amount"] for p in self.scene.list_payments(self.key)] == [349.0]
 
 
-class PsaInvoiceLateReturnScenario(InvoiceDisputedScenario):
+class PsaInvoiceLateReturnScenario(PsaMixin, InvoiceDisputedScenario):
     """A debit settles, is written, and is taken back by the payer's bank: so are the payments at PSA."""
 
-    periodic_tasks: ClassVar[tuple[Callable[..., object], ...]] = (poll_every_connection,)
+    late_looks: ClassVar[tuple[int, ...]] = (22200, 22500, 23000)
 
     def set_up(self) -> None:
         super().set_up()
-        self.scene = get_or_connect(self.tenant)
-        forget_polls()
+        self.connect_psa()
         self.keys = [self.scene.bill(invoice.number, float(self.bill)) for invoice in self.chosen]
         self.scene.poll()
         deliver_outbox()
-
-    def recover(self) -> None:
-        super().recover()
-        for after in (22200, 22500, 23000):
-            self.run_worker(after=after)
 
     def verify(self) -> None:
         """Nothing stands there any more."""
@@ -203,25 +195,18 @@ class PsaInvoiceLateReturnScenario(InvoiceDisputedScenario):
         assert [self.scene.list_payments(key) for key in self.keys] == [[], []]
 
 
-class PsaPaymentSyncScenario(PaymentSyncScenario):
+class PsaPaymentSyncScenario(PsaMixin, PaymentSyncScenario):
     """An invoice is paid in the books, and Payment Sync writes that on PSA's invoice."""
 
     interrupt_from: ClassVar[str] = "run_worker"
-    periodic_tasks: ClassVar[tuple[Callable[..., object], ...]] = (poll_every_connection,)
 
     def set_up(self) -> None:
         super().set_up()
-        self.scene = get_or_connect(self.tenant)
-        forget_polls()
+        self.connect_psa()
         PsaConnection.objects.update(syncs_payments=True)
         self.key = self.scene.bill(self.invoice.number, 500)
         self.scene.poll()
         deliver_outbox()
-
-    def recover(self) -> None:
-        super().recover()
-        for after in (8200, 8500, 9000):
-            self.run_worker(after=after)
 
     def verify(self) -> None:
         """It stands there once."""
