@@ -57,7 +57,9 @@ def plan_books_payments(sync: PaymentSync, *, now: datetime) -> int:
     if connection is None:
         return 0
     count = 0
-    wanted = [row for row in list_elsewhere_paid(sync) if not explain_skip(connection, row)]
+    found = list(list_elsewhere_paid(sync))
+    joined = list_joined_ids(connection, found)
+    wanted = [row for row in found if not explain_skip(row, joined)]
     for begin in range(0, len(wanted), CHUNK):
         with transaction():
             for application in wanted[begin : begin + CHUNK]:
@@ -75,10 +77,16 @@ def list_elsewhere_paid(sync: PaymentSync) -> QuerySet[LedgerApplication]:
     return rows.exclude(source_id__in=ids).exclude(ledger_id__in=ids).select_related("invoice__company")
 
 
-def explain_skip(connection: PsaConnection, application: LedgerApplication) -> str:
-    """Why a payment of the books is not planned; empty where it is."""
-    joined = PsaInvoice.objects.filter(connection=connection, ledger_invoice=application.invoice_id, is_gone=False)
-    if not joined.filter(match__in=JOINED).exists():
+def list_joined_ids(connection: PsaConnection, applications: Iterable[LedgerApplication]) -> set[int]:
+    """The keys of those invoices of the books that are joined to one of PSA. One statement."""
+    ids = {row.invoice_id for row in applications}
+    rows = PsaInvoice.objects.filter(connection=connection, ledger_invoice__in=ids, is_gone=False, match__in=JOINED)
+    return {key for key in rows.values_list("ledger_invoice", flat=True) if key is not None}
+
+
+def explain_skip(application: LedgerApplication, joined: set[int]) -> str:
+    """Why a payment of the books is not planned; empty where it is. `joined`: invoices that PSA has too."""
+    if application.invoice_id not in joined:
         return NOT_JOINED
     return PERHAPS_OURS if may_be_ours(application) else ""
 
@@ -138,9 +146,10 @@ def build_report(connection: PsaConnection, applications: Iterable[LedgerApplica
     rows: Sequence[LedgerApplication] = list(applications)
     found = PsaPayment.objects.filter(connection=connection, ledger_invoice__in=[row.invoice_id for row in rows])
     by_key = {(row.ledger_invoice_id, row.books_payment_id): row for row in found.exclude(books_payment_id="")}
-    return [build_line(connection, row, by_key.get((row.invoice_id, row.ledger_id))) for row in rows]
+    joined = list_joined_ids(connection, rows)
+    return [build_line(row, by_key.get((row.invoice_id, row.ledger_id)), joined) for row in rows]
 
 
-def build_line(connection: PsaConnection, application: LedgerApplication, row: PsaPayment | None) -> ReportLine:
+def build_line(application: LedgerApplication, row: PsaPayment | None, joined: set[int]) -> ReportLine:
     """The line of one payment of the books."""
-    return ReportLine(application, row, "" if row else explain_skip(connection, application) or NOT_PLANNED)
+    return ReportLine(application, row, "" if row else explain_skip(application, joined) or NOT_PLANNED)

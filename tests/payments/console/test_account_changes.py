@@ -307,7 +307,9 @@ def hold(statement: str, values: list[Any]) -> None:
     ],
 )
 def test_the_database_holds_account_and_mode_of_a_row(tenant: Tenant, change: str) -> None:
-    hold(change, [get_current(tenant).pk])
+    before = GatewayAccount.objects.values().get(pk=get_current(tenant).pk)
+    hold(change, [before["id"]])
+    assert GatewayAccount.objects.values().get(pk=before["id"]) == before
 
 
 def test_the_database_holds_one_present_account_and_methods_of_the_same(
