@@ -53,7 +53,7 @@ def test_the_guide_leads_from_no_keys_to_a_paid_quote(demo: Demo, payer: Payer, 
         number = accept_quote(demo, payer.page)
         end_trial(cpq, payer.page.url)
     except BaseException:
-        demo.manage("seed_demo")  # connects what this walk disconnected
+        demo.manage("seed_psa")  # connects what this walk disconnected
         raise
     pay(demo, payer)
     look_at_the_merchants_side(demo, cpq, number)
@@ -141,3 +141,31 @@ def look_at_the_merchants_side(demo: Demo, console: Page, number: str) -> None:
     take_picture(console, "psa-payments", section(console, "Payments"))
     console.goto(f"{demo.sandbox}/psa/tenants/northwind")
     expect(console.get_by_role("row").filter(has_text="2491.50 on ").first).to_be_visible()
+
+
+PSA_KEYS = {
+    "Site": "psa.practice.example",
+    "Company": "northwind",
+    "Public key": "practicePublicKey",
+    "Private key": "practicePrivateKey",
+}
+
+
+def test_the_guide_connects_psa(demo: Demo, console: Page) -> None:
+    """What docs/connectwise-psa.md says of the practice world."""
+    text = (PICTURES.parent / "connectwise-psa.md").read_text()
+    assert [key for key in PSA_KEYS.values() if f"`{key}`" not in text] == []
+    console.goto(f"{console.url}configure/merchants/integrations/psa")
+    try:
+        console.get_by_role("button", name="Disconnect").click()
+        expect(console.get_by_text("Disconnected. Payments go on")).to_be_visible()
+        for label, key in PSA_KEYS.items():
+            console.get_by_label(label, exact=True).fill(key)
+        console.get_by_role("button", name="Connect", exact=True).click()
+        expect(console.get_by_text("Connected to Northwind IT.")).to_be_visible()
+        console.get_by_label("Payments to ConnectWise PSA are written by").select_option("Wise-Pay")
+        section(console, "Payments").get_by_role("button", name="Save").click()
+        expect(console.get_by_text("It counts for payments from now on")).to_be_visible()
+    except BaseException:
+        demo.manage("seed_psa")  # connects what this walk disconnected
+        raise
