@@ -96,11 +96,10 @@ def list_money_steps(quote: Quote, *, now: datetime) -> list[TimelineStep]:
     for attempt in payment.attempts.filter(is_relevant).order_by("pk"):
         steps += list_past_steps(attempt)
     if newest is not None and newest.state == "reversed":
-        words = "The bank took the money back. The quote can be paid again."
+        more = "It can no longer be paid." if payment.is_expired(now) else "The quote can be paid again."
+        words = f"The bank took the money back. {more}"
         return [*steps[:-1], TimelineStep("returned", "stuck", words, newest.state_at)]
-    refunds = Refund.objects.filter(attempt__payment=payment, state="succeeded").order_by("pk")
-    refunded = [TimelineStep("refunded", "done", f"{one.money} went back.", one.state_at) for one in refunds]
-    return [*steps, get_paid_step(quote, newest, now=now), *refunded]
+    return [*steps, get_paid_step(quote, newest, now=now), *(list_refund_steps(newest) if newest else [])]
 
 
 def list_past_steps(attempt: Attempt) -> list[TimelineStep]:
@@ -112,8 +111,15 @@ def list_past_steps(attempt: Attempt) -> list[TimelineStep]:
     if attempt.state == "reversed":
         paid = attempt.list_state_changes().filter(to_state="succeeded").values_list("at", flat=True).first()
         steps.append(TimelineStep("paid", "done", describe_paid(attempt.money, attempt), paid))
+        steps += list_refund_steps(attempt)
         steps.append(TimelineStep("returned", "done", "The bank took the money back.", attempt.state_at))
     return steps
+
+
+def list_refund_steps(attempt: Attempt) -> list[TimelineStep]:
+    """What went back of an attempt, by refunds and by disputes that were lost in part."""
+    refunds = Refund.objects.filter(attempt=attempt, state="succeeded").select_related("payment").order_by("pk")
+    return [TimelineStep("refunded", "done", f"{one.money} went back.", one.state_at) for one in refunds]
 
 
 def describe_paid(money: Money | None, attempt: Attempt | None) -> str:
@@ -142,7 +148,7 @@ def find_unpaid_problem(quote: Quote, attempt: Attempt | None, *, now: datetime)
     if quote.state in CLOSED_QUOTE_TEXTS or quote.payment.is_expired(now):
         words = CLOSED_QUOTE_TEXTS.get(quote.state, CLOSED_QUOTE_TEXTS["expired"])
         return TimelineStep("paid", "stuck", words, quote.state_at)
-    if quote.hold:
+    if quote.hold and quote.payment.state == "open":
         words = f"It can't be paid as CPQ has it now: {describe_hold(quote.hold)}."
         return TimelineStep("paid", "stuck", words, quote.read_at)
     if attempt is not None:

@@ -84,6 +84,7 @@ AFTER_DEBITS = {
     "settles": ["submitted done", "paid done"],
     "fails": ["submitted done", "paid stuck"],
     "returns": ["submitted done", "paid done", "returned stuck"],
+    "part returns": ["submitted done", "paid done", "refunded done", "returned stuck"],
     "returns card declined": ["submitted done", "paid done", "returned done", "paid stuck"],
     "returns card": ["submitted done", "paid done", "returned done", "paid done"],
     "returns debit": ["submitted done", "paid done", "returned done", "paid waiting"],
@@ -95,6 +96,8 @@ def follow_debit(scenario: CreditScenario, checkout: Checkout, happenings: list[
     """What the payer's bank does with a debit, and what the payer does then."""
     debit = submit_debit(scenario.tenant, checkout)
     debit.fail() if "fails" in happenings else debit.settle()
+    if "part" in happenings:
+        debit.refund(10000)
     if "returns" in happenings:
         debit.reverse()
     if "card" in happenings:
