@@ -8,6 +8,7 @@ from django.db import models
 
 from merchants.models import Merchant
 from payments.models import Attempt, Payment
+from psa.agreements import models as agreement_models  # noqa: F401
 from wisepay import clock
 from wisepay.addresses import new_reference
 from wisepay.models import User

@@ -1,6 +1,6 @@
 """What the PSA floor's tables hold of people: who of the merchant's staff connected and decided."""
 
-from wisepay.personal_data.registry import PersonalData, declare_personal
+from wisepay.personal_data.registry import PersonalData, declare_not_personal, declare_personal
 
 declare_personal(
     PersonalData(
@@ -26,4 +26,27 @@ declare_personal(
         fields=("by",),
         address=("by__iexact",),
     ),
+    PersonalData(
+        "psa.PsaAgreement",
+        "Who of the merchant's people decided about an agreement: a record of the merchant's.",
+        "keep",
+        fields=("decided_by",),
+        person=("decided_by",),
+    ),
+    PersonalData(
+        "psa.PsaBillingTerm",
+        "Who of the merchant's people said what a billing term means: a record of the merchant's.",
+        "keep",
+        fields=("decided_by",),
+        person=("decided_by",),
+    ),
+    PersonalData(
+        "psa.PsaCompanyLink",
+        "Which company is which, and who of the merchant's people said so: a record of the merchant's.",
+        "keep",
+        fields=("decided_by",),
+        person=("decided_by",),
+    ),
 )
+
+declare_not_personal("How far a list of PSA was read.", "psa.PsaAgreementCursor")

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any, Protocol
 
+from psa.billing_protocol import BillingReads
 from wisepay.money import Money
 
 
@@ -100,7 +101,7 @@ class Installation:
     version: str
 
 
-class Psa(Protocol):
+class Psa(BillingReads, Protocol):
     """One merchant's PSA. Every verb raises Unavailable, Rejected (NotThere, NotPermitted) or Disconnected."""
 
     @property

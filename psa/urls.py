@@ -3,15 +3,22 @@
 from django.urls import path
 
 from psa import views, webhooks
+from psa.agreements import views as agreement_views
 
 app_name = "psa"
 PREFIX = "m/<slug:merchant_ref>/configure/merchants/integrations/psa"
+AGREEMENTS = "m/<slug:merchant_ref>/psa/agreements/"
 urlpatterns = [
     path("webhooks/psa/<slug:merchant_ref>/<secret_slug:secret>", webhooks.receive, name="callback"),
     path(PREFIX, views.edit_connection, name="connection"),
     path(f"{PREFIX}/verify", views.verify, name="verify"),
     path(f"{PREFIX}/settings", views.save_settings, name="settings"),
     path(f"{PREFIX}/disconnect", views.disconnect, name="disconnect"),
+    path(f"{PREFIX}/terms", agreement_views.edit_terms, name="terms"),
+    path(AGREEMENTS, agreement_views.list_all, name="agreements"),
+    path(f"{AGREEMENTS}read", agreement_views.start_reading, name="read_agreements"),
+    path(f"{AGREEMENTS}<slug:reference>", agreement_views.show, name="agreement"),
+    path(f"{AGREEMENTS}<slug:reference>/decisions", agreement_views.decide, name="decide_agreement"),
     path("m/<slug:merchant_ref>/psa/", views.list_payments, name="list"),
     path("m/<slug:merchant_ref>/psa/<slug:reference>", views.show_payment, name="payment"),
     path("m/<slug:merchant_ref>/psa/<slug:reference>/decisions", views.decide, name="decide"),

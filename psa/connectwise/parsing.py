@@ -8,18 +8,21 @@ from psa.protocol import RemoteAgreement, RemoteCallback, RemoteInvoice, RemoteO
 from wisepay.money import Money, get_currency_digits, list_currencies
 
 type Row = dict[str, Any]
+LARGEST_ID, LARGEST_AMOUNT = 2**53, 10**16  # what a column holds, and more than any record has; the latter minor units
 DOWN_PAYMENT = "DownPayment"
 
 
 def read_id(value: Any) -> int:
     """A record's id, or that of a reference; 0 where there is none."""
     found = value.get("id") if isinstance(value, dict) else value
-    return found if isinstance(found, int) and not isinstance(found, bool) and found > 0 else 0
+    return found if isinstance(found, int) and not isinstance(found, bool) and 0 < found < LARGEST_ID else 0
 
 
 def read_text(value: Any, most: int = 120) -> str:
-    """A text; empty where there is none."""
-    return str(value)[:most] if isinstance(value, str | int) and not isinstance(value, bool) else ""
+    """A text that a column can hold; empty where there is none."""
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        return ""
+    return str(value).replace("\0", "").encode("utf-8", "replace").decode()[:most]
 
 
 def read_named(row: Row, field: str, name: str = "name") -> str:
@@ -36,7 +39,7 @@ def read_money(value: Any, currency: str) -> Money | None:
         minor = (Decimal(value)).scaleb(get_currency_digits(currency)).quantize(Decimal(1))
     except InvalidOperation:
         return None
-    return Money(int(minor), currency)
+    return Money(int(minor), currency) if abs(minor) < LARGEST_AMOUNT else None
 
 
 def read_time(value: Any) -> datetime | None:

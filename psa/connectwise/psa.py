@@ -1,10 +1,13 @@
 """ConnectWise PSA behind the Psa protocol."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import date, datetime
 from typing import Any
 
 from connections.rate_limiter.limiter import BudgetAccount, Priority
+from psa.billing_protocol import AgreementPage, RemoteBillingTerm
+from psa.connectwise import billing
 from psa.connectwise.client import KEYS_REFUSED, Credentials, PsaClient
 from psa.connectwise.conditions import write_ids, write_text, write_time
 from psa.connectwise.parsing import (
@@ -191,6 +194,23 @@ class ConnectWisePsa:
         fields = "id,name,agreementStatus,cancelledFlag,company"
         rows = self._client.list_all("/finance/agreements", conditions=condition, fields=fields)
         return [agreement for agreement in map(parse_agreement, rows) if agreement.id]
+
+    def list_billing_terms(self) -> list[RemoteBillingTerm]:
+        with self._proving_keys():
+            return billing.list_billing_terms(self._client)
+
+    def get_agreement_page(self, after_id: int, *, since: datetime | None) -> AgreementPage:
+        with self._proving_keys():
+            return billing.get_agreement_page(self._client, after_id, since=since)
+
+    @contextmanager
+    def _proving_keys(self) -> Iterator[None]:
+        """Believe that a list is not there only once the keys are proved, since wrong ones answer the same."""
+        try:
+            yield
+        except NotThere:
+            self.check_keys()
+            raise
 
     def list_callbacks(self, host: str) -> list[RemoteCallback]:
         rows = self._client.list_all("/system/callbacks", conditions=f"url contains {write_text(host)}")

@@ -1,5 +1,6 @@
 """Good forms and queries of the pages about ConnectWise PSA."""
 
+from psa.agreements.models import PsaAgreement, PsaBillingTerm
 from sandbox.harness.environment import PSA_SITE
 from sandbox.psa.tenant import PRIVATE_KEY, PUBLIC_KEY
 from tests.bad_input.cases import Case, Fields
@@ -18,6 +19,34 @@ def nothing(scene: Scene) -> Fields:
     return {}
 
 
+def psa_agreement(scene: Scene) -> dict[str, str]:
+    """The path of an agreement that nobody decided about, made on first sight."""
+    create_undecided_payment(scene.attempt)
+    row, _ = PsaAgreement.objects.get_or_create(
+        merchant=scene.merchant,
+        agreement_id=61,
+        defaults={
+            "organisation_id": "/",
+            "name": "Managed services",
+            "psa_company_id": 19,
+            "psa_company": "Harbour Dental",
+            "is_active": True,
+            "state": "open",
+            "state_at": scene.now,
+            "read_at": scene.now,
+        },
+    )
+    return {"reference": row.reference}
+
+
+def psa_terms(scene: Scene) -> Fields:
+    """A form that says what the one billing term of PSA means."""
+    create_undecided_payment(scene.attempt)
+    about = {"merchant": scene.merchant, "organisation_id": "/", "term_id": 1}
+    PsaBillingTerm.objects.get_or_create(**about, defaults={"name": "Net 14 days", "read_at": scene.now})
+    return {"term_1": "none"}
+
+
 PSA_CASES: dict[str, Case] = {
     "psa:connection": Case(
         form=lambda s: {
@@ -34,5 +63,11 @@ PSA_CASES: dict[str, Case] = {
     "psa:list": Case(query=lambda s: {"page": "1"}),
     "psa:decide": Case(
         form=lambda s: {"act": "settle", "note": "Entered by hand", "number": "", "payment": ""}, path=psa_payment
+    ),
+    "psa:terms": Case(form=psa_terms),
+    "psa:agreements": Case(query=lambda s: {"page": "1", "show": "asked"}),
+    "psa:read_agreements": Case(form=nothing),
+    "psa:decide_agreement": Case(
+        form=lambda s: {"act": "dismiss", "company": "", "primary": "", "secondary": ""}, path=psa_agreement
     ),
 }

@@ -158,4 +158,9 @@ CASES: dict[str, tuple[str, str]] = {
     "psa:list": ("get", EVERYBODY),
     "psa:payment": ("get", EVERYBODY),
     "psa:decide": ("post", ADMINS),
+    "psa:terms": ("get", ADMINS),
+    "psa:agreements": ("get", EVERYBODY),
+    "psa:read_agreements": ("post", EVERYBODY),
+    "psa:agreement": ("get", EVERYBODY),
+    "psa:decide_agreement": ("post", EVERYBODY),
 }

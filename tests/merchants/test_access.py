@@ -56,6 +56,8 @@ NEEDS_A_THING = {
     "psa:disconnect",
     "psa:payment",
     "psa:decide",
+    "psa:agreement",
+    "psa:decide_agreement",
 }
 # Pages of nobody in particular: a link, a key or a signature opens them, or any sign-in; each has tests of its own.
 OPEN_PAGES = {

@@ -1,5 +1,6 @@
 """Which flows of the product are interrupted everywhere, by which scenarios."""
 
+from tests.scenarios.agreements import AgreementScenario
 from tests.scenarios.autopay import (
     AutoPayAuthenticationScenario,
     AutoPayDebitReturnedScenario,
@@ -50,6 +51,7 @@ FLOWS: dict[str, list[type[Scenario]]] = {
         PsaInvoiceLateScenario,
         PsaPaymentRemovedScenario,
     ],
+    "an agreement of ConnectWise PSA is proposed to its payer, who accepts": [AgreementScenario],
     "a method is saved with a payment, or without one": [SaveCardScenario, SetupOnlyScenario],
     "a method is added or removed in the settings": [AddCardScenario, AddBankAccountScenario, RemoveMethodScenario],
     "somebody registers while they pay": [RegisterScenario],

@@ -80,6 +80,10 @@ BADGES = {
     "unclear": ("bad", "Unclear"),
     "removing": ("busy", "Being taken back"),
     "stuck": ("bad", "Needs a person"),
+    "asked": ("busy", "Payer is asked"),
+    "proposed": ("busy", "Waiting for the payer"),
+    "dismissed": ("quiet", "Dismissed"),
+    "ended": ("quiet", "Ended"),
     "done": ("good", "Done"),
     "dead": ("bad", "Stopped"),
 }
