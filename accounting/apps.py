@@ -21,8 +21,10 @@ class AccountingConfig(AppConfig):
         from accounting import handlers, health_checks, personal_data, policies  # noqa: F401
         from accounting.autopay.method_uses import AutoPayUse
         from payments.saved_methods.removal import register_method_use
-        from wisepay.events import subscribe
+        from wisepay.events import declare, subscribe
 
+        declare("accounting.allocation.changed")
+        declare("accounting.payment_sync.finished")
         subscribe("payments.attempt.submitted", "accounting.post_debit", key="attempt:{attempt_id}:draft")
         subscribe("payments.attempt.rejected", "accounting.drop_debit", key="attempt:{attempt_id}:drop")
         subscribe("payments.attempt.reversed", "accounting.reverse_payment", key="attempt:{attempt_id}:reverse")

@@ -21,7 +21,7 @@ class PsaConfig(AppConfig):
     name = "psa"
 
     def ready(self) -> None:
-        from psa import handlers, health_checks, personal_data, timeline  # noqa: F401
+        from psa import documents, handlers, health_checks, personal_data, timeline  # noqa: F401
         from psa.agreements import handlers as agreement_handlers  # noqa: F401
         from wisepay.events import subscribe
 
@@ -29,3 +29,10 @@ class PsaConfig(AppConfig):
             subscribe(event, "psa.follow_attempt", key=key)
         for event, key in REFUND_EVENTS.items():
             subscribe(event, "psa.follow_refund", key=key)
+        subscribe("accounting.payment_sync.finished", "psa.follow_payment_sync", key="payment-sync:{sync_id}:psa")
+        subscribe(
+            "accounting.allocation.changed",
+            "psa.follow_allocation",
+            key="allocation:{allocation_id}:psa",
+            is_standing=True,
+        )

@@ -18,6 +18,7 @@ from merchants.models import EventNotification
 from merchants.services import notify_merchant
 from psa.connectwise.signatures import ForeignKeyAddress, fetch_signing_key, has_valid_signature
 from psa.connectwise.sites import UnknownSite, find_site
+from psa.mirror import find_usual_currency, mark_gone, store_one
 from psa.models import PsaConnection
 from psa.polling import poll_connection, wake_waiting
 from psa.protocol import Psa
@@ -193,12 +194,17 @@ def is_signed(
 
 
 def read_changed_invoice(connection: PsaConnection, invoice_id: int, *, now: datetime) -> None:
-    """Read an invoice that PSA named, and wake what waits if it is a down payment. Raises Unavailable, Disconnected."""
+    """Read an invoice that PSA named, and wake what waits for it. Raises Unavailable or Disconnected."""
     try:
         with open_psa_session(connection, priority="company", now=now) as psa:
-            invoice = psa.get_invoice(invoice_id, currency="")
+            invoice = psa.get_invoice(invoice_id, currency=find_usual_currency(connection))
+    except NotThere:
+        mark_gone(connection, invoice_id)
+        return
     except Rejected:
         return
+    if connection.uses_invoices:
+        store_one(connection, invoice, now=now)
     if invoice.kind == "DownPayment":
         wake_waiting(connection, now=now)
 

@@ -4,8 +4,12 @@ from datetime import datetime
 
 from django_subatomic.db import transaction
 
-from psa.models import PsaPayment
-from psa.processing import LEASE, process_psa_payment, schedule_processing
+from psa.joins import confirm_join
+from psa.mirror import upsert_invoices
+from psa.models import PsaConnection, PsaPayment
+from psa.processing import LEASE, process_psa_payment
+from psa.protocol import Psa, RemoteInvoice
+from psa.scheduling import schedule_processing
 from psa.session import open_psa_session
 from wisepay.errors import Disconnected, Rejected, Unavailable
 from wisepay.models import User
@@ -47,28 +51,46 @@ def start_again(
         raise DecisionRefused(LATER) from error
 
 
-def choose_invoice_by_number(row: PsaPayment, number: str, *, by: User, now: datetime) -> PsaPayment:
-    """Choose the invoice of this number, and write the payment on it. Raises DecisionRefused."""
+def choose_invoice(
+    row: PsaPayment, *, by: User, now: datetime, number: str = "", invoice_id: int | None = None
+) -> PsaPayment:
+    """Choose the invoice of this number, or one of those that are shown, and write the payment on it.
+
+    Raises DecisionRefused.
+    """
     if row.state not in RETRIABLE:
         raise DecisionRefused("The invoice of this payment can't be changed any more.")
+    if invoice_id is not None and invoice_id not in {one.get("id") for one in row.candidates}:
+        raise DecisionRefused("Choose one of the invoices that are shown.")
     try:
         with open_psa_session(row.connection, priority="interactive", now=now) as psa:
-            found = psa.find_invoices(number, currency=row.currency)
+            chosen = read_chosen(psa, row, number=number, invoice_id=invoice_id)
     except (Disconnected, Unavailable) as error:
         raise DecisionRefused(f"{error} Please try again.") from error
     except Rejected as error:
         raise DecisionRefused(f"ConnectWise PSA refused: {error.message}") from error
-    if len(found) != 1:
-        count = "no invoice" if not found else f"{len(found)} invoices"
-        raise DecisionRefused(f"There is {count} with the number {number} in ConnectWise PSA.")
-    chosen = found[0]
     with transaction():
+        PsaConnection.objects.select_for_update(no_key=True).get(pk=row.connection_id)  # as those who join invoices
         if row.lock().state not in RETRIABLE:
             raise DecisionRefused("Somebody else decided this meanwhile. Look at it again.")
         PsaPayment.objects.filter(pk=row.pk).update(
             invoice_id=chosen.id, invoice_number=chosen.number, psa_company=chosen.company_name, is_chosen=True
         )
+        if row.ledger_invoice is not None and chosen.number.strip() == row.ledger_invoice.number:
+            upsert_invoices(row.connection, [chosen], now=now)
+            confirm_join(row.connection, chosen.id, row.ledger_invoice)
     return start_again(row, by=by, now=now, reason=f"invoice {chosen.number} chosen")
+
+
+def read_chosen(psa: Psa, row: PsaPayment, *, number: str, invoice_id: int | None) -> RemoteInvoice:
+    """Read the invoice that a person names. Raises DecisionRefused where the number names none, or several."""
+    if invoice_id is not None:
+        return psa.get_invoice(invoice_id, currency=row.currency)
+    found = psa.find_invoices(number, currency=row.currency)
+    if len(found) == 1:
+        return found[0]
+    count = "no invoice" if not found else f"{len(found)} invoices"
+    raise DecisionRefused(f"There is {count} with the number {number} in ConnectWise PSA.")
 
 
 def assign_payment(row: PsaPayment, psa_payment_id: int, *, by: User, now: datetime) -> None:

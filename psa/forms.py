@@ -1,5 +1,7 @@
 """Forms of the PSA floor: the keys, who writes payments, and what a person decides."""
 
+from typing import Any
+
 from django import forms
 
 from psa.models import DebitTiming, Writer
@@ -40,7 +42,7 @@ class PsaKeysForm(forms.Form):
 
 
 class PsaSettingsForm(forms.Form):
-    """Who writes payments to PSA, and when a bank debit is written."""
+    """Who writes payments to PSA and which, when a bank debit is written, and whose PDF payers see."""
 
     written_by = forms.ChoiceField(
         choices=Writer,
@@ -48,6 +50,22 @@ class PsaSettingsForm(forms.Form):
         help_text="If your accounting sync carries payments to PSA, choose “Another tool”: two would write each twice.",
     )
     writes_debits = forms.ChoiceField(choices=DebitTiming, label="A bank debit is written")
+    syncs_payments = forms.BooleanField(
+        required=False,
+        label="Payment Sync writes to ConnectWise PSA what was paid in the books",
+        help_text="Only where Wise-Pay writes payments, and only what was not paid with Wise-Pay.",
+    )
+    shows_documents = forms.BooleanField(
+        required=False,
+        label="Payers see the PDF of ConnectWise PSA",
+        help_text="Instead of the accounting package's, for invoices that are in both.",
+    )
+
+
+class JoinForm(forms.Form):
+    """Which invoice of the books one of PSA is."""
+
+    ledger_invoice = forms.SlugField(max_length=20)
 
 
 class DecisionForm(forms.Form):
@@ -59,14 +77,15 @@ class DecisionForm(forms.Form):
         error_messages={"required": "Press one of the buttons.", "invalid_choice": "Press one of the buttons."},
     )
     number = WordsField(max_length=40, required=False, label="Number of the invoice in ConnectWise PSA")
+    invoice = forms.IntegerField(required=False, min_value=1, max_value=2**31, widget=forms.HiddenInput)
     payment = forms.IntegerField(required=False, min_value=1, max_value=2**31, widget=forms.HiddenInput)
     note = WordsField(max_length=300, required=False, label="What was done?")
 
-    def clean_number(self) -> str:
-        number: str = self.cleaned_data["number"]
-        if not number and self.cleaned_data.get("act") == "choose":
-            raise forms.ValidationError("Write the number of the invoice.")
-        return number
+    def clean(self) -> dict[str, Any]:
+        data: dict[str, Any] = super().clean() or {}
+        if data.get("act") == "choose" and not data.get("number") and not data.get("invoice"):
+            self.add_error("number", "Write the number of the invoice.")
+        return data
 
     def clean_payment(self) -> int | None:
         payment: int | None = self.cleaned_data["payment"]

@@ -26,7 +26,10 @@ SEVERAL = "The order has {count} open down-payment invoices. Choose the one that
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What was found: the invoice and the payments on it, one that is the same money, or why there is nothing."""
+    """What was found: the invoice and the payments on it, one that is the same money, or why there is nothing.
+
+    `is_paid`: nothing is owed on the one invoice that it could be.
+    """
 
     invoice: RemoteInvoice | None = None
     payments: tuple[RemotePayment, ...] = ()
@@ -34,6 +37,7 @@ class Found:
     reason: str = ""
     candidates: tuple[RemoteInvoice, ...] = ()
     is_waiting: bool = False
+    is_paid: bool = False
 
 
 def find_invoice(psa: Psa, row: PsaPayment) -> Found:
@@ -112,9 +116,11 @@ def find_equal_payment(
 
 
 def list_known_ids(row: PsaPayment, invoice_id: int) -> set[int]:
-    """The payments on an invoice that stand for other money of ours."""
+    """The payments on an invoice that stand for other money of ours: written by us, or found there for it."""
     rows = PsaPayment.objects.filter(connection=row.connection_id, invoice_id=invoice_id).exclude(pk=row.pk)
-    return {key for key in rows.values_list("psa_payment_id", flat=True) if key is not None}
+    found = {key for key in rows.values_list("psa_payment_id", flat=True) if key is not None}
+    present = rows.filter(state="present").values_list("answer", flat=True)
+    return found | {answer["id"] for answer in present if isinstance(answer.get("id"), int)}
 
 
 def describe_candidates(invoices: Sequence[RemoteInvoice]) -> list[dict[str, Any]]:

@@ -6,6 +6,7 @@ from django.conf import settings
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models
 
+from accounting.models import LedgerInvoice, PaymentAllocation
 from merchants.models import Merchant
 from payments.models import Attempt, Payment
 from psa.agreements import models as agreement_models  # noqa: F401
@@ -42,6 +43,7 @@ PAYMENT_TRANSITIONS = {
 # While one payment is in these, nobody else writes on its invoice.
 BUSY_STATES = ("sending", "unclear", "removing")
 # What only a person can take further.
+MATCHES = ("none", "joined", "confirmed", "ambiguous", "different")  # of an invoice of PSA with the books
 TASK_STATES = ("undecided", "unconfirmed", "refused", "unclear", "stuck")
 
 
@@ -75,6 +77,7 @@ class PsaConnection(Stateful):
     name = models.CharField(max_length=120, blank=True, help_text="The company's name at PSA.")
     rights = models.JSONField(default=list, help_text="What was tried, and whether it is allowed.")
     written_by = models.CharField(max_length=10, choices=Writer, default=Writer.NOBODY)
+    writes_since = models.DateTimeField(null=True, help_text="What was paid before is not ours to write.")
     writes_debits = models.CharField(max_length=10, choices=DebitTiming, default=DebitTiming.SETTLED)
     confirmed_at = models.DateTimeField(null=True, help_text="A person saw the first payment's whole answer.")
     connected_at = models.DateTimeField(null=True)
@@ -82,7 +85,11 @@ class PsaConnection(Stateful):
     succeeded_at = models.DateTimeField(null=True, help_text="PSA last accepted our keys.")
     tested_at = models.DateTimeField(null=True)
     test_passed = models.BooleanField(null=True)
-    polled_at = models.DateTimeField(null=True, help_text="Up to when changed invoices were asked for.")
+    polled_at = models.DateTimeField(null=True, help_text="When changed invoices were asked for last.")
+    read_until = models.DateTimeField(null=True, help_text="By PSA's clock: when the last reading of invoices began.")
+    invoices_read_at = models.DateTimeField(null=True, help_text="When every open invoice was read last.")
+    shows_documents = models.BooleanField(default=False, help_text="Payers see the PDF of PSA.")
+    syncs_payments = models.BooleanField(default=False, help_text="Payment Sync writes what was paid in the books.")
     unavailable_since = models.DateTimeField(null=True)
     last_error = models.CharField(max_length=300, blank=True)
     callback_secret = SecretField(row=("merchant_id",), blank=True, default="")
@@ -129,6 +136,15 @@ class PsaConnection(Stateful):
         """Whether payments of this merchant are ours to write."""
         return self.written_by == Writer.US
 
+    def writes_what_was_paid(self, paid_at: datetime) -> bool:
+        """Whether a payment of that moment is ours to write: what is older somebody else has seen to."""
+        return self.writes_payments and (self.writes_since is None or paid_at >= self.writes_since)
+
+    @property
+    def uses_invoices(self) -> bool:
+        """Whether anything here needs to know PSA's invoices."""
+        return self.writes_payments or self.shows_documents
+
 
 class PsaConnectionEvent(models.Model):
     """Something that happened to a connection and is no change of its state."""
@@ -154,8 +170,10 @@ class PsaConnectionEvent(models.Model):
 
 
 class PsaPayment(Stateful):
-    """One attempt's money on a down-payment invoice of PSA.
+    """Money on an invoice of PSA: a quote's attempt, the part of an attempt for one invoice, or a payment of the books.
 
+    `ledger_invoice` is the invoice of the books that was paid; None for a quote, whose down-payment invoice is found by
+    its opportunity. `books_payment_id` is the ledger's id of a payment that was not made here.
     `amount` minor units are what is written. `payments_before` are the ids that stood on the invoice when it was sent:
     by them a lost answer is told from a payment that was there.
     """
@@ -165,8 +183,11 @@ class PsaPayment(Stateful):
     reference = models.CharField(max_length=20, unique=True, default=new_reference, editable=False)
     connection = models.ForeignKey(PsaConnection, on_delete=models.PROTECT, related_name="payments")
     merchant = models.ForeignKey(Merchant, on_delete=models.CASCADE, related_name="psa_payments")
-    payment = models.ForeignKey(Payment, on_delete=models.PROTECT, related_name="psa_payments")
-    attempt = models.OneToOneField(Attempt, on_delete=models.PROTECT, related_name="psa_payment")
+    payment = models.ForeignKey(Payment, on_delete=models.PROTECT, null=True, related_name="psa_payments")
+    attempt = models.ForeignKey(Attempt, on_delete=models.PROTECT, null=True, related_name="psa_payments")
+    allocation = models.ForeignKey(PaymentAllocation, on_delete=models.PROTECT, null=True, related_name="psa_payments")
+    ledger_invoice = models.ForeignKey(LedgerInvoice, on_delete=models.PROTECT, null=True, related_name="psa_payments")
+    books_payment_id = models.CharField(max_length=80, blank=True, help_text="The ledger's id of what was paid there.")
     amount = models.BigIntegerField()
     currency = models.CharField(max_length=3)
     paid_on = models.DateField(help_text="The merchant's day, as it is sent.")
@@ -211,6 +232,24 @@ class PsaPayment(Stateful):
                 name="one_writer_per_psa_invoice",
             ),
             models.UniqueConstraint(
+                fields=["attempt"], condition=models.Q(ledger_invoice=None), name="one_psa_payment_per_quote"
+            ),
+            models.UniqueConstraint(
+                fields=["attempt", "allocation", "ledger_invoice"],
+                condition=models.Q(allocation__isnull=False),
+                name="one_psa_payment_per_part",
+            ),
+            models.UniqueConstraint(
+                fields=["connection", "ledger_invoice", "books_payment_id"],
+                condition=~models.Q(books_payment_id=""),
+                name="one_psa_payment_per_books_payment",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(books_payment_id="", attempt__isnull=False, payment__isnull=False)
+                | ~models.Q(books_payment_id="") & models.Q(attempt=None, ledger_invoice__isnull=False),
+                name="psa_payment_has_one_source",
+            ),
+            models.UniqueConstraint(
                 fields=["connection", "psa_payment_id"],
                 condition=models.Q(state__in=["written", "removing"]),
                 name="one_row_per_psa_payment",
@@ -219,7 +258,22 @@ class PsaPayment(Stateful):
         indexes = [models.Index(fields=["merchant", "state"], name="psa_payment_of_merchant")]
 
     def __str__(self) -> str:
-        return f"Payment of {self.money} for {self.payment.purpose}"
+        return f"Payment of {self.money} for {self.purpose}"
+
+    @property
+    def purpose(self) -> str:
+        """What was paid, in words."""
+        if self.ledger_invoice is not None:
+            return f"Invoice {self.ledger_invoice}"
+        return self.payment.purpose if self.payment else ""
+
+    @property
+    def payer_name(self) -> str:
+        """The company that paid, as it is called here; else as PSA calls it."""
+        if self.payment is not None:
+            return str(self.payment.company)
+        company = self.ledger_invoice.company if self.ledger_invoice else None
+        return str(company) if company else self.psa_company or "somebody"
 
     @property
     def money(self) -> Money:
@@ -240,3 +294,70 @@ class PsaPayment(Stateful):
     def is_leased(self, now: datetime) -> bool:
         """Whether a worker has it."""
         return self.lease_until is not None and now < self.lease_until
+
+
+class PsaInvoice(models.Model):
+    """An invoice of PSA as last read. Amounts are minor units of `currency`, None where they can't be read.
+
+    `balance` and `paid` are of one reading: together with what stands on the invoice later they tell what is owed then.
+    `ledger_invoice` is the same invoice in the books, once `match` says so; until then nothing is written on it.
+    """
+
+    class Match(models.TextChoices):
+        NONE = "none", "Not in the books"
+        JOINED = "joined", "In the books"
+        CONFIRMED = "confirmed", "In the books, as a person said"
+        AMBIGUOUS = "ambiguous", "Several of this number"
+        DIFFERENT = "different", "Same number, but differs"
+
+    connection = models.ForeignKey(PsaConnection, on_delete=models.CASCADE, related_name="invoices")
+    invoice_id = models.BigIntegerField()
+    number = models.CharField(max_length=40, blank=True)
+    kind = models.CharField(max_length=40, blank=True)
+    company_id = models.BigIntegerField(default=0)
+    company_identifier = models.CharField(max_length=60, blank=True)
+    company_name = models.CharField(max_length=120, blank=True)
+    currency = models.CharField(max_length=3, blank=True)
+    total = models.BigIntegerField(null=True)
+    balance = models.BigIntegerField(null=True)
+    paid = models.BigIntegerField(null=True)
+    is_closed = models.BooleanField(default=False)
+    is_gone = models.BooleanField(default=False, help_text="PSA has it no more.")
+    issued_on = models.DateField(null=True)
+    due_on = models.DateField(null=True)
+    changed_at = models.DateTimeField(null=True)
+    read_at = models.DateTimeField()
+    match = models.CharField(max_length=10, choices=Match, default=Match.NONE)
+    ledger_invoice = models.ForeignKey(LedgerInvoice, on_delete=models.SET_NULL, null=True, related_name="psa_invoices")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["connection", "invoice_id"], name="one_row_per_psa_invoice"),
+            models.UniqueConstraint(
+                fields=["connection", "ledger_invoice"],
+                condition=models.Q(ledger_invoice__isnull=False),
+                name="one_psa_invoice_per_ledger_invoice",
+            ),
+            models.CheckConstraint(condition=models.Q(match__in=MATCHES), name="psa_invoice_match"),
+            models.CheckConstraint(
+                condition=models.Q(ledger_invoice=None) | models.Q(match__in=["joined", "confirmed"]),
+                name="psa_joined_says_so",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["connection", "number"], name="psa_invoice_number"),
+            models.Index(fields=["connection", "match", "-invoice_id"], name="psa_invoice_by_match"),
+        ]
+
+    def __str__(self) -> str:
+        return self.number or str(self.invoice_id)
+
+    @property
+    def total_money(self) -> Money | None:
+        """The total."""
+        return Money(self.total, self.currency) if self.total is not None and self.currency else None
+
+    @property
+    def balance_money(self) -> Money | None:
+        """What was owed when it was read."""
+        return Money(self.balance, self.currency) if self.balance is not None and self.currency else None

@@ -50,3 +50,4 @@ declare_personal(
 )
 
 declare_not_personal("How far a list of PSA was read.", "psa.PsaAgreementCursor")
+declare_not_personal("Invoices of companies, as ConnectWise PSA has them.", "psa.PsaInvoice")

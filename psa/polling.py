@@ -1,47 +1,47 @@
-"""Ask PSA every some minutes whether a down-payment invoice was written, and wake what waits for one."""
+"""Ask PSA every some minutes what became of its invoices, and wake what waits for one."""
 
 from contextlib import suppress
 from datetime import datetime, timedelta
 
+from django.db.models import Q
 from django_subatomic.db import transaction
 
-from psa.models import PsaConnection, PsaPayment
-from psa.processing import schedule_processing, schedule_waiting_payments
+from psa.mirror import read_invoices
+from psa.models import PsaConnection, PsaPayment, Writer
+from psa.scheduling import schedule_processing, schedule_waiting_payments
 from psa.session import open_psa_session
 from wisepay.errors import Disconnected, Rejected, Unavailable
 
-OVERLAP = timedelta(minutes=5)  # PSA's clock and ours are not the same
 QUIET = timedelta(hours=1)  # without a success, a connection is verified
 LOOK_ANYWAY = timedelta(hours=24)  # deleted and merged records are not among the changes
 
 
 def poll_every_connection(*, now: datetime) -> int:
-    """Poll the connections with something that waits; answer for how many payments it goes on."""
-    waiting = PsaPayment.objects.filter(state="waiting").values("connection")
+    """Poll the connections whose invoices are of use, or that something waits for; answer how many payments go on."""
+    waiting = Q(pk__in=PsaPayment.objects.filter(state="waiting").values("connection"))
+    used = waiting | Q(written_by=Writer.US) | Q(shows_documents=True)
     count = 0
-    for connection in PsaConnection.objects.select_related("merchant").filter(pk__in=waiting, state="connected"):
+    for connection in PsaConnection.objects.select_related("merchant").filter(used, state="connected"):
         with suppress(Disconnected, Unavailable, Rejected):
             count += poll_connection(connection, now=now)
     return count
 
 
 def poll_connection(connection: PsaConnection, *, now: datetime) -> int:
-    """One call: whether a down-payment invoice changed since the last one; wake what waits if so.
+    """Read the invoices that changed since the last poll, one call where few did, and wake what waits for them.
 
-    Raises Unavailable, Rejected or Disconnected, and the next poll asks for the same time again.
+    Answers for how many quotes it goes on. Raises Unavailable, Rejected or Disconnected, and the next poll asks for
+    the same time again.
     """
-    since = connection.polled_at or now - LOOK_ANYWAY
     with open_psa_session(connection, priority="service", now=now) as psa:
-        has_changed = psa.has_changed_down_payments(since - OVERLAP)
-    count = wake_waiting(connection, now=now) if has_changed else 0
-    PsaConnection.objects.filter(pk=connection.pk).update(polled_at=now)
-    return count
+        has_changed = read_invoices(psa, connection, now=now)
+    return wake_waiting(connection, now=now) if has_changed else 0
 
 
 def wake_waiting(connection: PsaConnection, *, now: datetime) -> int:
-    """Look again for the invoices that payments wait for; answer how many."""
+    """Look again for the down-payment invoices that quotes wait for; answer how many."""
     with transaction():
-        rows = list(PsaPayment.objects.filter(connection=connection, state="waiting"))
+        rows = list(PsaPayment.objects.filter(connection=connection, state="waiting", ledger_invoice=None))
         for row in rows:
             schedule_processing(row, now=now)
     return len(rows)

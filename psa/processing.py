@@ -3,39 +3,45 @@
 from datetime import datetime, timedelta
 
 from django.db.models import Q
-from django_subatomic.db import transaction, transaction_required
+from django_subatomic.db import transaction
 
 from connections.rate_limiter.limiter import Priority
 from payments.models import Attempt
+from psa.invoice_payments import plan_invoice_payments
 from psa.models import PsaConnection, PsaPayment
 from psa.protocol import Psa
 from psa.records import compute_wanted_amount, get_wanted_amount, record_step
 from psa.removal import finish_removal, record_partly, record_stuck, remove_payment
+from psa.scheduling import schedule_processing
 from psa.session import open_psa_session
 from psa.writing import resolve_payment, write_payment
-from wisepay import outbox
 from wisepay.clock import get_local_date
 from wisepay.outbox import Retry
 
 LEASE = timedelta(seconds=150)  # longer than every call of one turn may take together
 UNWRITTEN = ("planned", "waiting", "undecided", "unconfirmed", "refused")
-WAITING = ("planned", "waiting", "sending", "removing")  # what goes on when PSA can be reached
+WAIT_FOR_INVOICE = timedelta(days=30)  # after that the books alone have it
+NEVER_CAME = "Invoice {number} did not come to ConnectWise PSA within 30 days."
 WENT_BACK = "The money went back before it was written."
 
 
-def plan_psa_payment(attempt: Attempt, *, now: datetime) -> PsaPayment | None:
-    """Plan to write a quote's attempt to PSA, and have it done; None where it is not ours to write."""
+def plan_psa_payment(attempt: Attempt, *, now: datetime) -> None:
+    """Plan to write an attempt to PSA, and have it done, where it is ours to write: a quote's whole, or its parts."""
     payment = attempt.payment
+    if not payment.is_quote:
+        plan_invoice_payments(attempt, now=now)
+        return
     connection = PsaConnection.objects.filter(merchant=payment.merchant_id).first()
-    if connection is None or connection.state not in ("connected", "broken") or not payment.is_quote:
-        return None
+    if connection is None or connection.state not in ("connected", "broken"):
+        return
     amount = compute_wanted_amount(attempt, connection)
-    if not connection.writes_payments or amount == 0:
-        return None
     paid_at = payment.paid_at or attempt.submitted_at or now
+    if not connection.writes_what_was_paid(paid_at) or amount == 0:
+        return
     with transaction():
         row, _ = PsaPayment.objects.get_or_create(
             attempt=attempt,
+            ledger_invoice=None,
             defaults={
                 "connection": connection,
                 "merchant": payment.merchant,
@@ -48,22 +54,6 @@ def plan_psa_payment(attempt: Attempt, *, now: datetime) -> PsaPayment | None:
             },
         )
         schedule_processing(row, now=now)
-    return row
-
-
-@transaction_required
-def schedule_processing(row: PsaPayment, *, now: datetime) -> None:
-    """Have a worker take the row's next step at `now`."""
-    outbox.schedule(f"psa:payment:{row.pk}", "psa.write_payment", now=now, psa_payment_id=row.pk)
-
-
-@transaction_required
-def schedule_waiting_payments(connection: PsaConnection, *, now: datetime) -> int:
-    """Have everything that waits for PSA go on; answer how much."""
-    rows = list(PsaPayment.objects.filter(connection=connection, state__in=WAITING))
-    for row in rows:
-        schedule_processing(row, now=now)
-    return len(rows)
 
 
 def process_psa_payment(
@@ -74,7 +64,10 @@ def process_psa_payment(
     `is_confirmed`: a person said that the merchant's first payment shall be written.
     """
     acquire_lease(row_id, now=now)
-    row = PsaPayment.objects.select_related("connection__merchant", "merchant", "payment__company").get(pk=row_id)
+    rows = PsaPayment.objects.select_related(
+        "connection__merchant", "merchant", "payment__company", "ledger_invoice__company"
+    )
+    row = rows.get(pk=row_id)
     was_confirmed = row.connection.confirmed_at is not None
     try:
         take_next_step(row, is_confirmed=is_confirmed, priority=priority, now=now)
@@ -97,6 +90,8 @@ def take_next_step(row: PsaPayment, *, is_confirmed: bool, priority: Priority, n
     wanted = get_wanted_amount(row)
     if row.state in UNWRITTEN and wanted == 0:
         record_step(row, "cancelled", reason=WENT_BACK, now=now)
+    elif row.state == "waiting" and row.ledger_invoice_id and row.created_at <= now - WAIT_FOR_INVOICE:
+        record_step(row, "cancelled", reason=NEVER_CAME.format(number=row.ledger_invoice), now=now)
     elif row.state in ("removed", "cancelled") and wanted:
         record_step(row, "planned", reason="", psa_payment_id=None, times_sent=0, amount=wanted, now=now)
     elif row.state in UNWRITTEN and wanted != row.amount:

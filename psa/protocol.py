@@ -1,6 +1,6 @@
 """What the product asks of a PSA, in frozen dataclasses; one implementation a vendor."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any, Protocol
@@ -38,7 +38,10 @@ class RemoteOrder:
 
 @dataclass(frozen=True, slots=True)
 class RemoteInvoice:
-    """An invoice; `balance` is None where amount or currency cannot be read, `currency` empty where none is named."""
+    """An invoice; amounts are None where they or the currency cannot be read, `currency` empty where none is named.
+
+    `paid` is what payments have taken off it.
+    """
 
     id: int
     number: str
@@ -50,6 +53,11 @@ class RemoteInvoice:
     currency: str
     balance: Money | None
     updated_at: datetime | None = None
+    total: Money | None = None
+    paid: Money | None = None
+    company_identifier: str = ""
+    issued_on: date | None = None
+    due_on: date | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +120,10 @@ class Psa(BillingReads, Protocol):
     def was_accepted(self) -> bool:
         """Whether the PSA accepted our keys in a call."""
 
+    @property
+    def first_answered_at(self) -> datetime | None:
+        """When the PSA's first answer was sent, by its own clock; None where it does not say."""
+
     def close(self) -> None:
         """Give the connections back."""
 
@@ -145,8 +157,17 @@ class Psa(BillingReads, Protocol):
     def get_invoice(self, invoice_id: int, *, currency: str) -> RemoteInvoice:
         """Read one invoice."""
 
-    def has_changed_down_payments(self, since: datetime) -> bool:
-        """Ask whether a down-payment invoice was written after an instant."""
+    def list_open_invoices(self, *, changed_since: datetime, currency: str) -> Iterator[RemoteInvoice]:
+        """Read every invoice with a balance, and those that were written since: a page of 1,000 a call."""
+
+    def list_changed_invoices(self, since: datetime, *, currency: str) -> Iterator[RemoteInvoice]:
+        """Read the invoices that were written after an instant."""
+
+    def list_invoices(self, ids: Sequence[int], *, currency: str) -> list[RemoteInvoice]:
+        """Read invoices by their ids; those that are not there are left out."""
+
+    def read_invoice_pdf(self, invoice_id: int) -> bytes:
+        """Read the invoice as the PSA prints it."""
 
     def list_payments(self, invoice_id: int, *, currency: str) -> list[RemotePayment]:
         """Read every payment on an invoice."""

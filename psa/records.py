@@ -7,6 +7,9 @@ from django.db.models import Sum
 from django.urls import reverse
 from django_subatomic.db import transaction_if_not_already, transaction_required
 
+from accounting.models import LedgerApplication, PaymentAllocation, Posting
+from accounting.models.posting_kinds import Kind
+from accounting.posting.invoice_payments import get_target_amounts
 from merchants.models import EventNotification
 from merchants.services import notify_merchant
 from payments.models import Attempt
@@ -22,8 +25,14 @@ TITLES = {
 
 
 def get_wanted_amount(row: PsaPayment) -> int:
-    """Minor units of the row's attempt that should stand on the invoice now."""
-    attempt = Attempt.objects.select_related("payment").get(pk=row.attempt_id)
+    """Minor units of the row's money that should stand on the invoice now."""
+    if row.books_payment_id:
+        return read_books_amount(row)
+    attempt = Attempt.objects.select_related("payment").get(pk=row.attempt_id or 0)
+    if row.allocation_id is not None:
+        part = PaymentAllocation.objects.select_related("payment").get(pk=row.allocation_id)
+        # A part that was put to another invoice is a row of its own.
+        return compute_part_amount(attempt, part, row.connection) if part.invoice_id == row.ledger_invoice_id else 0
     return compute_wanted_amount(attempt, row.connection)
 
 
@@ -37,6 +46,31 @@ def compute_wanted_amount(attempt: Attempt, connection: PsaConnection) -> int:
     refunds = attempt.refunds.filter(state="succeeded", created_at__gte=attempt.created_at)
     refunded = refunds.aggregate(all=Sum("amount"))["all"] or 0
     return max(attempt.amount - int(refunded), 0)
+
+
+def compute_part_amount(attempt: Attempt, part: PaymentAllocation, connection: PsaConnection) -> int:
+    """Minor units of an attempt that belong on one invoice, as the books have them: refunds reduce the last parts."""
+    if part.outcome == PaymentAllocation.Outcome.CREDIT or not compute_wanted_amount(attempt, connection):
+        return 0
+    if attempt.state != "succeeded":
+        return part.amount
+    parts = list(PaymentAllocation.objects.filter(payment=attempt.payment_id).order_by("pk"))
+    return get_target_amounts(parts, attempt)[part.pk]
+
+
+def read_books_amount(row: PsaPayment) -> int:
+    """Minor units of a payment that was made in the books, as they have it now; 0 for one that is ours after all."""
+    found = LedgerApplication.objects.filter(
+        invoice=row.ledger_invoice_id,
+        ledger_id=row.books_payment_id,
+        kind=LedgerApplication.ApplicationKind.PAYMENT,
+    ).first()
+    if found is None or row.ledger_invoice is None:
+        return 0
+    ours = Posting.objects.filter(
+        merchant=row.merchant_id, kind=Kind.INVOICE_PAYMENT, ledger_id__in=[found.ledger_id, found.source_id]
+    )
+    return 0 if ours.filter(sent_to=row.ledger_invoice.organisation_id).exists() else found.amount
 
 
 def record_step(row: PsaPayment, state: str, *, reason: str, now: datetime, by: str = "psa", **changes: Any) -> None:
@@ -61,7 +95,7 @@ def notify_of_task(row: PsaPayment, *, now: datetime) -> None:
         event=EventNotification.Event.BOOKS_TASK,
         key=f"psa:{row.pk}:{row.state}:{now.isoformat()}",
         title=TITLES[row.state],
-        body=f"{row.money} of {row.payment.company} for {row.payment.purpose}: {row.explanation}",
+        body=f"{row.money} of {row.payer_name} for {row.purpose}: {row.explanation}",
         path=reverse("psa:payment", args=[row.merchant.reference, row.reference]),
         now=now,
     )

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from psa.mirror import upsert_invoices
 from psa.models import PsaPayment
 from psa.protocol import Psa
 from psa.records import record_step
@@ -64,7 +65,10 @@ def is_payment_there(psa: Psa, row: PsaPayment) -> bool:
 def record_removed(psa: Psa, row: PsaPayment, *, now: datetime) -> None:
     """Record that the payment is gone, with the invoice's balance as it is now."""
     try:
-        balance = psa.get_invoice(row.invoice_id or 0, currency=row.currency).balance
+        invoice = psa.get_invoice(row.invoice_id or 0, currency=row.currency)
+        balance = invoice.balance
+        if row.ledger_invoice_id is not None:
+            upsert_invoices(row.connection, [invoice], now=now)
     except (Rejected, Unavailable):
         balance = None
     words = f"Invoice {row.invoice_number} has a balance of {balance} again." if balance else ""

@@ -7,13 +7,14 @@ from typing import Any
 from django.db import IntegrityError
 from django_subatomic.db import transaction
 
+from accounting.models import InvoiceDocument
 from merchants.models import Merchant
 from psa.callbacks import remove_callbacks
 from psa.connectwise.client import KEYS_REFUSED, Credentials
 from psa.connectwise.sites import UnknownSite
-from psa.models import PsaConnection, PsaConnectionEvent
-from psa.processing import schedule_waiting_payments
+from psa.models import PsaConnection, PsaConnectionEvent, Writer
 from psa.protocol import Installation, RightCheck
+from psa.scheduling import schedule_waiting_payments
 from psa.session import EventKind, open_psa, open_psa_session, record_event
 from wisepay import outbox
 from wisepay.errors import Disconnected, NotThere, Rejected, Unavailable
@@ -61,7 +62,10 @@ def connect_psa(merchant: Merchant, *, site: str, credentials: Credentials, by: 
                 merchant=merchant, defaults={"state": "never", "state_at": now}
             )
             if is_other_psa(row, columns):
-                columns |= {"written_by": "nobody", "confirmed_at": None, "polled_at": None}
+                columns |= {"written_by": "nobody", "writes_since": None, "confirmed_at": None}
+                columns |= {"polled_at": None, "read_until": None}
+                columns |= {"invoices_read_at": None, "shows_documents": False, "syncs_payments": False}
+                row.invoices.all().delete()
             if row.state == "connected":
                 row.move_to("disconnected", now=now, by=by, reason="new keys")
             row.move_to("connected", now=now, by=by, reason=installation.name, **columns)
@@ -126,10 +130,31 @@ def verify_psa(connection: PsaConnection, *, by: str, now: datetime) -> list[Rig
     return rights
 
 
-def update_psa_settings(connection: PsaConnection, *, written_by: str, writes_debits: str, now: datetime) -> None:
-    """Say who writes payments to PSA, and when a bank debit is written; what waited for that goes on."""
+def update_psa_settings(
+    connection: PsaConnection,
+    *,
+    written_by: str,
+    writes_debits: str,
+    now: datetime,
+    syncs_payments: bool = False,
+    shows_documents: bool = False,
+) -> None:
+    """Say who writes payments to PSA and which, when a bank debit is written, and whose PDF payers see.
+
+    What waited for that goes on.
+    """
+    columns: dict[str, Any] = {
+        "written_by": written_by,
+        "writes_debits": writes_debits,
+        "syncs_payments": syncs_payments,
+    }
     with transaction():
-        PsaConnection.objects.filter(pk=connection.pk).update(written_by=written_by, writes_debits=writes_debits)
+        if shows_documents != connection.shows_documents:
+            # A copy of the other document would be given out until it is a day old.
+            InvoiceDocument.objects.filter(invoice__merchant=connection.merchant_id).delete()
+        if written_by == Writer.US and not connection.writes_payments:
+            columns["writes_since"] = now
+        PsaConnection.objects.filter(pk=connection.pk).update(**columns, shows_documents=shows_documents)
         connection.refresh_from_db()
         schedule_waiting_payments(connection, now=now)
 

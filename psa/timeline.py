@@ -52,13 +52,20 @@ def describe_payment(row: PsaPayment, quote: Quote) -> list[TimelineStep]:
         whose = f" of {row.psa_company}" if row.psa_company else ""
         found_at = row.sent_at or row.state_at
         steps.append(TimelineStep("PSA invoice", "done", f"Invoice {row.invoice_number}{whose} was found.", found_at))
-    words = {
+    words = describe_state(row)
+    state = STATES.get(row.state, "stuck")
+    steps.append(TimelineStep("PSA payment", state, words, row.state_at, url=path, link="Details"))
+    return steps
+
+
+def describe_state(row: PsaPayment) -> str:
+    """What became of a payment at PSA, as a sentence."""
+    back = f"The money went back, so it was taken off invoice {row.invoice_number}. {row.explanation}"
+    return {
+        "planned": row.explanation or "It is written soon.",
         "written": f"{row.money} stands on invoice {row.invoice_number}.",
-        "removed": f"The money went back, so it was taken off invoice {row.invoice_number}. {row.explanation}".strip(),
+        "removed": back.strip(),
         "sending": "Being written.",
         "removing": "Being taken back.",
         "settled": f"Settled by hand: {row.note}",
     }.get(row.state, row.explanation)
-    state = STATES.get(row.state, "stuck")
-    steps.append(TimelineStep("PSA payment", state, words, row.state_at, url=path, link="Details"))
-    return steps

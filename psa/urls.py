@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from psa import views, webhooks
+from psa import invoice_views, views, webhooks
 from psa.agreements import views as agreement_views
 
 app_name = "psa"
@@ -20,6 +20,10 @@ urlpatterns = [
     path(f"{AGREEMENTS}<slug:reference>", agreement_views.show, name="agreement"),
     path(f"{AGREEMENTS}<slug:reference>/decisions", agreement_views.decide, name="decide_agreement"),
     path("m/<slug:merchant_ref>/psa/", views.list_payments, name="list"),
+    path("m/<slug:merchant_ref>/psa/invoices", invoice_views.list_invoices, name="invoices"),
+    path("m/<slug:merchant_ref>/psa/invoices/<int:invoice_id>/join", invoice_views.join_invoice, name="join_invoice"),
+    path("m/<slug:merchant_ref>/psa/sync", invoice_views.show_sync_report, name="sync_report"),
+    path("m/<slug:merchant_ref>/psa/of/<slug:reference>", invoice_views.show_payment_steps, name="of_payment"),
     path("m/<slug:merchant_ref>/psa/<slug:reference>", views.show_payment, name="payment"),
     path("m/<slug:merchant_ref>/psa/<slug:reference>/decisions", views.decide, name="decide"),
 ]

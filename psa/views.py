@@ -18,7 +18,7 @@ from psa.connectwise.client import Credentials
 from psa.decisions import (
     DecisionRefused,
     assign_payment,
-    choose_invoice_by_number,
+    choose_invoice,
     settle_payment,
     start_again,
 )
@@ -64,7 +64,7 @@ def render_connection(
     request: MerchantRequest, merchant: Merchant, connection: PsaConnection, form: PsaKeysForm
 ) -> HttpResponse:
     """The connection's page."""
-    own = {"written_by": connection.written_by, "writes_debits": connection.writes_debits}
+    own = {name: getattr(connection, name) for name in PsaSettingsForm.base_fields}
     context = {
         "merchant": merchant,
         "connection": connection,
@@ -101,14 +101,14 @@ def verify(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
 @require_POST
 @merchant_page(admin=True)
 def save_settings(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
-    """Say who writes payments, and when debits are written."""
+    """Say who writes which payments, when debits are written, and whose PDF payers see."""
     connection = get_object_or_404(PsaConnection.objects.select_related("merchant"), merchant=merchant)
     form = PsaSettingsForm(request.POST)
     if not form.is_valid():
         messages.error(request, "Choose one of the settings that are shown.")
         return redirect("psa:connection", merchant.reference)
     services.update_psa_settings(connection, **form.cleaned_data, now=clock.now())
-    detail = f"payments written by {connection.get_written_by_display()}, debits {connection.writes_debits}"
+    detail = ", ".join(f"{name} {value}" for name, value in form.cleaned_data.items())
     record_request_audit(request, "psa.settings_saved", merchant_id=merchant.pk, detail=detail)
     messages.success(request, "Saved. It counts for payments from now on.")
     return redirect("psa:connection", merchant.reference)
@@ -130,7 +130,8 @@ def disconnect(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
 @merchant_page()
 def list_payments(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """The payments that belong on PSA's invoices: what needs a person first."""
-    rows = PsaPayment.objects.filter(merchant=merchant).select_related("payment__company").order_by("-pk")
+    rows = PsaPayment.objects.filter(merchant=merchant).order_by("-pk")
+    rows = rows.select_related("payment__company", "ledger_invoice__company")
     tasks = list(rows.filter(state__in=TASK_STATES))
     page = Paginator(rows, PAGE_SIZE).get_page(request.GET.get("page"))
     return render(request, "psa/list.html", {"merchant": merchant, "tasks": tasks, "page": page})
@@ -166,7 +167,7 @@ def carry_out(request: MerchantRequest, row: PsaPayment, data: dict[str, Any]) -
     by, now = request.user, clock.now()
     match data["act"]:
         case "choose":
-            choose_invoice_by_number(row, data["number"], by=by, now=now)
+            choose_invoice(row, number=data["number"], invoice_id=data["invoice"], by=by, now=now)
         case "assign":
             assign_payment(row, data["payment"], by=by, now=now)
         case "settle":
@@ -177,7 +178,9 @@ def carry_out(request: MerchantRequest, row: PsaPayment, data: dict[str, Any]) -
 
 def get_row(merchant: Merchant, reference: str) -> PsaPayment:
     """A payment of this merchant. Raises Http404."""
-    rows = PsaPayment.objects.select_related("connection__merchant", "merchant", "payment__company", "decided_by")
+    rows = PsaPayment.objects.select_related(
+        "connection__merchant", "merchant", "payment__company", "decided_by", "ledger_invoice__company"
+    )
     return get_object_or_404(rows, merchant=merchant, reference=reference)
 
 

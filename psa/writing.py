@@ -5,10 +5,12 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 
 from django.db import IntegrityError
+from django.db.models import F
 from django_subatomic.db import transaction, transaction_required
 
+from psa.invoice_payments import find_invoice_of_books
 from psa.invoices import Found, describe_candidates, describe_payments, find_invoice, list_known_ids
-from psa.models import BUSY_STATES, PsaConnection, PsaPayment
+from psa.models import BUSY_STATES, PsaConnection, PsaInvoice, PsaPayment
 from psa.protocol import Psa, RemotePayment
 from psa.records import get_wanted_amount, record_step
 from wisepay.errors import NotPermitted, NotThere, Rejected, Unavailable, retry_refusals
@@ -27,6 +29,7 @@ UNCONFIRMED = (
 PRESENT = (
     "A payment of {money} of {day} stands on invoice {number} already, entered by {who}. It was not written again."
 )
+PAID_ALREADY = "Invoice {number} is paid in ConnectWise PSA already. Nothing was written."
 UNCLEAR = (
     "The answer of ConnectWise PSA was lost, and {count} payments of {money} have come to invoice {number} since. Say "
     "which one is this money; if one is too many, delete it there."
@@ -39,11 +42,11 @@ def write_payment(psa: Psa, row: PsaPayment, *, is_confirmed: bool, now: datetim
 
     Raises Unavailable or Disconnected, with everything to go on from committed, and Retry.
     """
-    if not row.connection.writes_payments:
+    if not row.connection.writes_payments or (row.books_payment_id and not row.connection.syncs_payments):
         record_step(row, row.state, reason=NOT_OURS, now=now)
         return
     try:
-        found = find_invoice(psa, row)
+        found = find_any_invoice(psa, row, now=now)
     except NotThere as error:
         raise Retry("the invoice was deleted while it was read", after=FIRST_LOOK) from error
     except NotPermitted as error:
@@ -58,10 +61,21 @@ def write_payment(psa: Psa, row: PsaPayment, *, is_confirmed: bool, now: datetim
     send_payment(psa, row, now=now)
 
 
+def find_any_invoice(psa: Psa, row: PsaPayment, *, now: datetime) -> Found:
+    """Find the invoice to write on: the one that a person chose, that of the books' number, or that of the quote."""
+    if row.ledger_invoice_id is None or (row.is_chosen and row.invoice_id is not None):
+        return find_invoice(psa, row)
+    return find_invoice_of_books(psa, row, now=now)
+
+
 def record_findings(row: PsaPayment, found: Found, *, is_confirmed: bool, now: datetime) -> bool:
     """Record what was found; answer whether the payment can be written now."""
     if found.equal is not None:
         record_present(row, found, now=now)
+        return False
+    if found.is_paid and row.books_payment_id:
+        # PSA was told of it some other way; nobody has to do anything.
+        record_step(row, "present", reason=PAID_ALREADY.format(number=found.candidates[0].number), now=now)
         return False
     if found.invoice is None:
         state = "waiting" if found.is_waiting else "undecided"
@@ -76,10 +90,15 @@ def record_findings(row: PsaPayment, found: Found, *, is_confirmed: bool, now: d
 
 
 def record_present(row: PsaPayment, found: Found, *, now: datetime) -> None:
-    """Record that the money stands on the invoice already: by an earlier try of ours, or by somebody else."""
+    """Record that the money stands on the invoice already: by an earlier try of ours, or by somebody else.
+
+    Raises Retry while another payment of ours is on its way to the invoice: it may be that one.
+    """
     equal, invoice = found.equal, found.invoice
     if equal is None or invoice is None:
         raise ValueError("no equal payment was found")
+    if PsaPayment.objects.filter(connection=row.connection_id, invoice_id=invoice.id, state__in=BUSY_STATES).exists():
+        raise Retry("it may be another payment of ours, which is on its way", after=BUSY_PAUSE)
     is_ours = row.times_sent and row.invoice_id == invoice.id and equal.id not in row.payments_before
     row.invoice_id, row.invoice_number = invoice.id, invoice.number
     if is_ours:
@@ -162,6 +181,8 @@ def record_written(row: PsaPayment, written: RemotePayment, *, now: datetime) ->
     with transaction():
         record_step(row, "written", reason="", psa_payment_id=written.id, answer=written.answer, now=now)
         PsaConnection.objects.filter(pk=row.connection_id, confirmed_at=None).update(confirmed_at=now)
+        read = PsaInvoice.objects.filter(connection=row.connection_id, invoice_id=row.get_invoice_id())
+        read.update(balance=F("balance") - row.amount, paid=F("paid") + row.amount)
 
 
 def check_single(psa: Psa, row: PsaPayment, *, now: datetime) -> None:

@@ -1,6 +1,8 @@
 """Invoice PDFs: read from the ledger while the payer waits, and kept by the version of the invoice."""
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
+from typing import Protocol
 
 from django.conf import settings
 from django.db.models import Sum
@@ -11,6 +13,7 @@ from connections.availability import get_connection
 from connections.models import Tier
 from wisepay.budgets import Budget, CallRefused, spend
 from wisepay.errors import Disconnected, Rejected, Unavailable
+from wisepay.events import add_once
 from wisepay.models import User
 from wisepay.outbox import Retry
 
@@ -25,6 +28,20 @@ class DocumentUnavailable(Exception):
     def __init__(self, message: str, *, wait: int = 0) -> None:
         super().__init__(message)
         self.wait = wait
+
+
+class DocumentSource(Protocol):
+    """Another place where an invoice's document may be: its bytes, or None for the ledger's. Raises Unavailable."""
+
+    def __call__(self, invoice: LedgerInvoice, *, now: datetime) -> bytes | None: ...
+
+
+SOURCES: list[DocumentSource] = []
+
+
+def document_source[F: Callable[..., bytes | None]](function: F) -> F:
+    """Register a function that is asked for an invoice's document before the ledger is."""
+    return add_once(SOURCES, function)
 
 
 def has_document(invoice: LedgerInvoice) -> bool:
@@ -43,9 +60,20 @@ def get_invoice_pdf(invoice: LedgerInvoice, *, person: User, now: datetime) -> b
     wait = spend(Budget.DOCUMENTS_OF_PERSON, person.pk, now=now)
     if wait:
         raise DocumentUnavailable("You have downloaded many invoices. Please wait before you download more.", wait=wait)
-    content = read_invoice_pdf(invoice, now=now)
+    content = read_from_source(invoice, now=now) or read_invoice_pdf(invoice, now=now)
     keep_document(invoice, content, now=now)
     return content
+
+
+def read_from_source(invoice: LedgerInvoice, *, now: datetime) -> bytes | None:
+    """Read the document where the merchant wants it from instead of the ledger. Raises DocumentUnavailable."""
+    try:
+        found = (source(invoice, now=now) for source in SOURCES)
+        return next((content for content in found if content is not None), None)
+    except CallRefused as error:
+        raise DocumentUnavailable("Please wait a moment before you go on.", wait=int(error.retry_after or 1)) from error
+    except Unavailable as error:
+        raise DocumentUnavailable("The document can't be read at the moment. Please try again.") from error
 
 
 def read_invoice_pdf(invoice: LedgerInvoice, *, now: datetime) -> bytes:

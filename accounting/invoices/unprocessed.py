@@ -21,6 +21,7 @@ from accounting.posting.services import (
 )
 from merchants.models import Merchant
 from payments.models import Attempt
+from wisepay.events import announce
 from wisepay.models import User
 
 Kind = Posting.Kind
@@ -74,6 +75,7 @@ def allocate_payment_to_invoice(posting: Posting, invoice: LedgerInvoice, *, by:
         check_invoice_amount(target, current.money.amount, get_balances([target], apart_from=payment)[target.pk])
         cancel_posting(current, now=now, reason=f"put to invoice {target} instead", by=by.email)
         PaymentAllocation.objects.filter(pk=allocation.pk).update(invoice=target)
+        announce("accounting.allocation.changed", allocation_id=allocation.pk, now=now)
         sync_payment_allocations(payment, now=now)
         schedule_sending(posting.merchant, now=now)
 
@@ -90,6 +92,7 @@ def create_credit_from_payment(posting: Posting, *, by: User, now: datetime) -> 
         PaymentAllocation.objects.filter(pk=get_posting_allocation(posting).pk).update(
             outcome=PaymentAllocation.Outcome.CREDIT
         )
+        announce("accounting.allocation.changed", allocation_id=get_posting_allocation(posting).pk, now=now)
         note = create_credit_note(payment, attempt, now=now, amount=amount)
         create_posting(Kind.INVOICE, build_invoice_number(payment), attempt, now=now, on=on, amount=amount)
         create_posting(Kind.CREDIT_NOTE, note.number, attempt, now=now, on=on, amount=amount)

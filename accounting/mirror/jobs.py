@@ -12,6 +12,7 @@ from connections.models import Connection
 from merchants.models import Merchant
 from wisepay import outbox
 from wisepay.errors import Disconnected, Rejected, Unavailable
+from wisepay.events import announce
 from wisepay.models import User
 
 MAX_WAIT = 120.0  # seconds that a job waits for a limit before it fails
@@ -58,10 +59,11 @@ def update_progress(job: LedgerJob, **columns: Any) -> None:
         setattr(job, name, value)
 
 
-def complete_job(job: LedgerJob, *, now: datetime, **columns: Any) -> None:
-    """Finish the job, with what it counted."""
+def complete_job(job: LedgerJob, *, now: datetime, event: str = "", **columns: Any) -> None:
+    """Finish the job, with what it counted, and announce `event` of it if one is named."""
     with transaction():
-        job.move_to("finished", now=now, by=ACTOR, error="", **columns)
+        if job.move_to("finished", now=now, by=ACTOR, error="", **columns) and event:
+            announce(event, **{job.ID_ARGUMENT: job.pk})
 
 
 @contextmanager

@@ -82,7 +82,7 @@ def sync_payments(sync: PaymentSync, *, now: datetime) -> None:
         sync_kinds(connection, priority="company", now=now, kinds=list(MIRRORED_KINDS))
         sync.refresh_from_db()
         apply_sync(sync, now=now)
-        complete_job(sync, now=now, **count_results(sync))
+        complete_job(sync, now=now, event="accounting.payment_sync.finished", **count_results(sync))
 
 
 def apply_sync(sync: PaymentSync, *, now: datetime) -> None:

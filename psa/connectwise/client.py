@@ -4,7 +4,9 @@ import base64
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
+from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import quote
 
@@ -21,6 +23,7 @@ from wisepay.outbound import open_session
 
 GENERAL_CODEBASE = "v4_6_release/"  # routed to the current version in the cloud, the only one elsewhere
 LARGEST_PAGE = 1000
+LARGEST_DOCUMENT = 10_000_000  # bytes of a PDF that is passed on
 KEYS_REFUSED = "ConnectWise PSA does not accept these keys, or knows no such company."
 BAD_GATEWAYS = (408, 425, 500, 502, 503, 504)
 
@@ -52,6 +55,7 @@ class PsaClient:
         self.priority = priority
         self.codebase = codebase or GENERAL_CODEBASE
         self.was_rediscovered = False
+        self.first_answered_at: datetime | None = None
         headers = {
             "Authorization": credentials.authorization,
             "clientId": settings.PSA_CLIENT_ID,
@@ -107,10 +111,26 @@ class PsaClient:
         is_write = method != "GET"
         with acquire(self.account, priority=self.priority) as permit:
             answer = exchange(self.session, permit, method, url, params=query, json=body, headers=headers)
+            self.first_answered_at = self.first_answered_at or read_date(answer)
             check_answer(answer, path, is_write=is_write)
             if answer.status_code == 204:
                 return None
             return parse_answer(answer, is_write=is_write)
+
+    def read_document(self, path: str) -> bytes:
+        """Read a PDF of at most LARGEST_DOCUMENT bytes. Raises Rejected for what is none, or is larger."""
+        url = f"{self.site.api_url}/{self.codebase}apis/3.0{path}"
+        with acquire(self.account, priority=self.priority) as permit:
+            headers = {"Accept": "application/pdf"}
+            answer = exchange(self.session, permit, "GET", url, headers=headers, stream=True)
+            try:
+                check_answer(answer, path, is_write=False)
+                content = read_bounded(answer)
+            finally:
+                answer.close()
+        if not content.startswith(b"%PDF"):
+            raise Rejected("no_document", "ConnectWise PSA sent something else than a PDF.")
+        return content
 
     def discover(self) -> Installation:
         """Ask for the company's codebase, without keys. Raises NotThere for an unknown company."""
@@ -161,6 +181,28 @@ def exchange(session: requests.Session, permit: Permit, method: str, url: str, *
         raise Unavailable(f"ConnectWise PSA does not answer ({type(error).__name__}).") from error
     permit.record_response(answer.headers, status=answer.status_code)
     return answer
+
+
+def read_date(answer: requests.Response) -> datetime | None:
+    """When the answer was sent, by the sender's clock; None where it does not say, or not readably."""
+    try:
+        found = parsedate_to_datetime(answer.headers.get("Date", ""))
+    except ValueError:
+        return None
+    return found if found.tzinfo else None
+
+
+def read_bounded(answer: requests.Response) -> bytes:
+    """The answer's body. Raises Rejected when it is larger than a document may be, Unavailable when it breaks off."""
+    content = b""
+    try:
+        for part in answer.iter_content(64 * 1024):
+            content += part
+            if len(content) > LARGEST_DOCUMENT:
+                raise Rejected("too_large", "The PDF of ConnectWise PSA is too large.")
+    except requests.RequestException as error:
+        raise Unavailable(f"ConnectWise PSA broke off ({type(error).__name__}).", maybe_done=False) from error
+    return content
 
 
 def check_answer(answer: requests.Response, path: str, *, is_write: bool) -> None:

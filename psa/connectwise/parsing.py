@@ -1,6 +1,7 @@
 """Reading PSA's records tolerantly: nulls, missing fields and unknown values never stop more than one record."""
 
-from datetime import date, datetime
+import re
+from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -8,21 +9,31 @@ from psa.protocol import RemoteAgreement, RemoteCallback, RemoteInvoice, RemoteO
 from wisepay.money import Money, get_currency_digits, list_currencies
 
 type Row = dict[str, Any]
-LARGEST_ID, LARGEST_AMOUNT = 2**53, 10**16  # what a column holds, and more than any record has; the latter minor units
+LARGEST_AMOUNT = 10**16  # minor units: more than any record has
 DOWN_PAYMENT = "DownPayment"
+LARGEST_ID = 2**62
+EARLIEST, LATEST = date(1970, 1, 1), date(2200, 1, 1)
+UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")
 
 
 def read_id(value: Any) -> int:
-    """A record's id, or that of a reference; 0 where there is none."""
+    """A record's id, or that of a reference; 0 where there is none, or none that a column holds."""
     found = value.get("id") if isinstance(value, dict) else value
     return found if isinstance(found, int) and not isinstance(found, bool) and 0 < found < LARGEST_ID else 0
 
 
 def read_text(value: Any, most: int = 120) -> str:
-    """A text that a column can hold; empty where there is none."""
-    if isinstance(value, bool) or not isinstance(value, str | int):
-        return ""
-    return str(value).replace("\0", "").encode("utf-8", "replace").decode()[:most]
+    """A text, without what no column holds; empty where there is none."""
+    return remove_unstorable(str(value))[:most] if isinstance(value, str | int) and not isinstance(value, bool) else ""
+
+
+def remove_unstorable(value: Any) -> Any:
+    """A JSON value without the characters that PostgreSQL holds neither in texts nor in JSON."""
+    if isinstance(value, str):
+        return UNSTORABLE.sub("", value)
+    if isinstance(value, dict):
+        return {remove_unstorable(name): remove_unstorable(each) for name, each in value.items()}
+    return [remove_unstorable(each) for each in value] if isinstance(value, list) else value
 
 
 def read_named(row: Row, field: str, name: str = "name") -> str:
@@ -43,19 +54,23 @@ def read_money(value: Any, currency: str) -> Money | None:
 
 
 def read_time(value: Any) -> datetime | None:
-    """An instant; None where it is none."""
+    """An instant, with a zone; None where it is none, such as the year 1 that stands for nothing."""
     try:
-        return datetime.fromisoformat(value) if isinstance(value, str) else None
+        found = datetime.fromisoformat(value) if isinstance(value, str) else None
     except ValueError:
         return None
+    if found is None or not EARLIEST <= found.date() <= LATEST:
+        return None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def read_day(value: Any) -> date | None:
     """The day of an instant as it is written; None where it is none."""
     try:
-        return date.fromisoformat(value[:10]) if isinstance(value, str) else None
+        found = date.fromisoformat(value[:10]) if isinstance(value, str) else None
     except ValueError:
         return None
+    return found if found is not None and EARLIEST <= found <= LATEST else None
 
 
 def read_currency(row: Row) -> str:
@@ -94,7 +109,19 @@ def parse_invoice(row: Row, currency: str) -> RemoteInvoice:
         is_closed=isinstance(status, dict) and status.get("isClosed") is True,
         currency=named or currency,
         balance=read_money(row.get("balance"), named or currency),
+        updated_at=read_updated_at(row),
+        total=read_money(row.get("total"), named or currency),
+        paid=read_money(row.get("payments") or 0, named or currency),
+        company_identifier=read_named(row, "company", "identifier")[:60],
+        issued_on=read_day(row.get("date")),
+        due_on=read_day(row.get("dueDate")),
     )
+
+
+def read_updated_at(row: Row) -> datetime | None:
+    """When the record was written last."""
+    info = row.get("_info")
+    return read_time(info.get("lastUpdated")) if isinstance(info, dict) else None
 
 
 def parse_payment(row: Row, currency: str) -> RemotePayment:
@@ -104,7 +131,7 @@ def parse_payment(row: Row, currency: str) -> RemotePayment:
         amount=read_money(row.get("amount"), currency),
         paid_on=read_day(row.get("paymentDate")),
         applied_by=read_text(row.get("appliedBy"), 60),
-        answer=row,
+        answer=remove_unstorable(row),
     )
 
 

@@ -47,7 +47,8 @@ RIGHTS = (
     ("callbacks", "/system/callbacks", "System › callbacks: add, delete, inquire"),
 )
 INVOICE_FIELDS = (
-    "id,invoiceNumber,type,status,company,applyToType,applyToId,salesOrder,currency,balance,total,payments,_info"
+    "id,invoiceNumber,type,status,company,applyToType,applyToId,salesOrder,currency,balance,total,payments,date,"
+    "dueDate,_info"
 )
 MOST_IDS = 100  # in one condition, so that an address stays short
 
@@ -67,6 +68,10 @@ class ConnectWisePsa:
     @property
     def was_accepted(self) -> bool:
         return self._client.account.was_accepted
+
+    @property
+    def first_answered_at(self) -> datetime | None:
+        return self._client.first_answered_at
 
     def close(self) -> None:
         self._client.session.close()
@@ -151,9 +156,12 @@ class ConnectWisePsa:
         ours = [one for one in found if one.kind == DOWN_PAYMENT]
         return [one for one in ours if one.order_id in order_ids or one.id in invoice_ids]
 
-    def _list_invoices(self, condition: str, currency: str) -> list[RemoteInvoice]:
+    def _iterate_invoices(self, condition: str, currency: str) -> Iterator[RemoteInvoice]:
         rows = self._client.list_all("/finance/invoices", conditions=condition, fields=INVOICE_FIELDS)
-        return [invoice for invoice in (parse_invoice(row, currency) for row in rows) if invoice.id]
+        return (invoice for invoice in (parse_invoice(row, currency) for row in rows) if invoice.id)
+
+    def _list_invoices(self, condition: str, currency: str) -> list[RemoteInvoice]:
+        return list(self._iterate_invoices(condition, currency))
 
     def find_invoices(self, number: str, *, currency: str) -> list[RemoteInvoice]:
         found = self._list_invoices(f"invoiceNumber = {write_text(number)}", currency)
@@ -162,9 +170,25 @@ class ConnectWisePsa:
     def get_invoice(self, invoice_id: int, *, currency: str) -> RemoteInvoice:
         return parse_invoice(self._get_record(f"/finance/invoices/{invoice_id}", fields=INVOICE_FIELDS), currency)
 
-    def has_changed_down_payments(self, since: datetime) -> bool:
-        condition = f'type = "{DOWN_PAYMENT}" and lastUpdated > {write_time(since)}'
-        return bool(self._client.get("/finance/invoices", conditions=condition, fields="id", pageSize=1))
+    def list_open_invoices(self, *, changed_since: datetime, currency: str) -> Iterator[RemoteInvoice]:
+        condition = f"balance > 0 or lastUpdated > {write_time(changed_since)}"
+        return self._iterate_invoices(condition, currency)
+
+    def list_changed_invoices(self, since: datetime, *, currency: str) -> Iterator[RemoteInvoice]:
+        return self._iterate_invoices(f"lastUpdated > {write_time(since)}", currency)
+
+    def list_invoices(self, ids: Sequence[int], *, currency: str) -> list[RemoteInvoice]:
+        found: list[RemoteInvoice] = []
+        for begin in range(0, len(ids), MOST_IDS):
+            found += self._iterate_invoices(f"id in {write_ids(ids[begin : begin + MOST_IDS])}", currency)
+        return found
+
+    def read_invoice_pdf(self, invoice_id: int) -> bytes:
+        try:
+            return self._client.read_document(f"/finance/invoices/{int(invoice_id)}/pdf")
+        except NotThere:
+            self.check_keys()
+            raise
 
     def list_payments(self, invoice_id: int, *, currency: str) -> list[RemotePayment]:
         try:

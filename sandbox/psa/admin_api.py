@@ -74,6 +74,14 @@ def insert_rows(tenant: Tenant, order: Record) -> list[int]:
     return [int(tenant.insert(order["table"], row)["id"]) for row in order["rows"]]
 
 
+def bill(tenant: Tenant, order: Record) -> int:
+    """An invoice of a company, as PSA bills it: `number`, `amount`, and what else its `fields` are."""
+    fields: Record = order.get("fields", {})
+    sent: Record = {"type": "Standard", "company": {"id": int(order.get("company", 19))}, **fields}
+    sent |= {"invoiceNumber": str(order["number"]), "total": float(order["amount"])}
+    return int(invoices.create_invoice(tenant, sent)["id"])
+
+
 def change_codebase(tenant: Tenant, order: Record) -> None:
     """Move to another codebase; `alias` says whether the old general path still works."""
     tenant.data["codebase"] = str(order["codebase"])
@@ -91,6 +99,7 @@ ORDERS: dict[str, Order] = {
     "keys": set_keys,
     "order": fixtures.create_order,
     "down_payment": lambda tenant, order: fixtures.create_down_payment(tenant, order)["id"],
+    "bill": bill,
     "pay": pay,
     "close": close_invoice,
     "delete_invoice": delete_invoice,

@@ -128,8 +128,9 @@ class Tenant:
         return fresh
 
     def touch(self, row: Record, *, by: str = "staff") -> None:
-        """Note that a row was written now."""
-        row["_info"] = {"lastUpdated": format_time(self.world.now()), "updatedBy": by}
+        """Note that a row was written now, unless `psa_frozen_dates` has PSA leave the date of what is there."""
+        if "_info" not in row or not self.world.config.get("psa_frozen_dates"):
+            row["_info"] = {"lastUpdated": format_time(self.world.now()), "updatedBy": by}
         self.world.mark_changed()
 
     def list_payments(self, invoice_id: int | str) -> list[Record]:

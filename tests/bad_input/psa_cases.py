@@ -5,12 +5,18 @@ from sandbox.harness.environment import PSA_SITE
 from sandbox.psa.tenant import PRIVATE_KEY, PUBLIC_KEY
 from tests.bad_input.cases import Case, Fields
 from tests.bad_input.scene import Scene
-from tests.psa.scene import create_undecided_payment
+from tests.psa.scene import create_unclear_invoice, create_undecided_payment
 
 
 def psa_payment(scene: Scene) -> dict[str, str]:
     """The path of a payment whose invoice a person has to choose, made on first sight."""
     return {"reference": create_undecided_payment(scene.attempt).reference}
+
+
+def psa_invoice(scene: Scene) -> dict[str, str]:
+    """The path of an invoice of PSA that may be the one of the books, made on first sight."""
+    row = create_unclear_invoice(scene.merchant, scene.invoice.number)
+    return {"invoice_id": str(row.invoice_id)}
 
 
 def nothing(scene: Scene) -> Fields:
@@ -58,11 +64,17 @@ PSA_CASES: dict[str, Case] = {
         free=("company", "public_key", "private_key", "site"),
     ),
     "psa:verify": Case(form=nothing),
-    "psa:settings": Case(form=lambda s: nothing(s) | {"written_by": "nobody", "writes_debits": "settled"}),
+    "psa:settings": Case(
+        form=lambda s: (
+            nothing(s)
+            | {"written_by": "nobody", "writes_debits": "settled", "syncs_payments": "", "shows_documents": ""}
+        )
+    ),
     "psa:disconnect": Case(form=nothing),
     "psa:list": Case(query=lambda s: {"page": "1"}),
     "psa:decide": Case(
-        form=lambda s: {"act": "settle", "note": "Entered by hand", "number": "", "payment": ""}, path=psa_payment
+        form=lambda s: {"act": "settle", "note": "Entered by hand", "number": "", "payment": "", "invoice": ""},
+        path=psa_payment,
     ),
     "psa:terms": Case(form=psa_terms),
     "psa:agreements": Case(query=lambda s: {"page": "1", "show": "asked"}),
@@ -70,4 +82,7 @@ PSA_CASES: dict[str, Case] = {
     "psa:decide_agreement": Case(
         form=lambda s: {"act": "dismiss", "company": "", "primary": "", "secondary": ""}, path=psa_agreement
     ),
+    "psa:sync_report": Case(query=lambda s: {"page": "1"}),
+    "psa:invoices": Case(query=lambda s: {"page": "1"}),
+    "psa:join_invoice": Case(form=lambda s: {"ledger_invoice": s.invoice.reference}, path=psa_invoice),
 }

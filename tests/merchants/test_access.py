@@ -58,6 +58,7 @@ NEEDS_A_THING = {
     "psa:decide",
     "psa:agreement",
     "psa:decide_agreement",
+    "psa:join_invoice",
 }
 # Pages of nobody in particular: a link, a key or a signature opens them, or any sign-in; each has tests of its own.
 OPEN_PAGES = {
@@ -127,6 +128,7 @@ def things(tenant: Tenant, checkout: Checkout) -> dict[str, str]:
         "acknowledgement_ref": "none0such0word0here0",
         "kind": "payment",
         "pk": "1",
+        "invoice_id": "1",
         "company_ref": access.company.reference,
         "user_ref": access.user.reference,
         "access_ref": access.reference,

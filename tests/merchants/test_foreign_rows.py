@@ -19,7 +19,7 @@ from tests.accounting.autopay.builders import PAYER, AutoPayBuilder
 from tests.merchants.page_cases import CASES, EVERYBODY, PAYERS
 from tests.merchants.test_access import GATED, Page
 from tests.payments.checkout.test_registrations import build_form, register
-from tests.psa.scene import create_undecided_payment
+from tests.psa.scene import create_unclear_invoice, create_undecided_payment
 from tests.tenants import PASSWORD, Checkout, Tenant
 from wisepay.models import User
 
@@ -41,6 +41,7 @@ THINGS = {
     "payer_books:print_pdf": {"reference": "invoice"},
     "psa:payment": {"reference": "psa_payment"},
     "psa:decide": {"reference": "psa_payment"},
+    "psa:join_invoice": {"invoice_id": "psa_invoice"},
 }
 # These have nothing that is somebody's: a kind of terms, a day, a tier, a mode, a flow that lives a minute.
 NOBODYS = {"kind", "day", "tier", "mode", "nothing", "merchant_ref"}
@@ -138,12 +139,18 @@ class ForeignThings:
             "invoice_task": self.invoice_task.reference,
             "match": self.match.reference,
             "invoice": self.invoice.reference,
-            "psa_payment": create_undecided_payment(self.attempt).reference,
             "kind": "payment",
             "tier": "wise_pay",
             "day": self.now.date().isoformat(),
             "nothing": "none0such0thing0here",
+            **self.build_psa_values(),
         }
+
+    def build_psa_values(self) -> dict[str, str]:
+        """The same of what is about ConnectWise PSA."""
+        invoice = create_unclear_invoice(self.tenant.merchant, self.invoice.number)
+        payment = create_undecided_payment(self.attempt)
+        return {"psa_payment": payment.reference, "psa_invoice": str(invoice.invoice_id)}
 
 
 def get_things(page: Page) -> dict[str, str]:

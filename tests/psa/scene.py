@@ -6,9 +6,11 @@ from typing import Any
 
 from django.utils import timezone
 
-from payments.models import Attempt
+from merchants.models import Merchant
+from payments.models import Attempt, Payment
 from psa.connectwise.client import Credentials
-from psa.models import PsaConnection, PsaPayment
+from psa.models import PsaConnection, PsaInvoice, PsaPayment
+from psa.polling import poll_every_connection
 from psa.services import connect_psa, get_psa_connection, update_psa_settings
 from sandbox.harness.environment import PSA_SITE
 from sandbox.psa.tenant import PRIVATE_KEY, PUBLIC_KEY
@@ -35,6 +37,19 @@ class PsaScene:
         """What an accepted quote leaves at PSA: the ids of opportunity, order and invoice."""
         found: dict[str, int] = self.control(order={"amount": 625, **order})["order"]
         return found
+
+    def bill(self, number: str, amount: float, **order: Any) -> int:
+        """An invoice of Harbour Dental at PSA; answers its id."""
+        found: int = self.control(bill={"number": number, "amount": amount, **order})["bill"]
+        return found
+
+    def poll(self) -> None:
+        """Let the poll read what changed."""
+        poll_every_connection(now=timezone.now())
+
+    def list_rows(self, payment: Payment) -> list[PsaPayment]:
+        """The parts of a payment at PSA."""
+        return list(PsaPayment.objects.filter(payment=payment).order_by("pk"))
 
     def open_checkout(self, sold: dict[str, int], **changes: Any) -> Checkout:
         """A checkout of the quote that was sold."""
@@ -86,6 +101,15 @@ def create_undecided_payment(attempt: Attempt) -> PsaPayment:
     about = {"connection": connection, "merchant": merchant, "payment": attempt.payment, "paid_on": now.date()}
     fresh = {"amount": 62500, "currency": "AUD", "state": "undecided", "state_at": now}
     return PsaPayment.objects.get_or_create(attempt=attempt, defaults={**about, **fresh})[0]
+
+
+def create_unclear_invoice(merchant: Merchant, number: str) -> PsaInvoice:
+    """An invoice of PSA of which a person has to say which one of the books it is."""
+    now = timezone.now()
+    never = {"state": "disconnected", "state_at": now}
+    connection, _ = PsaConnection.objects.get_or_create(merchant=merchant, defaults=never)
+    about = {"number": number, "match": "different", "read_at": now}
+    return PsaInvoice.objects.get_or_create(connection=connection, invoice_id=merchant.pk, defaults=about)[0]
 
 
 def deliver_later(now: datetime | None = None) -> None:

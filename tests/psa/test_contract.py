@@ -9,16 +9,34 @@ import pytest
 from django.utils import timezone
 
 from psa.callbacks import check_callbacks
+from psa.models import PsaConnection
 from psa.polling import poll_every_connection
 from psa.services import get_psa_connection, verify_psa
+from tests.accounting.invoices.scenario import InvoiceScenario
 from tests.accounting.posting.debits import CARD, AttemptScenario
 from tests.psa.scene import PsaScene, deliver_later
 from tests.sandbox.test_vendor_contracts import CHECK
 
 
+def pay_invoice(scene: PsaScene) -> None:
+    """Read the invoices of PSA, all and what changed, pay one that is in the books too, and show its PDF."""
+    billing = InvoiceScenario(scene.tenant)
+    keys = [scene.bill(number, 500) for number in ("INV-1", "INV-2")]
+    invoice = billing.create_invoice("500.00", number="INV-1")
+    scene.poll()
+    billing.pay(billing.create_payment(invoice))
+    deliver_later()
+    scene.control(delete_invoice={"invoice": keys[1]})
+    PsaConnection.objects.update(shows_documents=True, invoices_read_at=None)
+    scene.poll()
+    scene.poll()
+    assert billing.client.get(f"/my/invoices/{invoice.reference}/pdf").status_code == 200
+
+
 def exercise(scene: PsaScene) -> None:
-    """Write, wait, be refused, choose by number, take back, test, register."""
+    """Write, wait, be refused, choose by number, take back, test, register; read invoices, pay one, print it."""
     now = timezone.now()
+    pay_invoice(scene)
     sold, late = scene.sell(), scene.sell(invoice=False)
     checkouts = [scene.pay(sold), scene.pay(late)]
     deliver_later()

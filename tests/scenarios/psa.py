@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 
 from django.test import Client
 
+from accounting.autopay.charging import schedule_due_payments
 from psa.callbacks import build_callback_url, get_or_create_secret
 from psa.connectwise.signatures import compute_signature
 from psa.models import PsaConnection, PsaPayment
@@ -12,9 +13,23 @@ from psa.polling import poll_every_connection
 from tests.accounting.posting.debits import CARD, AttemptScenario
 from tests.psa.scene import PsaScene, connect
 from tests.psa.test_callbacks import build_message
+from tests.scenarios.autopay import AutoPayScenario
+from tests.scenarios.invoices import InvoiceDisputedScenario, InvoicePaymentScenario
+from tests.scenarios.ledger import PaymentSyncScenario
 from tests.scenarios.quotes import QuoteScenario
-from tests.tenants import merge_body
+from tests.tenants import Tenant, deliver_outbox, merge_body
 from wisepay.models import OutboxMessage
+
+
+def get_or_connect(tenant: Tenant) -> PsaScene:
+    """The scene of a merchant, whose PSA is connected the first time."""
+    found = PsaConnection.objects.filter(merchant=tenant.merchant, state="connected").first()
+    return PsaScene(tenant, found) if found else connect(tenant)
+
+
+def forget_polls() -> None:
+    """Let the next poll read everything: the workers of the scenario before looked from far in the future."""
+    PsaConnection.objects.update(polled_at=None, read_until=None, invoices_read_at=None)
 
 
 class PsaPaymentScenario(QuoteScenario):
@@ -26,12 +41,8 @@ class PsaPaymentScenario(QuoteScenario):
 
     def set_up(self) -> None:
         super().set_up()
-        if PsaConnection.objects.filter(merchant=self.tenant.merchant, state="connected").exists():
-            self.scene = PsaScene(self.tenant, PsaConnection.objects.get(merchant=self.tenant.merchant))
-        else:
-            self.scene = connect(self.tenant)
-        # The workers of the scenario before looked from far in the future.
-        PsaConnection.objects.update(polled_at=None)
+        self.scene = get_or_connect(self.tenant)
+        forget_polls()
         self.sold = self.scene.sell(invoice=self.has_invoice)
         own: dict[str, Any] = {"quote": {"opportunity_id": str(self.sold["opportunity"])}}
         self.body = merge_body(self.body, own)
@@ -104,3 +115,117 @@ class PsaPaymentRemovedScenario(PsaPaymentScenario):
         assert row.state == "removed", (row.state, row.explanation)
         assert self.scene.list_payments(row.get_invoice_id()) == []
         assert not OutboxMessage.objects.exclude(state="done").exists()
+
+
+class PsaInvoicePaymentScenario(InvoicePaymentScenario):
+    """An invoice that PSA has too is paid in part by card; the payment is written on PSA's invoice."""
+
+    interrupt_from: ClassVar[str] = "run_worker"
+    periodic_tasks: ClassVar[tuple[Callable[..., object], ...]] = (poll_every_connection,)
+
+    def set_up(self) -> None:
+        super().set_up()
+        self.scene = get_or_connect(self.tenant)
+        forget_polls()
+        self.keys = {invoice: self.scene.bill(invoice.number, float(self.bill)) for invoice in self.chosen}
+        self.scene.poll()
+        deliver_outbox()
+
+    def recover(self) -> None:
+        super().recover()
+        for after in (8200, 8500, 9000):
+            self.run_worker(after=after)
+
+    def list_psa_payments(self) -> list[list[float]]:
+        """The amounts on each invoice at PSA."""
+        return [[p["amount"] for p in self.scene.list_payments(key)] for key in self.keys.values()]
+
+    def verify(self) -> None:
+        """Each part stands on its invoice once."""
+        super().verify()
+        rows = PsaPayment.objects.filter(payment=self.current_payment)
+        assert {row.state for row in rows} == {"written"}, [(row.state, row.explanation) for row in rows]
+        assert self.list_psa_payments() == [[float(part)] for part in self.chosen.values()]
+
+
+class PsaBatchPaymentScenario(PsaInvoicePaymentScenario):
+    """Two at once, one of them in part."""
+
+    parts_paid: ClassVar[tuple[str, ...]] = ("500.00", "80.00")
+
+
+class PsaAutoPayScenario(AutoPayScenario):
+    """An invoice that PSA has too is charged automatically."""
+
+    interrupt_from: ClassVar[str] = "run_worker"
+    periodic_tasks: ClassVar[tuple[Callable[..., object], ...]] = (schedule_due_payments, poll_every_connection)
+
+    def set_up(self) -> None:
+        super().set_up()
+        self.scene = get_or_connect(self.tenant)
+        forget_polls()
+        self.key = self.scene.bill(f"INV-{self.number}", 349)
+
+    def recover(self) -> None:
+        super().recover()
+        for after in (8200, 8500, 9000):
+            self.run_worker(after=after)
+
+    def verify(self) -> None:
+        """It stands on PSA's invoice once."""
+        super().verify()
+        assert [p["amount"] for p in self.scene.list_payments(self.key)] == [349.0]
+
+
+class PsaInvoiceLateReturnScenario(InvoiceDisputedScenario):
+    """A debit settles, is written, and is taken back by the payer's bank: so are the payments at PSA."""
+
+    periodic_tasks: ClassVar[tuple[Callable[..., object], ...]] = (poll_every_connection,)
+
+    def set_up(self) -> None:
+        super().set_up()
+        self.scene = get_or_connect(self.tenant)
+        forget_polls()
+        self.keys = [self.scene.bill(invoice.number, float(self.bill)) for invoice in self.chosen]
+        self.scene.poll()
+        deliver_outbox()
+
+    def recover(self) -> None:
+        super().recover()
+        for after in (22200, 22500, 23000):
+            self.run_worker(after=after)
+
+    def verify(self) -> None:
+        """Nothing stands there any more."""
+        super().verify()
+        rows = PsaPayment.objects.filter(payment=self.current_payment)
+        assert {row.state for row in rows} <= {"removed", "cancelled"}, [(row.state, row.explanation) for row in rows]
+        assert [self.scene.list_payments(key) for key in self.keys] == [[], []]
+
+
+class PsaPaymentSyncScenario(PaymentSyncScenario):
+    """An invoice is paid in the books, and Payment Sync writes that on PSA's invoice."""
+
+    interrupt_from: ClassVar[str] = "run_worker"
+    periodic_tasks: ClassVar[tuple[Callable[..., object], ...]] = (poll_every_connection,)
+
+    def set_up(self) -> None:
+        super().set_up()
+        self.scene = get_or_connect(self.tenant)
+        forget_polls()
+        PsaConnection.objects.update(syncs_payments=True)
+        self.key = self.scene.bill(self.invoice.number, 500)
+        self.scene.poll()
+        deliver_outbox()
+
+    def recover(self) -> None:
+        super().recover()
+        for after in (8200, 8500, 9000):
+            self.run_worker(after=after)
+
+    def verify(self) -> None:
+        """It stands there once."""
+        super().verify()
+        assert [p["amount"] for p in self.scene.list_payments(self.key)] == [500.0]
+        [row] = PsaPayment.objects.filter(ledger_invoice=self.invoice)
+        assert row.state == "written", row.explanation

@@ -40,7 +40,16 @@ from tests.scenarios.payers import (
     SetupOnlyScenario,
 )
 from tests.scenarios.payment_methods import AddBankAccountScenario, AddCardScenario, RemoveMethodScenario
-from tests.scenarios.psa import PsaInvoiceLateScenario, PsaPaymentRemovedScenario, PsaPaymentScenario
+from tests.scenarios.psa import (
+    PsaAutoPayScenario,
+    PsaBatchPaymentScenario,
+    PsaInvoiceLateReturnScenario,
+    PsaInvoiceLateScenario,
+    PsaInvoicePaymentScenario,
+    PsaPaymentRemovedScenario,
+    PsaPaymentScenario,
+    PsaPaymentSyncScenario,
+)
 from tests.scenarios.quotes import LinkedQuoteScenario, QuoteScenario, SecureCardScenario
 
 FLOWS: dict[str, list[type[Scenario]]] = {
@@ -52,6 +61,13 @@ FLOWS: dict[str, list[type[Scenario]]] = {
         PsaPaymentRemovedScenario,
     ],
     "an agreement of ConnectWise PSA is proposed to its payer, who accepts": [AgreementScenario],
+    "a payment of invoices is written to ConnectWise PSA, and taken back": [
+        PsaInvoicePaymentScenario,
+        PsaBatchPaymentScenario,
+        PsaAutoPayScenario,
+        PsaInvoiceLateReturnScenario,
+    ],
+    "what was paid in the books is written to ConnectWise PSA": [PsaPaymentSyncScenario],
     "a method is saved with a payment, or without one": [SaveCardScenario, SetupOnlyScenario],
     "a method is added or removed in the settings": [AddCardScenario, AddBankAccountScenario, RemoveMethodScenario],
     "somebody registers while they pay": [RegisterScenario],
@@ -206,9 +222,12 @@ UNINTERRUPTED = {
             "Psa.list_agreements",
             "Psa.list_callbacks",
             "Psa.list_companies",
+            "Psa.list_invoices",
+            "Psa.read_invoice_pdf",
         ],
         "it reads, or is about callbacks, which are looked for before one is made; tests/psa",
     ),
+    "psa.follow_allocation": "it plans once what the tables say, and schedules; psa/test_moved_parts.py",
     "psa.poll_invoices": "it reads, and wakes what waits; psa/test_callbacks.py",
     "psa.register_callbacks": "what is registered already is used again; psa/test_callbacks.py",
     "payments.retire_methods": "each method ends in a transaction of its own, and one that has ended is left alone",

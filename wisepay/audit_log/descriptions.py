@@ -117,6 +117,7 @@ DESCRIPTIONS = {
     "postings.retried": "Retried accounting postings",
     "psa.connected": "Connected ConnectWise PSA",
     "psa.disconnected": "Disconnected ConnectWise PSA",
+    "psa.invoice_joined": "Said which invoice of the books one of ConnectWise PSA is",
     "psa.payment_decided": "Decided a payment to ConnectWise PSA",
     "psa.settings_saved": "Saved who writes payments to ConnectWise PSA",
     "reconciliation.exported": "Exported a reconciliation",

@@ -13,7 +13,7 @@ class Migration(migrations.Migration):
         ('accounting', '0021_agreed_payments'),
         ('merchants', '0011_audit_months'),
         ('payers', '0008_contacts_of_companies'),
-        ('psa', '0001_initial'),
+        ('psa', '0002_invoices_of_psa'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
