@@ -10,6 +10,7 @@ from accounting.models import LedgerInvoice, PaymentAllocation
 from merchants.models import Merchant
 from payments.models import Attempt, Payment
 from psa.agreements import models as agreement_models  # noqa: F401
+from psa.invoice_sync import models as invoice_sync_models  # noqa: F401
 from wisepay import clock
 from wisepay.addresses import new_reference
 from wisepay.models import User

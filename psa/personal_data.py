@@ -47,7 +47,25 @@ declare_personal(
         fields=("decided_by",),
         person=("decided_by",),
     ),
+    PersonalData(
+        "psa.InvoiceSync",
+        "Who of the merchant's people started and confirmed a sync of invoices: a record of the books.",
+        "keep",
+        fields=("requested_by", "confirmed_by"),
+        person=("requested_by", "confirmed_by"),
+    ),
+    PersonalData(
+        "psa.PsaTaxCode",
+        "Who of the merchant's people said which tax code is which: a record of the books.",
+        "keep",
+        fields=("decided_by",),
+        person=("decided_by",),
+    ),
 )
 
 declare_not_personal("How far a list of PSA was read.", "psa.PsaAgreementCursor")
+declare_not_personal(
+    "What a merchant chose for its books, and invoices of companies.", "psa.InvoiceSyncSettings", "psa.InvoiceSyncRow"
+)
+
 declare_not_personal("Invoices of companies, as ConnectWise PSA has them.", "psa.PsaInvoice")

@@ -147,6 +147,7 @@ class PsaAgreementCursor(ReadCursor):
     is_full = models.BooleanField(default=True)
     full_at = models.DateTimeField(null=True)
     completed_at = models.DateTimeField(null=True, help_text="A reading was last finished, on our clock.")
+    callback_id = models.BigIntegerField(null=True, help_text="PSA's id of our callback about agreements.")
 
     def __str__(self) -> str:
         return f"Agreements of {self.organisation_id}"

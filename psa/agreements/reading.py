@@ -11,7 +11,7 @@ from psa.billing_protocol import RemoteBilledAgreement, RemoteBillingTerm
 from psa.models import PsaConnection
 from psa.protocol import Psa
 from psa.session import open_psa_session
-from wisepay import outbox
+from wisepay import clock, outbox
 from wisepay.errors import Disconnected, NotPermitted, Rejected, Unavailable
 from wisepay.outbox import Retry
 
@@ -115,6 +115,10 @@ def complete_reading(connection: PsaConnection, cursor: PsaAgreementCursor, *, a
     newest = own.aggregate(newest=Max("changed_at"))["newest"]
     columns: dict[str, object] = {"known_until": min(newest or at, at), "completed_at": at}
     columns |= {"read_started_at": None, "last_id": 0, "error": ""}
+    if cursor.callback_id is None:
+        with transaction():
+            key = f"psa:callbacks:{connection.pk}"
+            outbox.schedule(key, "psa.register_callbacks", now=clock.now(), connection_id=connection.pk)
     if cursor.is_full:
         columns["full_at"] = at
         own.filter(read_at__lt=at, is_gone=False).update(is_gone=True)

@@ -1,17 +1,36 @@
-"""ConnectWise PSA's billing terms and agreements, read tolerantly, page by page."""
+"""ConnectWise PSA's billing terms, agreements and billed invoices, read tolerantly, page by page."""
 
-from datetime import date, datetime
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, time, timedelta
+from itertools import islice
 from typing import Any
 
-from psa.billing_protocol import AgreementPage, RemoteBilledAgreement, RemoteBillingTerm
+from psa.billing_protocol import AgreementPage, RemoteBilledAgreement, RemoteBilledInvoice, RemoteBillingTerm
 from psa.connectwise.client import LARGEST_PAGE, PsaClient
-from psa.connectwise.conditions import write_time
+from psa.connectwise.conditions import write_ids, write_time
 from psa.connectwise.parsing import Row, read_currency, read_day, read_id, read_money, read_named, read_text, read_time
+from wisepay.money import Money
 
 AGREEMENT_FIELDS = (
     "id,name,type,company,billToCompany,billingTerms,billingCycle,billAmount,currency,startDate,endDate,"
     "noEndingDateFlag,nextInvoiceDate,agreementStatus,cancelledFlag,opportunity,_info"
 )
+
+INVOICE_FIELDS = (
+    "id,invoiceNumber,type,status,company,billToCompany,currency,subtotal,salesTax,total,serviceTotal,"
+    "serviceAdjustmentAmount,expenseTotal,productTotal,agreementAmount,previousProgressApplied,downpaymentApplied,date,"
+    "dueDate,reference,customerPO,taxCode,_info"
+)
+# What a subtotal is made of, in the words of an invoice.
+PARTS = {
+    "serviceTotal": "Services",
+    "serviceAdjustmentAmount": "Adjustment of services",
+    "expenseTotal": "Expenses",
+    "productTotal": "Products",
+    "agreementAmount": "Agreement",
+}
+NETTED = ("previousProgressApplied", "downpaymentApplied")
+MOST_IDS = 100  # in one condition, so that an address stays short
 
 
 def list_billing_terms(client: PsaClient) -> list[RemoteBillingTerm]:
@@ -75,3 +94,59 @@ def read_changed_at(row: Row) -> datetime | None:
     info = row.get("_info")
     found = read_time(info.get("lastUpdated")) if isinstance(info, dict) else None
     return found if found is not None and found.tzinfo is not None else None
+
+
+def list_closed_invoices(client: PsaClient, *, since: date, most: int) -> list[RemoteBilledInvoice]:
+    """Read the invoices in a closed status from a day on."""
+    statuses = client.list_all("/finance/billingStatuses", fields="id,closedFlag")
+    closed = sorted(read_id(row) for row in statuses if row.get("closedFlag") is True and read_id(row))
+    if not closed:
+        return []
+    # `>` with the day before, since `>=` finds nothing on some installations.
+    begin = write_time(datetime.combine(since - timedelta(days=1), time(), tzinfo=UTC))
+    condition = f"status/id in {write_ids(closed)} and date > {begin}"
+    rows = client.list_all("/finance/invoices", conditions=condition, fields=INVOICE_FIELDS)
+    found = (parse_billed_invoice(row) for row in rows if read_id(row))
+    return list(islice((one for one in found if one.issued_on is None or one.issued_on >= since), most + 1))
+
+
+def list_billed_invoices(client: PsaClient, ids: Sequence[int]) -> list[RemoteBilledInvoice]:
+    """Read invoices by their ids."""
+    found: list[RemoteBilledInvoice] = []
+    for begin in range(0, len(ids), MOST_IDS):
+        condition = f"id in {write_ids(ids[begin : begin + MOST_IDS])}"
+        rows = client.list_all("/finance/invoices", conditions=condition, fields=INVOICE_FIELDS)
+        found += [parse_billed_invoice(row) for row in rows if read_id(row)]
+    return found
+
+
+def parse_billed_invoice(row: Row) -> RemoteBilledInvoice:
+    """An invoice: whom to bill goes before whom it is for."""
+    payer = "billToCompany" if read_id(row.get("billToCompany")) else "company"
+    currency, status = read_currency(row), row.get("status")
+    parts = [(words, read_money(row.get(name), currency)) for name, words in PARTS.items()]
+    return RemoteBilledInvoice(
+        id=read_id(row),
+        number=read_text(row.get("invoiceNumber"), 40).strip(),
+        kind=read_text(row.get("type"), 40),
+        is_closed=isinstance(status, dict) and status.get("isClosed") is True,
+        company_id=read_id(row.get(payer)),
+        company_name=read_named(row, payer),
+        currency=currency if len(currency) == 3 else "",
+        subtotal=read_money(row.get("subtotal"), currency),
+        tax=read_money(row.get("salesTax"), currency),
+        total=read_money(row.get("total"), currency),
+        parts=tuple((words, amount) for words, amount in parts if amount is not None and amount.amount),
+        is_netted=any(amount is None or amount.amount for amount in list_netted(row, currency)),
+        issued_on=read_book_day(row.get("date")),
+        due_on=read_book_day(row.get("dueDate")),
+        remark=read_text(row.get("customerPO")) or read_text(row.get("reference")),
+        tax_code_id=read_id(row.get("taxCode")),
+        tax_code_name=read_named(row, "taxCode"),
+        changed_at=read_changed_at(row),
+    )
+
+
+def list_netted(row: Row, currency: str) -> list[Money | None]:
+    """What was taken off the invoice, None for an amount that can't be read; nothing where PSA names nothing."""
+    return [read_money(row[name], currency) for name in NETTED if row.get(name) not in (None, "")]

@@ -20,10 +20,11 @@ from psa.agreements.models import PsaAgreement, PsaAgreementCursor, PsaBillingTe
 from psa.agreements.reading import read_agreements, schedule_agreement_readings
 from psa.connectwise import billing
 from psa.models import PsaConnection
-from psa.services import get_psa_connection
+from psa.services import disconnect_psa, get_psa_connection
 from tests.accounting.autopay.builders import PAYER, AutoPayBuilder
 from tests.accounting.autopay.test_mappings import get_accepted_terms_id
 from tests.psa.scene import PsaScene, connect
+from tests.psa.test_callbacks import build_message, send
 from tests.tenants import Tenant, deliver_outbox
 from wisepay.errors import Disconnected
 from wisepay.outbox import Retry
@@ -309,3 +310,19 @@ def test_a_stranger_sees_and_decides_nothing(scene: PsaScene, stranger: Tenant) 
     PayerCompany.objects.create(merchant=stranger.merchant, name="Only theirs", folded_name="only theirs")
     assert post(scene, act="link", company="Only theirs").status_code == 422
     assert not PsaCompanyLink.objects.exists()
+
+
+def test_a_callback_hurries_the_reading_and_is_registered_once_they_are_read(scene: PsaScene) -> None:
+    assert [row["type"] for row in scene.control()["callbacks"]] == ["invoice"]
+    for _ in range(2):
+        read(scene)
+        deliver_outbox()
+    assert [row["type"] for row in scene.control()["callbacks"]] == ["invoice", "agreement"]
+    change(scene, 61, billAmount=400.0)
+    for key, amount in (("somebody-else", 34_900), ("practice-signing-key", 40_000)):
+        assert send(scene, build_message(scene, 61, Type="agreement"), key=key) == 204
+        deliver_outbox()
+        assert get_agreement().amount == amount, "a message that can't be checked has invoices polled, no more"
+    connection = get_psa_connection(scene.tenant.merchant)
+    disconnect_psa(connection, by="admin", now=timezone.now())
+    assert scene.control()["callbacks"] == []
