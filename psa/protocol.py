@@ -58,6 +58,7 @@ class RemoteInvoice:
     company_identifier: str = ""
     issued_on: date | None = None
     due_on: date | None = None
+    term_id: int = 0
 
 
 @dataclass(frozen=True, slots=True)

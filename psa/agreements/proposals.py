@@ -9,12 +9,14 @@ from django_subatomic.db import transaction, transaction_required
 
 from accounting.autopay.invitations import create_invitations
 from accounting.autopay.mappings import MappingRefused
+from accounting.autopay.settings import schedule_planning
 from accounting.models import AutoPayMapping, BillingTerm
 from merchants.models import Merchant
 from payers.models import PayerCompany, fold_name
 from payments.models import SavedMethod
 from psa.agreements.models import PsaAgreement, PsaBillingTerm, PsaCompanyLink
-from psa.models import PsaConnection
+from psa.joins import JOINED
+from psa.models import PsaConnection, PsaInvoice
 from quotes.models import Quote
 from wisepay.models import User
 from wisepay.states import IllegalTransition
@@ -77,6 +79,10 @@ def save_term_table(
             same = Q(pk=row.pk, decided_at__isnull=False, billing_term=term)
             rows = PsaBillingTerm.objects.filter(pk=row.pk, merchant=connection.merchant_id).exclude(same)
             count += rows.update(billing_term=term, decided_by=by, decided_at=now)
+        PsaConnection.objects.filter(pk=connection.pk).update(
+            uses_terms=list_terms(connection).exclude(decided_at=None).exists()
+        )
+        schedule_planning(connection.merchant, now=now)
     return count
 
 
@@ -88,6 +94,9 @@ def propose_company(agreement: PsaAgreement) -> CompanyProposal:
     sold = find_sold_company(agreement)
     if sold is not None:
         return CompanyProposal(sold, "Its quote was paid by this company.")
+    billed = find_billed_company(agreement)
+    if billed is not None:
+        return CompanyProposal(billed, "Its invoices are this company's in the books.")
     named = PayerCompany.objects.filter(
         merchant=agreement.merchant_id, folded_name=fold_name(agreement.psa_company)
     ).first()
@@ -110,6 +119,17 @@ def find_sold_company(agreement: PsaAgreement) -> PayerCompany | None:
         return None
     quotes = Quote.objects.filter(merchant=agreement.merchant_id, opportunity_id=str(agreement.opportunity_id))
     companies = list(PayerCompany.objects.filter(payments__quote__in=quotes).distinct()[:2])
+    return companies[0] if len(companies) == 1 else None
+
+
+def find_billed_company(agreement: PsaAgreement) -> PayerCompany | None:
+    """The one company whose invoices in the books are joined to those of the agreement's company."""
+    if not agreement.psa_company_id:
+        return None
+    invoices = PsaInvoice.objects.filter(
+        connection__merchant=agreement.merchant_id, company_id=agreement.psa_company_id, match__in=JOINED
+    )
+    companies = list(PayerCompany.objects.filter(ledgerinvoices__psa_invoices__in=invoices).distinct()[:2])
     return companies[0] if len(companies) == 1 else None
 
 

@@ -6,15 +6,19 @@ from django.contrib import messages
 from django.core.paginator import Paginator
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 from django_subatomic.db import transaction
 
+from accounting.autopay.decision_context import is_paused
 from accounting.autopay.invitations import list_shared_methods
+from accounting.autopay.previews import ChargePreview, list_named_charges
 from merchants.access import MerchantRequest, merchant_page
 from merchants.models import Membership, Merchant
 from payers.models import PayerCompany
 from psa.agreements import proposals
 from psa.agreements.forms import AgreementForm, TermTableForm
+from psa.agreements.invoice_terms import list_chosen_terms
 from psa.agreements.models import PsaAgreement, PsaAgreementCursor
 from psa.agreements.reading import schedule_agreement_reading
 from psa.services import get_psa_connection
@@ -167,6 +171,9 @@ def edit_terms(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     data = request.POST if request.method == "POST" else None
     form = TermTableForm(data, rows=rows, terms=terms, proposed=proposed)
     if request.method == "POST" and form.is_valid():
+        preview = list_named_charges(merchant, list_chosen_terms(connection, form.chosen), now=clock.now())
+        if preview.rows and not is_paused(merchant) and request.POST.get("confirmed") != "on":
+            return render_preview(request, merchant, preview)
         count = proposals.save_term_table(connection, form.chosen, by=request.user, now=clock.now())
         detail = describe_changes(form)
         record_request_audit(request, "psa.terms_saved", merchant_id=merchant.pk, detail=detail)
@@ -174,3 +181,11 @@ def edit_terms(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
         return redirect("psa:terms", merchant.reference)
     context = {"merchant": merchant, "connection": connection, "form": form, "terms": terms}
     return render(request, "psa_agreements/terms.html", context, status=422 if form.errors else 200)
+
+
+def render_preview(request: MerchantRequest, merchant: Merchant, preview: ChargePreview) -> HttpResponse:
+    """What the table would charge and when, with the form's fields to send again."""
+    hidden = [(name, value) for name, value in request.POST.items() if name not in ("csrfmiddlewaretoken", "confirmed")]
+    back = reverse("psa:terms", args=[merchant.reference])
+    context = {"merchant": merchant, "title": "Save what the billing terms mean", "back": back, "button": "Save"}
+    return render(request, "autopay/preview.html", context | {"preview": preview, "hidden": hidden})

@@ -115,6 +115,7 @@ def parse_invoice(row: Row, currency: str) -> RemoteInvoice:
         company_identifier=read_named(row, "company", "identifier")[:60],
         issued_on=read_day(row.get("date")),
         due_on=read_day(row.get("dueDate")),
+        term_id=read_id(row.get("billingTerms")),
     )
 
 

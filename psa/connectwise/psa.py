@@ -50,7 +50,7 @@ RIGHTS = (
 )
 INVOICE_FIELDS = (
     "id,invoiceNumber,type,status,company,applyToType,applyToId,salesOrder,currency,balance,total,payments,date,"
-    "dueDate,_info"
+    "dueDate,billingTerms,_info"
 )
 MOST_IDS = 100  # in one condition, so that an address stays short
 
