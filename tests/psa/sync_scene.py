@@ -10,12 +10,12 @@ from django.utils import timezone
 from accounting.models import LedgerAccount, LedgerItem, LedgerTaxCode
 from psa.agreements.models import PsaCompanyLink
 from psa.invoice_sync.models import InvoiceSync, InvoiceSyncRow
-from tests.accounting.invoices.scenario import InvoiceScenario
+from tests.accounting.invoices.scenario import PAYER, InvoiceScenario
 from tests.psa.scene import PsaScene
 from tests.scenarios.base import list_ledger_rows
 from tests.tenants import Tenant, deliver_outbox
 
-HARBOUR = {"id": 19, "identifier": "HarbourDental", "name": "Harbour Dental Pty Ltd"}
+HARBOUR: dict[str, Any] = {"id": 19, "identifier": "HarbourDental", "name": "Harbour Dental Pty Ltd"}
 AUD = {"id": 1, "currencyCode": "AUD", "name": "Australian Dollar"}
 CLOSED = {"id": 2, "name": "Closed"}
 TAXED = ("GST on Income", "GST")  # in Xero, in QuickBooks
@@ -29,10 +29,12 @@ class SyncScene:
 
     tenant: Tenant
     psa: PsaScene
+    name: str = HARBOUR["name"]
+    email: str = PAYER
     billing: InvoiceScenario = field(init=False)
 
     def __post_init__(self) -> None:
-        self.billing = InvoiceScenario(self.tenant)
+        self.billing = InvoiceScenario(self.tenant, name=self.name, email=self.email)
 
     @property
     def is_quickbooks(self) -> bool:

@@ -6,7 +6,6 @@ from typing import ClassVar
 
 from django.utils import timezone
 
-from psa.agreements.models import PsaCompanyLink
 from psa.invoice_sync.models import InvoiceSync, InvoiceSyncRow
 from tests.psa.sync_scene import SyncScene
 from tests.scenarios.agreements import connect_once
@@ -19,8 +18,8 @@ class InvoiceSyncScenario(Scenario):
     interrupt_from: ClassVar[str] = "start"
 
     def set_up(self) -> None:
-        self.scene = SyncScene(self.tenant, connect_once(self))
-        PsaCompanyLink.objects.filter(merchant=self.tenant.merchant).delete()
+        name, email = f"Harbour Dental {self.number}", f"payer{self.number}@example.com"
+        self.scene = SyncScene(self.tenant, connect_once(self), name=name, email=email)
         self.scene.link()
         self.scene.enable()
         InvoiceSync.objects.filter(state__in=["reading", "ready"]).update(state="cancelled")
