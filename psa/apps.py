@@ -22,6 +22,9 @@ class PsaConfig(AppConfig):
 
     def ready(self) -> None:
         from psa import documents, handlers, health_checks, personal_data, timeline  # noqa: F401
+        from psa.agreements import handlers as agreement_handlers  # noqa: F401
+        from psa.agreements import invoice_terms  # noqa: F401
+        from psa.invoice_sync import handlers as sync_handlers  # noqa: F401
         from wisepay.events import subscribe
 
         for event, key in ATTEMPT_EVENTS.items():

@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import secrets
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
@@ -13,20 +14,25 @@ from django_subatomic.db import transaction
 
 from merchants.models import EventNotification
 from merchants.services import notify_merchant
+from psa.agreements.models import PsaAgreementCursor
+from psa.agreements.reading import schedule_agreement_reading
 from psa.connectwise.signatures import ForeignKeyAddress, fetch_signing_key, has_valid_signature
 from psa.connectwise.sites import UnknownSite, find_site
 from psa.mirror import find_usual_currency, mark_gone, store_one
 from psa.models import PsaConnection
 from psa.polling import poll_connection, wake_waiting
-from psa.protocol import Psa
+from psa.protocol import Psa, RemoteCallback
 from psa.session import EventKind, open_psa_session, record_event
 from wisepay import outbox
 from wisepay.addresses import build_public_url, get_public_netloc
 from wisepay.errors import Disconnected, NotThere, Rejected, Unavailable
 from wisepay.input import UnreadableBody, read_json
 
-KIND = "invoice"
-DESCRIPTION = "Wise-Pay: invoices that payments wait for"
+INVOICE, AGREEMENT = "invoice", "agreement"
+DESCRIPTIONS = {
+    INVOICE: "Wise-Pay: invoices that payments wait for",
+    AGREEMENT: "Wise-Pay: agreements that are proposed to their payers",
+}
 KEY_LIFETIME = timedelta(days=1)
 log = structlog.get_logger(__name__)
 
@@ -37,19 +43,33 @@ def hash_secret(secret: str) -> str:
 
 
 def register_callbacks(connection: PsaConnection, *, now: datetime) -> None:
-    """Have PSA call us about invoices, once; one that is registered already is used again.
+    """Have PSA call us about invoices, and about agreements where they are read; one that is registered is used again.
 
     Raises Unavailable, Rejected or Disconnected.
     """
     secret = get_or_create_secret(connection)
     url = build_callback_url(connection, secret)
+    cursors = PsaAgreementCursor.objects.filter(connection=connection)
     with open_psa_session(connection, priority="company", now=now) as psa:
         ours = [one for one in psa.list_callbacks(get_public_netloc()) if one.url == url]
-        found = next((one for one in ours if one.kind == KIND), None)
-        found = found or psa.create_callback(kind=KIND, url=url, description=DESCRIPTION)
-        if found.is_inactive:
-            found = psa.enable_callback(found.id)
-    PsaConnection.objects.filter(pk=connection.pk).update(callback_id=found.id)
+        invoices = get_or_register(psa, ours, INVOICE, url)
+        PsaConnection.objects.filter(pk=connection.pk).update(callback_id=invoices)
+        if cursors.exclude(completed_at=None).exists():
+            cursors.update(callback_id=get_or_register(psa, ours, AGREEMENT, url))
+
+
+def get_or_register(psa: Psa, ours: Sequence[RemoteCallback], kind: str, url: str) -> int:
+    """The id of our callback about a kind of record, registered or switched on if need be."""
+    found = next((one for one in ours if one.kind == kind), None)
+    found = found or psa.create_callback(kind=kind, url=url, description=DESCRIPTIONS[kind])
+    return psa.enable_callback(found.id).id if found.is_inactive else found.id
+
+
+def list_callback_ids(connection: PsaConnection) -> list[int]:
+    """PSA's ids of our callbacks."""
+    cursors = PsaAgreementCursor.objects.filter(connection=connection).exclude(callback_id=None)
+    ids = [connection.callback_id, *cursors.values_list("callback_id", flat=True)]
+    return [key for key in ids if key is not None]
 
 
 def get_or_create_secret(connection: PsaConnection) -> str:
@@ -71,21 +91,25 @@ def build_callback_url(connection: PsaConnection, secret: str) -> str:
 
 
 def check_callbacks(connection: PsaConnection, *, now: datetime) -> None:
-    """Look whether PSA has switched our callback off; if so switch it on, catch up, and tell the merchant.
+    """Look whether PSA has switched a callback of ours off; if so switch it on, catch up, and tell the merchant.
 
     Raises Unavailable, Rejected or Disconnected.
     """
-    if connection.callback_id is None:
+    ids = list_callback_ids(connection)
+    if not ids:
         return
     try:
         with open_psa_session(connection, priority="service", now=now) as psa:
-            was_off = enable_inactive(psa, connection.callback_id)
+            found_off = [key for key in ids if enable_inactive(psa, key)]
+            was_off = bool(found_off)
     except NotThere:
         register_callbacks(connection, now=now)
         was_off = True
     if was_off:
         record_switched_off(connection, now=now)
         wake_waiting(connection, now=now)
+        if PsaAgreementCursor.objects.filter(connection=connection).exists():
+            schedule_agreement_reading(connection, now=now)
 
 
 def check_every_callback(*, now: datetime) -> None:
@@ -122,14 +146,18 @@ def record_switched_off(connection: PsaConnection, *, now: datetime) -> None:
 
 
 def remove_callbacks(connection: PsaConnection, *, now: datetime) -> None:
-    """Remove our callback before the keys are deleted, if PSA answers."""
-    if connection.callback_id is None or connection.state != "connected":
+    """Remove our callbacks before the keys are deleted, if PSA answers."""
+    ids = list_callback_ids(connection)
+    if not ids or connection.state != "connected":
         return
     with (
         suppress(Unavailable, Rejected, Disconnected),
         open_psa_session(connection, priority="interactive", now=now) as psa,
     ):
-        psa.delete_callback(connection.callback_id)
+        for key in ids:
+            with suppress(NotThere):
+                psa.delete_callback(key)
+    PsaAgreementCursor.objects.filter(connection=connection).update(callback_id=None)
 
 
 def find_called_connection(merchant_ref: str, secret: str) -> PsaConnection | None:
@@ -141,15 +169,18 @@ def find_called_connection(merchant_ref: str, secret: str) -> PsaConnection | No
 
 
 def receive_callback(connection: PsaConnection, body: bytes, signature: str, *, now: datetime) -> None:
-    """Have the named invoice read again; a message that can't be checked has PSA polled, and nothing else.
+    """Have the named invoice, or the changed agreements, read again. The same message again changes nothing.
 
-    The same message again changes nothing.
+    A message that can't be checked has PSA polled, and nothing else.
     """
     message = read_message(body)
-    invoice_id = read_record_id(message)
-    key = f"psa:{connection.pk}:{hashlib.sha256(body).hexdigest()}"
-    if invoice_id is not None and is_signed(connection, message, body, signature, now=now):
-        outbox.enqueue(key, "psa.read_invoice", connection_id=connection.pk, invoice_id=invoice_id)
+    record_id = read_record_id(message)
+    is_checked = record_id is not None and is_signed(connection, message, body, signature, now=now)
+    if is_checked and str(message.get("Type")).lower() == AGREEMENT:
+        schedule_agreement_reading(connection, now=now)
+    elif is_checked and record_id is not None:
+        key = f"psa:{connection.pk}:{hashlib.sha256(body).hexdigest()}"
+        outbox.enqueue(key, "psa.read_invoice", connection_id=connection.pk, invoice_id=record_id)
     else:
         log.warning("psa.callback_unchecked", connection=connection.pk)
         outbox.schedule(f"psa:poll:{connection.pk}", "psa.poll_invoices", now=now, connection_id=connection.pk)

@@ -23,7 +23,7 @@ GONE = {"is_gone": True, "ledger_invoice": None, "match": PsaInvoice.Match.NONE}
 MOST_MISSING = 1000  # invoices that are read one by one after a full reading
 COLUMNS = (
     "number", "kind", "company_id", "company_identifier", "company_name", "currency", "total", "balance", "paid",
-    "is_closed", "is_gone", "issued_on", "due_on", "changed_at", "read_at",
+    "is_closed", "is_gone", "issued_on", "due_on", "term_id", "changed_at", "read_at",
 )  # fmt: skip
 
 
@@ -101,6 +101,7 @@ def build_row(connection: PsaConnection, one: RemoteInvoice, *, now: datetime) -
         is_gone=False,
         issued_on=one.issued_on,
         due_on=one.due_on,
+        term_id=one.term_id,
         changed_at=one.updated_at,
         read_at=now,
     )

@@ -9,6 +9,8 @@ from django.db import models
 from accounting.models import LedgerInvoice, PaymentAllocation
 from merchants.models import Merchant
 from payments.models import Attempt, Payment
+from psa.agreements import models as agreement_models  # noqa: F401
+from psa.invoice_sync import models as invoice_sync_models  # noqa: F401
 from wisepay import clock
 from wisepay.addresses import new_reference
 from wisepay.models import User
@@ -89,6 +91,7 @@ class PsaConnection(Stateful):
     invoices_read_at = models.DateTimeField(null=True, help_text="When every open invoice was read last.")
     shows_documents = models.BooleanField(default=False, help_text="Payers see the PDF of PSA.")
     syncs_payments = models.BooleanField(default=False, help_text="Payment Sync writes what was paid in the books.")
+    uses_terms = models.BooleanField(default=False, help_text="People said what its billing terms mean here.")
     unavailable_since = models.DateTimeField(null=True)
     last_error = models.CharField(max_length=300, blank=True)
     callback_secret = SecretField(row=("merchant_id",), blank=True, default="")
@@ -142,7 +145,7 @@ class PsaConnection(Stateful):
     @property
     def uses_invoices(self) -> bool:
         """Whether anything here needs to know PSA's invoices."""
-        return self.writes_payments or self.shows_documents
+        return self.writes_payments or self.shows_documents or self.uses_terms
 
 
 class PsaConnectionEvent(models.Model):
@@ -330,6 +333,7 @@ class PsaInvoice(models.Model):
     is_gone = models.BooleanField(default=False, help_text="PSA has it no more.")
     issued_on = models.DateField(null=True)
     due_on = models.DateField(null=True)
+    term_id = models.BigIntegerField(default=0, help_text="PSA's billing term.")
     changed_at = models.DateTimeField(null=True)
     read_at = models.DateTimeField()
     match = models.CharField(max_length=10, choices=Match, default=Match.NONE)

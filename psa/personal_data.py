@@ -26,6 +26,46 @@ declare_personal(
         fields=("by",),
         address=("by__iexact",),
     ),
+    PersonalData(
+        "psa.PsaAgreement",
+        "Who of the merchant's people decided about an agreement: a record of the merchant's.",
+        "keep",
+        fields=("decided_by",),
+        person=("decided_by",),
+    ),
+    PersonalData(
+        "psa.PsaBillingTerm",
+        "Who of the merchant's people said what a billing term means: a record of the merchant's.",
+        "keep",
+        fields=("decided_by",),
+        person=("decided_by",),
+    ),
+    PersonalData(
+        "psa.PsaCompanyLink",
+        "Which company is which, and who of the merchant's people said so: a record of the merchant's.",
+        "keep",
+        fields=("decided_by",),
+        person=("decided_by",),
+    ),
+    PersonalData(
+        "psa.InvoiceSync",
+        "Who of the merchant's people started and confirmed a sync of invoices: a record of the books.",
+        "keep",
+        fields=("requested_by", "confirmed_by"),
+        person=("requested_by", "confirmed_by"),
+    ),
+    PersonalData(
+        "psa.PsaTaxCode",
+        "Who of the merchant's people said which tax code is which: a record of the books.",
+        "keep",
+        fields=("decided_by",),
+        person=("decided_by",),
+    ),
+)
+
+declare_not_personal("How far a list of PSA was read.", "psa.PsaAgreementCursor")
+declare_not_personal(
+    "What a merchant chose for its books, and invoices of companies.", "psa.InvoiceSyncSettings", "psa.InvoiceSyncRow"
 )
 
 declare_not_personal("Invoices of companies, as ConnectWise PSA has them.", "psa.PsaInvoice")

@@ -19,7 +19,7 @@ LOOK_ANYWAY = timedelta(hours=24)  # deleted and merged records are not among th
 def poll_every_connection(*, now: datetime) -> int:
     """Poll the connections whose invoices are of use, or that something waits for; answer how many payments go on."""
     waiting = Q(pk__in=PsaPayment.objects.filter(state="waiting").values("connection"))
-    used = waiting | Q(written_by=Writer.US) | Q(shows_documents=True)
+    used = waiting | Q(written_by=Writer.US) | Q(shows_documents=True) | Q(uses_terms=True)
     count = 0
     for connection in PsaConnection.objects.select_related("merchant").filter(used, state="connected"):
         with suppress(Disconnected, Unavailable, Rejected):

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any, Protocol
 
+from psa.billing_protocol import BillingReads
 from wisepay.money import Money
 
 
@@ -57,6 +58,7 @@ class RemoteInvoice:
     company_identifier: str = ""
     issued_on: date | None = None
     due_on: date | None = None
+    term_id: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +110,7 @@ class Installation:
     version: str
 
 
-class Psa(Protocol):
+class Psa(BillingReads, Protocol):
     """One merchant's PSA. Every verb raises Unavailable, Rejected (NotThere, NotPermitted) or Disconnected."""
 
     @property

@@ -3,6 +3,7 @@
 from celery import shared_task
 
 from psa import callbacks, mirror, polling, services
+from psa.agreements import reading
 from wisepay import clock
 
 
@@ -19,3 +20,9 @@ def check_connections(**_: object) -> None:
     callbacks.check_every_callback(now=clock.now())
     services.delete_old_events(now=clock.now())
     mirror.delete_old_invoices(now=clock.now())
+
+
+@shared_task
+def read_agreements(**_: object) -> None:
+    """Have the agreements read again that merchants use for Auto-Pay."""
+    reading.schedule_agreement_readings(now=clock.now())

@@ -369,6 +369,7 @@ BEAT = [
     ("quotes.tasks.delete_old_polled_versions", 86_400, 3600),
     ("psa.tasks.poll_invoices", 900, 300),
     ("psa.tasks.check_connections", 3600, 600),
+    ("psa.tasks.read_agreements", 3600, 600),
 ]
 CELERY_BEAT_SCHEDULE = {
     task.rpartition(".")[2]: {"task": task, "schedule": seconds, "options": {"expires": expires}}

@@ -95,9 +95,13 @@ def explain_unmatched(mappings: Sequence[MappingSnapshot], term: TermSnapshot) -
 
 
 def find_billing_term(invoice: InvoiceSnapshot, context: DecisionContext) -> TermSnapshot | None:
-    """Find the billing term that the reference names, else the one that covers the invoice's terms in the ledger."""
-    named = (term for term in context.keywords if has_keyword(invoice.remark, term.keyword))
-    return next(named, None) or context.terms.get(invoice.term_key)
+    """Find the billing term that the reference names, else that of another system, else of its terms in the ledger."""
+    named = next((term for term in context.keywords if has_keyword(invoice.remark, term.keyword)), None)
+    if named is not None:
+        return named
+    if invoice.id in context.named_terms:
+        return context.named_terms[invoice.id]
+    return context.terms.get(invoice.term_key)
 
 
 def has_keyword(text: str, keyword: str) -> bool:

@@ -1,7 +1,7 @@
 """Reading what decisions need: a merchant's rules, and invoices with what is scheduled of them, in bulk."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -38,6 +38,9 @@ from payers.models import PayerCompany
 from payments.models import GatewayAccount, SavedMethod, describe_method
 
 CHUNK_SIZE = 20_000
+# What other systems say of a merchant's open invoices: the billing term of each by the invoice's id, None for none.
+InvoiceTermSource = Callable[[Merchant], Mapping[int, int | None]]
+INVOICE_TERM_SOURCES: list[InvoiceTermSource] = []
 LIKE_SPECIALS, ESCAPED = re.compile(r"([\\%_])"), r"\\\1"
 
 # OFFSET 0 keeps PostgreSQL from scanning all scheduled payments backwards for each invoice, which it does to find
@@ -56,10 +59,17 @@ LEFT JOIN LATERAL (
 LEFT JOIN accounting_unmatchedinvoice u ON u.invoice_id = i.id
 WHERE i.merchant_id = %(merchant)s AND i.id > %(after)s AND i.number !~ %(ours)s
     AND (%(ids)s::bigint[] IS NULL OR i.id = ANY(%(ids)s))
-    AND (i.status = 'open' AND i.due > 0 AND (i.term_id = ANY(%(terms)s) OR i.remark ILIKE ANY(%(keywords)s))
+    AND (i.status = 'open' AND i.due > 0
+         AND (i.term_id = ANY(%(terms)s) OR i.remark ILIKE ANY(%(keywords)s) OR i.id = ANY(%(named)s::bigint[]))
          OR s.state = ANY(%(scheduled)s) OR u.id IS NOT NULL)
 ORDER BY i.id LIMIT %(chunk)s
 """
+
+
+def register_invoice_terms(source: InvoiceTermSource) -> InvoiceTermSource:
+    """Let an upper floor say under which billing terms invoices are, before the ledger's own terms."""
+    INVOICE_TERM_SOURCES.append(source)
+    return source
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +93,7 @@ def list_planning_inputs(
         "merchant": merchant.pk,
         "ids": None if ids is None else list(ids),
         "terms": sorted({term_id for _, term_id in context.terms}),
+        "named": sorted(key for key, term in context.named_terms.items() if term is not None),
         "keywords": [f"%{LIKE_SPECIALS.sub(ESCAPED, term.keyword)}%" for term in context.keywords],
         "scheduled": list(LIVE_SCHEDULED),
         "ours": PF_INVOICE_PATTERN,
@@ -170,7 +181,18 @@ def get_decision_context(merchant: Merchant, *, companies: Sequence[int] | None 
         methods=get_methods_by_id(mappings, account),
         keywords=list_keyword_terms(merchant),
         organisation_id=link.organisation_id if link else None,
+        named_terms=get_named_terms(
+            merchant, {key: pk for source in INVOICE_TERM_SOURCES for key, pk in source(merchant).items()}
+        ),
     )
+
+
+def get_named_terms(merchant: Merchant, chosen: Mapping[int, int | None]) -> dict[int, TermSnapshot | None]:
+    """The billing term of each invoice that another system says one of; one that was removed charges nothing."""
+    ids = {pk for pk in chosen.values() if pk is not None}
+    rows = BillingTerm.objects.filter(merchant=merchant, is_active=True, pk__in=ids) if ids else []
+    terms = {row.pk: build_term_snapshot(row) for row in rows}
+    return {key: terms.get(pk) if pk is not None else None for key, pk in chosen.items()}
 
 
 def get_rules(merchant: Merchant, *, takes_debits: bool) -> AutoPayRules:

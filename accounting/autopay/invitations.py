@@ -54,25 +54,39 @@ def propose_mappings(
     In place of an earlier proposal for the same. Raises MappingRefused.
     """
     with transaction():
-        PayerCompany.objects.select_for_update().get(pk=company.pk)
-        check_methods(company, primary, secondary)
-        if not all(method.is_shared for method in filter(None, [primary, secondary])):
-            raise MappingRefused(_("Only a method that is shared with the company can be proposed."))
-        if not list_company_people(company.pk):
-            raise MappingRefused(
-                _("Nobody who sees all of %(company)s could accept it. Add a payer first.") % {"company": company}
+        return create_invitations(company, terms=terms, primary=primary, secondary=secondary, by=by, now=now)
+
+
+@transaction_required
+def create_invitations(
+    company: PayerCompany,
+    *,
+    terms: Sequence[BillingTerm | None],
+    primary: SavedMethod,
+    secondary: SavedMethod | None,
+    by: User,
+    now: datetime,
+) -> list[AutoPayMapping]:
+    """The same as a step of somebody else's decision, which commits with it. Raises MappingRefused."""
+    PayerCompany.objects.select_for_update().get(pk=company.pk)
+    check_methods(company, primary, secondary)
+    if not all(method.is_shared for method in filter(None, [primary, secondary])):
+        raise MappingRefused(_("Only a method that is shared with the company can be proposed."))
+    if not list_company_people(company.pk):
+        raise MappingRefused(
+            _("Nobody who sees all of %(company)s could accept it. Add a payer first.") % {"company": company}
+        )
+    created = []
+    for term in terms:
+        drop_earlier_invitation(company, term, by=by, now=now)
+        fields = build_mapping_fields(company, primary, secondary, None, now=now)
+        created.append(
+            AutoPayMapping.objects.create(
+                **fields | {"state": "proposed"}, term=term, origin=Origin.MERCHANT, created_by=by, asks_payer=True
             )
-        created = []
-        for term in terms:
-            drop_earlier_invitation(company, term, by=by, now=now)
-            fields = build_mapping_fields(company, primary, secondary, None, now=now)
-            created.append(
-                AutoPayMapping.objects.create(
-                    **fields | {"state": "proposed"}, term=term, origin=Origin.MERCHANT, created_by=by, asks_payer=True
-                )
-            )
-        if created:
-            enqueue_mapping_news(created[0], news="proposed", but=None, others=created[1:])
+        )
+    if created:
+        enqueue_mapping_news(created[0], news="proposed", but=None, others=created[1:])
     return created
 
 

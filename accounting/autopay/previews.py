@@ -1,6 +1,6 @@
 """What a change of automatic payments would charge that is not scheduled yet, and when; nothing is written."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -11,6 +11,7 @@ from accounting.autopay.decision_context import (
     build_term_snapshot,
     get_decision_context,
     get_methods_by_id,
+    get_named_terms,
     list_planning_inputs,
 )
 from accounting.autopay.decisions import ChargePlan
@@ -104,7 +105,14 @@ def list_term_charges(
     terms |= {(one.organisation_id, one.term_id): snapshot for one in covers}
     keywords = [one for one in context.keywords if one.id != draft.pk] + ([snapshot] if draft.keyword else [])
     keywords.sort(key=lambda one: (-len(one.keyword), one.id))
-    return list_new_charges(merchant, replace(context, terms=terms, keywords=keywords), now=now)
+    named = {key: snapshot if one and one.id == draft.pk else one for key, one in context.named_terms.items()}
+    return list_new_charges(merchant, replace(context, terms=terms, keywords=keywords, named_terms=named), now=now)
+
+
+def list_named_charges(merchant: Merchant, chosen: Mapping[int, int | None], *, now: datetime) -> ChargePreview:
+    """What would be charged once another system's invoices are under these billing terms, None for none."""
+    context = replace(get_decision_context(merchant), named_terms=get_named_terms(merchant, chosen))
+    return list_new_charges(merchant, context, now=now)
 
 
 def list_charges_once_enabled(merchant: Merchant, *, now: datetime, **chosen: Any) -> ChargePreview:

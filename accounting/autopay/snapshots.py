@@ -141,7 +141,8 @@ class AutoPayRules:
 class DecisionContext:
     """Everything about one merchant that a decision needs.
 
-    `keywords` are the terms that an invoice's reference can name, the longest keyword first. Only invoices of
+    `keywords` are the terms that an invoice's reference can name, the longest keyword first. `named_terms` are what
+    another system says of an invoice, by its id: its term, or None for no automatic payment. Only invoices of
     `organisation_id` are charged; None is any.
     """
 
@@ -151,6 +152,7 @@ class DecisionContext:
     methods: Mapping[int, MethodSnapshot]
     keywords: Sequence[TermSnapshot] = ()
     organisation_id: str | None = None
+    named_terms: Mapping[int, TermSnapshot | None] = field(default_factory=dict)
 
     def take_number(self, invoice: InvoiceSnapshot, mapping_id: int, number: int) -> None:
         """Note that the invoice has this number of the payments that were agreed with a quote."""

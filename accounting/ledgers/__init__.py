@@ -10,7 +10,8 @@ class LedgerInfo:
     """What is known of a ledger without opening it. `path` is where its class is.
 
     With `contacts_have_currency` a contact has documents in one currency only, so a company has one for each.
-    `contact_url` is the page of a contact there, for people.
+    `contact_url` is the page of a contact there, for people. With `takes_line_tax` a line's own tax is taken as it is;
+    else the package computes it from the sum.
     """
 
     path: str
@@ -19,6 +20,7 @@ class LedgerInfo:
     guide: Guide
     contacts_have_currency: bool = False
     contact_url: str = ""
+    takes_line_tax: bool = False
 
 
 LEDGERS = {
@@ -28,6 +30,7 @@ LEDGERS = {
         needs_item=False,
         guide=XERO_GUIDE,
         contact_url="https://go.xero.com/app/contacts/contact/{contact_id}",
+        takes_line_tax=True,
     ),
     "quickbooks": LedgerInfo(
         "accounting.ledgers.quickbooks.ledger.QuickBooksLedger",

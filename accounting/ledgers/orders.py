@@ -20,10 +20,20 @@ class ContactOrder:
 
 
 @dataclass(frozen=True, slots=True)
+class DocumentLine:
+    """One line of a document: `amount` is without `tax`, which is the line's own, to the cent."""
+
+    description: str
+    amount: Money
+    tax: Money
+
+
+@dataclass(frozen=True, slots=True)
 class DocumentOrder:
     """An invoice or credit note of one line to create, or to change if it has an `id`.
 
-    `item` is what the line sells, in a ledger that needs one; its income account is `account`.
+    `item` is what the line sells, in a ledger that needs one; its income account is `account`. With `lines` it has
+    those, and `amount` is their total with tax. Without `due_on` it is due at once.
     """
 
     number: str
@@ -36,6 +46,8 @@ class DocumentOrder:
     tax_code: str
     id: str = ""
     item: str = ""
+    lines: tuple[DocumentLine, ...] = ()
+    due_on: date | None = None
 
 
 @dataclass(frozen=True, slots=True)

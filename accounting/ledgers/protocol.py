@@ -7,6 +7,7 @@ from accounting.ledgers.orders import (
     AllocationOrder,
     ContactOrder,
     CreditNoteOrder,
+    DocumentLine,
     DocumentOrder,
     MixableDocument,
     OrderGroup,
@@ -36,6 +37,7 @@ __all__ = [
     "AllocationOrder",
     "ContactOrder",
     "CreditNoteOrder",
+    "DocumentLine",
     "DocumentOrder",
     "Ledger",
     "MixableDocument",
@@ -187,6 +189,10 @@ class Ledger(Protocol):
 
     def read_invoices(self, ids: list[str]) -> RemotePage[RemoteInvoice]:
         """Read those of these ids that are sales invoices; bills are left out."""
+        ...
+
+    def read_invoices_by_number(self, numbers: list[str]) -> RemotePage[RemoteInvoice]:
+        """Read every sales invoice with one of these numbers; drafts, voided and deleted ones too."""
         ...
 
     def read_credit_note_page(self, page: int, *, since: datetime | None) -> RemotePage[RemoteCreditNoteDetails]:

@@ -9,6 +9,7 @@ from psa.protocol import RemoteAgreement, RemoteCallback, RemoteInvoice, RemoteO
 from wisepay.money import Money, get_currency_digits, list_currencies
 
 type Row = dict[str, Any]
+LARGEST_AMOUNT = 10**16  # minor units: more than any record has
 DOWN_PAYMENT = "DownPayment"
 LARGEST_ID = 2**62
 EARLIEST, LATEST = date(1970, 1, 1), date(2200, 1, 1)
@@ -49,7 +50,7 @@ def read_money(value: Any, currency: str) -> Money | None:
         minor = (Decimal(value)).scaleb(get_currency_digits(currency)).quantize(Decimal(1))
     except InvalidOperation:
         return None
-    return Money(int(minor), currency)
+    return Money(int(minor), currency) if abs(minor) < LARGEST_AMOUNT else None
 
 
 def read_time(value: Any) -> datetime | None:
@@ -114,6 +115,7 @@ def parse_invoice(row: Row, currency: str) -> RemoteInvoice:
         company_identifier=read_named(row, "company", "identifier")[:60],
         issued_on=read_day(row.get("date")),
         due_on=read_day(row.get("dueDate")),
+        term_id=read_id(row.get("billingTerms")),
     )
 
 

@@ -1,10 +1,13 @@
 """ConnectWise PSA behind the Psa protocol."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import date, datetime
 from typing import Any
 
 from connections.rate_limiter.limiter import BudgetAccount, Priority
+from psa.billing_protocol import AgreementPage, RemoteBilledInvoice, RemoteBillingTerm
+from psa.connectwise import billing
 from psa.connectwise.client import KEYS_REFUSED, Credentials, PsaClient
 from psa.connectwise.conditions import write_ids, write_text, write_time
 from psa.connectwise.parsing import (
@@ -33,19 +36,21 @@ from psa.protocol import (
 from wisepay.errors import Disconnected, NotPermitted, NotThere, Rejected, Unavailable
 from wisepay.money import Money
 
+ORDERS = "/sales/orders"
 # What we read, and the permission of the API member's security role that it needs.
 RIGHTS = (
     ("companies", "/company/companies", "Companies › Company Maintenance: inquire"),
     ("contacts", "/company/contacts", "Companies › Contacts: inquire"),
     ("invoices", "/finance/invoices", "Finance › Invoicing: add, delete, inquire"),
     ("agreements", "/finance/agreements", "Finance › Agreements: inquire"),
-    ("orders", "/sales/orders", "Sales › Sales Orders and Opportunity: inquire"),
+    ("orders", ORDERS, "Sales › Sales Orders: inquire"),
+    ("opportunities", "/sales/opportunities/{opportunity}", "Sales › Opportunity: inquire"),
     ("billing_terms", "/finance/billingTerms", "System › Table Setup › Billing Terms: inquire"),
     ("callbacks", "/system/callbacks", "System › callbacks: add, delete, inquire"),
 )
 INVOICE_FIELDS = (
     "id,invoiceNumber,type,status,company,applyToType,applyToId,salesOrder,currency,balance,total,payments,date,"
-    "dueDate,_info"
+    "dueDate,billingTerms,_info"
 )
 MOST_IDS = 100  # in one condition, so that an address stays short
 
@@ -92,16 +97,32 @@ class ConnectWisePsa:
             return
 
     def check_rights(self) -> list[RightCheck]:
-        return [RightCheck(code, role, self._may_read(path)) for code, path, role in RIGHTS]
+        found, opportunity = [], 1
+        for code, path, role in RIGHTS:
+            rows = self._try_reading(path.format(opportunity=opportunity))
+            found.append(RightCheck(code, role, rows is not None))
+            if code == "orders" and rows:
+                opportunity = read_id(rows[0].get("opportunity")) or opportunity
+        return found
 
-    def _may_read(self, path: str) -> bool:
+    def _try_reading(self, path: str) -> list[dict[str, Any]] | None:
+        """One record of a list, or the record of a path; None without the right to.
+
+        No list of opportunities is documented. Wrong keys answer as what is not there does, and the lists that were
+        read before have proved them: an opportunity that is not there was looked for.
+        """
+        is_record = path[-1].isdigit()
+        fields: dict[str, str | int] = {"fields": "id"} if is_record else {"fields": "id", "pageSize": 1}
+        fields |= {"fields": "id,opportunity"} if path == ORDERS else {}
         try:
-            self._client.get(path, pageSize=1, fields="id")
+            rows = self._client.get(path, **fields)
         except NotPermitted:
-            return False
+            return None
         except NotThere as error:
-            raise Disconnected(KEYS_REFUSED) from error
-        return True
+            if not is_record:
+                raise Disconnected(KEYS_REFUSED) from error
+            return []
+        return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
 
     def list_companies(self, ids: Sequence[int]) -> list[RemoteCompany]:
         found: list[RemoteCompany] = []
@@ -219,6 +240,31 @@ class ConnectWisePsa:
         fields = "id,name,agreementStatus,cancelledFlag,company"
         rows = self._client.list_all("/finance/agreements", conditions=condition, fields=fields)
         return [agreement for agreement in map(parse_agreement, rows) if agreement.id]
+
+    def list_billing_terms(self) -> list[RemoteBillingTerm]:
+        with self._proving_keys():
+            return billing.list_billing_terms(self._client)
+
+    def get_agreement_page(self, after_id: int, *, since: datetime | None) -> AgreementPage:
+        with self._proving_keys():
+            return billing.get_agreement_page(self._client, after_id, since=since)
+
+    def list_closed_invoices(self, *, since: date, most: int) -> list[RemoteBilledInvoice]:
+        with self._proving_keys():
+            return billing.list_closed_invoices(self._client, since=since, most=most)
+
+    def list_billed_invoices(self, ids: Sequence[int]) -> list[RemoteBilledInvoice]:
+        with self._proving_keys():
+            return billing.list_billed_invoices(self._client, ids)
+
+    @contextmanager
+    def _proving_keys(self) -> Iterator[None]:
+        """Believe that a list is not there only once the keys are proved, since wrong ones answer the same."""
+        try:
+            yield
+        except NotThere:
+            self.check_keys()
+            raise
 
     def list_callbacks(self, host: str) -> list[RemoteCallback]:
         rows = self._client.list_all("/system/callbacks", conditions=f"url contains {write_text(host)}")

@@ -62,6 +62,8 @@ def change_row(tenant: Tenant, order: Record) -> None:
     row = tenant.table(order["table"])[str(order["id"])]
     row |= order["fields"]
     tenant.touch(row)
+    if order["table"] == "agreements":
+        publish_change(tenant, "agreement", int(row["id"]), "updated", row)
 
 
 def delete_row(tenant: Tenant, order: Record) -> None:

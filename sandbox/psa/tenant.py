@@ -40,6 +40,7 @@ def build_tenant(login: str, name: str) -> Record:
     tables["companies"]["19"] = company | {"accountNumber": "HD-19", "currency": CURRENCY}
     tables["contacts"]["31"] = build_contact()
     tables["sites"]["41"] = build_site()
+    tables["agreements"]["61"] = build_agreement()
     return {
         "login": login,
         "name": name,
@@ -65,6 +66,27 @@ def build_contact() -> Record:
         "company": {"id": 19, "identifier": "HarbourDental", "name": "Harbour Dental Pty Ltd"},
         "defaultBillingFlag": True,
         "communicationItems": [email],
+    }
+
+
+def build_agreement() -> Record:
+    """What the customer is billed every month."""
+    return {
+        "id": 61,
+        "name": "Managed services",
+        "type": {"id": 1, "name": "Managed Services"},
+        "company": {"id": 19, "identifier": "HarbourDental", "name": "Harbour Dental Pty Ltd"},
+        "contact": {"id": 31, "name": "Ada Payer"},
+        "billingTerms": {"id": 1, "name": "Net 14 days"},
+        "billingCycle": {"id": 2, "name": "Monthly"},
+        "billAmount": 349.0,
+        "currency": CURRENCY,
+        "startDate": "2026-01-01T00:00:00Z",
+        "noEndingDateFlag": True,
+        "cancelledFlag": False,
+        "agreementStatus": "Active",
+        "nextInvoiceDate": "2026-12-01T00:00:00Z",
+        "_info": {"lastUpdated": "2026-01-01T00:00:00Z", "updatedBy": "staff"},
     }
 
 

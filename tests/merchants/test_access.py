@@ -56,6 +56,10 @@ NEEDS_A_THING = {
     "psa:disconnect",
     "psa:payment",
     "psa:decide",
+    "psa:agreement",
+    "psa:decide_agreement",
+    "psa:invoice_sync_run",
+    "psa:decide_invoice_sync",
     "psa:join_invoice",
 }
 # Pages of nobody in particular: a link, a key or a signature opens them, or any sign-in; each has tests of its own.

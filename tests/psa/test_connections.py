@@ -57,6 +57,7 @@ def test_wrong_keys_and_sites_are_refused_in_words(tenant: Tenant, changes: dict
         ("invoicing", "Invoicing"),
         ("agreements", "Agreements"),
         ("orders", "Sales Orders"),
+        ("opportunities", "Opportunity"),
         ("billing_terms", "Billing Terms"),
         ("callbacks", "callbacks"),
     ],

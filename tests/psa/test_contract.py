@@ -3,11 +3,13 @@
 import json
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from django.utils import timezone
 
+from psa.agreements.reading import read_agreements
 from psa.callbacks import check_callbacks
 from psa.models import PsaConnection
 from psa.polling import poll_every_connection
@@ -15,7 +17,9 @@ from psa.services import get_psa_connection, verify_psa
 from tests.accounting.invoices.scenario import InvoiceScenario
 from tests.accounting.posting.debits import CARD, AttemptScenario
 from tests.psa.scene import PsaScene, deliver_later
+from tests.psa.sync_scene import SyncScene
 from tests.sandbox.test_vendor_contracts import CHECK
+from tests.tenants import deliver_outbox
 
 
 def pay_invoice(scene: PsaScene) -> None:
@@ -62,3 +66,21 @@ def test_the_traffic_with_psa_keeps_the_vendors_contract(scene: PsaScene, tmp_pa
     judged = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
     assert judged.returncode == 0, judged.stdout + judged.stderr
     assert len(exchanges) >= 30
+
+
+@pytest.mark.skipif(not CHECK.exists(), reason="the vendors' contracts are not beside this project")
+def test_reading_agreements_and_closed_invoices_keeps_it_too(scene: PsaScene, tmp_path: Path) -> None:
+    connection = get_psa_connection(scene.tenant.merchant)
+    sync = SyncScene(scene.tenant, scene)
+    number = sync.insert()
+    for now in (timezone.now(), timezone.now() + timedelta(hours=1)):
+        read_agreements(connection, now=now)
+        deliver_outbox()
+    sync.prepare()
+    sync.run()
+    assert sync.row(number).state == "posted"
+    journal = tmp_path / "journal.jsonl"
+    journal.write_text("".join(json.dumps(each) + "\n" for each in scene.tenant.world.journal("psa")))
+    command = [sys.executable, str(CHECK), str(journal), "--service", "psa"]
+    judged = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert judged.returncode == 0, judged.stdout + judged.stderr

@@ -1,5 +1,6 @@
 """Which flows of the product are interrupted everywhere, by which scenarios."""
 
+from tests.scenarios.agreements import AgreementScenario
 from tests.scenarios.autopay import (
     AutoPayAuthenticationScenario,
     AutoPayDebitReturnedScenario,
@@ -10,6 +11,7 @@ from tests.scenarios.autopay import (
     AutoPayScenario,
 )
 from tests.scenarios.base import Scenario
+from tests.scenarios.invoice_sync import InvoiceSyncScenario
 from tests.scenarios.invoices import (
     BatchPaymentScenario,
     InvoiceDebitReturnedScenario,
@@ -59,6 +61,8 @@ FLOWS: dict[str, list[type[Scenario]]] = {
         PsaInvoiceLateScenario,
         PsaPaymentRemovedScenario,
     ],
+    "an agreement of ConnectWise PSA is proposed to its payer, who accepts": [AgreementScenario],
+    "Sync Invoices makes closed invoices of ConnectWise PSA in the books": [InvoiceSyncScenario],
     "a payment of invoices is written to ConnectWise PSA, and taken back": [
         PsaInvoicePaymentScenario,
         PsaBatchPaymentScenario,

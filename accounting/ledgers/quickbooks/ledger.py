@@ -219,7 +219,9 @@ def build_contact_batch_item(order: ContactOrder) -> BatchItemRequest:
 
 def build_invoice_batch_item(order: DocumentOrder) -> BatchItemRequest:
     """Return the operation that creates an invoice, due at once."""
-    return BatchItemRequest(order.number, "Invoice", {**build_document(order), "DueDate": order.on.isoformat()})
+    return BatchItemRequest(
+        order.number, "Invoice", {**build_document(order), "DueDate": (order.due_on or order.on).isoformat()}
+    )
 
 
 BATCH_ITEM_BUILDERS: dict[MixableDocument, Callable[[Any], BatchItemRequest]] = {

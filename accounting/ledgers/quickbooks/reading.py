@@ -104,6 +104,11 @@ class QuickBooksReader(QuickBooksCompany):
         found = self._query_ids("Invoice", ids)
         return build_page(found, partial(self._invoices, found))
 
+    def read_invoices_by_number(self, numbers: list[str]) -> RemotePage[RemoteInvoice]:
+        rows = self._query_rows("Invoice", build_in_condition("DocNumber", numbers)) if numbers else []
+        found = QueryPage(rows, 1, as_of=self._client.answered_at)
+        return build_page(found, partial(self._invoices, found))
+
     def read_credit_note_page(self, page: int, *, since: datetime | None) -> RemotePage[RemoteCreditNoteDetails]:
         found = self._query_page_or_changes("CreditMemo", "", page, since)
         return build_page(found, partial(self._credits, found))

@@ -91,12 +91,6 @@ def get_exact_amount(amount: Money) -> Decimal:
 
 def build_document(order: DocumentOrder) -> RemoteRow:
     """Return what an invoice and a credit memo have in common; QuickBooks sets the rate of another currency."""
-    detail = {
-        "ItemRef": build_ref(order.item),
-        "Qty": 1,
-        "UnitPrice": get_exact_amount(order.amount),
-        "TaxCodeRef": build_ref(order.tax_code),
-    }
     return {
         "DocNumber": order.number,
         "TxnDate": order.on.isoformat(),
@@ -104,20 +98,31 @@ def build_document(order: DocumentOrder) -> RemoteRow:
         "CurrencyRef": build_ref(order.amount.currency),
         "PrivateNote": f"{order.reference} {order.number}".strip(),
         "CustomerMemo": {"value": order.reference},
-        **build_lines(order, detail),
+        **build_lines(order),
     }
 
 
-def build_lines(order: DocumentOrder, detail: RemoteRow) -> RemoteRow:
-    """Return the one line, and that its amount excludes tax where the line's tax code decides."""
-    line = {
-        "Amount": get_exact_amount(order.amount),
-        "Description": order.description[:4000],
+def build_lines(order: DocumentOrder) -> RemoteRow:
+    """Return the lines, and that their amounts exclude tax where the lines' tax code decides."""
+    lines = [(line.description, line.amount) for line in order.lines] or [(order.description, order.amount)]
+    tax = {} if order.tax_code in US_TAX_CODES else {"GlobalTaxCalculation": "TaxExcluded"}
+    return {"Line": [build_line(order, text, amount) for text, amount in lines], **tax}
+
+
+def build_line(order: DocumentOrder, description: str, amount: Money) -> RemoteRow:
+    """Return one line, which sells the order's item."""
+    detail = {
+        "ItemRef": build_ref(order.item),
+        "Qty": 1,
+        "UnitPrice": get_exact_amount(amount),
+        "TaxCodeRef": build_ref(order.tax_code),
+    }
+    return {
+        "Amount": get_exact_amount(amount),
+        "Description": description[:4000],
         "DetailType": "SalesItemLineDetail",
         "SalesItemLineDetail": detail,
     }
-    tax = {} if order.tax_code in US_TAX_CODES else {"GlobalTaxCalculation": "TaxExcluded"}
-    return {"Line": [line], **tax}
 
 
 def build_payment(order: PaymentOrder) -> RemoteRow:

@@ -52,6 +52,11 @@ class XeroReader(XeroOrganisation):
         rows = self._client.read_named(operation, "Invoices", "i_ds", ids, where=SALES_INVOICE_FILTER)
         return build_page(rows, parse_invoice)
 
+    def read_invoices_by_number(self, numbers: list[str]) -> RemotePage[RemoteInvoice]:
+        operation = self._api.get_invoices
+        rows = self._client.read_named(operation, "Invoices", "invoice_numbers", numbers, where=SALES_INVOICE_FILTER)
+        return build_page(rows, parse_invoice)
+
     def read_credit_note_page(self, page: int, *, since: datetime | None) -> RemotePage[RemoteCreditNoteDetails]:
         query = {"where": CREDIT_NOTE_FILTER, "order": "CreditNoteID ASC"}
         operation = self._api.get_credit_notes

@@ -65,7 +65,7 @@ def build_invoice(order: DocumentOrder) -> Invoice:
             type="ACCREC",
             status="AUTHORISED",
             invoice_number=order.number,
-            due_date=order.on,
+            due_date=order.due_on or order.on,
             **build_document_fields(order),
         )
     )
@@ -87,21 +87,30 @@ def build_credit_note(order: DocumentOrder, status: str) -> CreditNote:
 
 def build_document_fields(order: DocumentOrder) -> dict[str, Any]:
     """Return what an invoice and a credit note have in common."""
-    line = LineItem(
-        description=order.description,
-        quantity=1,
-        unit_amount=convert_to_float(order.amount),
-        account_code=order.account,
-        tax_type=order.tax_code,
-    )
     return {
         "contact": clear_read_only_flags(Contact(contact_id=order.contact_id)),
         "date": order.on,
         "reference": order.reference,
         "currency_code": CurrencyCode(order.amount.currency),
         "line_amount_types": LineAmountTypes.EXCLUSIVE,
-        "line_items": [line],
+        "line_items": build_line_items(order),
     }
+
+
+def build_line_items(order: DocumentOrder) -> list[LineItem]:
+    """Return the order's lines, each with its own tax, or else the one line that it is."""
+    usual = {"quantity": 1, "account_code": order.account, "tax_type": order.tax_code}
+    if not order.lines:
+        return [LineItem(description=order.description, unit_amount=convert_to_float(order.amount), **usual)]
+    return [
+        LineItem(
+            description=line.description,
+            unit_amount=convert_to_float(line.amount),
+            tax_amount=convert_to_float(line.tax),
+            **usual,
+        )
+        for line in order.lines
+    ]
 
 
 @reject_invalid

@@ -20,7 +20,10 @@ def convert_invoice(row: Row, tables: Tables) -> Row:
         for p in (convert_payment(p, tables) for p in list_money_payments(tables))
         if p["Invoice"]["InvoiceNumber"] == number
     ]
-    words = {"Status": "AUTHORISED" if due else "PAID", "Total": float(row["TotalAmt"]), "AmountDue": due}
+    words: Row = {"Status": "AUTHORISED" if due else "PAID", "Total": float(row["TotalAmt"]), "AmountDue": due}
+    words |= {"TotalTax": float((row.get("TxnTaxDetail") or {}).get("TotalTax") or 0)}
+    lines = [line for line in row["Line"] if line["DetailType"] == "SalesItemLineDetail"]
+    words |= {"LineItems": lines, "Contact": {"ContactID": row["CustomerRef"]["value"]}}
     return {"InvoiceID": row["Id"], "InvoiceNumber": number, "Payments": paid, **words}
 
 
