@@ -1,5 +1,6 @@
 """Payer companies: find or create one, rename it, map it to an accounting contact."""
 
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -8,6 +9,7 @@ from django.db.models import Q
 from django_subatomic.db import savepoint, transaction_if_not_already, transaction_required
 
 from merchants.models import Merchant
+from payers.company_ids import add_ids, find_company
 from payers.models import CompanyContact, ContactChange, PayerCompany, fold_name
 from wisepay import events
 from wisepay.models import User
@@ -236,14 +238,27 @@ def rename_company(company: PayerCompany, *, name: str) -> None:
     company.name, company.folded_name = cleaned, fold_name(cleaned)
 
 
-def record_payer_company(merchant: Merchant, *, name: str, email: str, phone: str = "") -> PayerCompany:
-    """The company of that name, created if needed, with this e-mail and phone."""
-    company, is_new = PayerCompany.objects.get_or_create(
-        merchant=merchant,
-        folded_name=fold_name(name),
-        defaults={"name": " ".join(name.split()), "email": email, "phone": phone},
-    )
-    if not is_new and (company.email, company.phone) != (email, phone or company.phone):
+def record_payer_company(
+    merchant: Merchant,
+    *,
+    name: str,
+    email: str,
+    phone: str = "",
+    ids: Sequence[tuple[str, str]] = (),
+    subject: str = "",
+) -> PayerCompany:
+    """The company that one of `ids` says, else the one of that name, created if needed, with this e-mail and phone.
+
+    `ids` are pairs of system and value, the surest first; `subject` is what they came with. Where they and the name
+    belong to different companies, none is merged: a CompanyMismatch asks a person.
+    """
+    company = find_company(merchant, name=name, ids=ids, subject=subject) if ids else None
+    if company is None:
+        defaults = {"name": " ".join(name.split()), "email": email, "phone": phone}
+        company = merchant.payer_companies.get_or_create(folded_name=fold_name(name), defaults=defaults)[0]
+    if ids:
+        add_ids(company, ids)
+    if (company.email, company.phone) != (email, phone or company.phone):
         company.email, company.phone = email, phone or company.phone
         company.save(update_fields=["email", "phone"])
     return company

@@ -89,6 +89,62 @@ class CompanyContact(models.Model):
         return f"{self.company} ({self.currency})"
 
 
+class CompanyId(models.Model):
+    """Which record of another system a company is: found by that before its name, since names change and repeat."""
+
+    class System(models.TextChoices):
+        PSA = "psa", "PSA"
+        CPQ = "cpq", "CPQ"
+        ACCOUNT = "account", "Account number"
+
+    merchant = models.ForeignKey(Merchant, on_delete=models.CASCADE, related_name="+")
+    company = models.ForeignKey(PayerCompany, on_delete=models.CASCADE, related_name="ids")
+    system = models.CharField(max_length=10, choices=System)
+    value = models.CharField(max_length=64)
+    created_at = models.DateTimeField(default=clock.now)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["merchant", "system", "value"], name="one_company_per_id"),
+            models.CheckConstraint(
+                condition=models.Q(system__in=["psa", "cpq", "account"]) & ~models.Q(value=""),
+                name="company_id_is_whole",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_system_display()} {self.value}"
+
+
+class CompanyMismatch(models.Model):
+    """Ids and names that came together and belong to different companies here: a person says who is who.
+
+    `company` is the one that was chosen meanwhile, `other` the one that the name or another id belongs to, if any.
+    """
+
+    reference = models.CharField(max_length=20, unique=True, default=new_reference, editable=False)
+    merchant = models.ForeignKey(Merchant, on_delete=models.CASCADE, related_name="+")
+    company = models.ForeignKey(PayerCompany, on_delete=models.CASCADE, related_name="+")
+    other = models.ForeignKey(PayerCompany, on_delete=models.CASCADE, null=True, related_name="+")
+    system = models.CharField(max_length=10, choices=CompanyId.System)
+    value = models.CharField(max_length=64)
+    name = models.CharField(max_length=200, help_text="The name that came with the id.")
+    subject = models.CharField(max_length=60, help_text="What it came with: a quote.")
+    created_at = models.DateTimeField(default=clock.now)
+    settled_at = models.DateTimeField(null=True)
+    settled_by = models.ForeignKey(User, on_delete=models.SET_NULL, null=True, related_name="+")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["merchant", "company", "system", "value", "name"], name="one_mismatch_per_pair"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_system_display()} {self.value}: {self.name}"
+
+
 class ContactChange(models.Model):
     """Which contact a company was before and which since: by `user`, or by the accounting package itself (`actor`).
 
@@ -277,7 +333,9 @@ class TermsAcceptance(models.Model):
     recurring_amount = models.BigIntegerField(null=True, help_text="What was to be paid every interval.")
     interval = models.CharField(max_length=10, blank=True)
     periods = models.PositiveIntegerField(null=True, help_text="How often; None is until somebody ends it.")
-    ends_on = models.DateField(null=True, help_text="The day of the last one, counted from the day of the acceptance.")
+    starts_on = models.DateField(null=True, help_text="The day of the first one; None is the day of the acceptance.")
+    ends_on = models.DateField(null=True, help_text="The day of the last one, counted from the first.")
+    agreement = models.CharField(max_length=100, blank=True, help_text="What the merchant calls what recurs.")
     method_kind = models.CharField(max_length=20, blank=True)
     last4 = models.CharField(max_length=4, blank=True)
     shown = models.TextField(blank=True, help_text="The sentences that stood above the button, one a line.")

@@ -80,6 +80,16 @@ declare_personal(
     ),
 )
 declare_not_personal("Which accounting contacts a company is.", "payers.CompanyContact")
+declare_not_personal("Which records of other systems a company is.", "payers.CompanyId")
+declare_personal(
+    PersonalData(
+        "payers.CompanyMismatch",
+        "Who of the merchant's people said which company an id means: a record of the merchant's.",
+        "keep",
+        fields=("settled_by",),
+        person=("settled_by",),
+    )
+)
 
 
 BATCH = 200

@@ -26,7 +26,9 @@ class ShownOrder:
     recurring: Money | None = None
     interval: str = ""
     periods: int | None = None
+    starts_on: date | None = None
     ends_on: date | None = None
+    agreement: str = ""
     method_kind: str = ""
     last4: str = ""
     statement: str = ""
@@ -42,7 +44,9 @@ class ShownOrder:
             "recurring_amount": self.recurring.amount if self.recurring else None,
             "interval": self.interval,
             "periods": self.periods,
+            "starts_on": self.starts_on,
             "ends_on": self.ends_on,
+            "agreement": self.agreement,
             "method_kind": self.method_kind,
             "last4": self.last4,
             "shown": self.statement,

@@ -64,6 +64,12 @@ class Visitor:
         payer = getattr(self.user, "payer", None)
         return payer.phone if payer else ""
 
+    @property
+    def address(self) -> dict[str, str]:
+        """The address of their own account; empty for somebody who only typed whose it is."""
+        payer = getattr(self.user, "payer", None) if self.user else None
+        return {name: value for name, value in (payer.address if payer else {}).items() if value}
+
     def build_person(self, *, ip: str, user_agent: str) -> Person:
         """Who pays, by what they are proved to be or typed when they registered, not by what a form says."""
         return Person(

@@ -114,7 +114,7 @@ def list_statements(order: Order, *, now: datetime) -> list[str]:
             _("You authorise %(merchant)s to charge %(method)s automatically for what recurs: %(each)s %(frequency)s.")
             % words
         )
-        found.append(order.recurring.describe_end(today))
+        found += filter(None, [order.recurring.describe_start(today), order.recurring.describe_end(today)])
     if order.saves and order.recurring is None:
         found.append(_("The %(thing)s is saved for payments that you order later.") % words)
     return found
@@ -226,7 +226,9 @@ class Consent:
             recurring=recurring.money if recurring else None,
             interval=recurring.interval if recurring else "",
             periods=recurring.periods if recurring else None,
-            ends_on=recurring.get_last_day(today) if recurring else None,
+            starts_on=recurring.starts_on and recurring.get_first_day(today) if recurring else None,
+            ends_on=recurring.get_last_day(recurring.get_first_day(today)) if recurring else None,
+            agreement=recurring.agreement if recurring else "",
             method_kind=method.kind if method else order.method,
             last4=method.last4 if method else "",
             statement="\n".join(self.statements),

@@ -88,6 +88,7 @@ declare_not_personal("A company's number at the gateway.", "payments.GatewayCust
 declare_not_personal(
     "Amounts, days and references of a company; who paid stands in the attempt.",
     "payments.Dispute",
+    "payments.PaymentLines",
     "payments.Payout",
     "payments.BalanceTransaction",
     "payments.BalanceTransactionCursor",

@@ -80,6 +80,11 @@ class Receipt:
         return [(label, value) for label, value in found if value]
 
     @property
+    def lines(self) -> list[dict[str, str]]:
+        """The lines of what was paid for, as the payer was shown them."""
+        return self.payment.line_items
+
+    @property
     def filename(self) -> str:
         """A file name for the document that is safe everywhere."""
         safe = "".join(c if c.isascii() and c.isalnum() else "-" for c in self.reference)
@@ -170,6 +175,7 @@ def render_receipt_pdf(receipt: Receipt) -> bytes:
     sheet = ReceiptDocument(receipt)
     sheet.write_header()
     sheet.write_details()
+    sheet.write_lines()
     sheet.write_amounts()
     sheet.write_footer()
     return bytes(sheet.pdf.output())
@@ -213,6 +219,30 @@ class ReceiptDocument:
         for label, value in self.receipt.facts:
             self.write_detail(label, value)
         self.pdf.ln(5)
+
+    def write_lines(self) -> None:
+        """The lines of what was paid for; the pages go on where one is full."""
+        rows = self.receipt.lines
+        if not rows:
+            return
+        self.write_text(_("What it is for"), style="B")
+        self.pdf.ln(1)
+        for row in rows:
+            words = f"{row['quantity']} × {row['description']}{', ' if row['recurs'] else ''}{row['recurs']}"
+            self.write_line_item(words, row["amount"])
+        self.pdf.ln(5)
+
+    def write_line_item(self, words: str, amount: str) -> None:
+        """Words that go on in the next line where they are long, and an amount beside the first."""
+        self.pdf.set_font(FAMILY, "", 10)
+        self.pdf.set_text_color(*TEXT_COLOUR)
+        if self.pdf.will_page_break(6):
+            self.pdf.add_page()
+        top = self.pdf.get_y()
+        self.pdf.set_x(MARGIN + WIDTH - 40)
+        self.pdf.cell(40, 6, self.to_printable(amount), align="R")
+        self.pdf.set_xy(MARGIN, top)
+        self.pdf.multi_cell(WIDTH - 45, 6, self.to_printable(words), align="L", new_x=XPos.LMARGIN, new_y=YPos.NEXT)
 
     def write_amounts(self) -> None:
         """Every payment and refund, and the amount that remains."""

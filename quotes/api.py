@@ -1,4 +1,4 @@
-"""The CPQ contract, version 1: open a checkout, read a checkout."""
+"""The CPQ contract, version 1.1: open a checkout, read a checkout."""
 
 import hashlib
 import hmac
@@ -20,7 +20,7 @@ from quotes.intake import receive_checkout
 from quotes.models import IDEMPOTENCY_KEY_LIFETIME, CpqIntegration, IdempotentAnswer, Quote, hash_api_key
 from quotes.problems import MEDIA_TYPE, ProblemError, convert_validation_error, describe_problem, render_problem
 from quotes.refusals import record_quote_refusal
-from quotes.schemas import CheckoutIn, CheckoutOut, Problem
+from quotes.schemas import CONTRACT_HEADER, CONTRACT_VERSION, CheckoutIn, CheckoutOut, Problem
 from quotes.services import render_checkout
 from wisepay import clock
 from wisepay.http import get_client_ip, record_rate_limited_use
@@ -28,7 +28,7 @@ from wisepay.input import UnreadableBody, read_json
 
 log = structlog.get_logger(__name__)
 
-MAX_BODY_BYTES = 64 * 1024
+MAX_BODY_BYTES = 512 * 1024
 REQUESTS_PER_MINUTE = 60
 UNTOLD_STATUSES = (405, 429, 500)  # no quote was refused by these
 
@@ -46,14 +46,20 @@ class CpqApi(NinjaAPI):
         for methods in schema["paths"].values():
             for operation in methods.values():
                 for status, answer in operation["responses"].items():
+                    answer["headers"] = {CONTRACT_HEADER: {"schema": {"type": "string", "const": CONTRACT_VERSION}}}
                     if status >= 400:
                         answer["content"] = {MEDIA_TYPE: answer["content"]["application/json"]}
         return schema
 
+    def create_temporal_response(self, request: HttpRequest) -> HttpResponse:
+        response = super().create_temporal_response(request)
+        response[CONTRACT_HEADER] = CONTRACT_VERSION
+        return response
+
 
 api = CpqApi(
     title="Wise-Pay for ConnectWise CPQ",
-    version="1.0.0",
+    version=f"{CONTRACT_VERSION}.0",
     urls_namespace="cpq_v1",
     docs_url=None,
     openapi_url="/openapi.json",
@@ -98,7 +104,7 @@ def check_size(request: HttpRequest) -> None:
     length = request.headers.get("Content-Length") or "0"
     is_number = length.isascii() and length.isdigit() and len(length) < 18
     if not is_number or int(length) > MAX_BODY_BYTES:
-        raise ProblemError(413, "too_large", "A checkout fits into 64 KiB.")
+        raise ProblemError(413, "too_large", "A checkout fits into 512 KiB.")
 
 
 def check_media_type(request: HttpRequest) -> None:

@@ -20,7 +20,7 @@ class QuotesConfig(AppConfig):
     name = "quotes"
 
     def ready(self) -> None:
-        from quotes import health_checks, link_checks, personal_data, policies, services  # noqa: F401
+        from quotes import health_checks, link_checks, pay_link_mails, personal_data, policies, services  # noqa: F401
         from wisepay.events import subscribe
 
         for event, key in OUTCOME_EVENTS.items():

@@ -97,7 +97,8 @@ def lock_connection(connection: CpqConnection) -> CpqConnection:
 
 
 def begin_trial(connection: CpqConnection) -> None:
-    """Our arithmetic is to be confirmed anew."""
+    """Our arithmetic is to be confirmed anew; what is accepted meanwhile is mailed to nobody."""
+    connection.mails_after = None
     connection.confirmed_at, connection.confirmed_by, connection.shown = None, None, None
     connection.agreed_quotes = []
 
@@ -114,12 +115,25 @@ def disconnect_cpq(connection: CpqConnection) -> None:
 
 
 def save_cpq_settings(
-    connection: CpqConnection, *, is_enabled: bool, is_polled: bool, link_form: str, order_porter_url: str
+    connection: CpqConnection,
+    *,
+    is_enabled: bool,
+    is_polled: bool,
+    mails_links: bool,
+    link_form: str,
+    order_porter_url: str,
+    now: datetime,
 ) -> None:
-    """Save the switches, the form of the link, and where Order Porter's pages are."""
+    """Save the switches, the form of the link, and where Order Porter's pages are.
+
+    Mails with pay links count from when they, or what they need, were switched on.
+    """
     with transaction():
         locked = lock_connection(connection)
         locked.is_enabled = is_enabled and bool(locked.private_key)
+        was_mailing = locked.is_polled and locked.mails_since is not None
+        if not was_mailing or not (locked.is_enabled and is_polled and mails_links):
+            locked.mails_since, locked.mails_after = (now if is_polled and mails_links else None), None
         locked.is_polled = is_polled
         locked.link_form, locked.order_porter_url = link_form, order_porter_url
         locked.save()

@@ -88,7 +88,7 @@ def render_cpq(request: MerchantRequest, connection: CpqConnection, **forms: Any
 def build_settings_form(connection: CpqConnection, data: Any = None) -> CpqSettingsForm:
     """The form of the settings as they stand."""
     names = ("is_enabled", "is_polled", "link_form", "order_porter_url")
-    initial = {name: getattr(connection, name) for name in names}
+    initial = {name: getattr(connection, name) for name in names} | {"mails_links": connection.mails_since is not None}
     return CpqSettingsForm(data, initial=initial, hosts=get_integration(connection.merchant).hosts)
 
 
@@ -126,7 +126,7 @@ def edit_settings(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     form = build_settings_form(connection, request.POST)
     if not form.is_valid():
         return render_cpq(request, connection, settings_form=form)
-    save_cpq_settings(connection, **form.cleaned_data)
+    save_cpq_settings(connection, **form.cleaned_data, now=clock.now())
     detail = describe_changes(form)
     record_request_audit(request, "cpq_connection.saved", merchant_id=merchant.pk, detail=detail)
     messages.success(request, "Saved.")

@@ -144,7 +144,10 @@ def _type(schema: JsonNode, node: JsonNode) -> str:
         return f"list of {_type(schema, _resolve(schema, node['items']))}s"
     if node.get("format") == "date-time":
         return "time (RFC 3339)"
-    return str(node.get("type", "any"))
+    if node.get("format") == "date":
+        return "day (YYYY-MM-DD)"
+    kinds = node.get("type", "any")
+    return " or ".join(kinds) if isinstance(kinds, list) else str(kinds)
 
 
 def _limits(node: JsonNode) -> Iterator[str]:
@@ -160,6 +163,8 @@ def _limits(node: JsonNode) -> Iterator[str]:
         yield f"from {least} to {node['maximum']:,}" if "maximum" in node else f"at least {least}"
     if "minItems" in node:
         yield f"{node['minItems']} to {node['maxItems']} items" if "maxItems" in node else "not empty"
+    elif "maxItems" in node:
+        yield f"at most {node['maxItems']} items"
     if node.get("pattern") in PATTERN_WORDS:
         yield PATTERN_WORDS[node["pattern"]]
     elif "pattern" in node:

@@ -1,5 +1,7 @@
 """Forms of the integrations: our own contract's, and the keys and settings of ConnectWise CPQ."""
 
+from typing import Any
+
 from django import forms
 
 from quotes.models import CpqConnection, CpqWord
@@ -77,6 +79,12 @@ class CpqSettingsForm(forms.Form):
 
     is_enabled = forms.BooleanField(required=False, label="Is Enabled")
     is_polled = forms.BooleanField(required=False, label="Look for accepted quotes without a click, every few minutes")
+    mails_links = forms.BooleanField(
+        required=False,
+        label="Mail the link to pay to whoever accepts a quote from now on",
+        help_text="For quotes that are found without a click: one mail a version, to the quote's contact. "
+        "What was accepted before is never mailed.",
+    )
     link_form = forms.ChoiceField(choices=CpqConnection.LinkForm.choices, label="Form of the link")
     order_porter_url = forms.CharField(
         required=False,
@@ -88,6 +96,12 @@ class CpqSettingsForm(forms.Form):
     def __init__(self, *args: object, hosts: list[str], **kwargs: object) -> None:
         super().__init__(*args, **kwargs)  # type: ignore[arg-type]
         self.hosts = hosts
+
+    def clean(self) -> dict[str, Any]:
+        found = super().clean() or {}
+        if found.get("mails_links") and not found.get("is_polled"):
+            self.add_error("mails_links", "Links are mailed for quotes that are looked for: switch that on, too.")
+        return found
 
     def clean_order_porter_url(self) -> str:
         url = str(self.cleaned_data["order_porter_url"]).strip().partition("?")[0]

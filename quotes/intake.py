@@ -1,5 +1,6 @@
 """Receive a checkout from CPQ: the quote, its payment, and what happens to older versions."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -13,14 +14,24 @@ from merchants.models import Merchant
 from merchants.services import list_prerequisites
 from payers.companies import record_payer_company
 from payments.gateways import find_amount_problem
-from payments.models import GatewayAccount, Payment
+from payments.models import GatewayAccount, Payment, PaymentLines
 from payments.operations.next_actions import find_next_action, get_next_action
 from payments.recurring import RecurringPart
 from payments.saved_methods.choices import list_allowed_methods
 from payments.states import LIVE_STATES
 from quotes.models import CpqIntegration, Quote, create_checkout_reference
+from quotes.parts import (
+    QuoteLine,
+    check_parts,
+    count_periods,
+    dump_recurring,
+    list_line_rows,
+    list_recurring_rows,
+    merge_acceptance,
+    parse_lines,
+)
 from quotes.problems import ProblemError, build_invalid_problem
-from quotes.schemas import CheckoutIn
+from quotes.schemas import CheckoutIn, CustomerIn
 from quotes.services import find_url_problem, schedule_status_callback
 from wisepay.money import InvalidAmount, Money
 
@@ -37,6 +48,7 @@ class CheckoutAmounts:
     due: Money
     full: Money | None
     recurring: Money | None
+    lines: Sequence[QuoteLine] = ()
 
 
 @transaction_required
@@ -51,6 +63,7 @@ def receive_checkout(
     merchant = integration.merchant
     amounts = parse_amounts(checkout)
     check_urls_and_times(checkout, hosts=integration.hosts, now=now)
+    check_parts(checkout, now=now)
     check_merchant_ready(merchant)
     check_currency(merchant, checkout)
     check_methods(merchant, checkout)
@@ -91,7 +104,7 @@ def parse_amounts(checkout: CheckoutIn) -> CheckoutAmounts:
     check_amounts(total, tax, due, recurring)
     full = total if checkout.amounts.full_payment_allowed and total > due and due else None
     check_chargeable({"amounts.due_now": due, "amounts.one_time_total": full, "recurring.total": recurring})
-    return CheckoutAmounts(total, tax, due, full, recurring)
+    return CheckoutAmounts(total, tax, due, full, recurring, parse_lines(checkout))
 
 
 def check_chargeable(amounts: dict[str, Money | None]) -> None:
@@ -172,12 +185,14 @@ def update_quote(
     if quote.state == "withdrawn":
         raise ProblemError(409, "superseded", "A newer version of this quote was opened. Pay that one.")
     check_no_live_attempt(payment)
-    for name, value in build_quote_fields(checkout, amounts, pulled).items():
+    for name, value in build_quote_fields(checkout, amounts, pulled, known=quote.acceptance).items():
         setattr(quote, name, value)
     quote.save()
+    had_lines = "line_count" in payment.details
     for name, value in build_payment_fields(quote, checkout, amounts, now=now).items():
         setattr(payment, name, value)
     payment.save()
+    save_lines(payment, amounts, had_lines=had_lines)
     quote.payment = payment
     if quote.state == "expired":
         quote.move_to("open", now=now, by="cpq", reason="published again")
@@ -234,31 +249,49 @@ def create_quote(
         state_at=now,
         notified_status="open",
         created_at=now,
-        **build_quote_fields(checkout, amounts, pulled),
+        **build_quote_fields(checkout, amounts, pulled, known={}),
     )
     columns = build_payment_fields(quote, checkout, amounts, now=now)
     quote.payment = Payment.objects.create(merchant=merchant, state="open", state_at=now, created_at=now, **columns)
     quote.save()
+    save_lines(quote.payment, amounts)
     return quote
 
 
-def build_quote_fields(checkout: CheckoutIn, amounts: CheckoutAmounts, pulled: dict[str, Any] | None) -> dict[str, Any]:
-    """The columns of the quote, from what CPQ sent or what we read there."""
-    recurring = checkout.recurring
+@transaction_required
+def save_lines(payment: Payment, amounts: CheckoutAmounts, *, had_lines: bool = False) -> None:
+    """Store the lines as the payer reads them; those of an earlier form of the quote go."""
+    if amounts.lines:
+        rows = list_line_rows(amounts.lines, payment.currency)
+        PaymentLines.objects.update_or_create(payment=payment, defaults={"rows": rows})
+    elif had_lines:
+        PaymentLines.objects.filter(payment=payment).delete()
+
+
+def build_quote_fields(
+    checkout: CheckoutIn, amounts: CheckoutAmounts, pulled: dict[str, Any] | None, *, known: dict[str, Any]
+) -> dict[str, Any]:
+    """The columns of the quote, from what CPQ sent or what we read there; `known` is who accepted it, as far as known.
+
+    That only grows: a later version, or a later answer of CPQ's, may have lost it.
+    """
+    fields = pulled or {"source": Quote.Source.CONTRACT, "acceptance": {}}
+    accepted = merge_acceptance(checkout.acceptance, known | fields["acceptance"])
     return {
         "number": checkout.quote.number,
         "name": checkout.quote.name,
-        "opportunity_id": checkout.quote.opportunity_id,
+        "opportunity_id": checkout.quote.opportunity_id or checkout.quote.psa_opportunity_id,
         "purchase_order_number": checkout.quote.purchase_order_number,
         "customer": checkout.customer.model_dump(),
         "currency": checkout.quote.currency,
         "total": amounts.total.amount,
         "tax": amounts.tax.amount,
-        "recurring": recurring and recurring.model_dump() | {"amount": amounts.recurring and amounts.recurring.amount},
+        "recurring": dump_recurring(checkout.recurring, amounts.recurring),
         "return_url": checkout.return_url,
         "callback_url": checkout.callback_url or "",
         "hold": "",
-        **(pulled or {"source": Quote.Source.CONTRACT}),
+        **fields,
+        "acceptance": accepted,
     }
 
 
@@ -268,35 +301,49 @@ def build_payment_fields(
     """The columns of the payment, from what CPQ sent."""
     customer = checkout.customer
     company = record_payer_company(
-        quote.merchant, name=customer.account_name, email=customer.email, phone=customer.phone
+        quote.merchant,
+        name=customer.account_name,
+        email=customer.email,
+        phone=customer.phone,
+        ids=list_company_ids(quote, customer),
+        subject=str(quote),
     )
+    recurring = checkout.recurring
     return {
         "company": company,
         "currency": amounts.due.currency,
         "amount": amounts.due.amount,
         "full_amount": amounts.full.amount if amounts.full else None,
         "purpose": f"{quote}: {quote.name}"[:120],
-        "details": build_invoice_details(quote, amounts),
+        "details": build_invoice_details(quote, checkout, amounts),
         "methods": list(checkout.allowed_methods),
-        "needs_account": checkout.recurring is not None,
+        "needs_account": recurring is not None,
         "recurring_amount": amounts.recurring.amount if amounts.recurring else None,
-        "recurring_interval": checkout.recurring.interval if checkout.recurring else "",
-        "recurring_periods": checkout.recurring.periods if checkout.recurring else None,
+        "recurring_interval": recurring.interval if recurring else "",
+        "recurring_periods": count_periods(recurring) if recurring else None,
+        "recurring_starts_on": recurring.starts_on if recurring else None,
+        "recurring_agreement": recurring.agreement_type if recurring else "",
         "done_path": reverse("quotes:return", args=[quote.reference]),
         "expires_at": checkout.quote.expires_at or now + CHECKOUT_LIFETIME,
     }
 
 
-def build_invoice_details(quote: Quote, amounts: CheckoutAmounts) -> dict[str, Any]:
+def list_company_ids(quote: Quote, customer: CustomerIn) -> list[tuple[str, str]]:
+    """Whose ids a checkout names, the surest first; what we read in CPQ itself is another record in every quote."""
+    found = [("psa", customer.psa_company_id), ("cpq", customer.id), ("account", customer.account_number)]
+    is_sent = quote.source == Quote.Source.CONTRACT
+    return [(system, value) for system, value in found if value and is_sent]
+
+
+def build_invoice_details(quote: Quote, checkout: CheckoutIn, amounts: CheckoutAmounts) -> dict[str, Any]:
     """Invoice Details: the words and amounts that the payer is shown before paying."""
     rows = [["One-time total", str(amounts.total)]]
     if amounts.tax:
         rows.append(["Including tax", str(amounts.tax)])
-    if amounts.recurring and quote.recurring:
-        part = RecurringPart(amounts.recurring, quote.recurring["interval"], quote.recurring["periods"])
-        rows.append([f"Then {part.every}", str(amounts.recurring)])
-        rows.append(["Number of payments", str(part.periods or "Until it is ended")])
-        rows += [["Recurring total", str(part.total)]] if part.total else []
+    if amounts.recurring and checkout.recurring:
+        recurring = checkout.recurring
+        part = RecurringPart(amounts.recurring, recurring.interval, count_periods(recurring))
+        rows += list_recurring_rows(recurring, part)
     earlier = (
         Quote.objects.filter(merchant=quote.merchant, number=quote.number, payment__state="succeeded")
         .exclude(reference=quote.reference)
@@ -315,6 +362,7 @@ def build_invoice_details(quote: Quote, amounts: CheckoutAmounts) -> dict[str, A
         "rows": rows,
         "recurring": quote.recurring is not None,
         "notice": notice,
+        **({"line_count": len(amounts.lines)} if amounts.lines else {}),
         "source": quote.source,
         "mark": quote.cpq_modified if quote.source == Quote.Source.LINK else "",
     }
@@ -323,5 +371,5 @@ def build_invoice_details(quote: Quote, amounts: CheckoutAmounts) -> dict[str, A
 def build_billing_details(customer: dict[str, Any]) -> dict[str, Any]:
     """Who pays and where, as the payer's form begins with it; what CPQ did not send is left out."""
     address = {name: value for name, value in (customer.get("address") or {}).items() if value}
-    name = customer.get("contact_name") or ""
-    return {**({"name": name} if name else {}), **({"address": address} if address else {})}
+    found = {"name": customer.get("contact_name"), "email": customer.get("email"), "phone": customer.get("phone")}
+    return {name: value for name, value in {**found, "address": address}.items() if value}

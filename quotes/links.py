@@ -1,5 +1,6 @@
 """Open a checkout by a link: who holds a quote's passcode may pay it, for the amounts that CPQ says, once."""
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -106,13 +107,25 @@ def find_known_quote(connection: CpqConnection, quote: CpqQuote, **fields: str) 
     return Quote.objects.select_related("payment").filter(merchant=connection.merchant, **of_version).first()
 
 
-def receive_pulled(connection: CpqConnection, pulled: PulledQuote, *, now: datetime) -> Quote:
-    """Store what was read as a checkout, unless our contract sent it meanwhile. Raises QuoteRefused."""
+def receive_pulled(
+    connection: CpqConnection,
+    pulled: PulledQuote,
+    *,
+    when_new: Callable[[Quote], None] | None = None,
+    now: datetime,
+) -> Quote:
+    """Store what was read as a checkout, unless our contract sent it meanwhile. Raises QuoteRefused.
+
+    `when_new` is called in the same transaction with a checkout that was not there before.
+    """
     integration = get_integration(connection.merchant)
     try:
         with transaction():
             columns = build_pulled_columns(pulled, now=now)
-            return receive_checkout(integration, pulled.checkout, pulled=columns, now=now)[0]
+            quote, is_new = receive_checkout(integration, pulled.checkout, pulled=columns, now=now)
+            if is_new and when_new is not None:
+                when_new(quote)
+            return quote
     except ProblemError as problem:
         known = find_known_quote(connection, pulled.quote)
         if known is not None and problem.code in SHOWN_ON_PAGE:

@@ -66,6 +66,12 @@ class CpqConnection(models.Model):
     last_error = models.CharField(max_length=200, blank=True)
     is_polled = models.BooleanField(default=False, help_text="Accepted quotes are looked for without anybody's click.")
     polled_at = models.DateTimeField(null=True)
+    mails_since = models.DateTimeField(
+        null=True, help_text="Customers are mailed the pay link of what they accept from then on; None is never."
+    )
+    mails_after = models.DateTimeField(
+        null=True, help_text="When a poll had listed everything that was accepted before, which is never mailed."
+    )
     link_form = models.CharField(max_length=10, choices=LinkForm, default=LinkForm.PASSCODE)
     order_porter_url = models.URLField(max_length=500, blank=True)
     shown = models.JSONField(null=True)
@@ -110,6 +116,39 @@ class PolledVersion(models.Model):
 
     def __str__(self) -> str:
         return f"{self.cpq_id} as of {self.modified}"
+
+
+class PayLinkMail(models.Model):
+    """The one mail with the pay link of a version that a poll found: whether it went out, and why not.
+
+    `quote` is None for what was accepted before mails were wanted, of which nothing is sent.
+    """
+
+    class State(models.TextChoices):
+        EARLIER = "earlier", "Accepted before mails were switched on"
+        WAITING = "waiting", "On its way"
+        SENT = "sent", "Sent"
+        REFUSED = "refused", "Refused by the mail server"
+        LEFT_OUT = "left_out", "Not sent"
+
+    merchant = models.ForeignKey(Merchant, on_delete=models.CASCADE, related_name="+")
+    cpq_id = models.CharField(max_length=64)
+    version = models.IntegerField()
+    quote = models.OneToOneField("Quote", on_delete=models.CASCADE, null=True, related_name="pay_link_mail")
+    state = models.CharField(max_length=10, choices=State)
+    reason = models.CharField(max_length=300, blank=True)
+    state_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["merchant", "cpq_id", "version"], name="one_mail_per_version"),
+            models.CheckConstraint(
+                condition=models.Q(state="earlier") | models.Q(quote__isnull=False), name="mail_is_about_a_quote"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.cpq_id} v{self.version}: {self.get_state_display()}"
 
 
 class CpqWord(models.Model):

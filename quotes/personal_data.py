@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from wisepay.personal_data.changes import blank
 from wisepay.personal_data.registry import PersonalData, Subject, declare_not_personal, declare_personal
 
 CONTACT = {"contact_name": "", "phone": "", "address": None}
@@ -15,19 +16,30 @@ def erase_contact(value: Any, subject: Subject) -> Any:
 
 
 def erase_acceptance(value: Any, subject: Subject) -> Any:
-    """The acceptance without who made it, where it is of the same address."""
-    if not isinstance(value, dict) or str(value.get("email", "")).lower() != subject.email.lower():
+    """The acceptance without who made it, unless it names somebody else's address."""
+    if not isinstance(value, dict) or str(value.get("email") or subject.email).lower() != subject.email.lower():
         return value
     return {name: kept for name, kept in value.items() if name in ("signed_at", "visits")}
 
 
+# First, since it is found by what the quote forgets.
+declare_personal(
+    PersonalData(
+        "quotes.PayLinkMail",
+        "Whether a quote's pay link was mailed, and what the mail server said of the address.",
+        "change",
+        fields=("reason",),
+        address=("quote__customer__email__iexact",),
+        changes={"reason": blank},
+    )
+)
 declare_personal(
     PersonalData(
         "quotes.Quote",
         "A quote and its customer: a record of the books, its contact under a pseudonym.",
         "change",
         fields=("customer", "acceptance"),
-        address=("customer__email__iexact",),
+        address=("customer__email__iexact", "acceptance__email__iexact"),
         changes={"customer": erase_contact, "acceptance": erase_acceptance},
         hidden=("return_url", "callback_url", "link_digest"),
     )

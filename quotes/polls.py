@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from functools import partial
 
 import structlog
 from django.conf import settings
@@ -9,7 +10,8 @@ from django.db.models import Q
 
 from quotes.cpq_connections import get_merchant_words, open_client, record_unknown_word
 from quotes.links import find_known_quote, receive_pulled, record_link_refusal
-from quotes.models import CpqConnection, PolledVersion, Quote
+from quotes.models import CpqConnection, PayLinkMail, PolledVersion, Quote
+from quotes.pay_link_mails import plan_pay_link_mail, record_earlier_versions
 from quotes.providers.cpq import CpqClient, CpqQuote
 from quotes.pulling import pull_quote
 from quotes.refusals import QuoteRefused
@@ -42,7 +44,9 @@ def poll_connection(connection: CpqConnection, *, now: datetime) -> None:
     """Open the checkouts of what was accepted lately; what could not be read is read by a later poll."""
     client = open_client(connection, priority="service")
     try:
-        for quote in list_unseen(connection, client.list_approved(since=(now - OVERLAP).date())):
+        approved = client.list_approved(since=(now - OVERLAP).date())
+        record_earlier_versions(connection, approved, now=now)
+        for quote in list_unseen(connection, approved):
             receive_polled(connection, client, quote, now=now)
             key = {"cpq_id": quote.id, "modified": quote.modified}
             PolledVersion.objects.get_or_create(merchant=connection.merchant, **key, defaults={"seen_at": now})
@@ -70,7 +74,8 @@ def receive_polled(connection: CpqConnection, client: CpqClient, quote: CpqQuote
         return
     try:
         pulled = pull_quote(client, quote, words=get_merchant_words(merchant), zone=merchant.zone, now=now)
-        receive_pulled(connection, pulled, now=now)
+        plan = partial(plan_pay_link_mail, connection, found=quote, now=now)
+        receive_pulled(connection, pulled, when_new=plan, now=now)
     except QuoteRefused as refusal:
         record_unknown_word(merchant, refusal, now=now)
         record_link_refusal(connection, refusal, ip=None, now=now)
@@ -78,4 +83,5 @@ def receive_polled(connection: CpqConnection, client: CpqClient, quote: CpqQuote
 
 def delete_old_polled_versions(*, now: datetime) -> int:
     """Delete what was dealt with so long ago that no poll lists it; answers how many."""
+    PayLinkMail.objects.filter(state=PayLinkMail.State.EARLIER, state_at__lte=now - SEEN_FOR).delete()
     return PolledVersion.objects.filter(seen_at__lte=now - SEEN_FOR).delete()[0]

@@ -6,6 +6,8 @@ from typing import Any
 from django.http import HttpResponse
 from ninja.errors import ValidationError
 
+from quotes.schemas import CONTRACT_HEADER, CONTRACT_VERSION
+
 MEDIA_TYPE = "application/problem+json"
 TITLES = {
     400: "The request could not be read",
@@ -91,8 +93,9 @@ def build_problem_body(error: ProblemError) -> dict[str, Any]:
 
 def render_problem(error: ProblemError) -> HttpResponse:
     """The problem as an HTTP response."""
+    headers = {CONTRACT_HEADER: CONTRACT_VERSION, **error.headers}
     return HttpResponse(
-        json.dumps(build_problem_body(error)), status=error.status, content_type=MEDIA_TYPE, headers=error.headers
+        json.dumps(build_problem_body(error)), status=error.status, content_type=MEDIA_TYPE, headers=headers
     )
 
 
@@ -111,6 +114,8 @@ def _message(error: dict[str, Any]) -> str:
     kind, context = error["type"], error.get("ctx", {})
     if kind in FIELD_MESSAGES:
         return FIELD_MESSAGES[kind].format(**context)
+    if kind.startswith("date_") and not kind.startswith("date_type"):
+        return "Write a day such as 2027-01-31."
     if kind.startswith("datetime"):
         return "Write a time such as 2027-01-31T00:00:00Z."
     message = str(error.get("msg", "This is not right."))

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from functools import cache
 from typing import Any
@@ -11,13 +11,13 @@ from zoneinfo import ZoneInfo
 from babel import Locale
 from pydantic import ValidationError
 
+from quotes.parts import parse_day
 from quotes.providers.cpq import CpqClient, CpqQuote, CpqTerm
 from quotes.refusals import QuoteRefused
-from quotes.schemas import LAST_YEAR, CheckoutIn
+from quotes.schemas import LAST_YEAR, MAX_PERIODS, MAX_TERMS, CheckoutIn, CustomerIn
 from wisepay.input import drop_unreadable
 from wisepay.money import Money, get_currency_digits, list_currencies
 
-MAX_PERIODS = 1200
 METHODS = ["card", "bank_debit"]
 # What words of CPQ mean, by kind and in small letters. A merchant adds words; one without a meaning refuses the quote.
 MEANINGS: dict[str, dict[str, str]] = {
@@ -35,9 +35,18 @@ MEANINGS: dict[str, dict[str, str]] = {
 Words = Mapping[tuple[str, str], str]  # a merchant's own, by kind and word
 
 
+class PulledCustomer(CustomerIn):
+    """A customer as CPQ has it. Which of its ids is PSA's is not known: they are kept, and matched with nothing."""
+
+    company_id: str = ""
+    source_id: str = ""
+    integration_id: str = ""
+
+
 class PulledCheckout(CheckoutIn):
     """A checkout that we opened ourselves: nobody named an address to go back to."""
 
+    customer: PulledCustomer
     return_url: str = ""
 
 
@@ -192,7 +201,36 @@ def build_recurring(
     periods = {parse_periods(quote, term) for term, _ in parts}
     if len(intervals) > 1 or len(periods) > 1:
         raise QuoteRefused("unmapped", "Its chosen terms recur in different ways.", number=quote.number)
-    return {"total": Money(amount, currency).plain, "interval": intervals.pop(), "periods": periods.pop()}
+    days = {parse_day(term.starts) for term, _ in parts}
+    names = {get_words(term.agreement_type, 100) for term, _ in parts}
+    return {
+        "total": Money(amount, currency).plain,
+        "interval": intervals.pop(),
+        "periods": periods.pop(),
+        # Where the terms differ, nothing is said of all of them.
+        "starts_on": format_day(days.pop()) if len(days) == 1 else None,
+        "agreement_type": names.pop() if len(names) == 1 else "",
+        "terms": [build_term(quote, term, minor, currency, words) for term, minor in parts[:MAX_TERMS]]
+        if 1 < len(parts) <= MAX_TERMS
+        else None,
+    }
+
+
+def build_term(quote: CpqQuote, term: CpqTerm, minor: int, currency: str, words: Words) -> dict[str, Any]:
+    """One of several terms that were chosen, as the payer reads it."""
+    return {
+        "id": get_words(term.id, 64),
+        "description": get_words(term.name, 200) or "Term",
+        "total": Money(minor, currency).plain,
+        "interval": get_meaning("interval", term.interval, quote, words),
+        "periods": parse_periods(quote, term),
+        "starts_on": format_day(parse_day(term.starts)),
+    }
+
+
+def format_day(day: date | None) -> str | None:
+    """The day as our contract writes it."""
+    return day.isoformat() if day else None
 
 
 def parse_periods(quote: CpqQuote, term: CpqTerm) -> int | None:
@@ -243,6 +281,11 @@ def build_customer(row: Mapping[str, Any]) -> dict[str, Any]:
     """Who the quote is for; a text that is too long is cut, since it is only shown."""
     names = [get_words(row.get("firstName"), 60), get_words(row.get("lastName"), 59)]
     return {
+        "id": get_id(row.get("id")),
+        "account_number": get_id(row.get("accountNumber")),
+        "company_id": get_id(row.get("companyId")),
+        "source_id": get_id(row.get("customerSourceId")),
+        "integration_id": get_id(row.get("integrationId")),
         "account_name": get_words(row.get("accountName"), 200),
         "contact_name": " ".join(filter(None, names)),
         "email": get_words(row.get("emailAddress"), 254),
@@ -262,6 +305,12 @@ def get_words(value: object, length: int) -> str:
     """A text of CPQ's on one line, without what no words hold; empty for what is none."""
     text = " ".join(drop_unreadable(value).split()) if isinstance(value, str) else ""
     return text[:length].strip()
+
+
+def get_id(value: object) -> str:
+    """An id of CPQ's, which is a text or a number; empty for what is none or too long to be one."""
+    text = get_words(str(value) if isinstance(value, int) and not isinstance(value, bool) else value, 200)
+    return text if len(text) <= 64 else ""
 
 
 @cache

@@ -1,20 +1,35 @@
 """The schemas of the CPQ API: what CPQ sends and what it is answered, field by field."""
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from ipaddress import ip_address
+from numbers import Number
 from typing import Annotated, Any, Literal
 
 from django.core.exceptions import ValidationError as DjangoError
 from django.core.validators import validate_email
 from ninja import Schema
-from pydantic import AfterValidator, AwareDatetime, BeforeValidator, ConfigDict, Field, StrictBool, StrictInt
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StrictInt,
+    WithJsonSchema,
+)
 from pydantic_core import PydanticCustomError
 
 from wisepay.input import UnreadableText, check_characters, normalise_text
 from wisepay.money import list_currencies
 
+CONTRACT_VERSION = "1.1"
+CONTRACT_HEADER = "Wisepay-Contract"  # every answer and callback says which version made it
 MAX_URL = 2000
 LAST_YEAR = 2100  # of a time that a database, a calendar and a person can all deal with
+MAX_LINES, MAX_TERMS, MAX_PERIODS = 500, 50, 1200
 
 
 def _normalise(value: Any) -> Any:
@@ -49,6 +64,44 @@ def _utc(value: datetime) -> datetime:
     return value.astimezone(UTC)
 
 
+def _day(value: Any) -> Any:
+    """Only text is a day: pydantic would read a bare number as seconds, and a time as its day."""
+    if not isinstance(value, str) or not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", value):
+        raise PydanticCustomError("date_type", "Write a day such as 2027-01-31.")
+    return value
+
+
+def _known_day(value: date) -> date:
+    if not 1900 < value.year < LAST_YEAR:
+        raise PydanticCustomError("year", "Use a day before the year 2100.")
+    return value
+
+
+def _number_text(value: Any) -> Any:
+    """A number as the text that it stands for: programs send quantities as either."""
+    if isinstance(value, Number) and not isinstance(value, bool):
+        return format(Decimal(repr(value)), "f")
+    return value
+
+
+def _id_text(value: Any) -> Any:
+    """The same for record ids, which are whole numbers at some systems."""
+    return _number_text(value) if isinstance(value, int) else value
+
+
+def _decimal(value: str) -> str:
+    if not re.fullmatch(r"-?[0-9]{1,9}(\.[0-9]{1,6})?", value):
+        raise PydanticCustomError("decimal", 'Write digits with a point, for example "12.5".')
+    return value
+
+
+def _ip(value: str) -> str:
+    try:
+        return str(ip_address(value)) if value else ""
+    except ValueError:
+        raise PydanticCustomError("ip", "Write an IP address, for example 203.0.113.7.") from None
+
+
 def _currency(value: str) -> str:
     if value not in list_currencies():
         raise PydanticCustomError("currency", "This is not a currency we know. Use an ISO 4217 code such as AUD.")
@@ -69,6 +122,10 @@ def _email(value: str) -> str:
     return value
 
 
+def _optional_email(value: str) -> str:
+    return _email(value) if value else ""
+
+
 # What the document says of each kind of text; the validators above and below decide, with words.
 PLAIN = r"\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069"
 UNSEEN = r"\s\u00ad\u200b-\u200f\u2060-\u206f\u3164\ufeff"
@@ -76,6 +133,7 @@ TEXT_SCHEMA = {"pattern": f"^[^{PLAIN}]*$"}
 NAME_SCHEMA = {"pattern": f"^[^{PLAIN}]*[^{PLAIN}{UNSEEN}][^{PLAIN}]*$"}
 AMOUNT_SCHEMA: dict[str, Any] = {"pattern": r"^[0-9]{1,9}(\.[0-9]{1,3})?$", "examples": ["625.00"]}
 ADDRESS_SCHEMA = {"format": "uri", "pattern": "^https?://"}
+DECIMAL_SCHEMA: dict[str, Any] = {"pattern": r"^-?[0-9]{1,9}(\.[0-9]{1,6})?$", "examples": ["12.50"]}
 
 # The same in words, for the pages of the documentation.
 PATTERN_WORDS = {
@@ -83,6 +141,7 @@ PATTERN_WORDS = {
     NAME_SCHEMA["pattern"]: "not empty, no control characters",
     AMOUNT_SCHEMA["pattern"]: "digits with a point",
     ADDRESS_SCHEMA["pattern"]: "a web address",
+    DECIMAL_SCHEMA["pattern"]: "digits with a point",
     "^[A-Z]{3}$": "three capital letters",
 }
 
@@ -112,6 +171,24 @@ AmountText = Annotated[
 MailAddress = Annotated[
     TrimmedText, Field(max_length=254, json_schema_extra={"format": "email"}), AfterValidator(_email)
 ]
+OptionalMailAddress = Annotated[TrimmedText, Field(max_length=254), AfterValidator(_optional_email)]
+DecimalText = Annotated[
+    ExactText, Field(min_length=1, max_length=20, json_schema_extra=DECIMAL_SCHEMA), AfterValidator(_decimal)
+]
+QuantityText = Annotated[
+    DecimalText,
+    BeforeValidator(_number_text),
+    WithJsonSchema({"type": ["string", "number"], "maxLength": 20, "examples": ["2.5", 2]}),
+]
+RecordId = Annotated[
+    TrimmedText,
+    Field(max_length=64),
+    BeforeValidator(_id_text),
+    WithJsonSchema({"type": ["string", "integer"], "maxLength": 64}),
+]
+IpAddress = Annotated[TrimmedText, Field(max_length=45), AfterValidator(_ip)]
+Day = Annotated[date, BeforeValidator(_day), AfterValidator(_known_day)]
+Interval = Literal["week", "month", "quarter", "year"]
 WebAddress = Annotated[ExactText, Field(max_length=MAX_URL, json_schema_extra=ADDRESS_SCHEMA)]
 UtcTime = Annotated[AwareDatetime, BeforeValidator(_time), AfterValidator(_utc)]
 PaymentMethodName = Literal["card", "bank_debit"]
@@ -123,6 +200,17 @@ class StrictSchema(Schema):
     model_config = ConfigDict(extra="forbid")
 
 
+class LineIn(StrictSchema):
+    """One line of the quote, as the payer reads it; a discount is a line with a negative amount."""
+
+    description: Annotated[NameText, Field(max_length=300)]
+    quantity: QuantityText = "1"
+    unit_price: DecimalText
+    amount: Annotated[DecimalText, Field(description="Quantity × unit price in the currency's decimals, with its tax")]
+    tax: DecimalText = "0"
+    recurs: Literal["one_time", "week", "month", "quarter", "year"] = "one_time"
+
+
 class QuoteIn(StrictSchema):
     """One version of a quote."""
 
@@ -132,8 +220,10 @@ class QuoteIn(StrictSchema):
     name: Annotated[NameText, Field(max_length=200)]
     currency: CurrencyCode
     opportunity_id: Annotated[TrimmedText, Field(max_length=64)] = ""
+    psa_opportunity_id: Annotated[RecordId, Field(description="The same as opportunity_id")] = ""
     purchase_order_number: Annotated[TrimmedText, Field(max_length=64)] = ""
     expires_at: UtcTime | None = None
+    lines: Annotated[list[LineIn], Field(max_length=MAX_LINES)] | None = None
 
 
 class AddressIn(StrictSchema):
@@ -155,6 +245,10 @@ class CustomerIn(StrictSchema):
     contact_name: Annotated[TrimmedText, Field(max_length=120)] = ""
     phone: Annotated[TrimmedText, Field(max_length=40)] = ""
     address: AddressIn | None = None
+    id: Annotated[RecordId, Field(description="CPQ's id of the customer")] = ""
+    account_number: RecordId = ""
+    psa_company_id: RecordId = ""
+    psa_contact_id: RecordId = ""
 
 
 class AmountsIn(StrictSchema):
@@ -166,12 +260,36 @@ class AmountsIn(StrictSchema):
     full_payment_allowed: StrictBool = False
 
 
+class TermIn(StrictSchema):
+    """One term of what recurs."""
+
+    id: RecordId = ""
+    description: Annotated[NameText, Field(max_length=200)]
+    total: AmountText
+    interval: Interval
+    periods: Annotated[StrictInt, Field(ge=1, le=MAX_PERIODS)] | None = None
+    starts_on: Day | None = None
+
+
 class RecurringIn(StrictSchema):
     """What the quote costs every interval."""
 
     total: AmountText
-    interval: Literal["week", "month", "quarter", "year"]
-    periods: Annotated[StrictInt, Field(ge=1, le=1200)] | None = None
+    interval: Interval
+    periods: Annotated[StrictInt, Field(ge=1, le=MAX_PERIODS)] | None = None
+    starts_on: Day | None = None
+    ends_on: Day | None = None
+    agreement_type: Annotated[TrimmedText, Field(max_length=100)] = ""
+    terms: Annotated[list[TermIn], Field(max_length=MAX_TERMS)] | None = None
+
+
+class AcceptanceIn(StrictSchema):
+    """Who accepted the quote, when, from where: kept with the quote for disputes."""
+
+    signed_at: UtcTime | None = None
+    signed_by: Annotated[TrimmedText, Field(max_length=200)] = ""
+    email: OptionalMailAddress = ""
+    ip: IpAddress = ""
 
 
 class CheckoutIn(StrictSchema):
@@ -181,6 +299,7 @@ class CheckoutIn(StrictSchema):
     customer: CustomerIn
     amounts: AmountsIn
     recurring: RecurringIn | None = None
+    acceptance: AcceptanceIn | None = None
     allowed_methods: Annotated[list[PaymentMethodName], Field(min_length=1, max_length=2)]
     return_url: Annotated[WebAddress, Field(min_length=1)]
     callback_url: WebAddress | None = None

@@ -23,6 +23,7 @@ from payments.errors import get_operation_failure
 from payments.models import Attempt, Payment
 from payments.states import LIVE_STATES
 from quotes.models import IDEMPOTENCY_KEY_LIFETIME, Callback, CpqIntegration, IdempotentAnswer, Quote, hash_api_key
+from quotes.schemas import CONTRACT_HEADER, CONTRACT_VERSION
 from wisepay import outbox
 from wisepay.models import User
 from wisepay.money import Money
@@ -278,6 +279,7 @@ def post_callback(callback: Callback, *, now: datetime) -> str:
         "Content-Type": "application/json",
         "Wisepay-Event": callback.event,
         "Wisepay-Delivery": str(callback.delivery),
+        CONTRACT_HEADER: CONTRACT_VERSION,
         "Wisepay-Signature": f"t={stamp},v1={signature}",
     }
     try:

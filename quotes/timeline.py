@@ -16,8 +16,11 @@ from merchants.models import Merchant
 from payments.errors import get_operation_failure
 from payments.models import Attempt, Payment, Refund
 from quotes.models import Quote
+from quotes.parts import describe_acceptance
+from quotes.pay_link_mails import describe_mail
 from quotes.refusals import describe_hold
 from quotes.services import get_last_attempt
+from wisepay.clock import format_instant
 from wisepay.events import add_once
 from wisepay.money import Money
 
@@ -76,7 +79,12 @@ def get_timeline(quote: Quote, *, now: datetime) -> list[TimelineStep]:
 def describe_origin(quote: Quote) -> str:
     """Whose quote it is, and which way it came."""
     way = ", by its link" if quote.source == Quote.Source.LINK else ""
-    return f"{quote} of {quote.customer.get('account_name', '')}{way}"
+    accepted = describe_acceptance(quote.acceptance, zone=quote.merchant.time_zone)
+    opened = f"{quote} of {quote.customer.get('account_name', '')}{way}"
+    mailed, at = describe_mail(quote)
+    when = f" ({format_instant(at, quote.merchant.time_zone)})" if at else ""
+    more = [f"{accepted}." if accepted else "", f"{mailed}{when}" if mailed else ""]
+    return ". ".join([opened, " ".join(filter(None, more))]) if any(more) else opened
 
 
 def find_leading_match(note: CreditNote | None) -> CreditMatch | None:

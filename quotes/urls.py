@@ -36,6 +36,7 @@ urlpatterns = [
     path("m/<slug:merchant_ref>/configure/merchants/integrations", views.edit_integration, name="integration"),
     path("m/<slug:merchant_ref>/configure/merchants/integrations/key", views.display_key, name="display_key"),
     path("m/<slug:merchant_ref>/quotes/", views.list_quotes, name="list"),
+    path("m/<slug:merchant_ref>/quotes/companies/<slug:mismatch_ref>", views.settle_company, name="settle_company"),
     path("m/<slug:merchant_ref>/quotes/setup", views.setup_panel, name="setup"),
     path("m/<slug:merchant_ref>/quotes/timeline/<slug:reference>", views.quote_timeline, name="timeline"),
     path("m/<slug:merchant_ref>/quotes/callbacks/<slug:reference>", views.quote_callbacks, name="callbacks"),

@@ -8,7 +8,7 @@ from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
-from django.views.decorators.http import require_GET, require_http_methods
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from accounting.models import AccountingSettings
 from accounting.posting.services import is_ready_to_post
@@ -16,6 +16,8 @@ from connections.models import Connection, Tier
 from merchants.access import MerchantRequest, merchant_page
 from merchants.models import Merchant
 from merchants.services import Prerequisite, list_prerequisites
+from payers.company_ids import list_open_mismatches, settle_mismatch
+from payers.models import CompanyMismatch
 from payments.models import GatewayAccount
 from payments.standings import attach_standings
 from quotes.api import api
@@ -139,8 +141,26 @@ def list_quotes(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     page = Paginator(rows, PAGE_SIZE).get_page(request.GET.get("page"))
     page.object_list = list(page.object_list)
     attach_standings([quote.payment for quote in page.object_list], now=clock.now())
-    refusals = [] if q or page.number > 1 else list_refusals(merchant)
-    return render(request, "quotes/list.html", {"merchant": merchant, "page": page, "q": q, "refusals": refusals})
+    context: dict[str, Any] = {"merchant": merchant, "page": page, "q": q}
+    if not q and page.number == 1:
+        context |= {"refusals": list_refusals(merchant), "mismatches": list_open_mismatches(merchant)}
+    return render(request, "quotes/list.html", context)
+
+
+@require_POST
+@merchant_page(payers=True)
+def settle_company(request: MerchantRequest, merchant: Merchant, mismatch_ref: str) -> HttpResponse:
+    """Say which company an id means: the one that it has, or (`moves`) the other one."""
+    mismatch = get_object_or_404(CompanyMismatch, merchant=merchant, reference=mismatch_ref)
+    moves = request.POST.get("act") == "move"
+    if settle_mismatch(mismatch, moves=moves, by=request.user, now=clock.now()):
+        where = f"{mismatch.other or 'no company'}" if moves else f"{mismatch.company}"
+        detail = f"{mismatch} is {where}"[:200]
+        record_request_audit(request, "payer_company.id_settled", merchant_id=merchant.pk, detail=detail)
+        messages.success(request, "Saved. What was paid before stays where it is.")
+    else:
+        messages.error(request, "Somebody settled this already.")
+    return redirect("quotes:list", merchant.reference)
 
 
 def list_refusals(merchant: Merchant) -> list[AuditEntry]:

@@ -295,7 +295,7 @@ def create_mapping_from_payment(payment: Payment, *, now: datetime) -> AutoPayMa
         if AutoPayMapping.objects.filter(quote_payment=payment).exists():
             return None
         has_one = find_active_mapping(payment.company, None) is not None
-        acceptance = find_acceptance(payment)
+        acceptance, today = find_acceptance(payment), get_local_date(now, payment.merchant.zone)
         is_proved = method.owner_id is not None or method.registration_id is None
         makes = chosen.from_quotes == AutoPaySettings.FromQuotes.MAKE and not has_one
         is_active = makes and is_proved and acceptance is not None
@@ -306,7 +306,7 @@ def create_mapping_from_payment(payment: Payment, *, now: datetime) -> AutoPayMa
             origin=Origin.QUOTE,
             quote_payment=payment,
             created_by=method.owner,
-            begins_on=get_local_date(now, payment.merchant.zone),
+            begins_on=max(today, (acceptance and acceptance.starts_on) or today),
         )
         if is_active:
             enqueue_mapping_news(mapping, news="active", but=None)

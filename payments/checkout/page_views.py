@@ -50,13 +50,7 @@ def render_guest_page(
 ) -> HttpResponse:
     """Payer Information and the Payment Element. `attempts` are all of the payment, the newest first."""
     context = build_page_context(payment, None, refused, get_operation_failure(attempts[0] if attempts else None))
-    context["form"] = context["form"] or AttemptForm(
-        initial={
-            "name": payment.billing_name,
-            "email": payment.company.email,
-            "phone": payment.company.phone,
-        }
-    )
+    context["form"] = context["form"] or AttemptForm(initial=payment.billing)
     try:
         account = check_payable(payment, now=clock.now(), attempts=attempts)
         check_charge_policies(payment, amount=payment.amount, now=clock.now())
@@ -94,6 +88,7 @@ def build_page_context(
         "payment": payment,
         "merchant": payment.merchant,
         "visitor": visitor,
+        "billing": payment.render_billing(visitor.address if visitor else {}),
         "form": refused.form if refused else None,
         "paying_as": get_visitor_mark(visitor),
         "last_failure": refused.message if refused else last_failure,

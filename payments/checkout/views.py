@@ -102,8 +102,7 @@ def register(request: HttpRequest, reference: str) -> HttpResponse:
     if is_closed(payment, payment.attempts.order_by("-pk").first()):
         return redirect("payments:pay", reference)
     terms = get_current_terms(payment.merchant, Terms.Kind.USER_ACCOUNT)
-    known = {"name": payment.billing_name, "email": payment.company.email, "phone": payment.company.phone}
-    form = RegisterForm(request.POST or None, initial=known)
+    form = RegisterForm(request.POST or None, initial=payment.billing)
     if request.method == "POST" and form.is_valid():
         problem = find_acceptance_problem([terms], form.cleaned_data["accepted_terms"])
         if not problem:

@@ -4,7 +4,7 @@ from payments.models.balance_transactions import BalanceTransaction, BalanceTran
 from payments.models.brakes import AttemptBrake
 from payments.models.gateway_accounts import GatewayAccount, GatewayCustomer
 from payments.models.operations import Attempt, Dispute, GatewayOperation, Refund, Setup, get_default_method_types
-from payments.models.payment import Payment, SavedMethod, describe_method
+from payments.models.payment import Payment, PaymentLines, SavedMethod, describe_method
 from payments.models.payouts import Payout
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "GatewayCustomer",
     "GatewayOperation",
     "Payment",
+    "PaymentLines",
     "Payout",
     "Refund",
     "SavedMethod",

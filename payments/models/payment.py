@@ -129,6 +129,8 @@ class Payment(Stateful):
     recurring_amount = models.BigIntegerField(null=True, help_text="What the quote costs every interval.")
     recurring_interval = models.CharField(max_length=10, blank=True)
     recurring_periods = models.PositiveIntegerField(null=True, help_text="How often; None is until somebody ends it.")
+    recurring_starts_on = models.DateField(null=True, help_text="The day of the first; None is when it is agreed to.")
+    recurring_agreement = models.CharField(max_length=100, blank=True, help_text="What the merchant calls it.")
     done_path = models.CharField(max_length=200, help_text="Where the payer goes when it is over.")
     expires_at = models.DateTimeField()
     created_at = models.DateTimeField(default=clock.now)
@@ -157,6 +159,11 @@ class Payment(Stateful):
                 condition=models.Q(recurring_amount=None, recurring_interval="", recurring_periods=None)
                 | models.Q(recurring_amount__gt=0, recurring_interval__in=INTERVALS),
                 name="recurring_part_is_whole",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(recurring_amount__isnull=False)
+                | models.Q(recurring_starts_on=None, recurring_agreement=""),
+                name="only_what_recurs_starts",
             ),
         ]
         indexes = [
@@ -204,8 +211,19 @@ class Payment(Stateful):
         if self.recurring_amount is None:
             return None
         return RecurringPart(
-            Money(self.recurring_amount, self.currency), self.recurring_interval, self.recurring_periods
+            Money(self.recurring_amount, self.currency),
+            self.recurring_interval,
+            self.recurring_periods,
+            self.recurring_starts_on,
+            self.recurring_agreement,
         )
+
+    @property
+    def line_items(self) -> list[dict[str, str]]:
+        """The lines of what is paid, for pages that show them; nothing is asked where there are none."""
+        if not self.details.get("line_count"):
+            return []
+        return list(PaymentLines.objects.filter(payment=self).values_list("rows", flat=True).first() or [])
 
     @property
     def is_quote(self) -> bool:
@@ -235,14 +253,15 @@ class Payment(Stateful):
         return "Back to the quote" if self.is_quote else "Back to your payments"
 
     @property
-    def billing_name(self) -> str:
-        """The name of whom the quote was sent to; empty where it is unknown."""
-        return str((self.details.get("billing") or {}).get("name") or "")
+    def billing(self) -> dict[str, str]:
+        """What Payer Information begins with: whom the quote was sent to, and else the company's own contact."""
+        sent = self.details.get("billing") or {}
+        known = {"email": self.company.email, "phone": self.company.phone} if "email" not in sent else {}
+        return {name: str(known.get(name) or sent.get(name) or "") for name in ("name", "email", "phone")}
 
-    @property
-    def billing_json(self) -> str:
-        """What the gateway's form begins with, as JSON: the address that came with the quote."""
-        address = (self.details.get("billing") or {}).get("address")
+    def render_billing(self, own: dict[str, str]) -> str:
+        """What the gateway's form begins with, as JSON: the payer's `own` address, else the one of the quote."""
+        address = own or (self.details.get("billing") or {}).get("address")
         return json.dumps({"address": address} if address else {})
 
     @property
@@ -258,3 +277,13 @@ class Payment(Stateful):
     def is_expired(self, now: datetime) -> bool:
         """Whether the deadline has passed."""
         return now >= self.expires_at
+
+
+class PaymentLines(models.Model):
+    """The lines of what a payment is for, in words, as its payer reads them: apart, since lists hold many payments."""
+
+    payment = models.OneToOneField(Payment, on_delete=models.CASCADE, related_name="lines")
+    rows = models.JSONField(help_text="description, quantity, unit_price, amount, tax, recurs")
+
+    def __str__(self) -> str:
+        return f"Lines of {self.payment}"

@@ -91,12 +91,15 @@ class CpqQuote:
 class CpqTerm:
     """A term that the customer could choose."""
 
+    id: str
     name: str
     is_selected: bool
     interval: str
     recurring_total: Any
     periods: Any
     down_payment: Any
+    starts: str
+    agreement_type: str
 
 
 class CpqClient:
@@ -278,12 +281,15 @@ def list_evidence(row: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
 def parse_term(row: Mapping[str, Any]) -> CpqTerm:
     """A QuoteTermView."""
     return CpqTerm(
+        id=get_text(row, "id"),
         name=get_text(row, "name"),
         is_selected=row.get("isSelected") is True,
         interval=get_text(row, "periodInterval"),
         recurring_total=row.get("recurringTotalAmount"),
         periods=row.get("recurringPeriods"),
         down_payment=row.get("downPayment"),
+        starts=get_text(row, "overrideStartDate"),
+        agreement_type=get_text(row, "agreementType"),
     )
 
 

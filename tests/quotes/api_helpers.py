@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from merchants.models import EventNotification, PayNowLink
 from merchants.services import create_merchant, create_paynow_link, update_event_notifications
-from payers.models import PayerCompany
+from payers.models import CompanyMismatch, PayerCompany
 from payments.gateway_accounts import save_gateway_account
 from payments.models import Payment
 from quotes.models import Callback, IdempotentAnswer, Quote
@@ -19,7 +19,8 @@ from wisepay.models import User
 
 CHECKOUTS = "/api/cpq/v1/checkouts"
 PROBLEM_FIELDS = {"type", "title", "status", "detail", "code"}
-FULL_CHECKOUT: dict[str, Any] = {
+# The whole of version 1 of the contract, which keeps its answers.
+V1_CHECKOUT: dict[str, Any] = {
     "quote": {
         "id": "b1c6",
         "number": 1042,
@@ -50,6 +51,36 @@ FULL_CHECKOUT: dict[str, Any] = {
     "return_url": "https://na1.orderporter.com/quote?key=1",
     "callback_url": "https://na1.orderporter.com/wisepay",
 }
+LINES: list[dict[str, Any]] = [
+    {"description": "Onboarding", "quantity": "2", "unit_price": "550.00", "amount": "1210.00", "tax": "110.00"},
+    {"description": "Cables", "quantity": 4, "unit_price": "12.50", "amount": "50.00", "tax": "3.64"},
+    {"description": "Welcome discount", "quantity": "1", "unit_price": "-10.00", "amount": "-10.00", "tax": "0"},
+    {"description": "Care", "quantity": "10", "unit_price": "34.90", "amount": "349.00", "recurs": "month"},
+]
+TERMS: list[dict[str, Any]] = [
+    {"id": "t1", "description": "Support", "total": "300.00", "interval": "month", "periods": 12},
+    {"id": 2, "description": "Backup", "total": "49.00", "interval": "month", "starts_on": "2099-01-01"},
+]
+# Version 1.1 only added fields.
+FULL_CHECKOUT: dict[str, Any] = merge_body(
+    V1_CHECKOUT,
+    {
+        "quote": {"psa_opportunity_id": "8841", "lines": LINES},
+        "customer": {"id": "c-77", "account_number": "HD-1", "psa_company_id": 250, "psa_contact_id": "311"},
+        "acceptance": {
+            "signed_at": "2026-11-02T03:04:05Z",
+            "signed_by": "Mia Chen",
+            "email": "mia@harbourdental.example",
+            "ip": "203.0.113.7",
+        },
+        "recurring": {
+            "starts_on": "2099-01-01",
+            "ends_on": "2099-12-31",
+            "agreement_type": "Managed services",
+            "terms": TERMS,
+        },
+    },
+)
 
 
 def create_cpq_merchant(world: SandboxProcess, *, name: str, email: str) -> Tenant:
@@ -119,3 +150,9 @@ def count_stored_rows() -> dict[str, int]:
     """How many rows an opened checkout leaves, by table."""
     tables = (Quote, Payment, PayerCompany, Callback, IdempotentAnswer)
     return {table.__name__: table.objects.count() for table in tables if table.objects.exists()}
+
+
+def create_mismatch(company: PayerCompany) -> CompanyMismatch:
+    """A name that came with the id of a company that is called otherwise."""
+    pair = {"merchant": company.merchant, "company": company, "system": "psa", "value": "250", "name": "Another"}
+    return CompanyMismatch.objects.get_or_create(**pair, defaults={"subject": "Quote 1 v1"})[0]

@@ -10,12 +10,14 @@ from django.utils import timezone
 from quotes.models import Quote
 from tests.quotes.api_helpers import (
     FULL_CHECKOUT,
+    V1_CHECKOUT,
     build_body_without,
     build_change,
     count_stored_rows,
     get_refused_fields,
 )
 from tests.tenants import Tenant, merge_body
+from wisepay.models import RateWindow
 
 REQUIRED = (
     *("quote", "quote.id", "quote.number", "quote.version", "quote.name", "quote.currency"),
@@ -24,22 +26,31 @@ REQUIRED = (
     *("recurring.total", "recurring.interval", "allowed_methods", "return_url"),
 )
 # What may be absent, and may be null as well.
-NULLABLE = ("quote.expires_at", "customer.address", "recurring", "recurring.periods", "callback_url")
+NULLABLE = (
+    *("quote.expires_at", "customer.address", "recurring", "recurring.periods", "callback_url"),
+    *("quote.lines", "acceptance", "acceptance.signed_at"),
+    *("recurring.starts_on", "recurring.ends_on", "recurring.terms"),
+)
+RECORDS = ("customer.id", "customer.account_number", "customer.psa_company_id", "customer.psa_contact_id")
+IDS = ("quote.psa_opportunity_id", *RECORDS)
 OPTIONAL = (
-    *("quote.opportunity_id", "quote.purchase_order_number"),
+    *("quote.opportunity_id", "quote.purchase_order_number", *IDS),
+    *("acceptance.signed_by", "acceptance.email", "acceptance.ip", "recurring.agreement_type"),
     *("customer.contact_name", "customer.phone"),
     *(f"customer.address.{name}" for name in ("line1", "line2", "city", "state", "postal_code", "country")),
     *("amounts.tax", "amounts.full_payment_allowed"),
 )
 WHOLE_NUMBERS = ("quote.number", "quote.version", "recurring.periods")
-OBJECTS = ("quote", "customer", "customer.address", "amounts", "recurring")
+OBJECTS = ("quote", "customer", "customer.address", "amounts", "recurring", "acceptance")
+LISTS = ("allowed_methods", "quote.lines", "recurring.terms")
 AMOUNTS = ("amounts.one_time_total", "amounts.tax", "amounts.due_now", "recurring.total")
-NO_TEXT = (*WHOLE_NUMBERS, *OBJECTS, "allowed_methods", "amounts.full_payment_allowed")
+NO_TEXT = (*WHOLE_NUMBERS, *OBJECTS, *LISTS, "amounts.full_payment_allowed")
 ALL_FIELDS = (*REQUIRED, *NULLABLE, *OPTIONAL)
 GROUPS = ("", *OBJECTS)
 JSON_TYPES: dict[str, Any] = {"text": "x", "whole": 7, "fraction": 1.5, "flag": True, "list": [], "object": {}}
 LONGEST = {
     **{"quote.id": 64, "quote.name": 200, "quote.opportunity_id": 64, "quote.purchase_order_number": 64},
+    **dict.fromkeys(IDS, 64),
     **{"customer.account_name": 200, "customer.contact_name": 120, "customer.phone": 40},
     **{f"customer.address.{name}": 200 for name in ("line1", "line2")},
     **{f"customer.address.{name}": 100 for name in ("city", "state")},
@@ -117,7 +128,8 @@ BAD_TIMES = (
 def list_wrong_types(field: str) -> list[Any]:
     """A value of every JSON type that the field is not."""
     right = {"whole"} if field in WHOLE_NUMBERS else {"object"} if field in OBJECTS else {"text"}
-    right = {"allowed_methods": {"list"}, "amounts.full_payment_allowed": {"flag"}}.get(field, right)
+    right = right | {"whole"} if field in IDS else {"list"} if field in LISTS else right
+    right = {"amounts.full_payment_allowed": {"flag"}}.get(field, right)
     return [value for name, value in JSON_TYPES.items() if name not in right]
 
 
@@ -128,6 +140,7 @@ def filter_group(group: str, fields: Iterable[str]) -> list[str]:
 
 def find_unexpected_refusals(shop: Tenant, field: str, values: Iterable[Any]) -> dict[str, set[str]]:
     """What was named for each value of `field` where that was not `field` alone; {} when all is well."""
+    RateWindow.objects.all().delete()
     found = {
         json.dumps(value): get_refused_fields(shop.call(merge_body(FULL_CHECKOUT, build_change(field, value))))
         for value in values
@@ -215,7 +228,7 @@ def test_a_name_is_stored_in_one_form(shop: Tenant) -> None:
 @pytest.mark.parametrize(("currency", "amount"), [("AUD", "1.001"), ("JPY", "1.0"), ("KWD", "1.0001")])
 def test_an_amount_has_no_more_decimals_than_its_currency(shop: Tenant, currency: str, amount: str) -> None:
     whole = merge_body(
-        FULL_CHECKOUT, {"quote": {"currency": currency}, "amounts": {"one_time_total": "1250", "due_now": "625"}}
+        V1_CHECKOUT, {"quote": {"currency": currency}, "amounts": {"one_time_total": "1250", "due_now": "625"}}
     )
     whole = merge_body(whole, {"amounts": {"tax": "113"}, "recurring": {"total": "349"}})
     for field in AMOUNTS:
@@ -238,7 +251,7 @@ def test_an_amount_has_no_more_decimals_than_its_currency(shop: Tenant, currency
 )
 def test_fewer_decimals_mean_the_same_amount(shop: Tenant, currency: str, amount: str, minor: int) -> None:
     amounts = {"one_time_total": amount, "due_now": amount, "tax": "0"}
-    body = merge_body(FULL_CHECKOUT, {"quote": {"currency": currency}, "amounts": amounts, "recurring": None})
+    body = merge_body(V1_CHECKOUT, {"quote": {"currency": currency}, "amounts": amounts, "recurring": None})
     assert shop.call(body).status_code == 201
     quote = Quote.objects.select_related("payment").get()
     assert (quote.total, quote.payment.amount, quote.payment.currency) == (minor, minor, currency)

@@ -15,7 +15,7 @@ from openapi_core.exceptions import OpenAPIError
 from openapi_core.validation.request.exceptions import RequestValidationError
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from tests.quotes.api_helpers import CHECKOUTS, FULL_CHECKOUT, build_change, count_stored_rows
+from tests.quotes.api_helpers import CHECKOUTS, FULL_CHECKOUT, LINES, TERMS, build_change, count_stored_rows
 from tests.tenants import BODY, Tenant, merge_body
 
 DECLINED = "4000000000009995"
@@ -78,11 +78,13 @@ def test_the_document_describes_key_header_and_problems(document: dict[str, Any]
 def test_the_document_names_every_field_of_the_contract(document: dict[str, Any]) -> None:
     schemas = document["components"]["schemas"]
     names = {"quote": "QuoteIn", "customer": "CustomerIn", "customer.address": "AddressIn", "amounts": "AmountsIn"}
-    names |= {"recurring": "RecurringIn", "": "CheckoutIn"}
+    names |= {"recurring": "RecurringIn", "acceptance": "AcceptanceIn", "": "CheckoutIn"}
     for group, name in names.items():
         expected = {p.rpartition(".")[2] for p in list_paths(FULL_CHECKOUT) if p.rpartition(".")[0] == group}
         assert set(schemas[name]["properties"]) == expected
         assert schemas[name]["additionalProperties"] is False
+    for name, rows in (("LineIn", LINES), ("TermIn", TERMS)):
+        assert set(schemas[name]["properties"]) == {key for row in rows for key in row}
     assert set(schemas["QuoteIn"]["required"]) == {"id", "number", "version", "name", "currency"}
     assert set(schemas["CustomerIn"]["required"]) == {"account_name", "email"}
     assert set(schemas["AmountsIn"]["required"]) == {"one_time_total", "due_now"}
@@ -120,7 +122,7 @@ def test_the_contracts_own_example_meets_the_document(shop: Tenant, document: di
 
 def test_every_answer_to_an_opening_meets_the_document(shop: Tenant, check: Callable[[Any], None]) -> None:
     answers = [shop.call(BODY), shop.call(BODY), shop.call("{"), shop.call("[]"), shop.call({})]
-    answers += [shop.call(merge_body(BODY, {"quote": {"version": 2}})), shop.call(BODY), shop.call(b"x" * 70_000)]
+    answers += [shop.call(merge_body(BODY, {"quote": {"version": 2}})), shop.call(BODY), shop.call(b"x" * 600_000)]
     answers += [shop.call(BODY, **{"X-API-Key": "wrong"})]
     shop.merchant.paynow_links.all().delete()
     answers += [shop.call(BODY)]

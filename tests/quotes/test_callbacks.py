@@ -75,7 +75,7 @@ def test_a_payment_is_told_with_the_body_of_get_and_a_signature(checkout: Checko
     assert (entry["method"], entry["status"], headers["content-type"]) == ("POST", 200, "application/json")
     assert json.loads(raw) == json.loads(read_checkout_body(checkout))
     assert json.loads(raw)["status"] == "paid"
-    assert headers["wisepay-event"] == "checkout.paid"
+    assert (headers["wisepay-event"], headers["wisepay-contract"]) == ("checkout.paid", "1.1")
     assert uuid.UUID(headers["wisepay-delivery"]) == Callback.objects.get().delivery
     stamp, _, signature = headers["wisepay-signature"].partition(",")
     assert abs(int(stamp.removeprefix("t=")) - timezone.now().timestamp()) < 5

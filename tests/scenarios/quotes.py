@@ -5,9 +5,11 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 from django.test import Client
+from django.utils import timezone
 
 from accounting.models import CreditNote, Posting
-from quotes.models import Callback, CpqConnection, Quote
+from quotes.models import Callback, CpqConnection, PayLinkMail, Quote
+from quotes.polls import poll_connections
 from tests.quotes.link_helpers import LinkedQuote, connect_cpq
 from tests.scenarios.base import SECURE_CARD, Scenario, list_documents
 from tests.scenarios.interruptions import PARTS
@@ -153,3 +155,40 @@ class LinkedQuoteScenario(QuoteScenario):
         """Nobody is told: CPQ has no address for it. There is one checkout and one payment."""
         assert Quote.objects.filter(number=self.made.number, merchant=self.tenant.merchant).count() == 1
         assert not Callback.objects.filter(quote=self.opened_checkout.quote).exists()
+
+
+class MailedQuoteScenario(LinkedQuoteScenario):
+    """A poll finds the quote, its customer is mailed the link to pay it, and pays."""
+
+    def set_up(self) -> None:
+        if not CpqConnection.objects.filter(merchant=self.tenant.merchant, is_enabled=True).exists():
+            connect_cpq(self.tenant)
+        now = timezone.now()
+        CpqConnection.objects.update(is_polled=True, mails_since=now, mails_after=now, polled_at=None)
+        super().set_up()
+
+    @property
+    def steps(self) -> list[Callable[[], None]]:
+        return [self.poll, self.run_worker, self.open, self.pay, self.send_webhooks, self.run_worker]
+
+    def poll(self) -> None:
+        """The poll finds what was accepted."""
+        with self.stopper.process():
+            poll_connections(now=timezone.now())
+
+    def recover(self) -> None:
+        CpqConnection.objects.update(polled_at=None)
+        self.poll()
+        self.run_worker()
+        super().recover()
+
+    def verify(self) -> None:
+        """One mail for the version, and one payment."""
+        super().verify()
+        mail = PayLinkMail.objects.get(quote=self.opened_checkout.quote)
+        assert mail.state in ("sent", "left_out"), (mail.state, mail.reason)
+        subject = f"Quote {self.made.number} from"
+        found = [one for one in self.tenant.mails("accounts@harbourdental.example") if subject in one["subject"]]
+        assert len({dict(one["headers"])["Message-ID"] for one in found}) == (
+            1 if mail.state == "sent" else len(found[:1])
+        )
