@@ -66,13 +66,13 @@ def sync_invoices(sync: InvoiceSync, *, now: datetime) -> None:
 @contextmanager
 def hold_lease(sync: InvoiceSync, *, now: datetime) -> Iterator[None]:
     """Be the only worker on the run. Raises Retry while another one is."""
-    free = Q(lease_until=None) | Q(lease_until__lte=now)
-    if not InvoiceSync.objects.filter(free, pk=sync.pk).update(lease_until=now + LEASE):
+    free, until = Q(lease_until=None) | Q(lease_until__lte=now), now + LEASE
+    if not InvoiceSync.objects.filter(free, pk=sync.pk).update(lease_until=until):
         raise Retry("another worker has this sync", after=10)
     try:
         yield
     finally:
-        InvoiceSync.objects.filter(pk=sync.pk).update(lease_until=None)
+        InvoiceSync.objects.filter(pk=sync.pk, lease_until=until).update(lease_until=None)
 
 
 def list_planned(sync: InvoiceSync) -> list[InvoiceSyncRow]:
