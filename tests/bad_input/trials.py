@@ -29,7 +29,7 @@ from tests.tenant_snapshots import Rows
 from wisepay.input import UnreadableText, check_characters, is_blank
 from wisepay.logs import REFUSALS
 
-THOROUGH_FACTOR = 12  # how many times as many requests THOROUGH=1 draws
+THOROUGH_FACTOR = 8  # how many times as many requests THOROUGH=1 draws
 SIGN_IN = ("/accounts/login/", "/accounts/reauthenticate/")  # whoever is sent there is asked to prove who they are
 FORM_TYPE = "application/x-www-form-urlencoded"
 # What any request may write: its session, its place in a window, and what is written of a refusal itself.
