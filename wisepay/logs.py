@@ -110,6 +110,7 @@ def configure_logs(*, as_json: bool, level: str) -> None:
                 "xero_python": {"level": "WARNING"},
                 "kombu": {"level": "WARNING"},
                 "celery": {"level": "WARNING"},
+                "fontTools": {"level": "WARNING"},
             },
         }
     )
