@@ -225,6 +225,7 @@ def start_attempt(payment: Payment, *, amount: int, choice: PaymentChoice, perso
             amount=amount,
             saved_method=choice.saved_method,
             saves_method=choice.saves and choice.is_new,
+            radar_session_id="" if choice.is_new else choice.radar_session_id,
             stripe_customer_id=customer_id,
             **fields,
         )
@@ -333,6 +334,7 @@ def build_charge_request(attempt: Attempt) -> ChargeRequest:
         mandate_id=attempt.stripe_mandate_id if attempt.saved_method_id else "",
         saves_method=attempt.saves_method,
         is_off_session=attempt.is_off_session,
+        radar_session_id=attempt.radar_session_id,
         statement_text=str(payment.details.get("title") or payment.subject),
     )
 

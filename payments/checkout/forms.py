@@ -1,5 +1,6 @@
 """Forms of Pay Now."""
 
+import re
 from typing import Any
 
 from django import forms
@@ -12,6 +13,7 @@ from payments.payment_pages.element import CONFIRMATION_TOKEN
 from payments.saved_methods.choices import BANK_DEBIT, CARD, PaymentChoice, Person
 from wisepay.forms import MailField, WordsField
 
+RADAR_SESSION = re.compile(r"rse_[A-Za-z0-9]{1,60}")
 MISSING_METHOD = gettext_noop(
     "Nothing was charged: no card or bank details came with this. They are typed into Stripe's secure form; "
     "wait until it shows, or reload this page if it does not."
@@ -33,6 +35,12 @@ class MethodChoiceForm(forms.Form):
     agreed_schedule = WordsField(max_length=60, required=False, widget=forms.HiddenInput)
     paying_as = WordsField(max_length=64, required=False, widget=forms.HiddenInput)
     is_confirmed = forms.BooleanField(required=False)
+    radar_session = forms.CharField(required=False, widget=forms.HiddenInput)
+
+    def clean_radar_session(self) -> str:
+        """The id of the session; what is none is left out, since nobody typed it and a payment goes without."""
+        found = str(self.cleaned_data["radar_session"])
+        return found if RADAR_SESSION.fullmatch(found) else ""
 
     def clean(self) -> dict[str, Any]:
         found = super().clean() or {}
@@ -51,6 +59,7 @@ class MethodChoiceForm(forms.Form):
             shares=found["shares"],
             accepted_terms=found["accepted_terms"],
             agreed_schedule=found["agreed_schedule"],
+            radar_session_id=found["radar_session"],
         )
 
 

@@ -37,6 +37,7 @@ class ChargeRequest:
     mandate_id: str = ""
     saves_method: bool = False
     is_off_session: bool = False
+    radar_session_id: str = ""  # what the gateway saw of the browser, where its own form was not used
     statement_text: str = ""  # what a card's statement says beside the merchant's name
 
 

@@ -109,6 +109,9 @@ class Attempt(GatewayOperation):
     saves_method = models.BooleanField(default=False, help_text="The method is kept for later payments.")
     stripe_payment_intent_id = models.CharField(max_length=255, blank=True)
     is_off_session = models.BooleanField(default=False, help_text="The payer was not there.")
+    radar_session_id = models.CharField(
+        max_length=64, blank=True, help_text="What the gateway saw of the browser that paid with a saved method."
+    )
     submitted_at = models.DateTimeField(null=True)
 
     class Meta:

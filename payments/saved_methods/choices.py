@@ -58,6 +58,7 @@ class PaymentChoice:
     """How somebody wants to pay: a saved method, or a new one of kind `method` from the gateway's form.
 
     `accepted_terms` are the ids of the terms that were accepted, `agreed_schedule` is what the page said that recurs.
+    `radar_session_id` is what the gateway's script saw of the browser, for its fraud rules; empty without the script.
     """
 
     method: str = CARD
@@ -67,6 +68,7 @@ class PaymentChoice:
     shares: bool = False
     accepted_terms: tuple[int, ...] = ()
     agreed_schedule: str = ""
+    radar_session_id: str = ""
 
     @property
     def is_new(self) -> bool:

@@ -188,6 +188,7 @@ def list_customer_operations() -> list[Operation]:
         Operation("POST", method + "/{id}/attach", methods.attach, "PaymentMethodAttachParams"),
         Operation("POST", method + "/{id}/detach", methods.detach, "PaymentMethodDetachParams"),
         Operation("POST", "/confirmation_tokens", confirmation_tokens.create, None, browser=True),
+        Operation("POST", "/radar/session", fraud_warnings.create_session, None, browser=True),
         Operation("GET", "/confirmation_tokens/{id}", confirmation_tokens.retrieve, "ConfirmationTokenRetrieveParams"),
     ]
 

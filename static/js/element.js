@@ -36,8 +36,18 @@ function openStripe(key) {
 }
 
 // What `opened` gives, or an error when that takes longer than somebody waits.
-function soon(opened) {
-  return Promise.race([opened, new Promise((_, fail) => setTimeout(fail, 8000))]);
+function soon(opened, most = 8000) {
+  return Promise.race([opened, new Promise((_, fail) => setTimeout(fail, most))]);
+}
+
+// What Stripe saw of this browser, for its fraud rules; a payment goes without where it does not come soon.
+async function radarSession(opened) {
+  try {
+    const { radarSession: found } = await soon(opened.then((stripe) => stripe.createRadarSession()), 3000);
+    return found ? found.id : "";
+  } catch {
+    return "";
+  }
 }
 
 // Put the Payment Element onto the page; name, e-mail and phone come with the form.

@@ -122,6 +122,7 @@ function payForm(form) {
     if (unticked(form) || !(await confirmed(form))) return null;
     const data = new FormData(form);
     data.delete("saves");
+    data.set("radar_session", await radarSession(opened));
     return data;
   }
 

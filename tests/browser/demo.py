@@ -129,6 +129,12 @@ class Demo:
         with to.open("a") as saved:
             saved.write(answer.text)
 
+    def list_exchanges(self, service: str, path: str) -> list[dict[str, Any]]:
+        """What was sent to an address of a vendor so far, oldest first."""
+        answer = requests.get(f"{self.sandbox}/_control/journal", params={"service": service}, timeout=60)
+        found = (json.loads(line) for line in answer.text.splitlines())
+        return [one for one in found if one["path"] == path]
+
     def create_quote(self, like: str = "one-time", **changes: Any) -> dict[str, Any]:
         """Create a quote; its page is at `url`."""
         quote: dict[str, Any] = self.post_control("/orderporter/quotes.json", {"like": like, **changes})

@@ -133,10 +133,11 @@ def _statement_params(request: ChargeRequest) -> dict[str, str]:
 
 
 def _session_params(request: ChargeRequest) -> dict[str, Any]:
-    """Whether the payer can confirm in the browser, and where the bank sends them back to."""
+    """Whether the payer can confirm in the browser, where the bank sends them back to, and what Radar saw of them."""
     if request.is_off_session:
         return {"off_session": True}
-    return {"use_stripe_sdk": True, "return_url": request.return_url}
+    radar = {"radar_options": {"session": request.radar_session_id}} if request.radar_session_id else {}
+    return {"use_stripe_sdk": True, "return_url": request.return_url, **radar}
 
 
 def _method_params(request: ChargeRequest) -> dict[str, Any]:

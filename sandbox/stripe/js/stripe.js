@@ -252,6 +252,11 @@
       return found.error ? { error: found.error } : { confirmationToken: found.value };
     }
 
+    async createRadarSession() {
+      const found = await call("POST", "/radar/session", { key: this.key });
+      return found.error ? { error: found.error } : { radarSession: { id: found.value.id } };
+    }
+
     async retrieve(secret) {
       const kind = secret.startsWith("seti_") ? "setup_intents" : "payment_intents";
       const id = secret.split("_secret_")[0];

@@ -9,7 +9,7 @@ from sandbox.stripe.accounts import StripeAccount, check_client_secret
 from sandbox.stripe.calls import StripeCall
 from sandbox.stripe.currencies import check_amount, check_currency
 from sandbox.stripe.errors import StripeApiError, build_unexpected_state_error
-from sandbox.stripe.payments import charging, confirmation
+from sandbox.stripe.payments import charging, confirmation, fraud_warnings
 from sandbox.stripe.payments.checks import (
     check_confirm_only,
     check_texts,
@@ -92,6 +92,7 @@ def save_attempt_options(account: StripeAccount, intent: Obj, given: Obj) -> Non
     """Save how this attempt is to run; what an earlier attempt asked for no longer counts."""
     defaults = {"off_session": False, "error_on_requires_action": False, "mandate": None}
     account.private_data(intent["id"]).update(defaults)
+    fraud_warnings.check_session(account, given)
     confirmation.save_attempt_options(account, intent, given, PAYMENT_INTENT)
 
 

@@ -2,8 +2,10 @@
 
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
+import requests
 from django.test import Client
 
 from merchants.models import Terms
@@ -293,3 +295,20 @@ def test_the_bank_asks_a_signed_in_payer_too(
     answer_three_d_secure(tenant.world, answer["client_secret"])
     assert signed_in_payer.client.post(answer["attempt"]).json()["status"] == "succeeded"
     assert [m.last4 for m in signed_in_payer.methods] == ["3184"]
+
+
+@pytest.mark.parametrize("how", ["seen", "absent", "no id", "long"])
+def test_a_charge_with_a_saved_method_carries_what_the_gateway_saw_of_the_browser(
+    tenant: Tenant, checkout: Checkout, signed_in_payer: SignedInPayer, how: str
+) -> None:
+    """docs.stripe.com/radar/radar-session: what the Element collects is missing where it is not used."""
+    signed_in_payer.pay_and_save(checkout)
+    key = {"key": tenant.stripe_key.replace("sk_", "pk_")}
+    seen = requests.post(f"{tenant.world.url}/stripe/v1/radar/session", data=key, timeout=10).json()["id"]
+    sent = {"seen": seen, "absent": "", "no id": "rse_<b>", "long": "rse_" + "a" * 10_000}[how]
+    second = tenant.open_checkout()
+    method = signed_in_payer.methods[0].reference
+    assert signed_in_payer.pay(second, saved_method=method, radar_session=sent).json()["status"] == "succeeded"
+    charged = [one for one in tenant.world.journal("stripe") if one["path"] == "/v1/payment_intents"][-1]
+    assert (f"radar_options[session]={seen}" in unquote(charged["request_body"])) is (how == "seen")
+    assert [attempt.radar_session_id for attempt in second.attempts] == [seen if how == "seen" else ""]
