@@ -37,7 +37,7 @@ class QuoteLine:
         return {
             "description": self.description,
             "quantity": format_number(self.quantity),
-            "unit_price": format_number(self.unit_price, digits=get_currency_digits(currency)),
+            "unit_price": format_unit_price(self.unit_price, currency),
             "amount": format_signed(self.amount, currency),
             "tax": format_signed(self.tax, currency) if self.tax else "",
             "recurs": "" if self.recurs == ONE_TIME else RecurringPart(Money(1, currency), self.recurs, None).every,
@@ -82,12 +82,16 @@ def parse_line(line: LineIn, number: int, checkout: CheckoutIn, errors: list[tup
     return QuoteLine(line.description, line.quantity, line.unit_price, found["amount"], found["tax"], line.recurs)
 
 
-def format_number(text: str, *, digits: int = 0) -> str:
-    """A decimal without zeros that say nothing, but with at least `digits` decimals."""
-    number = Decimal(text).normalize()
-    if -int(number.as_tuple().exponent) < digits:
-        number = number.quantize(Decimal(1).scaleb(-digits))
-    return format(number, "f")
+def format_number(text: str) -> str:
+    """A decimal without zeros that say nothing, with commas between thousands."""
+    return format(Decimal(text).normalize(), ",f")
+
+
+def format_unit_price(text: str, currency: str) -> str:
+    """A price as people write amounts; one with more decimals than the currency has, with its code before it."""
+    minor = Decimal(text).scaleb(get_currency_digits(currency))
+    is_exact = minor == minor.to_integral_value()
+    return format_signed(int(minor), currency) if is_exact else f"{currency} {format_number(text)}"
 
 
 def format_signed(amount: int, currency: str) -> str:

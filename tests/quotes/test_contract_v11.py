@@ -85,7 +85,7 @@ def test_lines_are_shown_before_paying_and_on_the_receipt_as_they_were_sent(shop
     checkout, browser = shop.open_checkout(quote={"lines": [first, *LINES[1:]]}), Client()
     page = browser.get(checkout.path).content.decode()
     assert "<bdi>&lt;b&gt;Onboarding&lt;/b&gt; &amp; שלום</bdi>" in page
-    assert [words in page for words in ("-A$10.00", "4 × 12.50", "every month", "4 lines")] == [True] * 4
+    assert [words in page for words in ("-A$10.00", "4 × A$12.50", "every month", "4 lines")] == [True] * 4
     assert checkout.pay(client=browser).status_code == 200
     assert checkout.payment.paid_amount == 62500
     receipt = browser.get(f"{checkout.path}/receipt").content.decode()
@@ -149,6 +149,22 @@ def test_lines_add_up_within_a_cent_each_and_never_change_what_is_charged(shop: 
     assert shop.call(with_lines(*lines)).status_code == 201
     payment = Payment.objects.get()
     assert (payment.amount, payment.full_amount, len(payment.line_items)) == (62500, 125000, len(lines))
+
+
+@pytest.mark.parametrize(
+    ("quantity", "unit_price", "shown"),
+    [
+        ("1", "1250", "1 × A$1,250.00"),
+        ("2500.50", "0.4999", "2,500.5 × AUD 0.4999"),
+        ("0.001", "1250000", "0.001 × A$1,250,000.00"),
+    ],
+)
+def test_quantities_and_prices_are_written_as_people_write_them(
+    shop: Tenant, quantity: str, unit_price: str, shown: str
+) -> None:
+    shop.call(with_lines(line(quantity=quantity, unit_price=unit_price)))
+    [row] = Payment.objects.get().line_items
+    assert f"{row['quantity']} × {row['unit_price']}" == shown
 
 
 def test_five_hundred_lines_fit_into_a_body(shop: Tenant) -> None:
