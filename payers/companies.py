@@ -9,7 +9,7 @@ from django.db.models import Q
 from django_subatomic.db import savepoint, transaction_if_not_already, transaction_required
 
 from merchants.models import Merchant
-from payers.company_ids import add_ids, find_company
+from payers.company_ids import add_ids, find_company, note_mismatches
 from payers.models import CompanyContact, ContactChange, PayerCompany, fold_name
 from wisepay import events
 from wisepay.models import User
@@ -250,14 +250,18 @@ def record_payer_company(
     """The company that one of `ids` says, else the one of that name, created if needed, with this e-mail and phone.
 
     `ids` are pairs of system and value, the surest first; `subject` is what they came with. Where they and the name
-    belong to different companies, none is merged: a CompanyMismatch asks a person.
+    belong to different companies, none is merged: a CompanyMismatch asks a person, and until it is settled a company
+    keeps its own e-mail, since whoever has that address sees everything of the company.
     """
-    company = find_company(merchant, name=name, ids=ids, subject=subject) if ids else None
+    contact = {"email": email, "phone": phone}
+    company = find_company(merchant, name=name, ids=ids, contact=contact) if ids else None
     if company is None:
-        defaults = {"name": " ".join(name.split()), "email": email, "phone": phone}
+        defaults = {"name": " ".join(name.split()), **contact}
         company = merchant.payer_companies.get_or_create(folded_name=fold_name(name), defaults=defaults)[0]
     if ids:
         add_ids(company, ids)
+        if not note_mismatches(company, name=name, ids=ids, subject=subject):
+            return company
     if (company.email, company.phone) != (email, phone or company.phone):
         company.email, company.phone = email, phone or company.phone
         company.save(update_fields=["email", "phone"])

@@ -1,10 +1,12 @@
 """Payment Sync's side at PSA: what was paid in the books, and not with Wise-Pay, is written on PSA's invoices."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
+from itertools import batched
 
-from django.db.models import QuerySet
+from django.db.models import Prefetch, QuerySet
 from django_subatomic.db import transaction, transaction_required
 
 from accounting.models import LedgerApplication, PaymentAllocation, PaymentSync, Posting
@@ -13,7 +15,7 @@ from accounting.payment_sync.services import list_applications
 from merchants.models import Merchant
 from psa.joins import JOINED
 from psa.models import PsaConnection, PsaInvoice, PsaPayment
-from psa.records import get_wanted_amount
+from psa.records import read_books_amounts
 from psa.scheduling import schedule_processing
 from wisepay.clock import get_local_date
 from wisepay.money import Money
@@ -58,12 +60,14 @@ def plan_books_payments(sync: PaymentSync, *, now: datetime) -> int:
         return 0
     count = 0
     found = list(list_elsewhere_paid(sync))
-    joined = list_joined_ids(connection, found)
-    wanted = [row for row in found if not explain_skip(row, joined)]
-    for begin in range(0, len(wanted), CHUNK):
+    reasons = explain_skips(connection, found)
+    known = list_known_rows(connection, found)
+    wanted = [row for row in found if row.pk not in reasons]
+    for chunk in batched(wanted, CHUNK):
         with transaction():
-            for application in wanted[begin : begin + CHUNK]:
-                count += plan_application(connection, application, now=now)
+            for application in chunk:
+                row = known.get((application.invoice_id, application.ledger_id))
+                count += plan_application(connection, application, known=row, now=now)
     with transaction():
         schedule_changed(connection, now=now)
     return count
@@ -84,36 +88,65 @@ def list_joined_ids(connection: PsaConnection, applications: Iterable[LedgerAppl
     return {key for key in rows.values_list("ledger_invoice", flat=True) if key is not None}
 
 
-def explain_skip(application: LedgerApplication, joined: set[int]) -> str:
-    """Why a payment of the books is not planned; empty where it is. `joined`: invoices that PSA has too."""
-    if application.invoice_id not in joined:
-        return NOT_JOINED
-    return PERHAPS_OURS if may_be_ours(application) else ""
+def explain_skips(connection: PsaConnection, applications: Sequence[LedgerApplication]) -> dict[int, str]:
+    """Why payments of the books are not planned, by their keys; those without a reason are. Four statements."""
+    joined = list_joined_ids(connection, applications)
+    perhaps = list_perhaps_ours(connection, [row for row in applications if row.invoice_id in joined])
+    return {row.pk: NOT_JOINED for row in applications if row.invoice_id not in joined} | dict.fromkeys(
+        perhaps, PERHAPS_OURS
+    )
 
 
-def may_be_ours(application: LedgerApplication) -> bool:
-    """Whether a payment with Wise-Pay, of that amount and about that day, is not found in the books by its number.
+def list_perhaps_ours(connection: PsaConnection, applications: Sequence[LedgerApplication]) -> set[int]:
+    """The keys of those for which there is a payment with Wise-Pay that the books don't show by its number.
 
-    It was booked by hand, or its posting is on its way.
+    It has the same amount and about the same day: it was booked by hand, or its posting is on its way. At most three
+    statements.
     """
-    invoice = application.invoice
-    merchant_zone = invoice.merchant.zone
-    parts = PaymentAllocation.objects.filter(invoice=invoice, amount=application.amount)
-    parts = parts.exclude(payment__paid_at=None).select_related("payment")
-    known = set(invoice.applications.values_list("source_id", flat=True))
-    known |= set(invoice.applications.values_list("ledger_id", flat=True))
-    for part in parts:
-        day = get_local_date(part.payment.paid_at or part.created_at, merchant_zone)
-        posted = set(part.postings.filter(kind=Kind.INVOICE_PAYMENT).values_list("ledger_id", flat=True))
-        if abs(day - application.on) <= SAME_MONEY_WITHIN and not posted & known:
-            return True
-    return False
+    invoices = {row.invoice_id for row in applications}
+    known: dict[int, set[str]] = defaultdict(set)
+    rows = LedgerApplication.objects.filter(invoice__in=invoices)
+    for invoice, source_id, ledger_id in rows.values_list("invoice", "source_id", "ledger_id"):
+        known[invoice] |= {source_id, ledger_id}
+    posted = Prefetch("postings", Posting.objects.filter(kind=Kind.INVOICE_PAYMENT).exclude(ledger_id=""))
+    parts = PaymentAllocation.objects.filter(invoice__in=invoices).exclude(payment__paid_at=None)
+    ours: dict[tuple[int, int], list[date]] = defaultdict(list)
+    for part in parts.select_related("payment").prefetch_related(posted):
+        if not {posting.ledger_id for posting in part.postings.all()} & known[part.invoice_id]:
+            paid_at = part.payment.paid_at or part.created_at
+            ours[part.invoice_id, part.amount].append(get_local_date(paid_at, connection.merchant.zone))
+    return {
+        row.pk
+        for row in applications
+        if any(abs(day - row.on) <= SAME_MONEY_WITHIN for day in ours[row.invoice_id, row.amount])
+    }
+
+
+def list_known_rows(
+    connection: PsaConnection, applications: Iterable[LedgerApplication]
+) -> dict[tuple[int | None, str], PsaPayment]:
+    """What was planned already of payments of the books, by their invoice and their id. One statement."""
+    found = PsaPayment.objects.filter(
+        connection=connection, ledger_invoice__in={row.invoice_id for row in applications}
+    )
+    return {(row.ledger_invoice_id, row.books_payment_id): row for row in found.exclude(books_payment_id="")}
 
 
 @transaction_required
-def plan_application(connection: PsaConnection, application: LedgerApplication, *, now: datetime) -> bool:
-    """Plan one payment of the books; answer whether it is new."""
-    row, is_new = PsaPayment.objects.get_or_create(
+def plan_application(
+    connection: PsaConnection, application: LedgerApplication, *, known: PsaPayment | None, now: datetime
+) -> bool:
+    """Plan one payment of the books, unless it is `known`; answer whether it is new."""
+    row, is_new = (known, False) if known is not None else create_row(connection, application, now=now)
+    if is_new or row.state == "waiting":
+        schedule_processing(row, now=now)
+    return is_new
+
+
+@transaction_required
+def create_row(connection: PsaConnection, application: LedgerApplication, *, now: datetime) -> tuple[PsaPayment, bool]:
+    """The row of one payment of the books; somebody else may just have made it."""
+    return PsaPayment.objects.get_or_create(
         connection=connection,
         ledger_invoice=application.invoice,
         books_payment_id=application.ledger_id,
@@ -127,29 +160,26 @@ def plan_application(connection: PsaConnection, application: LedgerApplication, 
             "created_at": now,
         },
     )
-    if is_new or row.state == "waiting":
-        schedule_processing(row, now=now)
-    return is_new
 
 
 @transaction_required
 def schedule_changed(connection: PsaConnection, *, now: datetime) -> None:
-    """Have those brought up to date which the books show otherwise by now."""
-    rows = PsaPayment.objects.filter(connection=connection, state__in=STANDING).exclude(books_payment_id="")
-    for row in rows.select_related("connection", "ledger_invoice"):
-        if get_wanted_amount(row) != row.amount:
+    """Have those brought up to date which the books show otherwise by now. Three statements, and two for each."""
+    found = PsaPayment.objects.filter(connection=connection, state__in=STANDING).exclude(books_payment_id="")
+    rows = list(found.select_related("ledger_invoice"))
+    amounts = read_books_amounts(rows)
+    for row in rows:
+        if amounts[row.pk] != row.amount:
             schedule_processing(row, now=now)
 
 
 def build_report(connection: PsaConnection, applications: Iterable[LedgerApplication]) -> list[ReportLine]:
     """A line for each payment of the books."""
     rows: Sequence[LedgerApplication] = list(applications)
-    found = PsaPayment.objects.filter(connection=connection, ledger_invoice__in=[row.invoice_id for row in rows])
-    by_key = {(row.ledger_invoice_id, row.books_payment_id): row for row in found.exclude(books_payment_id="")}
-    joined = list_joined_ids(connection, rows)
-    return [build_line(row, by_key.get((row.invoice_id, row.ledger_id)), joined) for row in rows]
+    known, reasons = list_known_rows(connection, rows), explain_skips(connection, rows)
+    return [build_line(row, known.get((row.invoice_id, row.ledger_id)), reasons.get(row.pk, "")) for row in rows]
 
 
-def build_line(application: LedgerApplication, row: PsaPayment | None, joined: set[int]) -> ReportLine:
+def build_line(application: LedgerApplication, row: PsaPayment | None, reason: str) -> ReportLine:
     """The line of one payment of the books."""
-    return ReportLine(application, row, "" if row else explain_skip(application, joined) or NOT_PLANNED)
+    return ReportLine(application, row, "" if row else reason or NOT_PLANNED)

@@ -9,6 +9,8 @@ from psa.models import TASK_STATES, PsaConnection, PsaPayment
 from wisepay import clock
 from wisepay.health_checks import HealthCheckResult, register_health_check
 
+MODEL_NOTICE_DAYS = 60  # time to try a newer model before ConnectWise stops answering with ours
+
 
 @register_health_check
 def check_psa_installation() -> Iterator[HealthCheckResult]:
@@ -17,9 +19,22 @@ def check_psa_installation() -> Iterator[HealthCheckResult]:
         yield HealthCheckResult("psa", None, "PSA_CLIENT_ID is not set: no merchant can connect ConnectWise PSA")
         return
     ends = date.fromisoformat(settings.PSA_API_VERSION_ENDS)
-    is_over = clock.now().date() > ends
-    words = f"model {settings.PSA_API_VERSION}, which ConnectWise answers with until {ends.isoformat()}"
-    yield HealthCheckResult("psa", None if is_over else True, words)
+    days = (ends - clock.now().date()).days
+    yield HealthCheckResult("psa", True if days > MODEL_NOTICE_DAYS else None, describe_model(ends, days=days))
+
+
+def describe_model(ends: date, *, days: int) -> str:
+    """How long ConnectWise still answers with our model, and what to do once that is not long any more."""
+    model = f"model {settings.PSA_API_VERSION}"
+    if days > MODEL_NOTICE_DAYS:
+        return f"{model}, which ConnectWise answers with until {ends.isoformat()}"
+    state = f"{model} ends on {ends.isoformat()}"
+    if days < 0:
+        state = f"{model} has been old enough since {ends.isoformat()} for ConnectWise to refuse it any day"
+    return (
+        f"{state}. Set PSA_API_VERSION to a newer one, not newer than the versions that the connections' pages show, "
+        "and PSA_API_VERSION_ENDS to twelve months after it came out; then press Test on a connection"
+    )
 
 
 @register_health_check

@@ -1,5 +1,6 @@
 """What a payment at PSA should be by what became of its money, and recording its steps."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -27,7 +28,7 @@ TITLES = {
 def get_wanted_amount(row: PsaPayment) -> int:
     """Minor units of the row's money that should stand on the invoice now."""
     if row.books_payment_id:
-        return read_books_amount(row)
+        return read_books_amounts([row])[row.pk]
     attempt = Attempt.objects.select_related("payment").get(pk=row.attempt_id or 0)
     if row.allocation_id is not None:
         part = PaymentAllocation.objects.select_related("payment").get(pk=row.allocation_id)
@@ -58,19 +59,31 @@ def compute_part_amount(attempt: Attempt, part: PaymentAllocation, connection: P
     return get_target_amounts(parts, attempt)[part.pk]
 
 
-def read_books_amount(row: PsaPayment) -> int:
-    """Minor units of a payment that was made in the books, as they have it now; 0 for one that is ours after all."""
-    found = LedgerApplication.objects.filter(
-        invoice=row.ledger_invoice_id,
-        ledger_id=row.books_payment_id,
+def read_books_amounts(rows: Sequence[PsaPayment]) -> dict[int, int]:
+    """Minor units of payments that were made in the books, as they have them now; 0 for one that is ours after all.
+
+    By the rows' keys; `ledger_invoice` is loaded. Two statements.
+    """
+    applications = LedgerApplication.objects.filter(
+        invoice__in={row.ledger_invoice_id for row in rows},
+        ledger_id__in={row.books_payment_id for row in rows},
         kind=LedgerApplication.ApplicationKind.PAYMENT,
-    ).first()
-    if found is None or row.ledger_invoice is None:
-        return 0
+    )
+    found = {(one.invoice_id, one.ledger_id): one for one in applications}
+    ids = {key for one in found.values() for key in (one.ledger_id, one.source_id)} - {""}  # "": it is not sent yet
     ours = Posting.objects.filter(
-        merchant=row.merchant_id, kind=Kind.INVOICE_PAYMENT, ledger_id__in=[found.ledger_id, found.source_id]
-    ).exclude(ledger_id="")  # not sent yet: it is no payment of the books
-    return 0 if ours.filter(sent_to=row.ledger_invoice.organisation_id).exists() else found.amount
+        merchant__in={row.merchant_id for row in rows}, kind=Kind.INVOICE_PAYMENT, ledger_id__in=ids
+    )
+    posted = set(ours.values_list("merchant", "sent_to", "ledger_id"))
+    amounts = dict.fromkeys((row.pk for row in rows), 0)
+    for row in rows:
+        one = found.get((row.ledger_invoice_id or 0, row.books_payment_id))
+        if one is None or row.ledger_invoice is None:
+            continue
+        organisation = row.ledger_invoice.organisation_id
+        keys = {(row.merchant_id, organisation, key) for key in (one.ledger_id, one.source_id)}
+        amounts[row.pk] = one.amount if keys.isdisjoint(posted) else 0
+    return amounts
 
 
 def record_step(row: PsaPayment, state: str, *, reason: str, now: datetime, by: str = "psa", **changes: Any) -> None:

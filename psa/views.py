@@ -1,6 +1,7 @@
 """Pages about ConnectWise PSA: its connection, and the payments that belong on its invoices."""
 
 import json
+from datetime import date
 from typing import Any
 
 from django.conf import settings
@@ -26,6 +27,7 @@ from psa.forms import DecisionForm, PsaKeysForm, PsaSettingsForm
 from psa.models import TASK_STATES, PsaConnection, PsaPayment
 from wisepay import clock
 from wisepay.audit import record_request_audit
+from wisepay.clock import format_date
 from wisepay.errors import Disconnected, Rejected, Unavailable
 
 PAGE_SIZE = 50
@@ -74,10 +76,16 @@ def render_connection(
         "missing": [right for right in connection.rights if not right["is_granted"]],
         "history": connection.events.order_by("-at")[:HISTORY_SHOWN] if connection.pk else [],
         "model_version": settings.PSA_API_VERSION,
-        "model_ends": settings.PSA_API_VERSION_ENDS,
+        "model_ends": describe_model_end(clock.now().date()),
         "budget": get_budget_usage(connection) if connection.state == "connected" else None,
     }
     return render(request, "psa/connection.html", context, status=422 if form.errors else 200)
+
+
+def describe_model_end(today: date) -> str:
+    """Until when PSA answers with our model; empty once that is over, which is not for merchants to mend."""
+    ends = date.fromisoformat(settings.PSA_API_VERSION_ENDS)
+    return format_date(ends) if ends >= today else ""
 
 
 @require_POST

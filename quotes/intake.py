@@ -23,8 +23,9 @@ from quotes.models import CpqIntegration, Quote, create_checkout_reference
 from quotes.parts import (
     QuoteLine,
     check_parts,
-    count_periods,
+    dump_acceptance,
     dump_recurring,
+    fill_periods,
     list_line_rows,
     list_recurring_rows,
     merge_acceptance,
@@ -33,6 +34,7 @@ from quotes.parts import (
 from quotes.problems import ProblemError, build_invalid_problem
 from quotes.schemas import CheckoutIn, CustomerIn
 from quotes.services import find_url_problem, schedule_status_callback
+from wisepay.clock import get_local_date
 from wisepay.money import InvalidAmount, Money
 
 MINUTE, DAY = 60, 86_400  # seconds
@@ -60,10 +62,11 @@ def receive_checkout(
     `pulled` are the columns of a quote that we read ourselves. One that CPQ sent stays as it was sent: its amounts are
     the merchant's own words. Raises ProblemError, and then nothing is stored.
     """
-    merchant = integration.merchant
+    merchant, today = integration.merchant, get_local_date(now, integration.merchant.zone)
     amounts = parse_amounts(checkout)
     check_urls_and_times(checkout, hosts=integration.hosts, now=now)
-    check_parts(checkout, now=now)
+    check_parts(checkout, today=today, now=now)
+    checkout = fill_periods(checkout, today=today)
     check_merchant_ready(merchant)
     check_currency(merchant, checkout)
     check_methods(merchant, checkout)
@@ -273,10 +276,9 @@ def build_quote_fields(
 ) -> dict[str, Any]:
     """The columns of the quote, from what CPQ sent or what we read there; `known` is who accepted it, as far as known.
 
-    That only grows: a later version, or a later answer of CPQ's, may have lost it.
+    That only grows: a later answer of CPQ's may have lost it.
     """
-    fields = pulled or {"source": Quote.Source.CONTRACT, "acceptance": {}}
-    accepted = merge_acceptance(checkout.acceptance, known | fields["acceptance"])
+    fields = pulled or {"source": Quote.Source.CONTRACT, "acceptance": dump_acceptance(checkout.acceptance)}
     return {
         "number": checkout.quote.number,
         "name": checkout.quote.name,
@@ -291,7 +293,7 @@ def build_quote_fields(
         "callback_url": checkout.callback_url or "",
         "hold": "",
         **fields,
-        "acceptance": accepted,
+        "acceptance": merge_acceptance(fields["acceptance"], known),
     }
 
 
@@ -320,7 +322,7 @@ def build_payment_fields(
         "needs_account": recurring is not None,
         "recurring_amount": amounts.recurring.amount if amounts.recurring else None,
         "recurring_interval": recurring.interval if recurring else "",
-        "recurring_periods": count_periods(recurring) if recurring else None,
+        "recurring_periods": recurring.periods if recurring else None,
         "recurring_starts_on": recurring.starts_on if recurring else None,
         "recurring_agreement": recurring.agreement_type if recurring else "",
         "done_path": reverse("quotes:return", args=[quote.reference]),
@@ -342,7 +344,7 @@ def build_invoice_details(quote: Quote, checkout: CheckoutIn, amounts: CheckoutA
         rows.append(["Including tax", str(amounts.tax)])
     if amounts.recurring and checkout.recurring:
         recurring = checkout.recurring
-        part = RecurringPart(amounts.recurring, recurring.interval, count_periods(recurring))
+        part = RecurringPart(amounts.recurring, recurring.interval, recurring.periods)
         rows += list_recurring_rows(recurring, part)
     earlier = (
         Quote.objects.filter(merchant=quote.merchant, number=quote.number, payment__state="succeeded")

@@ -16,6 +16,7 @@ from wisepay.money import InvalidAmount, Money, get_currency_digits
 CLOCK_SKEW = timedelta(days=1)  # how far in the future a time of acceptance may be: the sender's clock is theirs
 ONE_TIME = "one_time"
 AMOUNTS_OF_LINE = ("amount", "tax")
+WHOSE_ACCEPTANCE = ("signed_at", "signed_by", "email")
 # How an acceptance is described, in this order; quotes that came by link have some of them only.
 ACCEPTANCE_LABELS = {"signed_by": "by", "initials": "initials", "email": "e-mail", "ip": "from"}
 
@@ -36,7 +37,7 @@ class QuoteLine:
         return {
             "description": self.description,
             "quantity": format_number(self.quantity),
-            "unit_price": format_number(self.unit_price, digits=get_currency_digits(currency)),
+            "unit_price": format_unit_price(self.unit_price, currency),
             "amount": format_signed(self.amount, currency),
             "tax": format_signed(self.tax, currency) if self.tax else "",
             "recurs": "" if self.recurs == ONE_TIME else RecurringPart(Money(1, currency), self.recurs, None).every,
@@ -81,12 +82,16 @@ def parse_line(line: LineIn, number: int, checkout: CheckoutIn, errors: list[tup
     return QuoteLine(line.description, line.quantity, line.unit_price, found["amount"], found["tax"], line.recurs)
 
 
-def format_number(text: str, *, digits: int = 0) -> str:
-    """A decimal without zeros that say nothing, but with at least `digits` decimals."""
-    number = Decimal(text).normalize()
-    if -int(number.as_tuple().exponent) < digits:
-        number = number.quantize(Decimal(1).scaleb(-digits))
-    return format(number, "f")
+def format_number(text: str) -> str:
+    """A decimal without zeros that say nothing, with commas between thousands."""
+    return format(Decimal(text).normalize(), ",f")
+
+
+def format_unit_price(text: str, currency: str) -> str:
+    """A price as people write amounts; one with more decimals than the currency has, with its code before it."""
+    minor = Decimal(text).scaleb(get_currency_digits(currency))
+    is_exact = minor == minor.to_integral_value()
+    return format_signed(int(minor), currency) if is_exact else f"{currency} {format_number(text)}"
 
 
 def format_signed(amount: int, currency: str) -> str:
@@ -94,8 +99,8 @@ def format_signed(amount: int, currency: str) -> str:
     return f"{'-' if amount < 0 else ''}{Money(abs(amount), currency)}"
 
 
-def check_parts(checkout: CheckoutIn, *, now: datetime) -> None:
-    """Raises ProblemError where what recurs, or who accepted it, contradicts itself."""
+def check_parts(checkout: CheckoutIn, *, today: date, now: datetime) -> None:
+    """Raises ProblemError where what recurs, or who accepted it, contradicts itself, or is over `today`."""
     quote, signed_at = checkout.quote, checkout.acceptance.signed_at if checkout.acceptance else None
     if quote.psa_opportunity_id and quote.opportunity_id not in ("", quote.psa_opportunity_id):
         message = "This is the same as opportunity_id. Send one of them, or the same twice."
@@ -104,7 +109,7 @@ def check_parts(checkout: CheckoutIn, *, now: datetime) -> None:
         raise build_invalid_problem(("acceptance.signed_at", "Nobody accepts a quote in the future."))
     if checkout.recurring is not None:
         check_terms(checkout.recurring, quote.currency)
-        check_days(checkout.recurring)
+        check_days(checkout.recurring, today=today)
 
 
 def check_terms(recurring: RecurringIn, currency: str) -> None:
@@ -125,40 +130,42 @@ def check_terms(recurring: RecurringIn, currency: str) -> None:
         raise build_invalid_problem(("recurring.terms", f"The terms add up to {shown}, and what recurs is {total}."))
 
 
-def check_days(recurring: RecurringIn) -> None:
-    """Raises ProblemError where the last payment would come after the day on which it ends."""
-    starts_on, ends_on = recurring.starts_on, recurring.ends_on
-    if ends_on is None:
-        return
-    if starts_on is not None and ends_on < starts_on:
-        raise build_invalid_problem(("recurring.ends_on", "It can't end before it starts."))
-    if recurring.periods is None and starts_on is None:
-        message = "Say with it how often or from when: give `periods` or `starts_on`."
+def check_days(recurring: RecurringIn, *, today: date) -> None:
+    """Raises ProblemError where the last payment would come after the day on which it ends, or everything is past."""
+    first, ends_on, periods = recurring.starts_on or today, recurring.ends_on, recurring.periods
+    last = get_payment_day(first, recurring.interval, periods) if periods else None
+    if ends_on is not None and ends_on < first:
+        raise build_invalid_problem(("recurring.ends_on", f"It can't end before it starts, on {format_date(first)}."))
+    if ends_on is not None and ends_on < today:
+        raise build_invalid_problem(("recurring.ends_on", f"It ended on {format_date(ends_on)}. Send a later day."))
+    if ends_on is not None and last is not None and last > ends_on:
+        message = f"{periods} payments from {format_date(first)} go on until {format_date(last)}."
         raise build_invalid_problem(("recurring.ends_on", message))
-    if starts_on is not None and recurring.periods is not None:
-        last = get_payment_day(starts_on, recurring.interval, recurring.periods)
-        if last > ends_on:
-            message = f"{recurring.periods} payments from {format_date(starts_on)} go on until {format_date(last)}."
-            raise build_invalid_problem(("recurring.ends_on", message))
+    if last is not None and last < today:
+        message = f"All of its payments, from {format_date(first)} to {format_date(last)}, are past. Send a later day."
+        raise build_invalid_problem(("recurring.starts_on", message))
 
 
-def count_periods(recurring: RecurringIn) -> int | None:
-    """How often it recurs: as it says, or as often as there is room for between its first day and its last.
+def fill_periods(checkout: CheckoutIn, *, today: date) -> CheckoutIn:
+    """The checkout with how often it recurs: as it says, and no more often than there is room for until its last day.
 
-    None until somebody ends it.
+    What began already is counted from today, as payers agree to it.
     """
-    first, last = recurring.starts_on, recurring.ends_on
-    if recurring.periods is not None or first is None or last is None:
-        return recurring.periods
+    recurring = checkout.recurring
+    if recurring is None or recurring.ends_on is None:
+        return checkout
+    first, last = max(recurring.starts_on or today, today), recurring.ends_on
     days = (get_payment_day(first, recurring.interval, number) for number in range(1, MAX_PERIODS + 1))
-    return sum(1 for _ in takewhile(lambda day: day <= last, days))
+    fitting = sum(1 for _ in takewhile(lambda day: day <= last, days))
+    periods = min(recurring.periods or fitting, fitting)
+    return checkout.model_copy(update={"recurring": recurring.model_copy(update={"periods": periods})})
 
 
 def dump_recurring(recurring: RecurringIn | None, money: Money | None) -> dict[str, Any] | None:
     """What recurs as it is stored with the quote, the amount in minor units."""
     if recurring is None or money is None:
         return None
-    found = recurring.model_dump(mode="json") | {"amount": money.amount, "periods": count_periods(recurring)}
+    found = recurring.model_dump(mode="json") | {"amount": money.amount}
     return found | {"terms": found["terms"] or []}
 
 
@@ -166,7 +173,7 @@ def list_recurring_rows(recurring: RecurringIn, part: RecurringPart) -> list[lis
     """What the payer reads of it beside the amounts, as label and value."""
     rows = [[f"Then {part.every}", str(part.money)], ["Number of payments", str(part.periods or "Until it is ended")]]
     rows += [["Recurring total", str(part.total)]] if part.total else []
-    rows += [["First payment", format_date(recurring.starts_on)]] if recurring.starts_on else []
+    rows += [["Agreement starts", format_date(recurring.starts_on)]] if recurring.starts_on else []
     rows += [["Agreement ends", format_date(recurring.ends_on)]] if recurring.ends_on else []
     rows += [["Agreement", recurring.agreement_type]] if recurring.agreement_type else []
     for term in recurring.terms or ():
@@ -177,10 +184,19 @@ def list_recurring_rows(recurring: RecurringIn, part: RecurringPart) -> list[lis
     return rows
 
 
-def merge_acceptance(sent: AcceptanceIn | None, known: dict[str, Any]) -> dict[str, Any]:
-    """Who accepted the quote, without what is empty: what was known once stays known, whatever is sent later."""
-    found = sent.model_dump(mode="json") if sent else {}
-    return {**known, **{name: value for name, value in found.items() if value}}
+def merge_acceptance(found: dict[str, Any], known: dict[str, Any]) -> dict[str, Any]:
+    """Who accepted the quote, without what is empty: what was known once stays known, whatever is sent later.
+
+    Another person or another time is another acceptance: nothing of the one before belongs to it.
+    """
+    found = {name: value for name, value in found.items() if value}
+    is_same = all(known.get(name, found[name]) == found[name] for name in WHOSE_ACCEPTANCE if name in found)
+    return {**known, **found} if is_same else found
+
+
+def dump_acceptance(sent: AcceptanceIn | None) -> dict[str, Any]:
+    """What a checkout says of who accepted it."""
+    return sent.model_dump(mode="json") if sent else {}
 
 
 def describe_acceptance(acceptance: dict[str, Any], *, zone: str) -> str:
@@ -192,12 +208,12 @@ def describe_acceptance(acceptance: dict[str, Any], *, zone: str) -> str:
 
 
 def format_signed_time(text: str, zone: str) -> str:
-    """The time of the acceptance in the merchant's zone; as it came where it names none or can't be read."""
+    """The time of the acceptance in the merchant's zone; by CPQ's clock where it names none; as it came otherwise."""
     try:
         at = datetime.fromisoformat(text)
-    except ValueError:
+        return format_instant(at, zone) if at.tzinfo else f"{format_date(at.date())}, {at:%H:%M} by CPQ's clock"
+    except (ValueError, OverflowError):
         return text[:40]
-    return format_instant(at, zone) if at.tzinfo else text[:40]
 
 
 def parse_day(text: str) -> date | None:

@@ -16,7 +16,7 @@ from connections.models import Connection, Tier
 from merchants.access import MerchantRequest, merchant_page
 from merchants.models import Merchant
 from merchants.services import Prerequisite, list_prerequisites
-from payers.company_ids import list_open_mismatches, settle_mismatch
+from payers.company_ids import MismatchRefused, list_open_mismatches, settle_mismatch
 from payers.models import CompanyMismatch
 from payments.models import GatewayAccount
 from payments.standings import attach_standings
@@ -150,17 +150,30 @@ def list_quotes(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
 @require_POST
 @merchant_page(payers=True)
 def settle_company(request: MerchantRequest, merchant: Merchant, mismatch_ref: str) -> HttpResponse:
-    """Say which company an id means: the one that it has, or (`moves`) the other one."""
+    """Say which company an id means: the one that was chosen, or (`move`) the other one."""
     mismatch = get_object_or_404(CompanyMismatch, merchant=merchant, reference=mismatch_ref)
-    moves = request.POST.get("act") == "move"
-    if settle_mismatch(mismatch, moves=moves, by=request.user, now=clock.now()):
-        where = f"{mismatch.other or 'no company'}" if moves else f"{mismatch.company}"
-        detail = f"{mismatch} is {where}"[:200]
-        record_request_audit(request, "payer_company.id_settled", merchant_id=merchant.pk, detail=detail)
-        messages.success(request, "Saved. What was paid before stays where it is.")
+    answer = request.POST.get("act")
+    if answer in ("keep", "move"):
+        settle(request, mismatch, moves=answer == "move")
     else:
-        messages.error(request, "Somebody settled this already.")
+        messages.error(request, "Choose one of the two answers.")
     return redirect("quotes:list", merchant.reference)
+
+
+def settle(request: MerchantRequest, mismatch: CompanyMismatch, *, moves: bool) -> None:
+    """Settle who is who, write it down, and say what became of it."""
+    try:
+        is_settled = settle_mismatch(mismatch, moves=moves, by=request.user, now=clock.now())
+    except MismatchRefused as error:
+        messages.error(request, str(error))
+        return
+    if not is_settled:
+        messages.error(request, "Somebody settled this already.")
+        return
+    where = f"{mismatch.other or 'no company'}" if moves else f"{mismatch.company}"
+    detail = f"{mismatch} is {where}"[:200]
+    record_request_audit(request, "payer_company.id_settled", merchant_id=mismatch.merchant_id, detail=detail)
+    messages.success(request, "Saved. What was paid before stays where it is.")
 
 
 def list_refusals(merchant: Merchant) -> list[AuditEntry]:

@@ -218,7 +218,7 @@ SECURE_CSP = {
     "base-uri": [CSP.NONE],
     "report-uri": ["/csp-reports"],
 }
-DATA_UPLOAD_MAX_MEMORY_SIZE = 256 * 1024
+DATA_UPLOAD_MAX_MEMORY_SIZE = 512 * 1024  # bytes; the largest that anybody sends is a quote of five hundred lines
 
 # ---- limits against card testing ----------------------------------------------------------------
 # Declines, and tries that nobody has answered yet; a success is not counted. A number an hour, but for the first.

@@ -16,6 +16,7 @@ from accounting.autopay.settings import schedule_planning
 from accounting.models import AutoPayMapping, AutoPaySettings, BillingTerm
 from merchants.models import Merchant, Terms
 from merchants.terms.services import list_current_terms
+from payers.company_ids import has_open_mismatch
 from payers.models import PayerCompany, Registration, TermsAcceptance
 from payers.terms import RequestSource
 from payments.consent import (
@@ -298,7 +299,7 @@ def create_mapping_from_payment(payment: Payment, *, now: datetime) -> AutoPayMa
         acceptance, today = find_acceptance(payment), get_local_date(now, payment.merchant.zone)
         is_proved = method.owner_id is not None or method.registration_id is None
         makes = chosen.from_quotes == AutoPaySettings.FromQuotes.MAKE and not has_one
-        is_active = makes and is_proved and acceptance is not None
+        is_active = makes and is_proved and acceptance is not None and not has_open_mismatch(payment.company)
         fresh = build_mapping_fields(payment.company, method, None, acceptance, now=now)
         mapping = AutoPayMapping.objects.create(
             **fresh | {"state": "active" if is_active else "proposed", "merchant": payment.merchant},
@@ -352,8 +353,8 @@ def follow_confirmation(registration: Registration, *, now: datetime) -> None:
         makes = AutoPaySettings.get_or_default(mapping.merchant).from_quotes == AutoPaySettings.FromQuotes.MAKE
         owner = mapping.primary_method.owner
         AutoPayMapping.objects.filter(pk=mapping.pk, created_by=None).update(created_by=owner)
-        has_one = find_active_mapping(mapping.company, None) is not None
-        if makes and owner is not None and mapping.acceptance_id is not None and not has_one:
+        asks = find_active_mapping(mapping.company, None) is not None or has_open_mismatch(mapping.company)
+        if makes and owner is not None and mapping.acceptance_id is not None and not asks:
             with suppress(MappingRefused):
                 accept_proposal(mapping, by=owner, now=now)
 
@@ -361,7 +362,8 @@ def follow_confirmation(registration: Registration, *, now: datetime) -> None:
 def accept_proposal(mapping: AutoPayMapping, *, by: User, now: datetime, includes_older: bool = False) -> None:
     """Activate a quote's proposal for what its payer agreed to, beside the company's other mappings.
 
-    Invoices since the quote, but of before today, are charged only with `includes_older`. Raises MappingRefused.
+    Invoices since the quote, but of before today, are charged only with `includes_older`; none of before the day that
+    the quote named for its start. Raises MappingRefused.
     """
     with transaction():
         PayerCompany.objects.select_for_update().get(pk=mapping.company_id)
@@ -376,7 +378,7 @@ def accept_proposal(mapping: AutoPayMapping, *, by: User, now: datetime, include
         check_methods(mapping.company, mapping.primary_method, mapping.secondary_method)
         check_owned(mapping)
         today = get_local_date(now, mapping.merchant.zone)
-        begins_on = current.begins_on if includes_older else today
+        begins_on = current.begins_on if includes_older else max(today, current.begins_on or today)
         current.move_locked_to("active", now=now, by=by.email, reason="accepted", begins_on=begins_on)
         enqueue_mapping_news(mapping, news="active", but=by.pk)
         schedule_planning(mapping.merchant, now=now)

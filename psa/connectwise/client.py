@@ -25,6 +25,7 @@ GENERAL_CODEBASE = "v4_6_release/"  # routed to the current version in the cloud
 LARGEST_PAGE = 1000
 LARGEST_DOCUMENT = 10_000_000  # bytes of a PDF that is passed on
 KEYS_REFUSED = "ConnectWise PSA does not accept these keys, or knows no such company."
+MODEL_ENDED = "does not support the API version"  # what its framework says of a model that PSA has no more
 BAD_GATEWAYS = (408, 425, 500, 502, 503, 504)
 
 
@@ -217,6 +218,8 @@ def check_answer(answer: requests.Response, path: str, *, is_write: bool) -> Non
     if 200 <= status < 300:
         return
     words = describe_refusal(answer)
+    if MODEL_ENDED in words:  # whatever the status: it says nothing of keys, rights or records
+        raise Unavailable(f"ConnectWise PSA {describe_ended_model()}", maybe_done=False)
     if status == 429:
         wait = parse_retry_after(answer.headers.get("Retry-After"), now=clock.now()) or 60.0  # seconds
         raise Unavailable("ConnectWise PSA allows no more calls for a while.", retry_after=wait, maybe_done=False)
@@ -229,6 +232,14 @@ def check_answer(answer: requests.Response, path: str, *, is_write: bool) -> Non
     if status in BAD_GATEWAYS or status >= 500 or status < 400:
         raise Unavailable(f"ConnectWise PSA answered {status}.", maybe_done=is_write)
     raise Rejected(str(status), words)
+
+
+def describe_ended_model() -> str:
+    """What it means that PSA does not answer with our model any more, and who can mend it."""
+    return (
+        f"no longer answers with model {settings.PSA_API_VERSION}. Nothing is lost and what waits goes on once whoever "
+        "runs this server has set PSA_API_VERSION to a newer one."
+    )
 
 
 def describe_refusal(answer: requests.Response) -> str:

@@ -161,15 +161,16 @@ class OrderPorterPages:
                 "No API key is set", "Put Wise-Pay's key for ConnectWise Sell into the settings first."
             )
         version = quote["version"]
+        signed = {"name": signer, "at": self.world.now().isoformat()}
         body = build_checkout_request(
-            quote,
+            {**quote, "signed": signed},
             return_url=self.world.url + self.get_path(quote),
             callback_url=f"{self.world.url}/orderporter/callback",
         )
         opened = await anyio.to_thread.run_sync(open_checkout, self.wisepay_url, key, body)
         if quote["version"] == version:
             quote["checkout"] = {"id": opened.id, "url": opened.url}
-            quote["signed"] = {"name": signer, "at": self.world.now().isoformat()}
+            quote["signed"] = signed
             record_event(quote, f"Accepted; checkout {opened.id} is {opened.status}.")
             mark_modified(self.world, quote)
         return opened.url

@@ -91,6 +91,10 @@ class PsaApi:
             await drop_connection(request.scope)
             return Response()
 
+    def list_ended_models(self) -> list[str]:
+        """The models that `psa_ended_models` has PSA refuse, as it does twelve months after they came out."""
+        return list(self.world.config.get("psa_ended_models") or [])
+
     def authorize(self, request: Request) -> tuple[Tenant, Record]:
         """Whose PSA, and which member calls; raises RefusedError. Wrong keys are answered 404, as the cloud does."""
         scheme, _, coded = request.headers.get("authorization", "").partition(" ")
@@ -107,6 +111,9 @@ class PsaApi:
         known = self.world.config.get("psa_client_id") or CLIENT_ID
         if request.headers.get("clientid") != known:
             raise build_refusal(401, "Unauthorized", "The clientId header is missing or unknown.")
+        if any(f"version={model}" in request.headers.get("accept", "") for model in self.list_ended_models()):
+            words = f"The HTTP resource that matches the request URI '{request.url}' does not support the API version."
+            raise build_refusal(400, "ConnectWiseApi", words)
         codebase = f"{request.path_params['codebase']}/"
         if codebase != tenant.data["codebase"] and not (codebase == ALIAS and tenant.data["takes_alias"]):
             raise build_not_found("The codebase was")

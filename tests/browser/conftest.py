@@ -18,7 +18,11 @@ AROUND = re.compile(r"(Aria snapshot:\n).*?(?=^E?\W*main:)", re.DOTALL | re.MULT
 # Chromium reports every answer that is not 2xx, and what a test blocks; the product means these.
 # What htmx writes of a request that a newer click on the same widget replaced; one that failed is "htmx:sendError".
 REPLACED = ("htmx:afterRequest", "htmx:sendAbort")
-MEANT = (*(f"status of {code}" for code in (400, 402, 403, 404, 409, 410, 422)), "ERR_BLOCKED_BY_CLIENT", *REPLACED)
+MEANT = (
+    *(f"status of {code}" for code in (400, 402, 403, 404, 409, 410, 422, 429)),
+    "ERR_BLOCKED_BY_CLIENT",
+    *REPLACED,
+)
 expect.set_options(timeout=PATIENCE)
 
 

@@ -28,6 +28,18 @@ TRIAL_SCRIPT = """
 from quotes.models import CpqConnection
 CpqConnection.objects.update(confirmed_at={})
 """
+NUMBERED_SCRIPT = """
+from quotes.models import CpqConnection
+CpqConnection.objects.update(link_form="{}")
+"""
+TOO_MANY_SCRIPT = """
+from quotes.models import CpqConnection
+from wisepay import clock
+from wisepay.budgets import Budget, spend
+from wisepay.models import RateWindow
+spend(Budget.LINKS_OF_MERCHANT, CpqConnection.objects.get().merchant_id, now=clock.now())
+RateWindow.objects.filter(key__startswith="LINKS_OF_MERCHANT:").update(count={})
+"""
 
 
 def approve(demo: Demo, like: str = "one-time", **orders: dict[str, Any]) -> dict[str, Any]:
@@ -40,9 +52,15 @@ def approve(demo: Demo, like: str = "one-time", **orders: dict[str, Any]) -> dic
     return made
 
 
-def follow(demo: Demo, page: Page, passcode: str) -> None:
-    """Follow the template's link of a quote."""
-    page.goto(f"{demo.web}/q/{demo.merchant['reference']}?k={passcode}")
+def follow(demo: Demo, page: Page, passcode: str, **query: object) -> None:
+    """Follow the template's link of a quote; `query` is what its second form names besides."""
+    named = "".join(f"&{name}={value}" for name, value in query.items())
+    page.goto(f"{demo.web}/q/{demo.merchant['reference']}?k={passcode}{named}")
+
+
+def run_script(demo: Demo, script: str) -> None:
+    """What no page does, in the demo's own database."""
+    demo.manage("shell", "--no-imports", "-c", script)
 
 
 @pytest.mark.parametrize("kind", REFUSALS)
@@ -54,9 +72,31 @@ def test_a_link_of_every_kind_of_no_is_accessible(demo: Demo, page: Page, kind: 
     assert_accessible(page)
 
 
+def test_a_numbered_link_of_an_older_version_is_accessible(demo: Demo, page: Page) -> None:
+    run_script(demo, NUMBERED_SCRIPT.format("numbered"))
+    try:
+        made = approve(demo, publish={"is_approved": True}, passcode={})
+        follow(demo, page, made["passcode"], n=made["number"], v=1)
+        expect(page.get_by_role("heading", name=REFUSED)).to_be_visible()
+        expect(page.get_by_text("There is a newer version of this quote")).to_be_visible()
+        assert_accessible(page)
+    finally:
+        run_script(demo, NUMBERED_SCRIPT.format("passcode"))
+
+
+def test_the_page_of_too_many_links_is_accessible(demo: Demo, page: Page) -> None:
+    run_script(demo, TOO_MANY_SCRIPT.format(10**6))
+    try:
+        follow(demo, page, approve(demo)["passcode"])
+        expect(page.get_by_role("heading", name="Too many attempts")).to_be_visible()
+        assert_accessible(page)
+    finally:
+        run_script(demo, TOO_MANY_SCRIPT.format(0))
+
+
 def test_a_link_on_trial_and_its_test_are_accessible(demo: Demo, page: Page, console: Page) -> None:
     made, cpq = approve(demo, "deposit"), f"{console.url}configure/merchants/integrations/cpq"
-    demo.manage("shell", "--no-imports", "-c", TRIAL_SCRIPT.format(None))
+    run_script(demo, TRIAL_SCRIPT.format(None))
     try:
         follow(demo, page, made["passcode"])
         expect(page.get_by_text("is still setting up online payment")).to_be_visible()
@@ -73,7 +113,7 @@ def test_a_link_on_trial_and_its_test_are_accessible(demo: Demo, page: Page, con
         console.get_by_role("button", name="Order Porter shows A$2,491.50 too").click()
         expect(console.get_by_text("Quotes can be paid by their link now.")).to_be_visible()
     finally:
-        demo.manage("shell", "--no-imports", "-c", "from wisepay import clock" + TRIAL_SCRIPT.format("clock.now()"))
+        run_script(demo, "from wisepay import clock" + TRIAL_SCRIPT.format("clock.now()"))
     console.get_by_label("Access key").fill("practice")
     console.get_by_label("Public key").fill("public0key")
     console.get_by_label("Private key").fill("wrong")

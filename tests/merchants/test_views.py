@@ -72,8 +72,8 @@ def test_details_are_saved_and_written_down(tenant: Tenant) -> None:
 
 MENU = (
     "quotes/", "payments/", "automatic-payments/", "unprocessed", "payers/", "credits", "books/sync", "postings/",
-    "reconciliation/", "configure/merchants/", "configure/accounting-connections/", "configure/automatic-payments/",
-    "configure/event-notifications", "configure/terms/", "audit",
+    "psa/", "reconciliation/", "configure/merchants/", "configure/accounting-connections/",
+    "configure/automatic-payments/", "configure/event-notifications", "configure/terms/", "audit",
 )  # fmt: skip
 PORTAL_MENU = (
     "outstanding",
@@ -90,6 +90,11 @@ PORTAL_MENU = (
 def test_every_work_of_merchants_and_payers_begins_in_their_menu(tenant: Tenant) -> None:
     menu = page(tenant, "").partition("<main")[0]
     assert [tail for tail in MENU if f'href="{tenant.url(tail)}"' not in menu] == []
+    Membership.objects.filter(user=tenant.user).update(role=Membership.Role.USER)
+    pages = [page(tenant, tail) for tail in ("", "psa/", "psa/invoices")]
+    menu = pages[0].partition("<main")[0]
+    assert [tail for tail in MENU[:9] if f'href="{tenant.url(tail)}"' not in menu] == []
+    assert [f'href="{tenant.url("psa/invoices")}"' in one for one in pages] == [False, True, True]
     theirs = tenant.payer().get("/my/").content.decode().partition("<main")[0]
     assert [tail for tail in PORTAL_MENU if f'href="/my/{tail}"' not in theirs] == []
 

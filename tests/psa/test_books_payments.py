@@ -3,14 +3,20 @@
 from datetime import timedelta
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
+from django_subatomic.db import transaction
 
-from accounting.models import PaymentAllocation, Posting
+from accounting.models import LedgerApplication, LedgerInvoice, PaymentAllocation, Posting
 from accounting.payment_sync.services import start_payment_sync
-from psa.models import PsaConnection, PsaPayment
+from payments.models import Payment
+from psa.books_payments import PERHAPS_OURS, build_report, explain_skips, schedule_changed
+from psa.models import PsaConnection, PsaInvoice, PsaPayment
 from tests.accounting.invoices.scenario import InvoiceScenario
 from tests.psa.scene import PsaScene, deliver_later
 from tests.tenants import Tenant
+from wisepay.models import OutboxMessage
 
 
 @pytest.fixture
@@ -128,3 +134,53 @@ def test_a_payment_that_is_gone_from_the_books_is_taken_off_the_invoice(
     billing.act_in_ledger("delete_payment", invoice="INV-1")
     sync(scene, billing)
     assert ([row.state for row in PsaPayment.objects.all()], scene.list_payments(key)) == (["removed"], [])
+
+
+def add_paid_invoices(scene: PsaScene, numbers: range) -> None:
+    """Invoices that both have, each paid in the books, and by a payment of ours that the books do not show."""
+    tenant, now = scene.tenant, timezone.now()
+    where = {"merchant": tenant.merchant, "organisation_id": tenant.connection.organisation_id}
+    read, money = {"read_at": now}, {"currency": "AUD", "amount": 100}
+    fresh = {"state_at": now, "merchant": tenant.merchant, **money}
+    shape = {"contact_id": "c", "currency": "AUD", "total": 100, "due": 0, "status": "paid", "changed_at": now, **read}
+    invoices = LedgerInvoice.objects.bulk_create(
+        LedgerInvoice(**where, **shape, ledger_id=f"l{n}", number=f"N{n}") for n in numbers
+    )
+    payments = Payment.objects.bulk_create(
+        Payment(**fresh, company=tenant.company("Harbour Dental"), state="succeeded", paid_amount=100, paid_at=now,
+                origin="invoices", purpose="An invoice", done_path="/", expires_at=now) for _ in numbers
+    )  # fmt: skip
+    for n, invoice, payment in zip(numbers, invoices, payments, strict=True):
+        paid = {"invoice": invoice, "ledger_id": f"p{n}", "source_id": f"p{n}"}
+        LedgerApplication.objects.create(**where, **paid, **read, kind="payment", amount=100, on=now.date())
+        joined = {"invoice_id": n, "number": f"N{n}", "match": "joined", "ledger_invoice": invoice}
+        PsaInvoice.objects.create(connection=scene.connection, **joined, **read)
+        PaymentAllocation.objects.create(payment=payment, invoice=invoice, amount=100)
+        row = {"invoice_id": n, "psa_payment_id": n, "books_payment_id": f"p{n}", "paid_on": now.date()}
+        PsaPayment.objects.create(connection=scene.connection, **fresh, **row, ledger_invoice=invoice, state="written")
+
+
+def count_statements(scene: PsaScene) -> int:
+    """The statements of deciding about everything that was paid in the books."""
+    applications = list(LedgerApplication.objects.order_by("pk"))
+    with CaptureQueriesContext(connection) as seen:
+        reasons = explain_skips(scene.connection, applications)
+        build_report(scene.connection, applications)
+        with transaction():
+            schedule_changed(scene.connection, now=timezone.now())
+    assert set(reasons.values()) == {PERHAPS_OURS}
+    assert len(reasons) == len(applications)
+    return len(seen)
+
+
+def test_what_is_decided_of_many_payments_is_asked_once_for_all(scene: PsaScene) -> None:
+    """A first sync finds the payments of years: wise-sync.freshdesk.com 36000041647."""
+    add_paid_invoices(scene, range(1, 3))
+    few = count_statements(scene)
+    add_paid_invoices(scene, range(3, 31))
+    assert (count_statements(scene), few <= 14) == (few, True)
+    assert not OutboxMessage.objects.filter(handler="psa.write_payment").exists()
+    LedgerApplication.objects.filter(ledger_id="p7").update(amount=60)
+    with transaction():
+        schedule_changed(scene.connection, now=timezone.now())
+    assert OutboxMessage.objects.filter(handler="psa.write_payment").count() == 1

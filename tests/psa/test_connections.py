@@ -1,10 +1,14 @@
 """Connecting ConnectWise PSA: keys, sites, each right by its name, codebases, and what breaks a connection."""
 
+from datetime import timedelta
+
 import pytest
+from django.utils import timezone
 from pytest_django import Settings
 
 from merchants.models import Notification
 from psa.connectwise.sites import UnknownSite, find_site
+from psa.health_checks import check_psa_installation
 from psa.models import PsaConnection
 from psa.services import get_psa_connection
 from sandbox.harness.environment import PSA_SITE
@@ -23,7 +27,7 @@ def test_an_admin_connects_and_sees_every_right(tenant: Tenant) -> None:
     assert (row.state, row.name, row.written_by) == ("connected", "Northwind IT", "nobody")
     assert PRIVATE_KEY not in str(PsaConnection.objects.values())
     page = tenant.admin.get(tenant.url(PAGE)).content.decode()
-    assert page.count('data-granted="yes"') == 7
+    assert page.count('data-granted="yes"') == 8
     assert PRIVATE_KEY not in page
 
 
@@ -154,3 +158,32 @@ def test_a_test_that_gets_no_answer_changes_nothing(scene: PsaScene, kind: str) 
     assert get_psa_connection(scene.tenant.merchant).state == "connected"
     assert scene.tenant.admin.post(scene.tenant.url(PAGE), KEYS).status_code == 422
     assert get_psa_connection(scene.tenant.merchant).state == "connected"
+
+
+def test_a_model_that_psa_has_no_more_refuses_nothing_and_says_who_can_mend_it(
+    scene: PsaScene, settings: Settings
+) -> None:
+    """covenanttechnologysolutions/connectwise-rest#35: hosted installations stop answering with old models."""
+    sold = scene.sell()
+    scene.tenant.world.config(psa_ended_models=["2025.8"])
+    page = scene.tenant.admin.post(scene.tenant.url(f"{PAGE}/verify"), follow=True).content.decode()
+    assert "set PSA_API_VERSION to a newer one" in page
+    checkout = scene.pay(sold)
+    deliver_later()
+    assert (scene.get_row(checkout).state, get_psa_connection(scene.tenant.merchant).state) == ("planned", "connected")
+    settings.PSA_API_VERSION = "2026.4"
+    deliver_later(timezone.now() + timedelta(hours=2))
+    assert scene.get_row(checkout).state == "written"
+
+
+@pytest.mark.parametrize(
+    ("days", "is_fine", "words"),
+    [(200, True, "answers with until"), (30, None, "Set PSA_API_VERSION"), (-90, None, "any day. Set PSA_API")],
+)
+def test_the_doctor_says_in_time_what_to_do_about_the_model(
+    settings: Settings, days: int, is_fine: bool | None, words: str
+) -> None:
+    settings.PSA_CLIENT_ID = "f7f3c6f0-0000-4000-8000-000000000000"
+    settings.PSA_API_VERSION_ENDS = (timezone.now() + timedelta(days=days)).date().isoformat()
+    [found] = check_psa_installation()
+    assert (found.ok, words in found.message) == (is_fine, True), found

@@ -23,6 +23,7 @@ from tests.quotes.api_helpers import (
     CHECKOUTS,
     FULL_CHECKOUT,
     PROBLEM_FIELDS,
+    TERMS,
     check_problem,
     count_stored_rows,
     create_cpq_merchant,
@@ -88,8 +89,9 @@ def test_what_cpq_said_is_kept(shop: Tenant) -> None:
     quote = Quote.objects.select_related("payment__company").get()
     assert (quote.cpq_id, quote.number, quote.version, quote.opportunity_id) == ("b1c6", 1042, 2, "8841")
     assert (quote.total, quote.tax, quote.currency, quote.purchase_order_number) == (125000, 11364, "AUD", "PO-77")
-    assert quote.customer == FULL_CHECKOUT["customer"]
-    assert quote.recurring == FULL_CHECKOUT["recurring"] | {"amount": 34900}
+    assert quote.customer == FULL_CHECKOUT["customer"] | {"psa_company_id": "250"}
+    terms = [{"periods": None, "starts_on": None} | term | {"id": str(term["id"])} for term in TERMS]
+    assert quote.recurring == FULL_CHECKOUT["recurring"] | {"amount": 34900, "terms": terms}
     payment = quote.payment
     assert (payment.amount, payment.full_amount, payment.methods) == (62500, 125000, ["card", "bank_debit"])
     assert (payment.needs_account, payment.company.email) == (True, "accounts@harbourdental.example")

@@ -67,10 +67,10 @@ def test_an_empty_object_is_told_everything_it_lacks(shop: Tenant) -> None:
     assert get_refused_fields(send("POST", CHECKOUTS, shop.api_key, "{}")) == required
 
 
-def test_64_kib_are_accepted_and_a_byte_more_is_not(shop: Tenant) -> None:
-    assert send("POST", CHECKOUTS, shop.api_key, build_padded_body(64 * KIB)).status_code == 201
-    check_problem(send("POST", CHECKOUTS, shop.api_key, build_padded_body(64 * KIB + 1)), 413, "too_large")
-    check_problem(send("POST", CHECKOUTS, shop.api_key, b"x" * (300 * KIB)), 413, "too_large")
+def test_512_kib_are_accepted_and_a_byte_more_is_not(shop: Tenant) -> None:
+    assert send("POST", CHECKOUTS, shop.api_key, build_padded_body(512 * KIB)).status_code == 201
+    check_problem(send("POST", CHECKOUTS, shop.api_key, build_padded_body(512 * KIB + 1)), 413, "too_large")
+    check_problem(send("POST", CHECKOUTS, shop.api_key, b"x" * (3000 * KIB)), 413, "too_large")
     assert Quote.objects.count() == 1
 
 

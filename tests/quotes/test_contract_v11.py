@@ -30,6 +30,7 @@ from tests.quotes.api_helpers import (
 )
 from tests.tenants import BODY, Tenant, merge_body
 from wisepay import clock
+from wisepay.clock import add_months, format_date, get_local_date
 
 pytestmark = pytest.mark.django_db
 # The answer of version 1 to `BODY`, whose ids, addresses and times are ours.
@@ -84,7 +85,7 @@ def test_lines_are_shown_before_paying_and_on_the_receipt_as_they_were_sent(shop
     checkout, browser = shop.open_checkout(quote={"lines": [first, *LINES[1:]]}), Client()
     page = browser.get(checkout.path).content.decode()
     assert "<bdi>&lt;b&gt;Onboarding&lt;/b&gt; &amp; שלום</bdi>" in page
-    assert [words in page for words in ("-A$10.00", "4 × 12.50", "every month", "4 lines")] == [True] * 4
+    assert [words in page for words in ("-A$10.00", "4 × A$12.50", "every month", "4 lines")] == [True] * 4
     assert checkout.pay(client=browser).status_code == 200
     assert checkout.payment.paid_amount == 62500
     receipt = browser.get(f"{checkout.path}/receipt").content.decode()
@@ -150,6 +151,22 @@ def test_lines_add_up_within_a_cent_each_and_never_change_what_is_charged(shop: 
     assert (payment.amount, payment.full_amount, len(payment.line_items)) == (62500, 125000, len(lines))
 
 
+@pytest.mark.parametrize(
+    ("quantity", "unit_price", "shown"),
+    [
+        ("1", "1250", "1 × A$1,250.00"),
+        ("2500.50", "0.4999", "2,500.5 × AUD 0.4999"),
+        ("0.001", "1250000", "0.001 × A$1,250,000.00"),
+    ],
+)
+def test_quantities_and_prices_are_written_as_people_write_them(
+    shop: Tenant, quantity: str, unit_price: str, shown: str
+) -> None:
+    shop.call(with_lines(line(quantity=quantity, unit_price=unit_price)))
+    [row] = Payment.objects.get().line_items
+    assert f"{row['quantity']} × {row['unit_price']}" == shown
+
+
 def test_five_hundred_lines_fit_into_a_body(shop: Tenant) -> None:
     lines = [line(description=f"{number} " + "x" * 290, unit_price="2.50", amount="2.50") for number in range(500)]
     body = json.dumps(with_lines(*lines))
@@ -164,7 +181,9 @@ def test_five_hundred_lines_fit_into_a_body(shop: Tenant) -> None:
         ({"terms": [TERMS[0] | {"total": "1.234"}]}, {"recurring.terms.0.total"}),
         ({"ends_on": "2098-12-31"}, {"recurring.ends_on"}),
         ({"ends_on": "2099-11-30"}, {"recurring.ends_on"}),
-        ({"periods": None, "starts_on": None}, {"recurring.ends_on"}),
+        ({"starts_on": "2020-01-01", "ends_on": None}, {"recurring.starts_on"}),
+        ({"starts_on": "2020-01-01", "ends_on": "2020-12-31"}, {"recurring.ends_on"}),
+        ({"starts_on": None, "periods": None, "ends_on": "2020-12-31"}, {"recurring.ends_on"}),
         ({"starts_on": "2099-02-30"}, {"recurring.starts_on"}),
         ({"starts_on": "2099-01-01T00:00:00Z"}, {"recurring.starts_on"}),
         ({"starts_on": "2101-01-01"}, {"recurring.starts_on"}),
@@ -187,10 +206,30 @@ def test_days_alone_say_how_often_it_recurs(shop: Tenant) -> None:
     assert Payment.objects.get().recurring_periods == 5
 
 
+def test_a_last_day_alone_says_how_often_it_recurs_from_today(shop: Tenant) -> None:
+    today = get_local_date(clock.now(), shop.merchant.zone)
+    until = {"periods": None, "starts_on": None, "terms": None, "ends_on": add_months(today, 3).isoformat()}
+    assert shop.call(merge_body(FULL_CHECKOUT, {"recurring": until})).status_code == 201
+    assert Payment.objects.get().recurring_periods == 4
+    assert dict(Payment.objects.get().details["rows"])["Number of payments"] == "4"
+
+
+def test_what_began_already_is_counted_from_today_until_the_last_day_of_the_quote(shop: Tenant) -> None:
+    today = get_local_date(clock.now(), shop.merchant.zone)
+    first, last = add_months(today, -2), add_months(today, 9)
+    began = {"starts_on": first.isoformat(), "ends_on": last.isoformat(), "terms": None}
+    assert shop.call(merge_body(FULL_CHECKOUT, {"recurring": began})).status_code == 201
+    part, row = Payment.objects.get().recurring, dict(Payment.objects.get().details["rows"])
+    assert part is not None
+    assert (row["Agreement starts"], row["Number of payments"], part.periods) == (format_date(first), "10", 10)
+    assert f"is due on {format_date(today)}." in part.describe_start(today)
+    assert f"payment 10, on {format_date(last)}." in part.describe_end(today)
+
+
 def test_start_and_agreement_are_shown_where_the_payer_agrees_and_kept_with_it(shop: Tenant) -> None:
     checkout = shop.open_checkout(**{name: FULL_CHECKOUT[name] for name in ("recurring",)})
     row = dict(checkout.payment.details["rows"])
-    assert (row["First payment"], row["Agreement"]) == ("1 Jan 2099", "Managed services")
+    assert (row["Agreement starts"], row["Agreement"]) == ("1 Jan 2099", "Managed services")
     part = checkout.payment.recurring
     assert part is not None
     today = clock.now().date()
@@ -217,8 +256,21 @@ def test_who_accepted_a_quote_is_kept_for_disputes_and_shown_to_the_merchant(sho
     shop.call(merge_body(FULL_CHECKOUT, {"recurring": None, "acceptance": None}))
     quote.refresh_from_db()
     assert quote.acceptance == FULL_CHECKOUT["acceptance"]
+    shop.call(merge_body(FULL_CHECKOUT, {"recurring": None, "acceptance": {"ip": "203.0.113.9", "signed_by": ""}}))
+    quote.refresh_from_db()
+    assert quote.acceptance == FULL_CHECKOUT["acceptance"] | {"ip": "203.0.113.9"}
+    shop.call(merge_body(FULL_CHECKOUT, {"recurring": None}))
+    quote.refresh_from_db()
     words = get_timeline(quote, now=clock.now())[0].words
     assert "on 2 Nov 2026, 03:04 UTC, by Mia Chen, e-mail mia@harbourdental.example, from 203.0.113.7" in words
+
+
+@pytest.mark.parametrize("other", [{"signed_by": "Li Wei"}, {"signed_at": "2026-11-03T03:04:05Z"}])
+def test_another_acceptance_takes_nothing_from_the_one_before(shop: Tenant, other: dict[str, str]) -> None:
+    """Evidence that mixes two signatures proves neither."""
+    shop.call(merge_body(FULL_CHECKOUT, {"recurring": None}))
+    shop.call(merge_body(FULL_CHECKOUT, {"recurring": None}) | {"acceptance": other})
+    assert Quote.objects.get().acceptance == other
 
 
 @pytest.mark.parametrize(

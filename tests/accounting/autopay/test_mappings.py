@@ -15,6 +15,7 @@ from payments.models import SavedMethod
 from tests.accounting.autopay.builders import PAYER, AutoPayBuilder
 from tests.payments.portal.factories import OWN_PAYMENTS, create_company
 from tests.payments.signed_in_payer import RECURRING, SignedInPayer
+from tests.quotes.api_helpers import create_mismatch
 from tests.tenants import Tenant, deliver_outbox
 
 
@@ -272,6 +273,13 @@ def test_the_setting_decides_whether_a_quote_creates_a_mapping(
     AutoPaySettings.objects.update(from_quotes=setting)
     pay_recurring_quote(autopay)
     assert list(AutoPayMapping.objects.values_list("state", flat=True)) == ([state] if state else [])
+
+
+def test_a_quote_that_may_be_somebody_elses_creates_no_mapping_but_proposes_it(autopay: AutoPayBuilder) -> None:
+    AutoPaySettings.objects.update(from_quotes="make")
+    create_mismatch(autopay.company)
+    pay_recurring_quote(autopay)
+    assert list(AutoPayMapping.objects.values_list("state", flat=True)) == ["proposed"]
 
 
 def test_a_quote_creates_no_second_mapping_for_all_terms_but_proposes_it(autopay: AutoPayBuilder) -> None:

@@ -84,6 +84,18 @@ def test_older_invoices_are_charged_where_that_was_ticked(autopay: AutoPayBuilde
     assert AuditEntry.objects.get(action="autopay.proposal_accepted").detail == "Older invoices too"
 
 
+def test_nothing_is_charged_of_before_the_day_that_the_quote_named(autopay: AutoPayBuilder) -> None:
+    """docs.stripe.com, Save and reuse: the customer agrees to when payments begin."""
+    _, path = propose(autopay)
+    starts_on = autopay.today + timedelta(days=20)
+    AutoPayMapping.objects.update(begins_on=starts_on)
+    early = autopay.create_invoice()
+    assert early.number not in autopay.tenant.admin.post(path).content.decode()
+    autopay.tenant.admin.post(path, {"confirmed": "on"})
+    deliver_outbox()
+    assert (AutoPayMapping.objects.get().begins_on, ScheduledPayment.objects.count()) == (starts_on, 0)
+
+
 def test_a_mapping_that_takes_anothers_place_goes_on_with_its_invoices(autopay: AutoPayBuilder) -> None:
     card, payer = autopay.save_card(), autopay.tenant.payer(PAYER)
     before = autopay.create_mapping(card)

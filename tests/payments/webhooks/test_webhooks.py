@@ -21,7 +21,7 @@ from tests.tenants import WEBHOOK_SECRET, Checkout, Tenant
 from wisepay.logs import configure_logs
 from wisepay.models import OutboxMessage
 
-LARGEST = 256 * 1024
+LARGEST = 512 * 1024
 
 
 def build_event(intent_id: str, kind: str = "payment_intent.succeeded", **changes: Any) -> bytes:
