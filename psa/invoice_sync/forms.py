@@ -93,6 +93,7 @@ class SyncDecisionForm(forms.Form):
         widget=forms.HiddenInput,
         error_messages=dict.fromkeys(("required", "invalid_choice"), "Press one of the buttons."),
     )
+    seen = forms.CharField(max_length=16, required=False, widget=forms.HiddenInput)
     psa_company = forms.IntegerField(required=False, min_value=1, max_value=2**53, widget=forms.HiddenInput)
     company = WordsField(
         max_length=200,
