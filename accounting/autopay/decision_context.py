@@ -67,7 +67,7 @@ ORDER BY i.id LIMIT %(chunk)s
 """
 
 
-def register_invoice_terms(source: InvoiceTermSource) -> InvoiceTermSource:
+def register_invoice_terms[F: InvoiceTermSource](source: F) -> F:
     """Let an upper floor say under which billing terms invoices are, before the ledger's own terms."""
     INVOICE_TERM_SOURCES.append(source)
     return source

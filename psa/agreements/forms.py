@@ -47,6 +47,8 @@ class AgreementForm(forms.Form):
     ) -> None:
         super().__init__(data, initial={"company": company.name if company else ""})
         self.merchant_id = merchant_id
+        for name in ("company", "primary"):  # each is needed for its own act, and not called optional
+            self.fields[name].is_expected = True  # type: ignore[attr-defined]
         self.chosen_company: PayerCompany | None = None
         rows = SavedMethod.objects.filter(pk__in=[method.pk for method in methods]).order_by("-is_default", "pk")
         for name in ("primary", "secondary"):
@@ -98,6 +100,7 @@ class TermTableForm(forms.Form):
                 initial=initial,
                 help_text=describe_row(row, is_proposed=row.pk in proposed),
             )
+            self.fields[name].is_expected = True  # type: ignore[attr-defined]
 
     @property
     def chosen(self) -> dict[PsaBillingTerm, BillingTerm | None]:

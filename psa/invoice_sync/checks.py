@@ -90,7 +90,7 @@ def find_payment(row: InvoiceSyncRow) -> str:
     if row.balance == row.total:
         return ""
     paid = Money((row.total or 0) - row.balance, row.currency)
-    return f"{paid} was paid or credited in ConnectWise PSA already. Enter it by hand, with that."
+    return f"{paid} was paid or credited in ConnectWise PSA already. Enter both by hand."
 
 
 def find_mismatch(row: InvoiceSyncRow) -> str:

@@ -144,8 +144,7 @@ def claim(rows: Sequence[InvoiceSyncRow], *, now: datetime) -> list[InvoiceSyncR
     try:
         with transaction():
             for row in rows:
-                columns = {"company": row.company, "contact_id": row.contact_id}
-                row.move_to("sent", now=now, by="psa", ledger_tax_code=row.ledger_tax_code, sent_at=now, **columns)
+                row.move_to("sent", now=now, by="psa", sent_at=now)
     except IntegrityError as error:
         raise Retry("another sync has one of these invoices", after=30) from error
     return list(rows)

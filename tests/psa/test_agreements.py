@@ -309,7 +309,7 @@ def test_the_payer_is_asked_only_what_the_page_showed(autopay: AutoPayBuilder, s
         assert (answer.status_code, "is another one by now" in answer.text) == (422, True)
     assert not AutoPayMapping.objects.exists()
     assert post(scene, act="ask", primary=str(card.pk)).status_code == 302
-    assert AutoPayMapping.objects.get().term.name == "On receipt"
+    assert str(AutoPayMapping.objects.get().term) == "On receipt"
 
 
 def test_what_stops_a_reading_is_said_and_nothing_is_taken_for_gone(scene: PsaScene) -> None:

@@ -5,6 +5,7 @@ have (companysupport.wise-pay.com, article 36000040500).
 """
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.utils import timezone
@@ -132,7 +133,7 @@ def test_an_invoice_that_has_just_come_waits_until_psa_was_read(autopay: AutoPay
     tenant.admin.post(tenant.url(PAGE), {"term_1": "none"})
     type(autopay.term).objects.update(processing="real_time")
     now = timezone.now() + timedelta(minutes=1)
-    columns = {"term_id": f"theme-{autopay.term.name}", "changed_at": now, "read_at": now}
+    columns: dict[str, Any] = {"term_id": f"theme-{autopay.term.name}", "changed_at": now, "read_at": now}
     fresh, own = (autopay.create_invoice(5_000, number=number, **columns) for number in ("INV-80", "INV-81"))
     scene.bill("INV-80", 50, fields={"billingTerms": {"id": 1, "name": "Net 14 days"}})
     autopay.plan(now=now)
