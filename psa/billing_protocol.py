@@ -46,8 +46,9 @@ class RemoteBilledAgreement:
 class RemoteBilledInvoice:
     """An invoice with all that a ledger needs of it. `company_id` is who pays; ids are 0 where the PSA names none.
 
-    Amounts are None where they are missing or cannot be read. `parts` are what the subtotal is made of, as far as the
-    PSA says it: a name and an amount without tax each. `is_netted`: earlier payments or invoices were taken off it.
+    Amounts are None where they are missing or cannot be read; `balance` is what is owed. `parts` are what the subtotal
+    is made of, as far as the PSA says it: a name and an amount without tax each. `is_netted`: earlier payments or
+    invoices were taken off it.
     """
 
     id: int
@@ -60,6 +61,7 @@ class RemoteBilledInvoice:
     subtotal: Money | None
     tax: Money | None
     total: Money | None
+    balance: Money | None
     parts: tuple[tuple[str, Money], ...]
     is_netted: bool
     issued_on: date | None

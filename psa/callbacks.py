@@ -22,6 +22,7 @@ from psa.mirror import find_usual_currency, mark_gone, store_one
 from psa.models import PsaConnection
 from psa.polling import poll_connection, wake_waiting
 from psa.protocol import Psa, RemoteCallback
+from psa.scheduling import schedule_poll
 from psa.session import EventKind, open_psa_session, record_event
 from wisepay import outbox
 from wisepay.addresses import build_public_url, get_public_netloc
@@ -183,7 +184,7 @@ def receive_callback(connection: PsaConnection, body: bytes, signature: str, *, 
         outbox.enqueue(key, "psa.read_invoice", connection_id=connection.pk, invoice_id=record_id)
     else:
         log.warning("psa.callback_unchecked", connection=connection.pk)
-        outbox.schedule(f"psa:poll:{connection.pk}", "psa.poll_invoices", now=now, connection_id=connection.pk)
+        schedule_poll(connection, now=now)
 
 
 def read_record_id(message: dict[str, Any]) -> int | None:

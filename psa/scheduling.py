@@ -16,6 +16,11 @@ def schedule_processing(row: PsaPayment, *, now: datetime) -> None:
     outbox.schedule(f"psa:payment:{row.pk}", "psa.write_payment", now=now, psa_payment_id=row.pk)
 
 
+def schedule_poll(connection: PsaConnection, *, now: datetime) -> None:
+    """Have a worker read what changed of PSA's invoices, without waiting for the next poll."""
+    outbox.schedule(f"psa:poll:{connection.pk}", "psa.poll_invoices", now=now, connection_id=connection.pk)
+
+
 @transaction_required
 def schedule_waiting_payments(connection: PsaConnection, *, now: datetime) -> int:
     """Have everything that waits for PSA go on; answer how much."""

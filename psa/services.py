@@ -9,6 +9,7 @@ from django_subatomic.db import transaction
 
 from accounting.models import InvoiceDocument
 from merchants.models import Merchant
+from psa.agreements.models import PsaBillingTerm
 from psa.callbacks import remove_callbacks
 from psa.connectwise.client import KEYS_REFUSED, Credentials
 from psa.connectwise.sites import UnknownSite
@@ -65,6 +66,7 @@ def connect_psa(merchant: Merchant, *, site: str, credentials: Credentials, by: 
                 columns |= {"written_by": "nobody", "writes_since": None, "confirmed_at": None}
                 columns |= {"polled_at": None, "read_until": None}
                 columns |= {"invoices_read_at": None, "shows_documents": False, "syncs_payments": False}
+                columns |= {"uses_terms": has_decided_terms(merchant, columns)}
                 row.invoices.all().delete()
             if row.state == "connected":
                 row.move_to("disconnected", now=now, by=by, reason="new keys")
@@ -80,6 +82,13 @@ def is_other_psa(row: PsaConnection, columns: dict[str, Any]) -> bool:
     """Whether the keys open another company than the one that was connected before."""
     before = (row.site, row.login_company.lower())
     return before != (columns["site"], columns["login_company"].lower())
+
+
+def has_decided_terms(merchant: Merchant, columns: dict[str, Any]) -> bool:
+    """Whether people said, at an earlier connection to that company, what its billing terms mean here."""
+    organisation_id = PsaConnection(site=columns["site"], login_company=columns["login_company"]).organisation_id
+    rows = PsaBillingTerm.objects.filter(merchant=merchant, organisation_id=organisation_id)
+    return rows.exclude(decided_at=None).exists()
 
 
 def try_credentials(site: str, credentials: Credentials) -> tuple[Installation, str, list[RightCheck]]:

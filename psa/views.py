@@ -9,12 +9,15 @@ from django.contrib import messages
 from django.core.paginator import Paginator
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
+from accounting.autopay.previews import list_named_charges
 from connections.rate_limiter.limiter import get_budget_usage
 from merchants.access import MerchantRequest, merchant_page
 from merchants.models import Membership, Merchant
 from psa import services
+from psa.charge_pages import must_be_seen, render_preview
 from psa.connectwise.client import Credentials
 from psa.decisions import (
     DecisionRefused,
@@ -128,6 +131,11 @@ def disconnect(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """Delete the keys."""
     connection = get_object_or_404(PsaConnection.objects.select_related("merchant"), merchant=merchant)
     if connection.state in ("connected", "broken"):
+        preview = list_named_charges(merchant, {}, now=clock.now()) if connection.uses_terms else None
+        if preview is not None and must_be_seen(request, merchant, preview):
+            back = reverse("psa:connection", args=[merchant.reference])
+            words = {"title": "Disconnect, and charge by the terms of the books", "button": "Disconnect"}
+            return render_preview(request, merchant, preview, back=back, **words)
         services.disconnect_psa(connection, by=request.user.email, now=clock.now())
         record_request_audit(request, "psa.disconnected", merchant_id=merchant.pk)
     messages.success(request, "Disconnected. Payments go on; what has to be written to ConnectWise PSA waits.")

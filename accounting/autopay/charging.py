@@ -1,6 +1,8 @@
 """Charging what is due: decided once more under the invoice's lock, claimed by one worker, then sent to the gateway."""
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
+from typing import Protocol
 
 import structlog
 from django.db import models
@@ -35,6 +37,7 @@ from payments.models import Attempt, Payment, SavedMethod
 from payments.states import LIVE_STATES
 from wisepay import outbox
 from wisepay.errors import Disconnected, Rejected, Unavailable
+from wisepay.events import add_once
 from wisepay.models import OutboxMessage
 
 log = structlog.get_logger(__name__)
@@ -44,11 +47,26 @@ MISSED_AFTER = timedelta(hours=24)  # a run that was missed for longer is planne
 INVOICE_FRESHNESS = timedelta(minutes=10)  # an invoice that was read longer ago is read again before it is charged
 REFRESH_BATCH_SIZE = 99  # others that are due and may be read in the same call
 REFRESH_RETRY_DELAY = timedelta(minutes=30)  # after the ledger refused to be read
+OBSTACLE_DELAY = timedelta(minutes=2)
 NOT_REFRESHED_REASON = "It waits until the invoice can be looked at in the accounting package."
 ACTOR = "scheduler"
 # Planning would not schedule these; for any other reason a person decides.
 CANCELLING_CODES = frozenset({"over", "no_term", "unmatched", "below_minimum", "above_maximum"})
 PAYABLE_FOR = timedelta(days=30)  # how long the payer can pay one that failed through its own link
+
+
+class ChargeObstacle(Protocol):
+    """Says why an invoice may not be charged yet; empty where it may."""
+
+    def __call__(self, invoice: LedgerInvoice, *, now: datetime) -> str: ...
+
+
+OBSTACLES: list[ChargeObstacle] = []
+
+
+def register_charge_obstacle[F: Callable[..., str]](find: F) -> F:
+    """Let an upper floor say that an invoice is not charged before it knows more; it is asked again in minutes."""
+    return add_once(OBSTACLES, find)
 
 
 class NotCharged(Exception):
@@ -234,6 +252,7 @@ def check_charge(scheduled: ScheduledPayment, invoice: LedgerInvoice, *, now: da
     """Decide what to charge, under the invoice's lock. Raises NotCharged."""
     payment = scheduled.payment
     check_earlier_payment(payment)
+    check_obstacles(invoice, now=now)
     snapshot = build_invoice_snapshot(invoice, get_balances([invoice], apart_from=payment)[invoice.pk])
     context = get_decision_context(scheduled.merchant, companies=[scheduled.company_id])
     check_missed_run(scheduled, snapshot, context, now=now)
@@ -243,6 +262,13 @@ def check_charge(scheduled: ScheduledPayment, invoice: LedgerInvoice, *, now: da
         if warnings:
             raise NotCharged("It may be paid already. " + " ".join(list_warning_messages(warnings)), state="held")
     return plan
+
+
+def check_obstacles(invoice: LedgerInvoice, *, now: datetime) -> None:
+    """Raise NotCharged while another floor has to know more of the invoice first."""
+    for find in OBSTACLES:
+        if reason := find(invoice, now=now):
+            raise NotCharged(reason, run_at=now + OBSTACLE_DELAY)
 
 
 @transaction_required

@@ -38,8 +38,9 @@ from payers.models import PayerCompany
 from payments.models import GatewayAccount, SavedMethod, describe_method
 
 CHUNK_SIZE = 20_000
-# What other systems say of a merchant's open invoices: the billing term of each by the invoice's id, None for none.
-InvoiceTermSource = Callable[[Merchant], Mapping[int, int | None]]
+# What other systems say of a merchant's open invoices, of all companies (None) or of those with these keys: the billing
+# term of each by the invoice's id, None for none.
+InvoiceTermSource = Callable[[Merchant, Sequence[int] | None], Mapping[int, int | None]]
 INVOICE_TERM_SOURCES: list[InvoiceTermSource] = []
 LIKE_SPECIALS, ESCAPED = re.compile(r"([\\%_])"), r"\\\1"
 
@@ -66,7 +67,7 @@ ORDER BY i.id LIMIT %(chunk)s
 """
 
 
-def register_invoice_terms(source: InvoiceTermSource) -> InvoiceTermSource:
+def register_invoice_terms[F: InvoiceTermSource](source: F) -> F:
     """Let an upper floor say under which billing terms invoices are, before the ledger's own terms."""
     INVOICE_TERM_SOURCES.append(source)
     return source
@@ -182,7 +183,7 @@ def get_decision_context(merchant: Merchant, *, companies: Sequence[int] | None 
         keywords=list_keyword_terms(merchant),
         organisation_id=link.organisation_id if link else None,
         named_terms=get_named_terms(
-            merchant, {key: pk for source in INVOICE_TERM_SOURCES for key, pk in source(merchant).items()}
+            merchant, {key: pk for source in INVOICE_TERM_SOURCES for key, pk in source(merchant, companies).items()}
         ),
     )
 

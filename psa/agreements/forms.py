@@ -30,6 +30,7 @@ class AgreementForm(forms.Form):
         widget=forms.TextInput(attrs={"list": "known-companies", "autocomplete": "off"}),
         help_text="As it is called here. It counts for every agreement and invoice of that company in ConnectWise PSA.",
     )
+    shown = forms.CharField(max_length=50, required=False, widget=forms.HiddenInput)
     primary = forms.ModelChoiceField(
         label="Primary Payment Method", queryset=SavedMethod.objects.none(), required=False
     )
@@ -46,6 +47,8 @@ class AgreementForm(forms.Form):
     ) -> None:
         super().__init__(data, initial={"company": company.name if company else ""})
         self.merchant_id = merchant_id
+        for name in ("company", "primary"):  # each is needed for its own act, and not called optional
+            self.fields[name].is_expected = True  # type: ignore[attr-defined]
         self.chosen_company: PayerCompany | None = None
         rows = SavedMethod.objects.filter(pk__in=[method.pk for method in methods]).order_by("-is_default", "pk")
         for name in ("primary", "secondary"):
@@ -87,20 +90,29 @@ class TermTableForm(forms.Form):
         choices += [(term.reference, term.name) for term in terms]
         for name, row in self.rows.items():
             term = row.billing_term or proposed.get(row.pk)
-            initial = term.reference if term else NOT_CHARGED if row.decided_at else UNDECIDED
+            initial = term.reference if term else UNDECIDED
+            if initial not in self.by_reference:  # none was said, or its term is not there any more
+                initial = NOT_CHARGED if row.decided_at else UNDECIDED
             self.fields[name] = forms.ChoiceField(
                 label=row.name,
                 choices=choices,
                 required=False,
-                initial=initial if initial in (*self.by_reference, NOT_CHARGED) else UNDECIDED,
+                initial=initial,
                 help_text=describe_row(row, is_proposed=row.pk in proposed),
             )
+            self.fields[name].is_expected = True  # type: ignore[attr-defined]
 
     @property
     def chosen(self) -> dict[PsaBillingTerm, BillingTerm | None]:
         """The rows that are decided, each with the billing term that it means; None is none."""
         answers = {row: self.cleaned_data[name] for name, row in self.rows.items()}
         return {row: self.by_reference.get(answer) for row, answer in answers.items() if answer != UNDECIDED}
+
+    @property
+    def undecided(self) -> list[PsaBillingTerm]:
+        """The rows that somebody had decided, and that mean nothing any more."""
+        sent = [(row, self.cleaned_data[name]) for name, row in self.rows.items() if name in self.data]
+        return [row for row, answer in sent if answer == UNDECIDED and row.decided_at]
 
 
 def describe_row(row: PsaBillingTerm, *, is_proposed: bool) -> str:

@@ -10,6 +10,7 @@ from wisepay.addresses import new_reference
 from wisepay.cursors import ReadCursor
 from wisepay.models import User
 from wisepay.money import Money
+from wisepay.outbox import Retry
 from wisepay.states import Stateful, build_state_constraint
 
 # `asked`: a mapping of it was proposed to the payer, whose answer is the mapping's own state.
@@ -148,6 +149,12 @@ class PsaAgreementCursor(ReadCursor):
     full_at = models.DateTimeField(null=True)
     completed_at = models.DateTimeField(null=True, help_text="A reading was last finished, on our clock.")
     callback_id = models.BigIntegerField(null=True, help_text="PSA's id of our callback about agreements.")
+
+    def save_progress(self, **columns: object) -> None:
+        """The same, as long as it is about the PSA that is read. Raises Retry once another one is connected."""
+        if not type(self).objects.filter(pk=self.pk, organisation_id=self.organisation_id).exists():
+            raise Retry("another PSA is connected by now", after=1)
+        super().save_progress(**columns)
 
     def __str__(self) -> str:
         return f"Agreements of {self.organisation_id}"

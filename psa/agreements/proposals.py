@@ -25,6 +25,9 @@ DECIDED = "Somebody decided about it already. Look at it again."
 ENDED = "The agreement has ended in ConnectWise PSA, so nobody is asked."
 OTHER_PSA = "The agreement is of another ConnectWise PSA than the connected one."
 NO_TERM = "The agreement has no billing term in ConnectWise PSA, so it can't be said when its invoices are charged."
+NOT_AS_SHOWN = (
+    "Its company or billing term is another one by now than on the page that you saw. Look at it, then ask the payer."
+)
 UNKNOWN_TERM = "Say first what the billing term “{name}” of ConnectWise PSA means here."
 NOT_CHARGED = "You said that invoices under “{name}” are not charged automatically."
 
@@ -70,11 +73,20 @@ def propose_terms(rows: Sequence[PsaBillingTerm], ours: Sequence[BillingTerm]) -
 
 
 def save_term_table(
-    connection: PsaConnection, chosen: Mapping[PsaBillingTerm, BillingTerm | None], *, by: User, now: datetime
+    connection: PsaConnection,
+    chosen: Mapping[PsaBillingTerm, BillingTerm | None],
+    *,
+    undecided: Sequence[PsaBillingTerm] = (),
+    by: User,
+    now: datetime,
 ) -> int:
-    """Save what PSA's billing terms mean here, None for no automatic payments; answer how many changed."""
-    count = 0
+    """Save what PSA's billing terms mean here, None for no automatic payments; answer how many changed.
+
+    Those of `undecided` mean nothing any more, and the books' own terms count again.
+    """
     with transaction():
+        rows = PsaBillingTerm.objects.filter(pk__in=[row.pk for row in undecided], merchant=connection.merchant_id)
+        count = rows.exclude(decided_at=None).update(billing_term=None, decided_by=None, decided_at=None)
         for row, term in chosen.items():
             same = Q(pk=row.pk, decided_at__isnull=False, billing_term=term)
             rows = PsaBillingTerm.objects.filter(pk=row.pk, merchant=connection.merchant_id).exclude(same)
@@ -166,17 +178,21 @@ def ask_payer(
     *,
     primary: SavedMethod | None,
     secondary: SavedMethod | None,
+    shown: str,
     by: User,
     now: datetime,
 ) -> bool:
     """Propose the mapping of an agreement to its payer, who is mailed; answer False where one covers it already.
 
-    Nothing is charged before the payer accepts. Raises AgreementRefused.
+    `shown` is what `describe_question` answered for the page. Nothing is charged before the payer accepts.
+    Raises AgreementRefused.
     """
     try:
         with transaction():
             current = lock_undecided(agreement)
             term, company = get_term(current), get_company(current)
+            if shown != describe_question(company, term):
+                raise AgreementRefused(NOT_AS_SHOWN)
             PayerCompany.objects.select_for_update().get(pk=company.pk)
             mapping = find_covering_mapping(company, term)
             is_new = mapping is None
@@ -188,6 +204,11 @@ def ask_payer(
         raise AgreementRefused(str(error)) from error
     agreement.refresh_from_db()
     return is_new
+
+
+def describe_question(company: PayerCompany | None, term: BillingTerm | None) -> str:
+    """Whom a page would ask, and about which billing term; empty while one of them is not known."""
+    return f"{company.reference}/{term.reference}" if company and term else ""
 
 
 @transaction_required

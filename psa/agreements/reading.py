@@ -1,4 +1,7 @@
-"""Read PSA's billing terms and agreements: all of them once a day, else what changed, one page in memory."""
+"""Read PSA's billing terms and agreements: all of them once a day, else what changed, one page in memory.
+
+One call where little changed: billing terms are read with everything, and when an agreement names one that is new.
+"""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -10,6 +13,7 @@ from psa.agreements.models import PsaAgreement, PsaAgreementCursor, PsaBillingTe
 from psa.billing_protocol import RemoteBilledAgreement, RemoteBillingTerm
 from psa.models import PsaConnection
 from psa.protocol import Psa
+from psa.scheduling import schedule_poll
 from psa.session import open_psa_session
 from wisepay import clock, outbox
 from wisepay.errors import Disconnected, NotPermitted, Rejected, Unavailable
@@ -32,6 +36,12 @@ def schedule_agreement_reading(connection: PsaConnection, *, now: datetime) -> N
     """Have a worker read what changed, or everything where that is due."""
     key = f"psa:agreements:{connection.pk}"
     outbox.schedule(key, "psa.read_agreements", now=now, connection_id=connection.pk)
+
+
+def schedule_whole_reading(connection: PsaConnection, *, now: datetime) -> None:
+    """Have a worker read everything, as a person wants to see it now."""
+    PsaAgreementCursor.objects.filter(connection=connection, read_started_at=None).update(full_at=None)
+    schedule_agreement_reading(connection, now=now)
 
 
 def schedule_agreement_readings(*, now: datetime) -> int:
@@ -93,12 +103,14 @@ def read_pages(psa: Psa, connection: PsaConnection, cursor: PsaAgreementCursor) 
     started_at = cursor.read_started_at
     if started_at is None:
         raise ValueError("no reading was begun")
-    if cursor.last_id == 0:
+    if cursor.is_full and cursor.last_id == 0:
         save_terms(connection, psa.list_billing_terms(), at=started_at)
     since = None if cursor.is_full or cursor.known_until is None else cursor.known_until - OVERLAP
     for _ in range(MOST_PAGES):
         page = psa.get_agreement_page(cursor.last_id, since=since)
         save_agreements(connection, page.rows, at=started_at)
+        if has_unknown_terms(connection, page.rows):
+            save_terms(connection, psa.list_billing_terms(), at=started_at)
         if page.last_id is None:
             complete_reading(connection, cursor, at=started_at)
             return True
@@ -122,6 +134,8 @@ def complete_reading(connection: PsaConnection, cursor: PsaAgreementCursor, *, a
     if cursor.is_full:
         columns["full_at"] = at
         own.filter(read_at__lt=at, is_gone=False).update(is_gone=True)
+    if connection.invoices_read_at is None:  # what its terms would charge is shown before they are saved
+        schedule_poll(connection, now=clock.now())
     cursor.save_progress(**columns)
 
 
@@ -129,6 +143,13 @@ def list_read_agreements(connection: PsaConnection) -> QuerySet[PsaAgreement]:
     """What was read of the connection's present PSA."""
     own = PsaAgreement.objects.filter(merchant=connection.merchant_id)
     return own.filter(organisation_id=connection.organisation_id)
+
+
+def has_unknown_terms(connection: PsaConnection, found: Sequence[RemoteBilledAgreement]) -> bool:
+    """Whether one of these agreements is under a billing term that was not read."""
+    named = {one.term_id for one in found if one.term_id}
+    known = PsaBillingTerm.objects.filter(merchant=connection.merchant, organisation_id=connection.organisation_id)
+    return bool(named) and known.filter(term_id__in=named, is_gone=False).count() < len(named)
 
 
 def save_terms(connection: PsaConnection, found: Sequence[RemoteBillingTerm], *, at: datetime) -> None:

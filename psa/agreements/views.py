@@ -10,17 +10,19 @@ from django.urls import reverse
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 from django_subatomic.db import transaction
 
-from accounting.autopay.decision_context import is_paused
 from accounting.autopay.invitations import list_shared_methods
-from accounting.autopay.previews import ChargePreview, list_named_charges
+from accounting.autopay.previews import list_named_charges
 from merchants.access import MerchantRequest, merchant_page
 from merchants.models import Membership, Merchant
 from payers.models import PayerCompany
 from psa.agreements import proposals
 from psa.agreements.forms import AgreementForm, TermTableForm
-from psa.agreements.invoice_terms import list_chosen_terms
+from psa.agreements.invoice_terms import are_invoices_known, list_chosen_terms
 from psa.agreements.models import PsaAgreement, PsaAgreementCursor
-from psa.agreements.reading import schedule_agreement_reading
+from psa.agreements.reading import schedule_whole_reading
+from psa.charge_pages import must_be_seen, render_preview
+from psa.models import PsaConnection
+from psa.scheduling import schedule_poll
 from psa.services import get_psa_connection
 from wisepay import clock
 from wisepay.audit import record_request_audit
@@ -28,6 +30,9 @@ from wisepay.audit_log.changes import describe_changes
 
 PAGE_SIZE = 50
 NAMES_OFFERED = 200
+NOT_READ = (
+    "The invoices of ConnectWise PSA are read first, so that you see what this would charge. Save it again in a minute."
+)
 STANDINGS = {"open": "To decide", "asked": "Asked", "dismissed": "Dismissed", "ended": "Ended in PSA"}
 
 
@@ -67,7 +72,7 @@ def start_reading(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
         messages.error(request, "Connect ConnectWise PSA first.")
         return redirect("psa:agreements", merchant.reference)
     with transaction():
-        schedule_agreement_reading(connection, now=clock.now())
+        schedule_whole_reading(connection, now=clock.now())
     record_request_audit(request, "psa.agreements_requested", merchant_id=merchant.pk)
     messages.success(request, "Reading the agreements of ConnectWise PSA. Reload in a moment.")
     return redirect("psa:agreements", merchant.reference)
@@ -127,7 +132,8 @@ def carry_out(request: MerchantRequest, agreement: PsaAgreement, form: Agreement
             return f"{agreement.psa_company} is {company}."
         case "ask":
             primary, secondary = found["primary"], found["secondary"]
-            if proposals.ask_payer(agreement, primary=primary, secondary=secondary, by=by, now=now):
+            methods = {"primary": primary, "secondary": secondary}
+            if proposals.ask_payer(agreement, **methods, shown=found["shown"], by=by, now=now):
                 return "The payer was asked by mail. Nothing is charged before somebody there accepts."
             return f"Nobody was asked: {agreement.mapping} covers it already."
         case "dismiss":
@@ -153,6 +159,7 @@ def render_agreement(request: MerchantRequest, agreement: PsaAgreement, form: Ag
         "found": found,
         "term": term,
         "obstacle": obstacle,
+        "shown": proposals.describe_question(found.company if found.is_confirmed else None, term),
         "methods": form.fields["primary"].queryset.exists(),  # type: ignore[attr-defined]
         "names": names[:NAMES_OFFERED],
         "changes": agreement.list_state_changes(),
@@ -171,21 +178,37 @@ def edit_terms(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     data = request.POST if request.method == "POST" else None
     form = TermTableForm(data, rows=rows, terms=terms, proposed=proposed)
     if request.method == "POST" and form.is_valid():
-        preview = list_named_charges(merchant, list_chosen_terms(connection, form.chosen), now=clock.now())
-        if preview.rows and not is_paused(merchant) and request.POST.get("confirmed") != "on":
-            return render_preview(request, merchant, preview)
-        count = proposals.save_term_table(connection, form.chosen, by=request.user, now=clock.now())
-        detail = describe_changes(form)
-        record_request_audit(request, "psa.terms_saved", merchant_id=merchant.pk, detail=detail)
-        messages.success(request, f"Saved: {count} changed." if count else "Saved.")
-        return redirect("psa:terms", merchant.reference)
+        if can_be_previewed(connection, form):
+            return save_terms(request, merchant, connection, form)
+        form.add_error(None, NOT_READ if connection.state == "connected" else "Connect ConnectWise PSA first.")
     context = {"merchant": merchant, "connection": connection, "form": form, "terms": terms}
     return render(request, "psa_agreements/terms.html", context, status=422 if form.errors else 200)
 
 
-def render_preview(request: MerchantRequest, merchant: Merchant, preview: ChargePreview) -> HttpResponse:
-    """What the table would charge and when, with the form's fields to send again."""
-    hidden = [(name, value) for name, value in request.POST.items() if name not in ("csrfmiddlewaretoken", "confirmed")]
-    back = reverse("psa:terms", args=[merchant.reference])
-    context = {"merchant": merchant, "title": "Save what the billing terms mean", "back": back, "button": "Save"}
-    return render(request, "autopay/preview.html", context | {"preview": preview, "hidden": hidden})
+def can_be_previewed(connection: PsaConnection, form: TermTableForm) -> bool:
+    """Whether it can be said what the table would charge; if not, PSA's invoices are read for it."""
+    if not any(form.chosen.values()) or are_invoices_known(connection, now=clock.now()):
+        return True
+    if connection.state == "connected":
+        schedule_poll(connection, now=clock.now())
+    return False
+
+
+def save_terms(
+    request: MerchantRequest, merchant: Merchant, connection: PsaConnection, form: TermTableForm
+) -> HttpResponse:
+    """Save the table, once what it would charge was seen."""
+    named = list_chosen_terms(connection, form.chosen, form.undecided)
+    preview = list_named_charges(merchant, named, now=clock.now())
+    if must_be_seen(request, merchant, preview):
+        back = reverse("psa:terms", args=[merchant.reference])
+        return render_preview(
+            request, merchant, preview, title="Save what the billing terms mean", back=back, button="Save"
+        )
+    count = proposals.save_term_table(
+        connection, form.chosen, undecided=form.undecided, by=request.user, now=clock.now()
+    )
+    detail = describe_changes(form)
+    record_request_audit(request, "psa.terms_saved", merchant_id=merchant.pk, detail=detail)
+    messages.success(request, f"Saved: {count} changed." if count else "Saved.")
+    return redirect("psa:terms", merchant.reference)

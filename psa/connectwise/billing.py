@@ -1,6 +1,6 @@
 """ConnectWise PSA's billing terms, agreements and billed invoices, read tolerantly, page by page."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import islice
 from typing import Any
@@ -9,6 +9,7 @@ from psa.billing_protocol import AgreementPage, RemoteBilledAgreement, RemoteBil
 from psa.connectwise.client import LARGEST_PAGE, PsaClient
 from psa.connectwise.conditions import write_ids, write_time
 from psa.connectwise.parsing import Row, read_currency, read_day, read_id, read_money, read_named, read_text, read_time
+from wisepay.errors import Unavailable
 from wisepay.money import Money
 
 AGREEMENT_FIELDS = (
@@ -17,7 +18,7 @@ AGREEMENT_FIELDS = (
 )
 
 INVOICE_FIELDS = (
-    "id,invoiceNumber,type,status,company,billToCompany,currency,subtotal,salesTax,total,serviceTotal,"
+    "id,invoiceNumber,type,status,company,billToCompany,currency,subtotal,salesTax,total,balance,serviceTotal,"
     "serviceAdjustmentAmount,expenseTotal,productTotal,agreementAmount,previousProgressApplied,downpaymentApplied,date,"
     "dueDate,reference,customerPO,taxCode,_info"
 )
@@ -41,15 +42,17 @@ def list_billing_terms(client: PsaClient) -> list[RemoteBillingTerm]:
 
 
 def get_agreement_page(client: PsaClient, after_id: int, *, since: datetime | None) -> AgreementPage:
-    """Read the next agreements by id."""
+    """Read the next agreements by id. An answer that is no list is none: nothing would be taken for gone by it."""
     query: dict[str, str | int] = {"fields": AGREEMENT_FIELDS, "pageSize": LARGEST_PAGE}
     query |= {"pageId": after_id} if after_id else {}
     query |= {"conditions": f"lastUpdated > {write_time(since)}"} if since else {}
     headers = {"pagination-type": "forward-only"}
     answer = client.call("GET", "/finance/agreements", query=query, headers=headers)
-    rows = [row for row in answer if isinstance(row, dict)] if isinstance(answer, list) else []
+    if not isinstance(answer, list):
+        raise Unavailable("ConnectWise PSA answered something else than a list.", maybe_done=False)
+    rows = [row for row in answer if isinstance(row, dict)]
     ids = [key for key in map(read_id, rows) if key]
-    is_last = len(rows) < LARGEST_PAGE or not ids or max(ids) <= after_id
+    is_last = len(answer) < LARGEST_PAGE or not ids or max(ids) <= after_id
     found = tuple(parse_billed_agreement(row) for row in rows if read_id(row))
     return AgreementPage(found, None if is_last else max(ids))
 
@@ -98,44 +101,51 @@ def read_changed_at(row: Row) -> datetime | None:
 
 def list_closed_invoices(client: PsaClient, *, since: date, most: int) -> list[RemoteBilledInvoice]:
     """Read the invoices in a closed status from a day on."""
-    statuses = client.list_all("/finance/billingStatuses", fields="id,closedFlag")
-    closed = sorted(read_id(row) for row in statuses if row.get("closedFlag") is True and read_id(row))
+    closed = list_closed_statuses(client)
     if not closed:
         return []
     # `>` with the day before, since `>=` finds nothing on some installations.
     begin = write_time(datetime.combine(since - timedelta(days=1), time(), tzinfo=UTC))
     condition = f"status/id in {write_ids(closed)} and date > {begin}"
     rows = client.list_all("/finance/invoices", conditions=condition, fields=INVOICE_FIELDS)
-    found = (parse_billed_invoice(row) for row in rows if read_id(row))
+    found = (parse_billed_invoice(row, closed) for row in rows if read_id(row))
     return list(islice((one for one in found if one.issued_on is None or one.issued_on >= since), most + 1))
+
+
+def list_closed_statuses(client: PsaClient) -> list[int]:
+    """Read which billing statuses close an invoice."""
+    statuses = client.list_all("/finance/billingStatuses", fields="id,closedFlag")
+    return sorted(read_id(row) for row in statuses if row.get("closedFlag") is True and read_id(row))
 
 
 def list_billed_invoices(client: PsaClient, ids: Sequence[int]) -> list[RemoteBilledInvoice]:
     """Read invoices by their ids."""
+    closed = list_closed_statuses(client) if ids else []
     found: list[RemoteBilledInvoice] = []
     for begin in range(0, len(ids), MOST_IDS):
         condition = f"id in {write_ids(ids[begin : begin + MOST_IDS])}"
         rows = client.list_all("/finance/invoices", conditions=condition, fields=INVOICE_FIELDS)
-        found += [parse_billed_invoice(row) for row in rows if read_id(row)]
+        found += [parse_billed_invoice(row, closed) for row in rows if read_id(row)]
     return found
 
 
-def parse_billed_invoice(row: Row) -> RemoteBilledInvoice:
-    """An invoice: whom to bill goes before whom it is for."""
+def parse_billed_invoice(row: Row, closed: Collection[int]) -> RemoteBilledInvoice:
+    """An invoice: whom to bill goes before whom it is for. It is closed by its status, one of `closed`."""
     payer = "billToCompany" if read_id(row.get("billToCompany")) else "company"
-    currency, status = read_currency(row), row.get("status")
+    currency = read_currency(row)
     parts = [(words, read_money(row.get(name), currency)) for name, words in PARTS.items()]
     return RemoteBilledInvoice(
         id=read_id(row),
         number=read_text(row.get("invoiceNumber"), 40).strip(),
         kind=read_text(row.get("type"), 40),
-        is_closed=isinstance(status, dict) and status.get("isClosed") is True,
+        is_closed=read_id(row.get("status")) in closed,
         company_id=read_id(row.get(payer)),
         company_name=read_named(row, payer),
         currency=currency if len(currency) == 3 else "",
         subtotal=read_money(row.get("subtotal"), currency),
         tax=read_money(row.get("salesTax"), currency),
         total=read_money(row.get("total"), currency),
+        balance=read_money(row.get("balance"), currency),
         parts=tuple((words, amount) for words, amount in parts if amount is not None and amount.amount),
         is_netted=any(amount is None or amount.amount for amount in list_netted(row, currency)),
         issued_on=read_book_day(row.get("date")),

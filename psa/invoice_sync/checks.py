@@ -3,11 +3,13 @@
 Nothing here calls anybody. What does not add up is refused, never guessed.
 """
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import ROUND_HALF_UP, Decimal
 
 from accounting.ledgers.protocol import RemoteInvoice
+from accounting.posting.services import PF_INVOICE_PATTERN
 from payers.models import PayerCompany
 from psa.invoice_sync.books import BooksInvoices, fold_number
 from psa.invoice_sync.models import InvoiceSyncRow
@@ -30,7 +32,7 @@ class SyncContext:
     """Everything that decides about the rows of one run.
 
     `made_before` are ids of PSA's invoices that an earlier run sent, `repeated` folded numbers that several of this run
-    have. `currencies` are the books', empty for any.
+    have. `currencies` are the books', empty for any. `sold_to` are keys of companies that quotes were sold to here.
     """
 
     organisation_id: str
@@ -42,6 +44,7 @@ class SyncContext:
     takes_line_tax: bool = True
     currencies: frozenset[str] = field(default_factory=frozenset)
     repeated: frozenset[str] = frozenset()
+    sold_to: frozenset[int] = frozenset()
 
 
 Check = Callable[[InvoiceSyncRow, SyncContext], str]
@@ -53,9 +56,9 @@ def check_row(row: InvoiceSyncRow, context: SyncContext) -> tuple[str, str]:
         return "blocked", reason
     if fold_number(row.number) in context.repeated:
         return "blocked", "Several invoices of ConnectWise PSA have this number. Give them numbers of their own there."
-    for one in context.books.list_standing(row.number):
-        return describe_standing(row, one)
-    for check in (find_in_books, find_company, find_tax, find_account):
+    if standing := context.books.list_standing(row.number):
+        return describe_standing(row, standing, context)
+    for check in (find_in_books, find_company, find_deposit, find_tax, find_account):
         if reason := check(row, context):
             return "blocked", reason
     return "planned", ""
@@ -69,11 +72,25 @@ def find_unreadable(row: InvoiceSyncRow) -> str:
         return f"Invoices of the type “{row.kind}” are not known here. Enter it by hand."
     if not row.number:
         return "It has no number in ConnectWise PSA."
+    if "," in row.number or re.match(PF_INVOICE_PATTERN, row.number):
+        return "The books can't be asked for a number like this. Give it another one in ConnectWise PSA."
     if row.total is None or row.subtotal is None or row.tax is None:
         return "ConnectWise PSA does not say its currency, subtotal, tax and total readably. Enter it by hand."
     if row.issued_on is None:
         return "It has no date in ConnectWise PSA."
-    return "" if row.total > 0 else "Nothing is billed with it."
+    if row.total <= 0 or row.subtotal <= 0:
+        return "Nothing is billed with it."
+    return find_payment(row)
+
+
+def find_payment(row: InvoiceSyncRow) -> str:
+    """Whether it was paid or credited at PSA: in the books it would be owed once more."""
+    if row.balance is None:
+        return "ConnectWise PSA does not say readably what is owed. Enter it by hand."
+    if row.balance == row.total:
+        return ""
+    paid = Money((row.total or 0) - row.balance, row.currency)
+    return f"{paid} was paid or credited in ConnectWise PSA already. Enter both by hand."
 
 
 def find_mismatch(row: InvoiceSyncRow) -> str:
@@ -89,13 +106,23 @@ def find_mismatch(row: InvoiceSyncRow) -> str:
     return "" if tax >= 0 else "Its tax is below zero. Enter it by hand."
 
 
-def describe_standing(row: InvoiceSyncRow, found: RemoteInvoice) -> tuple[str, str]:
-    """An invoice with the number stands in the books: the same, or one that differs."""
-    if found.total == row.money:
+def describe_standing(row: InvoiceSyncRow, standing: Sequence[RemoteInvoice], context: SyncContext) -> tuple[str, str]:
+    """Invoices with the number stand in the books: the same, another customer's, or one that differs."""
+    same = [one for one in standing if one.total == row.money]
+    contact = get_contact(row, context)
+    if any(contact in ("", one.contact_id) for one in same):
         return "present", "It is in the books."
+    whose = "of another customer" if same else f"of {standing[0].total}"
     return "blocked", (
-        f"The books have an invoice with this number, of {found.total}. Correct one of the two: nothing was changed."
+        f"The books have an invoice with this number, {whose}. Correct one of the two: nothing was changed."
     )
+
+
+def get_contact(row: InvoiceSyncRow, context: SyncContext) -> str:
+    """The contact that the invoice belongs to; empty while nobody said whose it is, or it is none of these books."""
+    company = context.companies.get(row.psa_company_id)
+    is_here = company is not None and company.organisation_id == context.organisation_id
+    return company.get_contact_id(row.currency) if company is not None and is_here else ""
 
 
 def find_in_books(row: InvoiceSyncRow, context: SyncContext) -> str:
@@ -119,13 +146,20 @@ def find_company(row: InvoiceSyncRow, context: SyncContext) -> str:
         return f"Say which payer company {row.psa_company or row.psa_company_id} is."
     if context.currencies and row.currency not in context.currencies:
         return f"The books hold no {row.currency}."
-    is_here = company.organisation_id == context.organisation_id
-    row.contact_id = company.get_contact_id(row.currency) if is_here else ""
+    row.contact_id = get_contact(row, context)
     return (
         ""
         if row.contact_id
         else f"{company} is no contact of the books in {row.currency} yet. Choose it in Payer Admin."
     )
+
+
+def find_deposit(row: InvoiceSyncRow, context: SyncContext) -> str:
+    """Whether it may be the deposit of a quote that was sold here, which the books get when it is paid."""
+    company = context.companies.get(row.psa_company_id)
+    if row.kind != "DownPayment" or company is None or company.pk not in context.sold_to:
+        return ""
+    return f"Deposits of quotes of {company} come to the books when they are paid. If this is none, enter it by hand."
 
 
 def find_tax(row: InvoiceSyncRow, context: SyncContext) -> str:

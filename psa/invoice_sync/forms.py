@@ -48,6 +48,7 @@ class SyncSettingsForm(forms.Form):
         del self.fields["account" if self.name == "item" else "item"]
         rows: Sequence[Any] = (books.list_items if self.name == "item" else books.list_income_accounts)(merchant)
         field = self.fields[self.name]
+        field.is_expected = True  # type: ignore[attr-defined]
         assert isinstance(field, forms.ChoiceField)  # noqa: S101 (declared above)
         field.choices = [("", "Choose…"), *((row.code, str(row)) for row in (rows if is_read else ()))]
 
@@ -73,6 +74,7 @@ class TaxTableForm(forms.Form):
                 choices=[("", "Choose…"), *((code.code, str(code)) for code in offered[row.is_taxed])],
                 initial=self._find_choice(row, offered[row.is_taxed]),
             )
+            self.fields[name].is_expected = True  # type: ignore[attr-defined]
 
     @staticmethod
     def _find_choice(row: PsaTaxCode, offered: Sequence[LedgerTaxCode]) -> str:
@@ -93,6 +95,7 @@ class SyncDecisionForm(forms.Form):
         widget=forms.HiddenInput,
         error_messages=dict.fromkeys(("required", "invalid_choice"), "Press one of the buttons."),
     )
+    seen = forms.CharField(max_length=16, required=False, widget=forms.HiddenInput)
     psa_company = forms.IntegerField(required=False, min_value=1, max_value=2**53, widget=forms.HiddenInput)
     company = WordsField(
         max_length=200,

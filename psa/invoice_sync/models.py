@@ -139,6 +139,7 @@ class InvoiceSyncRow(Stateful):
     company = models.ForeignKey(PayerCompany, on_delete=models.SET_NULL, null=True, related_name="+")
     contact_id = models.CharField(max_length=60, blank=True)
     currency = models.CharField(max_length=3, blank=True)
+    balance = models.BigIntegerField(null=True, help_text="What was owed at PSA.")
     subtotal = models.BigIntegerField(null=True)
     tax = models.BigIntegerField(null=True)
     total = models.BigIntegerField(null=True)
@@ -168,6 +169,7 @@ class InvoiceSyncRow(Stateful):
                 condition=~models.Q(state__in=["planned", *LIVE_ROWS])
                 | models.Q(total__gt=0, subtotal__isnull=False, tax__isnull=False, issued_on__isnull=False)
                 & models.Q(total=models.F("subtotal") + models.F("tax"))
+                & models.Q(balance=models.F("total"))
                 & ~models.Q(number="")
                 & ~models.Q(contact_id="")
                 & ~models.Q(ledger_tax_code=""),
@@ -195,8 +197,13 @@ class InvoiceSyncRow(Stateful):
     @property
     def facts(self) -> dict[str, Any]:
         """What was read of it and must still be so when it is made."""
-        names = ("number", "kind", "psa_company_id", "currency", "subtotal", "tax", "total", "tax_code_id", "lines")
-        return {name: getattr(self, name) for name in (*names, "issued_on")}
+        names = ("number", "kind", "psa_company_id", "currency", "subtotal", "tax", "total", "balance", "tax_code_id")
+        return {name: getattr(self, name) for name in (*names, "lines", "issued_on", "due_on", "remark")}
+
+    @property
+    def target(self) -> tuple[int | None, str, str]:
+        """Whose it becomes in the books, and under which tax code: what people chose here."""
+        return self.company_id, self.contact_id, self.ledger_tax_code
 
     def get_day(self) -> date:
         """The day of the invoice. Raises ValueError where PSA names none."""

@@ -6,11 +6,13 @@ from datetime import datetime
 from django_subatomic.db import transaction
 
 from accounting.ledger_session import open_ledger_session
+from connections.models import Connection
 from psa.billing_protocol import RemoteBilledInvoice
 from psa.invoice_sync.books import BooksInvoices, read_books
 from psa.invoice_sync.checks import check_row
 from psa.invoice_sync.models import InvoiceSync, InvoiceSyncRow, PsaTaxCode
 from psa.invoice_sync.services import SyncRefused, build_context, get_working_parts
+from psa.models import PsaConnection
 from psa.session import open_psa_session
 from wisepay.errors import Disconnected, NotPermitted, Rejected
 from wisepay.money import Money
@@ -50,25 +52,24 @@ def explain_refusal(error: Rejected) -> str:
     return f"It was refused: {error.message}"
 
 
-def check_systems(sync: InvoiceSync) -> None:
-    """Check that the run is still about the connected PSA and books. Raises SyncRefused."""
+def get_parts(sync: InvoiceSync) -> tuple[PsaConnection, Connection]:
+    """The connections to the PSA and the books that the run is about. Raises SyncRefused once they are other ones."""
     psa, books = get_working_parts(sync.merchant)
     if (psa.organisation_id, books.organisation_id) != (sync.psa_organisation, sync.organisation_id):
         raise SyncRefused(OTHER_SYSTEMS)
+    return psa, books
 
 
 def read_psa_invoices(sync: InvoiceSync, *, now: datetime) -> list[RemoteBilledInvoice]:
     """Read PSA's closed invoices. Raises SyncRefused, Unavailable, Rejected or Disconnected."""
-    check_systems(sync)
-    connection, _ = get_working_parts(sync.merchant)
+    connection, _ = get_parts(sync)
     with open_psa_session(connection, priority="company", now=now) as psa:
         return psa.list_closed_invoices(since=sync.since, most=MOST_INVOICES)
 
 
 def read_numbers(sync: InvoiceSync, numbers: Sequence[str], *, now: datetime) -> BooksInvoices:
     """Read the books' invoices with these numbers. Raises SyncRefused, Unavailable, Rejected, Disconnected or Retry."""
-    check_systems(sync)
-    _, connection = get_working_parts(sync.merchant)
+    _, connection = get_parts(sync)
     with open_ledger_session(connection, priority="company", now=now) as ledger:
         return read_books(ledger, numbers)
 
@@ -91,6 +92,7 @@ def build_row(sync: InvoiceSync, found: RemoteBilledInvoice, *, now: datetime) -
         subtotal=get_amount(found.subtotal),
         tax=get_amount(found.tax),
         total=get_amount(found.total),
+        balance=get_amount(found.balance),
         issued_on=found.issued_on,
         due_on=found.due_on,
         remark=found.remark,
@@ -151,7 +153,7 @@ def check_again(sync: InvoiceSync, *, now: datetime) -> None:
 
     Raises SyncRefused, Unavailable, Rejected, Disconnected or Retry.
     """
-    rows = list(sync.rows.filter(state__in=["planned", "blocked"]).select_related("company").order_by("pk"))
+    rows = list(sync.rows.select_related("company").order_by("pk"))
     books = read_numbers(sync, [row.number for row in rows if row.number], now=now)
     context = build_context(sync, rows, books)
     for row in rows:

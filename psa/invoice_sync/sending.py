@@ -20,8 +20,8 @@ from psa.billing_protocol import RemoteBilledInvoice
 from psa.invoice_sync.books import BooksInvoices, read_books
 from psa.invoice_sync.checks import check_row, split_tax
 from psa.invoice_sync.models import InvoiceSync, InvoiceSyncRow, InvoiceSyncSettings
-from psa.invoice_sync.preview import build_row, check_systems, explain_refusal, fail_sync
-from psa.invoice_sync.services import SyncRefused, build_context, get_settings, get_working_parts
+from psa.invoice_sync.preview import build_row, explain_refusal, fail_sync, get_parts
+from psa.invoice_sync.services import SyncRefused, build_context, get_settings
 from psa.session import open_psa_session
 from wisepay.errors import Disconnected, Rejected, Unavailable
 from wisepay.money import Money
@@ -33,17 +33,20 @@ MOST_BATCHES = 4  # in one turn of a worker
 SLOW_WRITE = timedelta(minutes=2)  # in which a write whose answer was lost may still land
 CHANGED = "It was changed in ConnectWise PSA since the preview. Start another sync to see it as it is now."
 GONE = "It is not in ConnectWise PSA any more, or not closed."
+DECIDED_ANEW = "Its payer company, contact or tax code was chosen anew since the preview. Start another sync to see it."
+SWITCHED_OFF = "Sync Invoices was switched off. Switch it on, and go on here, or start another sync."
 DIFFERENT = "An invoice with this number came into the books that is another one."
 OTHER_TOTAL = "The books made {there} of it, and ConnectWise PSA says {here}. Correct it in the books."
 
 
 def sync_invoices(sync: InvoiceSync, *, now: datetime) -> None:
     """Make the next invoices, until nothing is left. Raises Unavailable or Retry; what ends it is said on the run."""
-    if sync.state != "running":
-        return
     with hold_lease(sync, now=now):
+        sync.refresh_from_db(fields=["state"])  # a worker before may have ended it
+        if sync.state != "running":
+            return
         try:
-            check_systems(sync)
+            check_may_run(sync)
             resolve_sent(sync, now=now)
             for _ in range(MOST_BATCHES):
                 batch = list_planned(sync)
@@ -61,6 +64,13 @@ def sync_invoices(sync: InvoiceSync, *, now: datetime) -> None:
         raise Retry("there are more invoices", after=1)
     with transaction():
         sync.move_to("finished", now=now, by="psa", error="")
+
+
+def check_may_run(sync: InvoiceSync) -> None:
+    """Check that nobody has switched it off, and that both systems are those of the preview. Raises SyncRefused."""
+    if not get_settings(sync.merchant).is_enabled:
+        raise SyncRefused(SWITCHED_OFF)
+    get_parts(sync)
 
 
 @contextmanager
@@ -86,7 +96,7 @@ def send_batch(sync: InvoiceSync, batch: Sequence[InvoiceSyncRow], *, now: datet
     unchanged = [row for row in batch if block_changed(row, fresh.get(row.invoice_id), now=now)]
     if not unchanged:
         return
-    _, connection = get_working_parts(sync.merchant)
+    _, connection = get_parts(sync)
     with open_ledger_session(connection, priority="company", now=now) as ledger:
         books = read_books(ledger, [row.number for row in unchanged])
         ready = [row for row in decide_again(sync, unchanged, books, now=now) if row.state == "planned"]
@@ -97,7 +107,7 @@ def send_batch(sync: InvoiceSync, batch: Sequence[InvoiceSyncRow], *, now: datet
 
 def read_again(sync: InvoiceSync, batch: Sequence[InvoiceSyncRow], *, now: datetime) -> dict[int, RemoteBilledInvoice]:
     """Read the batch at PSA as it is now, by id."""
-    connection, _ = get_working_parts(sync.merchant)
+    connection, _ = get_parts(sync)
     with open_psa_session(connection, priority="company", now=now) as psa:
         found = psa.list_billed_invoices([row.invoice_id for row in batch])
     return {one.id: one for one in found}
@@ -120,7 +130,10 @@ def decide_again(
     """Decide the rows by what stands in the books and in the tables now, and record what is not to be made."""
     context = build_context(sync, rows, books)
     for row in rows:
+        shown = row.target
         state, reason = check_row(row, context)
+        if state == "planned" and row.target != shown:
+            state, reason = "blocked", DECIDED_ANEW
         if state != "planned":
             record(row, state, reason=reason, now=now)
     return rows
@@ -131,8 +144,7 @@ def claim(rows: Sequence[InvoiceSyncRow], *, now: datetime) -> list[InvoiceSyncR
     try:
         with transaction():
             for row in rows:
-                columns = {"company": row.company, "contact_id": row.contact_id}
-                row.move_to("sent", now=now, by="psa", ledger_tax_code=row.ledger_tax_code, sent_at=now, **columns)
+                row.move_to("sent", now=now, by="psa", sent_at=now)
     except IntegrityError as error:
         raise Retry("another sync has one of these invoices", after=30) from error
     return list(rows)
@@ -208,7 +220,7 @@ def resolve_sent(sync: InvoiceSync, *, now: datetime) -> None:
     rows = list(sync.rows.filter(state="sent").select_related("company", "merchant").order_by("pk"))
     if not rows:
         return
-    _, connection = get_working_parts(sync.merchant)
+    _, connection = get_parts(sync)
     with open_ledger_session(connection, priority="company", now=now) as ledger:
         books = read_books(ledger, [row.number for row in rows])
     for row in rows:
@@ -220,7 +232,7 @@ def resolve_sent(sync: InvoiceSync, *, now: datetime) -> None:
 
 def resolve_row(row: InvoiceSyncRow, books: BooksInvoices, *, now: datetime) -> None:
     """Record where one invoice stands; one that is not there is sent again once a slow write would have landed."""
-    found = find_same(row, books)
+    found = find_same(row, books) or find_of_contact(row, books)
     if found is not None:
         record(row, "posted", reason="", ledger_id=found.id, now=now)
     elif books.list_standing(row.number):
@@ -235,12 +247,21 @@ def find_same(row: InvoiceSyncRow, books: BooksInvoices) -> RemoteInvoice | None
     return next((one for one in same if one.total == row.money), None)
 
 
+def find_of_contact(row: InvoiceSyncRow, books: BooksInvoices) -> RemoteInvoice | None:
+    """The one invoice with its number, if it is its contact's: none stood there before, so it is the one that was sent.
+
+    What the books made of it otherwise is said once the totals are compared.
+    """
+    found = books.list_standing(row.number)
+    return found[0] if len(found) == 1 and found[0].contact_id == row.contact_id else None
+
+
 def check_totals(sync: InvoiceSync, *, now: datetime) -> None:
     """Compare what the books made with what PSA says, have the mirror read it, and say what differs."""
     rows = list(sync.rows.filter(state="posted", checked_at=None).order_by("pk"))
     if not rows:
         return
-    _, connection = get_working_parts(sync.merchant)
+    _, connection = get_parts(sync)
     totals: dict[str, Money] = {}
     with open_ledger_session(connection, priority="company", now=now) as ledger:
         for begin in range(0, len(rows), ledger.batch_size):

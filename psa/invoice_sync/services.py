@@ -1,7 +1,8 @@
 """Start, confirm and drop runs of Sync Invoices; its settings, its table of tax codes, and whose invoices are whose."""
 
+import hashlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 
 from django.db import IntegrityError
@@ -17,6 +18,7 @@ from psa.invoice_sync.books import BooksInvoices, find_books, fold_number, has_b
 from psa.invoice_sync.checks import SyncContext, TaxChoice, TaxKey
 from psa.invoice_sync.models import LIVE_ROWS, InvoiceSync, InvoiceSyncRow, InvoiceSyncSettings, PsaTaxCode
 from psa.models import PsaConnection
+from quotes.models import Quote
 from wisepay import outbox
 from wisepay.models import User
 from wisepay.states import IllegalTransition
@@ -26,6 +28,9 @@ STALE_AFTER = timedelta(minutes=30)  # after which nobody reads any more
 OUT_OF_SCOPE = (
     "Sync Invoices makes invoices in an accounting package, and none is connected. Merchants who use ConnectWise PSA "
     "alone don't need it."
+)
+NOT_AS_SEEN = (
+    "What would be made has changed since this page was shown. Look at it as it is now, then press the button."
 )
 
 
@@ -108,16 +113,29 @@ def end_earlier(merchant: Merchant, *, now: datetime) -> None:
         row.move_to("failed", now=now, by="psa", error="It did not finish in time.")
 
 
-def confirm_sync(sync: InvoiceSync, *, by: User, now: datetime) -> None:
-    """Make what the preview showed, or go on with a run that failed. Raises SyncRefused."""
+def compute_fingerprint(sync: InvoiceSync) -> str:
+    """What stands for the invoices that would be made as they are now; another one once any of them is another."""
+    columns = ("pk", "total", "company_id", "contact_id", "ledger_tax_code")
+    rows = sync.rows.filter(state="planned").order_by("pk").values_list(*columns)
+    return hashlib.sha256(repr(list(rows)).encode()).hexdigest()[:16]
+
+
+def confirm_sync(sync: InvoiceSync, *, seen: str, by: User, now: datetime) -> None:
+    """Make what the preview showed, or go on with a run that failed: those whose fingerprint the person saw.
+
+    Raises SyncRefused.
+    """
     get_working_parts(sync.merchant)
     if not get_settings(sync.merchant).is_enabled:
         raise SyncRefused("Switch Sync Invoices on first.")
     confirmed = {} if sync.confirmed_at else {"confirmed_by": by, "confirmed_at": now}
     try:
         with transaction():
+            sync.lock()
             if not sync.rows.filter(state__in=["planned", "sent"]).exists():
                 raise SyncRefused("Nothing of it is to be made.")
+            if seen != compute_fingerprint(sync):
+                raise SyncRefused(NOT_AS_SEEN)
             sync.move_to("running", now=now, by=by.email, reason="confirmed", error="", **confirmed)
             schedule_sync(sync, now=now)
     except IllegalTransition as error:
@@ -155,7 +173,7 @@ def link_psa_company(sync: InvoiceSync, psa_company_id: int, company: PayerCompa
 
 
 def build_context(sync: InvoiceSync, rows: Sequence[InvoiceSyncRow], books: BooksInvoices) -> SyncContext:
-    """What decides about these rows, as it stands now. Six statements, at any number of rows."""
+    """What decides about these rows, as it stands now. Seven statements, at any number of rows."""
     merchant, own = sync.merchant, get_settings(sync.merchant)
     ids = {row.psa_company_id for row in rows}
     links = PsaCompanyLink.objects.filter(merchant=merchant, organisation_id=sync.psa_organisation)
@@ -165,10 +183,11 @@ def build_context(sync: InvoiceSync, rows: Sequence[InvoiceSyncRow], books: Book
     )
     sent = sent.filter(state__in=LIVE_ROWS, invoice_id__in=[row.invoice_id for row in rows])
     chosen = AccountingSettings.objects.filter(merchant=merchant).first()
+    companies = {link.psa_company_id: link.company for link in links}
     return SyncContext(
         organisation_id=sync.organisation_id,
         books=books,
-        companies={link.psa_company_id: link.company for link in links},
+        companies=companies,
         taxes=get_taxes(sync),
         made_before=frozenset(
             sent.exclude(pk__in=[row.pk for row in rows if row.pk]).values_list("invoice_id", flat=True)
@@ -177,7 +196,14 @@ def build_context(sync: InvoiceSync, rows: Sequence[InvoiceSyncRow], books: Book
         takes_line_tax=takes_line_tax(merchant),
         currencies=frozenset(chosen.currencies if chosen else ()),
         repeated=find_repeated_numbers(sync, rows),
+        sold_to=find_quote_payers(company.pk for company in companies.values()),
     )
+
+
+def find_quote_payers(ids: Iterable[int]) -> frozenset[int]:
+    """Those of these companies that quotes were sold to here."""
+    rows = Quote.objects.filter(payment__company__in=set(ids))
+    return frozenset(rows.values_list("payment__company", flat=True).distinct())
 
 
 def find_repeated_numbers(sync: InvoiceSync, rows: Sequence[InvoiceSyncRow]) -> frozenset[str]:

@@ -18,7 +18,6 @@ from psa.invoice_sync.books import find_books, has_books, has_current_lists
 from psa.invoice_sync.forms import StartForm, SyncDecisionForm, SyncSettingsForm, TaxTableForm
 from psa.invoice_sync.models import InvoiceSync
 from psa.invoice_sync.preview import check_again, explain_refusal
-from psa.models import PsaConnection
 from psa.services import get_psa_connection
 from wisepay import clock
 from wisepay.audit import record_request_audit
@@ -170,7 +169,7 @@ def carry_out(request: MerchantRequest, sync: InvoiceSync, form: SyncDecisionFor
     by, now, found = request.user, clock.now(), form.cleaned_data
     match found["act"]:
         case "confirm":
-            services.confirm_sync(sync, by=by, now=now)
+            services.confirm_sync(sync, seen=found["seen"], by=by, now=now)
             return "The invoices are being made."
         case "drop":
             services.drop_sync(sync, by=by, now=now)
@@ -217,6 +216,6 @@ def render_run(request: MerchantRequest, sync: InvoiceSync, form: SyncDecisionFo
         ),
         "unknown": unknown.values("psa_company_id", "psa_company").distinct().order_by("psa_company")[:PAGE_SIZE],
         "names": names[:NAMES_OFFERED],
-        "is_connected": PsaConnection.objects.filter(merchant=sync.merchant, state="connected").exists(),
+        "seen": services.compute_fingerprint(sync),
     }
     return render(request, "psa_sync/run.html", context, status=422 if form.errors else 200)

@@ -105,13 +105,16 @@ PSA_CASES: dict[str, Case] = {
     "psa:agreements": Case(query=lambda s: {"page": "1", "show": "asked"}),
     "psa:read_agreements": Case(form=nothing),
     "psa:decide_agreement": Case(
-        form=lambda s: {"act": "dismiss", "company": "", "primary": "", "secondary": ""}, path=psa_agreement
+        form=lambda s: {"act": "dismiss", "shown": "", "company": "", "primary": "", "secondary": ""},
+        path=psa_agreement,
     ),
     "psa:invoice_sync": Case(form=lambda s: nothing(s) | {"since": "2026-01-01"}),
     "psa:invoice_sync_settings": Case(form=sync_settings, free=("account",)),
     "psa:invoice_sync_taxes": Case(form=psa_taxes),
     "psa:invoice_sync_run": Case(query=lambda s: {"page": "1"}, path=psa_sync),
-    "psa:decide_invoice_sync": Case(form=lambda s: {"act": "drop", "psa_company": "", "company": ""}, path=psa_sync),
+    "psa:decide_invoice_sync": Case(
+        form=lambda s: {"act": "drop", "seen": "", "psa_company": "", "company": ""}, path=psa_sync
+    ),
     "psa:sync_report": Case(query=lambda s: {"page": "1"}),
     "psa:invoices": Case(query=lambda s: {"page": "1"}),
     "psa:join_invoice": Case(form=lambda s: {"ledger_invoice": s.invoice.reference}, path=psa_invoice),

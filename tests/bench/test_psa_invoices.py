@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections.abc import Callable
 from datetime import timedelta
 
 from django.db import connection
@@ -9,6 +10,9 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from accounting.models import LedgerContact, LedgerInvoice
+from psa.agreements.models import PsaAgreement
+from psa.agreements.reading import read_agreements
+from psa.callbacks import check_every_callback
 from psa.joins import join_invoices
 from psa.models import PsaInvoice
 from psa.polling import poll_every_connection
@@ -95,6 +99,34 @@ def test_ten_thousand_invoices_are_read_and_joined(tenant: Tenant) -> None:
     poll_every_connection(now=timezone.now())
     idle = len(scene.list_calls()) - before
     rows.append(record_measurement("PSA: calls of a poll that finds little", idle, "calls", bound=1))
+    assert [row.name for row in rows if not row.holds] == []
+
+
+def test_calls_of_a_deposit_an_agreement_and_an_idle_hour(tenant: Tenant) -> None:
+    scene = connect(tenant)
+    sold = scene.sell()
+
+    def count(act: Callable[[], object]) -> int:
+        before = len(scene.list_calls())
+        act()
+        return len(scene.list_calls()) - before
+
+    scene.pay(sold)
+    rows = [record_measurement("PSA: calls of a deposit", count(deliver_later), "calls", bound=5)]
+    assert len(scene.list_payments(sold["invoice"])) == 1
+    connection = scene.connection
+    read_agreements(connection, now=timezone.now())
+    deliver_later()
+    agreement = {"name": "Backup", "agreementStatus": "Active", "opportunity": {"id": sold["opportunity"]}}
+    scene.control(insert={"table": "agreements", "rows": [agreement]})
+    calls = count(lambda: read_agreements(connection, now=timezone.now()))
+    rows.append(record_measurement("PSA: calls of proposing an agreement", calls, "calls", bound=1))
+    assert PsaAgreement.objects.filter(name="Backup", state="open").exists()
+    calls = count(lambda: read_agreements(connection, now=timezone.now()))
+    rows.append(record_measurement("PSA: calls of an idle reading of agreements", calls, "calls", bound=1))
+    callbacks = len(scene.control()["callbacks"])
+    calls = count(lambda: check_every_callback(now=timezone.now()))
+    rows.append(record_measurement(f"PSA: calls of looking at {callbacks} callbacks", calls, "calls", bound=callbacks))
     assert [row.name for row in rows if not row.holds] == []
 
 

@@ -9,6 +9,8 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.axe import assert_accessible
 from tests.browser.demo import Demo, Payer, wait_until
+from tests.browser.test_connectwise_console import bill, insert, preview, switch_on
+from tests.browser.test_invoices import Customer
 from tests.browser.test_people import GOOD_ACCOUNT, register, type_bank
 
 pytestmark = pytest.mark.browser
@@ -184,6 +186,52 @@ def test_a_payment_at_psa_and_what_is_decided_about_it_are_accessible(
     assert_accessible(console)
     row.get_by_role("link").click()
     expect(console.get_by_role("heading", name="Steps")).to_be_visible()
+    assert_accessible(console)
+
+
+def test_agreements_and_what_terms_mean_are_accessible(demo: Demo, console: Page) -> None:
+    agreements, name = f"{console.url}psa/agreements/", "Backup of the accessible pages"
+    company, term = {"id": 7100, "name": "Axe & Sons Pty Ltd"}, {"id": 1, "name": "Net 14 days"}
+    row = {"name": name, "company": company, "billingTerms": term, "agreementStatus": "Active", "billAmount": 99.0}
+    insert(demo, "agreements", row)
+    terms = f"{console.url}configure/merchants/integrations/psa/terms"
+    console.goto(agreements)
+    console.get_by_role("button", name="Read them now").click()
+    link = console.get_by_role("link", name=name)
+    wait_until(lambda: console.goto(agreements) and link.count())
+    assert_accessible(console)
+    link.click()
+    console.get_by_label("Payer company").fill("Nobody Pty Ltd")
+    console.get_by_role("button", name="Save the company").click()
+    expect(console.get_by_text("No payer company has this name")).to_be_visible()
+    assert_accessible(console)
+    console.get_by_role("button", name="Dismiss").click()
+    expect(console.get_by_role("heading", name="Steps")).to_be_visible()
+    assert_accessible(console)
+    console.goto(terms)
+    assert_accessible(console)
+
+
+def test_sync_invoices_its_preview_and_its_reasons_are_accessible(demo: Demo, console: Page) -> None:
+    home, buyer = console.url, Customer("Axe & Sons Pty Ltd", "axe@axeandsons.example")
+    switch_on(console, home)
+    assert_accessible(console)
+    for number, fields in (("AXE-1", {}), ("AXE-2", {"credits": 10.0}), ("AXE-3", {"type": "CreditMemo"})):
+        bill(demo, number, buyer, 7100, **fields)
+    preview(console, home)
+    expect(console.get_by_role("heading", name="Companies that are not linked yet")).to_be_visible()
+    assert_accessible(console)
+    console.get_by_label(buyer.name, exact=True).fill("Nobody Pty Ltd")
+    console.get_by_role("button", name=f"Save the company of {buyer.name}").click()
+    expect(console.get_by_text("No payer company has this name")).to_be_visible()
+    assert_accessible(console)
+    console.get_by_role("button", name="Drop it").click()
+    expect(console.get_by_text("The preview was dropped")).to_be_visible()
+    assert_accessible(console)
+    console.goto(f"{home}psa/invoice-sync/")
+    console.get_by_label("Invoices from").fill("1999-01-01")
+    console.get_by_role("button", name="Preview").click()
+    expect(console.get_by_text("Choose a day that has come")).to_be_visible()
     assert_accessible(console)
 
 

@@ -10,6 +10,7 @@ from django.utils import timezone
 from accounting.models import LedgerAccount, LedgerItem, LedgerTaxCode
 from psa.agreements.models import PsaCompanyLink
 from psa.invoice_sync.models import InvoiceSync, InvoiceSyncRow
+from psa.invoice_sync.services import compute_fingerprint
 from tests.accounting.invoices.scenario import PAYER, InvoiceScenario
 from tests.psa.scene import PsaScene
 from tests.scenarios.base import list_ledger_rows
@@ -114,8 +115,9 @@ class SyncScene:
 
     def decide(self, act: str, **form: str) -> Any:
         """Press a button of the run."""
-        path = self.tenant.url(f"psa/invoice-sync/{self.sync.reference}/decisions")
-        return self.tenant.admin.post(path, {"act": act, **form})
+        sync = self.sync
+        path = self.tenant.url(f"psa/invoice-sync/{sync.reference}/decisions")
+        return self.tenant.admin.post(path, {"act": act, "seen": compute_fingerprint(sync), **form})
 
     @property
     def sync(self) -> InvoiceSync:

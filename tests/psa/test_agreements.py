@@ -17,6 +17,7 @@ from accounting.models import AutoPayMapping
 from payers.models import PayerCompany
 from psa.agreements import reading
 from psa.agreements.models import PsaAgreement, PsaAgreementCursor, PsaBillingTerm, PsaCompanyLink
+from psa.agreements.proposals import describe_question
 from psa.agreements.reading import read_agreements, schedule_agreement_readings
 from psa.connectwise import billing
 from psa.models import PsaConnection
@@ -26,7 +27,7 @@ from tests.accounting.autopay.test_mappings import get_accepted_terms_id
 from tests.psa.scene import PsaScene, connect
 from tests.psa.test_callbacks import build_message, send
 from tests.tenants import Tenant, deliver_outbox
-from wisepay.errors import Disconnected
+from wisepay.errors import Disconnected, Unavailable
 from wisepay.outbox import Retry
 
 HARBOUR = {"id": 19, "identifier": "HarbourDental", "name": "Harbour Dental Pty Ltd"}
@@ -77,13 +78,22 @@ def get_agreement(key: int = 61) -> PsaAgreement:
 
 def post(scene: PsaScene, key: int = 61, *, client: Client | None = None, **form: Any) -> Any:
     """Decide about an agreement on its page."""
-    path = scene.tenant.url(f"psa/agreements/{get_agreement(key).reference}/decisions")
-    return (client or scene.tenant.admin).post(path, form)
+    agreement = get_agreement(key)
+    path = scene.tenant.url(f"psa/agreements/{agreement.reference}/decisions")
+    return (client or scene.tenant.admin).post(path, {"shown": read_question(agreement)} | form)
+
+
+def read_question(agreement: PsaAgreement) -> str:
+    """What its page shows that the payer would be asked."""
+    link = PsaCompanyLink.objects.filter(psa_company_id=agreement.psa_company_id).first()
+    term = PsaBillingTerm.objects.filter(term_id=agreement.term_id).first()
+    return describe_question(link.company if link else None, term.billing_term if term else None)
 
 
 def decide_term(scene: PsaScene, autopay: AutoPayBuilder, term_id: int = 1, *, meaning: str = "") -> Any:
     """Say on the page what a billing term of PSA means."""
     path = scene.tenant.url("configure/merchants/integrations/psa/terms")
+    scene.poll()
     return scene.tenant.admin.post(path, {f"term_{term_id}": meaning or autopay.term.reference})
 
 
@@ -246,13 +256,60 @@ def test_only_what_changed_is_read_again_and_a_whole_reading_notices_what_is_gon
     before = len(scene.list_calls("GET"))
     read(scene, after=timedelta(hours=1))
     calls = scene.list_calls("GET")[before:]
-    assert [call.rpartition("/")[2] for call in calls] == ["billingTerms", "agreements"]
+    assert [call.rpartition("/")[2] for call in calls] == ["agreements"]
     assert not get_agreement(deleted).is_gone, "a deletion is not among the changes"
     read(scene, after=timedelta(hours=25))
     assert (get_agreement(deleted).is_gone, get_agreement().is_gone) == (True, False)
     assert post(scene, deleted, act="ask").status_code == 422
+    scene.control(insert={"table": "billingTerms", "rows": [{"id": 7, "name": "Net 30", "dueDays": 30}]})
+    insert(scene, {"billingTerms": {"id": 7, "name": "Net 30"}})
+    before = len(scene.list_calls("GET"))
+    read(scene, after=timedelta(hours=26))
+    calls = scene.list_calls("GET")[before:]
+    assert [call.rpartition("/")[2] for call in calls] == ["agreements", "billingTerms"], "the term was not known"
+    assert PsaBillingTerm.objects.filter(term_id=7).exists()
     shown = scene.tenant.admin.get(scene.tenant.url("psa/agreements/?show=ended")).text
     assert "Backup" in shown
+
+
+def test_an_answer_that_is_no_list_takes_nothing_for_gone(scene: PsaScene) -> None:
+    read(scene)
+    for name in ("200 an empty object", "200 null", "204"):
+        scene.tenant.world.fault("psa", "odd", name=name, method="GET", path="*/finance/agreements")
+        with pytest.raises(Unavailable):
+            read(scene, after=timedelta(days=2))
+        assert not get_agreement().is_gone, name
+    read(scene, after=timedelta(days=2, minutes=5))
+    assert not get_agreement().is_gone
+
+
+def test_a_reading_of_the_psa_before_says_nothing_of_the_one_now(scene: PsaScene) -> None:
+    read(scene)
+    cursor = PsaAgreementCursor.objects.get()
+    PsaAgreementCursor.objects.update(organisation_id="another", known_until=None)
+    with pytest.raises(Retry):
+        cursor.save_progress(known_until=timezone.now())
+    assert PsaAgreementCursor.objects.get().known_until is None
+
+
+def test_the_payer_is_asked_only_what_the_page_showed(autopay: AutoPayBuilder, scene: PsaScene) -> None:
+    """The agreement was put under another billing term in PSA after somebody opened its page."""
+    card = autopay.save_card()
+    scene.control(insert={"table": "billingTerms", "rows": [{"id": 2, "name": "On receipt", "dueDays": 0}]})
+    read(scene)
+    decide_term(scene, autopay)
+    [other] = PsaBillingTerm.objects.exclude(term_id=1)
+    decide_term(scene, autopay, other.term_id, meaning=autopay.add_term("On receipt").reference)
+    post(scene, act="link", company=autopay.company.name)
+    shown = read_question(get_agreement())
+    change(scene, 61, billingTerms={"id": other.term_id, "name": "On receipt"})
+    read(scene, after=timedelta(minutes=1))
+    for stale in (shown, ""):
+        answer = post(scene, act="ask", primary=str(card.pk), shown=stale)
+        assert (answer.status_code, "is another one by now" in answer.text) == (422, True)
+    assert not AutoPayMapping.objects.exists()
+    assert post(scene, act="ask", primary=str(card.pk)).status_code == 302
+    assert str(AutoPayMapping.objects.get().term) == "On receipt"
 
 
 def test_what_stops_a_reading_is_said_and_nothing_is_taken_for_gone(scene: PsaScene) -> None:

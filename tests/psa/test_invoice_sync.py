@@ -12,11 +12,14 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
+from accounting.models import AccountingSettings
 from connections.models import Connection
 from payers.companies import Contact, map_company
+from psa.agreements.models import PsaCompanyLink
 from psa.invoice_sync import sending
-from psa.invoice_sync.models import InvoiceSync, InvoiceSyncRow
+from psa.invoice_sync.models import InvoiceSync, InvoiceSyncRow, InvoiceSyncSettings
 from psa.invoice_sync.sending import sync_invoices
+from psa.invoice_sync.services import compute_fingerprint
 from psa.models import PsaConnection
 from tests.payments.portal.factories import create_company
 from tests.psa.scene import connect
@@ -92,11 +95,17 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         "Say which payer company",
     ),
     "who pays is somebody else": ({"billToCompany": {"id": 21, "name": "Owner"}}, "Say which payer company Owner"),
-    "a currency that the contact lacks": ({"currency": {**AUD, "currencyCode": "JPY"}}, ""),
+    "one that was paid at PSA": ({"credits": 40.0}, "A$40.00 was paid or credited"),
+    "one that is paid": ({"credits": 110.0}, "A$110.00 was paid or credited"),
+    "tax alone": ({"subtotal": 0.0, "total": 10.0, "serviceTotal": 0.0, "productTotal": 0.0}, "Nothing"),
+    "a number that no list can name": ({"invoiceNumber": "INV,1"}, "another one in ConnectWise PSA"),
+    "a number like ours": ({"invoiceNumber": "PF-0123456789AB"}, "another one in ConnectWise PSA"),
+    "a currency that the books lack": ({"currency": {**AUD, "currencyCode": "JPY"}}, "The books hold no JPY"),
 }
 
 
 def test_what_does_not_add_up_is_refused_and_said(scene: SyncScene) -> None:
+    AccountingSettings.objects.update(currencies=["AUD", "USD"])
     good = scene.insert()
     sent = {name: scene.insert(**fields) for name, (fields, _) in REFUSED.items()}
     scene.prepare()
@@ -121,6 +130,49 @@ def test_the_books_are_looked_at_by_number_first(scene: SyncScene) -> None:
     assert "voided or deleted" in scene.row(voided).reason
 
 
+def test_one_number_of_another_customer_is_not_taken_for_the_same(scene: SyncScene) -> None:
+    """Numbers are given out again, and books of QuickBooks may have one twice."""
+    number, mixed = scene.insert(), scene.insert()
+    scene.billing.act_in_ledger("make_contact", name="Somebody Else")
+    scene.billing.act_in_ledger("make_invoice", contact="Somebody Else", amount="110.00", number=number)
+    scene.billing.make_invoice("110.00", number=mixed)
+    scene.prepare()
+    assert (scene.row(number).state, scene.row(mixed).state) == ("blocked", "present")
+    assert "of another customer" in scene.row(number).reason
+    scene.start()
+    assert scene.row(number).state == "blocked"
+
+
+def test_a_deposit_that_the_books_get_from_its_quote_is_not_made_again(scene: SyncScene) -> None:
+    """Deposits of quotes are posted when they are paid: the down-payment invoice would be owed besides."""
+    number, other = scene.insert(type="DownPayment"), scene.insert()
+    scene.prepare()
+    assert scene.row(number).state == "planned", "no quote was sold to them"
+    scene.tenant.open_checkout(customer={"account_name": scene.billing.company.name})
+    scene.start()
+    assert (scene.row(number).state, scene.row(other).state) == ("blocked", "planned")
+    assert "Deposits of quotes" in scene.row(number).reason
+
+
+def test_only_what_was_seen_is_confirmed(scene: SyncScene) -> None:
+    number = scene.insert()
+    sync = scene.prepare()
+    path = scene.tenant.url(f"psa/invoice-sync/{sync.reference}")
+    seen = compute_fingerprint(sync)
+    assert seen in scene.tenant.admin.get(path).text
+    InvoiceSyncRow.objects.filter(sync=sync).update(contact_id=str(uuid.uuid4()))
+    for stale in (seen, ""):
+        answer = scene.tenant.admin.post(f"{path}/decisions", {"act": "confirm", "seen": stale})
+        assert (answer.status_code, "has changed since this page was shown" in answer.text) == (422, True)
+    scene.decide("refresh")
+    assert scene.decide("confirm").status_code == 302
+    other = create_company(scene.tenant, "Bought Harbour Pty Ltd")
+    map_company(other, contact=Contact(scene.tenant.connection.organisation_id, str(uuid.uuid4())))
+    PsaCompanyLink.objects.update(company=other)
+    scene.deliver()
+    assert (scene.row(number).state, "was chosen anew" in scene.row(number).reason) == ("blocked", True)
+
+
 def test_two_of_psa_with_one_number_are_both_left_to_people(scene: SyncScene) -> None:
     number = scene.insert()
     scene.insert(invoiceNumber=number.lower())
@@ -142,6 +194,8 @@ CHANGES: dict[str, dict[str, Any]] = {
     "the total": {"total": 220.0, "subtotal": 200.0, "salesTax": 20.0, "serviceTotal": 160.0},
     "the company": {"company": {"id": 77, "name": "Somebody else"}},
     "the day": {"date": "2026-01-01T00:00:00Z"},
+    "the due date": {"dueDate": "2027-06-01T00:00:00Z"},
+    "paid meanwhile": {"credits": 110.0},
     "opened again": {"status": {"id": 1, "name": "New"}},
 }
 
@@ -186,6 +240,44 @@ def test_a_lost_answer_makes_no_second_invoice(scene: SyncScene, fault: Callable
     assert [scene.row(number).state for number in made] == ["posted"] * 3
     assert [len(scene.list_in_books(number)) for number in made] == [1] * 3
     assert scene.sync.state == "finished"
+
+
+ODD_READS: dict[str, dict[str, Any]] = {
+    "an answer that is no list": {"kind": "odd", "name": "200 an empty object", "times": 1},
+    "statuses that say nothing": {"kind": "mutate", "field": "*.status.isClosed", "drop": True, "times": 9},
+}
+
+
+@pytest.mark.parametrize("what", ODD_READS)
+def test_what_psa_says_oddly_of_an_invoice_changes_nothing(scene: SyncScene, what: str) -> None:
+    """Whether nulls come or fields stay away is not published: the status itself says whether it is closed."""
+    number = scene.insert()
+    scene.prepare()
+    fault = dict(ODD_READS[what])
+    scene.tenant.world.fault("psa", fault.pop("kind"), method="GET", path="*/finance/invoices", **fault)
+    scene.run()
+    assert (scene.row(number).state, scene.row(number).reason) == ("posted", "")
+
+
+def test_an_unreadable_balance_is_not_taken_for_a_whole_one(scene: SyncScene) -> None:
+    number = scene.insert()
+    scene.tenant.world.fault("psa", "mutate", method="GET", path="*/finance/invoices", field="*.balance", drop=True)
+    scene.prepare()
+    assert (scene.row(number).state, "what is owed" in scene.row(number).reason) == ("blocked", True)
+
+
+def test_what_the_books_made_otherwise_is_known_for_ours_after_a_lost_answer(scene: SyncScene) -> None:
+    """Xero's answer is lost, and somebody changes the invoice before it is looked for: it is not made again."""
+    number = scene.insert()
+    scene.prepare()
+    lose_answer(scene)
+    assert scene.decide("confirm").status_code == 302
+    deliver_outbox()
+    assert scene.row(number).state == "sent"
+    InvoiceSyncRow.objects.filter(number=number).update(total=22_000, subtotal=20_000, tax=2_000, balance=22_000)
+    scene.deliver()
+    assert (scene.row(number).state, len(scene.list_in_books(number))) == ("posted", 1)
+    assert "The books made A$110.00 of it" in scene.row(number).reason
 
 
 def test_one_that_the_books_refuse_holds_no_other_up(scene: SyncScene) -> None:
@@ -264,6 +356,8 @@ STOPS: dict[str, tuple[Callable[[SyncScene], object], str]] = {
     "the right is withdrawn": (lambda s: s.psa.control(withdraw={"right": "invoicing:inquire"}), "may not read"),
     "PSA is disconnected": (lambda s: PsaConnection.objects.update(state="broken"), "not connected"),
     "the books are disconnected": (lambda s: Connection.objects.update(state="broken"), "does not work"),
+    "it is switched off": (lambda s: InvoiceSyncSettings.objects.update(is_enabled=False), "was switched off"),
+    "other books": (lambda s: Connection.objects.update(organisation_id="other"), "other ones by now"),
     "another PSA": (lambda s: PsaConnection.objects.update(login_company="other"), "other ones by now"),
 }
 
@@ -277,10 +371,11 @@ def test_what_stops_a_run_is_said_and_it_can_go_on(scene: SyncScene, what: str) 
     act(scene)
     scene.deliver()
     assert (scene.sync.state, words in scene.sync.error) == ("failed", True), scene.sync.error
-    assert scene.list_in_books(number) == []
     scene.psa.control(grant={})
     PsaConnection.objects.update(state="connected", login_company="northwind")
-    Connection.objects.update(state="connected")
+    Connection.objects.update(state="connected", organisation_id=scene.sync.organisation_id)
+    InvoiceSyncSettings.objects.update(is_enabled=True)
+    assert scene.list_in_books(number) == []
     scene.run()
     assert (scene.row(number).state, scene.sync.state) == ("posted", "finished")
 

@@ -5,12 +5,14 @@ have (companysupport.wise-pay.com, article 36000040500).
 """
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.utils import timezone
 
+from accounting.autopay.charging import charge_scheduled_payment
 from accounting.models import LedgerInvoice, ScheduledPayment
-from psa.agreements.invoice_terms import list_invoice_terms
+from psa.agreements.invoice_terms import NOT_READ_YET, list_invoice_terms
 from psa.agreements.models import PsaAgreement
 from psa.agreements.proposals import propose_company
 from psa.agreements.reading import read_agreements
@@ -66,6 +68,84 @@ def test_what_a_term_of_psa_means_is_previewed_saved_and_followed(autopay: AutoP
     assert tenant.admin.post(tenant.url(PAGE), {"term_1": "none"}).status_code == 302
     deliver_outbox()
     assert list_scheduled(invoice) == ["cancelled"]
+
+
+def test_what_would_be_charged_is_known_before_a_table_is_saved(autopay: AutoPayBuilder) -> None:
+    """A merchant for whom nobody read PSA's invoices so far: the first table would have charged them unseen."""
+    tenant = autopay.tenant
+    scene = connect(tenant, written_by="nobody")
+    autopay.create_invoice(50_000, number="INV-77", term_id="of-nobody")
+    scene.bill("INV-77", 500, fields={"billingTerms": {"id": 1, "name": "Net 14 days"}})
+    read_agreements(get_psa_connection(tenant.merchant), now=timezone.now())
+    form = {"term_1": autopay.term.reference}
+    early = tenant.admin.post(tenant.url(PAGE), form)
+    assert (early.status_code, "are read first" in early.text) == (422, True)
+    deliver_outbox()
+    asked = tenant.admin.post(tenant.url(PAGE), form)
+    assert (asked.status_code, "1 invoice will be charged" in asked.text) == (200, True)
+    PsaConnection.objects.update(state="broken", polled_at=None)
+    assert "Connect ConnectWise PSA first" in tenant.admin.post(tenant.url(PAGE), form).text
+    assert not PsaConnection.objects.get().uses_terms
+
+
+def test_a_decision_can_be_taken_back_after_its_charges_were_seen(autopay: AutoPayBuilder) -> None:
+    scene, tenant = connect(autopay.tenant), autopay.tenant
+    invoice = join(autopay, scene, "INV-77")
+    LedgerInvoice.objects.filter(pk=invoice.pk).update(term_id=f"theme-{autopay.term.name}")
+    read_agreements(get_psa_connection(tenant.merchant), now=timezone.now())
+    tenant.admin.post(tenant.url(PAGE), {"term_1": "none"})
+    assert list_invoice_terms(tenant.merchant) == {invoice.pk: None}
+    asked = tenant.admin.post(tenant.url(PAGE), {"term_1": ""})
+    assert (asked.status_code, "1 invoice will be charged" in asked.text) == (200, True)
+    assert tenant.admin.post(tenant.url(PAGE), {"term_1": "", "confirmed": "on"}).status_code == 302
+    assert (list_invoice_terms(tenant.merchant), PsaConnection.objects.get().uses_terms) == ({}, False)
+
+
+def test_disconnecting_shows_what_the_books_own_terms_would_charge(autopay: AutoPayBuilder) -> None:
+    scene, tenant = connect(autopay.tenant), autopay.tenant
+    invoice = join(autopay, scene, "INV-77")
+    LedgerInvoice.objects.filter(pk=invoice.pk).update(term_id=f"theme-{autopay.term.name}")
+    read_agreements(get_psa_connection(tenant.merchant), now=timezone.now())
+    tenant.admin.post(tenant.url(PAGE), {"term_1": "none"})
+    path = tenant.url("configure/merchants/integrations/psa/disconnect")
+    asked = tenant.admin.post(path)
+    assert (asked.status_code, "1 invoice will be charged" in asked.text) == (200, True)
+    assert PsaConnection.objects.get().state == "connected"
+    assert tenant.admin.post(path, {"confirmed": "on"}).status_code == 302
+    assert PsaConnection.objects.get().state == "disconnected"
+
+
+def test_a_number_that_the_books_gave_to_another_invoice_names_no_term(autopay: AutoPayBuilder) -> None:
+    scene, tenant = connect(autopay.tenant), autopay.tenant
+    invoice = join(autopay, scene, "INV-77")
+    read_agreements(get_psa_connection(tenant.merchant), now=timezone.now())
+    tenant.admin.post(tenant.url(PAGE), {"term_1": "none"})
+    assert list_invoice_terms(tenant.merchant) == {invoice.pk: None}
+    LedgerInvoice.objects.filter(pk=invoice.pk).update(number="INV-78")
+    assert list_invoice_terms(tenant.merchant) == {}
+
+
+def test_an_invoice_that_has_just_come_waits_until_psa_was_read(autopay: AutoPayBuilder) -> None:
+    """A sync tool brings PSA's invoice to the books a moment before the poll: the books' terms would charge it."""
+    scene, tenant = connect(autopay.tenant), autopay.tenant
+    join(autopay, scene, "INV-77")
+    read_agreements(get_psa_connection(tenant.merchant), now=timezone.now())
+    tenant.admin.post(tenant.url(PAGE), {"term_1": "none"})
+    type(autopay.term).objects.update(processing="real_time")
+    now = timezone.now() + timedelta(minutes=1)
+    columns: dict[str, Any] = {"term_id": f"theme-{autopay.term.name}", "changed_at": now, "read_at": now}
+    fresh, own = (autopay.create_invoice(5_000, number=number, **columns) for number in ("INV-80", "INV-81"))
+    scene.bill("INV-80", 50, fields={"billingTerms": {"id": 1, "name": "Net 14 days"}})
+    autopay.plan(now=now)
+    assert (list_scheduled(fresh), list_scheduled(own)) == (["scheduled"], ["scheduled"])
+    for row in ScheduledPayment.objects.filter(state="scheduled"):
+        assert charge_scheduled_payment(row.pk, now=now) is None
+    assert set(ScheduledPayment.objects.values_list("state", "reason")) == {("scheduled", NOT_READ_YET)}
+    deliver_outbox(at=now + timedelta(minutes=6))
+    for row in ScheduledPayment.objects.filter(state="scheduled"):
+        charge_scheduled_payment(row.pk, now=now + timedelta(minutes=6))
+    assert list_scheduled(fresh) == ["cancelled"]
+    assert list_scheduled(own) in (["pending"], ["succeeded"])
 
 
 def test_no_automatic_payment_goes_before_the_books_own_terms(autopay: AutoPayBuilder) -> None:

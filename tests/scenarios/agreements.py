@@ -10,6 +10,7 @@ from merchants.models import Terms
 from merchants.terms.services import get_current_terms
 from payments.models import SavedMethod
 from psa.agreements.models import PsaAgreement
+from psa.agreements.proposals import describe_question
 from psa.models import PsaConnection
 from tests.accounting.invoices.scenario import InvoiceScenario
 from tests.payments.consent_form import get_saving_terms
@@ -71,7 +72,8 @@ class AgreementScenario(Scenario):
         self.post(self.tenant.admin, terms, term_1=self.tenant.merchant.billing_terms.get().reference)
         path = self.tenant.url(f"psa/agreements/{self.row.reference}/decisions")
         self.post(self.tenant.admin, path, act="link", company=self.billing.name)
-        self.post(self.tenant.admin, path, act="ask", primary=str(self.method.pk))
+        shown = describe_question(self.billing.company, self.tenant.merchant.billing_terms.get())
+        self.post(self.tenant.admin, path, act="ask", shown=shown, primary=str(self.method.pk))
 
     def accept(self) -> None:
         """The payer accepts what is asked."""

@@ -7,6 +7,7 @@ from typing import ClassVar
 from django.utils import timezone
 
 from psa.invoice_sync.models import InvoiceSync, InvoiceSyncRow
+from psa.invoice_sync.services import compute_fingerprint
 from tests.psa.sync_scene import SyncScene
 from tests.scenarios.agreements import connect_once
 from tests.scenarios.base import Scenario
@@ -44,7 +45,7 @@ class InvoiceSyncScenario(Scenario):
         for sync in InvoiceSync.objects.filter(state__in=["ready", "failed"]):
             path = self.tenant.url(f"psa/invoice-sync/{sync.reference}/decisions")
             with self.stopper.process():
-                self.tenant.admin.post(path, {"act": "confirm"})
+                self.tenant.admin.post(path, {"act": "confirm", "seen": compute_fingerprint(sync)})
 
     def act_after_stop(self) -> None:
         """The admin presses the buttons again, until everything is done."""
