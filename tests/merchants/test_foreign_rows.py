@@ -15,6 +15,8 @@ from merchants.models import Membership, Notification
 from payers.company_access import remove_access
 from payers.models import PayerAccess, TermsAcceptance
 from payments.models import Attempt, Payout, Refund, SavedMethod, Setup
+from psa.agreements.models import PsaAgreement
+from psa.invoice_sync.models import InvoiceSync
 from tests.accounting.autopay.builders import PAYER, AutoPayBuilder
 from tests.merchants.page_cases import CASES, EVERYBODY, PAYERS
 from tests.merchants.test_access import GATED, Page
@@ -43,6 +45,10 @@ THINGS = {
     "psa:payment": {"reference": "psa_payment"},
     "psa:decide": {"reference": "psa_payment"},
     "psa:join_invoice": {"invoice_id": "psa_invoice"},
+    "psa:agreement": {"reference": "psa_agreement"},
+    "psa:decide_agreement": {"reference": "psa_agreement"},
+    "psa:invoice_sync_run": {"reference": "invoice_sync"},
+    "psa:decide_invoice_sync": {"reference": "invoice_sync"},
 }
 # These have nothing that is somebody's: a kind of terms, a day, a tier, a mode, a flow that lives a minute.
 NOBODYS = {"kind", "day", "tier", "mode", "nothing", "merchant_ref"}
@@ -149,9 +155,20 @@ class ForeignThings:
 
     def build_psa_values(self) -> dict[str, str]:
         """The same of what is about ConnectWise PSA."""
-        invoice = create_unclear_invoice(self.tenant.merchant, self.invoice.number)
+        merchant = self.tenant.merchant
+        invoice = create_unclear_invoice(merchant, self.invoice.number)
         payment = create_undecided_payment(self.attempt)
-        return {"psa_payment": payment.reference, "psa_invoice": str(invoice.invoice_id)}
+        agreement = PsaAgreement.objects.create(
+            merchant=merchant, organisation_id="na|northwind", agreement_id=7, name="Support",
+            psa_company_id=3, read_at=self.now, state="open", state_at=self.now,
+        )  # fmt: skip
+        sync = InvoiceSync.objects.create(merchant=merchant, since=self.now.date(), state="ready", state_at=self.now)
+        return {
+            "psa_payment": payment.reference,
+            "psa_invoice": str(invoice.invoice_id),
+            "psa_agreement": agreement.reference,
+            "invoice_sync": sync.reference,
+        }
 
 
 def get_things(page: Page) -> dict[str, str]:
