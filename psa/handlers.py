@@ -20,6 +20,8 @@ from wisepay import outbox
 from wisepay.errors import Disconnected, Rejected
 from wisepay.outbox import handler
 
+NOT_CONNECTED = "ConnectWise PSA is not connected. It is written once it is connected again."
+
 
 @handler("psa.follow_attempt")
 def follow_attempt(*, attempt_id: int, now: datetime, **_: object) -> None:
@@ -73,8 +75,10 @@ def join(*, connection_id: int, now: datetime, **_: object) -> None:
 @handler("psa.write_payment")
 def write_payment(*, psa_payment_id: int, now: datetime, **_: object) -> None:
     """Take a payment's next step at PSA; without a connection it waits until a person connects again."""
-    with suppress(Disconnected):
+    try:
         process_psa_payment(psa_payment_id, now=now)
+    except Disconnected:
+        PsaPayment.objects.filter(pk=psa_payment_id, state="planned").update(explanation=NOT_CONNECTED)
 
 
 def get_connection_to_psa(connection_id: int) -> PsaConnection:

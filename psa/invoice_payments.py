@@ -37,7 +37,7 @@ def plan_invoice_payments(attempt: Attempt, *, now: datetime) -> None:
     """Plan to write each part of an attempt on its invoice, and have what is planned already follow the attempt."""
     payment = attempt.payment
     connection = PsaConnection.objects.filter(merchant=payment.merchant_id).first()
-    if connection is None or connection.state not in ("connected", "broken"):
+    if connection is None or connection.state == "never":
         return
     with transaction():
         for row in PsaPayment.objects.filter(attempt=attempt):

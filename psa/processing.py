@@ -36,7 +36,7 @@ def plan_psa_payment(attempt: Attempt, *, now: datetime) -> None:
         plan_invoice_payments(attempt, now=now)
         return
     connection = PsaConnection.objects.filter(merchant=payment.merchant_id).first()
-    if connection is None or connection.state not in ("connected", "broken"):
+    if connection is None or connection.state == "never":
         return
     amount = compute_wanted_amount(attempt, connection)
     paid_at = payment.paid_at or attempt.submitted_at or now

@@ -2,11 +2,13 @@
 
 from datetime import datetime
 
+from django.db.models import F, Q
 from django_subatomic.db import transaction_required
 
 from psa.models import PsaConnection, PsaPayment
 from wisepay import outbox
 
+STANDING = ("written", "present")
 WAITING = ("planned", "waiting", "sending", "removing")  # what goes on when PSA can be reached
 
 
@@ -23,8 +25,11 @@ def schedule_poll(connection: PsaConnection, *, now: datetime) -> None:
 
 @transaction_required
 def schedule_waiting_payments(connection: PsaConnection, *, now: datetime) -> int:
-    """Have everything that waits for PSA go on; answer how much."""
-    rows = list(PsaPayment.objects.filter(connection=connection, state__in=WAITING))
+    """Have everything go on that waits for PSA, or of which money may have gone back meanwhile; answer how much."""
+    went_back = Q(attempt__refunds__isnull=False) | (Q(attempt__isnull=False) & ~Q(attempt__state="succeeded"))
+    is_elsewhere = Q(allocation__isnull=False) & ~Q(allocation__invoice=F("ledger_invoice"))
+    standing = Q(state__in=STANDING) & (went_back | is_elsewhere)
+    rows = list(PsaPayment.objects.filter(Q(state__in=WAITING) | standing, connection=connection).distinct())
     for row in rows:
         schedule_processing(row, now=now)
     return len(rows)

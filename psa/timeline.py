@@ -27,14 +27,14 @@ FOUND_STATES = ("unconfirmed", "sending", "present")
 
 @register_timeline_steps
 def list_psa_steps(quote: Quote) -> list[TimelineStep]:
-    """One step for each attempt that goes to PSA; nothing where PSA is not connected."""
+    """One step for each attempt that goes to PSA; nothing where PSA is not connected and nothing waits for it."""
     connection = PsaConnection.objects.filter(merchant=quote.merchant_id).first()
-    if connection is None or connection.state in ("never", "disconnected"):
+    if connection is None or connection.state == "never":
         return []
     rows = list(PsaPayment.objects.filter(payment=quote.payment_id).order_by("pk"))
     if rows:
         return [step for row in rows for step in describe_payment(row, quote)]
-    return [describe_missing(connection, quote)]
+    return [] if connection.state == "disconnected" else [describe_missing(connection, quote)]
 
 
 def describe_missing(connection: PsaConnection, quote: Quote) -> TimelineStep:
@@ -47,6 +47,8 @@ def describe_missing(connection: PsaConnection, quote: Quote) -> TimelineStep:
     if attempt is not None:
         words = "On its way: it is written when the bank debit has settled."
         return TimelineStep(NAME, "waiting", words, attempt.submitted_at)
+    if quote.payment.paid_at and not connection.writes_what_was_paid(quote.payment.paid_at):
+        return TimelineStep(NAME, "later", "It was paid before Wise-Pay wrote payments to ConnectWise PSA.")
     return TimelineStep(NAME, "later")
 
 

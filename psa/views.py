@@ -29,6 +29,7 @@ from psa.decisions import (
 from psa.forms import DecisionForm, PsaKeysForm, PsaSettingsForm
 from psa.models import TASK_STATES, PsaConnection, PsaPayment
 from wisepay import clock
+from wisepay.accounts.services import ask_for_proof
 from wisepay.audit import record_request_audit
 from wisepay.clock import format_date
 from wisepay.errors import Disconnected, Rejected, Unavailable
@@ -44,8 +45,11 @@ def edit_connection(request: MerchantRequest, merchant: Merchant) -> HttpRespons
     connection = services.get_psa_connection(merchant)
     initial = {"site": connection.site, "company": connection.login_company}
     form = PsaKeysForm(request.POST or None, initial=initial)
-    if request.method == "POST" and form.is_valid() and connect(request, merchant, form):
-        return redirect("psa:connection", merchant.reference)
+    if request.method == "POST" and form.is_valid():
+        if connection.private_key and (proof := ask_for_proof(request)):
+            return proof
+        if connect(request, merchant, form):
+            return redirect("psa:connection", merchant.reference)
     return render_connection(request, merchant, connection, form)
 
 

@@ -14,7 +14,7 @@ from psa.services import get_psa_connection
 from sandbox.harness.environment import PSA_SITE
 from sandbox.psa.tenant import PRIVATE_KEY, PUBLIC_KEY
 from tests.psa.scene import PsaScene, deliver_later
-from tests.tenants import Tenant, deliver_outbox
+from tests.tenants import PASSWORD, Tenant, deliver_outbox
 
 KEYS = {"site": PSA_SITE, "company": "northwind", "public_key": PUBLIC_KEY, "private_key": PRIVATE_KEY}
 PAGE = "configure/merchants/integrations/psa"
@@ -108,6 +108,9 @@ def test_keys_that_stop_working_break_the_connection_and_new_ones_let_everything
     assert scene.get_row(checkout).state == "planned"
     assert get_psa_connection(scene.tenant.merchant).state == "broken"
     assert Notification.objects.filter(title="ConnectWise PSA is disconnected").count() == 1
+    again = scene.tenant.admin.post(scene.tenant.url(PAGE), KEYS | {"private_key": "rolled"})
+    assert again["Location"].startswith("/accounts/reauthenticate/")
+    scene.tenant.admin.post("/accounts/reauthenticate/", {"password": PASSWORD})
     assert scene.tenant.admin.post(scene.tenant.url(PAGE), KEYS | {"private_key": "rolled"}).status_code == 302
     deliver_later()
     assert scene.get_row(checkout).state == "written"
@@ -156,6 +159,7 @@ def test_a_test_that_gets_no_answer_changes_nothing(scene: PsaScene, kind: str) 
     page = scene.tenant.admin.post(scene.tenant.url(f"{PAGE}/verify"), follow=True).content.decode()
     assert "at the moment" in page
     assert get_psa_connection(scene.tenant.merchant).state == "connected"
+    scene.tenant.admin.post("/accounts/reauthenticate/", {"password": PASSWORD})
     assert scene.tenant.admin.post(scene.tenant.url(PAGE), KEYS).status_code == 422
     assert get_psa_connection(scene.tenant.merchant).state == "connected"
 

@@ -6,6 +6,7 @@ import pytest
 from django.utils import timezone
 
 from psa.services import update_psa_settings
+from quotes.models import Quote
 from quotes.timeline import get_timeline
 from tests.accounting.posting.debits import (
     CARD,
@@ -14,6 +15,7 @@ from tests.accounting.posting.debits import (
     receive_refund_outcome,
 )
 from tests.psa.scene import PsaScene, deliver_later
+from tests.psa.test_connections import KEYS, PAGE
 from tests.psa.test_lost_answers import PAYMENTS
 from tests.tenants import Checkout, deliver_outbox
 from wisepay.models import OutboxMessage
@@ -177,3 +179,40 @@ def test_a_bank_debit_is_written_when_the_settings_say(
         deliver_later()
         assert scene.list_payments(sold["invoice"]) == []
     assert not OutboxMessage.objects.filter(state="dead").exists()
+
+
+def disconnect(scene: PsaScene) -> None:
+    """Somebody of the merchant disconnects PSA."""
+    assert scene.tenant.admin.post(scene.tenant.url(f"{PAGE}/disconnect")).status_code == 302
+
+
+def reconnect(scene: PsaScene) -> None:
+    """They connect it again, by the same keys."""
+    assert scene.tenant.admin.post(scene.tenant.url(PAGE), KEYS).status_code == 302
+    deliver_later()
+
+
+def test_what_is_paid_while_psa_is_disconnected_is_written_once_it_is_back(scene: PsaScene) -> None:
+    sold = scene.sell()
+    disconnect(scene)
+    checkout = scene.pay(sold)
+    deliver_later()
+    row = scene.get_row(checkout)
+    assert (row.state, scene.list_payments(sold["invoice"])) == ("planned", [])
+    steps = {step.name: step.words for step in get_timeline(Quote.objects.get(), now=timezone.now())}
+    assert "once it is connected again" in steps["PSA payment"]
+    reconnect(scene)
+    assert (scene.get_row(checkout).state, len(scene.list_payments(sold["invoice"]))) == ("written", 1)
+
+
+def test_what_goes_back_while_psa_is_disconnected_is_taken_off_once_it_is_back(scene: PsaScene) -> None:
+    sold, checkout = pay_and_write(scene)
+    kept, second = pay_and_write(scene)
+    disconnect(scene)
+    refund(scene, checkout, 62500)
+    assert (scene.get_row(checkout).state, len(scene.list_payments(sold["invoice"]))) == ("written", 1)
+    before = len(scene.list_calls("DELETE"))
+    reconnect(scene)
+    assert (scene.get_row(checkout).state, scene.list_payments(sold["invoice"])) == ("removed", [])
+    assert (scene.get_row(second).state, len(scene.list_payments(kept["invoice"]))) == ("written", 1)
+    assert len(scene.list_calls("DELETE")) == before + 1

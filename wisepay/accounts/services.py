@@ -80,7 +80,8 @@ def ask_for_proof(request: HttpRequest, *, then: str = "") -> HttpResponse | Non
     """
     if has_reauthenticated(request):
         return None
-    messages.info(request, "Confirm that it is you. Nothing was changed yet.")
+    words = "Confirm that it is you. Nothing was changed yet: you come back to the form and fill it in once more."
+    messages.info(request, words)
     return redirect_to_reauthentication(request, next_path=then)
 
 
