@@ -123,8 +123,10 @@ def save_cpq_settings(
     link_form: str,
     order_porter_url: str,
     now: datetime,
+    status_field: str = "",
+    date_field: str = "",
 ) -> None:
-    """Save the switches, the form of the link, and where Order Porter's pages are.
+    """Save the switches, the form of the link, where Order Porter's pages are, and where payments are noted.
 
     Mails with pay links count from when they, or what they need, were switched on.
     """
@@ -136,6 +138,7 @@ def save_cpq_settings(
             locked.mails_since, locked.mails_after = (now if is_polled and mails_links else None), None
         locked.is_polled = is_polled
         locked.link_form, locked.order_porter_url = link_form, order_porter_url
+        locked.status_field, locked.date_field = status_field, date_field
         locked.save()
 
 

@@ -87,7 +87,7 @@ def render_cpq(request: MerchantRequest, connection: CpqConnection, **forms: Any
 
 def build_settings_form(connection: CpqConnection, data: Any = None) -> CpqSettingsForm:
     """The form of the settings as they stand."""
-    names = ("is_enabled", "is_polled", "link_form", "order_porter_url")
+    names = ("is_enabled", "is_polled", "link_form", "order_porter_url", "status_field", "date_field")
     initial = {name: getattr(connection, name) for name in names} | {"mails_links": connection.mails_since is not None}
     return CpqSettingsForm(data, initial=initial, hosts=get_integration(connection.merchant).hosts)
 

@@ -5,7 +5,7 @@ from typing import Any
 from django import forms
 
 from quotes.models import CpqConnection, CpqWord
-from quotes.providers.cpq import CpqKeys
+from quotes.providers.cpq import DATE_FIELDS, STATUS_FIELDS, CpqKeys
 from quotes.services import HOST_PATTERN, find_url_problem
 from wisepay.forms import ParagraphsField, WordsField
 from wisepay.money import list_currencies
@@ -84,6 +84,17 @@ class CpqSettingsForm(forms.Form):
         label="Mail the link to pay to whoever accepts a quote from now on",
         help_text="For quotes that are found without a click: one mail a version, to the quote's contact. "
         "What was accepted before is never mailed.",
+    )
+    status_field = forms.ChoiceField(
+        required=False,
+        label="Write how the payment stands into",
+        choices=[("", "No field"), *((name, name) for name in STATUS_FIELDS)],
+        help_text="A custom field of quotes in CPQ that nothing else uses. What stands in it is overwritten.",
+    )
+    date_field = forms.ChoiceField(
+        required=False,
+        label="Write the day of it into",
+        choices=[("", "No field"), *((name, name) for name in DATE_FIELDS)],
     )
     link_form = forms.ChoiceField(choices=CpqConnection.LinkForm.choices, label="Form of the link")
     order_porter_url = forms.CharField(

@@ -72,6 +72,8 @@ class CpqConnection(models.Model):
     mails_after = models.DateTimeField(
         null=True, help_text="When a poll had listed everything that was accepted before, which is never mailed."
     )
+    status_field = models.CharField(max_length=24, blank=True, help_text="Where a payment's standing is written.")
+    date_field = models.CharField(max_length=24, blank=True, help_text="Where its day is written.")
     link_form = models.CharField(max_length=10, choices=LinkForm, default=LinkForm.PASSCODE)
     order_porter_url = models.URLField(max_length=500, blank=True)
     shown = models.JSONField(null=True)
@@ -89,6 +91,11 @@ class CpqConnection(models.Model):
 
     def __str__(self) -> str:
         return f"ConnectWise CPQ of {self.merchant}"
+
+    @property
+    def writes_back(self) -> bool:
+        """Whether CPQ is told how payments stand."""
+        return self.is_enabled and bool(self.status_field or self.date_field)
 
     @property
     def is_numbered(self) -> bool:
@@ -149,6 +156,35 @@ class PayLinkMail(models.Model):
 
     def __str__(self) -> str:
         return f"{self.cpq_id} v{self.version}: {self.get_state_display()}"
+
+
+class CpqNote(models.Model):
+    """How a quote's payment stands, as it is written into fields of CPQ, and what became of that."""
+
+    class State(models.TextChoices):
+        WAITING = "waiting", "On its way"
+        WRITTEN = "written", "Written"
+        REFUSED = "refused", "Refused"
+        LEFT_OUT = "left_out", "Not written"
+
+    quote = models.OneToOneField("Quote", on_delete=models.CASCADE, related_name="cpq_note")
+    state = models.CharField(max_length=10, choices=State, default=State.WAITING)
+    state_at = models.DateTimeField()
+    words = models.CharField(max_length=40, blank=True)
+    noted_on = models.DateField(null=True)
+    wanted_at = models.DateTimeField(null=True, help_text="Since when these words are to be written.")
+    lease_until = models.DateTimeField(null=True, help_text="A worker has it until then.")
+    reason = models.CharField(max_length=300, blank=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(state__in=["waiting", "written", "refused", "left_out"]), name="cpq_note_state"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.quote}: {self.words or self.get_state_display()}"
 
 
 class CpqWord(models.Model):

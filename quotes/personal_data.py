@@ -58,4 +58,5 @@ declare_personal(
 declare_not_personal(
     "What words of a merchant's CPQ mean, and what the poll has seen.", "quotes.CpqWord", "quotes.PolledVersion"
 )
+declare_not_personal("How a payment stands, as it is written into CPQ.", "quotes.CpqNote")
 declare_not_personal("How a checkout stands, as CPQ is told.", "quotes.Callback", "quotes.IdempotentAnswer")

@@ -15,7 +15,7 @@ from accounting.posting.services import get_waiting_reason
 from merchants.models import Merchant
 from payments.errors import get_operation_failure
 from payments.models import Attempt, Payment, Refund
-from quotes.models import Quote
+from quotes.models import CpqNote, Quote
 from quotes.parts import describe_acceptance
 from quotes.pay_link_mails import describe_mail
 from quotes.refusals import describe_hold
@@ -72,7 +72,23 @@ def get_timeline(quote: Quote, *, now: datetime) -> list[TimelineStep]:
         TimelineStep("accepted", "done", describe_origin(quote), opened),
         *list_money_steps(quote, now=now),
         *get_ledger_steps(merchant, payment, note, match, now=now),
+        *list_note_steps(quote),
         *(step for list_steps in STEP_LISTERS for step in list_steps(quote)),
+    ]
+
+
+def list_note_steps(quote: Quote) -> list[TimelineStep]:
+    """What became of the note about the payment in CPQ, where the merchant wants one."""
+    note = CpqNote.objects.filter(quote=quote).first()
+    if note is None:
+        return []
+    if note.state == CpqNote.State.WAITING:
+        return [TimelineStep("note in CPQ", "moving", f"“{note.words}” is being written.", note.state_at)]
+    if note.state == CpqNote.State.WRITTEN:
+        return [TimelineStep("note in CPQ", "done", f"“{note.words}”.", note.state_at)]
+    words = f"“{note.words}” could not be written. {note.reason} The payment is not concerned."
+    return [
+        TimelineStep("note in CPQ", "stuck" if note.state == CpqNote.State.REFUSED else "done", words, note.state_at)
     ]
 
 

@@ -10,6 +10,7 @@ from datetime import date
 from decimal import Decimal
 from hashlib import sha256
 from typing import Any, NoReturn
+from urllib.parse import quote as escape
 
 import requests
 import structlog
@@ -27,6 +28,9 @@ TIMEOUT = (3, 10)  # seconds to connect, seconds to answer: somebody waits for t
 PERMIT_WAIT = 3.0  # seconds that a page waits for a call within the budget
 MAX_PAGE_SIZE, MAX_PAGES = 1000, 20
 PAGE_SIZE = 50  # of a list of quotes with one passcode, which holds one
+# Fields of a quote that a merchant may use for anything.
+STATUS_FIELDS = tuple(f"zCustomQuoteString{n}" for n in range(1, 16))
+DATE_FIELDS = ("zCustomQuoteDate1", "zCustomQuoteDate2")
 PASSCODE = re.compile(r"[A-Za-z0-9_-]{16,64}")
 # Everything that a checkout needs, and nothing of what the quote cost its seller.
 QUOTE_FIELDS = (
@@ -168,15 +172,22 @@ class CpqClient:
             raise Unavailable("ConnectWise CPQ's answer could not be read")
         return found
 
-    def call(self, path: str, query: Mapping[str, str | int]) -> Any:
-        """Read one path. Nothing is written, so an answer that was lost has done nothing."""
+    def update_quote(self, quote_id: str, fields: Mapping[str, str]) -> None:
+        """Give fields of one version other values, in one call. The same again changes nothing more."""
+        patch = [{"op": "replace", "path": f"/{name}", "value": value} for name, value in fields.items()]
+        self.call(f"/api/quotes/{escape(quote_id, safe='')}", {}, patch=patch)
+
+    def call(self, path: str, query: Mapping[str, str | int], *, patch: list[dict[str, str]] | None = None) -> Any:
+        """Read one path, or write a patch to it. Both may be repeated: a lost answer does no harm."""
         count_vendor_call()
         keys = self.keys
         with acquire(self.account, priority=self.priority, max_wait=PERMIT_WAIT) as permit:
             try:
-                answer = requests.get(
+                answer = requests.request(
+                    "GET" if patch is None else "PATCH",
                     f"{settings.CPQ_API_URL}{path}",
                     params=query,
+                    json=patch,
                     headers=HEADERS,
                     auth=(f"{keys.access_key}+{keys.public_key}", keys.private_key),
                     timeout=TIMEOUT,

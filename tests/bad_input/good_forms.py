@@ -39,6 +39,8 @@ CPQ_FORMS: dict[str, dict[str, str]] = {
         "is_enabled": "",
         "is_polled": "",
         "mails_links": "",
+        "status_field": "",
+        "date_field": "",
         "link_form": "passcode",
         "order_porter_url": "",
     },

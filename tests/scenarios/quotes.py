@@ -8,7 +8,8 @@ from django.test import Client
 from django.utils import timezone
 
 from accounting.models import CreditNote, Posting
-from quotes.models import Callback, CpqConnection, PayLinkMail, Quote
+from quotes.cpq_connections import open_client
+from quotes.models import Callback, CpqConnection, CpqNote, PayLinkMail, Quote
 from quotes.polls import poll_connections
 from tests.quotes.link_helpers import LinkedQuote, connect_cpq
 from tests.scenarios.base import SECURE_CARD, Scenario, list_documents
@@ -155,6 +156,25 @@ class LinkedQuoteScenario(QuoteScenario):
         """Nobody is told: CPQ has no address for it. There is one checkout and one payment."""
         assert Quote.objects.filter(number=self.made.number, merchant=self.tenant.merchant).count() == 1
         assert not Callback.objects.filter(quote=self.opened_checkout.quote).exists()
+
+
+class NotedQuoteScenario(LinkedQuoteScenario):
+    """The same where the merchant wants CPQ to be told."""
+
+    interrupt_from: ClassVar[str] = "send_webhooks"
+    field: ClassVar[str] = "zCustomQuoteString2"
+
+    def set_up(self) -> None:
+        super().set_up()
+        CpqConnection.objects.filter(merchant=self.tenant.merchant).update(status_field=self.field)
+
+    def verify(self) -> None:
+        """CPQ says that it is paid."""
+        super().verify()
+        quote = self.opened_checkout.quote
+        assert CpqNote.objects.get(quote=quote).state == "written"
+        row = open_client(CpqConnection.objects.get(merchant=quote.merchant)).read_object(f"/api/quotes/{quote.cpq_id}")
+        assert row[self.field] == "Paid"
 
 
 class MailedQuoteScenario(LinkedQuoteScenario):

@@ -51,12 +51,19 @@ from tests.scenarios.psa import (
     PsaPaymentScenario,
     PsaPaymentSyncScenario,
 )
-from tests.scenarios.quotes import LinkedQuoteScenario, MailedQuoteScenario, QuoteScenario, SecureCardScenario
+from tests.scenarios.quotes import (
+    LinkedQuoteScenario,
+    MailedQuoteScenario,
+    NotedQuoteScenario,
+    QuoteScenario,
+    SecureCardScenario,
+)
 
 FLOWS: dict[str, list[type[Scenario]]] = {
     "a quote is paid by card, and CPQ is told": [QuoteScenario, SecureCardScenario],
     "a quote is opened by its link, and read again before it is charged": [LinkedQuoteScenario],
     "a poll finds a quote, and its customer is mailed the link to pay it": [MailedQuoteScenario],
+    "ConnectWise CPQ is told how a quote's payment stands": [NotedQuoteScenario],
     "a quote's payment is written to ConnectWise PSA, and taken back": [
         PsaPaymentScenario,
         PsaInvoiceLateScenario,
