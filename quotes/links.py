@@ -24,7 +24,7 @@ from quotes.providers.cpq import CpqQuote
 from quotes.pulling import PulledQuote, pull_quote
 from quotes.refusals import QuoteRefused, record_quote_refusal
 from quotes.services import get_integration
-from wisepay.budgets import Budget, spend, spend_for_network
+from wisepay.budgets import Budget, spend, spend_for_network, uncounted_calls
 from wisepay.errors import Disconnected, Rejected, Unavailable
 
 LINK_SALT = "quotes.links.passcode"
@@ -55,7 +55,8 @@ def open_link(merchant_ref: str, query: LinkQuery, *, ip: str, now: datetime) ->
         raise LinkUnknown
     check_limit(spend(Budget.LINKS_OF_MERCHANT, connection.merchant_id, now=now))
     try:
-        return pull_checkout(connection, query, now=now)
+        with uncounted_calls():  # following links is limited itself
+            return pull_checkout(connection, query, now=now)
     except QuoteRefused as refusal:
         record_unknown_word(connection.merchant, refusal, now=now)
         record_link_refusal(connection, refusal, ip=ip, now=now)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 from hashlib import sha256
+from http.cookiejar import DefaultCookiePolicy
 from typing import Any, NoReturn
 from urllib.parse import quote as escape
 
@@ -110,9 +111,13 @@ class CpqClient:
     """One tenant's API. Every call raises Unavailable, Disconnected, Rejected or NotThere."""
 
     def __init__(self, keys: CpqKeys, *, priority: Priority = "interactive") -> None:
-        self.keys, self.priority = keys, priority
+        self.priority = priority
         tenant = sha256(keys.access_key.encode()).hexdigest()[:24]
         self.account = BudgetAccount("cpq", "cpq", tenant)
+        self.session = requests.Session()  # one connection for the calls of a page
+        self.session.headers.update(HEADERS)
+        self.session.auth = (f"{keys.access_key}+{keys.public_key}", keys.private_key)
+        self.session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
 
     def get_user(self) -> CpqUser:
         """The first user that the keys may read: proof that they work, in one call."""
@@ -180,16 +185,13 @@ class CpqClient:
     def call(self, path: str, query: Mapping[str, str | int], *, patch: list[dict[str, str]] | None = None) -> Any:
         """Read one path, or write a patch to it. Both may be repeated: a lost answer does no harm."""
         count_vendor_call()
-        keys = self.keys
         with acquire(self.account, priority=self.priority, max_wait=PERMIT_WAIT) as permit:
             try:
-                answer = requests.request(
+                answer = self.session.request(
                     "GET" if patch is None else "PATCH",
                     f"{settings.CPQ_API_URL}{path}",
                     params=query,
                     json=patch,
-                    headers=HEADERS,
-                    auth=(f"{keys.access_key}+{keys.public_key}", keys.private_key),
                     timeout=TIMEOUT,
                     allow_redirects=False,
                 )

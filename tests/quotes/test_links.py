@@ -21,7 +21,7 @@ from quotes.providers.cpq import CpqKeys
 from tests.quotes.link_helpers import KEYS, LinkedQuote, connect_cpq, count_stored, list_cpq_calls
 from tests.tenants import Tenant
 from wisepay.logs import redact_text
-from wisepay.models import AuditEntry
+from wisepay.models import AuditEntry, RateWindow
 
 pytestmark = pytest.mark.django_db
 UNKNOWN_PASSCODE = "0" * 32
@@ -264,6 +264,9 @@ def test_a_passcode_is_compared_letter_by_letter_after_the_read(linked: Tenant) 
 
 def test_links_are_limited_by_network_and_by_merchant(linked: Tenant, settings: Any) -> None:
     made = LinkedQuote.create(linked)
+    settings.VENDOR_CALLS_PER_NETWORK_MINUTE = 1  # is of other pages: their calls are not used up
+    assert made.follow().status_code == 303
+    RateWindow.objects.all().delete()
     settings.QUOTE_LINKS_PER_NETWORK_MINUTE = 3
     assert [made.follow(k=UNKNOWN_PASSCODE).status_code for _ in range(4)] == [404, 404, 404, 429]
     settings.QUOTE_LINKS_PER_NETWORK_MINUTE, settings.QUOTE_LINKS_PER_MERCHANT_MINUTE = 100, 4
