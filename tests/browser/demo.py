@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
+from urllib.parse import unquote
 
 import requests
 from playwright.sync_api import FrameLocator, Page, expect
@@ -129,11 +130,11 @@ class Demo:
         with to.open("a") as saved:
             saved.write(answer.text)
 
-    def list_exchanges(self, service: str, path: str) -> list[dict[str, Any]]:
-        """What was sent to an address of a vendor so far, oldest first."""
+    def list_bodies(self, service: str, path: str) -> list[str]:
+        """The forms that were sent to an address of a vendor so far, oldest first."""
         answer = requests.get(f"{self.sandbox}/_control/journal", params={"service": service}, timeout=60)
         found = (json.loads(line) for line in answer.text.splitlines())
-        return [one for one in found if one["path"] == path]
+        return [unquote(one["request_body"]) for one in found if one["path"] == path]
 
     def create_quote(self, like: str = "one-time", **changes: Any) -> dict[str, Any]:
         """Create a quote; its page is at `url`."""

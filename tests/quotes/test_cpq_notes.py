@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from payments.refunds import start_refund
+from payments.refunds import send_refund, start_refund
 from quotes.cpq_connections import get_cpq_connection, open_client
 from quotes.models import CpqConnection, CpqNote, Quote
 from quotes.polls import poll_connections
@@ -72,7 +72,8 @@ def test_paid_and_refunded_are_written_once_each(noting: Tenant) -> None:
     deliver_outbox()
     assert (Quote.objects.count(), count_patches(noting)) == (1, 1), "the poll that sees the change opens nothing"
     payment = checkout.payment
-    start_refund(payment, amount=payment.paid_amount, reason="Cancelled", by=noting.user, now=timezone.now())
+    refund = start_refund(payment, amount=payment.amount, reason="Cancelled", by=noting.user, now=timezone.now())
+    send_refund(refund, now=timezone.now())
     deliver_outbox()
     assert read_fields(checkout)[0] == "Refunded"
 

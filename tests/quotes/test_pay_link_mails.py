@@ -26,9 +26,15 @@ CONTACT = "accounts@harbourdental.example"
 
 def save_settings(tenant: Tenant, *, mails_links: bool, is_polled: bool = True, is_enabled: bool = True) -> None:
     """Save the switches as the page does."""
-    switches = {"is_enabled": is_enabled, "is_polled": is_polled, "mails_links": mails_links}
-    connection = get_cpq_connection(tenant.merchant)
-    save_cpq_settings(connection, **switches, link_form="passcode", order_porter_url="", now=timezone.now())
+    save_cpq_settings(
+        get_cpq_connection(tenant.merchant),
+        is_enabled=is_enabled,
+        is_polled=is_polled,
+        mails_links=mails_links,
+        link_form="passcode",
+        order_porter_url="",
+        now=timezone.now(),
+    )
 
 
 @pytest.fixture
