@@ -111,6 +111,19 @@ def add_ids(company: PayerCompany, ids: Ids) -> None:
     CompanyId.objects.bulk_create(rows, ignore_conflicts=True)
 
 
+@transaction_required
+def learn_id(company: PayerCompany, one: tuple[str, str], *, name: str, subject: str) -> None:
+    """Remember that a company is this record elsewhere, where it is called `name`; a contradiction is asked."""
+    known = list_known(company.merchant, list_meaningful([one]))
+    if known and known[0].company_id != company.pk:
+        note_mismatch(company, known[0], other=known[0].company, name=name, subject=subject)
+    elif find_contradiction(company, list_meaningful([one])):
+        row = CompanyId(system=one[0], value=one[1])
+        note_mismatch(company, row, other=None, name=name, subject=subject)
+    elif not known:
+        add_ids(company, [one])
+
+
 @dataclass(frozen=True, slots=True)
 class OpenMismatch:
     """What a person has to say yet, and whose the id is here now."""

@@ -6,9 +6,11 @@ from datetime import timedelta
 from typing import Any
 
 from django.db.models import Q, QuerySet
+from django_subatomic.db import transaction
 
+from payers.company_ids import learn_id
 from psa.models import PsaPayment
-from psa.protocol import Psa, RemoteInvoice, RemotePayment
+from psa.protocol import Psa, RemoteInvoice, RemoteOpportunity, RemotePayment
 from quotes.models import Quote
 from wisepay.errors import NotThere
 
@@ -57,9 +59,21 @@ def find_invoice(psa: Psa, row: PsaPayment) -> Found:
     except NotThere:
         return Found(reason=OPPORTUNITY_GONE.format(opportunity=opportunity_id))
     row.opportunity_id, row.psa_company = opportunity_id, opportunity.company_name
+    learn_company(row, opportunity)
     orders = psa.list_orders(opportunity_id)
     invoices = psa.list_down_payment_invoices(orders, currency=row.currency)
     return choose_invoice(psa, row, invoices, opportunity_id=opportunity_id)
+
+
+def learn_company(row: PsaPayment, opportunity: RemoteOpportunity) -> None:
+    """Remember which company of PSA the payer is, so that its next quote finds it whatever it is called then.
+
+    A contradiction is asked on Quotes; the payment goes on, since its invoice is found by the opportunity.
+    """
+    if row.payment is not None and opportunity.company_id:
+        one, company = ("psa", str(opportunity.company_id)), row.payment.company
+        with transaction():
+            learn_id(company, one, name=opportunity.company_name or company.name, subject=row.payment.purpose)
 
 
 def read_opportunity_id(row: PsaPayment) -> int | None:

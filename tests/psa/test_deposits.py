@@ -5,6 +5,8 @@ from collections.abc import Callable
 import pytest
 from django.utils import timezone
 
+from payers.company_ids import list_open_mismatches
+from payers.models import CompanyId
 from psa.models import PsaPayment
 from psa.polling import poll_every_connection
 from tests.psa.scene import PsaScene, connect, deliver_later
@@ -33,6 +35,30 @@ def test_a_paid_quote_stands_on_the_down_payment_invoice_after_five_calls(scene:
     ]
     page = scene.tenant.admin.get(scene.tenant.url(f"quotes/timeline/{checkout.payment.reference}")).content.decode()
     assert "stands on invoice" in page
+
+
+def test_a_payer_is_known_by_psas_id_once_its_deposit_was_found(scene: PsaScene) -> None:
+    """KerkhoffTechnologies/django-connectwise: companies are renamed in PSA, their ids stay."""
+    sold = scene.sell()
+    checkout = scene.pay(sold)
+    deliver_outbox()
+    number, company = scene.get_invoice(sold["invoice"])["company"]["id"], checkout.payment.company
+    assert [(one.company, str(one)) for one in CompanyId.objects.all()] == [(company, f"PSA {number}")]
+    customer = {"account_name": "Harbour Group", "psa_company_id": number}
+    later = scene.tenant.open_checkout(quote={"id": "later", "number": 2042}, customer=customer)
+    assert later.payment.company == company
+
+
+def test_a_payer_that_psa_says_is_another_is_asked_about_and_its_deposit_is_written(scene: PsaScene) -> None:
+    sold, tenant = scene.sell(), scene.tenant
+    number, other = scene.get_invoice(sold["invoice"])["company"]["id"], tenant.company("Seaview Optical")
+    CompanyId.objects.create(merchant=tenant.merchant, company=other, system="psa", value=str(number))
+    checkout = scene.pay(sold)
+    deliver_outbox()
+    assert scene.get_row(checkout).state == "written"
+    assert [(one.row.company, one.owner) for one in list_open_mismatches(tenant.merchant)] == [
+        (checkout.payment.company, other)
+    ]
 
 
 def test_the_first_payment_of_a_merchant_waits_for_a_person_who_sees_the_whole_answer(tenant: Tenant) -> None:

@@ -129,7 +129,7 @@ def test_an_id_that_contradicts_a_surer_one_goes_where_a_person_says(shop: Tenan
     [mismatch] = list_open_mismatches(shop.merchant)
     shop.admin.force_login(shop.user)
     page = shop.admin.get(shop.url("quotes/")).content.decode()
-    assert f"CPQ c-2, which is <strong>{OTHER}</strong> here, and with a surer id of <strong>{HARBOUR}</strong>" in page
+    assert f"CPQ c-2, which is <strong>{OTHER}</strong> here. The quote is with {HARBOUR}" in page
     assert settle_mismatch(mismatch.row, moves=moves, by=shop.user, now=clock.now())
     assert CompanyId.objects.get(value="c-2").company.name == owner
 
