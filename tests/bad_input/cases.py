@@ -70,7 +70,7 @@ def pay_form(scene: Scene) -> Fields:
         "amount": scene.checkout.payment.amount,
         "method": "card",
         "confirmation_token": scene.tenant.confirmation_token("4242424242424242"),
-        **dict.fromkeys(("saved_method", "saves", "shares"), ""),
+        **dict.fromkeys(("saved_method", "saves", "shares", "radar_session"), ""),
         "agreed_schedule": "",
         "paying_as": "",
         "shown": "",

@@ -2,7 +2,8 @@
 
 from accounting.models import LedgerAccount
 from psa.agreements.models import PsaAgreement, PsaBillingTerm
-from psa.invoice_sync.models import InvoiceSync, PsaTaxCode
+from psa.invoice_sync.models import InvoiceSync, InvoiceSyncSettings, PsaTaxCode
+from psa.models import PsaConnection
 from sandbox.harness.environment import PSA_SITE
 from sandbox.psa.tenant import PRIVATE_KEY, PUBLIC_KEY
 from tests.bad_input.cases import CASES, Case, Fields
@@ -63,6 +64,17 @@ def psa_sync(scene: Scene) -> dict[str, str]:
     return {"reference": InvoiceSync.objects.get_or_create(**about, defaults=fresh)[0].reference}
 
 
+def sync_start(scene: Scene) -> Fields:
+    """A form that starts a run, of a merchant whose PSA is connected and who switched it on."""
+    create_undecided_payment(scene.attempt)
+    connection = PsaConnection.objects.get(merchant=scene.merchant)
+    connection.site, connection.private_key = f"{scene.mark}.example", "practice"
+    connection.save(update_fields=["site", "private_key"])
+    PsaConnection.objects.filter(pk=connection.pk).update(state="connected")
+    InvoiceSyncSettings.objects.update_or_create(merchant=scene.merchant, defaults={"is_enabled": True})
+    return {"since": "2026-01-01"}
+
+
 def psa_taxes(scene: Scene) -> Fields:
     """A form that leaves the one tax code of PSA undecided."""
     create_undecided_payment(scene.attempt)
@@ -108,7 +120,7 @@ PSA_CASES: dict[str, Case] = {
         form=lambda s: {"act": "dismiss", "shown": "", "company": "", "primary": "", "secondary": ""},
         path=psa_agreement,
     ),
-    "psa:invoice_sync": Case(form=lambda s: nothing(s) | {"since": "2026-01-01"}),
+    "psa:invoice_sync": Case(form=sync_start),
     "psa:invoice_sync_settings": Case(form=sync_settings, free=("account",)),
     "psa:invoice_sync_taxes": Case(form=psa_taxes),
     "psa:invoice_sync_run": Case(query=lambda s: {"page": "1"}, path=psa_sync),
