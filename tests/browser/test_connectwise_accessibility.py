@@ -235,6 +235,13 @@ def test_sync_invoices_its_preview_and_its_reasons_are_accessible(demo: Demo, co
     assert_accessible(console)
 
 
+def replace_psa_keys(console: Page) -> None:
+    """Enter keys of which one is wrong."""
+    console.get_by_label("Public key").fill("practicePublicKey")
+    console.get_by_label("Private key").fill("wrong")
+    console.get_by_role("button", name="Replace the keys").click()
+
+
 def test_a_psa_connection_without_a_right_is_accessible(demo: Demo, console: Page) -> None:
     console.goto(f"{console.url}configure/merchants/integrations/psa")
     demo.post_control("/psa/_control", {"withdraw": {"right": "agreements:inquire"}})
@@ -244,8 +251,10 @@ def test_a_psa_connection_without_a_right_is_accessible(demo: Demo, console: Pag
     demo.post_control("/psa/_control", {"grant": {}})
     console.get_by_role("button", name="Test", exact=True).click()
     expect(console.get_by_text("The connection works.")).to_be_visible()
-    console.get_by_label("Public key").fill("practicePublicKey")
-    console.get_by_label("Private key").fill("wrong")
-    console.get_by_role("button", name="Replace the keys").click()
+    demo.age_sign_ins()
+    replace_psa_keys(console)
+    console.get_by_label("Password").fill(demo.merchant["password"])
+    console.get_by_role("button", name="Confirm").click()
+    replace_psa_keys(console)
     expect(console.get_by_text("does not accept these keys")).to_be_visible()
     assert_accessible(console)
