@@ -14,8 +14,8 @@ import urllib3
 from django.db import connection
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-# All interruptions take many minutes: STOPS=1 makes them. the gate makes every tenth, a developer's run every 41st. The
-# first one follows the run's random seed, so every run makes others.
+# All interruptions take many minutes: STOPS=1 makes them. The gate makes every fourteenth, other runs every 41st.
+# The first one follows the run's random seed, so every run makes others.
 SPARSE = 11  # with the second ledger
 STRIDE = int(os.environ.get("STOPS", 41))
 PARTS = 2 if STRIDE < SPARSE else 1  # tests that share the interruptions of a long scenario, side by side
