@@ -22,7 +22,7 @@ class PsaKeysForm(forms.Form):
         max_length=120,
         label="Private key",
         widget=forms.PasswordInput(attrs={"autocomplete": "off"}),
-        help_text="Both keys belong to an API member. It is stored encrypted, and never shown again.",
+        help_text="Both keys belong to an API member. The private one is stored encrypted, and never shown again.",
     )
 
     def clean_company(self) -> str:

@@ -67,7 +67,7 @@ def process_psa_payment(
 
     `is_confirmed`: a person said that the merchant's first payment shall be written.
     """
-    acquire_lease(row_id, now=now)
+    until = acquire_lease(row_id, now=now)
     rows = PsaPayment.objects.select_related(
         "connection__merchant", "merchant", "payment__company", "ledger_invoice__company"
     )
@@ -76,17 +76,18 @@ def process_psa_payment(
     try:
         take_next_step(row, is_confirmed=is_confirmed, priority=priority, now=now)
     finally:
-        PsaPayment.objects.filter(pk=row_id).update(lease_until=None)
+        PsaPayment.objects.filter(pk=row_id, lease_until=until).update(lease_until=None)
     if row.state == "written" and not was_confirmed:
         release_unconfirmed(row.connection, now=now)
     return row
 
 
-def acquire_lease(row_id: int, *, now: datetime) -> None:
-    """Take the row for this worker alone. Raises Retry while another one has it."""
-    free = PsaPayment.objects.filter(Q(lease_until=None) | Q(lease_until__lte=now), pk=row_id)
-    if not free.update(lease_until=now + LEASE):
+def acquire_lease(row_id: int, *, now: datetime) -> datetime:
+    """Take the row for this worker alone, and answer until when. Raises Retry while another one has it."""
+    free, until = PsaPayment.objects.filter(Q(lease_until=None) | Q(lease_until__lte=now), pk=row_id), now + LEASE
+    if not free.update(lease_until=until):
         raise Retry("another worker has this payment", after=10)
+    return until
 
 
 def take_next_step(row: PsaPayment, *, is_confirmed: bool, priority: Priority, now: datetime) -> None:

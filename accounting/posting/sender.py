@@ -82,12 +82,13 @@ def send_postings(merchant: Merchant, *, now: datetime) -> None:
         return
     if connection.is_blocked(now) and connection.blocked_until:
         raise Retry(connection.last_error, after=(connection.blocked_until - now).total_seconds() + 1)
-    if not acquire_posting_lease(connection, now=now):
+    until = acquire_posting_lease(connection, now=now)
+    if until is None:
         raise Retry("another worker is posting for this merchant", after=2)
     try:
         send_postings_through(connection, merchant, chosen, now=now)
     finally:
-        Connection.objects.filter(pk=connection.pk).update(lease_until=None)
+        Connection.objects.filter(pk=connection.pk, lease_until=until).update(lease_until=None)
 
 
 def send_postings_through(
@@ -116,10 +117,10 @@ def get_retry_delay(connection: Connection, error: Unavailable, *, now: datetime
     return record_outage(connection, error, now=now)
 
 
-def acquire_posting_lease(connection: Connection, *, now: datetime) -> bool:
-    """Become the only worker that posts for this connection, until the lease ends; answers whether."""
-    free = Q(lease_until=None) | Q(lease_until__lt=now)
-    return bool(Connection.objects.filter(free, pk=connection.pk).update(lease_until=now + LEASE))
+def acquire_posting_lease(connection: Connection, *, now: datetime) -> datetime | None:
+    """Become the only worker that posts for this connection; answer until when, None while another one does."""
+    free, until = Q(lease_until=None) | Q(lease_until__lt=now), now + LEASE
+    return until if Connection.objects.filter(free, pk=connection.pk).update(lease_until=until) else None
 
 
 class PostingSender:
