@@ -173,6 +173,11 @@ def build_abandoned_filter() -> Q:
     return Q(origin=Payment.Origin.INVOICES, state="open") & ~Q(tried)
 
 
+def has_live_setup(payment: Payment) -> bool:
+    """Whether a setup of this payment has not ended."""
+    return payment.setups.filter(state__in=LIVE_STATES).exists()
+
+
 def find_live_setup(payment: Payment) -> Setup | None:
     """Find the setup of this payment that has not ended."""
     return payment.setups.filter(state__in=LIVE_STATES).select_related("account", "payment__merchant").first()

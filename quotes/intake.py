@@ -14,7 +14,7 @@ from merchants.models import Merchant
 from merchants.services import list_prerequisites
 from payers.companies import record_payer_company
 from payments.gateways import find_amount_problem
-from payments.models import GatewayAccount, Payment, PaymentLines
+from payments.models import Payment, PaymentLines
 from payments.operations.next_actions import find_next_action, get_next_action
 from payments.recurring import RecurringPart
 from payments.saved_methods.choices import list_allowed_methods
@@ -72,14 +72,14 @@ def receive_checkout(
     check_methods(merchant, checkout)
     # One checkout of a merchant at a time: versions are compared by id and by number, and there is no row to lock yet.
     CpqIntegration.objects.select_for_update().get(pk=integration.pk)
-    same = Quote.objects.filter(merchant=merchant, cpq_id=checkout.quote.id, version=checkout.quote.version)
-    known = same.select_for_update().first()
+    versions = lock_versions(merchant, checkout)
+    known = next((v for v in versions if (v.cpq_id, v.version) == (checkout.quote.id, checkout.quote.version)), None)
     if known is not None and pulled is not None and known.source == Quote.Source.CONTRACT:
         return known, False
     if known is not None:
         update_quote(known, checkout, amounts, pulled=pulled, now=now)
         return known, False
-    cancel_older_versions(merchant, checkout, now=now)
+    cancel_older_versions(versions, version=checkout.quote.version, now=now)
     return create_quote(merchant, checkout, amounts, pulled=pulled, now=now), True
 
 
@@ -152,7 +152,7 @@ def check_merchant_ready(merchant: Merchant) -> None:
     """Raises ProblemError that names what the merchant has not set up yet."""
     missing = [p for p in list_prerequisites(merchant) if not p.is_met]
     codes, titles = [p.code for p in missing], [p.title for p in missing]
-    if not GatewayAccount.objects.filter(current_of=merchant).exists():
+    if getattr(merchant, "gateway_account", None) is None:
         codes.append("gateway_keys")
         titles.append("Gateway keys saved")
     if not merchant.takes_payments:
@@ -171,8 +171,7 @@ def check_currency(merchant: Merchant, checkout: CheckoutIn) -> None:
 
 def check_methods(merchant: Merchant, checkout: CheckoutIn) -> None:
     """Raises ProblemError when the merchant takes none of the methods that CPQ allows, in this currency."""
-    account = GatewayAccount.objects.get(current_of=merchant)
-    if not list_allowed_methods(checkout.allowed_methods, account, checkout.quote.currency):
+    if not list_allowed_methods(checkout.allowed_methods, merchant.gateway_account, checkout.quote.currency):
         message = f"{merchant.name} takes none of these methods in {checkout.quote.currency}. Allow another one."
         raise build_invalid_problem(("allowed_methods", message))
 
@@ -219,12 +218,16 @@ def check_no_live_attempt(payment: Payment) -> None:
 
 
 @transaction_required
-def cancel_older_versions(merchant: Merchant, checkout: CheckoutIn, *, now: datetime) -> None:
-    """Withdraw open checkouts of older versions. Raises ProblemError when a newer one exists."""
-    version = checkout.quote.version
+def lock_versions(merchant: Merchant, checkout: CheckoutIn) -> list[Quote]:
+    """Lock the checkouts of every version of this quote, by its number or its id, the oldest first."""
     of_quote = Q(number=checkout.quote.number) | Q(cpq_id=checkout.quote.id)
-    siblings = Quote.objects.filter(of_quote, merchant=merchant).select_for_update().order_by("pk")
-    for sibling in siblings:
+    return list(Quote.objects.filter(of_quote, merchant=merchant).select_for_update().order_by("pk"))
+
+
+@transaction_required
+def cancel_older_versions(versions: list[Quote], *, version: int, now: datetime) -> None:
+    """Withdraw open checkouts of versions before `version`. Raises ProblemError when a newer one exists."""
+    for sibling in versions:
         if sibling.version >= version:
             raise ProblemError(409, "superseded", f"Version {sibling.version} of this quote was opened already.")
         if sibling.state not in ("open", "expired"):

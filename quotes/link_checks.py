@@ -53,8 +53,12 @@ def read_linked_quote(payment: Payment, *, now: datetime) -> None:
 
 def find_linked_quote(payment: Payment) -> Quote | None:
     """The quote of a payment, if it came by link."""
-    rows = Quote.objects.select_related("payment", "merchant")
-    return rows.filter(payment=payment.pk, source=Quote.Source.LINK).first() if payment.is_quote else None
+    if not payment.is_quote:
+        return None
+    quote = Quote.objects.select_related("payment").filter(payment=payment.pk, source=Quote.Source.LINK).first()
+    if quote is not None:
+        quote.merchant = payment.merchant  # what is known of the merchant is not read again
+    return quote
 
 
 def is_worth_reading(quote: Quote) -> bool:

@@ -105,7 +105,7 @@ def get_trial_quote(connection: CpqConnection, pulled: PulledQuote) -> Quote:
 def find_known_quote(connection: CpqConnection, quote: CpqQuote, **fields: str) -> Quote | None:
     """The checkout of this version, if it has these `fields`."""
     of_version = {"cpq_id": quote.id, "version": quote.version, **fields}
-    return Quote.objects.select_related("payment").filter(merchant=connection.merchant, **of_version).first()
+    return Quote.objects.filter(merchant=connection.merchant, **of_version).first()
 
 
 def receive_pulled(

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from django.utils.translation import gettext as _
 from django_subatomic.db import transaction, transaction_required
 
-from payments.access import find_live_setup
+from payments.access import has_live_setup
 from payments.attempts.services import check_charge_policies
 from payments.errors import CannotPay
 from payments.models import Payment
@@ -113,7 +113,7 @@ def find_reason_not_to_mail(quote: Quote, *, now: datetime) -> str:
 
 def is_being_paid(payment: Payment) -> bool:
     """Whether an attempt or a setup is under way."""
-    return payment.attempts.filter(state__in=LIVE_STATES).exists() or find_live_setup(payment) is not None
+    return payment.attempts.filter(state__in=LIVE_STATES).exists() or has_live_setup(payment)
 
 
 def send_pay_link(quote: Quote) -> None:

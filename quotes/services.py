@@ -18,7 +18,7 @@ from django_subatomic.db import transaction, transaction_required
 
 from merchants.models import Merchant
 from merchants.services import warn_of_replaced_keys
-from payments.access import find_live_setup
+from payments.access import has_live_setup
 from payments.errors import get_operation_failure
 from payments.models import Attempt, Payment
 from payments.states import LIVE_STATES
@@ -46,7 +46,7 @@ def get_checkout_status(quote: Quote, attempt: Attempt | None, *, now: datetime)
         return PAID_STATES[quote.payment.state]
     if quote.state in FINAL_STATES:
         return FINAL_STATES[quote.state]
-    if (attempt is not None and attempt.is_live) or find_live_setup(quote.payment):
+    if (attempt is not None and attempt.is_live) or has_live_setup(quote.payment):
         return "processing"
     if quote.state == "expired" or quote.payment.is_expired(now):
         return "expired"
@@ -124,7 +124,9 @@ KEY_PREFIX = "wpk_"
 
 def get_integration(merchant: Merchant) -> CpqIntegration:
     """The merchant's integration, created if needed."""
-    return CpqIntegration.objects.get_or_create(merchant=merchant)[0]
+    integration, _is_new = CpqIntegration.objects.get_or_create(merchant=merchant)
+    integration.merchant = merchant  # what is known of the merchant is not read again
+    return integration
 
 
 def save_integration(

@@ -16,10 +16,11 @@ from payments.models import Payment
 def can_book(merchant: Merchant, currency: str) -> bool:
     """Whether the connected books can hold this currency; they can as long as they did not say what they hold."""
     chosen = AccountingSettings.objects.filter(merchant=merchant).first()
-    if chosen is None or not chosen.currencies:
+    if chosen is None or not chosen.currencies or currency in chosen.currencies:
         return True
+    # What another organisation holds says nothing of the one that is connected now.
     here = Connection.objects.filter(merchant=merchant, tier=Tier.WISE_PAY).values_list("organisation_id", flat=True)
-    return chosen.organisation_id not in ("", *here) or currency in chosen.currencies
+    return chosen.organisation_id not in ("", *here)
 
 
 def describe_unbookable(merchant: Merchant, currency: str) -> str:

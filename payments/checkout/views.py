@@ -15,9 +15,9 @@ from payers.registrations import start_registration
 from payers.terms import get_request_source
 from payments.access import (
     FROM_PORTAL_KEY,
-    find_live_setup,
     get_payment_by_reference,
     get_visitor,
+    has_live_setup,
     keep_registration_in_session,
 )
 from payments.attempts.services import check_charge_policies, list_attempts
@@ -82,7 +82,7 @@ def get_guest_problem(payment: Payment) -> str:
 def is_closed(payment: Payment, attempt: Attempt | None) -> bool:
     """Whether no attempt can start now: the payment has ended, or an attempt or setup is live."""
     is_payable = payment.state in ("open", "reversed")
-    return not is_payable or bool(attempt and attempt.is_live) or find_live_setup(payment) is not None
+    return not is_payable or bool(attempt and attempt.is_live) or has_live_setup(payment)
 
 
 @require_GET

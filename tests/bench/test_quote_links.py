@@ -1,5 +1,6 @@
 """Rows of quotes that come by link or by poll: calls of CPQ, and what opening one takes beside CPQ's own answers."""
 
+import gc
 import time
 from datetime import timedelta
 from typing import Any
@@ -15,7 +16,8 @@ from tests.bench.results import p99, record_measurement
 from tests.quotes.link_helpers import LinkedQuote, connect_cpq, list_cpq_calls
 from tests.tenants import Tenant
 
-OPENINGS, ROUNDS = 60, 3
+OPENINGS, ROUNDS = 120, 5
+PAUSE = 0.02  # seconds between two visitors, for the practice CPQ to write down what it answered
 NEWLY_ACCEPTED = 5
 # Calls at their lower bound: the quote, its newest version, its customers, and its terms where something recurs.
 LEAST_CALLS = {"mixed": 4, "deposit": 3}
@@ -53,10 +55,14 @@ def test_opening_takes_little_beside_cpq(
         finally:
             waited[0] += time.perf_counter() - began
 
+    payer = Client()  # another visitor each time, whose pages the same process makes
+
     def open_all() -> float:
         spent = []
         for made in [LinkedQuote.create(tenant, "mixed") for _ in range(OPENINGS)]:
-            waited[0], payer = 0.0, Client()
+            time.sleep(PAUSE)
+            payer.cookies.clear()
+            waited[0] = 0.0
             began = time.perf_counter()
             answer = made.follow(payer)
             assert payer.get(answer["Location"]).status_code == 200
@@ -64,6 +70,9 @@ def test_opening_takes_little_beside_cpq(
         return p99(spent)
 
     monkeypatch.setattr(HTTPAdapter, "send", send_and_wait)
+    open_all()
+    gc.collect()
+    gc.freeze()  # as wisepay.wsgi does: this process holds all of pytest, which no web process does
     # The calmest round: what else the machine does only ever adds.
     slowest = min(open_all() for _ in range(ROUNDS))
     assert record_measurement("Pay Now by link: first byte, p99 beside CPQ's own time", slowest, "ms", bound=60).holds
