@@ -372,8 +372,7 @@ BEAT = [
     ("psa.tasks.read_agreements", 3600, 600),
 ]
 CELERY_BEAT_SCHEDULE = {
-    task.rpartition(".")[2]: {"task": task, "schedule": seconds, "options": {"expires": expires}}
-    for task, seconds, expires in BEAT
+    task: {"task": task, "schedule": seconds, "options": {"expires": expires}} for task, seconds, expires in BEAT
 }
 
 # ---- logs ---------------------------------------------------------------------------------------

@@ -22,6 +22,7 @@ from merchants.commands import find_merchant
 from tests.tenants import Tenant
 from tests.wisepay.signs_of_life import WORKER, let_everything_live
 from wisepay import health_checks, heartbeats
+from wisepay.celery import app as celery
 from wisepay.health_checks import HEALTH_CHECKS, HealthCheckResult, run_health_checks
 from wisepay.heartbeats import BEAT, SWEEP, list_silent_processes
 from wisepay.management.commands.verify_audit import find_chain
@@ -174,3 +175,13 @@ def test_automatic_payments_and_the_audit_log_take_them_too(tenant: Tenant) -> N
     assert find_chain("0") == 0
     with pytest.raises(CommandError, match="No merchant"):
         find_chain("nobody")
+
+
+def test_every_periodic_task_has_a_turn_of_its_own() -> None:
+    """Two tasks of one name in two apps once shared an entry: the connections' check was never started."""
+    planned = [task for task, *_ in project.BEAT]
+    turns = [turn["task"] for turn in project.CELERY_BEAT_SCHEDULE.values()]
+    assert sorted(turns) == sorted(planned)
+    assert len(set(planned)) == len(planned)
+    celery.loader.import_default_modules()
+    assert set(planned) <= set(celery.tasks)
