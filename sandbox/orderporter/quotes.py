@@ -108,9 +108,14 @@ def publish_next_version(world: World, quote: Quote) -> None:
 
 def sign_quote(world: World, quote: Quote, signer: str) -> None:
     """The customer accepts the quote; nothing is paid by that."""
-    quote["signed"] = {"name": signer, "at": world.now().isoformat()}
+    quote["signed"] = build_signature(world, signer)
     record_event(quote, f"Accepted by {signer}.")
     mark_modified(world, quote)
+
+
+def build_signature(world: World, signer: str) -> dict[str, str]:
+    """Who accepts the quote, and when: today, even where the vendors' clock was moved into the future."""
+    return {"name": signer, "at": min(world.now(), datetime.now(UTC)).isoformat()}
 
 
 def mark_modified(world: World, quote: Quote) -> None:

@@ -19,6 +19,7 @@ from sandbox.orderporter.money import format_amount
 from sandbox.orderporter.quotes import (
     Quote,
     build_checkout_request,
+    build_signature,
     calculate_totals,
     create_quote,
     find_quote,
@@ -161,7 +162,7 @@ class OrderPorterPages:
                 "No API key is set", "Put Wise-Pay's key for ConnectWise Sell into the settings first."
             )
         version = quote["version"]
-        signed = {"name": signer, "at": self.world.now().isoformat()}
+        signed = build_signature(self.world, signer)
         body = build_checkout_request(
             {**quote, "signed": signed},
             return_url=self.world.url + self.get_path(quote),

@@ -30,7 +30,7 @@ from wisepay.errors import Disconnected, Rejected, Unavailable
 
 SCHEMA = Path(os.environ.get("CONTRACTS") or ROOT.parent / "shared" / "contracts") / "xero_accounting.yaml"
 IS_THOROUGH = bool(os.environ.get("THOROUGH"))
-EXAMPLES = 10_000 if IS_THOROUGH else 200
+EXAMPLES = int(os.environ.get("EXAMPLES", 10_000 if IS_THOROUGH else 200))
 how = settings(max_examples=EXAMPLES, deadline=None, database=None, suppress_health_check=list(HealthCheck))
 over_http = settings(how, max_examples=400 if IS_THOROUGH else 200)
 

@@ -27,7 +27,7 @@ from wisepay.addresses import new_reference
 from wisepay.errors import Rejected, Unavailable
 from wisepay.models import OutboxMessage
 
-EXAMPLES = 2_000 if os.environ.get("THOROUGH") else 200
+EXAMPLES = int(os.environ.get("EXAMPLES", 2_000 if os.environ.get("THOROUGH") else 200))
 LONG_TEXT = "x" * 10_000
 ODD_VALUES: list[Any] = [None, 7, -5, True, "UNHEARD", LONG_TEXT, "\0", [], {}, [None], 10**30, 0.5]
 # The places that decide: they are drawn as often as all others together.
