@@ -245,7 +245,8 @@ def get_invoice_steps(
             )
             return [used, TimelineStep("applied", "later"), TimelineStep("synced", "later")]
         aside = f"Invoice {match.invoice} was {match.state}. " if match else ""
-        words = f"{aside}No invoice that it could belong to{format_age(now - note.state_at)}."
+        waited = format_age(now - note.state_at)
+        words = f"{aside}No invoice that it could belong to{waited}. Once there is one, it is applied automatically."
         return [
             TimelineStep("invoice", "waiting", words, note.state_at, **page),
             TimelineStep("applied", "later"),

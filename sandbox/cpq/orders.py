@@ -49,6 +49,8 @@ class CpqOrders:
         """Carry out the orders of a call; answers the quote of each."""
         try:
             sent = await request.json()
+            if not all(isinstance(order, dict) for order in sent.values()):
+                raise ValueError('each order is an object, as in {"approve": {"number": 1043}}')
             done = {name: self.render(self.orders[name](order)) for name, order in sent.items()}
         except (KeyError, ValueError, StopIteration) as error:
             return JSONResponse({"error": f"{type(error).__name__}: {error}"}, 400)

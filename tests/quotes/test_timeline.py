@@ -124,8 +124,14 @@ def test_everything_that_happened_to_the_money_has_its_time(scenario: CreditScen
 def test_a_credit_without_an_invoice_says_since_when(scenario: CreditScenario) -> None:
     checkout = scenario.pay_quote()
     assert list_states(checkout) == ["done", "done", "done", "waiting", "later", "later"]
-    assert get_steps(checkout)["invoice"].words == "No invoice that it could belong to yet."
-    assert get_steps(checkout, days=4)["invoice"].words == "No invoice that it could belong to for 4 days."
+    assert (
+        get_steps(checkout)["invoice"].words
+        == "No invoice that it could belong to yet. Once there is one, it is applied automatically."
+    )
+    assert (
+        get_steps(checkout, days=4)["invoice"].words
+        == "No invoice that it could belong to for 4 days. Once there is one, it is applied automatically."
+    )
 
 
 def test_a_match_that_waits_for_a_person_leads_to_the_page_where_it_is_decided(scenario: CreditScenario) -> None:
