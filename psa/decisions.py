@@ -7,11 +7,12 @@ from django_subatomic.db import transaction
 from psa.joins import confirm_join
 from psa.mirror import upsert_invoices
 from psa.models import PsaConnection, PsaPayment
-from psa.processing import LEASE, process_psa_payment
+from psa.processing import process_psa_payment
 from psa.protocol import Psa, RemoteInvoice
 from psa.scheduling import schedule_processing
 from psa.session import open_psa_session
 from wisepay.errors import Disconnected, Rejected, Unavailable
+from wisepay.leases import LEASE
 from wisepay.models import User
 from wisepay.outbox import Retry
 from wisepay.states import IllegalTransition

@@ -2,7 +2,6 @@
 
 from datetime import datetime, timedelta
 
-from django.db.models import Q
 from django_subatomic.db import transaction
 
 from connections.rate_limiter.limiter import Priority
@@ -16,9 +15,8 @@ from psa.scheduling import schedule_processing
 from psa.session import open_psa_session
 from psa.writing import resolve_payment, write_payment
 from wisepay.clock import get_local_date
-from wisepay.outbox import Retry
+from wisepay.leases import hold_lease
 
-LEASE = timedelta(seconds=150)  # longer than every call of one turn may take together
 UNWRITTEN = ("planned", "waiting", "undecided", "unconfirmed", "refused")
 WAIT_FOR_INVOICE = timedelta(days=30)  # after that the books alone have it
 NEVER_CAME = "Invoice {number} did not come to ConnectWise PSA within 30 days."
@@ -67,27 +65,16 @@ def process_psa_payment(
 
     `is_confirmed`: a person said that the merchant's first payment shall be written.
     """
-    until = acquire_lease(row_id, now=now)
-    rows = PsaPayment.objects.select_related(
-        "connection__merchant", "merchant", "payment__company", "ledger_invoice__company"
-    )
-    row = rows.get(pk=row_id)
-    was_confirmed = row.connection.confirmed_at is not None
-    try:
+    rows = PsaPayment.objects.filter(pk=row_id)
+    with hold_lease(rows, now=now, busy="another worker has this payment", after=10):
+        row = rows.select_related(
+            "connection__merchant", "merchant", "payment__company", "ledger_invoice__company"
+        ).get()
+        was_confirmed = row.connection.confirmed_at is not None
         take_next_step(row, is_confirmed=is_confirmed, priority=priority, now=now)
-    finally:
-        PsaPayment.objects.filter(pk=row_id, lease_until=until).update(lease_until=None)
     if row.state == "written" and not was_confirmed:
         release_unconfirmed(row.connection, now=now)
     return row
-
-
-def acquire_lease(row_id: int, *, now: datetime) -> datetime:
-    """Take the row for this worker alone, and answer until when. Raises Retry while another one has it."""
-    free, until = PsaPayment.objects.filter(Q(lease_until=None) | Q(lease_until__lte=now), pk=row_id), now + LEASE
-    if not free.update(lease_until=until):
-        raise Retry("another worker has this payment", after=10)
-    return until
 
 
 def take_next_step(row: PsaPayment, *, is_confirmed: bool, priority: Priority, now: datetime) -> None:

@@ -4,11 +4,7 @@ Whatever CPQ answers, no payment fails by it. The same note again is the same, s
 """
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import date, datetime, timedelta
-
-from django.db.models import Q
 
 from payments.models import Payment, Refund
 from payments.standings import attach_standings
@@ -17,11 +13,11 @@ from quotes.models import CpqConnection, CpqNote, Quote
 from wisepay import outbox
 from wisepay.clock import get_local_date
 from wisepay.errors import Disconnected, NotThere, Rejected, Unavailable
-from wisepay.outbox import Retry, handler
+from wisepay.leases import hold_lease
+from wisepay.outbox import handler
 
 State = CpqNote.State
 OLD_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
-LEASE = timedelta(seconds=150)  # longer than a worker may live on one task
 GIVE_UP_AFTER = timedelta(days=1)
 WORDS = {
     "settling": "Bank debit on its way",
@@ -68,7 +64,10 @@ def write_note(*, quote_id: int, now: datetime, **_: object) -> None:
     if not words:
         return
     CpqNote.objects.get_or_create(quote=quote, defaults={"state_at": now})
-    with hold_lease(quote, now=now) as note:
+    # Only one worker at a time, so that no older words are written last.
+    rows = CpqNote.objects.filter(quote=quote)
+    with hold_lease(rows, now=now, busy="another worker writes this note", after=5):
+        note = rows.get()
         if note.words != words:
             note.words, note.wanted_at, note.noted_on = words, now, find_day(quote, now=now)
             save_note(note, state=State.WAITING, reason="", now=now)
@@ -86,19 +85,6 @@ def find_day(quote: Quote, *, now: datetime) -> date:
     """The merchant's day of it: when it was paid, else today."""
     paid_at = quote.payment.paid_at if quote.payment.state == "succeeded" else None
     return get_local_date(paid_at or now, quote.merchant.zone)
-
-
-@contextmanager
-def hold_lease(quote: Quote, *, now: datetime) -> Iterator[CpqNote]:
-    """Be the only worker on a quote's note, so that no older words are written last. Raises Retry."""
-    until = now + LEASE
-    free = CpqNote.objects.filter(Q(lease_until=None) | Q(lease_until__lte=now), quote=quote)
-    if not free.update(lease_until=until):
-        raise Retry("another worker writes this note", after=5)
-    try:
-        yield CpqNote.objects.get(quote=quote)
-    finally:
-        CpqNote.objects.filter(quote=quote, lease_until=until).update(lease_until=None)
 
 
 def send_note(connection: CpqConnection, note: CpqNote, cpq_id: str, *, now: datetime) -> None:

@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import datetime
+from typing import Any
 
 from django.db import models
 
 from wisepay import clock
+from wisepay.leases import LEASE, acquire_lease, release_lease
 from wisepay.outbox import Retry
-
-LEASE = timedelta(seconds=125)  # longer than a worker may live on one task, shorter than the outbox waits for it
 
 
 class ReadCursor(models.Model):
@@ -28,14 +28,20 @@ class ReadCursor(models.Model):
     class Meta:
         abstract = True
 
+    @property
+    def _row(self) -> models.QuerySet[Any]:
+        return type(self)._base_manager.filter(pk=self.pk)
+
     def acquire_lease(self, *, now: datetime) -> bool:
         """Become the only reader; False while another one has the lease. A dead worker's lease runs out."""
-        free = models.Q(lease_until=None) | models.Q(lease_until__lt=now)
-        return bool(type(self)._base_manager.filter(free, pk=self.pk).update(lease_until=now + LEASE))
+        until = acquire_lease(self._row, now=now)
+        self.lease_until = until or self.lease_until
+        return until is not None
 
     def release_lease(self) -> None:
-        """Let other workers read."""
-        type(self)._base_manager.filter(pk=self.pk).update(lease_until=None)
+        """Let other workers read, unless one does already since this one's lease ran out."""
+        if self.lease_until is not None:
+            release_lease(self._row, self.lease_until)
 
     @contextmanager
     def hold_lease(self, *, now: datetime) -> Iterator[None]:
@@ -54,7 +60,7 @@ class ReadCursor(models.Model):
     def save_progress(self, **columns: object) -> None:
         """Save where the reading continues, and renew the lease for the next page."""
         self.lease_until = clock.now() + LEASE
-        type(self)._base_manager.filter(pk=self.pk).update(lease_until=self.lease_until, **columns)
+        self._row.update(lease_until=self.lease_until, **columns)
         for name, value in columns.items():
             setattr(self, name, value)
 

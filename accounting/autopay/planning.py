@@ -9,7 +9,6 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 import structlog
-from django.db.models import Q
 from django_subatomic.db import transaction, transaction_required
 
 from accounting.autopay.charging import cancel_payment
@@ -26,10 +25,10 @@ from accounting.autopay.snapshots import CurrentSchedule, DecisionContext, SkipR
 from accounting.models import AutoPaySettings, ScheduledPayment, UnmatchedInvoice
 from merchants.models import Merchant
 from wisepay.addresses import new_references
+from wisepay.leases import acquire_lease, release_lease
 
 log = structlog.get_logger(__name__)
 
-LEASE = timedelta(seconds=150)  # longer than a worker may live on one task
 LISTED_CODES = frozenset(UnmatchedInvoice.Code.values)
 ACTOR = "planning"
 FREEZE_PERIOD = timedelta(hours=18)  # before a run: from then on an amount only falls
@@ -147,14 +146,14 @@ def plan_merchant_payments(merchant: Merchant, *, now: datetime, ids: Sequence[i
 @contextmanager
 def planning_lease(merchant: Merchant, *, now: datetime) -> Iterator[None]:
     """Be the only worker that plans this merchant for the length of the block. Raises PlanningInProgress."""
-    rows, lease_until = AutoPaySettings.objects.filter(merchant=merchant), now + LEASE
-    is_free = Q(planning_lease_until=None) | Q(planning_lease_until__lt=now)
-    if not rows.filter(is_free).update(planning_lease_until=lease_until):
+    rows = AutoPaySettings.objects.filter(merchant=merchant)
+    until = acquire_lease(rows, now=now, column="planning_lease_until")
+    if until is None:
         raise PlanningInProgress
     try:
         yield
     finally:
-        rows.filter(planning_lease_until=lease_until).update(planning_lease_until=None)
+        release_lease(rows, until, column="planning_lease_until")
 
 
 def plan_in_turn(

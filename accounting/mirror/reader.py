@@ -24,8 +24,8 @@ from connections.models import Connection
 from connections.rate_limiter.limiter import Priority
 from merchants.models import Merchant
 from wisepay import clock
-from wisepay.cursors import LEASE
 from wisepay.errors import Rejected
+from wisepay.leases import LEASE
 from wisepay.outbox import Retry
 
 TIME_SLICE = 45.0  # seconds that one delivery reads before others have their turn

@@ -15,7 +15,7 @@ from itertools import groupby
 from typing import Any
 
 import structlog
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django_subatomic.db import transaction
 
 from accounting.ledger_session import open_ledger_session
@@ -52,11 +52,11 @@ from merchants.models import Merchant
 from payers.companies import CompanyTaken, restore_contact
 from payers.models import PayerCompany
 from wisepay.errors import Disconnected, Rejected, Unavailable
+from wisepay.leases import hold_lease
 from wisepay.outbox import Retry
 
 log = structlog.get_logger(__name__)
 
-LEASE = timedelta(seconds=120)
 UNCLEAR_INTERVAL = timedelta(minutes=15)  # until what cannot be read is looked for again
 UNKNOWN_RESULT = "It was sent, no answer came, and the accounting package refused to tell whether it is there:"
 PRIORITY: Priority = "company"  # nobody waits for it at a page, but it goes before what the service does for itself
@@ -82,13 +82,9 @@ def send_postings(merchant: Merchant, *, now: datetime) -> None:
         return
     if connection.is_blocked(now) and connection.blocked_until:
         raise Retry(connection.last_error, after=(connection.blocked_until - now).total_seconds() + 1)
-    until = acquire_posting_lease(connection, now=now)
-    if until is None:
-        raise Retry("another worker is posting for this merchant", after=2)
-    try:
+    rows = Connection.objects.filter(pk=connection.pk)
+    with hold_lease(rows, now=now, busy="another worker is posting for this merchant", after=2):
         send_postings_through(connection, merchant, chosen, now=now)
-    finally:
-        Connection.objects.filter(pk=connection.pk, lease_until=until).update(lease_until=None)
 
 
 def send_postings_through(
@@ -115,12 +111,6 @@ def get_retry_delay(connection: Connection, error: Unavailable, *, now: datetime
     if isinstance(error, OutOfBudget) and error.reason == "second":
         return float(error.retry_after or 1) + time.monotonic() - started
     return record_outage(connection, error, now=now)
-
-
-def acquire_posting_lease(connection: Connection, *, now: datetime) -> datetime | None:
-    """Become the only worker that posts for this connection; answer until when, None while another one does."""
-    free, until = Q(lease_until=None) | Q(lease_until__lt=now), now + LEASE
-    return until if Connection.objects.filter(free, pk=connection.pk).update(lease_until=until) else None
 
 
 class PostingSender:

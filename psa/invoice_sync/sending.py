@@ -5,12 +5,10 @@ sent again. So an invoice is made once, whatever breaks.
 """
 
 import uuid
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from django.db import IntegrityError
-from django.db.models import Q
 from django_subatomic.db import transaction
 
 from accounting.ledger_session import open_ledger_session
@@ -24,10 +22,10 @@ from psa.invoice_sync.preview import build_row, explain_refusal, fail_sync, get_
 from psa.invoice_sync.services import SyncRefused, build_context, get_settings
 from psa.session import open_psa_session
 from wisepay.errors import Disconnected, Rejected, Unavailable
+from wisepay.leases import hold_lease
 from wisepay.money import Money
 from wisepay.outbox import Retry
 
-LEASE = timedelta(seconds=150)  # longer than a worker may live on one task
 BATCH = 25
 MOST_BATCHES = 4  # in one turn of a worker
 SLOW_WRITE = timedelta(minutes=2)  # in which a write whose answer was lost may still land
@@ -41,7 +39,8 @@ OTHER_TOTAL = "The books made {there} of it, and ConnectWise PSA says {here}. Co
 
 def sync_invoices(sync: InvoiceSync, *, now: datetime) -> None:
     """Make the next invoices, until nothing is left. Raises Unavailable or Retry; what ends it is said on the run."""
-    with hold_lease(sync, now=now):
+    rows = InvoiceSync.objects.filter(pk=sync.pk)
+    with hold_lease(rows, now=now, busy="another worker has this sync", after=10):
         sync.refresh_from_db(fields=["state"])  # a worker before may have ended it
         if sync.state != "running":
             return
@@ -71,18 +70,6 @@ def check_may_run(sync: InvoiceSync) -> None:
     if not get_settings(sync.merchant).is_enabled:
         raise SyncRefused(SWITCHED_OFF)
     get_parts(sync)
-
-
-@contextmanager
-def hold_lease(sync: InvoiceSync, *, now: datetime) -> Iterator[None]:
-    """Be the only worker on the run. Raises Retry while another one is."""
-    free, until = Q(lease_until=None) | Q(lease_until__lte=now), now + LEASE
-    if not InvoiceSync.objects.filter(free, pk=sync.pk).update(lease_until=until):
-        raise Retry("another worker has this sync", after=10)
-    try:
-        yield
-    finally:
-        InvoiceSync.objects.filter(pk=sync.pk, lease_until=until).update(lease_until=None)
 
 
 def list_planned(sync: InvoiceSync) -> list[InvoiceSyncRow]:

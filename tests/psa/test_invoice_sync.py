@@ -25,6 +25,7 @@ from tests.payments.portal.factories import create_company
 from tests.psa.scene import connect
 from tests.psa.sync_scene import AUD, SyncScene
 from tests.tenants import Tenant, deliver_outbox
+from wisepay.leases import LEASE
 from wisepay.outbox import Retry
 
 BOTH = pytest.mark.parametrize("any_tenant", ["xero", "quickbooks"], indirect=True)
@@ -260,7 +261,7 @@ def test_two_workers_and_two_runs_make_it_once(scene: SyncScene) -> None:
     assert (sync.state, scene.sync.state) == ("cancelled", "reading"), "another preview takes its place"
     deliver_outbox()
     assert scene.decide("confirm").status_code == 302
-    InvoiceSync.objects.filter(pk=scene.sync.pk).update(lease_until=timezone.now() + sending.LEASE)
+    InvoiceSync.objects.filter(pk=scene.sync.pk).update(lease_until=timezone.now() + LEASE)
     with pytest.raises(Retry):
         sync_invoices(scene.sync, now=timezone.now())
     assert scene.tenant.admin.post(scene.tenant.url("psa/invoice-sync/"), {"since": "2026-01-01"}).status_code == 422

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import structlog
 from django.conf import settings
-from django.db.models import Q
 from django_subatomic.db import transaction, transaction_required
 
 from wisepay.audit_log.digests import (
@@ -19,10 +18,10 @@ from wisepay.audit_log.digests import (
 )
 from wisepay.audit_log.keys import current_key_id, is_signed, sign
 from wisepay.audit_log.models import HEADS_CHAIN, AuditDetails, AuditEntry, AuditHead, AuditSeal
+from wisepay.leases import acquire_lease, release_lease
 
 log = structlog.get_logger(__name__)
 BATCH = 1_000
-LEASE = timedelta(seconds=125)  # longer than a worker may live on one task
 WRITE_INTERVAL = timedelta(hours=1)
 
 
@@ -33,8 +32,9 @@ def seal_entries(*, now: datetime) -> int:
     place in the chain. Nothing waits for this but the next run.
     """
     AuditHead.objects.bulk_create([AuditHead(chain=HEADS_CHAIN)], ignore_conflicts=True)
-    free = Q(lease_until=None) | Q(lease_until__lt=now)
-    if not AuditHead.objects.filter(free, chain=HEADS_CHAIN).update(lease_until=now + LEASE):
+    head = AuditHead.objects.filter(chain=HEADS_CHAIN)
+    until = acquire_lease(head, now=now)
+    if until is None:
         return 0
     sealed, done = 0, False
     try:
@@ -42,7 +42,7 @@ def seal_entries(*, now: datetime) -> int:
             count, done = seal_batch(now=now)
             sealed += count
     finally:
-        AuditHead.objects.filter(chain=HEADS_CHAIN).update(lease_until=None)
+        release_lease(head, until)
     write_head(now=now)
     return sealed
 

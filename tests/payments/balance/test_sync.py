@@ -13,8 +13,8 @@ from payments.gateway_accounts import save_gateway_account
 from payments.gateways.stripe import balance_transactions
 from payments.models import BalanceTransaction, BalanceTransactionCursor, GatewayAccount, Payout, Refund
 from tests.tenants import Tenant
-from wisepay.cursors import LEASE
 from wisepay.errors import Unavailable
+from wisepay.leases import LEASE
 from wisepay.models import OutboxMessage
 from wisepay.outbox import Retry
 
