@@ -3,16 +3,18 @@
 import os
 import re
 from collections.abc import Callable, Generator, Iterator
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, StorageState, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Error, Page, StorageState, expect, sync_playwright
 
 from sandbox.harness.browser_tests import find_chromium
 from tests.browser.demo import Demo, Payer
 from tests.browser.ledgers import LEDGER_PAGES, LedgerPages
 
-PATIENCE = 15_000  # milliseconds; a busy machine needs some
+PATIENCE = 30_000  # milliseconds; a busy machine needs some
 WIDE = {"width": 1280, "height": 860}
 AROUND = re.compile(r"(Aria snapshot:\n).*?(?=^E?\W*main:)", re.DOTALL | re.MULTILINE)
 # Chromium reports every answer that is not 2xx, and what a test blocks; the product means these.
@@ -28,13 +30,24 @@ expect.set_options(timeout=PATIENCE)
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Add to a failure the page's text without its surroundings, and the end of the demo's output."""
+    """Add to a failure what the pages show, without their surroundings, and the end of the demo's output."""
     report = yield
-    running = getattr(item, "funcargs", {}).get("demo")
+    given = getattr(item, "funcargs", {})
+    running = given.get("demo")
     if report.failed and running is not None:
+        report.sections += [(f"page of {name}", text) for name, text in read_pages(given)]
         report.longrepr = AROUND.sub(r"\1", str(report.longrepr))
         report.sections += [(f"end of {name}", text) for name, text in running.get_diagnostics()]
     return report
+
+
+def read_pages(given: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """The address and the text of the pages that a test has open, as far as they answer."""
+    for name, thing in given.items():
+        page = getattr(thing, "page", thing)
+        if isinstance(page, Page):
+            with suppress(Error):
+                yield name, f"{page.url}\n{page.locator('main').first.inner_text(timeout=2_000)[:2_000]}"
 
 
 @pytest.fixture(scope="session")

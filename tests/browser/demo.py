@@ -25,7 +25,7 @@ STRIPE_KEY = "sk_test_northwind0demo"
 CARD_FRAME = "iframe[title='Secure payment input frame']"
 SECURE_FRAME = "iframe[title='3D Secure']"
 GOOD_CARD, ASKING_CARD, POOR_CARD = "4242424242424242", "4000002760003184", "4000000000009995"
-PATIENCE, PAUSE, LONGEST_PAUSE = 120.0, 0.1, 2.0
+PATIENCE, PAUSE, LONGEST_PAUSE = 300.0, 0.1, 2.0
 # Celery and the ledger need a moment; a slow machine needs some more.
 # All tests are one network, one merchant and one admin: what one of them uses up is not what another one tries.
 SHARED_LIMITS = (
