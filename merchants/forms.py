@@ -1,13 +1,19 @@
 """Forms of the tenant's own settings."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, cast
 from zoneinfo import available_timezones
 
 from django import forms
+from django.contrib.auth.password_validation import validate_password
 from django.utils.translation import gettext_lazy as _
 
-from merchants.models import EventNotification, Membership, Merchant
-from wisepay.forms import MailField, ParagraphsField, WordsField
+from merchants.members import RoleContents
+from merchants.models import EventNotification, Membership, Merchant, Role
+from merchants.rights import Right
+from wisepay.forms import AmountField, MailField, ParagraphsField, WordsField
+from wisepay.models import User
+from wisepay.money import Money
 
 if TYPE_CHECKING:
     ModelForm = forms.ModelForm[Merchant]
@@ -102,25 +108,126 @@ class PrivacyForm(ModelForm):
         self.fields["keeps_audit_months"].show_hidden_initial = False
 
 
-class MemberForm(forms.Form):
+class RoleChoiceForm(forms.Form):
+    """A form that chooses one of these roles."""
+
+    role = forms.ChoiceField(error_messages={"invalid_choice": "Choose one of the roles."})
+
+    def __init__(self, *args: Any, roles: Sequence[Role], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.roles = {role.reference: role for role in roles}
+        cast(forms.ChoiceField, self.fields["role"]).choices = [(role.reference, role.name) for role in roles]
+
+    def get_role(self) -> Role:
+        """The role that the valid form chose."""
+        return self.roles[self.cleaned_data["role"]]
+
+
+class MemberForm(RoleChoiceForm):
     """What one of the merchant's people may do."""
 
-    role = forms.ChoiceField(choices=Membership.Role.choices)
-    may_add_payers = forms.BooleanField(
+    def __init__(self, *args: Any, member: Membership, **kwargs: Any) -> None:
+        # A form for each person stands on the page: their fields are told apart.
+        fresh = {"initial": {"role": member.role.reference}, "auto_id": f"id_{member.user.reference}_%s"}
+        super().__init__(*args, **kwargs | fresh)
+
+
+class InvitationForm(RoleChoiceForm):
+    """Whom the merchant invites, and to which role; the least is chosen until somebody chooses more."""
+
+    email = MailField(label="E-mail address")
+
+    def __init__(self, *args: Any, roles: Sequence[Role], **kwargs: Any) -> None:
+        least = next((role.reference for role in roles if role.kind == Role.Kind.READER), "")
+        super().__init__(*args, **{"initial": {"role": least}} | kwargs, roles=roles)
+
+
+class RoleForm(forms.Form):
+    """What a role is made of; of a built-in one only whether it requires a second factor."""
+
+    name = WordsField(max_length=60)
+    rights = forms.MultipleChoiceField(
+        choices=[(right.value, right.label) for right in Right if right != Right.SEE],
         required=False,
-        label="May add payers",
-        help_text="Add payers, say what they see, and remove them. Merchant admins always may.",
+        widget=forms.CheckboxSelectMultiple,
+    )
+    # Amounts are counted in minor units; which currency they are of says each payment.
+    refund_limit = AmountField(
+        "USD",
+        minimum=1,
+        required=False,
+        label="Refund limit",
+        help_text="The most that one refund may be, such as 500.00, in the currency of its payment (of yen, which have "
+        "no cents, 500.00 are 50,000). Empty for no limit.",
+        error_messages={"min_amount": "Enter more than 0, or nothing for no limit."},
+    )
+    requires_second_factor = forms.BooleanField(
+        required=False,
+        label="Requires a second factor",
+        help_text="Who has none yet sets up an authenticator app or a passkey before any page here opens.",
     )
 
-    def __init__(self, *args: Any, member: Membership, **kwargs: Any) -> None:
-        rights = {"role": member.role, "may_add_payers": member.may_add_payers}
-        # A form for each person stands on the page: their fields are told apart.
-        super().__init__(*args, **kwargs | {"initial": rights, "auto_id": f"id_{member.user.reference}_%s"})
+    def __init__(self, *args: Any, role: Role | None = None, **kwargs: Any) -> None:
+        initial = build_role_values(role) if role else {}
+        super().__init__(*args, **kwargs | {"initial": initial})
+        if role is not None and not role.is_own:
+            for name in ("name", "rights", "refund_limit"):
+                del self.fields[name]
 
-    @property
-    def makes_admin(self) -> bool:
-        """Whether the person becomes a merchant admin; of a valid form."""
-        return "role" in self.changed_data and bool(self.cleaned_data["role"] == Membership.Role.ADMIN)
+    def clean_refund_limit(self) -> str:
+        """The limit as a plain number, which is of no currency; empty for none."""
+        limit: Money | None = self.cleaned_data["refund_limit"]
+        return limit.plain if limit else ""
+
+    def clean(self) -> dict[str, Any]:
+        found = super().clean() or {}
+        if found.get("refund_limit") and Right.REFUND not in found.get("rights", ()):
+            self.add_error("refund_limit", "Only a role with the right Refund has a limit.")
+        return found
+
+    def get_contents(self) -> RoleContents:
+        """What the valid form says."""
+        found = self.cleaned_data
+        limit = found.get("refund_limit")
+        return RoleContents(
+            name=found.get("name", ""),
+            rights=frozenset({Right.SEE.value, *found.get("rights", ())}),
+            refund_limit=Money.parse(limit, "USD").amount if limit else None,
+            requires_second_factor=found["requires_second_factor"],
+        )
+
+
+def build_role_values(role: Role) -> dict[str, Any]:
+    """A role as its form shows it."""
+    return {
+        "name": role.name,
+        "rights": [right.value for right in Right if right in role.rights and right != Right.SEE],
+        "refund_limit": Money(role.refund_limit, "USD").plain if role.refund_limit else "",
+        "requires_second_factor": role.requires_second_factor,
+    }
+
+
+class JoinForm(forms.Form):
+    """Name and password of somebody who was invited and has no account yet."""
+
+    name = WordsField(label=_("Your name"), max_length=120, widget=forms.TextInput(attrs={"autocomplete": "name"}))
+    password = forms.CharField(
+        label=_("New password"),
+        strip=False,
+        max_length=128,
+        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
+        help_text=_("At least 12 characters."),
+    )
+
+    def __init__(self, user: User, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.user = user
+
+    def clean_password(self) -> str:
+        """The password, if the house's rules take it. Raises ValidationError."""
+        password: str = self.cleaned_data["password"]
+        validate_password(password, self.user)
+        return password
 
 
 class EventsForm(forms.Form):

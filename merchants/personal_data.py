@@ -18,6 +18,15 @@ declare_personal(
         person=("user",),
     ),
     PersonalData(
+        "merchants.MemberInvitation",
+        "Who was invited to work for a merchant, and by whom; deleted some time after it was answered or ran out.",
+        "delete",
+        fields=("email",),
+        person=("invited_by",),
+        address=("email__iexact",),
+        hidden=("token_digest",),
+    ),
+    PersonalData(
         "merchants.PayNowLink",
         "In whose name a key was made: part of the merchant's own records.",
         "keep",
@@ -40,4 +49,4 @@ declare_personal(
         address=("body__icontains", "title__icontains"),
     ),
 )
-declare_not_personal("A merchant's settings.", "merchants.EventNotification")
+declare_not_personal("A merchant's settings.", "merchants.EventNotification", "merchants.Role")

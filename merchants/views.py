@@ -12,6 +12,7 @@ from merchants import services
 from merchants.access import MerchantRequest, merchant_page
 from merchants.forms import EventsForm, MerchantDetailsForm
 from merchants.models import Merchant, Notification, PayNowLink
+from merchants.rights import Right
 from wisepay import clock
 from wisepay.accounts.services import ask_for_proof
 from wisepay.audit import record_request_audit
@@ -37,14 +38,14 @@ def home(request: HttpRequest) -> HttpResponse:
 
 
 @require_GET
-@merchant_page()
+@merchant_page(Right.SEE)
 def dashboard(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """The dashboard: panels of every floor."""
     return render(request, "merchants/dashboard.html", {"merchant": merchant})
 
 
 @require_GET
-@merchant_page()
+@merchant_page(Right.SEE)
 def background_alert(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """The dashboard's alert while beat or the workers stand still, or a key of the stored secrets is missing."""
     context = {"merchant": merchant, "silent": list_silent_processes(now=clock.now()), "keys": has_missing_keys()}
@@ -60,14 +61,14 @@ def has_missing_keys() -> bool:
 
 
 @require_GET
-@merchant_page(admin=True)
+@merchant_page(Right.SETTINGS)
 def list_merchants(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """Configure > Merchants."""
     return render(request, "merchants/list.html", {"merchant": merchant})
 
 
 @require_http_methods(["GET", "POST"])
-@merchant_page(admin=True)
+@merchant_page(Right.SETTINGS)
 def edit_details(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """The Details tab."""
     form = MerchantDetailsForm(request.POST or None, instance=merchant)
@@ -82,7 +83,7 @@ def edit_details(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
 
 
 @require_http_methods(["GET", "POST"])
-@merchant_page(admin=True)
+@merchant_page(Right.SETTINGS)
 def paynow_links(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """The PayNow Links tab: generate, and see which are active."""
     kinds = PayNowLink.Kind
@@ -104,7 +105,7 @@ def paynow_links(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
 
 
 @require_http_methods(["GET", "POST"])
-@merchant_page(admin=True)
+@merchant_page(Right.SETTINGS)
 def edit_events(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """The Event Notifications tab."""
     # No box ticked is an answer as well, so an empty POST binds the form.
@@ -121,7 +122,7 @@ def edit_events(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
 
 
 @require_GET
-@merchant_page()
+@merchant_page(Right.SEE)
 def notifications(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """The person's notifications, newest first."""
     rows = Notification.objects.filter(user=request.user, merchant=merchant).order_by("-created_at")[:PAGE_SIZE]
@@ -129,7 +130,7 @@ def notifications(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
 
 
 @require_GET
-@merchant_page()
+@merchant_page(Right.SEE)
 def bell(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """The number on the bell."""
     unread = Notification.objects.filter(user=request.user, merchant=merchant, read_at=None).count()
@@ -137,7 +138,7 @@ def bell(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
 
 
 @require_POST
-@merchant_page()
+@merchant_page(Right.SEE)
 def read_notification(request: MerchantRequest, merchant: Merchant, pk: int) -> HttpResponse:
     """Mark a notification as read, and redirect to the page that it is about."""
     notification = get_object_or_404(Notification, pk=pk, user=request.user, merchant=merchant)

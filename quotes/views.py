@@ -15,6 +15,7 @@ from accounting.posting.services import is_ready_to_post
 from connections.models import Connection, Tier
 from merchants.access import MerchantRequest, merchant_page
 from merchants.models import Merchant
+from merchants.rights import Right
 from merchants.services import Prerequisite, list_prerequisites
 from payers.company_ids import MismatchRefused, list_open_mismatches, settle_mismatch
 from payers.models import CompanyMismatch
@@ -74,7 +75,7 @@ def return_to_quote(request: HttpRequest, reference: str) -> HttpResponse:
 
 
 @require_http_methods(["GET", "POST"])
-@merchant_page(admin=True)
+@merchant_page(Right.SETTINGS)
 def edit_integration(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """Integrations › ConnectWise Sell: Is Enabled, Generate, Save, Display."""
     integration = get_integration(merchant)
@@ -104,7 +105,7 @@ def save_integration_form(
 
 
 @require_GET
-@merchant_page(admin=True)
+@merchant_page(Right.SETTINGS)
 def display_key(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """Show the API key, after the admin signed in again."""
     if not has_reauthenticated(request):
@@ -130,7 +131,7 @@ def build_integration_context(merchant: Merchant, form: IntegrationForm) -> dict
 
 
 @require_GET
-@merchant_page()
+@merchant_page(Right.SEE)
 def list_quotes(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """Every checkout, newest first."""
     rows = Quote.objects.filter(merchant=merchant).select_related("payment__company").order_by("-created_at")
@@ -148,7 +149,7 @@ def list_quotes(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
 
 
 @require_POST
-@merchant_page(payers=True)
+@merchant_page(Right.MANAGE_PAYERS)
 def settle_company(request: MerchantRequest, merchant: Merchant, mismatch_ref: str) -> HttpResponse:
     """Say which company an id means: the one that was chosen, or (`move`) the other one."""
     mismatch = get_object_or_404(CompanyMismatch, merchant=merchant, reference=mismatch_ref)
@@ -184,7 +185,7 @@ def list_refusals(merchant: Merchant) -> list[AuditEntry]:
 
 
 @require_GET
-@merchant_page()
+@merchant_page(Right.SEE)
 def quote_callbacks(request: MerchantRequest, merchant: Merchant, reference: str) -> HttpResponse:
     """The panel of a payment's quote: the callbacks to CPQ."""
     quote = Quote.objects.filter(merchant=merchant, payment__reference=reference).first()
@@ -193,7 +194,7 @@ def quote_callbacks(request: MerchantRequest, merchant: Merchant, reference: str
 
 
 @require_GET
-@merchant_page()
+@merchant_page(Right.SEE)
 def quote_timeline(request: MerchantRequest, merchant: Merchant, reference: str) -> HttpResponse:
     """The panel of a payment's quote: its steps from acceptance to the ledger."""
     rows = Quote.objects.select_related("payment", "merchant")
@@ -205,7 +206,7 @@ def quote_timeline(request: MerchantRequest, merchant: Merchant, reference: str)
 
 
 @require_GET
-@merchant_page()
+@merchant_page(Right.SEE)
 def setup_panel(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """The dashboard's checklist: what is left to do before quotes can be paid and booked."""
     integration = get_integration(merchant)

@@ -83,7 +83,7 @@ TEMPLATES = [
         "DIRS": [BASE_DIR / "templates"],
         "APP_DIRS": True,
         "OPTIONS": {
-            "builtins": ["django.templatetags.i18n", "wisepay.templatetags.wisepay"],
+            "builtins": ["django.templatetags.i18n", "wisepay.templatetags.wisepay", "merchants.templatetags.access"],
             "context_processors": [
                 "django.template.context_processors.request",
                 "django.template.context_processors.csp",
@@ -236,6 +236,7 @@ MAILS_PER_ADDRESS_HOUR = env.int("MAILS_PER_ADDRESS_HOUR", default=6)
 MAILS_PER_NETWORK_HOUR = env.int("MAILS_PER_NETWORK_HOUR", default=30)
 MAILS_PER_LINK_HOUR = env.int("MAILS_PER_LINK_HOUR", default=10)  # by registering with one Pay Now link
 INVITATIONS_PER_PERSON_HOUR = env.int("INVITATIONS_PER_PERSON_HOUR", default=60)  # by one person of a merchant
+MEMBER_INVITATIONS_PER_MERCHANT_HOUR = env.int("MEMBER_INVITATIONS_PER_MERCHANT_HOUR", default=30)
 SIGN_IN_FAILURES_PER_ADDRESS_HOUR = env.int("SIGN_IN_FAILURES_PER_ADDRESS_HOUR", default=50)  # then known browsers only
 SIGN_IN_FAILURES_PER_NETWORK_HOUR = env.int("SIGN_IN_FAILURES_PER_NETWORK_HOUR", default=100)  # likewise
 DOCUMENTS_PER_PERSON_HOUR = env.int("DOCUMENTS_PER_PERSON_HOUR", default=30)  # invoice PDFs that are not stored here

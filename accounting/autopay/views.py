@@ -14,7 +14,8 @@ from accounting.autopay.forms import ResolveForm
 from accounting.autopay.settings import schedule_planning
 from accounting.models import ScheduledPayment
 from merchants.access import MerchantRequest, merchant_page
-from merchants.models import Membership, Merchant
+from merchants.models import Merchant
+from merchants.rights import AUTOPAY_WORK, Right
 from wisepay import clock
 from wisepay.audit import record_request_audit
 
@@ -27,13 +28,12 @@ def build_page_context(request: MerchantRequest, merchant: Merchant, **more: Any
         "merchant": merchant,
         "counts": selectors.get_counts(merchant),
         "is_paused": is_paused(merchant),
-        "is_admin": request.membership.role == Membership.Role.ADMIN,
         **more,
     }
 
 
 @require_GET
-@merchant_page()
+@merchant_page(Right.SEE)
 def scheduled_list(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """Automatic Payments: what will be charged; with `show=all` everything that ever was scheduled."""
     shows_all = request.GET.get("show") == "all"
@@ -45,7 +45,7 @@ def scheduled_list(request: MerchantRequest, merchant: Merchant) -> HttpResponse
 
 
 @require_GET
-@merchant_page()
+@merchant_page(Right.SEE)
 def panel(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """The dashboard's widget of the same."""
     found = selectors.list_live_payments(merchant)[:PANEL_ROWS]
@@ -54,7 +54,7 @@ def panel(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
 
 
 @require_GET
-@merchant_page()
+@merchant_page(Right.SEE)
 def calendar(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """What will be charged when, a month at a time."""
     month = selectors.get_calendar_month(merchant, request.GET.get("month", ""), now=clock.now())
@@ -62,7 +62,7 @@ def calendar(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
 
 
 @require_GET
-@merchant_page()
+@merchant_page(Right.SEE)
 def failures(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """Transaction Failures."""
     page = Paginator(selectors.list_failed_payments(merchant), selectors.PAGE_SIZE).get_page(request.GET.get("page"))
@@ -71,7 +71,7 @@ def failures(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
 
 
 @require_GET
-@merchant_page()
+@merchant_page(Right.SEE)
 def failures_panel(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """The dashboard's widget of the same."""
     rows = selectors.build_rows(selectors.list_failed_payments(merchant)[:PANEL_ROWS], paused=False)
@@ -79,7 +79,7 @@ def failures_panel(request: MerchantRequest, merchant: Merchant) -> HttpResponse
 
 
 @require_GET
-@merchant_page()
+@merchant_page(Right.SEE)
 def unmatched(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """Unmatched Auto-Payments."""
     page = Paginator(selectors.list_unmatched_invoices(merchant), selectors.PAGE_SIZE).get_page(request.GET.get("page"))
@@ -87,7 +87,7 @@ def unmatched(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
 
 
 @require_GET
-@merchant_page()
+@merchant_page(Right.SEE)
 def unmatched_panel(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """The dashboard's widget of the same."""
     rows = selectors.list_unmatched_invoices(merchant)[:PANEL_ROWS]
@@ -95,7 +95,7 @@ def unmatched_panel(request: MerchantRequest, merchant: Merchant) -> HttpRespons
 
 
 @require_GET
-@merchant_page()
+@merchant_page(Right.SEE)
 def detail(request: MerchantRequest, merchant: Merchant, scheduled_ref: str) -> HttpResponse:
     """Show Details: one scheduled payment, its attempts and its steps."""
     return render_detail(request, merchant, selectors.get_scheduled_payment(merchant, scheduled_ref), ResolveForm())
@@ -119,7 +119,7 @@ def render_detail(
 
 
 @require_POST
-@merchant_page()
+@merchant_page(*AUTOPAY_WORK)
 def check(request: MerchantRequest, merchant: Merchant, scheduled_ref: str) -> HttpResponse:
     """Check Request: ask the gateway for its state."""
     scheduled = selectors.get_scheduled_payment(merchant, scheduled_ref)
@@ -129,7 +129,7 @@ def check(request: MerchantRequest, merchant: Merchant, scheduled_ref: str) -> H
 
 
 @require_POST
-@merchant_page(admin=True)
+@merchant_page(Right.AUTOMATIC_PAYMENTS)
 def cancel(request: MerchantRequest, merchant: Merchant, scheduled_ref: str) -> HttpResponse:
     """Cancel Payment, until it is pending."""
     scheduled = selectors.get_scheduled_payment(merchant, scheduled_ref)
@@ -144,7 +144,7 @@ def cancel(request: MerchantRequest, merchant: Merchant, scheduled_ref: str) -> 
 
 
 @require_POST
-@merchant_page()
+@merchant_page(*AUTOPAY_WORK)
 def requeue(request: MerchantRequest, merchant: Merchant, scheduled_ref: str) -> HttpResponse:
     """Reset & Requeue, or Charge anyway for one that is held."""
     scheduled = selectors.get_scheduled_payment(merchant, scheduled_ref)
@@ -165,7 +165,7 @@ def requeue(request: MerchantRequest, merchant: Merchant, scheduled_ref: str) ->
 
 
 @require_POST
-@merchant_page()
+@merchant_page(*AUTOPAY_WORK)
 def resolve(request: MerchantRequest, merchant: Merchant, scheduled_ref: str) -> HttpResponse:
     """Mark as Resolved."""
     scheduled, form = selectors.get_scheduled_payment(merchant, scheduled_ref), ResolveForm(request.POST)
@@ -185,7 +185,7 @@ def resolve(request: MerchantRequest, merchant: Merchant, scheduled_ref: str) ->
 
 
 @require_POST
-@merchant_page(admin=True)
+@merchant_page(Right.AUTOMATIC_PAYMENTS)
 def reopen(request: MerchantRequest, merchant: Merchant, scheduled_ref: str) -> HttpResponse:
     """Take back Mark as Resolved, or Cancel Payment."""
     scheduled = selectors.get_scheduled_payment(merchant, scheduled_ref)
@@ -203,7 +203,7 @@ def reopen(request: MerchantRequest, merchant: Merchant, scheduled_ref: str) -> 
 
 
 @require_POST
-@merchant_page()
+@merchant_page(*AUTOPAY_WORK)
 def queue(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """Queue: schedule planning of all invoices."""
     schedule_planning(merchant, now=clock.now())

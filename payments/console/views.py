@@ -11,6 +11,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from merchants.access import MerchantRequest, merchant_page
 from merchants.models import Merchant
+from merchants.rights import Right
 from payers.models import TermsAcceptance
 from payments.access import build_abandoned_filter, get_merchant_payment
 from payments.consent import get_acceptances_by_operation
@@ -47,7 +48,7 @@ CHANGE_PROBLEM = "Read what changes, and tick that you have. Numbers may have ch
 
 
 @require_http_methods(["GET", "POST"])
-@merchant_page(admin=True)
+@merchant_page(Right.SETTINGS)
 def edit_gateway(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """The Gateway tab: keys in, tested on save, never out again."""
     account = GatewayAccount.find_current(merchant)
@@ -83,7 +84,7 @@ def _finish_saving(request: MerchantRequest, saved: GatewayAccount, *, is_first:
 
 
 @require_http_methods(["GET", "POST"])
-@merchant_page(admin=True)
+@merchant_page(Right.SETTINGS)
 def change_account(request: MerchantRequest, merchant: Merchant, account_id: str, mode: str) -> HttpResponse:
     """Say what changing to another Stripe account or mode does to what is open, and do it after a tick."""
     rows = GatewayAccount.objects.filter(merchant=merchant, current_of=None, is_live__in=MODES.get(mode, []))
@@ -155,7 +156,7 @@ def _save(form: GatewayKeysForm, merchant: Merchant, *, by: User) -> GatewayAcco
 
 
 @require_GET
-@merchant_page()
+@merchant_page(Right.SEE)
 def list_payments(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """All payments, newest first, searchable by payer or quote."""
     rows = Payment.objects.filter(merchant=merchant).exclude(build_abandoned_filter()).select_related("company")
@@ -166,13 +167,13 @@ def list_payments(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     page = Paginator(rows, PAGE_SIZE).get_page(request.GET.get("page"))
     page.object_list = attach_standings(page.object_list, now=clock.now())
     brake = find_brake(merchant)
-    context = {"merchant": merchant, "page": page, "q": q, "membership": request.membership}
+    context = {"merchant": merchant, "page": page, "q": q}
     context["brake"] = brake if brake and is_braked(brake, now=clock.now()) else None
     return render(request, "payments/list.html", context)
 
 
 @require_POST
-@merchant_page(admin=True)
+@merchant_page(Right.TAKE_PAYMENTS)
 def resume_payments(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """Take new cards again at once after a storm of declines."""
     if lift_brake(merchant, by=request.user, now=clock.now()):
@@ -182,7 +183,7 @@ def resume_payments(request: MerchantRequest, merchant: Merchant) -> HttpRespons
 
 
 @require_GET
-@merchant_page()
+@merchant_page(Right.SEE)
 def payment_detail(request: MerchantRequest, merchant: Merchant, reference: str) -> HttpResponse:
     """One payment: what is due, every attempt, and where its documents are."""
     [payment] = attach_standings([get_merchant_payment(merchant, reference)], now=clock.now())
@@ -206,7 +207,7 @@ def _describe_operation(operation: Attempt | Setup, accepted: Mapping[str, list[
 
 
 @require_GET
-@merchant_page()
+@merchant_page(Right.SEE)
 def recent_payments(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """The dashboard's panel of the newest payments."""
     paid = Payment.objects.filter(merchant=merchant, state__in=["succeeded", "reversed"]).select_related("company")
@@ -215,7 +216,7 @@ def recent_payments(request: MerchantRequest, merchant: Merchant) -> HttpRespons
 
 
 @require_GET
-@merchant_page(admin=True)
+@merchant_page(Right.BOOKS)
 def return_rates(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """The dashboard's panel of bank debits that came back, beside what the scheme allows."""
     rows = list_debit_returns(merchant, now=clock.now())

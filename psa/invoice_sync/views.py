@@ -12,6 +12,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from merchants.access import MerchantRequest, merchant_page
 from merchants.models import Merchant
+from merchants.rights import Right
 from payers.models import PayerCompany
 from psa.invoice_sync import services
 from psa.invoice_sync.books import find_books, has_books, has_current_lists
@@ -32,7 +33,7 @@ NAMES_OFFERED = 200
 
 
 @require_http_methods(["GET", "POST"])
-@merchant_page(admin=True)
+@merchant_page(Right.BOOKS)
 def show_all(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """The settings, the runs, and the form that starts one."""
     data = request.POST if request.method == "POST" else None
@@ -102,7 +103,7 @@ def build_tax_form(merchant: Merchant, data: object = None) -> TaxTableForm:
 
 
 @require_POST
-@merchant_page(admin=True)
+@merchant_page(Right.SETTINGS)
 def save_settings(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """Switch it on or off, and say what lines are booked to."""
     if not has_books(merchant):
@@ -118,7 +119,7 @@ def save_settings(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
 
 
 @require_POST
-@merchant_page(admin=True)
+@merchant_page(Right.SETTINGS)
 def save_taxes(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """Save which tax code is which."""
     if not has_books(merchant):
@@ -134,7 +135,7 @@ def save_taxes(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
 
 
 @require_GET
-@merchant_page(admin=True)
+@merchant_page(Right.BOOKS)
 def show(request: MerchantRequest, merchant: Merchant, reference: str) -> HttpResponse:
     """One run."""
     return render_run(request, get_sync(merchant, reference), SyncDecisionForm(merchant=merchant))
@@ -147,7 +148,7 @@ def get_sync(merchant: Merchant, reference: str) -> InvoiceSync:
 
 
 @require_POST
-@merchant_page(admin=True)
+@merchant_page(Right.BOOKS)
 def decide(request: MerchantRequest, merchant: Merchant, reference: str) -> HttpResponse:
     """Carry out what a person decides about a run."""
     sync, form = get_sync(merchant, reference), SyncDecisionForm(request.POST, merchant=merchant)

@@ -130,10 +130,6 @@ CASES: dict[str, Case] = {
             "keeps_audit_months": "24",
         }
     ),
-    "merchants:save_member": Case(
-        form=lambda s: {"role": "admin", "may_add_payers": "on"}, path=lambda s: {"user_ref": s.tenant.user.reference}
-    ),
-    "merchants:remove_member": Case(form=nothing, path=lambda s: {"user_ref": s.tenant.user.reference}),
     "merchants:end_sessions": Case(form=nothing, path=lambda s: {"user_ref": s.tenant.user.reference}),
     # ---- connections ----
     "connections:connect": Case(form=lambda s: {"provider": "xero"}),

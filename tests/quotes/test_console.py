@@ -13,7 +13,7 @@ from merchants.services import create_merchant
 from quotes.models import CpqIntegration, Quote
 from quotes.services import get_integration
 from tests.quotes.api_helpers import check_problem
-from tests.tenants import BODY, PASSWORD, Tenant
+from tests.tenants import BODY, PASSWORD, Tenant, get_role
 from wisepay.models import AuditEntry, User
 
 TAB = "configure/merchants/integrations"
@@ -60,7 +60,7 @@ def open_key_dialog(shop: Tenant, client: Client) -> HttpResponse:
 def create_member(shop: Tenant, role: str) -> Client:
     """Somebody else who works for the merchant."""
     user = User.objects.create_user(f"{role}@northwind-it.example", PASSWORD)
-    Membership.objects.create(merchant=shop.merchant, user=user, role=role)
+    Membership.objects.create(merchant=shop.merchant, user=user, role=get_role(shop.merchant, role))
     client = Client()
     client.force_login(user)
     return client

@@ -12,7 +12,7 @@ from accounting.models import LedgerPaymentCursor, Posting
 from payments.models import BalanceTransactionCursor, Payout
 from tests.accounting.reconciliation.builders import ReconciliationScenario
 from tests.accounting.reconciliation.payment_cases import ZONE, PaymentCase, build_month
-from tests.tenants import Tenant
+from tests.tenants import Tenant, give_role
 from wisepay.models import OutboxMessage
 
 
@@ -138,7 +138,7 @@ def test_the_command_ends_with_two_when_it_cannot_judge(tenant: Tenant) -> None:
 def test_others_see_nothing_of_it(tenant: Tenant, stranger: Tenant) -> None:
     answer: Any = stranger.admin.get(tenant.url("reconciliation/"))
     assert answer.status_code == 404
-    tenant.merchant.memberships.update(role="user")
+    give_role(tenant.merchant, "user")
     assert tenant.admin.get(tenant.url("reconciliation/")).status_code == 403
     assert "Reconciliation" not in tenant.admin.get(tenant.url("quotes/"), follow=True).content.decode()
 
