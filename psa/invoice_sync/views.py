@@ -1,5 +1,6 @@
 """Pages of Sync Invoices: its settings and runs, and one run with its preview or its outcome."""
 
+from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
@@ -199,15 +200,24 @@ def look_again(sync: InvoiceSync) -> None:
         raise services.SyncRefused(f"{error} Please look again in some minutes.") from error
 
 
+def list_unlinked(sync: InvoiceSync) -> list[Mapping[str, object]]:
+    """The companies of ConnectWise PSA in a preview of which nobody said yet which payer company they are."""
+    if sync.state != "ready":
+        return []
+    rows = sync.rows.filter(state="blocked", company=None).exclude(psa_company_id=0)
+    return list(rows.values("psa_company_id", "psa_company").distinct().order_by("psa_company")[:PAGE_SIZE])
+
+
 def render_run(request: MerchantRequest, sync: InvoiceSync, form: SyncDecisionForm) -> HttpResponse:
     """One run's page."""
     rows = sync.rows.select_related("company").order_by("-state", "number", "pk")
     names = PayerCompany.objects.filter(merchant=sync.merchant).order_by("name").values_list("name", flat=True)
-    unknown = sync.rows.filter(state="blocked", company=None).exclude(psa_company_id=0)
+    unknown = list_unlinked(sync)
     context: dict[str, Any] = {
         "merchant": sync.merchant,
         "sync": sync,
         "form": form,
+        "is_about_one": form["psa_company"].value() in [str(one["psa_company_id"]) for one in unknown],
         "page": Paginator(rows, PAGE_SIZE).get_page(request.GET.get("page")),
         "counts": sync.rows.aggregate(
             **{
@@ -215,7 +225,7 @@ def render_run(request: MerchantRequest, sync: InvoiceSync, form: SyncDecisionFo
                 for name in ("planned", "present", "blocked", "posted", "rejected")
             }
         ),
-        "unknown": unknown.values("psa_company_id", "psa_company").distinct().order_by("psa_company")[:PAGE_SIZE],
+        "unknown": unknown,
         "names": names[:NAMES_OFFERED],
         "seen": services.compute_fingerprint(sync),
     }
