@@ -10,9 +10,9 @@ from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext as _
 from django_subatomic.db import transaction, transaction_required
 
+from merchants.giving import check_may_give_role, get_acting_member, is_strong, lock_merchant, read_again
 from merchants.models import MemberInvitation, Membership, Merchant, Role
 from merchants.notifications import warn_of_strong_role
-from merchants.rights import STRONG_RIGHTS
 from wisepay import outbox
 from wisepay.accounts.services import sync_email_address
 from wisepay.addresses import build_public_url
@@ -55,10 +55,16 @@ def find_invitation(**where: str | int) -> MemberInvitation | None:
 
 
 def invite_member(merchant: Merchant, *, email: str, role: Role, by: User | None, now: datetime) -> MemberInvitation:
-    """Mail an invitation to work for the merchant. Raises InvitationRefused. `by` is None for an operator."""
+    """Mail an invitation to work for the merchant; `by` is None for an operator.
+
+    Raises InvitationRefused, or RightsRefused for a role that has more than whoever invites.
+    """
     address = email.strip().lower()
     with transaction():
-        Merchant.objects.select_for_update(no_key=True).get(pk=merchant.pk)
+        lock_merchant(merchant)
+        read_again(role)
+        if by is not None:
+            check_may_give_role(get_acting_member(merchant.pk, by.pk), role)
         if Membership.objects.filter(merchant=merchant, user__email__iexact=address).exists():
             raise InvitationRefused(f"{address} works here already. Change what they may do below.")
         waiting = MemberInvitation.objects.filter(merchant=merchant, email=address, accepted_at=None, withdrawn_at=None)
@@ -159,7 +165,7 @@ def accept_invitation(invitation: MemberInvitation, *, user: User, now: datetime
 @transaction_required
 def use_invitation(invitation: MemberInvitation, *, user: User, now: datetime) -> Membership:
     """Make the membership that the invitation offers, once. Raises InvitationRefused."""
-    Merchant.objects.select_for_update(no_key=True).get(pk=invitation.merchant_id)
+    lock_merchant(invitation.merchant_id)
     locked = lock_open_invitation(invitation)
     if locked.token_digest != invitation.token_digest or locked.get_obstacle(now):
         raise InvitationRefused(_("This link does not work any more. Ask for a new mail."))
@@ -171,7 +177,7 @@ def use_invitation(invitation: MemberInvitation, *, user: User, now: datetime) -
         merchant=locked.merchant, user=user, defaults={"role": locked.role}
     )
     sync_email_address(user, verified=True)
-    if is_new and not locked.role.rights.isdisjoint(STRONG_RIGHTS):
+    if is_new and is_strong(locked.role):
         by = f"{locked.invited_by} ({locked.invited_by.email})" if locked.invited_by else "An operator of Wise-Pay"
         warn_of_strong_role(member, by=by, now=now)
     return member

@@ -11,10 +11,20 @@ from django.contrib.auth.hashers import UNUSABLE_PASSWORD_PREFIX
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django_subatomic.db import transaction, transaction_required
 
+from merchants.giving import (
+    NameTaken,
+    RightsRefused,
+    check_may_give,
+    check_may_give_role,
+    get_acting_member,
+    is_strong,
+    lock_merchant,
+    read_again,
+)
 from merchants.member_invitations import withdraw_invitations_of
 from merchants.models import MemberInvitation, Membership, Merchant, Role
 from merchants.notifications import warn_of_strong_role
-from merchants.rights import STRONG_RIGHTS, Right, describe_rights
+from merchants.rights import STRONG_RIGHTS, Right
 
 
 class LastAdmin(Exception):
@@ -22,10 +32,6 @@ class LastAdmin(Exception):
 
     def __init__(self) -> None:
         super().__init__("The last administrator stays one. Make somebody else an administrator first.")
-
-
-class RightsRefused(Exception):
-    """Somebody would give, change or take away more than they have themselves; the message says what."""
 
 
 class RoleInUse(Exception):
@@ -42,45 +48,6 @@ class RoleContents:
     requires_second_factor: bool
 
 
-@transaction_required
-def lock_merchant(merchant: Merchant | int) -> None:
-    """Let nobody else change who works for the merchant until this transaction ends."""
-    Merchant.objects.select_for_update(no_key=True).get(pk=merchant if isinstance(merchant, int) else merchant.pk)
-
-
-def check_may_give(giver: Membership, rights: frozenset[str], *, refund_limit: int | None) -> None:
-    """Check that nothing is given that the giver does not have. Raises RightsRefused."""
-    if missing := rights - giver.role.rights:
-        raise RightsRefused(f"You can't give or take rights that you don't have yourself: {describe_rights(missing)}.")
-    own = giver.role.refund_limit
-    if Right.REFUND in rights and own is not None and (refund_limit is None or refund_limit > own):
-        raise RightsRefused("You can't give a higher refund limit than you have yourself.")
-
-
-def check_may_give_role(giver: Membership, role: Role) -> None:
-    """Check that the giver has all that the role has. Raises RightsRefused."""
-    check_may_give(giver, frozenset(role.rights), refund_limit=role.refund_limit)
-
-
-def list_roles_to_give(giver: Membership) -> list[Role]:
-    """The merchant's roles that have nothing that the giver does not have."""
-    return [role for role in giver.merchant.roles.order_by("pk") if may_give_role(giver, role)]
-
-
-def may_give_role(giver: Membership, role: Role) -> bool:
-    """Whether the giver has all that the role has."""
-    try:
-        check_may_give_role(giver, role)
-    except RightsRefused:
-        return False
-    return True
-
-
-def is_strong(role: Role) -> bool:
-    """Whether the role moves money, settings or rights, so that it is given after a fresh proof only."""
-    return not role.rights.isdisjoint(STRONG_RIGHTS)
-
-
 def change_role(member: Membership, *, role: Role, by: Membership, now: datetime) -> None:
     """Give a person another role; those who manage people are told of a strong one.
 
@@ -88,8 +55,9 @@ def change_role(member: Membership, *, role: Role, by: Membership, now: datetime
     """
     with transaction():
         lock_merchant(member.merchant_id)
-        member.refresh_from_db()
-        by = get_acting_member(by)
+        read_again(member)
+        read_again(role)
+        by = get_acting_member(by.merchant_id, by.user_id)
         check_may_give_role(by, member.role)
         check_may_give_role(by, role)
         check_admin_stays(member, role=role)
@@ -111,21 +79,12 @@ def remove_member(member: Membership, *, by: Membership | None, now: datetime) -
     """
     with transaction():
         lock_merchant(member.merchant_id)
-        member.refresh_from_db()
+        read_again(member)
         if by is not None and by.pk != member.pk:
-            check_may_give_role(get_acting_member(by), member.role)
+            check_may_give_role(get_acting_member(by.merchant_id, by.user_id), member.role)
         check_admin_stays(member, role=None)
         withdraw_invitations_of(member, is_removed=True, now=now)
         member.delete()
-
-
-@transaction_required
-def get_acting_member(by: Membership) -> Membership:
-    """Who acts, read again under the merchant's lock. Raises RightsRefused once they manage no people any more."""
-    found = Membership.objects.select_related("role", "user", "merchant").filter(pk=by.pk).first()
-    if found is None or not found.may(Right.PEOPLE):
-        raise RightsRefused("You may not manage people here any more.")
-    return found
 
 
 @transaction_required
@@ -152,10 +111,10 @@ def list_administrators(merchant_id: int) -> QuerySet[Membership]:
 
 
 def add_role(merchant: Merchant, contents: RoleContents, *, by: Membership) -> Role:
-    """Make a role of rights. Raises RightsRefused."""
+    """Make a role of rights. Raises RightsRefused, or NameTaken."""
     with transaction():
         lock_merchant(merchant)
-        by = get_acting_member(by)
+        by = get_acting_member(by.merchant_id, by.user_id)
         check_may_give(by, contents.rights, refund_limit=contents.refund_limit)
         check_name_is_free(merchant.pk, contents.name)
         return Role.objects.create(
@@ -167,15 +126,16 @@ def add_role(merchant: Merchant, contents: RoleContents, *, by: Membership) -> R
         )
 
 
-def save_role(role: Role, contents: RoleContents, *, by: Membership) -> None:
+def save_role(role: Role, contents: RoleContents, *, by: Membership, now: datetime) -> None:
     """Change what a role is made of; of a built-in one only whether it requires a second factor.
 
-    Nobody takes their own right to manage people away with it. Raises RightsRefused.
+    Nobody takes their own right to manage people away with it, and what those who lose it have sent invites nobody
+    any more. Raises RightsRefused, or NameTaken.
     """
     with transaction():
         lock_merchant(role.merchant_id)
-        by = get_acting_member(by)
-        role.refresh_from_db()
+        by = get_acting_member(by.merchant_id, by.user_id)
+        read_again(role)
         check_may_give_role(by, role)
         if role.is_own:
             check_may_give(by, contents.rights, refund_limit=contents.refund_limit)
@@ -188,25 +148,45 @@ def save_role(role: Role, contents: RoleContents, *, by: Membership) -> None:
             role.chosen_rights = sorted(contents.rights)
         role.requires_second_factor = contents.requires_second_factor
         role.save()
+        if Right.PEOPLE not in role.rights:
+            for member in role.memberships.select_related("user"):
+                withdraw_invitations_of(member, is_removed=False, now=now)
+
+
+def needs_proof(role: Role, contents: RoleContents) -> bool:
+    """Whether this change lets people do more with money, settings or people, or with less of a proof."""
+    if role.requires_second_factor and not contents.requires_second_factor and is_strong(role):
+        return True
+    if not role.is_own or not (contents.rights & STRONG_RIGHTS):
+        return False
+    before, after = role.refund_limit, contents.refund_limit
+    gives_back_more = Right.REFUND in contents.rights and before is not None and (after is None or after > before)
+    return gives_back_more or not (contents.rights & STRONG_RIGHTS <= role.rights)
 
 
 @transaction_required
 def check_name_is_free(merchant_id: int, name: str, *, but: Role | None = None) -> None:
-    """Check that no other role of the merchant has the name. Raises RightsRefused."""
+    """Check that no other role of the merchant has the name. Raises NameTaken."""
     others = Role.objects.filter(merchant=merchant_id, name__iexact=name)
     if (others.exclude(pk=but.pk) if but else others).exists():
-        raise RightsRefused(f"There is a role called {name} already.")
+        raise NameTaken(f"There is a role called {name} already.")
+
+
+def is_role_used(role: Role) -> bool:
+    """Whether somebody has the role, or is invited to it."""
+    waiting = MemberInvitation.objects.filter(role=role, accepted_at=None, withdrawn_at=None)
+    return role.memberships.exists() or waiting.exists()
 
 
 def delete_role(role: Role, *, by: Membership) -> None:
     """Delete an own role that nobody has or is invited to. Raises RoleInUse, or RightsRefused."""
     with transaction():
         lock_merchant(role.merchant_id)
-        check_may_give_role(get_acting_member(by), role)
+        read_again(role)
+        check_may_give_role(get_acting_member(by.merchant_id, by.user_id), role)
         if not role.is_own:
             raise RoleInUse("A built-in role stays.")
-        waiting = MemberInvitation.objects.filter(role=role, accepted_at=None, withdrawn_at=None)
-        if role.memberships.exists() or waiting.exists():
+        if is_role_used(role):
             raise RoleInUse(f"Somebody is {role}, or is invited as one. Give them another role first.")
         # What was answered long ago says nothing that the audit log does not.
         MemberInvitation.objects.filter(role=role).delete()

@@ -11,8 +11,9 @@ from django.views.decorators.http import require_GET, require_POST
 from merchants import member_invitations
 from merchants.access import MerchantRequest, merchant_page
 from merchants.forms import InvitationForm, MemberForm
+from merchants.giving import RightsRefused, is_strong, list_roles_to_give
 from merchants.member_invitations import InvitationRefused
-from merchants.members import LastAdmin, RightsRefused, change_role, is_strong, list_roles_to_give, remove_member
+from merchants.members import LastAdmin, change_role, remove_member
 from merchants.models import MemberInvitation, Membership, Merchant, Role
 from merchants.rights import Right
 from wisepay import clock
@@ -43,6 +44,8 @@ def render_people(
     rows = list_member_rows(merchant, roles)
     for row in rows:
         row["form"] = form if form and row["member"] == refused else row["form"]
+    if form and refused not in [row["member"] for row in rows]:  # somebody else removed them meanwhile
+        messages.error(request, " ".join(str(error) for error in form.errors["role"]))
     context: dict[str, Any] = {
         "merchant": merchant,
         "rows": rows,
@@ -151,8 +154,8 @@ def invite(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
         return proof
     try:
         member_invitations.invite_member(merchant, email=email, role=role, by=request.user, now=clock.now())
-    except InvitationRefused as error:
-        form.add_error("email", str(error))
+    except (InvitationRefused, RightsRefused) as error:
+        form.add_error("email" if isinstance(error, InvitationRefused) else "role", str(error))
         return render_people(request, merchant, invitation_form=form)
     record_request_audit(request, "people.invited", merchant_id=merchant.pk, subject=email, detail=f"Role: {role}")
     messages.success(request, f"{email} is invited as {role}. The link in the mail works for 14 days.")

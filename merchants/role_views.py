@@ -12,13 +12,15 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from merchants.access import MerchantRequest, lacks_second_factor, merchant_page
 from merchants.forms import RoleForm
+from merchants.giving import NameTaken, RightsRefused, may_give_role
 from merchants.members import (
     LastAdmin,
-    RightsRefused,
     RoleInUse,
     add_role,
     delete_role,
-    may_give_role,
+    is_last_administrator,
+    is_role_used,
+    needs_proof,
     remove_member,
     save_role,
 )
@@ -56,7 +58,7 @@ def create_role(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
         try:
             role = add_role(merchant, contents, by=request.membership)
         except RightsRefused as error:
-            form.add_error(None, str(error))
+            form.add_error("name" if isinstance(error, NameTaken) else None, str(error))
         else:
             return end_saving(request, role, "roles.created", detail=describe_changes(form))
     return render_role(request, merchant, form)
@@ -70,13 +72,12 @@ def edit_role(request: MerchantRequest, merchant: Merchant, role_ref: str) -> Ht
     form = RoleForm(request.POST if request.method == "POST" else None, role=role)
     if request.method == "POST" and form.is_valid():
         contents, detail = form.get_contents(), describe_changes(form)
-        gains = contents.rights - role.rights if role.is_own else frozenset[str]()
-        if gains & STRONG_RIGHTS and (proof := ask_for_proof(request)):
+        if needs_proof(role, contents) and (proof := ask_for_proof(request)):
             return proof
         try:
-            save_role(role, contents, by=request.membership)
+            save_role(role, contents, by=request.membership, now=clock.now())
         except RightsRefused as error:
-            form.add_error(None, str(error))
+            form.add_error("name" if isinstance(error, NameTaken) else None, str(error))
         else:
             return end_saving(request, role, "roles.changed", detail=detail)
     return render_role(request, merchant, form, role=role)
@@ -90,7 +91,7 @@ def render_role(
     if "rights" in form.fields:
         context["choices"] = [(one, EXPLANATIONS[str(one.data["value"])]) for one in form["rights"]]
     if role is not None:
-        context["is_used"] = role.memberships.exists()
+        context["is_used"] = is_role_used(role)
         context["may_change"] = may_give_role(request.membership, role)
     return render(request, "merchants/role.html", context, status=422 if form.errors else 200)
 
@@ -123,9 +124,9 @@ def show_own_role(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """What the person themselves may do here, and leaving."""
     rights = request.membership.role.rights
     rows = [(right.label, EXPLANATIONS[right.value]) for right in Right if right in rights]
-    return render(
-        request, "merchants/my_role.html", {"merchant": merchant, "rows": rows, "role": request.membership.role}
-    )
+    is_last = is_last_administrator(request.membership)
+    context = {"merchant": merchant, "rows": rows, "role": request.membership.role, "is_last": is_last}
+    return render(request, "merchants/my_role.html", context)
 
 
 @require_POST
@@ -135,7 +136,7 @@ def leave(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     email, role = request.user.email, str(request.membership.role)
     try:
         remove_member(request.membership, by=request.membership, now=clock.now())
-    except LastAdmin as error:
+    except (LastAdmin, RightsRefused) as error:
         messages.error(request, str(error))
         return redirect("merchants:my_role", merchant.reference)
     record_request_audit(

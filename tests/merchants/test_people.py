@@ -11,8 +11,10 @@ import pytest
 from django.db import IntegrityError, connection, transaction
 from django.test import Client
 
-from merchants.members import LastAdmin, RightsRefused, change_role, remove_member
-from merchants.models import Membership, Merchant, Notification, Role
+from merchants.giving import RightsRefused
+from merchants.member_invitations import invite_member
+from merchants.members import LastAdmin, RoleContents, add_role, change_role, delete_role, remove_member, save_role
+from merchants.models import MemberInvitation, Membership, Merchant, Notification, Role
 from tests.concurrency import run_concurrently
 from tests.sign_in_steps import enrol_authenticator
 from tests.tenants import PASSWORD, Tenant, get_role
@@ -260,11 +262,101 @@ def test_nobody_takes_their_own_right_to_manage_people_away_with_their_role(tena
     assert answer.status_code == 422
     assert "you would no longer manage people" in answer.content.decode()
     assert Membership.objects.get(pk=member.pk).may("people")
-    stale = Membership.objects.select_related("role", "merchant").get(pk=member.pk)
-    Membership.objects.filter(pk=member.pk).update(role=get_role(tenant.merchant, "reader"))
-    other, reader = join(tenant, "user", "b@c.example"), get_role(tenant.merchant, "reader")
-    with pytest.raises(RightsRefused):  # who lost the right meanwhile changes nothing any more
-        change_role(other, role=reader, by=stale, now=clock.now())
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "is_asked"),
+    [
+        ({"rights": ["books"]}, {"rights": ["books", "refund"]}, True),
+        ({"rights": ["refund"], "refund_limit": "100"}, {"rights": ["refund"], "refund_limit": "100.01"}, True),
+        ({"rights": ["refund"], "refund_limit": "100"}, {"rights": ["refund"]}, True),
+        ({"rights": ["people"], "requires_second_factor": "on"}, {"rights": ["people"]}, True),
+        ({"rights": ["refund"]}, {"rights": ["refund"], "refund_limit": "100"}, False),
+        ({"rights": ["refund", "books"]}, {"rights": ["books", "everyday"]}, False),
+        ({"rights": ["books"], "requires_second_factor": "on"}, {"rights": ["books"]}, False),
+    ],
+)
+def test_a_role_is_made_stronger_after_a_fresh_proof(
+    tenant: Tenant, before: dict[str, Any], after: dict[str, Any], *, is_asked: bool
+) -> None:
+    prove(tenant.admin)
+    save(tenant.admin, tenant, "new", **before)
+    stale = Client()
+    stale.force_login(tenant.user)
+    answer = save(stale, tenant, Role.objects.get(name="Clerk").reference, **after)
+    assert answer["Location"].startswith("/accounts/reauthenticate/") is is_asked
+
+
+class Meanwhile:
+    """What somebody has on their page, while another person takes it away: they act on what they read before."""
+
+    def __init__(self, tenant: Tenant) -> None:
+        self.merchant, self.now = tenant.merchant, clock.now()
+        self.by = tenant.merchant.memberships.select_related("role", "user", "merchant").get(user=tenant.user)
+        self.other, self.role = join(tenant, "user"), get_role(tenant.merchant, "books")
+        self.contents = RoleContents("Clerk", frozenset({"see"}), None, requires_second_factor=False)
+
+    def list_all(self) -> list[Any]:
+        """The people, the roles and the invitations, as they stand."""
+        kinds = (Membership, Role, MemberInvitation)
+        return [list(kind._base_manager.order_by("pk").values()) for kind in kinds]
+
+
+def lose_the_right(m: Meanwhile) -> None:
+    Membership.objects.filter(pk=m.by.pk).update(role=get_role(m.merchant, "reader"))
+
+
+def lose_the_other(m: Meanwhile) -> None:
+    Membership.objects.filter(pk=m.other.pk).delete()
+
+
+def lose_the_role(m: Meanwhile) -> None:
+    Role.objects.filter(pk=m.role.pk).delete()
+
+
+MEANWHILE: dict[str, tuple[Callable[[Meanwhile], None], Callable[[Meanwhile], Any]]] = {
+    "a role is given without the right": (
+        lose_the_right,
+        lambda m: change_role(m.other, role=m.role, by=m.by, now=m.now),
+    ),
+    "somebody is removed without the right": (lose_the_right, lambda m: remove_member(m.other, by=m.by, now=m.now)),
+    "somebody is invited without the right": (
+        lose_the_right,
+        lambda m: invite_member(m.merchant, email="x@y.example", role=m.role, by=m.by.user, now=m.now),
+    ),
+    "a role is made without the right": (lose_the_right, lambda m: add_role(m.merchant, m.contents, by=m.by)),
+    "a role is saved without the right": (lose_the_right, lambda m: save_role(m.role, m.contents, by=m.by, now=m.now)),
+    "a role is deleted without the right": (lose_the_right, lambda m: delete_role(m.role, by=m.by)),
+    "a role is given to nobody": (lose_the_other, lambda m: change_role(m.other, role=m.role, by=m.by, now=m.now)),
+    "somebody is removed twice": (lose_the_other, lambda m: remove_member(m.other, by=m.by, now=m.now)),
+    "somebody leaves who was removed": (lose_the_other, lambda m: remove_member(m.other, by=m.other, now=m.now)),
+    "no role is given": (lose_the_role, lambda m: change_role(m.other, role=m.role, by=m.by, now=m.now)),
+    "somebody is invited to no role": (
+        lose_the_role,
+        lambda m: invite_member(m.merchant, email="x@y.example", role=m.role, by=m.by.user, now=m.now),
+    ),
+    "no role is saved": (lose_the_role, lambda m: save_role(m.role, m.contents, by=m.by, now=m.now)),
+    "a role is deleted twice": (lose_the_role, lambda m: delete_role(m.role, by=m.by)),
+}
+
+
+@pytest.mark.parametrize("name", MEANWHILE)
+def test_what_was_taken_away_meanwhile_is_refused_in_words(tenant: Tenant, name: str) -> None:
+    """Two who manage people at once, as in precogly/precogly#176: the second hears what the first did."""
+    meanwhile = Meanwhile(tenant)
+    lose, act = MEANWHILE[name]
+    lose(meanwhile)
+    before = meanwhile.list_all()
+    with pytest.raises(RightsRefused, match=r"any more|meanwhile"):
+        act(meanwhile)
+    assert meanwhile.list_all() == before
+
+
+def test_invitations_of_a_role_that_manages_people_no_more_are_withdrawn(tenant: Tenant) -> None:
+    member, reader = join(tenant, "people books"), get_role(tenant.merchant, "reader")
+    invite_member(tenant.merchant, email="x@y.example", role=reader, by=member.user, now=clock.now())
+    assert save(tenant.admin, tenant, member.role.reference, rights=["books", "everyday"]).status_code == 302
+    assert MemberInvitation.objects.get().withdrawn_at
 
 
 def test_a_role_that_requires_a_second_factor_opens_nothing_without_one(tenant: Tenant, colleague: Membership) -> None:
