@@ -11,10 +11,18 @@ from accounting.configuration.currencies import check_bookable_currency
 from accounting.invoices.balances import list_payable_invoices
 from accounting.invoices.services import check_payment_allocations
 from accounting.models import AutoPayMapping
+from accounting.paynow_links.services import check_linked_invoice, read_linked_invoice
 from payments.payer_admin.badges import StatusBadge, build_auto_pay_badge, register_auto_pay_reader
 from payments.portal.addable_methods import register_currency_reader
 
-__all__ = ["check_bookable_currency", "check_payment_allocations", "get_mapping_badges", "get_owed_currencies"]
+__all__ = [
+    "check_bookable_currency",
+    "check_linked_invoice",
+    "check_payment_allocations",
+    "get_mapping_badges",
+    "get_owed_currencies",
+    "read_linked_invoice",
+]
 
 
 @register_auto_pay_reader

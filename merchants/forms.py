@@ -9,7 +9,7 @@ from django.contrib.auth.password_validation import validate_password
 from django.utils.translation import gettext_lazy as _
 
 from merchants.members import RoleContents
-from merchants.models import EventNotification, Membership, Merchant, Role
+from merchants.models import EventNotification, Membership, Merchant, PayNowLink, Role
 from merchants.rights import Right
 from wisepay.forms import AmountField, MailField, ParagraphsField, WordsField
 from wisepay.models import User
@@ -228,6 +228,45 @@ class JoinForm(forms.Form):
         password: str = self.cleaned_data["password"]
         validate_password(password, self.user)
         return password
+
+
+class PayNowLinkForm(forms.Form):
+    """Whether a PayNow Link works, how long what it opens can be followed, and as whom it acts."""
+
+    is_enabled = forms.BooleanField(
+        required=False, label="Switched on", help_text="While it is off, whoever follows it is told so."
+    )
+    expires_days = forms.IntegerField(required=False, min_value=1, max_value=3650, label="Days until it expires")
+    acts_as = forms.ChoiceField(label="PayNow Link User", help_text="When this person is disabled, the link stops.")
+    takes_prepayments = forms.BooleanField(
+        required=False,
+        label="Offer a prepayment",
+        help_text="Who types a number and an amount that fit no invoice may pay the amount as a prepayment under that "
+        "reference.",
+    )
+
+    def __init__(self, data: Any, *, link: PayNowLink) -> None:
+        names = ("is_enabled", "expires_days", "takes_prepayments")
+        super().__init__(data, initial={n: getattr(link, n) for n in names} | {"acts_as": link.acts_as.reference})
+        people = link.merchant.members.filter(is_active=True).order_by("email")
+        self.people = {person.reference: person for person in people}
+        field = cast(forms.ChoiceField, self.fields["acts_as"])
+        field.choices = [(reference, f"{person} ({person.email})") for reference, person in self.people.items()]
+        counted = "the mail" if link.kind == PayNowLink.Kind.EVENT_NOTIFICATION else "the date of the invoice"
+        self.fields["expires_days"].help_text = f"Counted from {counted}. Leave it empty for links that never expire."
+        if link.kind != PayNowLink.Kind.QUICK_LINK:
+            del self.fields["takes_prepayments"]
+
+    @property
+    def changes(self) -> dict[str, Any]:
+        """What a valid form asks for."""
+        found = self.cleaned_data
+        return {
+            "is_enabled": found["is_enabled"],
+            "expires_days": found["expires_days"],
+            "takes_prepayments": found.get("takes_prepayments", False),
+            "acts_as": self.people[found["acts_as"]],
+        }
 
 
 class EventsForm(forms.Form):

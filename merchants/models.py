@@ -230,17 +230,29 @@ class MemberInvitation(models.Model):
 
 
 class PayNowLink(models.Model):
-    """A PayNow Link: the API key with which mails and the Virtual Terminal open Pay Now."""
+    """A PayNow Link of one kind: its key opens Pay Now for the merchant's invoices, or signs links that do.
+
+    A replaced link stays as a row, so that whoever still has it can be told. `key_digest` finds the link of a key;
+    `expires_days` is how long what it opens can be followed, None for ever.
+    """
 
     class Kind(models.TextChoices):
         EVENT_NOTIFICATION = "event_notification", "Event Notification"
+        XERO = "xero", "Xero"
+        CONNECTWISE_INVOICE = "connectwise_invoice", "ConnectWise (invoice)"
+        CONNECTWISE_PORTAL = "connectwise_portal", "ConnectWise Customer Portal"
         QUICK_LINK = "quick_link", "Quick Link"
 
     merchant = models.ForeignKey(Merchant, on_delete=models.CASCADE, related_name="paynow_links")
     kind = models.CharField(max_length=20, choices=Kind)
     api_key = SecretField(row=("merchant_id", "kind", "created_at"))
+    key_digest = models.CharField(max_length=64, unique=True, null=True)  # noqa: DJ001 (those of before may have none)
     acts_as = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
-    is_active = models.BooleanField(default=True)
+    is_active = models.BooleanField(default=True, help_text="Not replaced by a newer one.")
+    is_enabled = models.BooleanField(default=True)
+    expires_days = models.PositiveSmallIntegerField(null=True)
+    takes_prepayments = models.BooleanField(default=False)
+    last_used_at = models.DateTimeField(null=True)
     created_at = models.DateTimeField(default=clock.now)
 
     class Meta:
@@ -249,11 +261,20 @@ class PayNowLink(models.Model):
                 fields=["merchant", "kind"],
                 condition=models.Q(is_active=True),
                 name="one_active_link_per_kind",
-            )
+            ),
+            models.CheckConstraint(
+                condition=models.Q(expires_days=None) | models.Q(expires_days__gte=1, expires_days__lte=3650),
+                name="paynow_link_expires_in_days",
+            ),
         ]
 
     def __str__(self) -> str:
         return self.get_kind_display()
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether it opens anything: it is the newest, switched on, and acts as somebody who still works there."""
+        return self.is_active and self.is_enabled and self.acts_as.is_active
 
 
 class Terms(models.Model):

@@ -1,18 +1,15 @@
-"""Services of the tenant: create a merchant, its PayNow links, its events."""
+"""Services of the tenant: create a merchant, its events."""
 
 from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import connection
-from django.urls import reverse
 from django_subatomic.db import transaction, transaction_required
 
 from merchants.member_invitations import invite_first_administrator
-from merchants.models import EventNotification, Membership, Merchant, PayNowLink, Role, Terms
+from merchants.models import EventNotification, Membership, Merchant, Role, Terms
 from merchants.notifications import notify_merchant, warn_of_replaced_keys
 from merchants.terms.defaults import DEFAULT_TERMS
-from wisepay import clock
-from wisepay.addresses import new_reference
 from wisepay.models import User
 
 __all__ = ["create_merchant", "notify_merchant", "warn_of_replaced_keys"]
@@ -70,17 +67,6 @@ def add_merchant(*, name: str, contact_email: str, time_zone: str) -> Merchant:
     return merchant
 
 
-def create_paynow_link(merchant: Merchant, *, kind: str, acts_as: User, now: datetime | None = None) -> PayNowLink:
-    """Create an active link of `kind`; the one before it stops working, and the admins are told."""
-    with transaction():
-        older = merchant.paynow_links.select_for_update().filter(kind=kind, is_active=True)
-        if older.update(is_active=False):
-            what = f"The PayNow Link for {PayNowLink.Kind(kind).label}"
-            path = reverse("merchants:paynow_links", args=[merchant.reference])
-            warn_of_replaced_keys(merchant, what=what, by=acts_as, path=path, now=now or clock.now())
-        return PayNowLink.objects.create(merchant=merchant, kind=kind, acts_as=acts_as, api_key=new_reference(32))
-
-
 def update_event_notifications(merchant: Merchant, *, events: set[str]) -> None:
     """Enable exactly these events."""
     EventNotification.objects.bulk_create(
@@ -93,7 +79,7 @@ def update_event_notifications(merchant: Merchant, *, events: set[str]) -> None:
 
 PREREQUISITES_SQL = """
 SELECT l.kind FROM merchants_paynowlink l JOIN wisepay_user u ON u.id = l.acts_as_id
-WHERE l.merchant_id = %s AND l.is_active AND u.is_active
+WHERE l.merchant_id = %s AND l.is_active AND l.is_enabled AND u.is_active
 UNION ALL
 SELECT e.event FROM merchants_eventnotification e
 WHERE e.merchant_id = %s AND e.event = %s AND e.is_enabled

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from merchants import audit_views, joining_views, people_views, privacy_views, role_views, views
+from merchants import audit_views, joining_views, paynow_views, people_views, privacy_views, role_views, views
 from merchants.terms import console_views
 
 app_name = "merchants"
@@ -13,7 +13,17 @@ urlpatterns = [
     path("m/<slug:merchant_ref>/background", views.background_alert, name="background"),
     path("m/<slug:merchant_ref>/configure/merchants/", views.list_merchants, name="list"),
     path("m/<slug:merchant_ref>/configure/merchants/details", views.edit_details, name="details"),
-    path("m/<slug:merchant_ref>/configure/merchants/paynow-links", views.paynow_links, name="paynow_links"),
+    path("m/<slug:merchant_ref>/configure/merchants/paynow-links", paynow_views.paynow_links, name="paynow_links"),
+    path(
+        "m/<slug:merchant_ref>/configure/merchants/paynow-links/<slug:kind>",
+        paynow_views.display_link,
+        name="paynow_link",
+    ),
+    path(
+        "m/<slug:merchant_ref>/configure/merchants/paynow-links/<slug:kind>/regenerate",
+        paynow_views.warn_of_regenerating,
+        name="regenerate_link",
+    ),
     path("m/<slug:merchant_ref>/configure/event-notifications", views.edit_events, name="events"),
     path("m/<slug:merchant_ref>/configure/terms/", console_views.list_terms, name="terms"),
     path("m/<slug:merchant_ref>/configure/terms/<slug:kind>", console_views.edit_terms, name="terms_kind"),

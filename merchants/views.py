@@ -11,10 +11,9 @@ from redis import RedisError
 from merchants import services
 from merchants.access import MerchantRequest, merchant_page
 from merchants.forms import EventsForm, MerchantDetailsForm
-from merchants.models import Merchant, Notification, PayNowLink
+from merchants.models import Merchant, Notification
 from merchants.rights import Right
 from wisepay import clock
-from wisepay.accounts.services import ask_for_proof
 from wisepay.audit import record_request_audit
 from wisepay.audit_log.changes import describe_changes
 from wisepay.heartbeats import list_silent_processes
@@ -80,28 +79,6 @@ def edit_details(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
         return redirect("merchants:details", merchant.reference)
     status = 422 if form.errors else 200
     return render(request, "merchants/details.html", {"merchant": merchant, "form": form}, status=status)
-
-
-@require_http_methods(["GET", "POST"])
-@merchant_page(Right.SETTINGS)
-def paynow_links(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
-    """The PayNow Links tab: generate, and see which are active."""
-    kinds = PayNowLink.Kind
-    chosen = request.POST.get("kind") if request.method == "POST" else None
-    if request.method == "POST" and chosen not in kinds.values:
-        messages.error(request, "Choose one of the kinds of links.")
-        return redirect("merchants:paynow_links", merchant.reference)
-    if chosen is not None:
-        is_replaced = merchant.paynow_links.filter(kind=chosen, is_active=True).exists()
-        if is_replaced and (proof := ask_for_proof(request)):
-            return proof
-        link = services.create_paynow_link(merchant, kind=chosen, acts_as=request.user)
-        record_request_audit(request, "paynow_link.generated", merchant_id=merchant.pk, subject=link.kind)
-        messages.success(request, f"PayNow Link for {link} generated.")
-        return redirect("merchants:paynow_links", merchant.reference)
-    active = {link.kind: link for link in merchant.paynow_links.filter(is_active=True).select_related("acts_as")}
-    rows = [{"kind": kind, "label": kind.label, "link": active.get(kind.value)} for kind in kinds]
-    return render(request, "merchants/paynow_links.html", {"merchant": merchant, "rows": rows})
 
 
 @require_http_methods(["GET", "POST"])

@@ -26,8 +26,9 @@ from connections.oauth_flow import receive_authorisation, start_authorisation
 from connections.rate_limiter import limiter
 from connections.services import disconnect_all
 from merchants.models import EventNotification, Merchant, PayNowLink, Role
+from merchants.paynow_links import create_paynow_link
 from merchants.rights import Right
-from merchants.services import create_merchant, create_paynow_link, update_event_notifications
+from merchants.services import create_merchant, update_event_notifications
 from payers.companies import record_payer_company
 from payers.models import Payer, PayerAccess, PayerCompany, fold_name
 from payments.gateway_accounts import save_gateway_account, set_bank_debits

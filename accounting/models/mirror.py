@@ -6,6 +6,8 @@ Rows are only written from what was read, and only the newest reading counts.
 from datetime import date
 
 from django.db import models
+from django.db.models import F
+from django.db.models.functions import Upper
 
 from merchants.models import Merchant
 from payers.models import PayerCompany
@@ -48,7 +50,10 @@ class MirroredDocument(models.Model):
 
 
 class LedgerInvoice(MirroredDocument):
-    """A sales invoice. `due` is the part of it that is not paid yet."""
+    """A sales invoice. `due` is the part of it that is not paid yet.
+
+    `former_totals` is what it was for before the ledger changed that, written by the database itself.
+    """
 
     class InvoiceStatus(models.TextChoices):
         DRAFT = "draft", "Draft"
@@ -61,6 +66,7 @@ class LedgerInvoice(MirroredDocument):
     due = models.BigIntegerField()
     due_on = models.DateField(null=True)
     term_id = models.CharField(max_length=60, blank=True, help_text="Branding theme or terms in the ledger.")
+    former_totals = models.JSONField(default=list, editable=False)
 
     class Meta:
         constraints = [
@@ -79,6 +85,7 @@ class LedgerInvoice(MirroredDocument):
             ),
             models.Index(fields=["merchant", "organisation_id", "contact_id"], name="invoice_of_contact"),
             models.Index(fields=["merchant", "-changed_at"], name="invoice_changed"),
+            models.Index(F("merchant"), Upper("number"), name="invoice_by_number"),
         ]
 
     @property

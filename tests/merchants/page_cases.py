@@ -13,6 +13,8 @@ CASES: dict[str, tuple[str, tuple[Right, ...]]] = {
     "merchants:list": ("get", SETTINGS),
     "merchants:details": ("get", SETTINGS),
     "merchants:paynow_links": ("get", SETTINGS),
+    "merchants:paynow_link": ("get", SETTINGS),
+    "merchants:regenerate_link": ("get", SETTINGS),
     "merchants:events": ("get", SETTINGS),
     "merchants:terms": ("get", SETTINGS),
     "merchants:privacy": ("get", SETTINGS),

@@ -17,6 +17,7 @@ from tests.scenarios.invoices import (
     InvoiceDebitReturnedScenario,
     InvoiceDebitScenario,
     InvoiceDisputedScenario,
+    InvoiceLinkScenario,
     InvoicePaymentScenario,
     InvoiceRefundScenario,
 )
@@ -88,6 +89,7 @@ FLOWS: dict[str, list[type[Scenario]]] = {
     ],
     "a quote is refunded, or the refund fails": [RefundScenario, RefundFailedScenario],
     "invoices are paid by card, one in part or several": [InvoicePaymentScenario, BatchPaymentScenario],
+    "an invoice is opened by a PayNow Link, and read again before it is charged": [InvoiceLinkScenario],
     "an invoice is paid by bank debit, which settles or is returned": [
         InvoiceDebitScenario,
         InvoiceDebitReturnedScenario,

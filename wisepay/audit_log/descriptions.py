@@ -110,6 +110,8 @@ DESCRIPTIONS = {
     "payment.refund_refused": "Ordered a refund that Stripe refused",
     "payment.refunded": "Refunded a payment",
     "payment_sync.requested": "Synced payments from the accounting package",
+    "paynow_link.changed": "Changed a PayNow Link",
+    "paynow_link.displayed": "Displayed the key of a PayNow Link",
     "paynow_link.generated": "Generated a PayNow Link",
     "people.invitation_resent": "Sent an invitation to one of the merchant's people again",
     "people.invitation_withdrawn": "Withdrew an invitation to work for the merchant",
