@@ -15,6 +15,7 @@ from merchants.notifications import warn_of_replaced_keys
 from wisepay import clock
 from wisepay.addresses import new_reference
 from wisepay.models import User
+from wisepay.secrets import UndecipherableSecret
 
 Kind = PayNowLink.Kind
 KEY_LENGTHS = {Kind.QUICK_LINK.value: 10}  # one that people type; all others are pasted once
@@ -32,6 +33,12 @@ MARKS = {
     Kind.QUICK_LINK.value: "q",
 }
 KINDS = {mark: kind for kind, mark in MARKS.items()}
+# What is put behind the address, where the other program fills something in for each invoice.
+QUERIES = {
+    Kind.XERO.value: "?invoice=[INVOICENUMBER]&amount=[AMOUNTDUE]&currency=[CURRENCY]",
+    Kind.CONNECTWISE_INVOICE.value: "?invoice=NUMBER&amount=AMOUNT",
+    Kind.CONNECTWISE_PORTAL.value: "?invoice=NUMBER&amount=AMOUNT",
+}
 PROVED_FOR = timedelta(days=1)  # how long who proved to have an invoice by its number may come back to it
 USE_INTERVAL = timedelta(minutes=1)  # how exactly the last use is noted
 
@@ -106,6 +113,21 @@ def get_link(key: str) -> PayNowLink:
     if link is None:
         raise LinkUnknown
     return link
+
+
+def build_link_address(link: PayNowLink) -> dict[str, str]:
+    """The key of a link and the addresses that other programs and people are given; empty where it cannot be read.
+
+    Links of mails have no address but that of each mail.
+    """
+    try:
+        key = str(link.api_key.decrypt())
+    except UndecipherableSecret:
+        return {"key": "", "url": "", "plain_url": ""}
+    if link.kind == Kind.EVENT_NOTIFICATION:
+        return {"key": key, "url": "", "plain_url": ""}
+    plain_url = link.merchant.build_public_url(reverse("paynow_links:find", args=[key]))
+    return {"key": key, "url": f"{plain_url}{QUERIES.get(link.kind, '')}", "plain_url": plain_url}
 
 
 def find_links() -> QuerySet[PayNowLink]:

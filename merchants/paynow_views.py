@@ -1,31 +1,22 @@
 """The PayNow Links tab: which links there are, what each is pasted as, its settings, and replacing it."""
 
-from typing import Any
-
+from django.conf import settings
 from django.contrib import messages
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
-from django.urls import reverse
 from django.views.decorators.http import require_GET, require_http_methods
 
 from merchants.access import MerchantRequest, merchant_page
 from merchants.forms import PayNowLinkForm
 from merchants.models import Merchant, PayNowLink
-from merchants.paynow_links import create_paynow_link, find_active_link, update_paynow_link
+from merchants.paynow_links import build_link_address, create_paynow_link, find_active_link, update_paynow_link
 from merchants.rights import Right
 from wisepay import clock
 from wisepay.accounts.services import ask_for_proof, has_reauthenticated, redirect_to_reauthentication
 from wisepay.audit import record_request_audit
 from wisepay.audit_log.changes import describe_changes
-from wisepay.secrets import UndecipherableSecret
 
 Kind = PayNowLink.Kind
-# What is put behind the address, where the other program fills something in for each invoice.
-QUERIES = {
-    Kind.XERO.value: "?invoice=[INVOICENUMBER]&amount=[AMOUNTDUE]&currency=[CURRENCY]",
-    Kind.CONNECTWISE_INVOICE.value: "?invoice=NUMBER&amount=AMOUNT",
-    Kind.CONNECTWISE_PORTAL.value: "?invoice=NUMBER&amount=AMOUNT",
-}
 
 
 @require_http_methods(["GET", "POST"])
@@ -64,8 +55,14 @@ def display_link(request: MerchantRequest, merchant: Merchant, kind: str) -> Htt
         messages.success(request, f"PayNow Link for {link} saved.")
         return redirect("merchants:paynow_links", merchant.reference)
     record_request_audit(request, "paynow_link.displayed", merchant_id=merchant.pk, subject=kind)
-    context = {"merchant": merchant, "link": link, "form": form} | build_address(merchant, link)
+    context = {"merchant": merchant, "link": link, "form": form, "has_buttons": has_buttons(link)}
+    context |= build_link_address(link)
     return render(request, "merchants/paynow_link.html", context, status=422 if form.errors else 200)
+
+
+def has_buttons(link: PayNowLink) -> bool:
+    """Whether we can put the button on online invoices ourselves."""
+    return bool(settings.XERO_PAYMENT_SERVICES) and link.kind == Kind.XERO
 
 
 def get_active_link(merchant: Merchant, kind: str) -> PayNowLink:
@@ -74,18 +71,6 @@ def get_active_link(merchant: Merchant, kind: str) -> PayNowLink:
     if link is None:
         raise Http404
     return link
-
-
-def build_address(merchant: Merchant, link: PayNowLink) -> dict[str, Any]:
-    """The key of a link and the address that other programs are given; event links have none but that of each mail."""
-    try:
-        key = str(link.api_key.decrypt())
-    except UndecipherableSecret:
-        return {"key": "", "url": "", "plain_url": ""}
-    if link.kind == Kind.EVENT_NOTIFICATION:
-        return {"key": key, "url": "", "plain_url": ""}
-    plain_url = merchant.build_public_url(reverse("paynow_links:find", args=[key]))
-    return {"key": key, "url": f"{plain_url}{QUERIES.get(link.kind, '')}", "plain_url": plain_url}
 
 
 @require_GET

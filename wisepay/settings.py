@@ -261,6 +261,7 @@ XERO_IDENTITY_URL = env.str("XERO_IDENTITY_URL", default="https://identity.xero.
 XERO_CONNECTIONS_URL = env.str("XERO_CONNECTIONS_URL", default="https://api.xero.com/Connections")
 XERO_API_URL = env.str("XERO_API_URL", default="https://api.xero.com/api.xro/2.0")
 XERO_SCOPES = env.str("XERO_SCOPES", default="granular")  # "broad" for an app that Xero gave the older scopes
+XERO_PAYMENT_SERVICES = env.bool("XERO_PAYMENT_SERVICES", default=False)  # for an app with the scope `paymentservices`
 XERO_CLIENT_ID = env.str("XERO_CLIENT_ID", default="")
 XERO_CLIENT_SECRET = env.str("XERO_CLIENT_SECRET", default="")
 # Apps of their own for two of the three tiers, each with a call budget of its own; without them the first serves all.

@@ -11,7 +11,7 @@ class LedgerInfo:
 
     With `contacts_have_currency` a contact has documents in one currency only, so a company has one for each.
     `contact_url` is the page of a contact there, for people. With `takes_line_tax` a line's own tax is taken as it is;
-    else the package computes it from the sum.
+    else the package computes it from the sum. With `has_pay_buttons` its online invoices can have one that leads to us.
     """
 
     path: str
@@ -21,6 +21,7 @@ class LedgerInfo:
     contacts_have_currency: bool = False
     contact_url: str = ""
     takes_line_tax: bool = False
+    has_pay_buttons: bool = False
 
 
 LEDGERS = {
@@ -31,6 +32,7 @@ LEDGERS = {
         guide=XERO_GUIDE,
         contact_url="https://go.xero.com/app/contacts/contact/{contact_id}",
         takes_line_tax=True,
+        has_pay_buttons=True,
     ),
     "quickbooks": LedgerInfo(
         "accounting.ledgers.quickbooks.ledger.QuickBooksLedger",

@@ -15,6 +15,7 @@ CASES: dict[str, tuple[str, tuple[Right, ...]]] = {
     "merchants:paynow_links": ("get", SETTINGS),
     "merchants:paynow_link": ("get", SETTINGS),
     "merchants:regenerate_link": ("get", SETTINGS),
+    "paynow_links:pay_buttons": ("get", SETTINGS),
     "merchants:events": ("get", SETTINGS),
     "merchants:terms": ("get", SETTINGS),
     "merchants:privacy": ("get", SETTINGS),

@@ -27,6 +27,7 @@ NEEDS_A_THING = {
     "merchants:read_notification",
     "merchants:paynow_link",
     "merchants:regenerate_link",
+    "paynow_links:pay_buttons",
     "connections:choose",
     "accounting:finish_task",
     "accounting:reopen_task",

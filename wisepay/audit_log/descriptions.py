@@ -110,6 +110,7 @@ DESCRIPTIONS = {
     "payment.refund_refused": "Ordered a refund that Stripe refused",
     "payment.refunded": "Refunded a payment",
     "payment_sync.requested": "Synced payments from the accounting package",
+    "paynow_link.button_added": "Put a pay button on online invoices",
     "paynow_link.changed": "Changed a PayNow Link",
     "paynow_link.displayed": "Displayed the key of a PayNow Link",
     "paynow_link.generated": "Generated a PayNow Link",
