@@ -1,7 +1,7 @@
 """Invoice payments: create a payment of one or several invoices, and check its allocations when it is charged."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -63,7 +63,7 @@ class PaymentSource:
     """Where a payer began who did not come from the portal: the page that they go back to, and what is noted of it."""
 
     path: str
-    notes: dict[str, object]
+    notes: Mapping[str, object]
 
 
 def create_invoice_payment(

@@ -1,12 +1,14 @@
 """Follow PayNow Links: prove which invoice somebody has, read it again from the books, and begin its payment."""
 
 import re
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Protocol
 
 from django.contrib.postgres.aggregates import ArrayAgg
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.db.models.functions import Upper
 from django.urls import reverse
 from django.utils.translation import gettext as _
@@ -48,6 +50,29 @@ SHOWN_STATUSES = (
 )
 MAX_SAME_NUMBER = 5
 AROUND_DIGITS = re.compile(r"^[^\d.,-]+|[^\d.,]+$")
+
+
+class NumberReader(Protocol):
+    """Answers which invoices another program calls by this number, where the books call them otherwise."""
+
+    def __call__(self, merchant_id: int, number: str) -> Iterable[int]: ...
+
+
+NUMBER_READERS: dict[str, NumberReader] = {}
+OF_CONNECTWISE = (PayNowLink.Kind.CONNECTWISE_INVOICE, PayNowLink.Kind.CONNECTWISE_PORTAL)
+
+
+def register_number_reader[R: NumberReader](reader: R) -> R:
+    """Register who knows the numbers that ConnectWise puts into its links."""
+    NUMBER_READERS.update(dict.fromkeys(OF_CONNECTWISE, reader))
+    return reader
+
+
+def build_number_filter(link: PayNowLink, number: str) -> Q:
+    """Of an invoice with its `folded` number: whether the program behind a link calls it by this one."""
+    reader, typed = NUMBER_READERS.get(link.kind), number.strip()
+    same = Q(folded=typed.upper())
+    return same | Q(pk__in=list(reader(link.merchant_id, typed))) if reader is not None else same
 
 
 class LinkClosed(Exception):
@@ -122,7 +147,7 @@ def find_invoice(link: PayNowLink, *, number: str, amount: str, currency: str = 
     One statement, whether there is such a number or not, so that the time tells nothing.
     """
     rows = list_shown_invoices(link).filter(is_in_linked_organisation())
-    rows = rows.alias(folded=Upper("number")).filter(folded=number.strip().upper())
+    rows = rows.alias(folded=Upper("number")).filter(build_number_filter(link, number))
     rows = rows.annotate(parts=ArrayAgg("applications__amount", order_by=["applications__on", "applications__pk"]))
     found = [
         invoice
@@ -176,7 +201,7 @@ def refresh_number(link: PayNowLink, number: str, *, now: datetime) -> bool:
     if link.kind == PayNowLink.Kind.QUICK_LINK:
         return False
     rows = list_invoices_by_key().filter(is_in_linked_organisation(), merchant=link.merchant_id)
-    found = list(rows.alias(folded=Upper("number")).filter(folded=number.strip().upper())[:2])
+    found = list(rows.alias(folded=Upper("number")).filter(build_number_filter(link, number))[:2])
     if len(found) != 1 or found[0].read_at > now - READ_LATELY:
         return False
     with suppress(Unavailable, TooManyAttempts):
