@@ -22,7 +22,7 @@ from merchants.giving import (
     read_again,
 )
 from merchants.member_invitations import withdraw_invitations_of
-from merchants.models import MemberInvitation, Membership, Merchant, Role
+from merchants.models import MemberInvitation, Membership, Merchant, PayNowLink, Role
 from merchants.notifications import warn_of_strong_role
 from merchants.rights import STRONG_RIGHTS, Right
 
@@ -75,7 +75,8 @@ def remove_member(member: Membership, *, by: Membership | None, now: datetime) -
     """Take a person's role away, as somebody else or an operator (None) decided, or they themselves.
 
     Their sessions end at once. Invitations to their address, and open ones that they sent, open nothing any more:
-    nobody comes back by an older mail. Raises RightsRefused, or LastAdmin.
+    nobody comes back by an older mail. PayNow Links that act as them act as an administrator, so that clients can go on
+    paying. Raises RightsRefused, or LastAdmin.
     """
     with transaction():
         lock_merchant(member.merchant_id)
@@ -84,7 +85,16 @@ def remove_member(member: Membership, *, by: Membership | None, now: datetime) -
             check_may_give_role(get_acting_member(by.merchant_id, by.user_id), member.role)
         check_admin_stays(member, role=None)
         withdraw_invitations_of(member, is_removed=True, now=now)
+        hand_over_links(member)
         member.delete()
+
+
+@transaction_required
+def hand_over_links(member: Membership) -> None:
+    """Let the PayNow Links that act as somebody who leaves act as the administrator who came first."""
+    heir = list_administrators(member.merchant_id).exclude(pk=member.pk).order_by("pk").first()
+    if heir is not None:
+        PayNowLink.objects.filter(merchant=member.merchant_id, acts_as=member.user_id).update(acts_as=heir.user_id)
 
 
 @transaction_required

@@ -146,7 +146,7 @@ def find_active_link(merchant: Merchant, kind: str) -> PayNowLink | None:
 
 
 def create_paynow_link(merchant: Merchant, *, kind: str, acts_as: User, now: datetime | None = None) -> PayNowLink:
-    """Create an active link of `kind`, with the settings of the one before, which stops working; admins are told."""
+    """Create an active link of `kind`, with the settings of the one before, which stops working; people are told."""
     now = now or clock.now()
     key = new_reference(KEY_LENGTHS.get(kind, KEY_LENGTH))
     with transaction():

@@ -43,7 +43,7 @@ def paynow_links(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 @merchant_page(Right.SETTINGS)
 def display_link(request: MerchantRequest, merchant: Merchant, kind: str) -> HttpResponse:
-    """PayNow Links Details: the key and the URL, after the admin signed in again, and the link's settings."""
+    """PayNow Links Details: the key and the URL, after a fresh proof of who asks, and the link's settings."""
     link = get_active_link(merchant, kind)
     if not has_reauthenticated(request):
         return redirect_to_reauthentication(request)

@@ -77,8 +77,11 @@ class Demo:
             command += [flag, str(find_free_port())]
         # The tests' own servers are not the demo's: it brings its own, in its own home.
         shell = {name: value for name, value in os.environ.items() if name not in ("DATABASE_URL", "REDIS_URL")}
-        names = ("DECLINES_PER_NETWORK_HOUR", "QUOTE_LINKS_PER_NETWORK_MINUTE", "INVOICE_GUESSES_PER_NETWORK_HOUR")
-        limits = dict.fromkeys((*names, "INVOICE_GUESSES_PER_MERCHANT_HOUR", "INVOICE_READINGS_PER_MINUTE"), "100000")
+        names = [
+            *("DECLINES_PER_NETWORK_HOUR", "QUOTE_LINKS_PER_NETWORK_MINUTE", "PAYNOW_LINKS_PER_NETWORK_MINUTE"),
+            *("INVOICE_GUESSES_PER_NETWORK_HOUR", "INVOICE_GUESSES_PER_MERCHANT_HOUR", "INVOICE_READINGS_PER_MINUTE"),
+        ]
+        limits = dict.fromkeys(names, "100000")
         ours = {"WISEPAY_HOME": str(home / "home"), "QUOTE_LINKS_PER_MERCHANT_MINUTE": "100000", **limits}
         with (home / "demo.log").open("wb") as log:
             process = subprocess.Popen(command, cwd=ROOT, env=shell | ours, stdout=log, stderr=log)

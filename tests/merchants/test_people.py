@@ -14,7 +14,7 @@ from django.test import Client
 from merchants.giving import RightsRefused
 from merchants.member_invitations import invite_member
 from merchants.members import LastAdmin, RoleContents, add_role, change_role, delete_role, remove_member, save_role
-from merchants.models import MemberInvitation, Membership, Merchant, Notification, Role
+from merchants.models import MemberInvitation, Membership, Merchant, Notification, PayNowLink, Role
 from tests.concurrency import run_concurrently
 from tests.sign_in_steps import enrol_authenticator
 from tests.tenants import PASSWORD, Tenant, get_role
@@ -150,6 +150,7 @@ def test_whoever_is_removed_or_leaves_is_out_at_once(
     tenant: Tenant, colleague: Membership, *, by_oneself: bool
 ) -> None:
     browser, other = sign_in(colleague), sign_in(colleague)
+    tenant.merchant.paynow_links.update(acts_as=colleague.user)
     browser.get(tenant.url())
     if by_oneself:
         assert other.post(tenant.url("my-role/leave")).status_code == 302
@@ -158,6 +159,7 @@ def test_whoever_is_removed_or_leaves_is_out_at_once(
     assert browser.get(tenant.url())["Location"].startswith("/accounts/login/")
     action = "people.left" if by_oneself else "people.removed"
     assert list_audit(tenant) == [(action, EMAIL, "Role: user → nothing")]
+    assert {link.acts_as for link in PayNowLink.objects.filter(merchant=tenant.merchant)} == {tenant.user}
 
 
 @pytest.mark.parametrize("role", ["", "owner", "admin\0", "ADMIN", "another merchant's"])
