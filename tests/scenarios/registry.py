@@ -186,6 +186,7 @@ UNINTERRUPTED = {
     **dict.fromkeys(
         [
             "accounting.email_scheduled",
+            "merchants.email_invitation",
             "payers.email_new_person",
             "payers.email_seen_as",
             "payments.alert_operator",
@@ -196,6 +197,7 @@ UNINTERRUPTED = {
         ONLY_MAIL,
     ),
     "accounting.follow_registration": "enqueued with the answer; tests/payments/checkout/test_registrations.py",
+    "Ledger.add_pay_button": "pressed by somebody; pressed again it changes nothing; paynow_links/test_pay_buttons.py",
     "Gateway.cancel_setup": "a payer gave up; called again it answers the same",
     "Ledger.update_invoices": "a disputed quote is paid again, another amount; accounting/posting/test_reversals.py",
     "Ledger.create_mixed_batch": "only where a ledger takes kinds together; QuickBooks' scenarios pass it",
