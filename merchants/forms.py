@@ -306,3 +306,17 @@ class AcceptedTermsField(forms.Field):
         if len(set(ids)) != len(ids):
             raise forms.ValidationError(self.error_messages["invalid"], code="invalid")
         return ids
+
+
+class SavedViewForm(forms.Form):
+    """A view of a list that somebody saves under a name, or removes."""
+
+    act = forms.ChoiceField(choices=[("save", "Save"), ("remove", "Remove")])
+    name = WordsField(max_length=40, required=False)
+    old = WordsField(max_length=40, required=False)
+
+    def clean(self) -> dict[str, Any]:
+        found = super().clean() or {}
+        if found.get("act") == "save" and not found.get("name") and "name" not in self.errors:
+            self.add_error("name", "Give the view a name of at most 40 characters.")
+        return found

@@ -167,6 +167,7 @@ class Membership(models.Model):
     merchant = models.ForeignKey(Merchant, on_delete=models.CASCADE, related_name="memberships")
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="memberships")
     role = models.ForeignKey(Role, on_delete=models.RESTRICT, related_name="memberships")
+    saved_views = models.JSONField(default=dict, help_text="What stands in the address, by list and by name.")
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["merchant", "user"], name="one_role_per_merchant")]

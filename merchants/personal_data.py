@@ -14,7 +14,7 @@ declare_personal(
         "merchants.Membership",
         "Who works for a merchant, as long as they do.",
         "delete",
-        fields=("role",),
+        fields=("role", "saved_views"),
         person=("user",),
     ),
     PersonalData(

@@ -2,7 +2,16 @@
 
 from django.urls import path
 
-from merchants import audit_views, joining_views, paynow_views, people_views, privacy_views, role_views, views
+from merchants import (
+    audit_views,
+    joining_views,
+    list_views,
+    paynow_views,
+    people_views,
+    privacy_views,
+    role_views,
+    views,
+)
 from merchants.terms import console_views
 
 app_name = "merchants"
@@ -60,6 +69,7 @@ urlpatterns = [
     path("m/<slug:merchant_ref>/notifications/", views.notifications, name="notifications"),
     path("m/<slug:merchant_ref>/notifications/bell", views.bell, name="bell"),
     path("m/<slug:merchant_ref>/notifications/<int:pk>/read", views.read_notification, name="read_notification"),
+    path("m/<slug:merchant_ref>/lists/<slug:list_name>/views", list_views.saved_views, name="saved_views"),
     path("m/<slug:merchant_ref>/audit", audit_views.audit_log, name="audit"),
     path("m/<slug:merchant_ref>/audit/export.csv", audit_views.export_audit_log, name="audit_export"),
 ]

@@ -36,6 +36,7 @@ DESCRIPTIONS = {
     "account.renamed": "Changed their own name",
     "accounts.saved": "Saved the accounts for postings",
     "audit.exported": "Exported the audit log",
+    "list.exported": "Exported a list",
     "autopay.cancelled": "Cancelled a scheduled payment",
     "autopay.mapped": "Switched on Auto-Pay",
     "autopay.proposal_accepted": "Accepted proposed automatic payments",
