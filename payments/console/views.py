@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.contrib import messages
-from django.core.paginator import Paginator
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
@@ -13,7 +12,7 @@ from merchants.access import MerchantRequest, merchant_page
 from merchants.models import Merchant
 from merchants.rights import Right
 from payers.models import TermsAcceptance
-from payments.access import build_abandoned_filter, get_merchant_payment
+from payments.access import get_merchant_payment
 from payments.consent import get_acceptances_by_operation
 from payments.console.forms import GatewayKeysForm
 from payments.errors import describe_failure_to_merchant
@@ -29,8 +28,9 @@ from payments.gateway_accounts import (
     get_webhook_url,
     set_bank_debits,
 )
+from payments.gateways import build_page_url
 from payments.models import Attempt, GatewayAccount, Payment, Setup
-from payments.operations.limits import find_brake, is_braked, lift_brake
+from payments.operations.limits import lift_brake
 from payments.reversals.return_rates import list_debit_returns
 from payments.standings import attach_standings
 from wisepay import clock
@@ -38,11 +38,9 @@ from wisepay.accounts.services import ask_for_proof
 from wisepay.audit import record_request_audit
 from wisepay.audit_log.changes import describe_values
 from wisepay.errors import NotPermitted, Rejected, Unavailable
-from wisepay.input import parse_search
 from wisepay.mail import list_refused_addresses
 from wisepay.models import User
 
-PAGE_SIZE = 50
 MODES = {"live": [True], "test": [False]}  # by their names in a path; any other finds no account
 CHANGE_PROBLEM = "Read what changes, and tick that you have. Numbers may have changed meanwhile."
 
@@ -155,23 +153,6 @@ def _save(form: GatewayKeysForm, merchant: Merchant, *, by: User) -> GatewayAcco
     return None
 
 
-@require_GET
-@merchant_page(Right.SEE)
-def list_payments(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
-    """All payments, newest first, searchable by payer or quote."""
-    rows = Payment.objects.filter(merchant=merchant).exclude(build_abandoned_filter()).select_related("company")
-    rows = rows.order_by("-created_at")
-    q = parse_search(request.GET.get("q", ""))
-    if q:
-        rows = rows.filter(company__name__icontains=q) | rows.filter(purpose__icontains=q)
-    page = Paginator(rows, PAGE_SIZE).get_page(request.GET.get("page"))
-    page.object_list = attach_standings(page.object_list, now=clock.now())
-    brake = find_brake(merchant)
-    context = {"merchant": merchant, "page": page, "q": q}
-    context["brake"] = brake if brake and is_braked(brake, now=clock.now()) else None
-    return render(request, "payments/list.html", context)
-
-
 @require_POST
 @merchant_page(Right.TAKE_PAYMENTS)
 def resume_payments(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
@@ -188,8 +169,8 @@ def payment_detail(request: MerchantRequest, merchant: Merchant, reference: str)
     """One payment: what is due, every attempt, and where its documents are."""
     [payment] = attach_standings([get_merchant_payment(merchant, reference)], now=clock.now())
     operations: list[Attempt | Setup] = [
-        *payment.attempts.order_by("pk").select_related("payment", "acceptance__terms"),
-        *payment.setups.order_by("pk").select_related("acceptance__terms"),
+        *payment.attempts.order_by("pk").select_related("payment", "account", "acceptance__terms"),
+        *payment.setups.order_by("pk").select_related("account", "acceptance__terms"),
     ]
     accepted = get_acceptances_by_operation(operation.reference for operation in operations)
     attempts = [_describe_operation(operation, accepted) for operation in operations]
@@ -203,7 +184,15 @@ def _describe_operation(operation: Attempt | Setup, accepted: Mapping[str, list[
     # One that nobody was there for rests on an earlier acceptance.
     rests_on = [operation.acceptance] if operation.acceptance is not None else []
     acceptances = accepted.get(operation.reference, rests_on)
-    return {"row": operation, "failure": describe_failure_to_merchant(operation), "acceptances": acceptances}
+    account = operation.account
+    url = build_page_url(
+        "payment",
+        operation.intent_id if isinstance(operation, Attempt) else "",
+        account_id=account.stripe_account_id,
+        is_live=account.is_live,
+    )
+    failure = describe_failure_to_merchant(operation)
+    return {"row": operation, "failure": failure, "acceptances": acceptances, "gateway_url": url}
 
 
 @require_GET

@@ -182,6 +182,12 @@ class Payment(Stateful):
                 condition=models.Q(state__in=["open", "reversed"]),
                 name="payment_owed",
             ),
+            # The merchant's list, in each of its orders.
+            models.Index(fields=["merchant", "-id"], name="payment_newest"),
+            models.Index(fields=["merchant", "state", "-id"], name="payment_of_state"),
+            models.Index(fields=["merchant", "currency", "-id"], name="payment_of_currency"),
+            models.Index(F("merchant"), Coalesce("paid_at", "created_at").desc(), F("id").desc(), name="payment_dated"),
+            models.Index(F("merchant"), Coalesce("paid_amount", "amount").desc(), F("id").desc(), name="payment_sized"),
         ]
 
     def __str__(self) -> str:
