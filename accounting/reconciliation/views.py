@@ -25,6 +25,7 @@ from accounting.reconciliation.ledger_payments import schedule_ledger_payments_s
 from accounting.reconciliation.periods import Period, get_month
 from accounting.reconciliation.prepayments import build_prepayments_statements, get_open_credits
 from accounting.reconciliation.report import ReconciliationReport, reconcile
+from accounting.reconciliation.subjects import attach_subjects
 from accounting.unreadable import summarise_unreadable
 from merchants.access import MerchantRequest, merchant_page
 from merchants.models import Merchant
@@ -69,7 +70,7 @@ def day_detail(request: MerchantRequest, merchant: Merchant, day: str) -> HttpRe
         "month": f"{shown:%Y-%m}",
         "report": report,
         **build_differences_context(report),
-        "items": report.items[:MAX_ROWS],
+        "items": list(attach_subjects(report.items[:MAX_ROWS])),
     }
     return render(request, "reconciliation/day.html", context)
 
