@@ -4,16 +4,18 @@ from typing import Any
 
 from django.contrib import messages
 from django.core.paginator import Paginator
-from django.http import HttpResponse
+from django.http import HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
 from accounting.autopay import actions, selectors
 from accounting.autopay.decision_context import is_paused
 from accounting.autopay.forms import ResolveForm
+from accounting.autopay.lists import ScheduledList
 from accounting.autopay.settings import schedule_planning
 from accounting.models import ScheduledPayment
 from merchants.access import MerchantRequest, merchant_page
+from merchants.lists import answer_file, render_list, render_totals
 from merchants.models import Merchant
 from merchants.rights import AUTOPAY_WORK, Right
 from wisepay import clock
@@ -24,10 +26,11 @@ PANEL_ROWS = 6  # rows of a panel
 
 def build_page_context(request: MerchantRequest, merchant: Merchant, **more: Any) -> dict[str, Any]:
     """The context that every one of these pages has."""
+    counts = selectors.get_counts(merchant)
     return {
         "merchant": merchant,
-        "counts": selectors.get_counts(merchant),
-        "is_paused": is_paused(merchant),
+        "counts": counts,
+        "is_paused": counts.is_paused,
         **more,
     }
 
@@ -36,12 +39,25 @@ def build_page_context(request: MerchantRequest, merchant: Merchant, **more: Any
 @merchant_page(Right.SEE)
 def scheduled_list(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """Automatic Payments: what will be charged; with `show=all` everything that ever was scheduled."""
-    shows_all = request.GET.get("show") == "all"
-    found = selectors.list_all_payments(merchant) if shows_all else selectors.list_live_payments(merchant)
-    page = Paginator(found, selectors.PAGE_SIZE).get_page(request.GET.get("page"))
-    rows = selectors.build_rows(page, paused=is_paused(merchant))
-    context = build_page_context(request, merchant, page=page, rows=rows, shows_all=shows_all)
-    return render(request, "autopay/list.html", context)
+    context = build_page_context(request, merchant)
+    listing = ScheduledList(request.GET, merchant, is_paused=context["is_paused"])
+    return render_list(request, merchant, listing, "autopay/list.html", context)
+
+
+@require_GET
+@merchant_page(Right.SEE)
+def scheduled_totals(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
+    """The panel of what they come to."""
+    return render_totals(request, merchant, ScheduledList(request.GET, merchant, is_paused=False))
+
+
+@require_GET
+@merchant_page(Right.SEE)
+def export_scheduled(request: MerchantRequest, merchant: Merchant, format_name: str) -> HttpResponseBase:
+    """Every automatic payment that matches, as a file."""
+    return answer_file(
+        request, merchant, ScheduledList(request.GET, merchant, is_paused=is_paused(merchant)), format_name
+    )
 
 
 @require_GET

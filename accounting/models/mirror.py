@@ -7,7 +7,7 @@ from datetime import date
 
 from django.db import models
 from django.db.models import F
-from django.db.models.functions import Upper
+from django.db.models.functions import Coalesce, Upper
 
 from merchants.models import Merchant
 from payers.models import PayerCompany
@@ -15,6 +15,8 @@ from wisepay import clock
 from wisepay.addresses import new_reference
 from wisepay.cursors import ReadCursor
 from wisepay.money import Money
+
+NO_DUE_DAY = date(9999, 1, 1)  # where invoices without a day stand in an order of days
 
 
 class MirroredDocument(models.Model):
@@ -85,7 +87,18 @@ class LedgerInvoice(MirroredDocument):
             ),
             models.Index(fields=["merchant", "organisation_id", "contact_id"], name="invoice_of_contact"),
             models.Index(fields=["merchant", "-changed_at"], name="invoice_changed"),
+            # In the database it has text_pattern_ops, which finds beginnings too.
             models.Index(F("merchant"), Upper("number"), name="invoice_by_number"),
+            # The merchant's list, in each of its orders.
+            models.Index(fields=["merchant", "-id"], name="invoice_newest"),
+            models.Index(fields=["merchant", "status", "-id"], name="invoice_of_status"),
+            models.Index(fields=["merchant", "total", "id"], name="invoice_sized"),
+            models.Index(
+                F("merchant"),
+                Coalesce("due_on", models.Value(NO_DUE_DAY, models.DateField())),
+                F("id"),
+                name="invoice_due",
+            ),
         ]
 
     @property

@@ -143,7 +143,8 @@ class Posting(Stateful):
                 fields=["merchant", "kind", "id"],
                 condition=~models.Q(state__in=["posted", "cancelled"]),
                 name="posting_not_over",
-            )
+            ),
+            models.Index(fields=["merchant", "-id"], name="posting_newest"),
         ]
 
     def __str__(self) -> str:

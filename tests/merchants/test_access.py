@@ -153,6 +153,8 @@ def things(tenant: Tenant, checkout: Checkout) -> dict[str, str]:
         "mismatch_ref": create_mismatch(access.company).reference,
         "scheduled_ref": "none0such0scheduled0",
         "term_ref": "none0such0term0here0",
+        "list_name": "payments",
+        "format_name": "csv",
         "account_id": other_account(tenant).stripe_account_id,
         "mode": "test",
     }
