@@ -60,8 +60,9 @@ def test_a_list_shows_every_order_and_column_in_few_statements(scene: Scene, nam
     listing, client = LISTINGS[name], scene.tenant.admin
     every: dict[str, Any] = {"columns": list(listing.table_class.base_columns), **EVERYTHING.get(name, {})}
     client.get(get_path(scene.tenant, name), every)
-    orders = [{"sort": sort.name, **every} for sort in listing.sorts]
-    for query in ({}, {"q": "harbour"}, every, *orders):
+    orders: list[dict[str, Any]] = [{"sort": sort.name, **every} for sort in listing.sorts]
+    asked: list[dict[str, Any]] = [{}, {"q": "harbour"}, every, *orders]
+    for query in asked:
         with CaptureQueriesContext(connection) as seen:
             answer = client.get(get_path(scene.tenant, name), query)
         found = "\n".join(row["sql"][:160] for row in seen.captured_queries)
