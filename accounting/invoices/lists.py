@@ -5,14 +5,14 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from django.db.models import DateField, F, OuterRef, Q, QuerySet, Subquery, Sum, Value
+from django.db.models import DateField, F, Q, QuerySet, Sum, Value
 from django.db.models.functions import Coalesce
 from django.http import QueryDict
 
+from accounting.ledger_session import annotate_connected_books
 from accounting.ledgers import build_document_url
 from accounting.models import LedgerInvoice
 from accounting.models.mirror import NO_DUE_DAY
-from connections.models import Connection, Tier
 from merchants.models import Merchant
 from payers.models import PayerCompany
 from wisepay import clock
@@ -147,11 +147,7 @@ class InvoiceList(Listing[LedgerInvoice]):
 
     def annotate(self, rows: QuerySet[LedgerInvoice], columns: Sequence[str]) -> QuerySet[LedgerInvoice]:
         """With the client, and which books are connected."""
-        connected = Connection.objects.filter(merchant=OuterRef("merchant"), tier=Tier.WISE_PAY)
-        return rows.select_related("company").annotate(
-            provider=Subquery(connected.values("provider")[:1]),
-            connected_id=Subquery(connected.values("organisation_id")[:1]),
-        )
+        return annotate_connected_books(rows.select_related("company"))
 
     def attach(self, rows: list[LedgerInvoice]) -> list[LedgerInvoice]:
         """With the merchant's day."""

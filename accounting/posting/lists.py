@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from django.db.models import OuterRef, Q, QuerySet, Subquery
+from django.db.models import Q, QuerySet
 from django.http import QueryDict
 from django.urls import reverse
 
+from accounting.ledger_session import annotate_connected_books
 from accounting.ledgers import build_document_url
 from accounting.models import Posting
 from accounting.models.posting_kinds import Kind
-from connections.models import Connection, Tier
 from merchants.models import Merchant
 from payers.models import PayerCompany
 from wisepay.clock import format_date
@@ -64,12 +64,17 @@ def show_document(posting: Any, zone: str) -> str:
     return link(path, posting.get_kind_display()) if path else posting.get_kind_display()
 
 
-def show_number(posting: Any, zone: str) -> str:
-    """The number, which leads to the document in the books while they are the connected ones."""
+def get_document_url(posting: Any) -> str:
+    """The document's page in the books, while they are the connected ones."""
     document = DOCUMENTS.get(posting.kind)
-    is_there = document and posting.state == "posted" and posting.sent_to == posting.connected_id
-    url = build_document_url(posting.provider or "", document, posting.ledger_id) if document and is_there else ""
-    return link_out(url, posting.number)
+    if document is None or posting.state != "posted" or posting.sent_to != posting.connected_id:
+        return ""
+    return build_document_url(posting.provider or "", document, posting.ledger_id)
+
+
+def show_number(posting: Any, zone: str) -> str:
+    """The number, which leads to the document in the books."""
+    return link_out(get_document_url(posting), posting.number)
 
 
 COLUMNS = {
@@ -126,15 +131,8 @@ class PostingList(Listing[Posting]):
 
     def annotate(self, rows: QuerySet[Posting], columns: Sequence[str]) -> QuerySet[Posting]:
         """With the payer, the payment, and which books are connected."""
-        connected = Connection.objects.filter(merchant=OuterRef("merchant"), tier=Tier.WISE_PAY)
-        return (
-            rows.select_related("company", "payment")
-            .defer("payment__details", "payment__methods")
-            .annotate(
-                provider=Subquery(connected.values("provider")[:1]),
-                connected_id=Subquery(connected.values("organisation_id")[:1]),
-            )
-        )
+        rows = rows.select_related("company", "payment").defer("payment__details", "payment__methods")
+        return annotate_connected_books(rows)
 
     def attach(self, rows: list[Posting]) -> list[Posting]:
         """With the page of the payment."""

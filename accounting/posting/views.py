@@ -7,10 +7,11 @@ from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
-from accounting.ledger_session import get_guide
+from accounting.ledger_session import annotate_connected_books, get_guide
 from accounting.models import CreditNote, ManualTask, Posting
 from accounting.models.posting_kinds import KIND_TRAITS, Kind, list_undone_kinds
 from accounting.posting.forms import ManualTaskForm
+from accounting.posting.lists import get_document_url
 from accounting.posting.manual_tasks import (
     CannotReopen,
     list_open_tasks,
@@ -60,7 +61,10 @@ def retry_all(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
 def payment_postings(request: MerchantRequest, merchant: Merchant, reference: str) -> HttpResponse:
     """The panel of one payment's documents."""
     payment = get_merchant_payment(merchant, reference)
-    rows = attach_standings(list(Posting.objects.filter(payment=payment).order_by("pk")))
+    found = annotate_connected_books(Posting.objects.filter(payment=payment).order_by("pk"))
+    rows = attach_standings(list(found))
+    for row in rows:
+        row.document_url = get_document_url(row)
     waits_for_debit = list_unposted_debits(merchant).filter(payment=payment).exists()
     is_over = all(p.state in Posting.FINAL_STATES for p in rows) and bool(rows or payment.state != "succeeded")
     is_settled = is_over and not waits_for_debit
