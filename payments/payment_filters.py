@@ -40,17 +40,22 @@ class WordsMatch(Func):
     output_field = BooleanField()
 
 
-def build_words_query(words: Sequence[str], *, has_whole_numbers: bool = False) -> Func:
-    """What asks for texts in which each of these begins a word; with `has_whole_numbers` digits are a whole one."""
-    parts = (word if has_whole_numbers and word.isdecimal() else f"{word}:*" for word in words)
+def build_words_query(words: Sequence[str], *, are_whole: bool = False) -> Func:
+    """What asks for texts in which each of these begins a word.
+
+    With `are_whole` they are whole words, but for the last one, which begins one unless it is a number: whoever types
+    has got that far, and the index need not gather everything that begins with a common word.
+    """
+    last = len(words) - 1
+    parts = (w if are_whole and (number < last or w.isdecimal()) else f"{w}:*" for number, w in enumerate(words))
     template = "to_tsquery('simple'::regconfig, %(expressions)s)"
     return Func(Value(" & ".join(parts)), template=template, output_field=TextField())
 
 
-def build_words_match(words: Sequence[str], *, has_whole_numbers: bool = False) -> WordsMatch:
-    """Every one of these begins a word of the payment."""
+def build_words_match(words: Sequence[str], *, are_whole: bool = False) -> WordsMatch:
+    """Every one of these is in the words of the payment, as `build_words_query` says."""
     vector = PaymentWordsVector(F("reference"), F("purpose"), Coalesce(KT("details__reference"), Value("")))
-    return WordsMatch(vector, build_words_query(words, has_whole_numbers=has_whole_numbers))
+    return WordsMatch(vector, build_words_query(words, are_whole=are_whole))
 
 
 class NamesVector(Func):
@@ -61,8 +66,8 @@ class NamesVector(Func):
 
 
 def build_names_match(words: Sequence[str]) -> WordsMatch:
-    """Every one of these begins a word of the name of who paid."""
-    return WordsMatch(NamesVector(F("payer_name")), build_words_query(words))
+    """Every one of these is a word of the name of who paid, or the last one begins it."""
+    return WordsMatch(NamesVector(F("payer_name")), build_words_query(words, are_whole=True))
 
 
 @cache

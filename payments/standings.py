@@ -155,15 +155,17 @@ def build_unpaid_filter(standing: str, *, now: datetime) -> Q:
     if standing == "settling":
         return unpaid & settling
     if standing in ("processing", "requires_action"):
-        asked = Q(Exists(live.filter(state=standing))) | ~Q(Exists(live)) & Q(Exists(setups.filter(state=standing)))
-        return unpaid & ~settling & asked
+        # Ids of what is live, which is little: an "or" would be asked of every open payment.
+        asked = Attempt.objects.filter(state=standing).values("payment")
+        saving = Setup.objects.filter(state=standing, payment__isnull=False).values("payment")
+        other = Q(Exists(live.exclude(state=standing)))
+        return unpaid & Q(pk__in=asked.union(saving)) & ~settling & ~other
     quiet = unpaid & ~Q(Exists(live)) & ~Q(Exists(setups))
     if standing == "returned":
         return quiet & returned
-    expired = Q(state="open", expires_at__lte=now)
     if standing == "expired":
-        return quiet & ~returned & expired
-    rest = quiet & ~returned & ~expired
+        return quiet & ~returned & Q(state="open", expires_at__lte=now)
+    payable, rest = Q(state="open", expires_at__gt=now), quiet & ~returned
     if standing == "failed":
-        return rest & Q(Exists(failed))
-    return rest & ~Q(Exists(failed)) & Q(state=standing)
+        return rest & (payable | Q(state="reversed")) & Q(Exists(failed))
+    return rest & ~Q(Exists(failed)) & (payable if standing == "open" else Q(state=standing))

@@ -133,7 +133,7 @@ def find_by_words(merchant: Merchant, term: str) -> list[Q]:
     companies = PayerCompany.objects.filter(merchant=merchant, name__icontains=term)
     if not words:
         return [Q(company__in=companies)]
-    purposes, names = build_words_match(words, has_whole_numbers=True), build_names_match(words)
+    purposes, names = build_words_match(words, are_whole=True), build_names_match(words)
     payments = Payment.objects.filter(purposes, merchant=merchant)
     attempts = Attempt.objects.filter(names, payment__merchant=merchant)
     looked_up = [

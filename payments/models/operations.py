@@ -151,6 +151,11 @@ class Attempt(GatewayOperation):
             models.Index(fields=["state_at"], condition=models.Q(state__in=LIVE_STATES), name="attempt_live"),
             models.Index(fields=["last4", "payment"], name="attempt_last_four"),
             models.Index(fields=["method_kind", "payment"], name="attempt_of_kind"),
+            models.Index(
+                fields=["payment"],
+                condition=models.Q(state="failed", submitted_at__isnull=False),
+                name="attempt_returned",
+            ),
         ]
 
     def __str__(self) -> str:

@@ -186,6 +186,12 @@ class Payment(Stateful):
             models.Index(fields=["merchant", "-id"], name="payment_newest"),
             models.Index(fields=["merchant", "state", "-id"], name="payment_of_state"),
             models.Index(fields=["merchant", "currency", "-id"], name="payment_of_currency"),
+            models.Index(
+                fields=["merchant", "-id"], condition=models.Q(refunded_amount__gt=0), name="payment_given_back"
+            ),
+            models.Index(
+                fields=["merchant", "expires_at"], condition=models.Q(state="open"), name="payment_open_until"
+            ),
             models.Index(F("merchant"), Coalesce("paid_at", "created_at").desc(), F("id").desc(), name="payment_dated"),
             models.Index(F("merchant"), Coalesce("paid_amount", "amount").desc(), F("id").desc(), name="payment_sized"),
         ]

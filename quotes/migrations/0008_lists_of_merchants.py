@@ -4,7 +4,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('quotes', '0006_pay_link_mails'),
+        ('quotes', '0007_notes_in_cpq'),
     ]
 
     operations = [
