@@ -20,7 +20,8 @@ class Right(models.TextChoices):
 
 
 EXPLANATIONS: dict[str, str] = {
-    Right.SEE.value: "Quotes, payments, payers, automatic payments and postings, to look at. Every role has it.",
+    Right.SEE.value: "Quotes, invoices, payments, payouts, disputes, payers, automatic payments and postings, to look "
+    "at and to take along as files. Every role has it.",
     Right.EVERYDAY.value: "Apply credits, try postings again, accept and retry automatic payments, rename clients and "
     "send them their Welcome mail again.",
     Right.TAKE_PAYMENTS.value: "Let new cards be taken again after many were declined.",

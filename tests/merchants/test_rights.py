@@ -29,7 +29,7 @@ CONSOLE = [page for page in GATED if page.route.startswith("m/")]
 FORM = re.compile(r"<form\b([^>]*)>")
 LINK = re.compile(r'<a\b[^>]*\bhref="([^"]*)"|\bhx-get="([^"]*)"')
 # Everybody may send these: they are about nobody but oneself.
-OWN = {"merchants:read_notification", "merchants:leave"}
+OWN = {"merchants:read_notification", "merchants:saved_views", "merchants:leave"}
 
 
 def test_every_page_of_the_console_names_the_rights_that_it_needs() -> None:

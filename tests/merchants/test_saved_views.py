@@ -3,8 +3,8 @@
 import pytest
 
 from merchants.models import Membership
+from tests.merchants.test_people import join
 from tests.tenants import Tenant
-from wisepay.models import User
 
 
 def save(tenant: Tenant, **form: str) -> str:
@@ -26,9 +26,7 @@ def test_a_view_is_saved_shown_replaced_and_removed(tenant: Tenant) -> None:
 
 def test_views_are_nobody_elses(tenant: Tenant, stranger: Tenant) -> None:
     save(tenant, name="Mine", query="sort=amount")
-    colleague = User.objects.create_user("colleague@northwind-it.example", "correct-horse-battery")
-    Membership.objects.create(merchant=tenant.merchant, user=colleague)
-    tenant.admin.force_login(colleague)
+    tenant.admin.force_login(join(tenant, "reader").user)
     assert "Mine" not in tenant.admin.get(tenant.url("payments/")).content.decode()
     assert stranger.admin.post(tenant.url("lists/payments/views"), {"act": "save", "name": "x"}).status_code == 404
 
