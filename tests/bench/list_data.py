@@ -62,13 +62,14 @@ FROM payments_attempt a WHERE a.account_id = %(account)s AND a.state = 'succeede
 """
 INVOICES_SQL = """
 INSERT INTO accounting_ledgerinvoice (reference, merchant_id, organisation_id, ledger_id, number, remark, contact_id,
-    company_id, currency, total, due, issued_on, due_on, changed_at, read_at, status, term_id)
+    company_id, currency, total, due, issued_on, due_on, changed_at, read_at, status, term_id,
+    former_totals)
 SELECT substr(md5('invoice' || n), 1, 20), %(merchant)s, 'org', 'ledger-' || n, 'INV-' || n, '',
     'contact-' || n %% 4000,
     (SELECT min(id) FROM payers_payercompany WHERE merchant_id = %(merchant)s AND contact_id LIKE 'contact-%%')
         + n %% {companies}, 'AUD', 5000 + n, CASE WHEN n %% 4 = 0 THEN 5000 + n ELSE 0 END,
     date '2026-11-01' - ({invoices} - n) / 100, date '2026-12-01' - ({invoices} - n) / 100, {now}, {now},
-    CASE WHEN n %% 4 = 0 THEN 'open' ELSE 'paid' END, ''
+    CASE WHEN n %% 4 = 0 THEN 'open' ELSE 'paid' END, '', '[]'
 FROM generate_series(1, {invoices}) n
 """
 

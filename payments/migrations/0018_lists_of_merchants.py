@@ -16,7 +16,7 @@ INDEXES = {
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('payments', '0016_radar_sessions'),
+        ('payments', '0017_prepayments'),
     ]
 
     operations = [

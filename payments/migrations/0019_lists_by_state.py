@@ -4,7 +4,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('payments', '0017_lists_of_merchants'),
+        ('payments', '0018_lists_of_merchants'),
     ]
 
     operations = [
