@@ -49,9 +49,9 @@ def search(console: Page, path: str) -> None:
 
 def filter_open(console: Page, references: list[str]) -> None:
     """Choose a state and a column; the address has no more than that."""
-    console.get_by_label("State").select_option("open")
+    console.get_by_role("combobox", name="State", exact=True).select_option("open")
     console.get_by_label("Reference", exact=True).check()
-    console.get_by_role("button", name="Show").click()
+    console.get_by_role("button", name="Show", exact=True).click()
     console.wait_for_url(re.compile(r"standing=open"))
     assert "since=" not in console.url
     for reference in references:
