@@ -8,6 +8,7 @@ from typing import Any
 from django.db.models import F, Q, QuerySet, Sum
 from django.http import QueryDict
 from django.urls import reverse
+from django.utils.html import format_html
 
 from merchants.models import Merchant
 from payments.console.search import build_search
@@ -80,8 +81,9 @@ def get_recurring(quote: Quote) -> str:
 
 
 def link_quote(quote: Any, zone: str) -> str:
-    """The number, which leads to the payment's page."""
-    return link(getattr(quote, PATH_MARK), f"{quote.number} v{quote.version}")
+    """The number, which leads to the payment's page, and the version."""
+    number = link(getattr(quote, PATH_MARK), str(quote.number))
+    return format_html('{} <span class="muted">v{}</span>', number, quote.version)
 
 
 COLUMNS = {
