@@ -25,7 +25,7 @@ INSERT INTO payments_payment (reference, merchant_id, company_id, currency, amou
     done_path, expires_at, created_at, state, state_at)
 SELECT substr(md5('payment' || n), 1, 20), %(merchant)s,
     (SELECT min(id) FROM payers_payercompany WHERE merchant_id = %(merchant)s AND contact_id LIKE 'contact-%%')
-        + CASE WHEN n %% 10 = 0 THEN 0 ELSE n * 7919 %% {companies} END,
+        + CASE WHEN n %% 10 = 0 THEN 0 ELSE n::bigint * 7919 %% {companies} END,
     CASE WHEN n %% 50 = 0 THEN 'USD' ELSE 'AUD' END, 1000 + n::bigint * 37 %% 900000,
     CASE WHEN n %% 5 > 0 THEN 1000 + n::bigint * 37 %% 900000 END,
     CASE WHEN n %% 5 > 0 THEN {now} - ({payments} - n) * interval '90 seconds' + interval '20 minutes' END,
