@@ -52,8 +52,9 @@ THINGS = {
     "psa:invoice_sync_run": {"reference": "invoice_sync"},
     "psa:decide_invoice_sync": {"reference": "invoice_sync"},
 }
-# These have nothing that is somebody's: a kind of terms, a day, a tier, a mode, a flow that lives a minute.
-NOBODYS = {"kind", "day", "tier", "mode", "nothing", "merchant_ref"}
+# These have nothing that is somebody's: a kind of terms, a day, a tier, a mode, a list and the format of its file, a
+# flow that lives a minute. Whose rows a list and its files hold is asked in tests/merchants/test_lists.py.
+NOBODYS = {"kind", "day", "tier", "mode", "list_name", "format_name", "nothing", "merchant_ref"}
 
 
 class ForeignThings:
