@@ -43,13 +43,14 @@ ATTEMPTS_SQL = """
 INSERT INTO payments_attempt (reference, account_id, idempotency_key, confirmation_token, method_types,
     stripe_customer_id, shares_method, payer_name, payer_email, payer_phone, ip, user_agent, method_kind, brand, last4,
     stripe_payment_method_id, stripe_mandate_id, failure_code, failure_message, next_action, action_url, created_at,
-    state, state_at, payment_id, amount, saves_method, stripe_payment_intent_id, is_off_session)
+    state, state_at, payment_id, amount, saves_method, stripe_payment_intent_id, is_off_session,
+    radar_session_id)
 SELECT substr(md5('attempt' || p.id), 1, 20), %(account)s, 'bench-' || p.id, 'ctoken', '["card"]', '', false,
     'Ada Lind ' || p.id %% 9973, 'person' || p.id %% 20000 || '@big.example', '', '127.0.0.1', '',
     CASE WHEN p.id %% 4 = 0 THEN 'au_becs_debit' ELSE 'card' END, 'visa', lpad((p.id * 7919 %% 10000)::text, 4, '0'),
     '', '', CASE WHEN p.paid_at IS NULL THEN 'card_declined' ELSE '' END, '', '', '', p.created_at,
     CASE WHEN p.paid_at IS NULL THEN 'failed' ELSE 'succeeded' END, p.created_at, p.id, p.amount, false,
-    'pi_bench' || p.id, false
+    'pi_bench' || p.id, false, ''
 FROM payments_payment p WHERE p.merchant_id = %(merchant)s
 """
 LINES_SQL = """
