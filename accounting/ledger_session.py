@@ -3,7 +3,9 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from typing import Any
 
+from django.db.models import Model, OuterRef, QuerySet, Subquery
 from django.utils.module_loading import import_string
 
 from accounting.ledgers import LEDGERS, LedgerInfo
@@ -73,3 +75,13 @@ def has_drafts(merchant: Merchant) -> bool:
     """Return whether a bank debit gets a draft credit note; before the first connection it may."""
     info = get_ledger_info(merchant)
     return info is None or info.supports_drafts
+
+
+def annotate_connected_books[M: Model](rows: QuerySet[M]) -> QuerySet[M]:
+    """Rows of a merchant with the `provider` and the organisation (`connected_id`) of the books that are connected."""
+    connected = Connection.objects.filter(merchant=OuterRef("merchant"), tier=Tier.WISE_PAY)
+    found: QuerySet[Any] = rows.annotate(
+        provider=Subquery(connected.values("provider")[:1]),
+        connected_id=Subquery(connected.values("organisation_id")[:1]),
+    )
+    return found

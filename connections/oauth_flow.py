@@ -26,6 +26,7 @@ from connections.providers import (
 )
 from connections.services import announce_restored_connection
 from merchants.models import Merchant
+from merchants.rights import Right
 from wisepay.addresses import build_public_url
 from wisepay.models import User
 
@@ -123,8 +124,11 @@ def verify_authorisation(*, user: User, provider: str, state: str, now: datetime
             "Start again from Accounting Connections."
         )
     authorisation = authorisations.select_related("merchant", "user").get()
-    if not user.memberships.filter(merchant=authorisation.merchant, role="admin").exists():
-        raise AuthorisationRefused("Only merchant admins may connect. Ask an admin of yours to do it.")
+    member = user.memberships.filter(merchant=authorisation.merchant).select_related("role").first()
+    if member is None or not member.may(Right.SETTINGS):
+        raise AuthorisationRefused(
+            "Only who has the right Settings may connect. Ask an administrator of yours to do it."
+        )
     if Tier(authorisation.tier) not in list_tiers(authorisation.merchant):
         raise AuthorisationRefused("This connection type is switched off. Start again from Accounting Connections.")
     return authorisation

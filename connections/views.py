@@ -34,6 +34,7 @@ from connections.view_models import (
 )
 from merchants.access import MerchantRequest, merchant_page
 from merchants.models import Merchant
+from merchants.rights import Right
 from wisepay import clock
 from wisepay.audit import record_request_audit
 from wisepay.errors import Unavailable
@@ -80,14 +81,14 @@ def render_connections(request: MerchantRequest, merchant: Merchant, template: s
 
 @csp_override(CONNECT_CSP)
 @require_GET
-@merchant_page(admin=True)
+@merchant_page(Right.SETTINGS)
 def list_connections(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """Configure > Accounting Connections."""
     return render_connections(request, merchant, "connections/list.html")
 
 
 @require_GET
-@merchant_page(admin=True)
+@merchant_page(Right.SETTINGS)
 def panel(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """The part of the page that changes; without htmx the whole page."""
     if not request.headers.get("HX-Request"):
@@ -96,7 +97,7 @@ def panel(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
 
 
 @require_POST
-@merchant_page(admin=True)
+@merchant_page(Right.SETTINGS)
 def connect(request: MerchantRequest, merchant: Merchant, tier: str) -> HttpResponse:
     """Send the browser to the accounting package's consent page."""
     if tier not in list_tiers(merchant):
@@ -152,13 +153,15 @@ def redirect_after_connecting(merchant: Merchant) -> HttpResponse:
 
 def _render_refusal(request: HttpRequest, message: str) -> HttpResponse:
     """The page after an authorisation that connected nothing: why, and where to start again."""
-    memberships = cast(SignedInRequest, request).user.memberships.filter(role="admin").select_related("merchant")
-    context = {"message": message, "memberships": memberships.order_by("merchant__name")[:5]}
+    found = (
+        cast(SignedInRequest, request).user.memberships.select_related("merchant", "role").order_by("merchant__name")
+    )
+    context = {"message": message, "memberships": [one for one in found if one.may(Right.SETTINGS)][:5]}
     return render(request, "connections/refused.html", context, status=400)
 
 
 @require_http_methods(["GET", "POST"])
-@merchant_page(admin=True)
+@merchant_page(Right.SETTINGS)
 def choose(request: MerchantRequest, merchant: Merchant, reference: str) -> HttpResponse:
     """Choose which of several organisations to connect."""
     authorisation = get_object_or_404(Authorisation, reference=reference, merchant=merchant, user=request.user)
@@ -177,7 +180,7 @@ def choose(request: MerchantRequest, merchant: Merchant, reference: str) -> Http
 
 
 @require_POST
-@merchant_page(admin=True)
+@merchant_page(Right.SETTINGS)
 def verify(request: MerchantRequest, merchant: Merchant, tier: str) -> HttpResponse:
     """Check if this token is still valid."""
     connection = get_object_or_404(Connection.objects.select_related("merchant"), merchant=merchant, tier=tier)
@@ -195,7 +198,7 @@ def verify(request: MerchantRequest, merchant: Merchant, tier: str) -> HttpRespo
 
 
 @require_POST
-@merchant_page(admin=True)
+@merchant_page(Right.SETTINGS)
 def disconnect(request: MerchantRequest, merchant: Merchant, tier: str) -> HttpResponse:
     """Disconnect one tier."""
     connection = get_object_or_404(Connection.objects.select_related("merchant"), merchant=merchant, tier=tier)
@@ -207,7 +210,7 @@ def disconnect(request: MerchantRequest, merchant: Merchant, tier: str) -> HttpR
 
 @csp_override(CONNECT_CSP)
 @require_GET
-@merchant_page(admin=True)
+@merchant_page(Right.SETTINGS)
 def change_company(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """The steps from one company in the accounting package to another: disconnect all, connect, choose accounts."""
     cards = list_connection_cards(merchant, now=clock.now())
@@ -226,7 +229,7 @@ def find_left_organisation(cards: list[ConnectionCard]) -> str:
 
 
 @require_POST
-@merchant_page(admin=True)
+@merchant_page(Right.SETTINGS)
 def disconnect_all(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """Disconnect all tiers, the first step to another company."""
     count = services.disconnect_all(merchant, by=request.user.email, now=clock.now())
@@ -236,7 +239,7 @@ def disconnect_all(request: MerchantRequest, merchant: Merchant) -> HttpResponse
 
 
 @require_GET
-@merchant_page()
+@merchant_page(Right.SEE)
 def connection_alert(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """The dashboard's alert while a connection does not work; empty otherwise."""
     context = {"merchant": merchant, "alert": get_connection_alert(merchant)}

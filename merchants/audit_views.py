@@ -7,6 +7,7 @@ from django.views.decorators.http import require_GET
 
 from merchants.access import MerchantRequest, merchant_page
 from merchants.models import Merchant
+from merchants.rights import Right
 from wisepay.audit import record_request_audit
 from wisepay.audit_log.forms import AuditFilterForm
 from wisepay.audit_log.selectors import describe_entry, filter_entries, list_entries, list_people, render_csv_lines
@@ -20,7 +21,7 @@ def build_filter_form(request: MerchantRequest, merchant: Merchant) -> AuditFilt
 
 
 @require_GET
-@merchant_page(admin=True)
+@merchant_page(Right.PEOPLE)
 def audit_log(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """Who did what, newest first."""
     form = build_filter_form(request, merchant)
@@ -40,7 +41,7 @@ def audit_log(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
 
 
 @require_GET
-@merchant_page(admin=True)
+@merchant_page(Right.PEOPLE)
 def export_audit_log(request: MerchantRequest, merchant: Merchant) -> HttpResponseBase:
     """The entries that the filter leaves, newest first, as a CSV file; that it was taken is written down too."""
     form = build_filter_form(request, merchant)

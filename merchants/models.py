@@ -1,5 +1,6 @@
-"""Tables of the tenant: merchant, membership, PayNow Links, event notifications."""
+"""Tables of the tenant: merchant, roles, members and invitations, PayNow Links, event notifications."""
 
+from datetime import datetime
 from typing import Any, ClassVar
 from zoneinfo import ZoneInfo
 
@@ -7,7 +8,9 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
+from django.db.models.functions import Lower
 
+from merchants.rights import BUILT_IN_RIGHTS, Right, describe_rights
 from wisepay import clock
 from wisepay.accounts.sessions import end_sessions_without_access
 from wisepay.addresses import build_public_url, new_reference
@@ -95,19 +98,76 @@ class Merchant(models.Model):
         return build_public_url(path)
 
 
+class Role(models.Model):
+    """What some of a merchant's people may do: built in, or made of rights by the merchant."""
+
+    class Kind(models.TextChoices):
+        ADMINISTRATOR = "administrator", "Administrator"
+        BOOKKEEPER = "bookkeeper", "Bookkeeper"
+        READER = "reader", "Read-only"
+        OWN = "own", "Own role"
+
+    merchant = models.ForeignKey(Merchant, on_delete=models.CASCADE, related_name="roles")
+    reference = models.CharField(max_length=20, unique=True, default=new_reference, editable=False)
+    kind = models.CharField(max_length=20, choices=Kind, default=Kind.OWN)
+    name = models.CharField(max_length=60)
+    chosen_rights = models.JSONField(
+        default=list, help_text="A list of names, of an own role; a built-in one has none."
+    )
+    refund_limit = models.BigIntegerField(
+        null=True, help_text="The largest single refund, in minor units of the payment's currency; empty for no limit."
+    )
+    requires_second_factor = models.BooleanField(default=False)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["merchant", "kind"], condition=~models.Q(kind="own"), name="one_role_of_each_built_in_kind"
+            ),
+            models.UniqueConstraint("merchant", Lower("name"), name="one_role_per_name"),
+            # A row that another one names together with its merchant: nobody gets a role of somebody else's merchant.
+            models.UniqueConstraint(fields=["id", "merchant"], name="role_and_its_merchant"),
+            models.CheckConstraint(
+                condition=models.Q(kind="own", chosen_rights__contains=["see"])
+                | (~models.Q(kind="own") & models.Q(chosen_rights=[], refund_limit=None)),
+                name="only_own_roles_choose_rights",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(chosen_rights__contained_by=Right.values), name="role_of_known_rights"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(refund_limit=None)
+                | models.Q(refund_limit__gt=0, chosen_rights__contains=["refund"]),
+                name="refund_limit_of_who_refunds",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def rights(self) -> frozenset[str]:
+        """The rights that the role is made of."""
+        return BUILT_IN_RIGHTS.get(self.kind) or frozenset(self.chosen_rights)
+
+    @property
+    def is_own(self) -> bool:
+        """Whether the merchant made the role."""
+        return self.kind == self.Kind.OWN
+
+    @property
+    def rights_in_words(self) -> str:
+        """The names of its rights."""
+        return describe_rights(self.rights)
+
+
 class Membership(models.Model):
     """A person's role at a merchant."""
 
-    class Role(models.TextChoices):
-        ADMIN = "admin", "Merchant admin"
-        USER = "user", "Merchant user"
-
     merchant = models.ForeignKey(Merchant, on_delete=models.CASCADE, related_name="memberships")
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="memberships")
-    role = models.CharField(max_length=10, choices=Role, default=Role.USER)
-    may_add_payers = models.BooleanField(
-        default=False, help_text="A user who may add payers and say what they see, as admins may."
-    )
+    role = models.ForeignKey(Role, on_delete=models.RESTRICT, related_name="memberships")
+    saved_views = models.JSONField(default=dict, help_text="What stands in the address, by list and by name.")
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["merchant", "user"], name="one_role_per_merchant")]
@@ -115,10 +175,9 @@ class Membership(models.Model):
     def __str__(self) -> str:
         return f"{self.user} at {self.merchant}"
 
-    @property
-    def can_add_payers(self) -> bool:
-        """Whether they may add payers, say what they see, and remove them."""
-        return self.role == self.Role.ADMIN or self.may_add_payers
+    def may(self, *rights: str) -> bool:
+        """Whether the person has any of these rights."""
+        return not self.role.rights.isdisjoint(rights)
 
     def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
         """Take the role away, and sign the person out at once if nothing else is left to them."""
@@ -127,18 +186,74 @@ class Membership(models.Model):
         return deleted
 
 
+class MemberInvitation(models.Model):
+    """A mail that asks somebody to work for a merchant in a role; its link opens it once, for that address only.
+
+    The same row is mailed again with another link, numbered by `serial`: the older link opens nothing then.
+    """
+
+    merchant = models.ForeignKey(Merchant, on_delete=models.CASCADE, related_name="member_invitations")
+    role = models.ForeignKey(Role, on_delete=models.RESTRICT, related_name="invitations")
+    reference = models.CharField(max_length=20, unique=True, default=new_reference, editable=False)
+    email = models.EmailField(max_length=254, help_text="In lower case.")
+    serial = models.PositiveIntegerField(default=1)
+    token_digest = models.CharField(max_length=64, unique=True)
+    invited_by = models.ForeignKey(User, on_delete=models.SET_NULL, null=True, related_name="+")
+    created_at = models.DateTimeField(default=clock.now)
+    sent_at = models.DateTimeField()
+    expires_at = models.DateTimeField()
+    accepted_at = models.DateTimeField(null=True)
+    withdrawn_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["merchant", "email"],
+                condition=models.Q(accepted_at=None, withdrawn_at=None),
+                name="one_open_invitation_per_address",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(accepted_at=None) | models.Q(withdrawn_at=None), name="invitation_ends_once"
+            ),
+            models.CheckConstraint(condition=models.Q(email=Lower("email")), name="invited_address_in_lower_case"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.email} as {self.role}"
+
+    def get_obstacle(self, now: datetime) -> str:
+        """Why the link opens nothing: "used", "withdrawn" or "expired"; empty while it is open."""
+        if self.accepted_at:
+            return "used"
+        if self.withdrawn_at:
+            return "withdrawn"
+        return "expired" if self.expires_at <= now else ""
+
+
 class PayNowLink(models.Model):
-    """A PayNow Link: the API key with which mails and the Virtual Terminal open Pay Now."""
+    """A PayNow Link of one kind: its key opens Pay Now for the merchant's invoices, or signs links that do.
+
+    A replaced link stays as a row, so that whoever still has it can be told. `key_digest` finds the link of a key;
+    `expires_days` is how long what it opens can be followed, None for ever.
+    """
 
     class Kind(models.TextChoices):
         EVENT_NOTIFICATION = "event_notification", "Event Notification"
+        XERO = "xero", "Xero"
+        CONNECTWISE_INVOICE = "connectwise_invoice", "ConnectWise (invoice)"
+        CONNECTWISE_PORTAL = "connectwise_portal", "ConnectWise Customer Portal"
         QUICK_LINK = "quick_link", "Quick Link"
 
     merchant = models.ForeignKey(Merchant, on_delete=models.CASCADE, related_name="paynow_links")
     kind = models.CharField(max_length=20, choices=Kind)
     api_key = SecretField(row=("merchant_id", "kind", "created_at"))
+    key_digest = models.CharField(max_length=64, unique=True, null=True)  # noqa: DJ001 (those of before may have none)
     acts_as = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
-    is_active = models.BooleanField(default=True)
+    is_active = models.BooleanField(default=True, help_text="Not replaced by a newer one.")
+    is_enabled = models.BooleanField(default=True)
+    expires_days = models.PositiveSmallIntegerField(null=True)
+    takes_prepayments = models.BooleanField(default=False)
+    last_used_at = models.DateTimeField(null=True)
     created_at = models.DateTimeField(default=clock.now)
 
     class Meta:
@@ -147,11 +262,20 @@ class PayNowLink(models.Model):
                 fields=["merchant", "kind"],
                 condition=models.Q(is_active=True),
                 name="one_active_link_per_kind",
-            )
+            ),
+            models.CheckConstraint(
+                condition=models.Q(expires_days=None) | models.Q(expires_days__gte=1, expires_days__lte=3650),
+                name="paynow_link_expires_in_days",
+            ),
         ]
 
     def __str__(self) -> str:
         return self.get_kind_display()
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether it opens anything: it is the newest, switched on, and acts as somebody who still works there."""
+        return self.is_active and self.is_enabled and self.acts_as.is_active
 
 
 class Terms(models.Model):

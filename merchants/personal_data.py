@@ -14,8 +14,17 @@ declare_personal(
         "merchants.Membership",
         "Who works for a merchant, as long as they do.",
         "delete",
-        fields=("role",),
+        fields=("role", "saved_views"),
         person=("user",),
+    ),
+    PersonalData(
+        "merchants.MemberInvitation",
+        "Who was invited to work for a merchant, and by whom; deleted some time after it was answered or ran out.",
+        "delete",
+        fields=("email",),
+        person=("invited_by",),
+        address=("email__iexact",),
+        hidden=("token_digest",),
     ),
     PersonalData(
         "merchants.PayNowLink",
@@ -40,4 +49,4 @@ declare_personal(
         address=("body__icontains", "title__icontains"),
     ),
 )
-declare_not_personal("A merchant's settings.", "merchants.EventNotification")
+declare_not_personal("A merchant's settings.", "merchants.EventNotification", "merchants.Role")

@@ -11,9 +11,9 @@ from redis import RedisError
 from merchants import services
 from merchants.access import MerchantRequest, merchant_page
 from merchants.forms import EventsForm, MerchantDetailsForm
-from merchants.models import Merchant, Notification, PayNowLink
+from merchants.models import Merchant, Notification
+from merchants.rights import Right
 from wisepay import clock
-from wisepay.accounts.services import ask_for_proof
 from wisepay.audit import record_request_audit
 from wisepay.audit_log.changes import describe_changes
 from wisepay.heartbeats import list_silent_processes
@@ -37,14 +37,14 @@ def home(request: HttpRequest) -> HttpResponse:
 
 
 @require_GET
-@merchant_page()
+@merchant_page(Right.SEE)
 def dashboard(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """The dashboard: panels of every floor."""
     return render(request, "merchants/dashboard.html", {"merchant": merchant})
 
 
 @require_GET
-@merchant_page()
+@merchant_page(Right.SEE)
 def background_alert(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """The dashboard's alert while beat or the workers stand still, or a key of the stored secrets is missing."""
     context = {"merchant": merchant, "silent": list_silent_processes(now=clock.now()), "keys": has_missing_keys()}
@@ -60,14 +60,14 @@ def has_missing_keys() -> bool:
 
 
 @require_GET
-@merchant_page(admin=True)
+@merchant_page(Right.SETTINGS)
 def list_merchants(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """Configure > Merchants."""
     return render(request, "merchants/list.html", {"merchant": merchant})
 
 
 @require_http_methods(["GET", "POST"])
-@merchant_page(admin=True)
+@merchant_page(Right.SETTINGS)
 def edit_details(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """The Details tab."""
     form = MerchantDetailsForm(request.POST or None, instance=merchant)
@@ -82,29 +82,7 @@ def edit_details(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
 
 
 @require_http_methods(["GET", "POST"])
-@merchant_page(admin=True)
-def paynow_links(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
-    """The PayNow Links tab: generate, and see which are active."""
-    kinds = PayNowLink.Kind
-    chosen = request.POST.get("kind") if request.method == "POST" else None
-    if request.method == "POST" and chosen not in kinds.values:
-        messages.error(request, "Choose one of the kinds of links.")
-        return redirect("merchants:paynow_links", merchant.reference)
-    if chosen is not None:
-        is_replaced = merchant.paynow_links.filter(kind=chosen, is_active=True).exists()
-        if is_replaced and (proof := ask_for_proof(request)):
-            return proof
-        link = services.create_paynow_link(merchant, kind=chosen, acts_as=request.user)
-        record_request_audit(request, "paynow_link.generated", merchant_id=merchant.pk, subject=link.kind)
-        messages.success(request, f"PayNow Link for {link} generated.")
-        return redirect("merchants:paynow_links", merchant.reference)
-    active = {link.kind: link for link in merchant.paynow_links.filter(is_active=True).select_related("acts_as")}
-    rows = [{"kind": kind, "label": kind.label, "link": active.get(kind.value)} for kind in kinds]
-    return render(request, "merchants/paynow_links.html", {"merchant": merchant, "rows": rows})
-
-
-@require_http_methods(["GET", "POST"])
-@merchant_page(admin=True)
+@merchant_page(Right.SETTINGS)
 def edit_events(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """The Event Notifications tab."""
     # No box ticked is an answer as well, so an empty POST binds the form.
@@ -121,7 +99,7 @@ def edit_events(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
 
 
 @require_GET
-@merchant_page()
+@merchant_page(Right.SEE)
 def notifications(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """The person's notifications, newest first."""
     rows = Notification.objects.filter(user=request.user, merchant=merchant).order_by("-created_at")[:PAGE_SIZE]
@@ -129,7 +107,7 @@ def notifications(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
 
 
 @require_GET
-@merchant_page()
+@merchant_page(Right.SEE)
 def bell(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """The number on the bell."""
     unread = Notification.objects.filter(user=request.user, merchant=merchant, read_at=None).count()
@@ -137,7 +115,7 @@ def bell(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
 
 
 @require_POST
-@merchant_page()
+@merchant_page(Right.SEE)
 def read_notification(request: MerchantRequest, merchant: Merchant, pk: int) -> HttpResponse:
     """Mark a notification as read, and redirect to the page that it is about."""
     notification = get_object_or_404(Notification, pk=pk, user=request.user, merchant=merchant)

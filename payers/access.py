@@ -13,7 +13,9 @@ from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.http import urlencode
 
+from merchants.access import lacks_second_factor
 from merchants.models import Membership, Merchant
+from merchants.rights import Right
 from payers.models import Payer, PayerAccess, PayerCompany, Registration
 from wisepay.addresses import get_local_path
 from wisepay.audit import record_request_audit
@@ -21,7 +23,7 @@ from wisepay.events import add_once
 from wisepay.http import SignedInRequest
 from wisepay.models import User
 
-IMPERSONATION_KEY = "seeing_as"  # the session's key: the reference of the access whose view an admin looks at
+IMPERSONATION_KEY = "seeing_as"  # the session's key: the reference of the access whose view somebody looks at
 PORTAL_PATH = "/my/"
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 
@@ -31,7 +33,7 @@ LANDING_POLICIES: list[LandingPolicy] = []
 
 @dataclass(frozen=True, slots=True)
 class Impersonation:
-    """A merchant admin looks at a payer's view of this merchant's companies, and can change nothing."""
+    """One of a merchant's people looks at a payer's view of this merchant's companies, and can change nothing."""
 
     access: PayerAccess
     payer: Payer
@@ -41,7 +43,7 @@ class Impersonation:
 class PayerRequest(SignedInRequest):
     """A request that `payer_page` let through.
 
-    `person` and `payer` are whose view it is, which while an admin sees as a payer is not `user`.
+    `person` and `payer` are whose view it is, which while somebody sees as a payer is not `user`.
     `accesses` are the active ones that the view is made of, with company and merchant read along.
     """
 
@@ -56,7 +58,7 @@ def payer_page[**P](
 ) -> Callable[..., HttpResponseBase]:
     """Let registered payers in: others sign in first, complete their registration first, or find nothing (404).
 
-    A merchant admin who sees as a payer gets that payer's view; every method but a reading one is 403 then.
+    Who sees as a payer gets that payer's view; every method but a reading one is 403 then.
     """
 
     @login_required
@@ -162,7 +164,7 @@ def get_landing_path(path: str, *, now: datetime) -> str:
 
 
 def get_impersonation(request: HttpRequest) -> Impersonation | None:
-    """The impersonation of the signed-in admin, ended if the access is no longer active or theirs to see."""
+    """The impersonation of the signed-in person, ended if the access is no longer active or theirs to see."""
     reference = request.session.get(IMPERSONATION_KEY)
     if not reference:
         return None
@@ -172,11 +174,17 @@ def get_impersonation(request: HttpRequest) -> Impersonation | None:
             reference=reference,
             state="active",
             company__merchant__memberships__user=cast(User, request.user),
-            company__merchant__memberships__role=Membership.Role.ADMIN,
         )
         .first()
     )
-    if access is None:
+    if access is None or not may_impersonate(request, access):
         del request.session[IMPERSONATION_KEY]
         return None
     return Impersonation(access, access.user.payer, access.company.merchant)
+
+
+def may_impersonate(request: HttpRequest, access: PayerAccess) -> bool:
+    """Whether the signed-in person still has the right, and what their role requires, to see as this payer."""
+    members = Membership.objects.filter(user=cast(User, request.user), merchant=access.company.merchant_id)
+    member = members.select_related("role", "user").first()
+    return member is not None and member.may(Right.PEOPLE) and not lacks_second_factor(member)

@@ -114,7 +114,7 @@ class AgreementForm(forms.Form):
 
 
 class ReasonForm(forms.Form):
-    """Why an admin looks at a payer's view; the payer reads it."""
+    """Why somebody looks at a payer's view; the payer reads it."""
 
     reason = WordsField(
         max_length=200,

@@ -13,6 +13,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from merchants.access import MerchantRequest, merchant_page
 from merchants.models import Merchant
+from merchants.rights import Right
 from payers.access import PayerRequest, payer_page
 from wisepay import clock
 from wisepay.accounts.services import has_reauthenticated, redirect_to_reauthentication
@@ -83,7 +84,7 @@ def get_own_subject(request: PayerRequest) -> Subject:
 
 
 @require_POST
-@merchant_page(admin=True)
+@merchant_page(Right.PEOPLE)
 def end_payer_sessions(request: MerchantRequest, merchant: Merchant, user_ref: str) -> HttpResponse:
     """Sign a payer of this merchant out everywhere; of who has not agreed the merchant knows no sessions."""
     agreed = {"payer_accesses__company__merchant": merchant, "payer_accesses__state": "active"}

@@ -9,6 +9,7 @@ from django_subatomic.db import transaction
 
 from merchants.access import MerchantRequest, merchant_page
 from merchants.models import Merchant
+from merchants.rights import Right
 from payers.access import IMPERSONATION_KEY, PORTAL_PATH, PayerRequest, payer_page
 from payers.completion import save_details
 from payers.forms import PayerDetailsForm, ReasonForm
@@ -47,7 +48,7 @@ def my_notifications(request: PayerRequest) -> HttpResponse:
 
 
 @require_POST
-@merchant_page(admin=True)
+@merchant_page(Right.PEOPLE)
 def start_impersonation(request: MerchantRequest, merchant: Merchant, access_ref: str) -> HttpResponse:
     """See as this payer: their view of this merchant's companies, to look at and nothing else."""
     rows = PayerAccess.objects.select_related("user__payer", "company").filter(company__merchant=merchant)

@@ -6,10 +6,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import cast
 
-from allauth.account.app_settings import EmailVerificationMethod
-from allauth.account.internal.flows.login import perform_login, record_authentication
-from allauth.account.models import Login
-from allauth.account.stages import LoginByCodeStage
 from django.contrib import messages
 from django.contrib.auth import logout
 from django.http import HttpRequest, HttpResponse, QueryDict
@@ -35,6 +31,7 @@ from payers.models import Invitation, PayerAccess
 from payers.registrations import list_waiting_registrations
 from payers.terms import get_request_source
 from wisepay import clock
+from wisepay.accounts.mailed_links import sign_in_by_mailed_link
 from wisepay.audit import record_audit_entry
 from wisepay.budgets import Budget, spend_for_network
 from wisepay.http import get_client_ip
@@ -248,17 +245,7 @@ class RegistrationPage:
 
     def sign_in(self) -> HttpResponse:
         """Sign the person in as allauth does, so that an enrolled second factor is asked for."""
-        # allauth's public functions sign in by its own forms only; its flow is what keeps the second factor asked for.
-        record_authentication(self.request, self.user, method="password", email=self.user.email)
-        # The mailed link proved the address as a mailed code would, so no code is mailed right after it.
-        state = {"stages": {LoginByCodeStage.key: {"handled": True}}}
-        login = Login(
-            user=self.user,
-            redirect_url=self.next_path,
-            email_verification=EmailVerificationMethod.NONE,
-            state=state,
-        )
-        return cast(HttpResponse, perform_login(self.request, login))
+        return sign_in_by_mailed_link(self.request, self.user, next_path=self.next_path)
 
 
 def build_form_subject(user: User, accesses: list[PayerAccess]) -> str:

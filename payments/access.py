@@ -137,7 +137,12 @@ def is_from_portal(request: HttpRequest, payment: Payment) -> bool:
 
 
 def get_next_page(request: HttpRequest, payment: Payment) -> str:
-    """Where the payer goes once it is paid: the portal's page that says so, or back to the quote."""
+    """Where the payer goes once it is paid: the portal's page that says so, or back to the quote.
+
+    Whoever came by a PayNow Link stays on the payment's own page, where the receipt is.
+    """
+    if payment.is_from_link:
+        return reverse("payments:pay", args=[payment.reference])
     if is_from_portal(request, payment) and request.user.is_authenticated:
         return reverse("payments:paid", args=[payment.reference])
     return payment.done_path
@@ -168,9 +173,9 @@ def get_merchant_payment(merchant: Merchant, reference: str) -> Payment:
 
 
 def build_abandoned_filter() -> Q:
-    """Build the filter for payments of invoices that were chosen and never attempted; lists leave them out."""
+    """Build the filter for what was chosen to be paid and never attempted; lists leave it out."""
     tried = Exists(Attempt.objects.filter(payment=OuterRef("pk")))
-    return Q(origin=Payment.Origin.INVOICES, state="open") & ~Q(tried)
+    return Q(origin__in=[Payment.Origin.INVOICES, Payment.Origin.PREPAYMENT], state="open") & ~Q(tried)
 
 
 def has_live_setup(payment: Payment) -> bool:

@@ -10,6 +10,7 @@ from django.urls import reverse
 from django_subatomic.db import transaction, transaction_required
 
 from merchants.models import EventNotification, Merchant
+from merchants.paynow_links import build_event_url
 from merchants.services import notify_merchant
 from payers.models import PayerCompany
 from payments.errors import explain_failure
@@ -126,7 +127,7 @@ def announce_success(attempt: Attempt, *, now: datetime) -> None:
             payment,
             event=NotificationEvent.PREPAYMENT_PROCESSED,
             key=f"paid:{attempt.pk}",
-            title="Prepayment Processed Successfully" if payment.is_quote else "Payment Processed Successfully",
+            title="Prepayment Processed Successfully" if payment.is_credited else "Payment Processed Successfully",
             body=f"{payment.company} paid {attempt.money} for {payment.purpose}.",
             now=now,
         )
@@ -235,14 +236,21 @@ def get_payment_path(payment: Payment) -> str:
     return reverse("payments:detail", args=[payment.merchant.reference, payment.reference])
 
 
-def send_debit_email(attempt: Attempt, *, news: str) -> None:
+def build_mailed_pay_url(payment: Payment, *, now: datetime) -> str:
+    """The personal link to a payment, for a mail that asks for it."""
+    return build_event_url(
+        payment.merchant, subject="p", reference=payment.reference, otherwise=payment.pay_url, now=now
+    )
+
+
+def send_debit_email(attempt: Attempt, *, news: str, now: datetime) -> None:
     """Send what became of a bank debit: submitted, or rejected or reversed with the link to pay again."""
     payment = attempt.payment
     why = explain_failure(attempt.failure_code, is_debit=True)
     send_email(
         f"debit_{news}",
         attempt.payer_email,
-        {"payment": payment, "attempt": attempt, "why": why, "pay_url": payment.pay_url},
+        {"payment": payment, "attempt": attempt, "why": why, "pay_url": build_mailed_pay_url(payment, now=now)},
         subject=DEBIT_SUBJECTS[news].format(merchant=payment.merchant.name, amount=attempt.money),
         message_id=f"{news}-{attempt.reference}",
         sender=payment.merchant,

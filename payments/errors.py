@@ -128,6 +128,12 @@ class NothingToRefund(CannotPay):
     code = "nothing_to_refund"
 
 
+class RefundNotAllowed(NothingToRefund):
+    """The person who orders the refund has no right to it, or not to so much at once."""
+
+    code = "refund_not_allowed"
+
+
 GENERAL_DEBIT_FAILURE = "Your bank refused the debit. Nothing was taken, or it went back to you. Pay by another method."
 GENERAL_CARD_FAILURE = "Your bank declined this card. Nothing was charged. Try another card, or ask your bank why."
 

@@ -339,9 +339,9 @@ def email_receipt(*, attempt_id: int = 0, payment_id: int = 0, **_: object) -> N
 
 
 @handler("payments.email_progress")
-def email_progress(*, attempt_id: int, news: str, **_: object) -> None:
+def email_progress(*, attempt_id: int, news: str, now: datetime, **_: object) -> None:
     """Send the payer a mail about a bank debit."""
-    send_debit_email(get_attempt(attempt_id), news=news)
+    send_debit_email(get_attempt(attempt_id), news=news, now=now)
 
 
 @handler("payments.email_saved")

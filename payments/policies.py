@@ -5,11 +5,16 @@ from datetime import datetime
 
 from django.urls import reverse
 
+from merchants.saved_queries import register_list
 from payers.access import register_landing_policy
 from payments.models import Payment
 from wisepay.accounts.sign_in_context import Destination, register_destination_reader
 
 PAY_NOW_PATH = re.compile(r"^/pay/([0-9a-z]{20})(?:[/?].*)?$")
+
+
+for name, page in (("payments", "list"), ("payouts", "payouts"), ("disputes", "disputes")):
+    register_list(name, page=f"payments:{page}")
 
 
 @register_landing_policy

@@ -4,8 +4,10 @@ from datetime import datetime
 
 from django_subatomic.db import transaction, transaction_required
 
+from merchants.models import Membership
+from merchants.rights import Right
 from payments import consequences
-from payments.errors import NothingToRefund
+from payments.errors import NothingToRefund, RefundNotAllowed
 from payments.gateway_accounts import is_unreachable
 from payments.gateways import RefundResult, find_step_problem, open_gateway
 from payments.models import Attempt, Dispute, Payment, Refund
@@ -63,12 +65,13 @@ def get_failed_refund_advice(refund: Refund) -> str:
 
 
 def start_refund(payment: Payment, *, amount: int, reason: str, by: User, now: datetime) -> Refund:
-    """Commit a refund of `amount` minor units, before the gateway is asked. Raises NothingToRefund.
+    """Commit a refund of `amount` minor units, before the gateway is asked. Raises NothingToRefund, RefundNotAllowed.
 
     The amount counts as refunded from now on, so two refunds together never exceed what was paid.
     """
     with transaction():
         locked = lock_payment(payment)
+        check_may_refund(find_refunder(locked, by), Money(amount, locked.currency))
         check_refundable(locked, amount=amount)
         reference = new_reference()
         refund = Refund.objects.create(
@@ -86,6 +89,31 @@ def start_refund(payment: Payment, *, amount: int, reason: str, by: User, now: d
         Payment.objects.filter(pk=locked.pk).update(refunded_amount=locked.refunded_amount + amount)
         enqueue_first_check(refund, "payments.resolve_refund", refund_id=refund.pk)
     return refund
+
+
+def find_refunder(payment: Payment, user: User) -> Membership | None:
+    """The person's membership of the payment's merchant, read afresh; None for somebody who left."""
+    return Membership.objects.select_related("role").filter(merchant=payment.merchant_id, user=user).first()
+
+
+def get_refund_limit(member: Membership, currency: str) -> Money | None:
+    """The most that the person may refund at once; None for no limit.
+
+    The role's limit is so many minor units of whatever currency the payment has: 50,000 are A$500.00, and ¥50,000.
+    """
+    limit = member.role.refund_limit
+    return Money(limit, currency) if limit is not None else None
+
+
+def check_may_refund(member: Membership | None, money: Money) -> None:
+    """Check that the person may refund so much at once. Raises RefundNotAllowed."""
+    if member is None or not member.may(Right.REFUND):
+        raise RefundNotAllowed("Your role may give no money back. Somebody with the right Refund can do it.")
+    limit = get_refund_limit(member, money.currency)
+    if limit is not None and money.amount > limit.amount:
+        raise RefundNotAllowed(
+            f"As {member.role} you may give back at most {limit} at once. Somebody with a higher limit can do it."
+        )
 
 
 def check_refundable(payment: Payment, *, amount: int) -> None:

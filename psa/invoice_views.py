@@ -10,7 +10,8 @@ from django.views.decorators.http import require_GET, require_POST
 
 from accounting.models import LedgerInvoice, PaymentSync
 from merchants.access import MerchantRequest, merchant_page
-from merchants.models import Membership, Merchant
+from merchants.models import Merchant
+from merchants.rights import Right
 from payments.models import Payment
 from psa.books_payments import ReportLine, build_report, find_syncing_connection, list_elsewhere_paid
 from psa.forms import JoinForm
@@ -24,7 +25,7 @@ PAGE_SIZE = 50
 
 
 @require_GET
-@merchant_page()
+@merchant_page(Right.SEE)
 def list_invoices(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """PSA's invoices as last read: first those whose invoice in the books a person has to name."""
     connection = PsaConnection.objects.filter(merchant=merchant).first()
@@ -35,13 +36,12 @@ def list_invoices(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
         "connection": connection,
         "unclear": [(row, list_of_books(row)) for row in unclear],
         "page": Paginator(rows.order_by("-invoice_id"), PAGE_SIZE).get_page(request.GET.get("page")),
-        "is_admin": request.membership.role == Membership.Role.ADMIN,
     }
     return render(request, "psa/invoices.html", context)
 
 
 @require_POST
-@merchant_page(admin=True)
+@merchant_page(Right.BOOKS)
 def join_invoice(request: MerchantRequest, merchant: Merchant, invoice_id: int) -> HttpResponse:
     """Say which invoice of the books one of PSA is."""
     rows = PsaInvoice.objects.filter(connection__merchant=merchant, is_gone=False)
@@ -64,7 +64,7 @@ def join_invoice(request: MerchantRequest, merchant: Merchant, invoice_id: int) 
 
 
 @require_GET
-@merchant_page()
+@merchant_page(Right.SEE)
 def show_payment_steps(request: MerchantRequest, merchant: Merchant, reference: str) -> HttpResponse:
     """What of one payment of invoices stands in PSA, with when it came there."""
     payment = get_object_or_404(Payment, merchant=merchant, reference=reference)
@@ -79,7 +79,7 @@ def show_payment_steps(request: MerchantRequest, merchant: Merchant, reference: 
 
 
 @require_GET
-@merchant_page()
+@merchant_page(Right.SEE)
 def show_sync_report(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """What the last Payment Sync found to be paid in the books, and what of it stands in PSA."""
     sync = PaymentSync.objects.filter(merchant=merchant, state="finished").order_by("-pk").first()

@@ -14,6 +14,7 @@ from django_subatomic.db import transaction, transaction_required
 
 from accounting.invoices.balances import is_in_linked_organisation
 from accounting.models import LedgerContact, LedgerInvoice
+from accounting.paynow_links.services import register_number_reader
 from accounting.posting.services import PF_INVOICE_PATTERN
 from payers.models import fold_name
 from psa.models import PsaConnection, PsaInvoice, PsaPayment
@@ -208,6 +209,13 @@ def find_joined(connection: PsaConnection, ledger_invoice: LedgerInvoice) -> Psa
     rows = PsaInvoice.objects.filter(connection=connection, ledger_invoice=ledger_invoice, is_gone=False)
     is_same = Q(match=Match.JOINED, number=ledger_invoice.number) | Q(match=Match.CONFIRMED)
     return rows.filter(is_same).first()
+
+
+@register_number_reader
+def list_confirmed(merchant_id: int, number: str) -> list[int]:
+    """The invoices of the books that a person said are PSA's of this number, whatever the books call them."""
+    rows = PsaInvoice.objects.filter(connection__merchant=merchant_id, match=Match.CONFIRMED, number__iexact=number)
+    return list(rows.exclude(ledger_invoice=None).values_list("ledger_invoice", flat=True)[:5])
 
 
 @transaction_required

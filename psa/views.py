@@ -15,7 +15,8 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from accounting.autopay.previews import list_named_charges
 from connections.rate_limiter.limiter import get_budget_usage
 from merchants.access import MerchantRequest, merchant_page
-from merchants.models import Membership, Merchant
+from merchants.models import Merchant
+from merchants.rights import Right
 from psa import services
 from psa.charge_pages import must_be_seen, render_preview
 from psa.connectwise.client import Credentials
@@ -39,7 +40,7 @@ HISTORY_SHOWN = 30
 
 
 @require_http_methods(["GET", "POST"])
-@merchant_page(admin=True)
+@merchant_page(Right.SETTINGS)
 def edit_connection(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """Integrations › ConnectWise PSA: site, company and keys."""
     connection = services.get_psa_connection(merchant)
@@ -96,7 +97,7 @@ def describe_model_end(today: date) -> str:
 
 
 @require_POST
-@merchant_page(admin=True)
+@merchant_page(Right.SETTINGS)
 def verify(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """Try the keys and each right."""
     connection = get_object_or_404(PsaConnection.objects.select_related("merchant"), merchant=merchant)
@@ -114,7 +115,7 @@ def verify(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
 
 
 @require_POST
-@merchant_page(admin=True)
+@merchant_page(Right.SETTINGS)
 def save_settings(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """Say who writes which payments, when debits are written, and whose PDF payers see."""
     connection = get_object_or_404(PsaConnection.objects.select_related("merchant"), merchant=merchant)
@@ -130,7 +131,7 @@ def save_settings(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
 
 
 @require_POST
-@merchant_page(admin=True)
+@merchant_page(Right.SETTINGS)
 def disconnect(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """Delete the keys."""
     connection = get_object_or_404(PsaConnection.objects.select_related("merchant"), merchant=merchant)
@@ -147,7 +148,7 @@ def disconnect(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
 
 
 @require_GET
-@merchant_page()
+@merchant_page(Right.SEE)
 def list_payments(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """The payments that belong on PSA's invoices: what needs a person first."""
     rows = PsaPayment.objects.filter(merchant=merchant).order_by("-pk")
@@ -158,14 +159,14 @@ def list_payments(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
 
 
 @require_GET
-@merchant_page()
+@merchant_page(Right.SEE)
 def show_payment(request: MerchantRequest, merchant: Merchant, reference: str) -> HttpResponse:
     """One payment: where it is, what PSA answered, what a person can do."""
     return render_payment(request, get_row(merchant, reference), DecisionForm())
 
 
 @require_POST
-@merchant_page(admin=True)
+@merchant_page(Right.BOOKS)
 def decide(request: MerchantRequest, merchant: Merchant, reference: str) -> HttpResponse:
     """Carry out what a person decides."""
     row, form = get_row(merchant, reference), DecisionForm(request.POST)
@@ -210,7 +211,6 @@ def render_payment(request: MerchantRequest, row: PsaPayment, form: DecisionForm
         "merchant": row.merchant,
         "row": row,
         "form": form,
-        "is_admin": request.membership.role == Membership.Role.ADMIN,
         "answer": json.dumps(row.answer, indent=2, sort_keys=True) if row.answer else "",
         "changes": row.list_state_changes(),
     }

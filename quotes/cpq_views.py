@@ -9,6 +9,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from merchants.access import MerchantRequest, merchant_page
 from merchants.models import Merchant
+from merchants.rights import Right
 from quotes.cpq_connections import (
     LinkUnknown,
     build_snippet,
@@ -39,7 +40,7 @@ LINK_UNKNOWN = (
 
 
 @require_http_methods(["GET", "POST"])
-@merchant_page(admin=True)
+@merchant_page(Right.SETTINGS)
 def edit_cpq(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """Show the page; save keys that CPQ accepts."""
     connection = get_cpq_connection(merchant)
@@ -93,7 +94,7 @@ def build_settings_form(connection: CpqConnection, data: Any = None) -> CpqSetti
 
 
 @require_POST
-@merchant_page(admin=True)
+@merchant_page(Right.SETTINGS)
 def check_cpq(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """Ask CPQ whether the saved keys still work."""
     connection = get_cpq_connection(merchant)
@@ -107,7 +108,7 @@ def check_cpq(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
 
 
 @require_POST
-@merchant_page(admin=True)
+@merchant_page(Right.SETTINGS)
 def disconnect(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """Delete the keys."""
     connection = get_cpq_connection(merchant)
@@ -119,7 +120,7 @@ def disconnect(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
 
 
 @require_POST
-@merchant_page(admin=True)
+@merchant_page(Right.SETTINGS)
 def edit_settings(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """Save the switch, the form of the link and Order Porter's page."""
     connection = get_cpq_connection(merchant)
@@ -134,7 +135,7 @@ def edit_settings(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
 
 
 @require_POST
-@merchant_page(admin=True)
+@merchant_page(Right.SETTINGS)
 def test_link(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """Read the quote of a link as a payer's click would, and show what would be due; nothing is opened."""
     connection = get_cpq_connection(merchant)
@@ -156,7 +157,7 @@ def test_link(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
 
 
 @require_POST
-@merchant_page(admin=True)
+@merchant_page(Right.SETTINGS)
 def confirm_link(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """End the trial: Order Porter shows the amount that we calculated."""
     connection = get_cpq_connection(merchant)
@@ -172,7 +173,7 @@ def confirm_link(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
 
 
 @require_POST
-@merchant_page(admin=True)
+@merchant_page(Right.SETTINGS)
 def save_word(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """Save what a word of CPQ means."""
     named = {"kind": request.POST.get("kind", "")[:10], "word": request.POST.get("word", "")[:100]}

@@ -256,7 +256,11 @@ class Quote(Stateful):
                 condition=~models.Q(source="contract") | ~models.Q(return_url=""), name="contract_names_the_way_back"
             ),
         ]
-        indexes = [models.Index(fields=["merchant", "number", "version"], name="quote_of_merchant")]
+        indexes = [
+            models.Index(fields=["merchant", "number", "version"], name="quote_of_merchant"),
+            models.Index(fields=["merchant", "opportunity_id"], name="quote_of_opportunity"),
+            models.Index(fields=["merchant", "-id"], name="quote_newest"),
+        ]
 
     def __str__(self) -> str:
         return f"Quote {self.number} v{self.version}"

@@ -8,6 +8,7 @@ from django_subatomic.db import transaction, transaction_required
 
 from payments.access import has_live_setup
 from payments.attempts.services import check_charge_policies
+from payments.consequences import build_mailed_pay_url
 from payments.errors import CannotPay
 from payments.models import Payment
 from payments.states import LIVE_STATES
@@ -84,7 +85,7 @@ def mail_pay_link(*, mail_id: int, now: datetime, **_kwargs: object) -> None:
         return
     PayLinkMail.objects.filter(pk=row.pk).update(reason=TRIED)
     try:
-        send_pay_link(quote)
+        send_pay_link(quote, now=now)
     except EmailRefused as refusal:
         finish_mail(row, state=State.REFUSED, reason=str(refusal), now=now)
         return
@@ -116,14 +117,14 @@ def is_being_paid(payment: Payment) -> bool:
     return payment.attempts.filter(state__in=LIVE_STATES).exists() or has_live_setup(payment)
 
 
-def send_pay_link(quote: Quote) -> None:
+def send_pay_link(quote: Quote, *, now: datetime) -> None:
     """Send the mail. Raises Unavailable or EmailRefused."""
     merchant, payment = quote.merchant, quote.payment
     words = {"merchant": merchant.name, "number": quote.number}
     send_email(
         "pay_link",
         quote.customer["email"],
-        {"quote": quote, "payment": payment, "pay_url": payment.pay_url},
+        {"quote": quote, "payment": payment, "pay_url": build_mailed_pay_url(payment, now=now)},
         subject=_("Quote %(number)s from %(merchant)s can be paid") % words,
         message_id=f"pay-link-{quote.reference}",
         sender=merchant,

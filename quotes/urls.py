@@ -2,7 +2,7 @@
 
 from django.urls import path, re_path
 
-from quotes import cpq_views, link_views, views
+from quotes import cpq_views, link_views, list_views, views
 from quotes.api import api, path_not_found
 
 app_name = "quotes"
@@ -35,7 +35,10 @@ urlpatterns = [
     path("quotes/<secret_slug:reference>/return", views.return_to_quote, name="return"),
     path("m/<slug:merchant_ref>/configure/merchants/integrations", views.edit_integration, name="integration"),
     path("m/<slug:merchant_ref>/configure/merchants/integrations/key", views.display_key, name="display_key"),
-    path("m/<slug:merchant_ref>/quotes/", views.list_quotes, name="list"),
+    path("m/<slug:merchant_ref>/quotes/", list_views.list_quotes, name="list"),
+    path("m/<slug:merchant_ref>/quotes/totals", list_views.quote_totals, name="totals"),
+    path("m/<slug:merchant_ref>/quotes/export/<slug:format_name>", list_views.export_quotes, name="export_list"),
+    path("m/<slug:merchant_ref>/quotes/refused", list_views.refused_quotes, name="refused"),
     path("m/<slug:merchant_ref>/quotes/companies/<slug:mismatch_ref>", views.settle_company, name="settle_company"),
     path("m/<slug:merchant_ref>/quotes/setup", views.setup_panel, name="setup"),
     path("m/<slug:merchant_ref>/quotes/timeline/<slug:reference>", views.quote_timeline, name="timeline"),

@@ -1,10 +1,8 @@
 """Pages about quotes: the integration's tab, the way back to Order Porter, the API's documentation."""
 
-from datetime import timedelta
 from typing import Any
 
 from django.contrib import messages
-from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
@@ -15,17 +13,16 @@ from accounting.posting.services import is_ready_to_post
 from connections.models import Connection, Tier
 from merchants.access import MerchantRequest, merchant_page
 from merchants.models import Merchant
+from merchants.rights import Right
 from merchants.services import Prerequisite, list_prerequisites
-from payers.company_ids import MismatchRefused, list_open_mismatches, settle_mismatch
+from payers.company_ids import MismatchRefused, settle_mismatch
 from payers.models import CompanyMismatch
 from payments.models import GatewayAccount
-from payments.standings import attach_standings
 from quotes.api import api
 from quotes.docs import list_problem_fields, parse_operations
 from quotes.forms import IntegrationForm
 from quotes.link_pages import render_linked_return
 from quotes.models import CpqConnection, CpqIntegration, Quote
-from quotes.refusals import REFUSED_ACTION
 from quotes.services import (
     create_signed_return_url,
     get_checkout_status,
@@ -40,11 +37,7 @@ from wisepay.accounts.services import ask_for_proof, has_reauthenticated, redire
 from wisepay.addresses import build_public_url
 from wisepay.audit import record_request_audit
 from wisepay.audit_log.changes import describe_changes
-from wisepay.input import parse_search
-from wisepay.models import AuditEntry
 
-REFUSALS_SHOWN = 20
-PAGE_SIZE = 50
 RETURN_STATUSES = {"paid": "paid", "saved": "saved", "processing": "processing", "failed": "failed"}
 
 
@@ -74,7 +67,7 @@ def return_to_quote(request: HttpRequest, reference: str) -> HttpResponse:
 
 
 @require_http_methods(["GET", "POST"])
-@merchant_page(admin=True)
+@merchant_page(Right.SETTINGS)
 def edit_integration(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """Integrations › ConnectWise Sell: Is Enabled, Generate, Save, Display."""
     integration = get_integration(merchant)
@@ -104,7 +97,7 @@ def save_integration_form(
 
 
 @require_GET
-@merchant_page(admin=True)
+@merchant_page(Right.SETTINGS)
 def display_key(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """Show the API key, after the admin signed in again."""
     if not has_reauthenticated(request):
@@ -129,26 +122,8 @@ def build_integration_context(merchant: Merchant, form: IntegrationForm) -> dict
     }
 
 
-@require_GET
-@merchant_page()
-def list_quotes(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
-    """Every checkout, newest first."""
-    rows = Quote.objects.filter(merchant=merchant).select_related("payment__company").order_by("-created_at")
-    q = parse_search(request.GET.get("q", ""))
-    if q:
-        by_name = rows.filter(name__icontains=q) | rows.filter(payment__company__name__icontains=q)
-        rows = rows.filter(number=int(q)) if q.isdecimal() and len(q) < 16 else by_name
-    page = Paginator(rows, PAGE_SIZE).get_page(request.GET.get("page"))
-    page.object_list = list(page.object_list)
-    attach_standings([quote.payment for quote in page.object_list], now=clock.now())
-    context: dict[str, Any] = {"merchant": merchant, "page": page, "q": q}
-    if not q and page.number == 1:
-        context |= {"refusals": list_refusals(merchant), "mismatches": list_open_mismatches(merchant)}
-    return render(request, "quotes/list.html", context)
-
-
 @require_POST
-@merchant_page(payers=True)
+@merchant_page(Right.MANAGE_PAYERS)
 def settle_company(request: MerchantRequest, merchant: Merchant, mismatch_ref: str) -> HttpResponse:
     """Say which company an id means: the one that was chosen, or (`move`) the other one."""
     mismatch = get_object_or_404(CompanyMismatch, merchant=merchant, reference=mismatch_ref)
@@ -176,15 +151,8 @@ def settle(request: MerchantRequest, mismatch: CompanyMismatch, *, moves: bool) 
     messages.success(request, "Saved. What was paid before stays where it is.")
 
 
-def list_refusals(merchant: Merchant) -> list[AuditEntry]:
-    """The quotes that were refused in the last month, the newest first."""
-    rows = AuditEntry.objects.filter(merchant_id=merchant.pk, action=REFUSED_ACTION)
-    rows = rows.filter(at__gt=clock.now() - timedelta(days=30)).select_related("details")
-    return list(rows.order_by("-pk")[:REFUSALS_SHOWN])
-
-
 @require_GET
-@merchant_page()
+@merchant_page(Right.SEE)
 def quote_callbacks(request: MerchantRequest, merchant: Merchant, reference: str) -> HttpResponse:
     """The panel of a payment's quote: the callbacks to CPQ."""
     quote = Quote.objects.filter(merchant=merchant, payment__reference=reference).first()
@@ -193,19 +161,19 @@ def quote_callbacks(request: MerchantRequest, merchant: Merchant, reference: str
 
 
 @require_GET
-@merchant_page()
+@merchant_page(Right.SEE)
 def quote_timeline(request: MerchantRequest, merchant: Merchant, reference: str) -> HttpResponse:
     """The panel of a payment's quote: its steps from acceptance to the ledger."""
     rows = Quote.objects.select_related("payment", "merchant")
     quote = rows.filter(merchant=merchant, payment__reference=reference).first()
     steps = get_timeline(quote, now=clock.now()) if quote else []
     is_moving = any(step.state == "moving" for step in steps)
-    context = {"merchant": merchant, "reference": reference, "steps": steps, "is_moving": is_moving}
+    context = {"merchant": merchant, "reference": reference, "steps": steps, "is_moving": is_moving, "quote": quote}
     return render(request, "quotes/timeline.html", context)
 
 
 @require_GET
-@merchant_page()
+@merchant_page(Right.SEE)
 def setup_panel(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """The dashboard's checklist: what is left to do before quotes can be paid and booked."""
     integration = get_integration(merchant)

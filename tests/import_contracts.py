@@ -15,6 +15,7 @@ ENTRANCES = (
     "views",
     "webhooks",
 )  # what a request, a message or a clock calls
+FORM_NAMES = ("forms", "filters", "listings", "lists")  # a list is the form of its filters, and what it leaves
 ADAPTERS = {"ledgers", "gateways", "providers"}
 
 
@@ -37,7 +38,7 @@ def get_level(module: str) -> int:
         return SERVICES
     if name in ENTRANCES or name.endswith(("_views", "_api")):
         return VIEWS
-    if name == "forms" or name.endswith("_forms"):
+    if name in FORM_NAMES or name.endswith(("_forms", "_lists")):
         return FORMS
     return MODELS if "models" in parts else SERVICES
 

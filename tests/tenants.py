@@ -25,8 +25,10 @@ from connections.models import Connection
 from connections.oauth_flow import receive_authorisation, start_authorisation
 from connections.rate_limiter import limiter
 from connections.services import disconnect_all
-from merchants.models import EventNotification, Merchant, PayNowLink
-from merchants.services import create_merchant, create_paynow_link, update_event_notifications
+from merchants.models import EventNotification, Merchant, PayNowLink, Role
+from merchants.paynow_links import create_paynow_link
+from merchants.rights import Right
+from merchants.services import create_merchant, update_event_notifications
 from payers.companies import record_payer_company
 from payers.models import Payer, PayerAccess, PayerCompany, fold_name
 from payments.gateway_accounts import save_gateway_account, set_bank_debits
@@ -251,6 +253,28 @@ class Tenant:
     def total_charged(self) -> int:
         """Minor units that Stripe took, over all intents."""
         return sum(i["amount_received"] for i in self.intents())
+
+
+# What a role may do by the names that tests use; "user" is the role that users of before roles were given.
+ROLES = {"admin": Role.Kind.ADMINISTRATOR, "bookkeeper": Role.Kind.BOOKKEEPER, "reader": Role.Kind.READER}
+OWN_ROLES = {
+    "user": {Right.SEE, Right.EVERYDAY},
+    "user who adds payers": {Right.SEE, Right.EVERYDAY, Right.MANAGE_PAYERS},
+}
+
+
+def get_role(merchant: Merchant, name: str, **more: Any) -> Role:
+    """A role of the merchant: a built-in one by its name above, or an own one of these rights ("books people")."""
+    if name in ROLES:
+        return merchant.roles.get(kind=ROLES[name])
+    rights = OWN_ROLES.get(name) or {Right.SEE, *map(Right, name.split())}
+    fresh = {"chosen_rights": sorted(right.value for right in rights), **more}
+    return merchant.roles.get_or_create(name=name[:60], defaults=fresh)[0]
+
+
+def give_role(merchant: Merchant, name: str, **more: Any) -> None:
+    """Give everybody who works for the merchant this role."""
+    merchant.memberships.update(role=get_role(merchant, name, **more))
 
 
 def create_tenant(

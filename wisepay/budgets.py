@@ -9,6 +9,7 @@ from enum import StrEnum
 from hashlib import sha256
 
 from django.conf import settings
+from django.db.models import F
 from django.http import HttpRequest, HttpResponse
 
 from wisepay import clock
@@ -27,6 +28,7 @@ class Budget(StrEnum):
     MAILS_FROM_NETWORK = "MAILS_PER_NETWORK_HOUR"
     MAILS_FROM_LINK = "MAILS_PER_LINK_HOUR"
     INVITATIONS_OF_PERSON = "INVITATIONS_PER_PERSON_HOUR"
+    INVITATIONS_OF_MERCHANT = "MEMBER_INVITATIONS_PER_MERCHANT_HOUR"
     SIGN_IN_FAILURES = "SIGN_IN_FAILURES_PER_ADDRESS_HOUR"
     SIGN_IN_FAILURES_OF_NETWORK = "SIGN_IN_FAILURES_PER_NETWORK_HOUR"
     DOCUMENTS_OF_PERSON = "DOCUMENTS_PER_PERSON_HOUR"
@@ -34,6 +36,10 @@ class Budget(StrEnum):
     LINKS_OF_NETWORK = "QUOTE_LINKS_PER_NETWORK_MINUTE"
     LINKS_OF_MERCHANT = "QUOTE_LINKS_PER_MERCHANT_MINUTE"
     READINGS_OF_QUOTE = "QUOTE_READINGS_PER_MINUTE"
+    PAYNOW_LINKS_OF_NETWORK = "PAYNOW_LINKS_PER_NETWORK_MINUTE"
+    GUESSES_OF_NETWORK = "INVOICE_GUESSES_PER_NETWORK_HOUR"
+    GUESSES_OF_MERCHANT = "INVOICE_GUESSES_PER_MERCHANT_HOUR"
+    READINGS_OF_INVOICE = "INVOICE_READINGS_PER_MINUTE"
     CALLS_OF_PERSON = "VENDOR_CALLS_PER_PERSON_MINUTE"
     CALLS_OF_NETWORK = "VENDOR_CALLS_PER_NETWORK_MINUTE"
 
@@ -43,6 +49,8 @@ PERIODS = {
     Budget.LINKS_OF_NETWORK: MINUTE,
     Budget.LINKS_OF_MERCHANT: MINUTE,
     Budget.READINGS_OF_QUOTE: MINUTE,
+    Budget.PAYNOW_LINKS_OF_NETWORK: MINUTE,
+    Budget.READINGS_OF_INVOICE: MINUTE,
     Budget.CALLS_OF_PERSON: MINUTE,
     Budget.CALLS_OF_NETWORK: MINUTE,
 }
@@ -56,6 +64,17 @@ def spend(budget: Budget, key: object, *, now: datetime) -> int:
     """Count one use by `key`; return 0 within the budget, else the seconds until the next one."""
     limit = int(getattr(settings, budget.value))
     return record_rate_limited_use(_build_key(budget, key), limit=limit, per=PERIODS.get(budget, HOUR), now=now)
+
+
+def give_back(budget: Budget, key: object) -> None:
+    """Take back one use that was counted before it was known to be none."""
+    RateWindow.objects.filter(key=_build_key(budget, key), count__gt=0).update(count=F("count") - 1)
+
+
+def give_back_for_network(budget: Budget, ip: str) -> None:
+    """The same for the network of `ip`, of IPv6 also for the wider ones."""
+    for network in list_networks(ip):
+        give_back(budget, network)
 
 
 def count(budget: Budget, key: object, *, now: datetime) -> int:

@@ -38,6 +38,24 @@ def remove_group_separators(text: str) -> str:
     return text.replace(",", "")
 
 
+def parse_major_units(text: str) -> Decimal:
+    """The amount in major units that a person typed without saying of which currency. Raises InvalidAmount."""
+    plain = remove_group_separators(text)
+    whole, _, rest = plain.partition(".")
+    if not (plain.isascii() and whole.isdigit() and len(whole) <= 10 and (rest.isdigit() or "." not in plain)):
+        raise InvalidAmount('Write an amount such as "625.00".')
+    return Decimal(plain)
+
+
+def list_minor_amounts(text: str) -> list[int]:
+    """What somebody who typed an amount may mean in minor units: in currencies of two decimals, and of none."""
+    try:
+        amount = parse_major_units(text.strip().lstrip("$€£¥A "))
+    except InvalidAmount:
+        return []
+    return [int(minor) for minor in (amount.scaleb(2), amount) if minor == minor.to_integral_value()]
+
+
 def split_codes(codes: str) -> frozenset[str]:
     """Split a table's row of currency codes."""
     return frozenset(codes.split())

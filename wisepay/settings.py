@@ -48,7 +48,9 @@ INSTALLED_APPS = [
     "allauth.mfa",
     "allauth.socialaccount",
     "allauth.usersessions",
+    "django_filters",
     "django_htmx",
+    "django_tables2",
     "wisepay.apps.OperatorsAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -83,7 +85,7 @@ TEMPLATES = [
         "DIRS": [BASE_DIR / "templates"],
         "APP_DIRS": True,
         "OPTIONS": {
-            "builtins": ["django.templatetags.i18n", "wisepay.templatetags.wisepay"],
+            "builtins": ["django.templatetags.i18n", "wisepay.templatetags.wisepay", "merchants.templatetags.access"],
             "context_processors": [
                 "django.template.context_processors.request",
                 "django.template.context_processors.csp",
@@ -236,6 +238,7 @@ MAILS_PER_ADDRESS_HOUR = env.int("MAILS_PER_ADDRESS_HOUR", default=6)
 MAILS_PER_NETWORK_HOUR = env.int("MAILS_PER_NETWORK_HOUR", default=30)
 MAILS_PER_LINK_HOUR = env.int("MAILS_PER_LINK_HOUR", default=10)  # by registering with one Pay Now link
 INVITATIONS_PER_PERSON_HOUR = env.int("INVITATIONS_PER_PERSON_HOUR", default=60)  # by one person of a merchant
+MEMBER_INVITATIONS_PER_MERCHANT_HOUR = env.int("MEMBER_INVITATIONS_PER_MERCHANT_HOUR", default=30)
 SIGN_IN_FAILURES_PER_ADDRESS_HOUR = env.int("SIGN_IN_FAILURES_PER_ADDRESS_HOUR", default=50)  # then known browsers only
 SIGN_IN_FAILURES_PER_NETWORK_HOUR = env.int("SIGN_IN_FAILURES_PER_NETWORK_HOUR", default=100)  # likewise
 DOCUMENTS_PER_PERSON_HOUR = env.int("DOCUMENTS_PER_PERSON_HOUR", default=30)  # invoice PDFs that are not stored here
@@ -244,6 +247,10 @@ STATUS_CHECKS_PER_TEN_SECONDS = env.int("STATUS_CHECKS_PER_TEN_SECONDS", default
 QUOTE_LINKS_PER_NETWORK_MINUTE = env.int("QUOTE_LINKS_PER_NETWORK_MINUTE", default=12)  # links of quotes followed
 QUOTE_LINKS_PER_MERCHANT_MINUTE = env.int("QUOTE_LINKS_PER_MERCHANT_MINUTE", default=60)
 QUOTE_READINGS_PER_MINUTE = env.int("QUOTE_READINGS_PER_MINUTE", default=10)  # of one quote, before it is charged
+PAYNOW_LINKS_PER_NETWORK_MINUTE = env.int("PAYNOW_LINKS_PER_NETWORK_MINUTE", default=60)  # links of invoices followed
+INVOICE_GUESSES_PER_NETWORK_HOUR = env.int("INVOICE_GUESSES_PER_NETWORK_HOUR", default=20)  # that fit nothing
+INVOICE_GUESSES_PER_MERCHANT_HOUR = env.int("INVOICE_GUESSES_PER_MERCHANT_HOUR", default=300)
+INVOICE_READINGS_PER_MINUTE = env.int("INVOICE_READINGS_PER_MINUTE", default=10)  # of one invoice, by its link
 VENDOR_CALLS_PER_PERSON_MINUTE = env.int("VENDOR_CALLS_PER_PERSON_MINUTE", default=60)
 VENDOR_CALLS_PER_NETWORK_MINUTE = env.int("VENDOR_CALLS_PER_NETWORK_MINUTE", default=60)  # by people not signed in
 
@@ -256,6 +263,7 @@ XERO_IDENTITY_URL = env.str("XERO_IDENTITY_URL", default="https://identity.xero.
 XERO_CONNECTIONS_URL = env.str("XERO_CONNECTIONS_URL", default="https://api.xero.com/Connections")
 XERO_API_URL = env.str("XERO_API_URL", default="https://api.xero.com/api.xro/2.0")
 XERO_SCOPES = env.str("XERO_SCOPES", default="granular")  # "broad" for an app that Xero gave the older scopes
+XERO_PAYMENT_SERVICES = env.bool("XERO_PAYMENT_SERVICES", default=False)  # for an app with the scope `paymentservices`
 XERO_CLIENT_ID = env.str("XERO_CLIENT_ID", default="")
 XERO_CLIENT_SECRET = env.str("XERO_CLIENT_SECRET", default="")
 # Apps of their own for two of the three tiers, each with a call budget of its own; without them the first serves all.

@@ -24,6 +24,7 @@ urlpatterns = [
     path("", include("payments.urls")),
     path("", include("accounting.urls")),
     path("", include("accounting.invoices.portal_urls")),
+    path("", include("accounting.paynow_links.urls")),
     path("", include("accounting.reconciliation.urls")),
     path("", include("accounting.autopay.urls")),
     path("", include("quotes.urls")),

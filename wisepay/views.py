@@ -40,8 +40,8 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 @requires_csrf_token
 def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """The page for something this person may not do."""
-    message = _("Your account has no right to this. Whoever gave you the account can change that.")
+    """The page for something this person may not do, in the words of who refused it."""
+    message = str(exception) or _("Your account has no right to this. Whoever gave you the account can change that.")
     return render(request, "error.html", {"title": _("You can't do this"), "message": message}, status=403)
 
 

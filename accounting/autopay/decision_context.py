@@ -212,8 +212,8 @@ def get_rules(merchant: Merchant, *, takes_debits: bool) -> AutoPayRules:
 
 def is_paused(merchant: Merchant) -> bool:
     """Whether nothing of this merchant's is charged now: automatic payments, or all payments, are switched off."""
-    is_on = AutoPaySettings.objects.filter(merchant=merchant, is_enabled=True).exists()
-    return not is_on or not Merchant.objects.filter(pk=merchant.pk, takes_payments=True).exists()
+    rows = AutoPaySettings.objects.filter(merchant=merchant, is_enabled=True, merchant__takes_payments=True)
+    return not rows.exists()
 
 
 def get_terms_by_key(merchant: Merchant) -> dict[TermKey, TermSnapshot]:

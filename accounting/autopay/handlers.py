@@ -73,11 +73,11 @@ def follow_charge(*, attempt_id: int, now: datetime, **_: object) -> None:
 
 
 @handler("accounting.email_autopay")
-def email_autopay(*, scheduled_id: int, attempt_id: int, **_: object) -> None:
+def email_autopay(*, scheduled_id: int, attempt_id: int, now: datetime, **_: object) -> None:
     """Email the payer why their automatic payment failed."""
     rows = ScheduledPayment.objects.select_related("merchant", "company", "invoice", "method")
     attempt = Attempt.objects.select_related("payment__merchant", "payment__company").get(pk=attempt_id)
-    send_failure_email(rows.get(pk=scheduled_id), attempt)
+    send_failure_email(rows.get(pk=scheduled_id), attempt, now=now)
 
 
 @handler("accounting.email_mapping_news")

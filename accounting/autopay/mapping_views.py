@@ -19,6 +19,7 @@ from accounting.autopay.views import build_page_context
 from accounting.models import AutoPayMapping, BillingTerm, ScheduledPayment
 from merchants.access import MerchantRequest, merchant_page
 from merchants.models import Merchant
+from merchants.rights import AUTOPAY_WORK, Right
 from payers.models import PayerCompany
 from payments.payer_admin.services import get_company
 from wisepay import clock
@@ -28,7 +29,7 @@ LISTED_ENDS = 10  # scheduled payments that a question about ending a mapping na
 
 
 @require_http_methods(["GET", "POST"])
-@merchant_page()
+@merchant_page(Right.SEE, changes=AUTOPAY_WORK)
 def company_mappings(request: MerchantRequest, merchant: Merchant, company_ref: str) -> HttpResponse:
     """The Auto-Pay tab of a payer company: its mappings, and a new one."""
     company = get_company(merchant, company_ref)
@@ -103,7 +104,7 @@ def save_mappings_form(request: MerchantRequest, company: PayerCompany, form: Pr
 
 
 @require_POST
-@merchant_page()
+@merchant_page(*AUTOPAY_WORK)
 def end(request: MerchantRequest, merchant: Merchant, company_ref: str, mapping_ref: str) -> HttpResponse:
     """End a mapping, whoever created it."""
     company = get_company(merchant, company_ref)
@@ -116,7 +117,7 @@ def end(request: MerchantRequest, merchant: Merchant, company_ref: str, mapping_
 
 
 @require_GET
-@merchant_page()
+@merchant_page(Right.SEE)
 def proposals(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """Mappings that quotes propose."""
     terms = list(BillingTerm.objects.filter(merchant=merchant, is_active=True).order_by("name"))
@@ -125,7 +126,7 @@ def proposals(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
 
 
 @require_POST
-@merchant_page()
+@merchant_page(*AUTOPAY_WORK)
 def accept(request: MerchantRequest, merchant: Merchant, mapping_ref: str) -> HttpResponse:
     """Accept a proposal, so that it charges what its payer agreed to, or ask the payer for more."""
     mapping = get_proposal(merchant, mapping_ref)
@@ -193,7 +194,7 @@ def render_acceptance(request: MerchantRequest, merchant: Merchant, mapping: Aut
 
 
 @require_POST
-@merchant_page()
+@merchant_page(*AUTOPAY_WORK)
 def dismiss(request: MerchantRequest, merchant: Merchant, mapping_ref: str) -> HttpResponse:
     """Dismiss a proposal."""
     mapping = get_proposal(merchant, mapping_ref)

@@ -9,6 +9,7 @@ from django_subatomic.db import transaction_required
 from accounting.models import AutoPayMapping, ScheduledPayment, UnmatchedInvoice
 from merchants.models import EventNotification, Merchant
 from merchants.services import notify_merchant
+from payments.consequences import build_mailed_pay_url
 from payments.errors import explain_failure
 from payments.models import Attempt
 from wisepay import outbox
@@ -86,7 +87,7 @@ def enqueue_result_email(scheduled: ScheduledPayment, attempt: Attempt) -> None:
     outbox.enqueue(key, "accounting.email_autopay", scheduled_id=scheduled.pk, attempt_id=attempt.pk)
 
 
-def send_failure_email(scheduled: ScheduledPayment, attempt: Attempt) -> None:
+def send_failure_email(scheduled: ScheduledPayment, attempt: Attempt, *, now: datetime) -> None:
     """Email the payer why it failed, what happens next, and the link to pay it. Without an address nothing is sent."""
     merchant = scheduled.merchant
     payment = attempt.payment
@@ -103,7 +104,7 @@ def send_failure_email(scheduled: ScheduledPayment, attempt: Attempt) -> None:
             "why": explain_to_payer(attempt),
             "run_at": run_at,
             "asks": attempt.failure_code == "authentication_required",
-            "pay_url": payment.pay_url,
+            "pay_url": build_mailed_pay_url(payment, now=now),
         },
         subject=f"Your automatic payment to {merchant.name} failed: {attempt.money}",
         message_id=f"autopay-{attempt.reference}-{attempt.state}",

@@ -18,13 +18,14 @@ from accounting.models import AutoPaySettings, BillingTerm
 from connections.models import Connection
 from merchants.access import MerchantRequest, merchant_page
 from merchants.models import Merchant
+from merchants.rights import Right
 from wisepay import clock
 from wisepay.audit import record_request_audit
 from wisepay.audit_log.changes import describe_changes
 
 
 @require_http_methods(["GET", "POST"])
-@merchant_page(admin=True)
+@merchant_page(Right.SETTINGS)
 def edit_settings(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """The settings, and the list of billing terms."""
     data = request.POST if request.method == "POST" else None
@@ -75,7 +76,7 @@ def render_preview(request: MerchantRequest, merchant: Merchant, preview: Charge
 
 
 @require_POST
-@merchant_page(admin=True)
+@merchant_page(Right.SETTINGS)
 def refresh_terms(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """Refresh Billing Terms."""
     terms.schedule_terms_import(merchant, now=clock.now())
@@ -84,7 +85,7 @@ def refresh_terms(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
 
 
 @require_http_methods(["GET", "POST"])
-@merchant_page(admin=True)
+@merchant_page(Right.SETTINGS)
 def edit_term(request: MerchantRequest, merchant: Merchant, term_ref: str = "") -> HttpResponse:
     """Add Billing Term, or edit one."""
     term = get_object_or_404(BillingTerm, merchant=merchant, reference=term_ref, is_active=True) if term_ref else None
@@ -103,7 +104,7 @@ def edit_term(request: MerchantRequest, merchant: Merchant, term_ref: str = "") 
 
 
 @require_POST
-@merchant_page(admin=True)
+@merchant_page(Right.SETTINGS)
 def remove_term(request: MerchantRequest, merchant: Merchant, term_ref: str) -> HttpResponse:
     """Remove a billing term that no mapping uses."""
     term = get_object_or_404(BillingTerm, merchant=merchant, reference=term_ref, is_active=True)

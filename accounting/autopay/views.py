@@ -4,17 +4,20 @@ from typing import Any
 
 from django.contrib import messages
 from django.core.paginator import Paginator
-from django.http import HttpResponse
+from django.http import HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
 from accounting.autopay import actions, selectors
 from accounting.autopay.decision_context import is_paused
 from accounting.autopay.forms import ResolveForm
+from accounting.autopay.lists import ScheduledList
 from accounting.autopay.settings import schedule_planning
 from accounting.models import ScheduledPayment
 from merchants.access import MerchantRequest, merchant_page
-from merchants.models import Membership, Merchant
+from merchants.lists import answer_file, render_list, render_totals
+from merchants.models import Merchant
+from merchants.rights import AUTOPAY_WORK, Right
 from wisepay import clock
 from wisepay.audit import record_request_audit
 
@@ -23,29 +26,42 @@ PANEL_ROWS = 6  # rows of a panel
 
 def build_page_context(request: MerchantRequest, merchant: Merchant, **more: Any) -> dict[str, Any]:
     """The context that every one of these pages has."""
+    counts = selectors.get_counts(merchant)
     return {
         "merchant": merchant,
-        "counts": selectors.get_counts(merchant),
-        "is_paused": is_paused(merchant),
-        "is_admin": request.membership.role == Membership.Role.ADMIN,
+        "counts": counts,
+        "is_paused": counts.is_paused,
         **more,
     }
 
 
 @require_GET
-@merchant_page()
+@merchant_page(Right.SEE)
 def scheduled_list(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """Automatic Payments: what will be charged; with `show=all` everything that ever was scheduled."""
-    shows_all = request.GET.get("show") == "all"
-    found = selectors.list_all_payments(merchant) if shows_all else selectors.list_live_payments(merchant)
-    page = Paginator(found, selectors.PAGE_SIZE).get_page(request.GET.get("page"))
-    rows = selectors.build_rows(page, paused=is_paused(merchant))
-    context = build_page_context(request, merchant, page=page, rows=rows, shows_all=shows_all)
-    return render(request, "autopay/list.html", context)
+    context = build_page_context(request, merchant)
+    listing = ScheduledList(request.GET, merchant, is_paused=context["is_paused"])
+    return render_list(request, merchant, listing, "autopay/list.html", context)
 
 
 @require_GET
-@merchant_page()
+@merchant_page(Right.SEE)
+def scheduled_totals(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
+    """The panel of what they come to."""
+    return render_totals(request, merchant, ScheduledList(request.GET, merchant, is_paused=False))
+
+
+@require_GET
+@merchant_page(Right.SEE)
+def export_scheduled(request: MerchantRequest, merchant: Merchant, format_name: str) -> HttpResponseBase:
+    """Every automatic payment that matches, as a file."""
+    return answer_file(
+        request, merchant, ScheduledList(request.GET, merchant, is_paused=is_paused(merchant)), format_name
+    )
+
+
+@require_GET
+@merchant_page(Right.SEE)
 def panel(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """The dashboard's widget of the same."""
     found = selectors.list_live_payments(merchant)[:PANEL_ROWS]
@@ -54,7 +70,7 @@ def panel(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
 
 
 @require_GET
-@merchant_page()
+@merchant_page(Right.SEE)
 def calendar(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """What will be charged when, a month at a time."""
     month = selectors.get_calendar_month(merchant, request.GET.get("month", ""), now=clock.now())
@@ -62,7 +78,7 @@ def calendar(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
 
 
 @require_GET
-@merchant_page()
+@merchant_page(Right.SEE)
 def failures(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """Transaction Failures."""
     page = Paginator(selectors.list_failed_payments(merchant), selectors.PAGE_SIZE).get_page(request.GET.get("page"))
@@ -71,7 +87,7 @@ def failures(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
 
 
 @require_GET
-@merchant_page()
+@merchant_page(Right.SEE)
 def failures_panel(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """The dashboard's widget of the same."""
     rows = selectors.build_rows(selectors.list_failed_payments(merchant)[:PANEL_ROWS], paused=False)
@@ -79,7 +95,7 @@ def failures_panel(request: MerchantRequest, merchant: Merchant) -> HttpResponse
 
 
 @require_GET
-@merchant_page()
+@merchant_page(Right.SEE)
 def unmatched(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """Unmatched Auto-Payments."""
     page = Paginator(selectors.list_unmatched_invoices(merchant), selectors.PAGE_SIZE).get_page(request.GET.get("page"))
@@ -87,7 +103,7 @@ def unmatched(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
 
 
 @require_GET
-@merchant_page()
+@merchant_page(Right.SEE)
 def unmatched_panel(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """The dashboard's widget of the same."""
     rows = selectors.list_unmatched_invoices(merchant)[:PANEL_ROWS]
@@ -95,7 +111,7 @@ def unmatched_panel(request: MerchantRequest, merchant: Merchant) -> HttpRespons
 
 
 @require_GET
-@merchant_page()
+@merchant_page(Right.SEE)
 def detail(request: MerchantRequest, merchant: Merchant, scheduled_ref: str) -> HttpResponse:
     """Show Details: one scheduled payment, its attempts and its steps."""
     return render_detail(request, merchant, selectors.get_scheduled_payment(merchant, scheduled_ref), ResolveForm())
@@ -119,7 +135,7 @@ def render_detail(
 
 
 @require_POST
-@merchant_page()
+@merchant_page(*AUTOPAY_WORK)
 def check(request: MerchantRequest, merchant: Merchant, scheduled_ref: str) -> HttpResponse:
     """Check Request: ask the gateway for its state."""
     scheduled = selectors.get_scheduled_payment(merchant, scheduled_ref)
@@ -129,7 +145,7 @@ def check(request: MerchantRequest, merchant: Merchant, scheduled_ref: str) -> H
 
 
 @require_POST
-@merchant_page(admin=True)
+@merchant_page(Right.AUTOMATIC_PAYMENTS)
 def cancel(request: MerchantRequest, merchant: Merchant, scheduled_ref: str) -> HttpResponse:
     """Cancel Payment, until it is pending."""
     scheduled = selectors.get_scheduled_payment(merchant, scheduled_ref)
@@ -144,7 +160,7 @@ def cancel(request: MerchantRequest, merchant: Merchant, scheduled_ref: str) -> 
 
 
 @require_POST
-@merchant_page()
+@merchant_page(*AUTOPAY_WORK)
 def requeue(request: MerchantRequest, merchant: Merchant, scheduled_ref: str) -> HttpResponse:
     """Reset & Requeue, or Charge anyway for one that is held."""
     scheduled = selectors.get_scheduled_payment(merchant, scheduled_ref)
@@ -165,7 +181,7 @@ def requeue(request: MerchantRequest, merchant: Merchant, scheduled_ref: str) ->
 
 
 @require_POST
-@merchant_page()
+@merchant_page(*AUTOPAY_WORK)
 def resolve(request: MerchantRequest, merchant: Merchant, scheduled_ref: str) -> HttpResponse:
     """Mark as Resolved."""
     scheduled, form = selectors.get_scheduled_payment(merchant, scheduled_ref), ResolveForm(request.POST)
@@ -185,7 +201,7 @@ def resolve(request: MerchantRequest, merchant: Merchant, scheduled_ref: str) ->
 
 
 @require_POST
-@merchant_page(admin=True)
+@merchant_page(Right.AUTOMATIC_PAYMENTS)
 def reopen(request: MerchantRequest, merchant: Merchant, scheduled_ref: str) -> HttpResponse:
     """Take back Mark as Resolved, or Cancel Payment."""
     scheduled = selectors.get_scheduled_payment(merchant, scheduled_ref)
@@ -203,7 +219,7 @@ def reopen(request: MerchantRequest, merchant: Merchant, scheduled_ref: str) -> 
 
 
 @require_POST
-@merchant_page()
+@merchant_page(*AUTOPAY_WORK)
 def queue(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """Queue: schedule planning of all invoices."""
     schedule_planning(merchant, now=clock.now())

@@ -13,13 +13,14 @@ from accounting.unreadable import SETTING_KINDS, summarise_unreadable
 from connections.models import Connection, Tier
 from merchants.access import MerchantRequest, merchant_page
 from merchants.models import Merchant
+from merchants.rights import Right
 from wisepay import clock, outbox
 from wisepay.audit import record_request_audit
 from wisepay.audit_log.changes import describe_changes
 
 
 @require_http_methods(["GET", "POST"])
-@merchant_page(admin=True)
+@merchant_page(Right.SETTINGS)
 def edit_accounting_settings(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """The Accounts tab."""
     form = AccountsForm(request.POST or None, merchant=merchant)
@@ -50,7 +51,7 @@ def list_ledger_warnings(merchant: Merchant) -> list[str]:
 
 
 @require_POST
-@merchant_page(admin=True)
+@merchant_page(Right.SETTINGS)
 def reload_ledger_lists(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """Have a worker read the accounts and tax codes again."""
     outbox.schedule(f"lists:{merchant.pk}", "accounting.import_lists", now=clock.now(), merchant_id=merchant.pk)

@@ -3,7 +3,6 @@
 from typing import Any
 
 from django.contrib import messages
-from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
@@ -13,7 +12,8 @@ from accounting.contacts.forms import ContactForm
 from accounting.models import LedgerContact
 from accounting.posting.services import retry_company_postings
 from merchants.access import MerchantRequest, merchant_page
-from merchants.models import Membership, Merchant
+from merchants.models import Merchant
+from merchants.rights import Right
 from payers.companies import CompanyTaken, ContactMoved, map_company, undo_contact_change, unmap_company
 from payers.models import PayerCompany
 from wisepay import clock
@@ -25,7 +25,7 @@ LAST_PAGE = 99_999
 
 
 @require_GET
-@merchant_page()
+@merchant_page(Right.SEE)
 def company_list(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """Every company with its contact in the accounting package."""
     q = parse_search(request.GET.get("q", ""))
@@ -35,13 +35,11 @@ def company_list(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
 
 
 @require_http_methods(["GET", "POST"])
-@merchant_page()
+@merchant_page(Right.SEE, changes=(Right.BOOKS,))
 def company_contact(request: MerchantRequest, merchant: Merchant, company_ref: str) -> HttpResponse:
-    """Which contact the company is; an admin searches another one, reads what that does, and confirms it."""
+    """Which contact the company is; who keeps the books searches another one, reads what that does, and confirms it."""
     company = get_company(merchant, company_ref)
     if request.method == "POST":
-        if request.membership.role != Membership.Role.ADMIN:
-            raise PermissionDenied("Only merchant admins can do this.")
         form = ContactForm(request.POST)
         row = services.find_contact(merchant, form.cleaned_data["contact_id"]) if form.is_valid() else None
         error = change_contact(request, company, row)
@@ -71,7 +69,7 @@ def change_contact(request: MerchantRequest, company: PayerCompany, row: LedgerC
 
 
 @require_POST
-@merchant_page(admin=True)
+@merchant_page(Right.BOOKS)
 def remove_contact(request: MerchantRequest, merchant: Merchant, company_ref: str) -> HttpResponse:
     """Take one of its contacts off a company."""
     company, form = get_company(merchant, company_ref), ContactForm(request.POST)
@@ -88,7 +86,7 @@ def remove_contact(request: MerchantRequest, merchant: Merchant, company_ref: st
 
 
 @require_POST
-@merchant_page(admin=True)
+@merchant_page(Right.BOOKS)
 def undo_change(request: MerchantRequest, merchant: Merchant, company_ref: str) -> HttpResponse:
     """Undo the newest change of a company's contact."""
     company = get_company(merchant, company_ref)
@@ -109,7 +107,7 @@ def undo_change(request: MerchantRequest, merchant: Merchant, company_ref: str) 
 
 
 @require_GET
-@merchant_page()
+@merchant_page(Right.SEE)
 def contact_suggestions(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """Contacts of the ledger that a company could be; a person chooses one, by its id."""
     text = parse_search(request.GET.get("q", ""))
@@ -134,7 +132,6 @@ def render_contact_page(
         "consequences": services.list_consequences(company, chosen) if chosen is not None and other is None else [],
         "error": f"{other} is this contact already." if other and not error else error,
         "is_connected": bool(services.get_organisation_id(merchant)),
-        "is_admin": request.membership.role == Membership.Role.ADMIN,
     }
     return render(request, "payer_admin/contact.html", context, status=422 if error else 200)
 

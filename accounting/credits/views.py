@@ -24,6 +24,7 @@ from accounting.models import CreditMatch, CreditNote, LedgerInvoice, Posting
 from accounting.models.credits import MIN_THRESHOLD
 from merchants.access import MerchantRequest, merchant_page
 from merchants.models import Merchant
+from merchants.rights import BOOKS_WORK, Right
 from wisepay import clock
 from wisepay.audit import record_request_audit
 from wisepay.audit_log.changes import describe_values
@@ -56,7 +57,7 @@ class ThresholdForm(forms.Form):
 
 
 @require_GET
-@merchant_page()
+@merchant_page(Right.SEE)
 def credits_to_apply(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """The page of credits to apply."""
     now = clock.now()
@@ -78,7 +79,7 @@ def credits_to_apply(request: MerchantRequest, merchant: Merchant) -> HttpRespon
 
 
 @require_POST
-@merchant_page()
+@merchant_page(*BOOKS_WORK)
 def decide_credit(request: MerchantRequest, merchant: Merchant, reference: str) -> HttpResponse:
     """Apply, dismiss or undo one match; each is written into the audit log."""
     match = get_object_or_404(list_matches(merchant), reference=reference)
@@ -95,7 +96,7 @@ def decide_credit(request: MerchantRequest, merchant: Merchant, reference: str) 
 
 
 @require_GET
-@merchant_page()
+@merchant_page(Right.SEE)
 def invoice_credits(request: MerchantRequest, merchant: Merchant, reference: str) -> HttpResponse:
     """The credits that one invoice could be paid with: a panel of its automatic payment, or a page."""
     invoice = get_merchant_invoice(merchant, reference)
@@ -105,7 +106,7 @@ def invoice_credits(request: MerchantRequest, merchant: Merchant, reference: str
 
 
 @require_POST
-@merchant_page()
+@merchant_page(*BOOKS_WORK)
 def use_credit(request: MerchantRequest, merchant: Merchant, reference: str) -> HttpResponse:
     """Apply one of these credits to the invoice."""
     invoice = get_merchant_invoice(merchant, reference)
@@ -129,7 +130,7 @@ def get_merchant_invoice(merchant: Merchant, reference: str) -> LedgerInvoice:
 
 
 @require_POST
-@merchant_page(admin=True)
+@merchant_page(Right.BOOKS)
 def change_threshold(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """Save from which confidence on credits apply themselves."""
     form = ThresholdForm(request.POST)

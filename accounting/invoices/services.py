@@ -1,7 +1,7 @@
 """Invoice payments: create a payment of one or several invoices, and check its allocations when it is charged."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -58,6 +58,14 @@ class InvoiceAmount:
     amount: int
 
 
+@dataclass(frozen=True, slots=True)
+class PaymentSource:
+    """Where a payer began who did not come from the portal: the page that they go back to, and what is noted of it."""
+
+    path: str
+    notes: Mapping[str, object]
+
+
 def create_invoice_payment(
     company: PayerCompany,
     amounts: Sequence[InvoiceAmount],
@@ -66,6 +74,7 @@ def create_invoice_payment(
     origin: str,
     now: datetime,
     confirmed: bool = False,
+    source: PaymentSource | None = None,
 ) -> Payment:
     """Create a payment of these parts of the company's invoices; nothing is charged by it.
 
@@ -83,9 +92,9 @@ def create_invoice_payment(
         warnings = find_relevant_warnings(list(invoices.values()), origin=origin, now=now)
         if warnings and not confirmed:
             raise MayBePaidAlready(warnings)
-        payment = find_same_payment(company, amounts, origin=origin, now=now)
+        payment = find_same_payment(company, amounts, origin=origin, source=source, now=now)
         if payment is None:
-            payment = create_payment_with_allocations(company, invoices, amounts, origin=origin, now=now)
+            payment = create_payment_with_allocations(company, invoices, amounts, origin=origin, source=source, now=now)
             schedule_refetch_if_stale(invoices.values(), now=now)
         record_confirmation(payment, warnings, by=by, now=now)
     return payment
@@ -178,6 +187,15 @@ def build_unreadable_text(invoice: LedgerInvoice) -> str:
     return text % {"invoice": invoice, "merchant": invoice.merchant}
 
 
+def get_closed_reason(invoice: LedgerInvoice, balance: InvoiceBalance) -> str:
+    """Why the invoice cannot be paid, as a sentence for its payer; empty while it can."""
+    if list_former_organisation_invoices([invoice]):
+        return f"Invoice {invoice} {FORMER_ORGANISATION_TEXT}"
+    if not invoice.is_payable:
+        return get_not_payable_reason(invoice)
+    return "" if balance.is_readable else build_unreadable_text(invoice)
+
+
 def get_not_payable_reason(invoice: LedgerInvoice) -> str:
     """Why the invoice cannot be paid, as a sentence for its payer."""
     if re.match(PF_INVOICE_PATTERN, invoice.number):
@@ -201,7 +219,12 @@ def find_relevant_warnings(
 
 
 def find_same_payment(
-    company: PayerCompany, amounts: Sequence[InvoiceAmount], *, origin: str, now: datetime
+    company: PayerCompany,
+    amounts: Sequence[InvoiceAmount],
+    *,
+    origin: str,
+    source: PaymentSource | None = None,
+    now: datetime,
 ) -> Payment | None:
     """The payment that the same choice created before, if nobody has tried to pay it."""
     if origin == Payment.Origin.AUTOMATIC:
@@ -209,7 +232,7 @@ def find_same_payment(
     chosen = {part.invoice.pk: part.amount for part in amounts}
     rows = Payment.objects.filter(
         company=company, origin=origin, state="open", amount=sum(chosen.values()), expires_at__gt=now, attempts=None
-    )
+    ).filter(done_path=get_done_path(source))
     for payment in rows.prefetch_related("allocations").order_by("-pk"):
         if {allocation.invoice_id: allocation.amount for allocation in payment.allocations.all()} == chosen:
             return payment
@@ -223,6 +246,7 @@ def create_payment_with_allocations(
     amounts: Sequence[InvoiceAmount],
     *,
     origin: str,
+    source: PaymentSource | None = None,
     now: datetime,
 ) -> Payment:
     """Create the payment with an allocation for each part."""
@@ -235,9 +259,9 @@ def create_payment_with_allocations(
         amount=sum(part.amount for part in ordered),
         origin=origin,
         purpose=build_purpose([str(part.invoice) for part in ordered]),
-        details=build_details(company, ordered),
+        details=build_details(company, ordered) | build_source_details(source),
         methods=[CARD, BANK_DEBIT],
-        done_path=reverse("payments:portal"),
+        done_path=get_done_path(source),
         expires_at=now + PAYMENT_LIFETIME,
         state="open",
         state_at=now,
@@ -250,6 +274,18 @@ def create_payment_with_allocations(
         ]
     )
     return payment
+
+
+def get_done_path(source: PaymentSource | None) -> str:
+    """Where a payer goes when it is over."""
+    return source.path if source is not None else reverse("payments:portal")
+
+
+def build_source_details(source: PaymentSource | None) -> dict[str, object]:
+    """What is noted of a payer who did not come from the portal; nothing of the company is filled in for them."""
+    if source is None:
+        return {}
+    return {**source.notes, "restart_path": source.path, "billing": {"name": "", "email": "", "phone": ""}}
 
 
 def build_purpose(numbers: Sequence[str]) -> str:

@@ -1,7 +1,6 @@
 """The merchant's Unprocessed Payments: the panel, the page, and the decisions that are made there."""
 
 from django.contrib import messages
-from django.core.exceptions import PermissionDenied
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_POST
@@ -18,8 +17,9 @@ from accounting.invoices.unprocessed import (
 from accounting.models import ManualTask, Posting
 from accounting.posting.forms import ManualTaskForm
 from accounting.posting.manual_tasks import resolve_manual_task
-from merchants.access import MerchantRequest, merchant_page
-from merchants.models import Membership, Merchant
+from merchants.access import MerchantRequest, check_rights, merchant_page
+from merchants.models import Merchant
+from merchants.rights import BOOKS_WORK, Right
 from payments.errors import CannotPay
 from wisepay import clock
 from wisepay.audit import record_request_audit
@@ -35,7 +35,7 @@ SUCCESS_MESSAGES = {
 
 
 @require_GET
-@merchant_page()
+@merchant_page(Right.SEE)
 def unprocessed_payments(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """Unprocessed Payments: the dashboard's panel, or the page with what can be done about each."""
     return render_unprocessed(request, merchant)
@@ -59,15 +59,14 @@ def render_unprocessed(
         }
         for task in tasks[: 6 if is_panel else MAX_ROWS]
     ]
-    is_admin = request.membership.role == Membership.Role.ADMIN
-    context = {"merchant": merchant, "rows": rows, "count": tasks.count(), "is_admin": is_admin}
-    context |= {"refused": refused, "form": form}
+    context = {"merchant": merchant, "rows": rows, "count": tasks.count(), "refused": refused, "form": form}
+    context["may_settle"] = request.membership.may(Right.BOOKS)
     page = f"invoices/unprocessed{'_panel' if is_panel else ''}.html"
     return render(request, page, context, status=422 if refused else 200)
 
 
 @require_POST
-@merchant_page()
+@merchant_page(*BOOKS_WORK)
 def decide_unprocessed(request: MerchantRequest, merchant: Merchant, reference: str) -> HttpResponse:
     """Retry, reallocate, keep as credit, or mark as fixed manually; each is recorded in the audit log."""
     tasks = ManualTask.objects.filter(merchant=merchant, kind=Posting.Kind.INVOICE_PAYMENT)
@@ -76,8 +75,8 @@ def decide_unprocessed(request: MerchantRequest, merchant: Merchant, reference: 
     )
     act = request.POST.get("act", "")
     form = ManualTaskForm(request.POST)
-    if act == "by_hand" and request.membership.role != Membership.Role.ADMIN:
-        raise PermissionDenied("Only merchant admins can do this.")
+    if act == "by_hand":
+        check_rights(request.membership, Right.BOOKS)
     if act == "by_hand" and not form.is_valid():
         return render_unprocessed(request, merchant, refused=task, form=form)
     note = form.cleaned_data["note"] if act == "by_hand" else ""

@@ -6,7 +6,7 @@ from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_http_methods
 
-from accounting.invoices.balances import list_former_organisation_invoices, list_payable_invoices
+from accounting.invoices.balances import list_payable_invoices
 from accounting.invoices.duplicates import DuplicateWarning, find_duplicate_warnings, list_warning_messages
 from accounting.invoices.forms import BatchForm, PayInvoiceForm
 from accounting.invoices.pdf import DocumentUnavailable, get_invoice_pdf, has_document
@@ -20,13 +20,7 @@ from accounting.invoices.selectors import (
     list_outstanding,
     list_outstanding_invoices,
 )
-from accounting.invoices.services import (
-    FORMER_ORGANISATION_TEXT,
-    MayBePaidAlready,
-    build_unreadable_text,
-    create_invoice_payment,
-    get_not_payable_reason,
-)
+from accounting.invoices.services import MayBePaidAlready, create_invoice_payment, get_closed_reason
 from accounting.models import LedgerInvoice
 from merchants.models import Merchant
 from payers.access import PayerRequest, get_company_access, payer_page
@@ -53,7 +47,7 @@ def outstanding_payments(request: PayerRequest) -> HttpResponse:
 def pay_invoice(request: PayerRequest, reference: str) -> HttpResponse:
     """Pay Invoice: one invoice, and the form for how much of it is paid now."""
     row = get_outstanding_invoice(get_visible_invoice(request, reference), now=clock.now())
-    reason = get_closed_reason(row)
+    reason = get_closed_reason(row.invoice, row.balance)
     form = PayInvoiceForm(request.POST or None, row=row) if row.balance.payable and not reason else None
     warnings = find_duplicate_warnings([row.invoice], now=clock.now()) if form else []
     if request.method == "POST" and form is not None and form.is_valid():
@@ -71,16 +65,6 @@ def pay_invoice(request: PayerRequest, reference: str) -> HttpResponse:
     }
     is_wrong = request.method == "POST"
     return render(request, "invoices/pay.html", context, status=422 if is_wrong else 200)
-
-
-def get_closed_reason(row: OutstandingInvoice) -> str:
-    """Why the invoice cannot be paid, as a sentence for its payer; empty while it can."""
-    invoice = row.invoice
-    if list_former_organisation_invoices([invoice]):
-        return f"Invoice {invoice} {FORMER_ORGANISATION_TEXT}"
-    if not invoice.is_payable:
-        return get_not_payable_reason(invoice)
-    return "" if row.balance.is_readable else build_unreadable_text(invoice)
 
 
 def find_credit_holder(warnings: list[DuplicateWarning], company: PayerCompany) -> Merchant | None:

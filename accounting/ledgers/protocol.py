@@ -213,6 +213,13 @@ class Ledger(Protocol):
         """Read everything that an invoice's `term_id` can name, in the package's order."""
         ...
 
+    def add_pay_button(self, url: str, *, name: str, term_id: str, key: str) -> None:
+        """Put a pay button that leads to `url` on online invoices of a term, as the service `name`.
+
+        The same again changes nothing. Rejected where the package has none.
+        """
+        ...
+
     def read_currencies(self) -> list[str]:
         """Return the codes of the currencies that documents can have, or nothing where the package does not say."""
         ...

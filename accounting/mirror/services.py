@@ -20,6 +20,7 @@ from accounting.models import Download, LedgerCredit, LedgerInvoice, MirrorCurso
 from accounting.refetch_requests import schedule_pending_changes, schedule_refetch
 from connections.availability import find_working_connection, get_connection
 from connections.models import Connection, Tier
+from connections.rate_limiter.limiter import Priority
 from connections.services import register_waiting_work_counter
 from merchants.models import Merchant
 from payers.companies import restore_contacts
@@ -158,17 +159,24 @@ def count_pending_reads(merchant: Merchant) -> dict[str, int]:
     return {Tier.COMPANY: unread, Tier.SERVICE: unfinished}
 
 
-def refresh_invoices(merchant: Merchant, invoices: Sequence[LedgerInvoice], *, now: datetime) -> set[int]:
-    """Read these invoices again by id for work in the background, as many as go in one call.
+def refresh_invoices(
+    merchant: Merchant,
+    invoices: Sequence[LedgerInvoice],
+    *,
+    now: datetime,
+    tier: Tier = Tier.SERVICE,
+    priority: Priority = "service",
+) -> set[int]:
+    """Read these invoices again by id, as many as go in one call; without more said for work in the background.
 
     Answers the keys of those that the ledger has or says are deleted; only they count as read at `now`.
     Raises Unavailable, Disconnected, Rejected or Retry.
     """
-    connection = get_connection(merchant, tier=Tier.SERVICE)
+    connection = get_connection(merchant, tier=tier)
     keys_by_id = {row.ledger_id: row.pk for row in invoices if row.organisation_id == connection.organisation_id}
     if not keys_by_id:
         return set()
-    with open_ledger_session(connection, priority="service", now=now) as ledger:
+    with open_ledger_session(connection, priority=priority, now=now) as ledger:
         found = ledger.read_invoices(list(keys_by_id)[: ledger.batch_size])
     context = ReadContext(merchant, connection.organisation_id, now)
     cursor = get_mirror_cursor(merchant, connection.organisation_id, "invoices")

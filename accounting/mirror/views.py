@@ -11,13 +11,14 @@ from accounting.models import Download
 from accounting.unreadable import MIRROR_KINDS, summarise_unreadable
 from merchants.access import MerchantRequest, merchant_page
 from merchants.models import Merchant
+from merchants.rights import BOOKS_WORK, Right
 from payers.access import PayerRequest, payer_page
 from wisepay import clock
 from wisepay.audit import record_request_audit
 
 
 @require_GET
-@merchant_page()
+@merchant_page(Right.SEE)
 def show_mirror(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """The mirror's status, as a panel or a page."""
     rows = list_mirror_statuses(merchant, now=clock.now())
@@ -32,7 +33,7 @@ def show_mirror(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
 
 
 @require_http_methods(["GET", "POST"])
-@merchant_page()
+@merchant_page(Right.SEE, changes=BOOKS_WORK)
 def download_status(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """The panel of the latest accounting data: POST starts a download, GET shows its progress."""
     if request.method == "POST":

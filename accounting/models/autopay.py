@@ -301,6 +301,7 @@ class ScheduledPayment(Stateful):
         indexes = [
             models.Index(fields=["run_at"], condition=Q(state="scheduled"), name="scheduled_payment_due"),
             models.Index(fields=["merchant", "state", "-id"], name="scheduled_of_merchant"),
+            models.Index(fields=["merchant", "run_at", "id"], name="scheduled_by_day"),
             models.Index(fields=["company", "run_at"], condition=Q(state__in=LIVE_SCHEDULED), name="scheduled_live"),
             models.Index(
                 fields=["run_at"], condition=Q(state="scheduled", notified_at=None), name="scheduled_without_notice"

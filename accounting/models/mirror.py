@@ -6,6 +6,8 @@ Rows are only written from what was read, and only the newest reading counts.
 from datetime import date
 
 from django.db import models
+from django.db.models import F
+from django.db.models.functions import Coalesce, Upper
 
 from merchants.models import Merchant
 from payers.models import PayerCompany
@@ -13,6 +15,8 @@ from wisepay import clock
 from wisepay.addresses import new_reference
 from wisepay.cursors import ReadCursor
 from wisepay.money import Money
+
+NO_DUE_DAY = date(9999, 1, 1)  # where invoices without a day stand in an order of days
 
 
 class MirroredDocument(models.Model):
@@ -48,7 +52,10 @@ class MirroredDocument(models.Model):
 
 
 class LedgerInvoice(MirroredDocument):
-    """A sales invoice. `due` is the part of it that is not paid yet."""
+    """A sales invoice. `due` is the part of it that is not paid yet.
+
+    `former_totals` is what it was for before the ledger changed that, written by the database itself.
+    """
 
     class InvoiceStatus(models.TextChoices):
         DRAFT = "draft", "Draft"
@@ -61,6 +68,7 @@ class LedgerInvoice(MirroredDocument):
     due = models.BigIntegerField()
     due_on = models.DateField(null=True)
     term_id = models.CharField(max_length=60, blank=True, help_text="Branding theme or terms in the ledger.")
+    former_totals = models.JSONField(default=list, editable=False)
 
     class Meta:
         constraints = [
@@ -79,6 +87,18 @@ class LedgerInvoice(MirroredDocument):
             ),
             models.Index(fields=["merchant", "organisation_id", "contact_id"], name="invoice_of_contact"),
             models.Index(fields=["merchant", "-changed_at"], name="invoice_changed"),
+            # In the database it has text_pattern_ops, which finds beginnings too.
+            models.Index(F("merchant"), Upper("number"), name="invoice_by_number"),
+            # The merchant's list, in each of its orders.
+            models.Index(fields=["merchant", "-id"], name="invoice_newest"),
+            models.Index(fields=["merchant", "status", "-id"], name="invoice_of_status"),
+            models.Index(fields=["merchant", "total", "id"], name="invoice_sized"),
+            models.Index(
+                F("merchant"),
+                Coalesce("due_on", models.Value(NO_DUE_DAY, models.DateField())),
+                F("id"),
+                name="invoice_due",
+            ),
         ]
 
     @property

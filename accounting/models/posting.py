@@ -81,6 +81,7 @@ class Posting(Stateful):
     FINAL_STATES = ("posted", "cancelled")
     TRANSITIONS = POSTING_TRANSITIONS
     standing: str  # its state as a page shows it beside the others of its payment
+    document_url: str  # its page in the books, where a page shows it
 
     merchant = models.ForeignKey(Merchant, on_delete=models.PROTECT, related_name="postings")
     kind = models.CharField(max_length=30, choices=Kind)
@@ -143,7 +144,8 @@ class Posting(Stateful):
                 fields=["merchant", "kind", "id"],
                 condition=~models.Q(state__in=["posted", "cancelled"]),
                 name="posting_not_over",
-            )
+            ),
+            models.Index(fields=["merchant", "-id"], name="posting_newest"),
         ]
 
     def __str__(self) -> str:

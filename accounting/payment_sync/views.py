@@ -20,6 +20,7 @@ from accounting.payment_sync.services import (
 )
 from merchants.access import MerchantRequest, merchant_page
 from merchants.models import Merchant
+from merchants.rights import BOOKS_WORK, Right
 from wisepay import clock
 from wisepay.audit import record_request_audit
 from wisepay.clock import get_day_start
@@ -54,7 +55,7 @@ def get_since(merchant: Merchant, day: date | None, *, now: datetime) -> datetim
 
 
 @require_http_methods(["GET", "POST"])
-@merchant_page()
+@merchant_page(Right.SEE, changes=BOOKS_WORK)
 def payment_sync(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """GET shows the last sync, POST starts one."""
     form = PaymentSyncForm(request.POST if request.method == "POST" else None)

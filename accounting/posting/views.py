@@ -7,10 +7,11 @@ from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
-from accounting.ledger_session import get_guide
+from accounting.ledger_session import annotate_connected_books, get_guide
 from accounting.models import CreditNote, ManualTask, Posting
 from accounting.models.posting_kinds import KIND_TRAITS, Kind, list_undone_kinds
 from accounting.posting.forms import ManualTaskForm
+from accounting.posting.lists import get_document_url
 from accounting.posting.manual_tasks import (
     CannotReopen,
     list_open_tasks,
@@ -20,7 +21,8 @@ from accounting.posting.manual_tasks import (
 )
 from accounting.posting.services import get_waiting_reason, list_unposted_debits, list_waiting_postings, retry_postings
 from merchants.access import MerchantRequest, merchant_page
-from merchants.models import Membership, Merchant
+from merchants.models import Merchant
+from merchants.rights import BOOKS_WORK, Right
 from payments.access import get_merchant_payment
 from wisepay import clock
 from wisepay.audit import record_request_audit
@@ -29,21 +31,21 @@ MAX_ROWS = 100
 
 
 @require_GET
-@merchant_page()
+@merchant_page(Right.SEE)
 def posting_list(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """What is not in the ledger yet, and why, and what people settled by hand."""
     return render_postings(request, merchant)
 
 
 @require_GET
-@merchant_page()
+@merchant_page(Right.SEE)
 def waiting_panel(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """The dashboard's panel of the same."""
     return render(request, "accounting/waiting.html", get_waiting_context(merchant, limit=6))
 
 
 @require_POST
-@merchant_page()
+@merchant_page(*BOOKS_WORK)
 def retry_all(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """Try everything that waits or was refused again, now."""
     count = retry_postings(merchant, by=request.user.email, now=clock.now())
@@ -55,11 +57,14 @@ def retry_all(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
 
 
 @require_GET
-@merchant_page()
+@merchant_page(Right.SEE)
 def payment_postings(request: MerchantRequest, merchant: Merchant, reference: str) -> HttpResponse:
     """The panel of one payment's documents."""
     payment = get_merchant_payment(merchant, reference)
-    rows = attach_standings(list(Posting.objects.filter(payment=payment).order_by("pk")))
+    found = annotate_connected_books(Posting.objects.filter(payment=payment).order_by("pk"))
+    rows = attach_standings(list(found))
+    for row in rows:
+        row.document_url = get_document_url(row)
     waits_for_debit = list_unposted_debits(merchant).filter(payment=payment).exists()
     is_over = all(p.state in Posting.FINAL_STATES for p in rows) and bool(rows or payment.state != "succeeded")
     is_settled = is_over and not waits_for_debit
@@ -79,7 +84,7 @@ def payment_postings(request: MerchantRequest, merchant: Merchant, reference: st
 
 
 @require_POST
-@merchant_page(admin=True)
+@merchant_page(Right.BOOKS)
 def finish_task(request: MerchantRequest, merchant: Merchant, reference: str) -> HttpResponse:
     """Close a task that somebody did by hand, and says how."""
     task = get_object_or_404(ManualTask.objects.select_related("posting"), merchant=merchant, reference=reference)
@@ -94,7 +99,7 @@ def finish_task(request: MerchantRequest, merchant: Merchant, reference: str) ->
 
 
 @require_POST
-@merchant_page(admin=True)
+@merchant_page(Right.BOOKS)
 def reopen_task(request: MerchantRequest, merchant: Merchant, reference: str) -> HttpResponse:
     """Take back that a task was done by hand."""
     task = get_object_or_404(ManualTask.objects.select_related("posting"), merchant=merchant, reference=reference)
@@ -118,7 +123,6 @@ def render_postings(
     """The page of postings; with a form that was refused at its task."""
     context = get_waiting_context(merchant, limit=MAX_ROWS) | {
         "settled": list_settled_tasks(merchant),
-        "is_admin": request.membership.role == Membership.Role.ADMIN,
         "refused": refused,
         "form": form,
     }

@@ -1,4 +1,4 @@
-"""The console's pages of reconciliation; merchant admins only."""
+"""The console's pages of reconciliation, for whoever keeps the books."""
 
 from datetime import date, timedelta
 from typing import Any
@@ -25,9 +25,11 @@ from accounting.reconciliation.ledger_payments import schedule_ledger_payments_s
 from accounting.reconciliation.periods import Period, get_month
 from accounting.reconciliation.prepayments import build_prepayments_statements, get_open_credits
 from accounting.reconciliation.report import ReconciliationReport, reconcile
+from accounting.reconciliation.subjects import attach_subjects
 from accounting.unreadable import summarise_unreadable
 from merchants.access import MerchantRequest, merchant_page
 from merchants.models import Merchant
+from merchants.rights import Right
 from payments.balance.services import schedule_balance_sync
 from payments.models import GatewayAccount, Payout
 from wisepay import clock
@@ -40,7 +42,7 @@ ONE_DAY = timedelta(days=1)
 
 
 @require_GET
-@merchant_page(admin=True)
+@merchant_page(Right.BOOKS)
 def overview(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """Show one month: differences, days, payouts, and charts of incoming money."""
     period = parse_month(request, merchant)
@@ -55,7 +57,7 @@ def overview(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
 
 
 @require_GET
-@merchant_page(admin=True)
+@merchant_page(Right.BOOKS)
 def day_detail(request: MerchantRequest, merchant: Merchant, day: str) -> HttpResponse:
     """Show one day, item by item."""
     shown = parse_date(day)
@@ -68,13 +70,13 @@ def day_detail(request: MerchantRequest, merchant: Merchant, day: str) -> HttpRe
         "month": f"{shown:%Y-%m}",
         "report": report,
         **build_differences_context(report),
-        "items": report.items[:MAX_ROWS],
+        "items": list(attach_subjects(report.items[:MAX_ROWS])),
     }
     return render(request, "reconciliation/day.html", context)
 
 
 @require_GET
-@merchant_page(admin=True)
+@merchant_page(Right.BOOKS)
 def payout_detail(request: MerchantRequest, merchant: Merchant, payout_id: str) -> HttpResponse:
     """Show one payout with its lines."""
     payout = get_object_or_404(Payout, account__merchant=merchant, stripe_payout_id=payout_id)
@@ -95,7 +97,7 @@ def payout_detail(request: MerchantRequest, merchant: Merchant, payout_id: str) 
 
 
 @require_GET
-@merchant_page(admin=True)
+@merchant_page(Right.BOOKS)
 def accounts(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """Show the clearing account and the prepayments account of one month, and the reasons of their balances."""
     period = parse_month(request, merchant)
@@ -113,7 +115,7 @@ def accounts(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
 
 
 @require_GET
-@merchant_page(admin=True)
+@merchant_page(Right.BOOKS)
 def export(request: MerchantRequest, merchant: Merchant) -> HttpResponseBase:
     """Export a month as CSV."""
     period = parse_month(request, merchant)
@@ -125,7 +127,7 @@ def export(request: MerchantRequest, merchant: Merchant) -> HttpResponseBase:
 
 
 @require_POST
-@merchant_page(admin=True)
+@merchant_page(Right.BOOKS)
 def refresh(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """Schedule a sync of Stripe and of the payments of the accounting package."""
     for account in GatewayAccount.objects.filter(merchant=merchant).order_by("pk"):
@@ -137,7 +139,7 @@ def refresh(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
 
 
 @require_POST
-@merchant_page(admin=True)
+@merchant_page(Right.BOOKS)
 def acknowledge_difference(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """Acknowledge a difference, with a reason."""
     form = AcknowledgementForm(request.POST)
@@ -157,7 +159,7 @@ def acknowledge_difference(request: MerchantRequest, merchant: Merchant) -> Http
 
 
 @require_POST
-@merchant_page(admin=True)
+@merchant_page(Right.BOOKS)
 def reopen_difference(request: MerchantRequest, merchant: Merchant, acknowledgement_ref: str) -> HttpResponse:
     """Retract an acknowledgement."""
     acknowledgement = get_object_or_404(Acknowledgement, merchant=merchant, reference=acknowledgement_ref)

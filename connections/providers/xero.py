@@ -31,7 +31,8 @@ def get_scopes() -> str:
     """Return the scopes that our app asks for. Raises ImproperlyConfigured for a kind that Xero does not have."""
     if settings.XERO_SCOPES not in ACCOUNTING_SCOPES:
         raise ImproperlyConfigured(f"XERO_SCOPES is one of {', '.join(ACCOUNTING_SCOPES)}")
-    return f"{IDENTITY_SCOPES} {ACCOUNTING_SCOPES[settings.XERO_SCOPES]}"
+    services = " paymentservices" if settings.XERO_PAYMENT_SERVICES else ""
+    return f"{IDENTITY_SCOPES} {ACCOUNTING_SCOPES[settings.XERO_SCOPES]}{services}"
 
 
 def list_required_scopes() -> list[str]:

@@ -8,13 +8,14 @@ from django.views.decorators.http import require_GET, require_http_methods
 from merchants.access import MerchantRequest, merchant_page
 from merchants.forms import TermsForm
 from merchants.models import Merchant, Terms
+from merchants.rights import Right
 from merchants.terms.services import ACCEPTED_WHEN, create_terms_version, get_current_terms, render_terms
 from wisepay import clock
 from wisepay.audit import record_request_audit
 
 
 @require_GET
-@merchant_page(admin=True)
+@merchant_page(Right.SETTINGS)
 def list_terms(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """Every kind with its newest version."""
     rows = [
@@ -24,7 +25,7 @@ def list_terms(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
 
 
 @require_http_methods(["GET", "POST"])
-@merchant_page(admin=True)
+@merchant_page(Right.SETTINGS)
 def edit_terms(request: MerchantRequest, merchant: Merchant, kind: str) -> HttpResponse:
     """One kind: the text that stands, as payers read it, what it was before, and a new version."""
     if kind not in Terms.Kind.values:

@@ -6,17 +6,25 @@ from typing import Any
 
 from django import forms
 from django.contrib import messages
-from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods
 
 from merchants.access import MerchantRequest, merchant_page
 from merchants.models import Membership, Merchant
+from merchants.rights import Right
 from payments.access import get_merchant_payment
 from payments.errors import NothingToRefund
 from payments.models import Dispute, Payment, Refund
-from payments.refunds import BLOCKING_DISPUTES, check_refundable, get_failed_refund_advice, send_refund, start_refund
+from payments.refunds import (
+    BLOCKING_DISPUTES,
+    check_may_refund,
+    check_refundable,
+    get_failed_refund_advice,
+    get_refund_limit,
+    send_refund,
+    start_refund,
+)
 from wisepay import clock
 from wisepay.addresses import new_reference
 from wisepay.audit import record_request_audit
@@ -55,9 +63,9 @@ class RefundForm(forms.Form):
     key = forms.RegexField(r"^[0-9a-z]{20}$", widget=forms.HiddenInput)
     step = forms.ChoiceField(choices=[("ask", "Ask"), ("order", "Order")], widget=forms.HiddenInput)
 
-    def __init__(self, payment: Payment, data: Any = None, **more: Any) -> None:
+    def __init__(self, payment: Payment, data: Any = None, *, member: Membership, **more: Any) -> None:
         super().__init__(data, **more)
-        self.payment = payment
+        self.payment, self.member = payment, member
         self.fields = {"amount": AmountField(payment.currency), **self.fields}
 
     def clean_amount(self) -> Money:
@@ -65,6 +73,7 @@ class RefundForm(forms.Form):
         money: Money = self.cleaned_data["amount"]
         try:
             check_refundable(self.payment, amount=money.amount)
+            check_may_refund(self.member, money)
         except NothingToRefund as error:
             raise forms.ValidationError(str(error)) from None
         return money
@@ -84,17 +93,15 @@ class RefundOrDisputeRow:
 
 
 @require_http_methods(["GET", "POST"])
-@merchant_page()
+@merchant_page(Right.SEE, changes=(Right.REFUND,))
 def refunds_panel(request: MerchantRequest, merchant: Merchant, reference: str) -> HttpResponse:
     """The panel of the payment's page; a POST asks, and then orders, a refund."""
     payment = get_merchant_payment(merchant, reference)
     if request.method == "GET":
-        return render_panel(request, payment, build_refund_form(payment))
-    if request.membership.role != Membership.Role.ADMIN:
-        raise PermissionDenied("Only merchant admins can give money back.")
+        return render_panel(request, payment, build_refund_form(payment, request.membership))
     if payment.paid_amount is None:
         raise Http404
-    form = RefundForm(payment, request.POST)
+    form = RefundForm(payment, request.POST, member=request.membership)
     if not form.is_valid():
         return render_panel(request, payment, form, status=422)
     money: Money = form.cleaned_data["amount"]
@@ -103,10 +110,11 @@ def refunds_panel(request: MerchantRequest, merchant: Merchant, reference: str) 
     return submit_refund(request, payment, form, money)
 
 
-def build_refund_form(payment: Payment) -> RefundForm:
-    """A form with a key of its own, filled with all that can be refunded."""
-    initial = {"amount": get_refundable_amount(payment).plain, "key": new_reference(), "step": "ask"}
-    return RefundForm(payment, initial=initial)
+def build_refund_form(payment: Payment, member: Membership) -> RefundForm:
+    """A form with a key of its own, filled with all that can be refunded, or that the person may refund at once."""
+    limit, remaining = get_refund_limit(member, payment.currency), get_refundable_amount(payment)
+    most = min(limit, remaining) if limit else remaining
+    return RefundForm(payment, member=member, initial={"amount": most.plain, "key": new_reference(), "step": "ask"})
 
 
 def has_blocking_dispute(payment: Payment) -> bool:
@@ -127,7 +135,7 @@ def render_panel(request: MerchantRequest, payment: Payment, form: RefundForm, *
 
     A page of its own where no script asks for the panel.
     """
-    is_admin = request.membership.role == Membership.Role.ADMIN
+    may_refund = request.membership.may(Right.REFUND)
     context = {
         "merchant": payment.merchant,
         "payment": payment,
@@ -138,7 +146,8 @@ def render_panel(request: MerchantRequest, payment: Payment, form: RefundForm, *
         "disputes": list_dispute_rows(payment),
         "remaining": get_refundable_amount(payment),
         "is_blocked": has_blocking_dispute(payment),
-        "form": form if is_admin and get_refundable_amount(payment) else None,
+        "form": form if may_refund and get_refundable_amount(payment) else None,
+        "limit": get_refund_limit(request.membership, payment.currency),
     }
     is_part = request.headers.get("HX-Request") == "true"
     return render(request, f"payments/refunds.html{'#refunds' if is_part else ''}", context, status=status)

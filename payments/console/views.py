@@ -4,15 +4,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.contrib import messages
-from django.core.paginator import Paginator
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from merchants.access import MerchantRequest, merchant_page
 from merchants.models import Merchant
+from merchants.rights import Right
 from payers.models import TermsAcceptance
-from payments.access import build_abandoned_filter, get_merchant_payment
+from payments.access import get_merchant_payment
 from payments.consent import get_acceptances_by_operation
 from payments.console.forms import GatewayKeysForm
 from payments.errors import describe_failure_to_merchant
@@ -28,8 +28,9 @@ from payments.gateway_accounts import (
     get_webhook_url,
     set_bank_debits,
 )
+from payments.gateways import build_page_url
 from payments.models import Attempt, GatewayAccount, Payment, Setup
-from payments.operations.limits import find_brake, is_braked, lift_brake
+from payments.operations.limits import lift_brake
 from payments.reversals.return_rates import list_debit_returns
 from payments.standings import attach_standings
 from wisepay import clock
@@ -37,17 +38,15 @@ from wisepay.accounts.services import ask_for_proof
 from wisepay.audit import record_request_audit
 from wisepay.audit_log.changes import describe_values
 from wisepay.errors import NotPermitted, Rejected, Unavailable
-from wisepay.input import parse_search
 from wisepay.mail import list_refused_addresses
 from wisepay.models import User
 
-PAGE_SIZE = 50
 MODES = {"live": [True], "test": [False]}  # by their names in a path; any other finds no account
 CHANGE_PROBLEM = "Read what changes, and tick that you have. Numbers may have changed meanwhile."
 
 
 @require_http_methods(["GET", "POST"])
-@merchant_page(admin=True)
+@merchant_page(Right.SETTINGS)
 def edit_gateway(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """The Gateway tab: keys in, tested on save, never out again."""
     account = GatewayAccount.find_current(merchant)
@@ -83,7 +82,7 @@ def _finish_saving(request: MerchantRequest, saved: GatewayAccount, *, is_first:
 
 
 @require_http_methods(["GET", "POST"])
-@merchant_page(admin=True)
+@merchant_page(Right.SETTINGS)
 def change_account(request: MerchantRequest, merchant: Merchant, account_id: str, mode: str) -> HttpResponse:
     """Say what changing to another Stripe account or mode does to what is open, and do it after a tick."""
     rows = GatewayAccount.objects.filter(merchant=merchant, current_of=None, is_live__in=MODES.get(mode, []))
@@ -154,25 +153,8 @@ def _save(form: GatewayKeysForm, merchant: Merchant, *, by: User) -> GatewayAcco
     return None
 
 
-@require_GET
-@merchant_page()
-def list_payments(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
-    """All payments, newest first, searchable by payer or quote."""
-    rows = Payment.objects.filter(merchant=merchant).exclude(build_abandoned_filter()).select_related("company")
-    rows = rows.order_by("-created_at")
-    q = parse_search(request.GET.get("q", ""))
-    if q:
-        rows = rows.filter(company__name__icontains=q) | rows.filter(purpose__icontains=q)
-    page = Paginator(rows, PAGE_SIZE).get_page(request.GET.get("page"))
-    page.object_list = attach_standings(page.object_list, now=clock.now())
-    brake = find_brake(merchant)
-    context = {"merchant": merchant, "page": page, "q": q, "membership": request.membership}
-    context["brake"] = brake if brake and is_braked(brake, now=clock.now()) else None
-    return render(request, "payments/list.html", context)
-
-
 @require_POST
-@merchant_page(admin=True)
+@merchant_page(Right.TAKE_PAYMENTS)
 def resume_payments(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """Take new cards again at once after a storm of declines."""
     if lift_brake(merchant, by=request.user, now=clock.now()):
@@ -182,13 +164,13 @@ def resume_payments(request: MerchantRequest, merchant: Merchant) -> HttpRespons
 
 
 @require_GET
-@merchant_page()
+@merchant_page(Right.SEE)
 def payment_detail(request: MerchantRequest, merchant: Merchant, reference: str) -> HttpResponse:
     """One payment: what is due, every attempt, and where its documents are."""
     [payment] = attach_standings([get_merchant_payment(merchant, reference)], now=clock.now())
     operations: list[Attempt | Setup] = [
-        *payment.attempts.order_by("pk").select_related("payment", "acceptance__terms"),
-        *payment.setups.order_by("pk").select_related("acceptance__terms"),
+        *payment.attempts.order_by("pk").select_related("payment", "account", "acceptance__terms"),
+        *payment.setups.order_by("pk").select_related("account", "acceptance__terms"),
     ]
     accepted = get_acceptances_by_operation(operation.reference for operation in operations)
     attempts = [_describe_operation(operation, accepted) for operation in operations]
@@ -202,11 +184,19 @@ def _describe_operation(operation: Attempt | Setup, accepted: Mapping[str, list[
     # One that nobody was there for rests on an earlier acceptance.
     rests_on = [operation.acceptance] if operation.acceptance is not None else []
     acceptances = accepted.get(operation.reference, rests_on)
-    return {"row": operation, "failure": describe_failure_to_merchant(operation), "acceptances": acceptances}
+    account = operation.account
+    url = build_page_url(
+        "payment",
+        operation.intent_id if isinstance(operation, Attempt) else "",
+        account_id=account.stripe_account_id,
+        is_live=account.is_live,
+    )
+    failure = describe_failure_to_merchant(operation)
+    return {"row": operation, "failure": failure, "acceptances": acceptances, "gateway_url": url}
 
 
 @require_GET
-@merchant_page()
+@merchant_page(Right.SEE)
 def recent_payments(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """The dashboard's panel of the newest payments."""
     paid = Payment.objects.filter(merchant=merchant, state__in=["succeeded", "reversed"]).select_related("company")
@@ -215,7 +205,7 @@ def recent_payments(request: MerchantRequest, merchant: Merchant) -> HttpRespons
 
 
 @require_GET
-@merchant_page(admin=True)
+@merchant_page(Right.BOOKS)
 def return_rates(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """The dashboard's panel of bank debits that came back, beside what the scheme allows."""
     rows = list_debit_returns(merchant, now=clock.now())

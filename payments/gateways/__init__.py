@@ -20,6 +20,7 @@ from payments.gateways.protocol import (
     SetupRequest,
 )
 from payments.gateways.stripe.client import verify_webhook
+from payments.gateways.stripe.dashboard import build_page_url
 from payments.gateways.stripe.fields import find_amount_problem, find_step_problem, get_charge_limits
 from payments.gateways.stripe.fields import to_stripe as get_gateway_units
 from payments.gateways.stripe.gateway import StripeGateway
@@ -43,6 +44,7 @@ __all__ = [
     "RemoteMethod",
     "RemotePayout",
     "SetupRequest",
+    "build_page_url",
     "find_amount_problem",
     "find_step_problem",
     "get_charge_limits",

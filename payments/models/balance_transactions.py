@@ -73,6 +73,7 @@ class BalanceTransaction(models.Model):
         ]
         indexes = [
             models.Index(fields=["account", "happened_at"], name="balance_tx_of_account"),
+            models.Index(fields=["account", "source_id"], name="balance_tx_of_source"),
             models.Index(
                 fields=["account", "intent_id"],
                 condition=models.Q(attempt=None) & ~models.Q(kind__in=["fee", "adjustment", "payout"]),

@@ -149,6 +149,13 @@ class Attempt(GatewayOperation):
                 name="attempt_method",
             ),
             models.Index(fields=["state_at"], condition=models.Q(state__in=LIVE_STATES), name="attempt_live"),
+            models.Index(fields=["last4", "payment"], name="attempt_last_four"),
+            models.Index(fields=["method_kind", "payment"], name="attempt_of_kind"),
+            models.Index(
+                fields=["payment"],
+                condition=models.Q(state="failed", submitted_at__isnull=False),
+                name="attempt_returned",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -278,6 +285,7 @@ class Refund(Stateful):
                 name="one_row_per_refund",
             ),
         ]
+        indexes = [models.Index(fields=["stripe_refund_id"], name="refund_at_gateway")]
 
     def __str__(self) -> str:
         return f"Refund {self.reference}"

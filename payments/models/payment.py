@@ -7,6 +7,7 @@ from django.db import models
 from django.db.models import F
 from django.db.models.functions import Coalesce
 from django.urls import reverse
+from django.utils.translation import gettext as _
 
 from merchants.models import Merchant
 from payers.models import PayerCompany, Registration, TermsAcceptance
@@ -105,6 +106,7 @@ class Payment(Stateful):
         QUOTE = "quote", "Quote"
         INVOICES = "invoices", "Invoices"
         AUTOMATIC = "automatic", "Automatic payment"
+        PREPAYMENT = "prepayment", "Prepayment"
 
     TRANSITIONS = PAYMENT_TRANSITIONS
     standing: str  # how it stands for its merchant; payments.standings gives it to those that a page shows
@@ -139,7 +141,7 @@ class Payment(Stateful):
         constraints = [
             build_state_constraint(PAYMENT_TRANSITIONS, name="payment_state"),
             models.CheckConstraint(
-                condition=models.Q(origin__in=["quote", "invoices", "automatic"]), name="payment_origin"
+                condition=models.Q(origin__in=["quote", "invoices", "automatic", "prepayment"]), name="payment_origin"
             ),
             models.CheckConstraint(condition=models.Q(amount__gte=0), name="payment_amount_not_negative"),
             models.CheckConstraint(
@@ -180,6 +182,18 @@ class Payment(Stateful):
                 condition=models.Q(state__in=["open", "reversed"]),
                 name="payment_owed",
             ),
+            # The merchant's list, in each of its orders.
+            models.Index(fields=["merchant", "-id"], name="payment_newest"),
+            models.Index(fields=["merchant", "state", "-id"], name="payment_of_state"),
+            models.Index(fields=["merchant", "currency", "-id"], name="payment_of_currency"),
+            models.Index(
+                fields=["merchant", "-id"], condition=models.Q(refunded_amount__gt=0), name="payment_given_back"
+            ),
+            models.Index(
+                fields=["merchant", "expires_at"], condition=models.Q(state="open"), name="payment_open_until"
+            ),
+            models.Index(F("merchant"), Coalesce("paid_at", "created_at").desc(), F("id").desc(), name="payment_dated"),
+            models.Index(F("merchant"), Coalesce("paid_amount", "amount").desc(), F("id").desc(), name="payment_sized"),
         ]
 
     def __str__(self) -> str:
@@ -227,8 +241,13 @@ class Payment(Stateful):
 
     @property
     def is_quote(self) -> bool:
-        """Whether it is for a quote; everything else is for invoices of the books."""
+        """Whether it is for a quote."""
         return self.origin == self.Origin.QUOTE
+
+    @property
+    def is_credited(self) -> bool:
+        """Whether the books get it as a credit, of a quote or a prepayment; everything else pays invoices there."""
+        return self.origin in (self.Origin.QUOTE, self.Origin.PREPAYMENT)
 
     @property
     def pay_url(self) -> str:
@@ -237,9 +256,9 @@ class Payment(Stateful):
 
     @property
     def subject(self) -> str:
-        """What is paid, in a word for a sentence: quote, invoice, or batch of invoices."""
-        if self.is_quote:
-            return "quote"
+        """What is paid, in a word for a sentence: quote, prepayment, invoice, or batch of invoices."""
+        if self.is_credited:
+            return str(self.origin)
         return "batch of invoices" if self.details.get("count", 1) > 1 else "invoice"
 
     @property
@@ -250,7 +269,14 @@ class Payment(Stateful):
     @property
     def back_label(self) -> str:
         """What the link to `done_path` says."""
+        if self.is_from_link:
+            return str(_("Back")) if self.is_credited else str(_("Back to the invoice"))
         return "Back to the quote" if self.is_quote else "Back to your payments"
+
+    @property
+    def is_from_link(self) -> bool:
+        """Whether it began with a PayNow Link, so that its payer need not be anybody whom the portal knows."""
+        return bool(self.details.get("paynow_link"))
 
     @property
     def billing(self) -> dict[str, str]:

@@ -9,7 +9,8 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from connections.models import Connection
 from merchants.access import MerchantRequest, merchant_page
-from merchants.models import Membership, Merchant
+from merchants.models import Merchant
+from merchants.rights import PAYER_WORK, Right
 from payers.companies import CompanyTaken, Contact, get_or_create_company, rename_company
 from payers.company_access import StaffMayNotPay, create_invited_access, update_access_scope
 from payers.invitations import TooManyMails, renew_invitation
@@ -27,7 +28,7 @@ MAX_SUGGESTIONS = 500  # names of companies that the browser suggests while one 
 
 
 @require_GET
-@merchant_page()
+@merchant_page(Right.SEE)
 def list_payers(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """Payer Company Access."""
     q = parse_search(request.GET.get("q", ""))
@@ -40,7 +41,7 @@ def list_payers(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
 
 
 @require_http_methods(["GET", "POST"])
-@merchant_page(payers=True)
+@merchant_page(Right.MANAGE_PAYERS)
 def add_payer(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """Add Payer: Save, or Save and Edit."""
     form = AddPayerForm(request.POST or None)
@@ -97,18 +98,17 @@ def list_company_names(merchant: Merchant) -> list[str]:
 
 
 @require_GET
-@merchant_page()
+@merchant_page(Right.SEE)
 def unmapped(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """Companies that are no accounting contact yet."""
     organisation = get_organisation_id(merchant)
     rows = services.list_unmapped_companies(merchant, organisation_id=organisation)[:MAX_SUGGESTIONS]
     context = {"merchant": merchant, "rows": rows, "is_connected": bool(organisation)}
-    context["is_admin"] = request.membership.role == Membership.Role.ADMIN
     return render(request, "payer_admin/unmapped.html", context)
 
 
 @require_GET
-@merchant_page()
+@merchant_page(Right.SEE)
 def payer_detail(request: MerchantRequest, merchant: Merchant, user_ref: str) -> HttpResponse:
     """One payer: companies, methods, and what can be done about them."""
     person = services.get_person(merchant, user_ref)
@@ -123,17 +123,15 @@ def build_payer_context(request: MerchantRequest, merchant: Merchant, person: An
         "person": person,
         "shown": shown,
         "mail_refused": list_refused_addresses([shown.email]).get(shown.email.lower()),
-        "may_add": request.membership.can_add_payers,
         "memberships": services.list_access_details(merchant, person, now=clock.now()),
         "scopes": PayerAccess.Scope.choices,
         "form": form,
         "known": list_company_names(merchant),
-        "is_admin": request.membership.role == Membership.Role.ADMIN,
     }
 
 
 @require_POST
-@merchant_page(payers=True)
+@merchant_page(Right.MANAGE_PAYERS)
 def add_company(request: MerchantRequest, merchant: Merchant, user_ref: str) -> HttpResponse:
     """One more company for a payer, which they confirm by mail."""
     person = services.get_person(merchant, user_ref)
@@ -146,7 +144,7 @@ def add_company(request: MerchantRequest, merchant: Merchant, user_ref: str) -> 
 
 
 @require_POST
-@merchant_page(payers=True)
+@merchant_page(Right.MANAGE_PAYERS)
 def set_scope(request: MerchantRequest, merchant: Merchant, access_ref: str) -> HttpResponse:
     """The whole company, or own payments only."""
     access, form = services.get_access(merchant, access_ref), AccessScopeForm(request.POST)
@@ -169,7 +167,7 @@ def set_scope(request: MerchantRequest, merchant: Merchant, access_ref: str) -> 
 
 
 @require_POST
-@merchant_page()
+@merchant_page(*PAYER_WORK)
 def resend_welcome(request: MerchantRequest, merchant: Merchant, access_ref: str) -> HttpResponse:
     """Mail the Welcome again; the older link stops working."""
     access = services.get_access(merchant, access_ref)
@@ -187,7 +185,7 @@ def resend_welcome(request: MerchantRequest, merchant: Merchant, access_ref: str
 
 
 @require_POST
-@merchant_page(payers=True)
+@merchant_page(Right.MANAGE_PAYERS)
 def remove(request: MerchantRequest, merchant: Merchant, access_ref: str) -> HttpResponse:
     """Remove a payer's access to a company, unless something forbids it."""
     access = services.get_access(merchant, access_ref)
@@ -206,7 +204,7 @@ def remove(request: MerchantRequest, merchant: Merchant, access_ref: str) -> Htt
 
 
 @require_POST
-@merchant_page()
+@merchant_page(*PAYER_WORK)
 def rename(request: MerchantRequest, merchant: Merchant, company_ref: str) -> HttpResponse:
     """Rename Payer Company."""
     company, form = services.get_company(merchant, company_ref), RenameCompanyForm(request.POST)

@@ -7,21 +7,12 @@ from django.db.models.functions import Coalesce
 
 from payers.models import PayerAccess
 from payments.models import Payment
+from payments.payment_filters import build_amount_expression, build_date_expression
 from payments.portal.access import list_visible_payments
 from wisepay.models import User
 
 MAX_MERGED_COMPANIES = 6  # companies whose lists are read side by side, each in the order of its index
 PaymentQueryFilter = Callable[[QuerySet[Payment]], QuerySet[Payment]]
-
-
-def build_date_expression() -> Coalesce:
-    """The date of a payment: when it was paid, else when it was created."""
-    return Coalesce("paid_at", "created_at")
-
-
-def build_amount_expression() -> Coalesce:
-    """The amount of a payment: what was paid, else what is due."""
-    return Coalesce("paid_amount", "amount")
 
 
 def list_first_ids(

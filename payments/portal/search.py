@@ -1,27 +1,31 @@
 """Transaction Search: what a payer can filter by, and the query that answers it from indexes."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
-from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
-from functools import cache, partial
+from decimal import Decimal
+from functools import partial
 from zoneinfo import ZoneInfo
 
-from django.db.models import BooleanField, Exists, F, Func, OuterRef, Q, QuerySet, TextField, Value
-from django.db.models.fields.json import KT
+from django.db.models import Exists, OuterRef, Q, QuerySet, Value
 from django.db.models.functions import Coalesce
 
 from payers.models import PayerAccess
 from payments.access import build_abandoned_filter
 from payments.models import Attempt, Payment
+from payments.payment_filters import (
+    WORD_PATTERN,
+    build_amount_expression,
+    build_amount_filter,
+    build_date_expression,
+    build_words_match,
+)
 from payments.portal.access import list_visible_payments
-from payments.portal.ordering import build_amount_expression, build_date_expression, list_first_ids
+from payments.portal.ordering import list_first_ids
 from payments.saved_methods.choices import BANK_DEBIT, CARD
 from payments.states import LIVE_STATES, PAID_STATES
 from wisepay.clock import get_day_start
 from wisepay.models import User
-from wisepay.money import get_currency_digits, list_currencies
 
 PAGE_SIZE, LAST_PAGE = 50, 100
 MAX_COUNTED = 1000
@@ -47,35 +51,6 @@ STATUSES = {
     "over": "Expired or withdrawn",
 }
 METHODS = {CARD: "Card", BANK_DEBIT: "Bank debit"}
-WORD_PATTERN = re.compile(r"[^\W_]+")
-
-
-class PaymentWordsVector(Func):
-    """The words of a payment; the expression is the one of the index payment_words."""
-
-    template = "to_tsvector('simple'::regconfig, translate(%(expressions)s, '-_/.:@', '      '))"
-    arg_joiner = " || ' ' || "
-    output_field = TextField()
-
-
-class WordsMatch(Func):
-    """Whether the words of a payment match the query, asked of the index."""
-
-    template = "(%(expressions)s)"
-    arg_joiner = " @@ "
-    output_field = BooleanField()
-
-
-def build_words_match(words: Sequence[str]) -> WordsMatch:
-    """Every one of these begins a word of the payment."""
-    query = Func(
-        Value(" & ".join(f"{word}:*" for word in words)),
-        template="to_tsquery('simple'::regconfig, %(expressions)s)",
-        output_field=TextField(),
-    )
-    return WordsMatch(
-        PaymentWordsVector(F("reference"), F("purpose"), Coalesce(KT("details__reference"), Value(""))), query
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +135,8 @@ def apply_filters(
 ) -> QuerySet[Payment]:
     """The rows that all filters leave; `text_filter` is the condition made of the text."""
     rows = rows.alias(shown_amount=build_amount_expression(), shown_at=build_date_expression()).filter(
-        text_filter, build_amount_filter(filters)
+        text_filter,
+        build_amount_filter(amount=filters.amount, at_least=filters.at_least, at_most=filters.at_most),
     )
     rows = rows.exclude(build_abandoned_filter())
     if filters.since:
@@ -196,39 +172,6 @@ def build_text_filters(rows: QuerySet[Payment], text: str, accesses: Sequence[Pa
     if len(keys) <= MAX_MATCHED_IDS:
         return by_company | Q(pk__in=keys), None
     return by_company | Q(matches), by_company | Q(Coalesce(matches, Value(False)))
-
-
-@cache
-def group_unusual_currencies() -> dict[int, list[str]]:
-    """The currencies that do not have two decimals, by how many they have."""
-    found: dict[int, list[str]] = {}
-    for code in sorted(list_currencies()):
-        if get_currency_digits(code) != 2:
-            found.setdefault(get_currency_digits(code), []).append(code)
-    return found
-
-
-def build_amount_filter(filters: TransactionFilters) -> Q:
-    """The amounts in major units, whatever the decimals of the currency: ranges that an index can be asked for."""
-    asked = {"": filters.amount, "__gte": filters.at_least, "__lte": filters.at_most}
-    limits = {f"shown_amount{lookup}": amount for lookup, amount in asked.items() if amount is not None}
-    if not limits:
-        return Q()
-    odd = group_unusual_currencies()
-    found = build_minor_unit_filter(limits, 2) & ~Q(currency__in=[code for codes in odd.values() for code in codes])
-    for digits, codes in odd.items():
-        found |= build_minor_unit_filter(limits, digits) & Q(currency__in=codes)
-    return found
-
-
-def build_minor_unit_filter(limits: dict[str, Decimal], digits: int) -> Q:
-    """The limits in minor units of that many decimals; nothing has a fraction of one."""
-    minor = {name: amount.scaleb(digits) for name, amount in limits.items()}
-    if any(name == "shown_amount" and amount != amount.to_integral_value() for name, amount in minor.items()):
-        return Q(pk__in=[])
-    up = {name: int(amount.to_integral_value(ROUND_CEILING)) for name, amount in minor.items() if "gte" in name}
-    down = {name: int(amount.to_integral_value(ROUND_FLOOR)) for name, amount in minor.items() if "gte" not in name}
-    return Q(**up, **down)
 
 
 def limit_date(day: date) -> date:

@@ -16,8 +16,8 @@ from django.views.decorators.http import require_GET
 from payers.access import PayerRequest, payer_page
 from payers.models import PayerAccess
 from payments.models import Attempt, Payment
+from payments.payment_filters import build_date_expression
 from payments.portal.access import attach_companies, list_visible_payments
-from payments.portal.ordering import build_date_expression
 from payments.portal.search import (
     MAX_COUNTED,
     METHODS,
@@ -34,7 +34,7 @@ from payments.portal.view_models import format_refund_note, get_payment_standing
 from payments.portal.widgets import get_page_number, get_time_zone
 from wisepay import clock
 from wisepay.forms import WordsField
-from wisepay.money import InvalidAmount, Money, remove_group_separators
+from wisepay.money import InvalidAmount, Money, parse_major_units
 from wisepay.spreadsheets import render_csv_line
 
 MAX_EXPORTED, CHUNK_SIZE = 100_000, 1000
@@ -94,16 +94,11 @@ class TransactionSearchForm(forms.Form):
             self.fields[name].choices = _choices("All", options)  # type: ignore[attr-defined]
 
     def _clean_amount(self, name: str) -> Decimal | None:
+        text = self.cleaned_data[name].strip()
         try:
-            text = remove_group_separators(self.cleaned_data[name].strip())
+            return parse_major_units(text) if text else None
         except InvalidAmount as error:
             raise forms.ValidationError(str(error)) from None
-        if not text:
-            return None
-        whole, _, rest = text.partition(".")
-        if not (text.isascii() and whole.isdigit() and len(whole) <= 10 and (rest.isdigit() or "." not in text)):
-            raise forms.ValidationError('Write an amount such as "625.00".')
-        return Decimal(text)
 
     def clean_amount(self) -> Decimal | None:
         return self._clean_amount("amount")

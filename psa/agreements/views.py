@@ -13,7 +13,8 @@ from django_subatomic.db import transaction
 from accounting.autopay.invitations import list_shared_methods
 from accounting.autopay.previews import list_named_charges
 from merchants.access import MerchantRequest, merchant_page
-from merchants.models import Membership, Merchant
+from merchants.models import Merchant
+from merchants.rights import AUTOPAY_WORK, Right
 from payers.models import PayerCompany
 from psa.agreements import proposals
 from psa.agreements.forms import AgreementForm, TermTableForm
@@ -37,7 +38,7 @@ STANDINGS = {"open": "To decide", "asked": "Asked", "dismissed": "Dismissed", "e
 
 
 @require_GET
-@merchant_page()
+@merchant_page(Right.SEE)
 def list_all(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """PSA's agreements by what became of them."""
     connection = get_psa_connection(merchant)
@@ -53,18 +54,12 @@ def list_all(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
         "page": page.get_page(request.GET.get("page")),
         "cursor": PsaAgreementCursor.objects.filter(connection=connection.pk).first(),
         "undecided_terms": undecided.count(),
-        "is_admin": is_admin(request),
     }
     return render(request, "psa_agreements/list.html", context)
 
 
-def is_admin(request: MerchantRequest) -> bool:
-    """Whether the person is an admin of the page's merchant."""
-    return request.membership.role == Membership.Role.ADMIN
-
-
 @require_POST
-@merchant_page()
+@merchant_page(*AUTOPAY_WORK)
 def start_reading(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """Have the agreements read."""
     connection = get_psa_connection(merchant)
@@ -79,7 +74,7 @@ def start_reading(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
 
 
 @require_GET
-@merchant_page()
+@merchant_page(Right.SEE)
 def show(request: MerchantRequest, merchant: Merchant, reference: str) -> HttpResponse:
     """One agreement."""
     agreement = get_agreement(merchant, reference)
@@ -100,7 +95,7 @@ def build_form(agreement: PsaAgreement, data: object = None) -> AgreementForm:
 
 
 @require_POST
-@merchant_page()
+@merchant_page(*AUTOPAY_WORK)
 def decide(request: MerchantRequest, merchant: Merchant, reference: str) -> HttpResponse:
     """Carry out what a person decides about an agreement."""
     agreement = get_agreement(merchant, reference)
@@ -163,13 +158,12 @@ def render_agreement(request: MerchantRequest, agreement: PsaAgreement, form: Ag
         "methods": form.fields["primary"].queryset.exists(),  # type: ignore[attr-defined]
         "names": names[:NAMES_OFFERED],
         "changes": agreement.list_state_changes(),
-        "is_admin": is_admin(request),
     }
     return render(request, "psa_agreements/agreement.html", context, status=422 if form.errors else 200)
 
 
 @require_http_methods(["GET", "POST"])
-@merchant_page(admin=True)
+@merchant_page(Right.SETTINGS)
 def edit_terms(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """What PSA's billing terms mean here."""
     connection = get_psa_connection(merchant)

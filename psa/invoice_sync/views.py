@@ -1,5 +1,6 @@
 """Pages of Sync Invoices: its settings and runs, and one run with its preview or its outcome."""
 
+from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
@@ -12,6 +13,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from merchants.access import MerchantRequest, merchant_page
 from merchants.models import Merchant
+from merchants.rights import Right
 from payers.models import PayerCompany
 from psa.invoice_sync import services
 from psa.invoice_sync.books import find_books, has_books, has_current_lists
@@ -32,7 +34,7 @@ NAMES_OFFERED = 200
 
 
 @require_http_methods(["GET", "POST"])
-@merchant_page(admin=True)
+@merchant_page(Right.BOOKS)
 def show_all(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """The settings, the runs, and the form that starts one."""
     data = request.POST if request.method == "POST" else None
@@ -102,7 +104,7 @@ def build_tax_form(merchant: Merchant, data: object = None) -> TaxTableForm:
 
 
 @require_POST
-@merchant_page(admin=True)
+@merchant_page(Right.SETTINGS)
 def save_settings(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """Switch it on or off, and say what lines are booked to."""
     if not has_books(merchant):
@@ -118,7 +120,7 @@ def save_settings(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
 
 
 @require_POST
-@merchant_page(admin=True)
+@merchant_page(Right.SETTINGS)
 def save_taxes(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
     """Save which tax code is which."""
     if not has_books(merchant):
@@ -134,7 +136,7 @@ def save_taxes(request: MerchantRequest, merchant: Merchant) -> HttpResponse:
 
 
 @require_GET
-@merchant_page(admin=True)
+@merchant_page(Right.BOOKS)
 def show(request: MerchantRequest, merchant: Merchant, reference: str) -> HttpResponse:
     """One run."""
     return render_run(request, get_sync(merchant, reference), SyncDecisionForm(merchant=merchant))
@@ -147,7 +149,7 @@ def get_sync(merchant: Merchant, reference: str) -> InvoiceSync:
 
 
 @require_POST
-@merchant_page(admin=True)
+@merchant_page(Right.BOOKS)
 def decide(request: MerchantRequest, merchant: Merchant, reference: str) -> HttpResponse:
     """Carry out what a person decides about a run."""
     sync, form = get_sync(merchant, reference), SyncDecisionForm(request.POST, merchant=merchant)
@@ -198,15 +200,24 @@ def look_again(sync: InvoiceSync) -> None:
         raise services.SyncRefused(f"{error} Please look again in some minutes.") from error
 
 
+def list_unlinked(sync: InvoiceSync) -> list[Mapping[str, object]]:
+    """The companies of ConnectWise PSA in a preview of which nobody said yet which payer company they are."""
+    if sync.state != "ready":
+        return []
+    rows = sync.rows.filter(state="blocked", company=None).exclude(psa_company_id=0)
+    return list(rows.values("psa_company_id", "psa_company").distinct().order_by("psa_company")[:PAGE_SIZE])
+
+
 def render_run(request: MerchantRequest, sync: InvoiceSync, form: SyncDecisionForm) -> HttpResponse:
     """One run's page."""
     rows = sync.rows.select_related("company").order_by("-state", "number", "pk")
     names = PayerCompany.objects.filter(merchant=sync.merchant).order_by("name").values_list("name", flat=True)
-    unknown = sync.rows.filter(state="blocked", company=None).exclude(psa_company_id=0)
+    unknown = list_unlinked(sync)
     context: dict[str, Any] = {
         "merchant": sync.merchant,
         "sync": sync,
         "form": form,
+        "is_about_one": form["psa_company"].value() in [str(one["psa_company_id"]) for one in unknown],
         "page": Paginator(rows, PAGE_SIZE).get_page(request.GET.get("page")),
         "counts": sync.rows.aggregate(
             **{
@@ -214,7 +225,7 @@ def render_run(request: MerchantRequest, sync: InvoiceSync, form: SyncDecisionFo
                 for name in ("planned", "present", "blocked", "posted", "rejected")
             }
         ),
-        "unknown": unknown.values("psa_company_id", "psa_company").distinct().order_by("psa_company")[:PAGE_SIZE],
+        "unknown": unknown,
         "names": names[:NAMES_OFFERED],
         "seen": services.compute_fingerprint(sync),
     }

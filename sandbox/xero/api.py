@@ -17,7 +17,7 @@ from starlette.routing import BaseRoute, Route
 
 from sandbox.core.service import RefusedError
 from sandbox.core.world import World
-from sandbox.xero import resources, webhooks
+from sandbox.xero import payment_services, resources, webhooks
 from sandbox.xero.calls import CallHandler, XeroCall
 from sandbox.xero.errors import build_bad_request, build_not_found, build_unauthorised
 from sandbox.xero.formats import render_response
@@ -30,6 +30,7 @@ LONGEST_QUERY = 2048  # characters
 DOCUMENTED_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d")
 ALTERNATIVE = re.compile(r"\bOR\b|\|\|", re.IGNORECASE)
 SETTINGS, CONTACTS, INVOICES, PAYMENTS = ("settings", "contacts", "invoices", "payments")
+SERVICES = "paymentservices"  # a scope of its own, which Xero gives to partners
 
 TABLE: list[tuple[str, str, CallHandler, str]] = [
     ("GET", "/Organisation", resources.get_organisation, SETTINGS),
@@ -38,6 +39,10 @@ TABLE: list[tuple[str, str, CallHandler, str]] = [
     ("GET", "/TaxRates", resources.list_tax_rates, SETTINGS),
     ("GET", "/Currencies", resources.list_currencies, SETTINGS),
     ("GET", "/BrandingThemes", resources.list_branding_themes, SETTINGS),
+    ("GET", "/BrandingThemes/{key}/PaymentServices", payment_services.list_theme_services, SERVICES),
+    ("POST", "/BrandingThemes/{key}/PaymentServices", payment_services.add_theme_services, SERVICES),
+    ("GET", "/PaymentServices", payment_services.list_services, SERVICES),
+    ("PUT", "/PaymentServices", payment_services.create_services, SERVICES),
     ("GET", "/Contacts", resources.list_contacts, CONTACTS),
     ("PUT", "/Contacts", resources.put_contacts, CONTACTS),
     ("POST", "/Contacts", resources.post_contacts, CONTACTS),
@@ -65,6 +70,8 @@ TABLE: list[tuple[str, str, CallHandler, str]] = [
 
 def list_accepted_scopes(method: str, area: str) -> set[str]:
     """The scopes of which one is enough, the older broad ones included."""
+    if area == SERVICES:
+        return {SERVICES}
     broad = {"accounting." + area}
     if area in (INVOICES, PAYMENTS):
         broad.add("accounting.transactions")

@@ -37,6 +37,7 @@ class XeroOAuthServer(oauth.OAuthServer[XeroIdentity]):
         "accounting.contacts.read": "Read contacts",
         "accounting.settings": "Read and write the organisation's settings",
         "accounting.settings.read": "Read the organisation's settings",
+        "paymentservices": "Manage payment services",
         "accounting.transactions": "Read and write all transactions",
         "accounting.transactions.read": "Read all transactions",
     }

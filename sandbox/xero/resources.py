@@ -71,7 +71,7 @@ def list_branding_themes(call: XeroCall) -> XeroReply:
     """The branding themes, in their order."""
     rows = call.org.data["branding_themes"]
     shown = [{**row, "CreatedDateUTC": datetime.fromisoformat(row["CreatedDateUTC"])} for row in rows]
-    return call.ok(BrandingThemes=shown)
+    return call.ok(BrandingThemes=[{n: v for n, v in row.items() if n != "PaymentServiceIDs"} for row in shown])
 
 
 def build_contact_view(call: XeroCall, *, summary: bool = False) -> RecordView:

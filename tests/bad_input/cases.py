@@ -119,6 +119,10 @@ CASES: dict[str, Case] = {
     "merchants:events": Case(form=lambda s: {"events": "connection_broken"}),
     "merchants:terms_kind": Case(form=lambda s: {"text": "You pay {merchant}, once."}),
     "merchants:read_notification": Case(form=nothing),
+    "merchants:saved_views": Case(
+        form=lambda s: {"act": "save", "name": "Large ones", "old": "", "query": "sort=-amount"},
+        path=lambda s: {"list_name": "payments"},
+    ),
     "merchants:audit": Case(query=lambda s: AUDIT_FILTER | {"page": "1"}),
     "merchants:audit_export": Case(query=lambda s: AUDIT_FILTER),
     "merchants:privacy": Case(
@@ -130,10 +134,6 @@ CASES: dict[str, Case] = {
             "keeps_audit_months": "24",
         }
     ),
-    "merchants:save_member": Case(
-        form=lambda s: {"role": "admin", "may_add_payers": "on"}, path=lambda s: {"user_ref": s.tenant.user.reference}
-    ),
-    "merchants:remove_member": Case(form=nothing, path=lambda s: {"user_ref": s.tenant.user.reference}),
     "merchants:end_sessions": Case(form=nothing, path=lambda s: {"user_ref": s.tenant.user.reference}),
     # ---- connections ----
     "connections:connect": Case(form=lambda s: {"provider": "xero"}),
@@ -187,7 +187,6 @@ CASES: dict[str, Case] = {
     ),
     "payments:change_account": Case(form=build_account_change, path=other_account),
     "payments:resume": Case(form=nothing),
-    "payments:list": Case(query=lambda s: {"q": "managed", "page": "1"}),
     "payments:refund": Case(
         form=lambda s: {"amount": "1.00", "reason": "Too much", "key": "0" * 20, "step": "order"}, path=paid
     ),
@@ -287,7 +286,6 @@ CASES: dict[str, Case] = {
     "payer_books:pay_invoice": Case(who="payer", form=lambda s: {"amount": "1.00", "confirmed": "on"}, path=of_invoice),
     "payer_books:notes": Case(who="payer", query=lambda s: {"of": s.attempt.reference}),
     # ---- automatic payments ----
-    "autopay:list": Case(query=lambda s: {"show": "all", "page": "1"}),
     "autopay:calendar": Case(query=lambda s: {"month": "2026-11"}),
     "autopay:failures": Case(query=pages("page")),
     "autopay:unmatched": Case(query=pages("page")),
@@ -353,7 +351,6 @@ CASES: dict[str, Case] = {
     **{name: Case(form=give(form)) for name, form in CPQ_FORMS.items()},
     "quotes:open_link": Case(who="nobody", query=lambda s: {"k": PASSCODE, "n": "1042", "v": "1", "a": "625.00"}),
     "quotes:settle_company": Case(form=give({"act": "keep"}), path=of_mismatch),
-    "quotes:list": Case(query=lambda s: {"q": "managed", "page": "1"}),
 }
 ACCOUNT_CASES: dict[str, Case] = {
     "account_login": Case(

@@ -7,6 +7,9 @@ from psa.models import PsaConnection
 from sandbox.harness.environment import PSA_SITE
 from sandbox.psa.tenant import PRIVATE_KEY, PUBLIC_KEY
 from tests.bad_input.cases import CASES, Case, Fields
+from tests.bad_input.link_cases import LINK_CASES
+from tests.bad_input.list_cases import LIST_CASES
+from tests.bad_input.people_cases import PEOPLE_CASES
 from tests.bad_input.scene import Scene
 from tests.psa.scene import create_unclear_invoice, create_undecided_payment
 
@@ -131,4 +134,4 @@ PSA_CASES: dict[str, Case] = {
     "psa:invoices": Case(query=lambda s: {"page": "1"}),
     "psa:join_invoice": Case(form=lambda s: {"ledger_invoice": s.invoice.reference}, path=psa_invoice),
 }
-ALL_CASES: dict[str, Case] = {**CASES, **PSA_CASES}
+ALL_CASES: dict[str, Case] = {**CASES, **LINK_CASES, **LIST_CASES, **PSA_CASES, **PEOPLE_CASES}

@@ -8,7 +8,6 @@ from typing import Any
 
 from allauth.mfa.models import Authenticator
 from django.core import signing
-from django.test import Client
 from django.utils import timezone
 
 from accounting.models import (
@@ -34,9 +33,7 @@ from payers.companies import Contact, map_company
 from payers.models import PayerAccess
 from payments.models import Attempt, Payment, Payout, SavedMethod, Setup
 from tests.payers.welcome_flow import invite
-from tests.sign_in_steps import enrol_authenticator
-from tests.tenants import PASSWORD, Checkout, Tenant
-from wisepay.models import User
+from tests.tenants import Checkout, Tenant
 
 
 @dataclass
@@ -368,33 +365,3 @@ class Scene:
         return Authenticator.objects.create(
             user=self.tenant.user, type="webauthn", data={"name": "Key", "passwordless": False, "credential": {}}
         )
-
-    def client(self, who: str) -> Client:
-        """A fresh browser of the payer, the admin, or nobody."""
-        client = Client(raise_request_exception=False)
-        if who == "payer":
-            client.force_login(self.access.user)
-        elif who == "admin":
-            client.force_login(self.tenant.user)
-            self.prove_again(client)
-        elif who == "enrolled":
-            if not Authenticator.objects.filter(user=self.tenant.user, type="totp").exists():
-                enrol_authenticator(self.tenant.user)
-            client.force_login(self.tenant.user)
-            self.prove_again(client)
-        elif who == "newcomer":
-            client.force_login(User.objects.get(pk=self.invited.user_id))
-        elif who == "signing in":
-            client.post("/accounts/login/", {"login": self.tenant.user.email, "password": PASSWORD})
-        elif who == "registered":
-            words = {"name": "Ada", "email": f"registered-{self.mark}@harbourdental.example", "phone": ""}
-            terms = {"accepted_terms": self.terms(Terms.Kind.USER_ACCOUNT)}
-            client.post(f"{self.saving.path}/register", words | terms)
-        return client
-
-    def prove_again(self, client: Client) -> None:
-        """Let the browser have proved its person just now, which pages of secrets ask for."""
-        session = client.session
-        at = timezone.now().timestamp()
-        session["account_authentication_methods"] = [{"method": "password", "at": at, "email": self.tenant.user.email}]
-        session.save()

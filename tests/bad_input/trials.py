@@ -21,6 +21,7 @@ from django.test import Client
 from django.urls import reverse
 
 from connections.rate_limiter import limiter
+from tests.bad_input.browsers import open_browser
 from tests.bad_input.cases import Case, Fields
 from tests.bad_input.scene import Scene
 from tests.bad_input.values import RAW_BYTES, TEXTS
@@ -92,7 +93,7 @@ class PageTrial:
     baseline: Rows
 
     def __post_init__(self) -> None:
-        self.cookies = self.scene.client(self.case.who).cookies.output(header="")
+        self.cookies = open_browser(self.scene, self.case.who).cookies.output(header="")
 
     @property
     def path(self) -> str:

@@ -26,7 +26,6 @@ CARD_FRAME = "iframe[title='Secure payment input frame']"
 SECURE_FRAME = "iframe[title='3D Secure']"
 GOOD_CARD, ASKING_CARD, POOR_CARD = "4242424242424242", "4000002760003184", "4000000000009995"
 PATIENCE, PAUSE, LONGEST_PAUSE = 300.0, 0.1, 2.0
-# Celery and the ledger need a moment; a slow machine needs some more.
 # All tests are one network, one merchant and one admin: what one of them uses up is not what another one tries.
 SHARED_LIMITS = (
     "DECLINES_PER_NETWORK_HOUR",
@@ -37,7 +36,12 @@ SHARED_LIMITS = (
     "QUOTE_LINKS_PER_NETWORK_MINUTE",
     "QUOTE_LINKS_PER_MERCHANT_MINUTE",
     "VENDOR_CALLS_PER_NETWORK_MINUTE",
+    "PAYNOW_LINKS_PER_NETWORK_MINUTE",
+    "INVOICE_GUESSES_PER_NETWORK_HOUR",
+    "INVOICE_GUESSES_PER_MERCHANT_HOUR",
+    "INVOICE_READINGS_PER_MINUTE",
 )
+# Celery and the ledger need a moment; a slow machine needs some more.
 SOON = 30.0
 WIDE_LIMITS = {
     "xero_limits": {"minute": 10_000, "day": 100_000},

@@ -14,7 +14,7 @@ from connections.models import Authorisation, Connection, LinkedOrganisation
 from connections.services import update_multi_connection
 from merchants.models import Membership, Merchant
 from tests.connections.oauth_steps import CONNECTIONS_PATH, allow_access, open_callback, start_consent
-from tests.tenants import PASSWORD, Tenant
+from tests.tenants import PASSWORD, Tenant, get_role
 from wisepay.models import User
 
 ADMIN = "admin@kauri-it.example"
@@ -99,7 +99,7 @@ class OAuthScene:
         """A signed-in person, an admin if a merchant is named."""
         user = User.objects.create_user(email, PASSWORD)
         if merchant:
-            Membership.objects.create(merchant=merchant, user=user, role="admin")
+            Membership.objects.create(merchant=merchant, user=user, role=get_role(merchant, "admin"))
         client = Client()
         client.force_login(user)
         return client

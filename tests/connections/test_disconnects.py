@@ -21,7 +21,7 @@ from tests.connections.oauth_steps import (
     open_callback,
     start_consent,
 )
-from tests.tenants import Checkout, Tenant
+from tests.tenants import Checkout, Tenant, give_role
 from wisepay.errors import Disconnected, Unavailable
 
 MINUTE = timedelta(minutes=1)
@@ -190,7 +190,7 @@ def test_each_disconnect_is_notified_once(tenant: Tenant, deliver: Callable[...,
 def test_a_merchant_user_sees_the_notice_without_the_button(tenant: Tenant) -> None:
     post_control(tenant, disconnect="*")
     check_connection(tenant)
-    tenant.merchant.memberships.update(role="user")
+    give_role(tenant.merchant, "user")
     notice = get_page(tenant, "notice")
     assert "is broken" in notice
     assert "Manage Connections" not in notice

@@ -25,7 +25,7 @@ from tests.connections.oauth_steps import (
     start_consent,
 )
 from tests.sign_in_steps import get_mailed_code, submit_code
-from tests.tenants import PASSWORD, Tenant
+from tests.tenants import PASSWORD, Tenant, get_role
 from wisepay.models import AuditEntry, User
 
 
@@ -34,7 +34,7 @@ def newcomer(tenant: Tenant) -> Tenant:
     """A second merchant that is connected to nothing yet."""
     merchant = Merchant.objects.create(name="Kauri IT", time_zone="UTC")
     user = User.objects.create_user("admin@kauri-it.example", PASSWORD)
-    Membership.objects.create(merchant=merchant, user=user, role="admin")
+    Membership.objects.create(merchant=merchant, user=user, role=get_role(merchant, "admin"))
     found = Tenant(tenant.world, merchant, user, "")
     found.admin.force_login(user)
     return found

@@ -13,7 +13,7 @@ from merchants.models import Membership, Merchant
 from sandbox.harness.sandbox_process import SandboxProcess
 from tests.connections.oauth_scene import ADMIN, PROVIDER_CASES, OAuthScene, expire_authorisation, list_stored_rows
 from tests.connections.oauth_steps import CALLBACK, CONNECTIONS_PATH, allow_access
-from tests.tenants import PASSWORD, Tenant, create_tenant
+from tests.tenants import PASSWORD, Tenant, create_tenant, get_role, give_role
 from wisepay.models import User
 
 AGAIN = "Start again from Accounting Connections"
@@ -182,12 +182,12 @@ TOKENS: dict[str, tuple[Callable[[OAuthScene], HttpResponse], str]] = {
 }
 PEOPLE: dict[str, tuple[Callable[[OAuthScene], HttpResponse], str]] = {
     "somebody who is no admin any more": (
-        lambda s: s.open_callback_after(lambda: s.memberships().update(role="user")),
-        "Only merchant admins",
+        lambda s: s.open_callback_after(lambda: give_role(s.mine.merchant, "user")),
+        "the right Settings",
     ),
     "somebody who left": (
         lambda s: s.open_callback_after(lambda: s.memberships().delete()),
-        "Only merchant admins",
+        "the right Settings",
     ),
     "a tier that was switched off": (lambda s: s.tier_switched_off(), "is switched off"),
 }
@@ -259,7 +259,7 @@ def scene(db: None, world: SandboxProcess, settings: Settings, provider: str) ->
     tenant = create_tenant(world, provider=provider)
     merchant = Merchant.objects.create(name="Kauri IT", time_zone="UTC")
     user = User.objects.create_user(ADMIN, PASSWORD)
-    Membership.objects.create(merchant=merchant, user=user, role="admin")
+    Membership.objects.create(merchant=merchant, user=user, role=get_role(merchant, "admin"))
     mine = Tenant(tenant.world, merchant, user, "")
     mine.admin.force_login(user)
     found = OAuthScene(PROVIDER_CASES[provider], mine, tenant, settings)

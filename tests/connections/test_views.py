@@ -10,7 +10,7 @@ from connections.availability import delete_old_events
 from connections.models import Connection, ConnectionEvent
 from connections.verification import refresh_and_verify
 from tests.connections.oauth_steps import CONNECTIONS_PATH, connect_all_tiers
-from tests.tenants import Checkout, Tenant
+from tests.tenants import Checkout, Tenant, give_role
 
 HTMX = {"HX-Request": "true"}
 
@@ -113,12 +113,12 @@ def test_the_history_goes_back_thirty_days(tenant: Tenant) -> None:
 @pytest.mark.parametrize("tail", ["", "panel", "change-company"])
 def test_strangers_see_nothing_and_users_may_not(tenant: Tenant, stranger: Tenant, tail: str) -> None:
     assert stranger.admin.get(tenant.url(CONNECTIONS_PATH + tail)).status_code == 404
-    tenant.merchant.memberships.update(role="user")
+    give_role(tenant.merchant, "user")
     assert tenant.admin.get(tenant.url(CONNECTIONS_PATH + tail)).status_code == 403
 
 
 def test_a_stranger_disconnects_nothing(tenant: Tenant, stranger: Tenant) -> None:
     assert stranger.admin.post(tenant.url(f"{CONNECTIONS_PATH}change-company/disconnect-all")).status_code == 404
-    tenant.merchant.memberships.update(role="user")
+    give_role(tenant.merchant, "user")
     assert tenant.admin.post(tenant.url(f"{CONNECTIONS_PATH}change-company/disconnect-all")).status_code == 403
     assert tenant.connection.state == "connected"

@@ -8,12 +8,13 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 from django.utils import timezone
 
-from merchants.models import Membership
+from merchants.access import get_needed_rights
+from merchants.rights import Right
 from payers.models import PayerAccess
 from payments.models import GatewayAccount, SavedMethod
-from tests.merchants.page_cases import ADMINS, CASES, EVERYBODY, PAYERS
+from tests.merchants.page_cases import CASES, PAYERS
 from tests.quotes.api_helpers import create_mismatch
-from tests.tenants import PASSWORD, Checkout, Tenant
+from tests.tenants import PASSWORD, Checkout, Tenant, give_role
 from wisepay.models import User
 
 # These answer 404 to those who may use them too, for want of the thing that they name.
@@ -21,7 +22,12 @@ NEEDS_A_THING = {
     "merchants:end_sessions",
     "merchants:save_member",
     "merchants:remove_member",
+    "merchants:resend_invitation",
+    "merchants:withdraw_invitation",
     "merchants:read_notification",
+    "merchants:paynow_link",
+    "merchants:regenerate_link",
+    "paynow_links:pay_buttons",
     "connections:choose",
     "accounting:finish_task",
     "accounting:reopen_task",
@@ -71,6 +77,9 @@ OPEN_PAGES = {
     "quotes:api_docs",
     "quotes:open_link",
     "quotes:return",
+    "paynow_links:find",
+    "paynow_links:invoice",
+    "paynow_links:prepay",
     "payments:stripe_webhook",
     "accounting:xero_webhook",
     "accounting:intuit_webhook",
@@ -78,12 +87,12 @@ OPEN_PAGES = {
     "operators_audit",
 }
 OPEN_PREFIXES = (
-    "payers:welcome", "payments:pay", "payments:guest", "payments:register", "payments:checkout",
+    "merchants:join", "payers:welcome", "payments:pay", "payments:guest", "payments:register", "payments:checkout",
     "payments:create_", "payments:check_", "payments:stop_", "quotes:cpq_v1:", "quotes:None", "account_", "mfa_",
     "socialaccount_", "openid_connect_", "usersessions_", "two_factor_", "own_name", "None",
 )  # fmt: skip
 # What these do would take away what the pages after them are about.
-LAST = ("payers:end_sessions", "payments:remove_method", "payers:start_seeing", "payer_admin:remove")
+LAST = ("payers:end_sessions", "payments:remove_method", "payers:start_seeing", "payer_admin:remove", "merchants:leave")
 PAYER = "accounts@harbourdental.example"
 
 
@@ -135,6 +144,8 @@ def things(tenant: Tenant, checkout: Checkout) -> dict[str, str]:
         "company_ref": access.company.reference,
         "user_ref": access.user.reference,
         "access_ref": access.reference,
+        "role_ref": tenant.merchant.roles.get(kind="administrator").reference,
+        "invitation_ref": "none0such0invitation",
         "method_ref": saved_method(tenant, access).reference,
         "setup_ref": "none0such0setup0here0",
         "refund_ref": "none0such0refund0here",
@@ -142,6 +153,8 @@ def things(tenant: Tenant, checkout: Checkout) -> dict[str, str]:
         "mismatch_ref": create_mismatch(access.company).reference,
         "scheduled_ref": "none0such0scheduled0",
         "term_ref": "none0such0term0here0",
+        "list_name": "payments",
+        "format_name": "csv",
         "account_id": other_account(tenant).stripe_account_id,
         "mode": "test",
     }
@@ -177,12 +190,6 @@ def ask(client: Client, page: Page, values: dict[str, str]) -> tuple[int, str]:
     return answer.status_code, answer.get("Location", "") + answer.getvalue().decode(errors="replace")
 
 
-def merchant_user(tenant: Tenant, stranger: Tenant) -> Client:
-    """Somebody who works there and is no admin."""
-    tenant.merchant.memberships.update(role=Membership.Role.USER)
-    return tenant.admin
-
-
 def nobody(tenant: Tenant, stranger: Tenant) -> Client:
     """Somebody who signed in and belongs nowhere."""
     client = Client()
@@ -191,18 +198,48 @@ def nobody(tenant: Tenant, stranger: Tenant) -> Client:
 
 
 OPENS, SIGN_IN, MISSING, REFUSED = "opens", "sign in", "missing", "refused"
-ROLES: dict[str, tuple[Callable[[Tenant, Tenant], Client], dict[str, str]]] = {
-    "anonymous": (lambda h, s: Client(), {EVERYBODY: SIGN_IN, ADMINS: SIGN_IN, PAYERS: SIGN_IN}),
-    "stranger": (nobody, {EVERYBODY: MISSING, ADMINS: MISSING, PAYERS: MISSING}),
+# What the merchant's people may do, role by role; "user" is who was one before there were roles.
+RIGHTS: dict[str, set[Right]] = {
+    "admin": set(Right),
+    "bookkeeper": {
+        Right.SEE, Right.EVERYDAY, Right.TAKE_PAYMENTS, Right.MANAGE_PAYERS, Right.AUTOMATIC_PAYMENTS, Right.BOOKS
+    },
+    "reader": {Right.SEE},
+    "user": {Right.SEE, Right.EVERYDAY},
+}  # fmt: skip
+Maker = Callable[[Tenant, Tenant], Client]
+# Everybody else, and what the console and the portal are for them.
+OUTSIDERS: dict[str, tuple[Maker, str, str]] = {
+    "anonymous": (lambda h, s: Client(), SIGN_IN, SIGN_IN),
+    "stranger": (nobody, MISSING, MISSING),
     "payer of another merchant": (
         lambda h, s: s.payer("pay@other-it.example", company="Their Company"),
-        {EVERYBODY: MISSING, ADMINS: MISSING, PAYERS: OPENS},
+        MISSING,
+        OPENS,
     ),
-    "payer": (lambda h, s: h.payer(PAYER), {EVERYBODY: MISSING, ADMINS: MISSING, PAYERS: OPENS}),
-    "merchant user": (merchant_user, {EVERYBODY: OPENS, ADMINS: REFUSED, PAYERS: MISSING}),
-    "merchant admin": (lambda h, s: h.admin, {EVERYBODY: OPENS, ADMINS: OPENS, PAYERS: MISSING}),
-    "admin of another merchant": (lambda h, s: s.admin, {EVERYBODY: MISSING, ADMINS: MISSING, PAYERS: MISSING}),
+    "payer": (lambda h, s: h.payer(PAYER), MISSING, OPENS),
+    "admin of another merchant": (lambda h, s: s.admin, MISSING, MISSING),
 }
+ROLES = [*OUTSIDERS, *RIGHTS]
+
+
+def make_client(role: str, tenant: Tenant, stranger: Tenant) -> Client:
+    """The browser of somebody in the role."""
+    if role in OUTSIDERS:
+        return OUTSIDERS[role][0](tenant, stranger)
+    give_role(tenant.merchant, role)
+    return tenant.admin
+
+
+def get_expected(role: str, page: Page) -> str:
+    """What the page is for somebody in the role, asked by its own method."""
+    needed = CASES[page.name][1]
+    if role in OUTSIDERS:
+        _make, console, portal = OUTSIDERS[role]
+        return portal if needed == PAYERS else console
+    if needed == PAYERS:
+        return MISSING
+    return OPENS if RIGHTS[role] & set(needed) else REFUSED
 
 
 def test_every_page_has_a_case() -> None:
@@ -213,11 +250,10 @@ def test_every_page_has_a_case() -> None:
 
 @pytest.mark.parametrize("role", ROLES)
 def test_each_role_opens_what_is_theirs(tenant: Tenant, stranger: Tenant, checkout: Checkout, role: str) -> None:
-    make, table = ROLES[role]
-    values, client = things(tenant, checkout), make(tenant, stranger)
+    values, client = things(tenant, checkout), make_client(role, tenant, stranger)
     for page in ALL:
+        expected = get_expected(role, page)
         status, text = ask(client, page, values)
-        expected = table[CASES[page.name][1]]
         if expected == SIGN_IN:
             assert (status, text) == (302, f"/accounts/login/?next={path_of(page, values)}"), page.name
         elif expected == REFUSED:
@@ -228,7 +264,7 @@ def test_each_role_opens_what_is_theirs(tenant: Tenant, stranger: Tenant, checko
             assert status in (200, 302, 409, 422), page.name
         if role in ("stranger", "payer of another merchant", "admin of another merchant"):
             assert "Northwind" not in text, page.name
-    assert (tenant.connection.state == "connected") == (role != "merchant admin")
+    assert (tenant.connection.state == "connected") == (role != "admin")
 
 
 def is_of_another(role: str, page: Page) -> bool:
@@ -240,7 +276,7 @@ def is_of_another(role: str, page: Page) -> bool:
 def test_no_method_lets_strangers_into_the_console(
     tenant: Tenant, stranger: Tenant, checkout: Checkout, role: str
 ) -> None:
-    values, client = things(tenant, checkout), ROLES[role][0](tenant, stranger)
+    values, client = things(tenant, checkout), make_client(role, tenant, stranger)
     for page in ALL:
         if CASES[page.name][1] == PAYERS:
             continue
@@ -251,12 +287,18 @@ def test_no_method_lets_strangers_into_the_console(
     assert tenant.access(PAYER).state == "active"
 
 
-def test_a_user_changes_nothing_that_an_admin_must(tenant: Tenant, stranger: Tenant, checkout: Checkout) -> None:
-    values, client = things(tenant, checkout), merchant_user(tenant, stranger)
+@pytest.mark.parametrize("role", ["bookkeeper", "reader", "user"])
+def test_nobody_changes_what_their_role_may_not(
+    tenant: Tenant, stranger: Tenant, checkout: Checkout, role: str
+) -> None:
+    values, client = things(tenant, checkout), make_client(role, tenant, stranger)
     for page in ALL:
-        if CASES[page.name][1] == ADMINS:
-            answer = client.post(path_of(page, values))
-            assert answer.status_code in (403, 405), page.name
+        if CASES[page.name][1] == PAYERS or RIGHTS[role] & set(get_needed_rights(page.name).list_for("POST")):
+            continue
+        answer = client.post(path_of(page, values))
+        assert answer.status_code in (403, 405), page.name
+        if answer.status_code == 403:
+            assert "it needs the right" in answer.content.decode(), page.name
     assert tenant.connection.state == "connected"
 
 
@@ -264,7 +306,7 @@ def test_another_merchants_things_are_not_reached_under_ones_own_address(
     tenant: Tenant, stranger: Tenant, checkout: Checkout
 ) -> None:
     foreign = things(tenant, checkout) | {"merchant_ref": stranger.merchant.reference}
-    named = {"reference", "payment_ref", "company_ref", "user_ref", "access_ref"}
+    named = {"reference", "payment_ref", "company_ref", "user_ref", "access_ref", "role_ref"}
     for page in ALL:
         if CASES[page.name][1] == PAYERS or not named & set(page.arguments):
             continue

@@ -11,19 +11,21 @@ from django.utils import timezone
 
 from accounting.models import AutoPayMapping, CreditMatch, CreditNote, ManualTask, Posting, ScheduledPayment
 from accounting.models.reconciliation import Acknowledgement
-from merchants.models import Membership, Notification
+from merchants.member_invitations import invite_member
+from merchants.models import MemberInvitation, Membership, Notification
+from merchants.rights import Right
 from payers.company_access import remove_access
 from payers.models import PayerAccess, TermsAcceptance
 from payments.models import Attempt, Payout, Refund, SavedMethod, Setup
 from psa.agreements.models import PsaAgreement
 from psa.invoice_sync.models import InvoiceSync
 from tests.accounting.autopay.builders import PAYER, AutoPayBuilder
-from tests.merchants.page_cases import CASES, EVERYBODY, PAYERS
+from tests.merchants.page_cases import CASES, PAYERS
 from tests.merchants.test_access import GATED, Page
 from tests.payments.checkout.test_registrations import build_form, register
 from tests.psa.scene import create_unclear_invoice, create_undecided_payment
 from tests.quotes.api_helpers import create_mismatch
-from tests.tenants import PASSWORD, Checkout, Tenant
+from tests.tenants import PASSWORD, Checkout, Tenant, get_role, give_role
 from wisepay.models import User
 
 # Which thing a path of this name is about, where the argument's name alone does not say it.
@@ -50,8 +52,9 @@ THINGS = {
     "psa:invoice_sync_run": {"reference": "invoice_sync"},
     "psa:decide_invoice_sync": {"reference": "invoice_sync"},
 }
-# These have nothing that is somebody's: a kind of terms, a day, a tier, a mode, a flow that lives a minute.
-NOBODYS = {"kind", "day", "tier", "mode", "nothing", "merchant_ref"}
+# These have nothing that is somebody's: a kind of terms, a day, a tier, a mode, a list and the format of its file, a
+# flow that lives a minute. Whose rows a list and its files hold is asked in tests/merchants/test_lists.py.
+NOBODYS = {"kind", "day", "tier", "mode", "list_name", "format_name", "nothing", "merchant_ref"}
 
 
 class ForeignThings:
@@ -89,6 +92,13 @@ class ForeignThings:
         )  # fmt: skip
         self.task, self.invoice_task = self.create_task("number-1"), self.create_task("number-2")
         ManualTask.objects.filter(pk=self.invoice_task.pk).update(kind=Posting.Kind.INVOICE_PAYMENT)
+
+    def invite(self) -> MemberInvitation:
+        """Somebody whom the merchant invited."""
+        role = get_role(self.tenant.merchant, "reader")
+        return invite_member(
+            self.tenant.merchant, email="new@northwind-it.example", role=role, by=self.tenant.user, now=self.now
+        )
 
     def create_task(self, number: str) -> ManualTask:
         """A task for a bookkeeper."""
@@ -147,11 +157,16 @@ class ForeignThings:
             "invoice_task": self.invoice_task.reference,
             "match": self.match.reference,
             "invoice": self.invoice.reference,
-            **{"kind": "payment", "tier": "wise_pay"},
-            "day": self.now.date().isoformat(),
+            **{"kind": "payment", "tier": "wise_pay", "day": self.now.date().isoformat()},
             "nothing": "none0such0thing0here",
             **self.build_psa_values(),
+            **self.build_people_values(),
         }
+
+    def build_people_values(self) -> dict[str, str]:
+        """The same of the merchant's people."""
+        role = get_role(self.tenant.merchant, "books people")
+        return {"role_ref": role.reference, "invitation_ref": self.invite().reference}
 
     def build_psa_values(self) -> dict[str, str]:
         """The same of what is about ConnectWise PSA."""
@@ -235,7 +250,7 @@ def work_elsewhere(things: ForeignThings, stranger: Tenant, checkout: Checkout) 
 
 
 def use_elsewhere(things: ForeignThings, stranger: Tenant, checkout: Checkout) -> Client:
-    stranger.merchant.memberships.update(role=Membership.Role.USER)
+    give_role(stranger.merchant, "user")
     return stranger.admin
 
 
@@ -260,12 +275,13 @@ def snapshot(things: ForeignThings) -> list[Any]:
     shared = SavedMethod.objects.filter(pk=things.card.pk).values_list("is_shared", "is_default")
     scope = PayerAccess.objects.filter(pk=things.access.pk).values_list("scope", "company__name", "company__contact_id")
     refunds = Refund.objects.filter(payment=things.attempt.payment).count()
-    people = Membership.objects.filter(merchant=things.tenant.merchant).values_list("user", "role", "may_add_payers")
+    people = Membership.objects.filter(merchant=things.tenant.merchant).values_list("user", "role")
     setups = Setup.objects.order_by("pk").values_list("pk", "state")
+    invited = MemberInvitation.objects.order_by("pk").values_list("withdrawn_at", "serial")
     read = Notification.objects.order_by("pk").values_list("pk", "read_at")
     accepted = TermsAcceptance.objects.count(), AutoPayMapping.objects.count(), PayerAccess.objects.count()
     known = Acknowledgement.objects.count(), Payout.objects.order_by("pk").values_list("status", flat=True)[0]
-    about = [list(shared), list(scope), refunds, list(setups), list(read), accepted, known]
+    about = [list(shared), list(scope), refunds, list(setups), list(read), accepted, known, list(invited)]
     return [states, about, things.tenant.connection.state, list(people)]
 
 
@@ -311,18 +327,18 @@ def test_those_whose_things_they_are_find_them(tenant: Tenant, checkout: Checkou
 def test_a_user_of_the_merchant_changes_nothing_that_an_admin_must(tenant: Tenant, checkout: Checkout) -> None:
     things = ForeignThings(tenant, checkout)
     values = things.values()
-    tenant.merchant.memberships.update(role=Membership.Role.USER)
+    give_role(tenant.merchant, "user")
     before = snapshot(things)
     for page in NAMING:
         who = CASES[page.name][1]
-        if who == EVERYBODY:
+        if {Right.SEE, Right.EVERYDAY} & set(who):
             continue
         status = tenant.admin.post(build_path(page, values), {"answer": "accept", "scope": "own"}).status_code
         assert status in ((404, 405) if who == PAYERS else (403, 405)), page.name
     assert snapshot(things) == before
     add = {"q": "Harbour Dental Pty Ltd", "email": "mine@example.com", "name": "Me", "contact_id": ""}
     assert tenant.admin.post(tenant.url("payers/add"), add).status_code == 403
-    tenant.merchant.memberships.update(may_add_payers=True)
+    give_role(tenant.merchant, "user who adds payers")
     assert tenant.admin.post(tenant.url("payers/add"), add).status_code == 302
     own = tenant.admin.post(tenant.url("payers/add"), add | {"email": tenant.user.email})
     assert (own.status_code, "can&#x27;t be a payer of its clients" in own.content.decode()) == (422, True)

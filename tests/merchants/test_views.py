@@ -12,7 +12,7 @@ from pytest_django import Settings
 
 from merchants.models import EventNotification, Membership, Merchant, Notification, PayNowLink
 from merchants.services import list_prerequisites, notify_merchant
-from tests.tenants import PASSWORD, Tenant
+from tests.tenants import PASSWORD, Tenant, get_role, give_role
 from wisepay.models import AuditEntry, User
 
 DETAILS = "configure/merchants/details"
@@ -38,7 +38,7 @@ def page(tenant: Tenant, tail: str, **query: Any) -> str:
 def colleague(tenant: Tenant, *, role: str = "user", email: str = "clerk@northwind-it.example") -> Client:
     """Somebody else who works there, signed in."""
     user = User.objects.create_user(email, PASSWORD)
-    Membership.objects.create(merchant=tenant.merchant, user=user, role=role)
+    Membership.objects.create(merchant=tenant.merchant, user=user, role=get_role(tenant.merchant, role))
     client = Client()
     client.force_login(user)
     return client
@@ -90,7 +90,7 @@ PORTAL_MENU = (
 def test_every_work_of_merchants_and_payers_begins_in_their_menu(tenant: Tenant) -> None:
     menu = page(tenant, "").partition("<main")[0]
     assert [tail for tail in MENU if f'href="{tenant.url(tail)}"' not in menu] == []
-    Membership.objects.filter(user=tenant.user).update(role=Membership.Role.USER)
+    give_role(tenant.merchant, "user")
     pages = [page(tenant, tail) for tail in ("", "psa/", "psa/invoices")]
     menu = pages[0].partition("<main")[0]
     assert [tail for tail in MENU[:9] if f'href="{tenant.url(tail)}"' not in menu] == []
@@ -262,7 +262,7 @@ def test_the_audit_log_names_who_did_what_from_where(tenant: Tenant, stranger: T
 
 def test_one_merchant_leads_straight_to_its_dashboard_and_two_to_a_choice(tenant: Tenant, stranger: Tenant) -> None:
     assert tenant.admin.get("/")["Location"] == tenant.url()
-    Membership.objects.create(merchant=stranger.merchant, user=tenant.user)
+    Membership.objects.create(merchant=stranger.merchant, user=tenant.user, role=get_role(stranger.merchant, "reader"))
     shown = tenant.admin.get("/").content.decode()
     assert "Northwind IT" in shown
     assert "Other IT" in shown

@@ -5,7 +5,7 @@ from django.http import Http404
 from django.test import Client
 from django.utils import timezone
 
-from merchants.models import Membership, Merchant
+from merchants.models import Merchant
 from payers.access import (
     find_access,
     get_accessible_company,
@@ -16,7 +16,7 @@ from payers.access import (
 from payers.models import Payer, PayerNotification
 from payers.notifications import is_subscribed
 from tests.payers.welcome_flow import DETAILS, EMAIL, invite
-from tests.tenants import PASSWORD, Checkout, Tenant
+from tests.tenants import PASSWORD, Checkout, Tenant, give_role
 from wisepay.accounts.services import needs_second_factor
 from wisepay.addresses import get_local_path
 from wisepay.models import AuditEntry, User
@@ -170,7 +170,7 @@ def test_an_admin_who_pays_themselves_changes_nothing_of_their_own_while_seeing(
 def test_seeing_ends_with_the_right_to_it(tenant: Tenant, change: str) -> None:
     start_impersonation(tenant, tenant.admin)
     if change == "demoted":
-        tenant.merchant.memberships.update(role=Membership.Role.USER)
+        give_role(tenant.merchant, "user")
     elif change == "left":
         tenant.merchant.memberships.all().delete()
     else:
@@ -187,7 +187,7 @@ def test_only_an_admin_of_the_merchant_sees_and_only_active_payers(tenant: Tenan
     assert tenant.admin.get(path).status_code == 405
     pending = invite(tenant, "new@harbourdental.example")
     assert tenant.admin.post(tenant.url(f"payers/see/{pending.reference}")).status_code == 404
-    tenant.merchant.memberships.update(role=Membership.Role.USER)
+    give_role(tenant.merchant, "user")
     assert tenant.admin.post(path).status_code == 403
     assert not AuditEntry.objects.filter(action="payer.seen_as").exists()
 

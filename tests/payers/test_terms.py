@@ -3,9 +3,9 @@
 import pytest
 from django.utils import timezone
 
-from merchants.models import Membership, Merchant, Terms
+from merchants.models import Merchant, Terms
 from merchants.terms.services import create_terms_version, get_current_terms, render_terms
-from tests.tenants import Tenant
+from tests.tenants import Tenant, give_role
 from wisepay.models import AuditEntry
 
 KINDS = Terms.Kind.values
@@ -66,7 +66,7 @@ def test_an_admin_publishes_and_sees_every_version(tenant: Tenant) -> None:
 def test_terms_are_an_admins_matter(tenant: Tenant, stranger: Tenant) -> None:
     path = tenant.url("configure/terms/payment")
     assert stranger.admin.post(path, {"text": "Mine."}).status_code == 404
-    tenant.merchant.memberships.update(role=Membership.Role.USER)
+    give_role(tenant.merchant, "user")
     assert tenant.admin.post(path, {"text": "Mine."}).status_code == 403
     assert tenant.payer().post(path, {"text": "Mine."}).status_code == 404
     assert not Terms.objects.filter(text="Mine.").exists()

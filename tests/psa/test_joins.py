@@ -4,11 +4,13 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 import pytest
+from django.test import Client
 from django.utils import timezone
 
 from accounting.models import LedgerInvoice
 from psa.models import PsaConnection, PsaInvoice
 from tests.accounting.invoices.scenario import InvoiceScenario
+from tests.accounting.paynow_links.steps import MAIL, PORTAL, QUICK, XERO, get_key_path
 from tests.psa.scene import PsaScene
 
 HARBOUR, LAKE = "Harbour Dental Pty Ltd", "Lakeside Legal"
@@ -158,3 +160,15 @@ def test_an_invoice_that_is_gone_or_was_paid_without_a_date_is_seen_by_the_daily
     assert (gone.is_gone, gone.ledger_invoice, gone.match) == (True, None, "none")
     assert (paid.is_gone, paid.balance) == (False, 0)
     assert (other.is_gone, other.balance) == (False, 1000)
+
+
+def test_a_pay_link_of_connectwise_finds_what_a_person_joined_under_another_number(scene: PsaScene) -> None:
+    """Books of before have numbers of their own ("Xero Conversion Invoices", wise-sync.freshdesk.com, 36000040554)."""
+    billing = InvoiceScenario(scene.tenant)
+    invoice, ours = billing.create_invoice("500.00"), scene.bill("CW-77", 500)
+    scene.poll()
+    query = {"invoice": "CW-77", "amount": "500.00"}
+    assert Client().get(get_key_path(scene.tenant, MAIL), query).status_code == 422
+    PsaInvoice.objects.filter(invoice_id=ours).update(ledger_invoice=invoice, match="confirmed")
+    for kind, status in ((MAIL, 303), (PORTAL, 303), (XERO, 422), (QUICK, 422)):
+        assert Client().get(get_key_path(scene.tenant, kind), query).status_code == status

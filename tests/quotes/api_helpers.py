@@ -7,7 +7,8 @@ from django.http import HttpResponse
 from django.utils import timezone
 
 from merchants.models import EventNotification, PayNowLink
-from merchants.services import create_merchant, create_paynow_link, update_event_notifications
+from merchants.paynow_links import create_paynow_link
+from merchants.services import create_merchant, update_event_notifications
 from payers.models import CompanyMismatch, PayerCompany
 from payments.gateway_accounts import save_gateway_account
 from payments.models import Payment

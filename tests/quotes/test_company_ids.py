@@ -9,12 +9,11 @@ from typing import Any
 
 import pytest
 
-from merchants.models import Membership
 from payers.companies import record_payer_company
 from payers.company_ids import list_open_mismatches, settle_mismatch
 from payers.models import CompanyId, CompanyMismatch, PayerCompany
 from payments.models import Payment
-from tests.tenants import Tenant
+from tests.tenants import Tenant, give_role
 from wisepay import clock
 
 pytestmark = pytest.mark.django_db
@@ -108,9 +107,12 @@ def test_a_person_says_who_is_who_and_what_was_opened_stays(shop: Tenant, moves:
     open_quote(shop, OTHER)
     open_quote(shop, OTHER, psa_company_id=250)
     shop.admin.force_login(shop.user)
-    Membership.objects.update(role="user")
-    assert "A merchant admin can say which one it is." in shop.admin.get(shop.url("quotes/")).content.decode()
-    Membership.objects.update(role="admin")
+    give_role(shop.merchant, "user")
+    assert (
+        "Whoever has the right Manage payers can say which one it is."
+        in shop.admin.get(shop.url("quotes/")).content.decode()
+    )
+    give_role(shop.merchant, "admin")
     [mismatch] = list_open_mismatches(shop.merchant)
     answer = shop.admin.post(
         shop.url(f"quotes/companies/{mismatch.row.reference}"), {"act": "move" if moves else "keep"}

@@ -1,9 +1,11 @@
 """Scenarios of automatic payments: an invoice appears in the ledger and is charged automatically."""
 
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, ClassVar
 
+from django.test import Client
 from django.utils import timezone
 
 from accounting.autopay.charging import schedule_due_payments
@@ -242,7 +244,8 @@ class AutoPayAuthenticationScenario(AutoPayScenario):
         """The payer opens the link of the mail, and pays with another card."""
         payment = self.scheduled.payment
         assert payment is not None
-        assert any(f"/pay/{payment.reference}" in text for text in self.list_emails())
+        paths = {path for text in self.list_emails() for path in re.findall(r"/i/\S+", text)}
+        assert {Client().get(path)["Location"] for path in paths} == {f"/pay/{payment.reference}"}
         form = self.billing.build_pay_form(payment) | {"confirmation_token": self.tenant.confirmation_token(GOOD_CARD)}
         with self.stopper.process():
             self.billing.send(payment, form)

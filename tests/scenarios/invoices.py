@@ -9,6 +9,7 @@ from accounting.models import LedgerInvoice, PaymentAllocation, Posting
 from payments.models import Payment
 from payments.refunds import send_refund, start_refund
 from tests.accounting.invoices.scenario import InvoiceScenario
+from tests.accounting.paynow_links.steps import Guest, age_reading, get_event_path
 from tests.scenarios.base import Scenario
 
 
@@ -98,6 +99,31 @@ def get_remaining_balance(bill: str, part: str) -> tuple[str, str]:
     """(status, amount due) of an invoice of which a part was paid."""
     due = parse_cents(bill) - parse_cents(part)
     return ("AUTHORISED" if due else "PAID"), f"{due // 100}.{due % 100:02}"
+
+
+class InvoiceLinkScenario(InvoicePaymentScenario):
+    """A client follows the personal link of a mail and pays as a guest; the books are read before each step."""
+
+    interrupt_until: ClassVar[str] = "send_webhooks"
+
+    def set_up(self) -> None:
+        super().set_up()
+        [(self.invoice, self.part)] = self.chosen.items()
+        self.guest, self.path = Guest(self.billing), get_event_path(self.invoice)
+
+    def choose_invoices(self) -> None:
+        """The client presses Continue as guest."""
+        age_reading(self.invoice)
+        with self.stopper.process():
+            self.payment = self.guest.start(self.path, self.part, shown=parse_cents(self.bill))
+
+    def press_pay(self) -> None:
+        form = self.billing.build_pay_form(self.current_payment) | {
+            "confirmation_token": self.tenant.confirmation_token(self.card)
+        }
+        age_reading(self.invoice)
+        with self.stopper.process():
+            self.billing.send(self.current_payment, form, client=self.guest.client)
 
 
 class BatchPaymentScenario(InvoicePaymentScenario):

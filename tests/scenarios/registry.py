@@ -17,6 +17,7 @@ from tests.scenarios.invoices import (
     InvoiceDebitReturnedScenario,
     InvoiceDebitScenario,
     InvoiceDisputedScenario,
+    InvoiceLinkScenario,
     InvoicePaymentScenario,
     InvoiceRefundScenario,
 )
@@ -88,6 +89,7 @@ FLOWS: dict[str, list[type[Scenario]]] = {
     ],
     "a quote is refunded, or the refund fails": [RefundScenario, RefundFailedScenario],
     "invoices are paid by card, one in part or several": [InvoicePaymentScenario, BatchPaymentScenario],
+    "an invoice is opened by a PayNow Link, and read again before it is charged": [InvoiceLinkScenario],
     "an invoice is paid by bank debit, which settles or is returned": [
         InvoiceDebitScenario,
         InvoiceDebitReturnedScenario,
@@ -184,6 +186,7 @@ UNINTERRUPTED = {
     **dict.fromkeys(
         [
             "accounting.email_scheduled",
+            "merchants.email_invitation",
             "payers.email_new_person",
             "payers.email_seen_as",
             "payments.alert_operator",
@@ -194,6 +197,7 @@ UNINTERRUPTED = {
         ONLY_MAIL,
     ),
     "accounting.follow_registration": "enqueued with the answer; tests/payments/checkout/test_registrations.py",
+    "Ledger.add_pay_button": "pressed by somebody; pressed again it changes nothing; paynow_links/test_pay_buttons.py",
     "Gateway.cancel_setup": "a payer gave up; called again it answers the same",
     "Ledger.update_invoices": "a disputed quote is paid again, another amount; accounting/posting/test_reversals.py",
     "Ledger.create_mixed_batch": "only where a ledger takes kinds together; QuickBooks' scenarios pass it",

@@ -11,10 +11,10 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
 
-from merchants.models import Membership, Merchant
+from merchants.models import Merchant
 from sandbox.harness.sandbox_process import SandboxProcess
-from tests.sign_in_steps import sign_in
-from tests.tenants import Tenant
+from tests.sign_in_steps import list_mails, sign_in
+from tests.tenants import PASSWORD, Tenant
 from tests.wisepay.signs_of_life import let_everything_live
 from wisepay import outbox
 from wisepay.models import OutboxMessage, User
@@ -133,30 +133,47 @@ def test_the_doctor_says_when_nobody_does_what_is_due(
     assert re.search(r"BAD   workers +forgotten is due for 30\d s: does a worker run, and beat\?", out.getvalue())
 
 
-def test_an_operator_lets_a_merchant_in_who_can_sign_in(db: None, world: SandboxProcess) -> None:
+def test_an_operator_lets_a_merchant_in_whose_first_administrator_is_invited_by_mail(
+    db: None, world: SandboxProcess, deliver: Callable[..., int]
+) -> None:
     found = said(
-        "create_merchant",
-        "Northwind IT",
-        "--email=Admin@Northwind-IT.example",
-        "--time-zone=Australia/Sydney",
-        "--generate-password",
+        "create_merchant", "Northwind IT", "--email=Admin@Northwind-IT.example", "--time-zone=Australia/Sydney"
     )
-    password = found.rsplit("password: ", 1)[1].strip()
     merchant = Merchant.objects.get()
     assert merchant.reference in found
     assert merchant.time_zone == "Australia/Sydney"
-    assert merchant.memberships.get().role == Membership.Role.ADMIN
-    sign_in(client := Client(), world, "admin@northwind-it.example", password)
+    deliver()
+    link = re.findall(r"/join/\S+", list_mails(world, "admin@northwind-it.example")[0]["text"])[0]
+    client = Client()
+    client.get(link)
+    assert client.post("/join/", {"name": "Ada", "password": PASSWORD})["Location"] == f"/m/{merchant.reference}/"
+    assert merchant.memberships.get().role.kind == "administrator"
+    sign_in(client := Client(), world, "admin@northwind-it.example", PASSWORD)
     assert client.get("/")["Location"] == f"/m/{merchant.reference}/"
 
 
-def test_a_second_merchant_of_the_same_admin_keeps_the_password(db: None) -> None:
-    said("create_merchant", "One", "--email=admin@northwind-it.example", "--generate-password")
-    before = User.objects.get().password
-    said("create_merchant", "Two", "--email=ADMIN@northwind-it.example", "--generate-password")
-    user = User.objects.get()
-    assert user.password == before
-    assert user.memberships.count() == 2
+def test_an_operator_is_asked_before_a_second_merchant_of_a_name(db: None) -> None:
+    said("create_merchant", "One", "--email=admin@northwind-it.example")
+    with pytest.raises(CommandError, match="--same-name"):
+        said("create_merchant", "ONE", "--email=admin@northwind-it.example")
+    assert Merchant.objects.count() == 1
+    said("create_merchant", "one", "--email=admin@northwind-it.example", "--same-name")
+    assert Merchant.objects.count() == 2
+
+
+def test_an_operator_mails_a_lost_invitation_again(
+    db: None, world: SandboxProcess, deliver: Callable[..., int]
+) -> None:
+    said("create_merchant", "One", "--email=admin@northwind-it.example")
+    merchant = Merchant.objects.get()
+    said("invite_administrator", merchant.reference, "--email=ADMIN@northwind-it.example")
+    said("invite_administrator", merchant.reference, "--email=second@northwind-it.example")
+    deliver()
+    invited = merchant.member_invitations.order_by("pk").values_list("email", "serial")
+    assert list(invited) == [("admin@northwind-it.example", 2), ("second@northwind-it.example", 1)]
+    assert len(list_mails(world, "admin@northwind-it.example")) == 1
+    with pytest.raises(CommandError, match="valid email"):
+        said("invite_administrator", merchant.reference, "--email=nobody")
 
 
 @pytest.mark.parametrize(
@@ -170,5 +187,5 @@ def test_a_second_merchant_of_the_same_admin_keeps_the_password(db: None) -> Non
 )
 def test_a_merchant_that_makes_no_sense_is_refused_whole(db: None, words: tuple[str, ...], reason: str) -> None:
     with pytest.raises(CommandError, match=reason):
-        said("create_merchant", *words, "--generate-password")
+        said("create_merchant", *words)
     assert (Merchant.objects.count(), User.objects.count()) == (0, 0)

@@ -8,7 +8,7 @@ from django.contrib.staticfiles import finders
 from django.test import Client, RequestFactory
 from pytest_django import Settings
 
-from tests.tenants import Tenant
+from tests.tenants import Tenant, give_role
 from wisepay.views import server_error
 
 TELLTALES = ("Traceback", "Exception", "django", "/site-packages/", ".py", "DEBUG")
@@ -30,7 +30,7 @@ def test_a_path_that_leads_nowhere_says_so_and_no_more(db: None, quiet: Client, 
 
 
 def test_what_a_person_may_not_do_is_refused_with_a_page(tenant: Tenant) -> None:
-    tenant.merchant.memberships.update(role="user")
+    give_role(tenant.merchant, "user")
     answer = tenant.admin.get(tenant.url("configure/merchants/gateway"))
     assert answer.status_code == 403
     assert b"You can&#x27;t do this" in answer.content

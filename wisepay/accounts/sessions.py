@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 from allauth.account.authentication import get_authentication_records
 from allauth.usersessions.models import UserSession
+from django.contrib.auth import logout
 from django.contrib.sessions.models import Session
 from django.http import HttpRequest
 from django_subatomic.db import transaction_if_not_already
@@ -112,6 +113,13 @@ def end_sessions(user: User, *, but: str | None = None) -> int:
         Session.objects.filter(session_key__in=keys).delete()
         found.delete()
     return len(keys)
+
+
+def close_ended_session(request: HttpRequest) -> None:
+    """Sign this browser out if its session was ended while its request was served, so that it is not written again."""
+    key = request.session.session_key
+    if key and not request.session.exists(key):
+        logout(request)
 
 
 def delete_expired_sessions(*, now: datetime) -> int:

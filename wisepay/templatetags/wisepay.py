@@ -59,6 +59,7 @@ BADGES = {
     "applied": ("good", "Applied"),
     "removed": ("quiet", "Removed"),
     "voided": ("quiet", "Voided"),
+    "deleted": ("quiet", "Deleted"),
     "never": ("quiet", "Not connected"),
     "connected": ("good", "Connected"),
     "broken": ("bad", "Broken"),

@@ -173,6 +173,9 @@ class QuickBooksLedger(QuickBooksPayments, QuickBooksAllocations):
     def read_terms(self) -> list[RemoteTerm]:
         return self._parse_list("terms", self._lists["Term"], parse_term)
 
+    def add_pay_button(self, url: str, *, name: str, term_id: str, key: str) -> None:
+        raise Rejected("no_pay_button", "QuickBooks has no pay button that leads elsewhere.")
+
     def read_currencies(self) -> list[str]:
         chosen = self._client.get_preferences().get("CurrencyPrefs") or {}
         home = str((chosen.get("HomeCurrency") or {}).get("value") or "")

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from xero_python.accounting import Contacts, Invoices
+from xero_python.accounting import Contacts, Invoices, PaymentService, PaymentServices
 
 from accounting.ledgers.parsing import (
     RemoteRow,
@@ -38,6 +38,8 @@ from accounting.ledgers.xero.shapes import (
     is_quotable,
 )
 from wisepay.errors import Rejected, Unavailable
+
+PAY_NOW_TEXT = "Pay now"
 
 
 class XeroLedger(XeroPayments, XeroAllocations, XeroReader):
@@ -128,6 +130,20 @@ class XeroLedger(XeroPayments, XeroAllocations, XeroReader):
         rows = list_rows(self._client.read(self._api.get_branding_themes), "BrandingThemes")
         return self._parse_list("terms", rows, parse_term)
 
+    def add_pay_button(self, url: str, *, name: str, term_id: str, key: str) -> None:
+        rows = list_rows(self._client.call(self._api.get_payment_services), "PaymentServices")
+        service = find_payment_service(rows, url)
+        if service is None:
+            fresh = PaymentService(payment_service_name=name, payment_service_url=url, pay_now_text=PAY_NOW_TEXT)
+            body = PaymentServices(payment_services=[fresh])
+            answer = self._client.call(self._api.create_payment_service, body, idempotency_key=key)
+            service = find_payment_service(list_rows(answer, "PaymentServices"), url)
+        if service is None:
+            raise Unavailable("Xero did not say which payment service it made")
+        chosen = PaymentServices(payment_services=[PaymentService(payment_service_id=service)])
+        operation = self._api.create_branding_theme_payment_services
+        self._client.call(operation, term_id, chosen, idempotency_key=f"{key}-{term_id}")
+
     def read_currencies(self) -> list[str]:
         rows = self._client.read(self._api.get_currencies).get("Currencies") or []
         return [str(row["Code"]) for row in rows if row.get("Code")]
@@ -140,6 +156,12 @@ class XeroLedger(XeroPayments, XeroAllocations, XeroReader):
 
     def get_or_create_item(self, name: str, *, account: str, key: str) -> RemoteItem:
         raise Rejected("no_item", "Lines of Xero need no item.")
+
+
+def find_payment_service(rows: list[RemoteRow], url: str) -> str | None:
+    """The id of the payment service that leads to `url`."""
+    found = (row for row in rows if get_text(row, "PaymentServiceUrl") == url)
+    return next((read_id(row, "PaymentServiceID") for row in found), None)
 
 
 def choose_invoices(

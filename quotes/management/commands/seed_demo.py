@@ -17,7 +17,8 @@ from connections.providers import PROVIDERS
 from connections.services import disconnect_all
 from connections.verification import verify_connection
 from merchants.models import EventNotification, Merchant, PayNowLink
-from merchants.services import create_merchant, create_paynow_link, update_event_notifications
+from merchants.paynow_links import create_paynow_link
+from merchants.services import create_merchant, update_event_notifications
 from payments.gateway_accounts import connect_gateway_account, set_bank_debits
 from quotes.cpq_connections import build_snippet, get_cpq_connection, save_cpq_keys
 from quotes.models import CpqConnection, CpqIntegration

@@ -13,7 +13,7 @@ from payments.models import Payment
 from payments.portal.addable_methods import list_addable_methods
 from tests.accounting.autopay.builders import PAYER, AutoPayBuilder
 from tests.payments.portal.factories import HTMX_HEADERS, create_company
-from tests.tenants import Tenant, deliver_outbox
+from tests.tenants import Tenant, deliver_outbox, give_role
 from wisepay.models import AuditEntry
 
 
@@ -113,9 +113,9 @@ def test_what_was_resolved_or_cancelled_can_be_taken_back_by_an_admin(autopay: A
     for shown in (page, get_page(autopay.tenant, "automatic-payments/?show=all")):
         assert 'data-state="resolved">Resolved<' in shown
         assert 'data-state="failed"' not in shown
-    autopay.tenant.merchant.memberships.update(role="user")
+    give_role(autopay.tenant.merchant, "user")
     assert post_action(autopay.tenant, autopay.get_scheduled(failed), "reopen") == 403
-    autopay.tenant.merchant.memberships.update(role="admin")
+    give_role(autopay.tenant.merchant, "admin")
     for invoice in (failed, cancelled):
         assert post_action(autopay.tenant, autopay.get_scheduled(invoice), "reopen") == 302
     assert AuditEntry.objects.filter(action="autopay.reopened").count() == 2
@@ -136,9 +136,9 @@ def test_only_an_admin_cancels_and_only_before_it_is_pending(autopay: AutoPayBui
     autopay.charge(first)
     assert post_action(autopay.tenant, autopay.get_scheduled(first), "cancel") == 302
     assert autopay.get_scheduled(first).state == "pending"
-    autopay.tenant.merchant.memberships.update(role="user")
+    give_role(autopay.tenant.merchant, "user")
     assert post_action(autopay.tenant, autopay.get_scheduled(second), "cancel") == 403
-    autopay.tenant.merchant.memberships.update(role="admin")
+    give_role(autopay.tenant.merchant, "admin")
     assert post_action(autopay.tenant, autopay.get_scheduled(second), "cancel") == 302
     assert autopay.get_scheduled(second).state == "cancelled"
 

@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from accounting.contacts.checks import check_contacts
 from accounting.models import CreditNote, LedgerContact, LedgerCredit, LedgerInvoice, ManualTask, PendingChange, Posting
-from merchants.models import Membership, Notification
+from merchants.models import Notification
 from payers.companies import CompanyTaken, Contact, map_company
 from payers.models import CompanyContact, ContactChange, PayerCompany
 from tests.accounting.mirror.ledger_actions import (
@@ -28,7 +28,7 @@ from tests.accounting.mirror.ledger_actions import (
     send_webhook,
     sync_due,
 )
-from tests.tenants import Tenant, create_tenant, deliver_outbox
+from tests.tenants import Tenant, create_tenant, deliver_outbox, give_role
 from wisepay.models import AuditEntry
 
 HARBOUR, GROUP, BAYSIDE = "Harbour Dental Pty Ltd", "Harbour Dental Group", "Bayside"
@@ -272,12 +272,12 @@ def test_the_page_shows_which_contact_it_is_and_what_a_change_does(scenario: Con
 
 def test_a_change_is_made_audited_and_undone_by_admins_only(scenario: ContactScenario) -> None:
     tenant, key, before = scenario.tenant, scenario.get_row(BAYSIDE).contact_id, scenario.company.contact_id
-    tenant.merchant.memberships.update(role=Membership.Role.USER)
+    give_role(tenant.merchant, "user")
     assert tenant.admin.post(contact_url(scenario), {"contact_id": key}).status_code == 403
     assert tenant.admin.post(contact_url(scenario, "/remove"), {"contact_id": before}).status_code == 403
     page = tenant.admin.get(contact_url(scenario), {"contact_id": key}).content.decode()
     assert "Yes, map it" not in page
-    tenant.merchant.memberships.update(role=Membership.Role.ADMIN)
+    give_role(tenant.merchant, "admin")
     assert tenant.admin.post(contact_url(scenario), {"contact_id": key}).status_code == 302
     deliver_outbox()
     assert scenario.list_outstanding() == {"INV-B"}
@@ -285,9 +285,9 @@ def test_a_change_is_made_audited_and_undone_by_admins_only(scenario: ContactSce
     assert entry.details.detail == f"{HARBOUR} → {BAYSIDE} ({key})"
     change = ContactChange.objects.filter(company=scenario.company).latest("pk")
     assert (change.before_id, change.after_id, change.user) == (before, key, tenant.user)
-    tenant.merchant.memberships.update(role=Membership.Role.USER)
+    give_role(tenant.merchant, "user")
     assert tenant.admin.post(contact_url(scenario, "/undo"), {"change": change.reference}).status_code == 403
-    tenant.merchant.memberships.update(role=Membership.Role.ADMIN)
+    give_role(tenant.merchant, "admin")
     tenant.admin.post(contact_url(scenario, "/undo"), {"change": change.reference})
     deliver_outbox()
     assert (scenario.company.contact_id, scenario.list_outstanding()) == (before, {"INV-H"})

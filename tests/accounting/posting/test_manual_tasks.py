@@ -19,7 +19,7 @@ from payments.balance.services import sync_balance
 from payments.models import BalanceTransactionCursor, GatewayAccount
 from payments.refunds import send_refund, start_refund
 from tests.accounting.posting.debits import CARD, AttemptScenario, allocate_credit_note, call_xero
-from tests.tenants import Tenant
+from tests.tenants import Tenant, give_role
 from wisepay.models import AuditEntry
 
 NOTE = "Entered the refund in Xero by hand."
@@ -87,7 +87,7 @@ def test_a_user_without_the_right_cannot_say_so(
     tenant: Tenant, deliver: Callable[..., int], paid: AttemptScenario
 ) -> None:
     task = refund_what_was_used(tenant, paid, deliver)
-    tenant.merchant.memberships.update(role="user")
+    give_role(tenant.merchant, "user")
     assert press_done(tenant, task) == 403
     page = tenant.admin.get(tenant.url("postings/")).content.decode()
     assert task.title in page

@@ -12,7 +12,7 @@ from accounting.models import LedgerPaymentCursor, Posting
 from payments.models import BalanceTransactionCursor, Payout
 from tests.accounting.reconciliation.builders import ReconciliationScenario
 from tests.accounting.reconciliation.payment_cases import ZONE, PaymentCase, build_month
-from tests.tenants import Tenant
+from tests.tenants import Tenant, give_role
 from wisepay.models import OutboxMessage
 
 
@@ -100,6 +100,12 @@ def test_the_csv_has_every_item_and_every_difference(tenant: Tenant, trade: Reco
     items = [row for row in rows if row["row"] == "item"]
     charged = [deal for deal in trade.cases if f"{deal.at.astimezone(ZONE):%Y-%m}" == f"{day:%Y-%m}"]
     assert len([row for row in items if row["what"] == "charge"]) >= len(charged)
+    ours = [row for row in items if row["payment"]]
+    assert {row["payment"] for row in ours} >= {deal.reference for deal in charged}
+    assert all(row["payer"] and row["subject"] for row in ours), "whose money it is"
+    known = set(Posting.objects.values_list("number", flat=True))
+    assert {row["pf_number"] for row in ours} - {""} <= known
+    assert any(row["pf_number"] for row in ours)
     [missing] = [row for row in rows if row["what"] == "posting_missing"]
     assert (missing["row"], missing["currency"]) == ("difference", "AUD")
     assert missing["books"] == f"-{find_mistaken_case(trade).amount / 100:.2f}"
@@ -138,7 +144,7 @@ def test_the_command_ends_with_two_when_it_cannot_judge(tenant: Tenant) -> None:
 def test_others_see_nothing_of_it(tenant: Tenant, stranger: Tenant) -> None:
     answer: Any = stranger.admin.get(tenant.url("reconciliation/"))
     assert answer.status_code == 404
-    tenant.merchant.memberships.update(role="user")
+    give_role(tenant.merchant, "user")
     assert tenant.admin.get(tenant.url("reconciliation/")).status_code == 403
     assert "Reconciliation" not in tenant.admin.get(tenant.url("quotes/"), follow=True).content.decode()
 

@@ -13,7 +13,7 @@ from django.utils import timezone
 from payments.gateway_accounts import ENABLED_EVENTS, get_webhook_url
 from payments.models import GatewayAccount
 from sandbox.stripe.shapes_customers import API_VERSION
-from tests.tenants import PASSWORD, Checkout, Tenant
+from tests.tenants import PASSWORD, Checkout, Tenant, give_role
 from wisepay.addresses import new_reference
 from wisepay.mail import send_email
 from wisepay.models import AuditEntry, OutboxMessage
@@ -168,7 +168,7 @@ def test_a_stranger_sees_no_payment_of_ours(tenant: Tenant, stranger: Tenant, ch
 
 
 def test_a_merchant_user_sees_payments_and_configures_nothing(tenant: Tenant, checkout: Checkout) -> None:
-    tenant.merchant.memberships.update(role="user")
+    give_role(tenant.merchant, "user")
     assert tenant.admin.get(tenant.url("payments/")).status_code == 200
     assert tenant.admin.get(tenant.url(TAB)).status_code == 403
     assert tenant.admin.post(tenant.url(TAB), build_keys()).status_code == 403

@@ -9,11 +9,10 @@ from django.test import Client
 from django.utils import timezone
 from django_subatomic.db import transaction
 
-from merchants.models import Membership
 from payments.attempts.services import reverse_attempt
 from payments.models import Attempt, Dispute, Payment, Refund
 from tests.payments.portal.factories import BANK, HTMX_HEADERS, create_company, create_paid_attempt, create_payment
-from tests.tenants import Checkout, Tenant
+from tests.tenants import Checkout, Tenant, give_role
 from wisepay.addresses import new_reference
 from wisepay.models import AuditEntry
 
@@ -152,7 +151,7 @@ def test_users_look_and_only_admins_give_back(tenant: Tenant, stranger: Tenant, 
         assert getattr(Client(), method)(where).status_code == 302
         own_url = stranger.url(f"payments/{paid_checkout.reference}/refunds")
         assert getattr(stranger.admin, method)(own_url, build_form(step="order")).status_code == 404
-    tenant.merchant.memberships.update(role=Membership.Role.USER)
+    give_role(tenant.merchant, "user")
     assert 'name="amount"' not in get_panel(tenant, paid_checkout)
     assert tenant.admin.post(where, build_form(step="order")).status_code == 403
     assert not Refund.objects.exists()

@@ -124,7 +124,8 @@ def test_a_payment_that_only_saved_a_method_says_so_and_nothing_of_paid(tenant: 
     detail = tenant.admin.get(tenant.url(f"payments/{checkout.payment.reference}")).content.decode()
     lists = [tenant.admin.get(tenant.url(path)).content.decode() for path in ("payments/", "quotes/")]
     assert [read_badges(page)[0] for page in (detail, *lists)] == [("saved", "Method saved")] * 3
-    assert not any(re.search(r">\s*Paid\b", page) for page in (detail, *lists))
+    rows = [re.sub(r"<form.*?</form>", "", page, flags=re.DOTALL) for page in (detail, *lists)]
+    assert not any(re.search(r">\s*Paid\b", page) for page in rows)
 
 
 def test_a_draft_that_was_taken_out_again_is_not_in_the_books(tenant: Tenant, deliver: Callable[..., int]) -> None:

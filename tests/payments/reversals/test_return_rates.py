@@ -17,7 +17,7 @@ from payments.reversals.return_rates import DebitReturns, build_debit_returns, l
 from sandbox.harness.sandbox_process import SandboxProcess
 from tests.payments.attempts.test_bank_debits import advance_days
 from tests.payments.signed_in_payer import USD, SignedInPayer
-from tests.tenants import Tenant
+from tests.tenants import Tenant, give_role
 
 Deliver = Callable[..., int]
 PANEL = "payments/return-rates"
@@ -60,7 +60,7 @@ def test_without_debits_the_panel_says_so(tenant: Tenant) -> None:
 
 
 def test_only_admins_of_the_merchant_see_it(tenant: Tenant, stranger: Tenant) -> None:
-    tenant.merchant.memberships.update(role="user")
+    give_role(tenant.merchant, "user")
     assert tenant.admin.get(tenant.url(PANEL)).status_code == 403
     assert PANEL not in tenant.admin.get(tenant.url()).content.decode()
     assert stranger.admin.get(tenant.url(PANEL)).status_code == 404

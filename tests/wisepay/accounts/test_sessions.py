@@ -11,7 +11,7 @@ from django_subatomic.db import transaction
 from merchants.models import Membership
 from payers.company_access import remove_access
 from payers.models import PayerAccess
-from tests.tenants import PASSWORD, Tenant
+from tests.tenants import PASSWORD, Tenant, get_role
 from wisepay import clock
 from wisepay.accounts.adapters import MfaAdapter
 from wisepay.accounts.sessions import ACTIVE_KEY, delete_expired_sessions
@@ -60,7 +60,7 @@ def test_payers_are_signed_out_after_the_merchants_days(tenant: Tenant, days: in
 
 
 def test_the_shortest_limit_of_a_person_counts(tenant: Tenant, stranger: Tenant) -> None:
-    Membership.objects.create(merchant=stranger.merchant, user=tenant.user)
+    Membership.objects.create(merchant=stranger.merchant, user=tenant.user, role=get_role(stranger.merchant, "user"))
     stranger.merchant.staff_idle_minutes = 10
     stranger.merchant.save()
     tenant.admin.get(tenant.url())
@@ -131,7 +131,7 @@ def test_a_person_ends_their_other_sessions(tenant: Tenant) -> None:
 
 def test_an_admin_ends_the_sessions_of_their_people_and_of_nobody_else(tenant: Tenant, stranger: Tenant) -> None:
     colleague = User.objects.create_user("colleague@northwind-it.example", PASSWORD)
-    Membership.objects.create(merchant=tenant.merchant, user=colleague)
+    Membership.objects.create(merchant=tenant.merchant, user=colleague, role=get_role(tenant.merchant, "user"))
     at_work, payer = Client(), tenant.payer()
     at_work.force_login(colleague)
     for client in (at_work, payer, tenant.admin):

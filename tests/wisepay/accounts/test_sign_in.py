@@ -262,7 +262,7 @@ def test_a_code_that_cannot_arrive_is_told_to_the_person_and_to_their_admin(tena
     answer = submit_password(browser, tenant.user.email)
     page = answer.content.decode()
     assert (answer.status_code, "refuses our mail" in page, reply in page) == (422, True, False)
-    people = tenant.admin.get(tenant.url("configure/merchants/people")).content.decode()
+    people = tenant.admin.get(tenant.url("configure/people/")).content.decode()
     assert f"Mails to {tenant.user.email} do not arrive" in people
     assert reply in people
     tenant.world.config(smtp_refusals={tenant.user.email: "450 4.2.0 Greylisted"})
@@ -271,4 +271,4 @@ def test_a_code_that_cannot_arrive_is_told_to_the_person_and_to_their_admin(tena
     submit_password(browser, tenant.user.email)
     submit_code(browser, get_mailed_code(tenant.world, tenant.user.email))
     assert is_signed_in(browser)
-    assert "do not arrive" not in tenant.admin.get(tenant.url("configure/merchants/people")).content.decode()
+    assert "do not arrive" not in tenant.admin.get(tenant.url("configure/people/")).content.decode()

@@ -10,7 +10,7 @@ import pytest
 from django.db import transaction
 from django.test import Client
 
-from tests.tenants import PASSWORD, Tenant
+from tests.tenants import PASSWORD, Tenant, give_role
 from tests.test_house import MODULES
 from wisepay import clock
 from wisepay.audit import record_audit_entry
@@ -109,7 +109,7 @@ def test_a_stranger_and_a_user_read_and_export_nothing(log: Tenant, stranger: Te
     for path in ("audit", "audit/export.csv"):
         assert stranger.admin.get(log.url(path)).status_code == 404
         assert "Quote 129" not in b"".join(stranger.admin.get(stranger.url(path))).decode()
-    log.merchant.memberships.update(role="user")
+    give_role(log.merchant, "user")
     assert log.admin.get(log.url("audit/export.csv")).status_code == 403
 
 

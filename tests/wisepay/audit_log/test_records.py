@@ -27,7 +27,7 @@ from tests.sign_in_steps import (
     submit_code,
     submit_password,
 )
-from tests.tenants import PASSWORD, Tenant
+from tests.tenants import PASSWORD, Tenant, get_role
 from wisepay import clock
 from wisepay.accounts.services import sync_email_address
 from wisepay.admin_site import AuditedAdmin
@@ -232,7 +232,7 @@ def test_keys_are_replaced_only_with_a_fresh_proof_and_every_admin_is_told(
     tenant: Tenant, page: str, deliver: OutboxDelivery
 ) -> None:
     other = User.objects.create_user("second@northwind-it.example")
-    Membership.objects.create(merchant=tenant.merchant, user=other, role="admin")
+    Membership.objects.create(merchant=tenant.merchant, user=other, role=get_role(tenant.merchant, "admin"))
     tenant.merchant.event_notifications.update(is_enabled=False)
     before = snapshot_keys(tenant)
     asked = tenant.admin.post(tenant.url(page), build_replacement(tenant, page))

@@ -21,7 +21,7 @@ from payments.models import Attempt, Payment, SavedMethod
 from payments.personal_data import forget_old_devices
 from quotes.models import Quote
 from tests.sign_in_steps import enrol_authenticator
-from tests.tenants import PASSWORD, Checkout, Tenant
+from tests.tenants import PASSWORD, Checkout, Tenant, get_role
 from wisepay import clock
 from wisepay.audit import record_audit_entry
 from wisepay.audit_log.sealing import seal_entries
@@ -183,7 +183,7 @@ def test_what_is_still_on_its_way_stands_in_the_way(zoe: User, tenant: Tenant, c
     with pytest.raises(ErasureRefused, match="Remove them first"):
         erase_person(find_subject(EMAIL))
     SavedMethod.objects.filter(pk=method.pk).update(state="removed")
-    Membership.objects.create(merchant=tenant.merchant, user=zoe)
+    Membership.objects.create(merchant=tenant.merchant, user=zoe, role=get_role(tenant.merchant, "user"))
     with pytest.raises(ErasureRefused, match="You work for"):
         erase_person(find_subject(EMAIL))
     assert User.objects.get(pk=zoe.pk).email == EMAIL

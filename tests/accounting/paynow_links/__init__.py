@@ -1,0 +1,1 @@
+"""Tests of PayNow Links of invoices."""

@@ -1,0 +1,1 @@
+"""Lists of the console: their columns, filters, order, pages by key, and the same rows as files."""
