@@ -75,12 +75,13 @@ class PaymentFilters(ListFilters):
         return rows.alias(dated=build_date_expression()).filter(dated__lt=self.get_end(value))
 
     def filter_at_least(self, rows: QuerySet[Payment], name: str, value: Decimal) -> QuerySet[Payment]:
-        """Of that amount or more."""
-        return rows.filter(build_amount_filter(at_least=value))
+        """Of that amount or more; with the other limit at once, so that an index is asked for what is between."""
+        return rows.filter(build_amount_filter(at_least=value, at_most=self.form.cleaned_data.get("at_most")))
 
     def filter_at_most(self, rows: QuerySet[Payment], name: str, value: Decimal) -> QuerySet[Payment]:
         """Of that amount or less."""
-        return rows.filter(build_amount_filter(at_most=value))
+        has_both = self.form.cleaned_data.get("at_least") is not None
+        return rows if has_both else rows.filter(build_amount_filter(at_most=value))
 
     def filter_currency(self, rows: QuerySet[Payment], name: str, value: str) -> QuerySet[Payment]:
         """In the currency of that code."""
