@@ -15,6 +15,7 @@ NO_WORDS = {
     "CpqSettingsForm.order_porter_url",
     "PasswordForm.password",
     "PasswordForm.confirm",
+    "JoinForm.password",
     "LoginCodeForm.code",
     "FactorCodeForm.code",
     "FactorCodeAgainForm.code",

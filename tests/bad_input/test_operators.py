@@ -19,7 +19,8 @@ from django.db import models
 from django.test import Client
 from django.urls import reverse
 
-from merchants.models import Membership
+from merchants.member_invitations import invite_member
+from merchants.models import MemberInvitation, Membership, Role
 from tests.bad_input.cases import Case, Fields
 from tests.bad_input.scene import Scene
 from tests.bad_input.trials import PageTrial, draw
@@ -27,7 +28,7 @@ from tests.bad_input.values import PATH_TEXTS
 from tests.merchants.test_access import Page
 from tests.sign_in_steps import enrol_authenticator
 from tests.tenant_snapshots import list_rows
-from tests.tenants import PASSWORD, Tenant
+from tests.tenants import PASSWORD, Tenant, get_role
 from wisepay import clock, outbox
 from wisepay.models import OutboxMessage, PageFinding, StateChange, User
 from wisepay.page_findings import record_page_finding
@@ -82,8 +83,9 @@ def rows(tenant: Tenant) -> dict[type[models.Model], models.Model]:
     outbox.enqueue("dead", "payments.email_receipt", payment_id=0)
     record_page_finding(source="browser", rule="img-src", subject="https://x.example", page="", now=now)
     tenant.open_checkout().pay()
-    kinds = (User, Membership, OutboxMessage, StateChange, PageFinding, EmailAddress, Authenticator, SocialAccount)
-    found = {kind: kind._default_manager.first() for kind in kinds}
+    invite_member(tenant.merchant, email="x@y.example", role=get_role(tenant.merchant, "reader"), by=user, now=now)
+    people = (User, Membership, Role, MemberInvitation, EmailAddress, Authenticator, SocialAccount)
+    found = {kind: kind._default_manager.first() for kind in (*people, OutboxMessage, StateChange, PageFinding)}
     return {kind: row for kind, row in found.items() if row is not None}
 
 
@@ -201,10 +203,23 @@ def test_operators_remove_factors_and_never_read_or_write_their_secrets(
         assert not kind._default_manager.exists()
 
 
+def test_operators_remove_people_but_the_last_administrator_and_change_no_role(
+    operator: Client, tenant: Tenant, rows: dict[type[models.Model], models.Model]
+) -> None:
+    """Roles are given where the merchant sees it; an operator invites an administrator with a command."""
+    addresses = dict(list_addresses(rows[Membership]))
+    assert operator.post(addresses["change"], {"role": get_role(tenant.merchant, "reader").pk}).status_code == 403
+    assert operator.post(addresses["delete"], {"post": "yes"}).status_code == 403
+    second, admin_role = User.objects.create_user("second@x.example", PASSWORD), get_role(tenant.merchant, "admin")
+    Membership.objects.create(merchant=tenant.merchant, user=second, role=admin_role)
+    assert operator.post(addresses["delete"], {"post": "yes"}).status_code == 302
+    assert [member.user for member in tenant.merchant.memberships.all()] == [second]
+
+
 def test_good_forms_of_operators_are_saved(
     operator: Client, tenant: Tenant, rows: dict[type[models.Model], models.Model]
 ) -> None:
-    for kind in (User, Membership, EmailAddress):
+    for kind in (User, EmailAddress):
         address = dict(list_addresses(rows[kind]))["change"]
         assert operator.post(address, read_form(operator, address)).status_code == 302, kind
     query = urlencode({"q": tenant.user.email})
