@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 from django.contrib import admin
 from django.http import HttpRequest
 
-from merchants.members import is_last_administrator, remove_member
+from merchants.members import end_membership, is_last_administrator
 from merchants.models import MemberInvitation, Membership, Role
 from wisepay import clock
 from wisepay.admin import ReadOnlyAdmin, RemovableAdmin
@@ -24,7 +24,7 @@ class MembershipAdmin(RemovableAdmin):
         return super().has_delete_permission(request, obj) and not (obj and is_last_administrator(obj))
 
     def delete_model(self, request: HttpRequest, obj: Membership) -> None:
-        remove_member(obj, by=None, now=clock.now())
+        end_membership(obj, by=None, now=clock.now())
 
 
 @admin.register(MemberInvitation)
