@@ -11,13 +11,14 @@ from django.urls import reverse
 from django.utils.html import format_html
 
 from merchants.models import Merchant
+from payers.company_filters import CompanyFilters
 from payments.console.search import build_search
 from payments.models import Payment
 from payments.payment_filters import build_amount_expression
 from payments.standings import STANDINGS, annotate_standings, attach_annotated_standing, build_standing_filter
 from quotes.models import Quote
 from wisepay import clock
-from wisepay.lists.filters import ChoiceFilter, DayFilter, ListFilters, SearchFilter
+from wisepay.lists.filters import ChoiceFilter, DayFilter, SearchFilter
 from wisepay.lists.listings import Listing
 from wisepay.lists.ordering import Sort
 from wisepay.lists.tables import ListColumn, build_table, link
@@ -31,8 +32,10 @@ STATES = [(state, BADGES[state][1]) for state in ("withdrawn", *STANDINGS)]
 TOTALS = {"total": "Totals of these quotes", "paid": "Paid"}
 
 
-class QuoteFilters(ListFilters):
+class QuoteFilters(CompanyFilters):
     """What a merchant filters quotes by."""
+
+    company_path = "payment__company"
 
     q = SearchFilter(label="Search", method="pass_all")
     standing = ChoiceFilter(label="State", method="filter_standing", choices=STATES)
@@ -59,10 +62,6 @@ class QuoteFilters(ListFilters):
     def filter_until(self, rows: QuerySet[Quote], name: str, value: date) -> QuerySet[Quote]:
         """Came on that day or before."""
         return rows.filter(created_at__lt=self.get_end(value))
-
-    def filter_company(self, rows: QuerySet[Quote], name: str, value: str) -> QuerySet[Quote]:
-        """Of the companies whose name has it."""
-        return rows.filter(payment__company__name__icontains=value)
 
 
 def get_amount(quote: Quote, minor: int) -> Decimal:
@@ -137,7 +136,7 @@ class QuoteList(Listing[Quote]):
 
     def __init__(self, query: QueryDict, merchant: Merchant) -> None:
         self.merchant = merchant
-        super().__init__(query, zone=merchant.zone)
+        super().__init__(query, zone=merchant.zone, merchant=merchant)
 
     def list_rows(self) -> QuerySet[Quote]:
         """All of them."""

@@ -11,9 +11,10 @@ from django.urls import reverse
 from accounting.autopay.selectors import NEEDS_ATTENTION, RELATED_ROWS, describe_row
 from accounting.models import LIVE_SCHEDULED, ScheduledPayment
 from merchants.models import Merchant
+from payers.company_filters import CompanyFilters
 from payments.standings import annotate_standings, attach_annotated_standing
 from wisepay import clock
-from wisepay.lists.filters import ChoiceFilter, DayFilter, ListFilters, SearchFilter
+from wisepay.lists.filters import ChoiceFilter, DayFilter, SearchFilter
 from wisepay.lists.listings import Listing
 from wisepay.lists.ordering import Sort
 from wisepay.lists.tables import ListColumn, build_table, link
@@ -30,7 +31,7 @@ SHOWN = [
 ]
 
 
-class ScheduledFilters(ListFilters):
+class ScheduledFilters(CompanyFilters):
     """What a merchant filters automatic payments by."""
 
     q = SearchFilter(label="Search", method="pass_all")
@@ -50,10 +51,6 @@ class ScheduledFilters(ListFilters):
     def filter_until(self, rows: QuerySet[ScheduledPayment], name: str, value: date) -> QuerySet[ScheduledPayment]:
         """Charged on that day or before."""
         return rows.filter(run_at__lt=self.get_end(value))
-
-    def filter_company(self, rows: QuerySet[ScheduledPayment], name: str, value: str) -> QuerySet[ScheduledPayment]:
-        """Of the companies whose name has it."""
-        return rows.filter(company__name__icontains=value)
 
 
 def link_scheduled(one: Any, zone: str) -> str:
@@ -100,7 +97,7 @@ class ScheduledList(Listing[ScheduledPayment]):
 
     def __init__(self, query: QueryDict, merchant: Merchant, *, is_paused: bool) -> None:
         self.merchant, self.is_paused = merchant, is_paused
-        super().__init__(query, zone=merchant.zone)
+        super().__init__(query, zone=merchant.zone, merchant=merchant)
 
     @property
     def default_sort(self) -> Sort:

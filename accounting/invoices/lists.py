@@ -14,10 +14,11 @@ from accounting.ledgers import build_document_url
 from accounting.models import LedgerInvoice
 from accounting.models.mirror import NO_DUE_DAY
 from merchants.models import Merchant
+from payers.company_filters import CompanyFilters
 from payers.models import PayerCompany
 from wisepay import clock
 from wisepay.clock import format_date, get_local_date
-from wisepay.lists.filters import AmountFilter, ChoiceFilter, DayFilter, ListFilters, SearchFilter
+from wisepay.lists.filters import AmountFilter, ChoiceFilter, DayFilter, SearchFilter
 from wisepay.lists.listings import Listing
 from wisepay.lists.ordering import Sort
 from wisepay.lists.tables import ListColumn, build_table, link_out
@@ -42,7 +43,7 @@ def build_due_expression() -> Coalesce:
     return Coalesce("due_on", Value(NO_DUE_DAY, DateField()))
 
 
-class InvoiceFilters(ListFilters):
+class InvoiceFilters(CompanyFilters):
     """What a merchant filters invoices by."""
 
     q = SearchFilter(label="Search", method="pass_all")
@@ -62,10 +63,6 @@ class InvoiceFilters(ListFilters):
         if value == "overdue":
             return rows.filter(status="open", due__gt=0, due_on__lt=get_local_date(clock.now(), self.zone))
         return rows.filter(status=value)
-
-    def filter_company(self, rows: QuerySet[LedgerInvoice], name: str, value: str) -> QuerySet[LedgerInvoice]:
-        """Of the companies whose name has it."""
-        return rows.filter(company__name__icontains=value)
 
     def filter_at_least(self, rows: QuerySet[LedgerInvoice], name: str, value: Decimal) -> QuerySet[LedgerInvoice]:
         """Of which so much is not paid yet, in currencies of two decimals."""
@@ -130,7 +127,7 @@ class InvoiceList(Listing[LedgerInvoice]):
 
     def __init__(self, query: QueryDict, merchant: Merchant) -> None:
         self.merchant = merchant
-        super().__init__(query, zone=merchant.zone)
+        super().__init__(query, zone=merchant.zone, merchant=merchant)
 
     def list_rows(self) -> QuerySet[LedgerInvoice]:
         """Every invoice that was ever read."""

@@ -12,9 +12,10 @@ from accounting.ledgers import build_document_url
 from accounting.models import Posting
 from accounting.models.posting_kinds import Kind
 from merchants.models import Merchant
+from payers.company_filters import CompanyFilters
 from payers.models import PayerCompany
 from wisepay.clock import format_date
-from wisepay.lists.filters import ChoiceFilter, DayFilter, ListFilters, SearchFilter
+from wisepay.lists.filters import ChoiceFilter, DayFilter, SearchFilter
 from wisepay.lists.listings import Listing
 from wisepay.lists.ordering import Sort
 from wisepay.lists.tables import ListColumn, build_table, link, link_out
@@ -34,7 +35,7 @@ DOCUMENTS: dict[str, Document] = {
 }
 
 
-class PostingFilters(ListFilters):
+class PostingFilters(CompanyFilters):
     """What a merchant filters postings by."""
 
     q = SearchFilter(label="Search", method="pass_all")
@@ -47,10 +48,6 @@ class PostingFilters(ListFilters):
     def pass_all(self, rows: QuerySet[Posting], name: str, value: str) -> QuerySet[Posting]:
         """The search is the list's own."""
         return rows
-
-    def filter_company(self, rows: QuerySet[Posting], name: str, value: str) -> QuerySet[Posting]:
-        """Of the companies whose name has it."""
-        return rows.filter(company__name__icontains=value)
 
 
 def show_amount(posting: Posting) -> str:
@@ -116,7 +113,7 @@ class PostingList(Listing[Posting]):
 
     def __init__(self, query: QueryDict, merchant: Merchant) -> None:
         self.merchant = merchant
-        super().__init__(query, zone=merchant.zone)
+        super().__init__(query, zone=merchant.zone, merchant=merchant)
 
     def list_rows(self) -> QuerySet[Posting]:
         """All of them."""

@@ -14,6 +14,7 @@ from django.urls import reverse
 from django.utils.dateparse import parse_datetime
 
 from merchants.models import Merchant
+from payers.company_filters import CompanyFilters
 from payments.access import build_abandoned_filter
 from payments.console.columns import PAYMENT_COLUMNS
 from payments.console.search import build_search
@@ -23,7 +24,7 @@ from payments.payment_filters import build_amount_expression, build_amount_filte
 from payments.saved_methods.choices import BANK_DEBIT, CARD, DEBIT_TYPES
 from payments.standings import STANDINGS, annotate_standings, attach_annotated_standing, build_standing_filter
 from wisepay import clock
-from wisepay.lists.filters import AmountFilter, ChoiceFilter, DayFilter, ListFilters, SearchFilter
+from wisepay.lists.filters import AmountFilter, ChoiceFilter, DayFilter, SearchFilter
 from wisepay.lists.listings import Listing
 from wisepay.lists.ordering import Sort
 from wisepay.lists.tables import ListColumn, build_table, link, link_out
@@ -38,7 +39,7 @@ TAKEN_STATES = ("succeeded", "reversed", "processing", "requires_action")
 TOTALS = {"paid": "Paid", "refunded": "Given back", "left": "Left", "open": "Not paid"}
 
 
-class PaymentFilters(ListFilters):
+class PaymentFilters(CompanyFilters):
     """What a merchant filters payments by."""
 
     q = SearchFilter(label="Search", method="pass_all")
@@ -86,10 +87,6 @@ class PaymentFilters(ListFilters):
     def filter_currency(self, rows: QuerySet[Payment], name: str, value: str) -> QuerySet[Payment]:
         """In the currency of that code."""
         return rows.filter(currency=value.upper())
-
-    def filter_company(self, rows: QuerySet[Payment], name: str, value: str) -> QuerySet[Payment]:
-        """Of the companies whose name has it."""
-        return rows.filter(company__name__icontains=value)
 
 
 def get_paid(payment: Any) -> Money:
@@ -223,7 +220,7 @@ class PaymentList(Listing[Payment]):
 
     def __init__(self, query: QueryDict, merchant: Merchant) -> None:
         self.merchant = merchant
-        super().__init__(query, zone=merchant.zone)
+        super().__init__(query, zone=merchant.zone, merchant=merchant)
 
     @property
     def default_sort(self) -> Sort:

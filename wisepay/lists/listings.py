@@ -49,9 +49,10 @@ class Listing[M: Model](ABC):
     sorts: ClassVar[Sequence[Sort]]  # the first is the usual one
     has_totals: ClassVar[bool] = False
 
-    def __init__(self, query: QueryDict, *, zone: ZoneInfo) -> None:
+    def __init__(self, query: QueryDict, *, zone: ZoneInfo, **known: Any) -> None:
+        """`known` is what the filters of a subclass want to know besides."""
         self.query, self.zone = query, zone
-        self.filters = self.filters_class(query, self.list_rows(), zone=zone)
+        self.filters = self.filters_class(query, self.list_rows(), zone=zone, **known)
         self.is_valid = self.filters.is_valid()
 
     @abstractmethod

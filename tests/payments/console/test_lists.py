@@ -19,6 +19,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from payers.company_filters import FEW
 from payments.models import Attempt, BalanceTransaction, Dispute, Payment, Payout, Refund
 from payments.standings import STANDINGS
 from tests.bench.test_counts import statements
@@ -176,6 +177,14 @@ FILTERS = [
 @pytest.mark.parametrize(("query", "is_found"), FILTERS)
 def test_the_filters_leave_what_they_say(paid: Checkout, query: dict[str, str], is_found: bool) -> None:
     assert (paid.payment.reference in list_found(paid.tenant, **query)) is is_found
+
+
+def test_a_name_that_many_clients_have_finds_the_same(paid: Checkout) -> None:
+    assert list_found(paid.tenant, company="harbour") == {paid.payment.reference}
+    for number in range(FEW + 1):
+        paid.tenant.company(f"Harbour {number}")
+    assert list_found(paid.tenant, company="harbour") == {paid.payment.reference}
+    assert list_found(paid.tenant, company="harbour", q="Kauri") == set()
 
 
 @pytest.mark.parametrize("query", ["standing=gone", "since=2026-02-31", "at_least=6,95", "until=x"])
