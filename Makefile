@@ -12,7 +12,7 @@ SETTINGS := SECRET_KEY=lint WISEPAY_SECRET_KEYS=k1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAA
 	DATABASE_URL=postgresql://localhost/lint REDIS_URL=redis://localhost/0 \
 	PUBLIC_URL=http://localhost ALLOWED_HOSTS=localhost
 
-.PHONY: help deps demo manage test bench lighthouse lint security format messages lock pin clean
+.PHONY: help deps demo manage test bench lighthouse lint bandit security format messages lock pin clean
 
 help:
 	@echo "make demo   Wise-Pay with a practice world; ARGS=\"--port 9000\" is passed on,"
@@ -54,9 +54,11 @@ lint: .venv/dev.stamp
 	$(SETTINGS) $(BIN)/mypy .
 	$(BIN)/lint-imports
 
-# Bandit over the product; generated requests to every published API; every path for everybody.
-security: .venv/dev.stamp
+bandit: .venv/dev.stamp
 	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive $(PRODUCT)
+
+# Bandit over the product; generated requests to every published API; every path for everybody.
+security: bandit
 	@$(BIN)/python -m sandbox.harness.testing -q tests/security tests/merchants/test_access.py tests/merchants/test_foreign_rows.py \
 		tests/wisepay/test_response_policy.py tests/wisepay/personal_data/test_table.py $(ARGS)
 
