@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.utils.html import format_html
 
 from merchants.models import Merchant
-from payers.company_filters import CompanyFilters
+from payers.filters import CompanyFilters
 from payments.console.search import build_search
 from payments.models import Payment
 from payments.payment_filters import build_amount_expression

@@ -11,7 +11,7 @@ from django.urls import reverse
 from accounting.autopay.selectors import NEEDS_ATTENTION, RELATED_ROWS, describe_row
 from accounting.models import LIVE_SCHEDULED, ScheduledPayment
 from merchants.models import Merchant
-from payers.company_filters import CompanyFilters
+from payers.filters import CompanyFilters
 from payments.standings import annotate_standings, attach_annotated_standing
 from wisepay import clock
 from wisepay.lists.filters import ChoiceFilter, DayFilter, SearchFilter

@@ -14,7 +14,7 @@ from accounting.ledgers import build_document_url
 from accounting.models import LedgerInvoice
 from accounting.models.mirror import NO_DUE_DAY
 from merchants.models import Merchant
-from payers.company_filters import CompanyFilters
+from payers.filters import CompanyFilters
 from payers.models import PayerCompany
 from wisepay import clock
 from wisepay.clock import format_date, get_local_date

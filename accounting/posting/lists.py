@@ -12,7 +12,7 @@ from accounting.ledgers import build_document_url
 from accounting.models import Posting
 from accounting.models.posting_kinds import Kind
 from merchants.models import Merchant
-from payers.company_filters import CompanyFilters
+from payers.filters import CompanyFilters
 from payers.models import PayerCompany
 from wisepay.clock import format_date
 from wisepay.lists.filters import ChoiceFilter, DayFilter, SearchFilter

@@ -14,7 +14,7 @@ from django.urls import reverse
 from django.utils.dateparse import parse_datetime
 
 from merchants.models import Merchant
-from payers.company_filters import CompanyFilters
+from payers.filters import CompanyFilters
 from payments.access import build_abandoned_filter
 from payments.console.columns import PAYMENT_COLUMNS
 from payments.console.search import build_search

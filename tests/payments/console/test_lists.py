@@ -19,7 +19,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from payers.company_filters import FEW
+from payers.filters import FEW
 from payments.models import Attempt, BalanceTransaction, Dispute, Payment, Payout, Refund
 from payments.standings import STANDINGS
 from tests.bench.test_counts import statements
