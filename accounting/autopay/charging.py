@@ -31,6 +31,8 @@ from accounting.invoices.services import (
 from accounting.mirror.services import refresh_invoices
 from accounting.models import AutoPayMapping, LedgerInvoice, PaymentAllocation, ScheduledPayment
 from accounting.unreadable import find_unreadable_reason
+from connections.availability import get_connection
+from connections.models import Tier
 from payments.attempts.services import create_off_session_attempt, send_attempt
 from payments.errors import AttemptInProgress, CannotPay
 from payments.models import Attempt, Payment, SavedMethod
@@ -130,7 +132,8 @@ def refresh_due_invoices(scheduled_id: int, *, now: datetime) -> None:
     )
     invoices = [row.invoice, *(other.invoice for other in others.select_related("invoice")[:REFRESH_BATCH_SIZE])]
     try:
-        found_ids = refresh_invoices(row.merchant, invoices, now=now)
+        connection = get_connection(row.merchant, tier=Tier.SERVICE)
+        found_ids = refresh_invoices(connection, invoices, priority="service", now=now)
     except (Unavailable, Disconnected) as error:
         ScheduledPayment.objects.filter(pk=row.pk, state="scheduled").update(
             reason=f"{NOT_REFRESHED_REASON} {error}"[:300]

@@ -160,19 +160,14 @@ def count_pending_reads(merchant: Merchant) -> dict[str, int]:
 
 
 def refresh_invoices(
-    merchant: Merchant,
-    invoices: Sequence[LedgerInvoice],
-    *,
-    now: datetime,
-    tier: Tier = Tier.SERVICE,
-    priority: Priority = "service",
+    connection: Connection, invoices: Sequence[LedgerInvoice], *, priority: Priority, now: datetime
 ) -> set[int]:
-    """Read these invoices again by id, as many as go in one call; without more said for work in the background.
+    """Read these invoices again by id, as many as go in one call.
 
     Answers the keys of those that the ledger has or says are deleted; only they count as read at `now`.
     Raises Unavailable, Disconnected, Rejected or Retry.
     """
-    connection = get_connection(merchant, tier=tier)
+    merchant = connection.merchant
     keys_by_id = {row.ledger_id: row.pk for row in invoices if row.organisation_id == connection.organisation_id}
     if not keys_by_id:
         return set()

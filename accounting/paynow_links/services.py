@@ -25,6 +25,7 @@ from accounting.invoices.services import (
 from accounting.mirror.services import refresh_invoices
 from accounting.models import LedgerContact, LedgerInvoice
 from accounting.posting.services import PF_INVOICE_PATTERN
+from connections.availability import get_connection
 from connections.models import Tier
 from merchants.models import PayNowLink
 from merchants.paynow_links import LinkUnknown, SignedLink, get_signed_link
@@ -226,7 +227,8 @@ def refresh_invoice(invoice: LedgerInvoice, *, now: datetime) -> LedgerInvoice:
     if wait := spend(Budget.READINGS_OF_INVOICE, invoice.pk, now=now):
         raise TooManyAttempts(_("Too many attempts. Wait a while, then try again"), wait=wait)
     try:
-        found = refresh_invoices(invoice.merchant, [invoice], tier=Tier.WISE_PAY, priority="interactive", now=now)
+        connection = get_connection(invoice.merchant, tier=Tier.WISE_PAY)
+        found = refresh_invoices(connection, [invoice], priority="interactive", now=now)
     except (Disconnected, Rejected, Retry) as error:
         raise Unavailable(str(error), maybe_done=False) from error
     if not found and not list_former_organisation_invoices([invoice]):

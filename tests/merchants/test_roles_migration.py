@@ -14,16 +14,17 @@ from wisepay.models import User
 BEFORE, AFTER = ("merchants", "0011_audit_months"), ("merchants", "0012_roles_and_invitations")
 
 
-def migrate(target: tuple[str, str]) -> None:
-    """Bring the merchants' tables to where this migration leaves them."""
-    MigrationExecutor(connection).migrate([target])
+def migrate(target: tuple[str, str] | None = None) -> None:
+    """Bring all tables to where this migration leaves them; without one to what they are today."""
+    executor = MigrationExecutor(connection)
+    executor.migrate([target] if target else executor.loader.graph.leaf_nodes())
 
 
 @pytest.fixture
 def _whole_again() -> Iterator[None]:
     """Whatever happens, the tables are those of today afterwards."""
     yield
-    migrate(AFTER)
+    migrate()
 
 
 @pytest.mark.django_db(transaction=True)
@@ -39,6 +40,7 @@ def test_admins_are_administrators_and_users_may_do_what_they_did(tenant: Tenant
             values: list[str | bool | int] = ["user", "adds" in name, user.pk]
             cursor.execute("UPDATE merchants_membership SET role = %s, may_add_payers = %s WHERE user_id = %s", values)
     migrate(AFTER)
+    migrate()
     rights = {one.user_id: one.role.rights for one in Membership.objects.select_related("role")}
     assert rights == {tenant.user.pk: ALL_RIGHTS, **{user.pk: OWN_ROLES[name] for name, user in people.items()}}
     kinds = tenant.merchant.roles.exclude(kind="own").values_list("kind", flat=True)

@@ -21,7 +21,7 @@ def test_on_trial_a_quote_is_shown_to_staff_and_cannot_be_paid(shop: Tenant) -> 
     assert (answer.status_code, "still setting up" in answer.content.decode()) == (409, True)
     assert count_stored() == (0, 0)
     shop.admin.force_login(shop.user)
-    listed = shop.admin.get(shop.url("quotes/")).content.decode()
+    listed = shop.admin.get(shop.url("quotes/refused")).content.decode()
     assert f"Quote {made.number}" in listed
     assert "2,491.50 would be due" in listed
 
