@@ -169,6 +169,7 @@ def test_a_refusal_is_accessible(demo: Demo, payer: Payer) -> None:
 
 
 def test_the_displayed_key_is_accessible(demo: Demo, console: Page) -> None:
+    demo.age_sign_ins()
     console.goto(f"{console.url}configure/merchants/integrations/key")
     console.get_by_label("Password").fill(demo.merchant["password"])
     console.get_by_role("button", name="Confirm").click()

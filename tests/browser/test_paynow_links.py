@@ -40,6 +40,9 @@ def pay_as_guest(payer: Payer, number: str) -> None:
     """From the invoice's page to its receipt."""
     page = payer.page
     expect(page.get_by_role("heading", name=f"Pay invoice {number}")).to_be_visible()
+    anyway = page.get_by_label("Pay anyway")  # asked where another test left a credit
+    if anyway.count():
+        anyway.check()
     page.get_by_role("button", name="Continue as guest").click()
     page.get_by_label("Full name").fill("Ada Payer")
     page.get_by_label("E-mail").fill("links@harbourdental.example")
