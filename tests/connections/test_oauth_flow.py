@@ -10,11 +10,13 @@ from django.db import IntegrityError
 from django.db import connection as database
 from django.test import Client
 from django.utils import timezone
+from django_subatomic.db import transaction
 from pytest_django import Settings
 
 from connections.models import Authorisation, Connection, LinkedOrganisation
 from connections.oauth_flow import delete_old_authorisations
-from merchants.models import Membership, Merchant
+from merchants.models import Membership
+from merchants.services import add_merchant
 from tests.connections.oauth_steps import (
     CALLBACK,
     CONNECTIONS_PATH,
@@ -32,7 +34,8 @@ from wisepay.models import AuditEntry, User
 @pytest.fixture
 def newcomer(tenant: Tenant) -> Tenant:
     """A second merchant that is connected to nothing yet."""
-    merchant = Merchant.objects.create(name="Kauri IT", time_zone="UTC")
+    with transaction():
+        merchant = add_merchant(name="Kauri IT", contact_email="admin@kauri-it.example", time_zone="UTC")
     user = User.objects.create_user("admin@kauri-it.example", PASSWORD)
     Membership.objects.create(merchant=merchant, user=user, role=get_role(merchant, "admin"))
     found = Tenant(tenant.world, merchant, user, "")

@@ -6,10 +6,12 @@ from contextlib import contextmanager
 import pytest
 from django.http import HttpResponse
 from django.test import Client
+from django_subatomic.db import transaction
 from pytest_django import Settings
 
 from connections.models import Authorisation
-from merchants.models import Membership, Merchant
+from merchants.models import Membership
+from merchants.services import add_merchant
 from sandbox.harness.sandbox_process import SandboxProcess
 from tests.connections.oauth_scene import ADMIN, PROVIDER_CASES, OAuthScene, expire_authorisation, list_stored_rows
 from tests.connections.oauth_steps import CALLBACK, CONNECTIONS_PATH, allow_access
@@ -257,7 +259,8 @@ def provider(request: pytest.FixtureRequest) -> str:
 def scene(db: None, world: SandboxProcess, settings: Settings, provider: str) -> Iterator[OAuthScene]:
     settings.HTTP_TIMEOUT = (1, 0.3)
     tenant = create_tenant(world, provider=provider)
-    merchant = Merchant.objects.create(name="Kauri IT", time_zone="UTC")
+    with transaction():
+        merchant = add_merchant(name="Kauri IT", contact_email="admin@kauri-it.example", time_zone="UTC")
     user = User.objects.create_user(ADMIN, PASSWORD)
     Membership.objects.create(merchant=merchant, user=user, role=get_role(merchant, "admin"))
     mine = Tenant(tenant.world, merchant, user, "")
