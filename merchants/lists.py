@@ -1,7 +1,6 @@
 """Lists of a merchant's console: their pages, and the same rows as files."""
 
 from collections.abc import Mapping
-from datetime import timedelta
 from typing import Any
 
 from django.contrib import messages
@@ -14,12 +13,13 @@ from merchants.models import Merchant
 from merchants.saved_queries import LIST_PAGES, list_saved_views
 from wisepay import clock
 from wisepay.audit import record_request_audit
-from wisepay.http import record_rate_limited_use, too_many_requests
-from wisepay.lists.exports import MAX_XLSX_ROWS, answer_csv, answer_xlsx
+from wisepay.budgets import Budget, spend
+from wisepay.http import too_many_requests
+from wisepay.lists.exports import MAX_XLSX_ROWS, TooManyRows, answer_csv, answer_xlsx
 from wisepay.lists.listings import Listing, build_view_query
 from wisepay.lists.totals import TakesTooLong
 
-MAX_FILES_AN_HOUR = 40
+TOO_MANY_ROWS = f"An Excel file holds at most {MAX_XLSX_ROWS:,} rows. Choose days or other filters, or take CSV."
 
 
 def render_list(
@@ -69,14 +69,15 @@ def answer_file(
         messages.error(request, "No file was made: correct the filters that are marked.")
         return redirect(back)
     if format_name == "xlsx" and listing.is_longer_than(MAX_XLSX_ROWS):
-        messages.error(
-            request, f"An Excel file holds at most {MAX_XLSX_ROWS:,} rows. Choose days or other filters, or take CSV."
-        )
+        messages.error(request, TOO_MANY_ROWS)
         return redirect(back)
-    key = f"list_file:{request.user.pk}"
-    if wait := record_rate_limited_use(key, limit=MAX_FILES_AN_HOUR, per=timedelta(hours=1), now=clock.now()):
+    if wait := spend(Budget.FILES_OF_PERSON, request.user.pk, now=clock.now()):
         return too_many_requests(request, wait=wait)
     detail = f"{format_name.upper()}; {listing.describe()}".removesuffix("; ")
     record_request_audit(request, "list.exported", merchant_id=merchant.pk, subject=listing.title, detail=detail)
     answer = answer_csv if format_name == "csv" else answer_xlsx
-    return answer(listing.name, listing.table_class.list_getters(), listing.read_batches(), zone=merchant.zone)
+    try:
+        return answer(listing.name, listing.table_class.list_getters(), listing.read_batches(), zone=merchant.zone)
+    except TooManyRows:  # they came while the workbook was written
+        messages.error(request, TOO_MANY_ROWS)
+        return redirect(back)

@@ -81,14 +81,18 @@ def group_unusual_currencies() -> dict[int, list[str]]:
 
 
 def build_amount_filter(
-    *, amount: Decimal | None = None, at_least: Decimal | None = None, at_most: Decimal | None = None
+    *,
+    amount: Decimal | None = None,
+    at_least: Decimal | None = None,
+    at_most: Decimal | None = None,
+    column: str = "shown_amount",
 ) -> Q:
     """The amounts in major units, whatever the decimals of the currency: ranges that an index can be asked for.
 
-    The rows have the `build_amount_expression` as `shown_amount`.
+    `column` is in minor units of the row's currency; payments have the `build_amount_expression` as `shown_amount`.
     """
     asked = {"": amount, "__gte": at_least, "__lte": at_most}
-    limits = {f"shown_amount{lookup}": amount for lookup, amount in asked.items() if amount is not None}
+    limits = {f"{column}{lookup}": amount for lookup, amount in asked.items() if amount is not None}
     if not limits:
         return Q()
     odd = group_unusual_currencies()
@@ -101,7 +105,7 @@ def build_amount_filter(
 def build_minor_unit_filter(limits: dict[str, Decimal], digits: int) -> Q:
     """The limits in minor units of that many decimals; nothing has a fraction of one."""
     minor = {name: amount.scaleb(digits) for name, amount in limits.items()}
-    if any(name == "shown_amount" and amount != amount.to_integral_value() for name, amount in minor.items()):
+    if any("__" not in name and amount != amount.to_integral_value() for name, amount in minor.items()):
         return Q(pk__in=[])
     up = {name: int(amount.to_integral_value(ROUND_CEILING)) for name, amount in minor.items() if "gte" in name}
     down = {name: int(amount.to_integral_value(ROUND_FLOOR)) for name, amount in minor.items() if "gte" not in name}

@@ -6,11 +6,10 @@ from decimal import Decimal
 from typing import Any
 
 from django.db.models import F, Q, QuerySet, Sum
-from django.http import QueryDict
 from django.urls import reverse
 from django.utils.html import format_html
 
-from merchants.models import Merchant
+from merchants.listings import MerchantListing
 from payers.filters import CompanyFilters
 from payments.console.search import build_search
 from payments.models import Payment
@@ -19,7 +18,6 @@ from payments.standings import STANDINGS, annotate_standings, attach_annotated_s
 from quotes.models import Quote
 from wisepay import clock
 from wisepay.lists.filters import ChoiceFilter, DayFilter, SearchFilter
-from wisepay.lists.listings import Listing
 from wisepay.lists.ordering import Sort
 from wisepay.lists.tables import ListColumn, build_table, link
 from wisepay.lists.totals import Total, describe_sums, sum_by_currency
@@ -43,10 +41,6 @@ class QuoteFilters(CompanyFilters):
     since = DayFilter(label="From", method="filter_since")
     until = DayFilter(label="To", method="filter_until")
     company = SearchFilter(label="Payer", method="filter_company")
-
-    def pass_all(self, rows: QuerySet[Quote], name: str, value: str) -> QuerySet[Quote]:
-        """The search is the list's own."""
-        return rows
 
     def filter_standing(self, rows: QuerySet[Quote], name: str, value: str) -> QuerySet[Quote]:
         """How they stand now."""
@@ -119,7 +113,7 @@ COLUMNS = {
 }
 
 
-class QuoteList(Listing[Quote]):
+class QuoteList(MerchantListing[Quote]):
     """The quotes of a merchant, the newest first."""
 
     name, title = "quotes", "Quotes"
@@ -133,10 +127,6 @@ class QuoteList(Listing[Quote]):
         Sort("-number", "Highest number first", F("number")),
         Sort("number", "Lowest number first", F("number"), is_descending=False),
     )
-
-    def __init__(self, query: QueryDict, merchant: Merchant) -> None:
-        self.merchant = merchant
-        super().__init__(query, zone=merchant.zone, merchant=merchant)
 
     def list_rows(self) -> QuerySet[Quote]:
         """All of them."""

@@ -58,9 +58,14 @@ class ReadCursor(models.Model):
             self.release_lease()
 
     def save_progress(self, **columns: object) -> None:
-        """Save where the reading continues, and renew the lease for the next page."""
-        self.lease_until = clock.now() + LEASE
-        self._row.update(lease_until=self.lease_until, **columns)
+        """Save where the reading continues, and renew the lease for the next page.
+
+        Raises Retry, and saves nothing, for a worker whose lease ran out and is another one's by now.
+        """
+        before, self.lease_until = self.lease_until, clock.now() + LEASE
+        if not self._row.filter(lease_until=before).update(lease_until=self.lease_until, **columns):
+            self.lease_until = before
+            raise Retry("another worker is reading these", after=2)
         for name, value in columns.items():
             setattr(self, name, value)
 

@@ -242,6 +242,7 @@ MEMBER_INVITATIONS_PER_MERCHANT_HOUR = env.int("MEMBER_INVITATIONS_PER_MERCHANT_
 SIGN_IN_FAILURES_PER_ADDRESS_HOUR = env.int("SIGN_IN_FAILURES_PER_ADDRESS_HOUR", default=50)  # then known browsers only
 SIGN_IN_FAILURES_PER_NETWORK_HOUR = env.int("SIGN_IN_FAILURES_PER_NETWORK_HOUR", default=100)  # likewise
 DOCUMENTS_PER_PERSON_HOUR = env.int("DOCUMENTS_PER_PERSON_HOUR", default=30)  # invoice PDFs that are not stored here
+FILES_PER_PERSON_HOUR = env.int("FILES_PER_PERSON_HOUR", default=40)  # lists as CSV or Excel
 DOCUMENT_CACHE_MEGABYTES = env.int("DOCUMENT_CACHE_MEGABYTES", default=500)  # of invoice PDFs in the database
 STATUS_CHECKS_PER_TEN_SECONDS = env.int("STATUS_CHECKS_PER_TEN_SECONDS", default=3)  # of one attempt or setup
 QUOTE_LINKS_PER_NETWORK_MINUTE = env.int("QUOTE_LINKS_PER_NETWORK_MINUTE", default=12)  # links of quotes followed

@@ -10,12 +10,12 @@ from django.urls import reverse
 
 from accounting.autopay.selectors import NEEDS_ATTENTION, RELATED_ROWS, describe_row
 from accounting.models import LIVE_SCHEDULED, ScheduledPayment
+from merchants.listings import MerchantListing
 from merchants.models import Merchant
 from payers.filters import CompanyFilters
 from payments.standings import annotate_standings, attach_annotated_standing
 from wisepay import clock
 from wisepay.lists.filters import ChoiceFilter, DayFilter, SearchFilter
-from wisepay.lists.listings import Listing
 from wisepay.lists.ordering import Sort
 from wisepay.lists.tables import ListColumn, build_table, link
 from wisepay.lists.totals import Total, describe_sums, sum_by_currency
@@ -39,10 +39,6 @@ class ScheduledFilters(CompanyFilters):
     since = DayFilter(label="From", method="filter_since")
     until = DayFilter(label="To", method="filter_until")
     company = SearchFilter(label="Company", method="filter_company")
-
-    def pass_all(self, rows: QuerySet[ScheduledPayment], name: str, value: str) -> QuerySet[ScheduledPayment]:
-        """The list's own: what is to come when nothing is asked for."""
-        return rows
 
     def filter_since(self, rows: QuerySet[ScheduledPayment], name: str, value: date) -> QuerySet[ScheduledPayment]:
         """Charged on that day or later."""
@@ -81,7 +77,7 @@ COLUMNS = {
 }
 
 
-class ScheduledList(Listing[ScheduledPayment]):
+class ScheduledList(MerchantListing[ScheduledPayment]):
     """What will be charged, the next one first; of what is over the newest first."""
 
     name, title = "scheduled", "Automatic Payments"
@@ -96,8 +92,8 @@ class ScheduledList(Listing[ScheduledPayment]):
     )
 
     def __init__(self, query: QueryDict, merchant: Merchant, *, is_paused: bool) -> None:
-        self.merchant, self.is_paused = merchant, is_paused
-        super().__init__(query, zone=merchant.zone, merchant=merchant)
+        self.is_paused = is_paused
+        super().__init__(query, merchant)
 
     @property
     def default_sort(self) -> Sort:

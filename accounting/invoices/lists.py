@@ -7,19 +7,17 @@ from typing import Any
 
 from django.db.models import DateField, F, Q, QuerySet, Sum, Value
 from django.db.models.functions import Coalesce
-from django.http import QueryDict
 
 from accounting.ledger_session import annotate_connected_books
 from accounting.ledgers import build_document_url
 from accounting.models import LedgerInvoice
 from accounting.models.mirror import NO_DUE_DAY
-from merchants.models import Merchant
-from payers.filters import CompanyFilters
-from payers.models import PayerCompany
+from merchants.listings import MerchantListing
+from payers.filters import CompanyFilters, find_by_company
+from payments.payment_filters import build_amount_filter
 from wisepay import clock
 from wisepay.clock import format_date, get_local_date
 from wisepay.lists.filters import AmountFilter, ChoiceFilter, DayFilter, SearchFilter
-from wisepay.lists.listings import Listing
 from wisepay.lists.ordering import Sort
 from wisepay.lists.tables import ListColumn, build_table, link_out
 from wisepay.lists.totals import Total, describe_sums, sum_by_currency
@@ -35,7 +33,6 @@ STATES = [
     ("deleted", "Deleted"),
 ]
 TOTALS = {"total": "Invoiced", "due": "Outstanding", "overdue": "Overdue"}
-MAX_COMPANIES = 200
 
 
 def build_due_expression() -> Coalesce:
@@ -54,10 +51,6 @@ class InvoiceFilters(CompanyFilters):
     company = SearchFilter(label="Client", method="filter_company")
     at_least = AmountFilter(label="Outstanding from", method="filter_at_least")
 
-    def pass_all(self, rows: QuerySet[LedgerInvoice], name: str, value: str) -> QuerySet[LedgerInvoice]:
-        """The search is the list's own."""
-        return rows
-
     def filter_status(self, rows: QuerySet[LedgerInvoice], name: str, value: str) -> QuerySet[LedgerInvoice]:
         """As the books say, and overdue by the merchant's day."""
         if value == "overdue":
@@ -65,8 +58,8 @@ class InvoiceFilters(CompanyFilters):
         return rows.filter(status=value)
 
     def filter_at_least(self, rows: QuerySet[LedgerInvoice], name: str, value: Decimal) -> QuerySet[LedgerInvoice]:
-        """Of which so much is not paid yet, in currencies of two decimals."""
-        return rows.filter(due__gte=int(value.scaleb(2)))
+        """Of which so much is not paid yet."""
+        return rows.filter(build_amount_filter(at_least=value, column="due"))
 
 
 def get_state(invoice: Any) -> str:
@@ -108,7 +101,7 @@ COLUMNS = {
 }
 
 
-class InvoiceList(Listing[LedgerInvoice]):
+class InvoiceList(MerchantListing[LedgerInvoice]):
     """The invoices of the books over all clients, those that were read last on top."""
 
     name, title = "invoices", "Invoices"
@@ -125,20 +118,13 @@ class InvoiceList(Listing[LedgerInvoice]):
         Sort("total", "Smallest first", F("total"), is_descending=False),
     )
 
-    def __init__(self, query: QueryDict, merchant: Merchant) -> None:
-        self.merchant = merchant
-        super().__init__(query, zone=merchant.zone, merchant=merchant)
-
     def list_rows(self) -> QuerySet[LedgerInvoice]:
         """Every invoice that was ever read."""
         return LedgerInvoice.objects.filter(merchant=self.merchant)
 
     def build_search(self, text: str) -> Sequence[Q]:
         """By number, client, reference and amount. One statement."""
-        companies = PayerCompany.objects.filter(merchant=self.merchant, name__icontains=text).order_by("pk")
-        keys = list(companies.values_list("pk", flat=True)[: MAX_COMPANIES + 1])
-        found = [Q(number__istartswith=text), Q(remark__istartswith=text)]
-        found += [Q(company__in=keys if len(keys) <= MAX_COMPANIES else companies)] if keys else []
+        found = [Q(number__istartswith=text), Q(remark__istartswith=text), *find_by_company(self.merchant, text)]
         amounts = list_minor_amounts(text)
         return [*found, Q(total__in=amounts), Q(due__in=amounts, status="open")] if amounts else found
 

@@ -4,25 +4,21 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 from django.db.models import Q, QuerySet
-from django.http import QueryDict
 from django.urls import reverse
 
 from accounting.ledger_session import annotate_connected_books
 from accounting.ledgers import build_document_url
 from accounting.models import Posting
 from accounting.models.posting_kinds import Kind
-from merchants.models import Merchant
-from payers.filters import CompanyFilters
-from payers.models import PayerCompany
+from merchants.listings import MerchantListing
+from payers.filters import CompanyFilters, find_by_company
 from wisepay.clock import format_date
 from wisepay.lists.filters import ChoiceFilter, DayFilter, SearchFilter
-from wisepay.lists.listings import Listing
 from wisepay.lists.ordering import Sort
 from wisepay.lists.tables import ListColumn, build_table, link, link_out
 from wisepay.templatetags.wisepay import BADGES, badge, when
 
 PATH_MARK = "list_path"
-MAX_COMPANIES = 200
 STATES = ("pending", "sent", "posted", "rejected", "cancelled")
 Document = Literal["invoice", "credit_note", "payment"]
 DOCUMENTS: dict[str, Document] = {
@@ -44,10 +40,6 @@ class PostingFilters(CompanyFilters):
     since = DayFilter(label="Dated from", field_name="on", lookup_expr="gte")
     until = DayFilter(label="Dated to", field_name="on", lookup_expr="lte")
     company = SearchFilter(label="Payer", method="filter_company")
-
-    def pass_all(self, rows: QuerySet[Posting], name: str, value: str) -> QuerySet[Posting]:
-        """The search is the list's own."""
-        return rows
 
 
 def show_amount(posting: Posting) -> str:
@@ -102,7 +94,7 @@ COLUMNS = {
 }  # fmt: skip
 
 
-class PostingList(Listing[Posting]):
+class PostingList(MerchantListing[Posting]):
     """Everything that was posted to the books, is to be, or became needless, the newest first."""
 
     name, title = "postings", "Everything that was posted"
@@ -111,20 +103,13 @@ class PostingList(Listing[Posting]):
     filters_class = PostingFilters
     sorts = (Sort("-created", "Newest first"), Sort("created", "Oldest first", is_descending=False))
 
-    def __init__(self, query: QueryDict, merchant: Merchant) -> None:
-        self.merchant = merchant
-        super().__init__(query, zone=merchant.zone, merchant=merchant)
-
     def list_rows(self) -> QuerySet[Posting]:
         """All of them."""
         return Posting.objects.filter(merchant=self.merchant)
 
     def build_search(self, text: str) -> Sequence[Q]:
         """By the document's number and the payer. One statement."""
-        companies = PayerCompany.objects.filter(merchant=self.merchant, name__icontains=text).order_by("pk")
-        keys = list(companies.values_list("pk", flat=True)[: MAX_COMPANIES + 1])
-        found = [Q(number__startswith=text.upper())]
-        return found + ([Q(company__in=keys if len(keys) <= MAX_COMPANIES else companies)] if keys else [])
+        return [Q(number__startswith=text.upper()), *find_by_company(self.merchant, text)]
 
     def annotate(self, rows: QuerySet[Posting], columns: Sequence[str]) -> QuerySet[Posting]:
         """With the payer, the payment, and which books are connected."""

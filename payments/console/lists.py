@@ -9,11 +9,10 @@ from django.contrib.postgres.expressions import ArraySubquery
 from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery, Sum
 from django.db.models.fields.json import KT
 from django.db.models.functions import JSONObject
-from django.http import QueryDict
 from django.urls import reverse
 from django.utils.dateparse import parse_datetime
 
-from merchants.models import Merchant
+from merchants.listings import MerchantListing
 from payers.filters import CompanyFilters
 from payments.access import build_abandoned_filter
 from payments.console.columns import PAYMENT_COLUMNS
@@ -25,7 +24,6 @@ from payments.saved_methods.choices import BANK_DEBIT, CARD, DEBIT_TYPES
 from payments.standings import STANDINGS, annotate_standings, attach_annotated_standing, build_standing_filter
 from wisepay import clock
 from wisepay.lists.filters import AmountFilter, ChoiceFilter, DayFilter, SearchFilter
-from wisepay.lists.listings import Listing
 from wisepay.lists.ordering import Sort
 from wisepay.lists.tables import ListColumn, build_table, link, link_out
 from wisepay.lists.totals import Total, describe_sums, sum_by_currency
@@ -52,10 +50,6 @@ class PaymentFilters(CompanyFilters):
     at_most = AmountFilter(label="Amount to", method="filter_at_most")
     currency = SearchFilter(label="Currency", method="filter_currency")
     company = SearchFilter(label="Payer", method="filter_company")
-
-    def pass_all(self, rows: QuerySet[Payment], name: str, value: str) -> QuerySet[Payment]:
-        """The search is the list's own."""
-        return rows
 
     def filter_standing(self, rows: QuerySet[Payment], name: str, value: str) -> QuerySet[Payment]:
         """How they stand now."""
@@ -201,7 +195,7 @@ COLUMNS = {
 }  # fmt: skip
 
 
-class PaymentList(Listing[Payment]):
+class PaymentList(MerchantListing[Payment]):
     """The payments of a merchant, newest first; by the day that they were paid where days are asked for."""
 
     name, title = "payments", "Payments"
@@ -217,10 +211,6 @@ class PaymentList(Listing[Payment]):
         Sort("-amount", "Largest first", build_amount_expression()),
         Sort("amount", "Smallest first", build_amount_expression(), is_descending=False),
     )
-
-    def __init__(self, query: QueryDict, merchant: Merchant) -> None:
-        self.merchant = merchant
-        super().__init__(query, zone=merchant.zone, merchant=merchant)
 
     @property
     def default_sort(self) -> Sort:

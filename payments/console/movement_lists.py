@@ -5,15 +5,13 @@ from datetime import date
 from typing import Any
 
 from django.db.models import Q, QuerySet, Sum
-from django.http import QueryDict
 from django.urls import reverse
 
-from merchants.models import Merchant
+from merchants.listings import MerchantFilters, MerchantListing
 from payments.gateways import build_page_url
 from payments.models import Dispute, Payout
 from wisepay.clock import format_date
-from wisepay.lists.filters import ChoiceFilter, DayFilter, ListFilters, SearchFilter
-from wisepay.lists.listings import Listing
+from wisepay.lists.filters import ChoiceFilter, DayFilter, SearchFilter
 from wisepay.lists.ordering import Sort
 from wisepay.lists.tables import ListColumn, build_table, link, link_out
 from wisepay.lists.totals import Total, describe_sums, sum_by_currency
@@ -30,17 +28,13 @@ DISPUTE_STATES = {
 }
 
 
-class PayoutFilters(ListFilters):
+class PayoutFilters(MerchantFilters):
     """What a merchant filters payouts by."""
 
     q = SearchFilter(label="Search", method="pass_all")
     status = ChoiceFilter(label="State", choices=Payout.Status.choices)
     since = DayFilter(label="Arrives from", field_name="arrives_on", lookup_expr="gte")
     until = DayFilter(label="Arrives to", field_name="arrives_on", lookup_expr="lte")
-
-    def pass_all(self, rows: QuerySet[Payout], name: str, value: str) -> QuerySet[Payout]:
-        """The search is the list's own."""
-        return rows
 
 
 def link_payout(payout: Any, zone: str) -> str:
@@ -71,7 +65,7 @@ PAYOUT_COLUMNS = {
 }
 
 
-class PayoutList(Listing[Payout]):
+class PayoutList(MerchantListing[Payout]):
     """What the gateway paid out to the merchant's bank, the newest first."""
 
     name, title = "payouts", "Payouts"
@@ -80,10 +74,6 @@ class PayoutList(Listing[Payout]):
     table_class = build_table("PayoutTable", PAYOUT_COLUMNS)
     filters_class = PayoutFilters
     sorts = (Sort("-created", "Newest first"), Sort("created", "Oldest first", is_descending=False))
-
-    def __init__(self, query: QueryDict, merchant: Merchant) -> None:
-        self.merchant = merchant
-        super().__init__(query, zone=merchant.zone)
 
     def list_rows(self) -> QuerySet[Payout]:
         """Those of every account of the merchant."""
@@ -105,17 +95,13 @@ class PayoutList(Listing[Payout]):
         return describe_sums(found, labels, counted="count", count_label="Payouts")
 
 
-class DisputeFilters(ListFilters):
+class DisputeFilters(MerchantFilters):
     """What a merchant filters disputes by."""
 
     q = SearchFilter(label="Search", method="pass_all")
     state = ChoiceFilter(label="State", choices=list(DISPUTE_STATES.items()))
     due_until = DayFilter(label="To be answered by", method="filter_due")
     since = DayFilter(label="From", method="filter_since")
-
-    def pass_all(self, rows: QuerySet[Dispute], name: str, value: str) -> QuerySet[Dispute]:
-        """The search is the list's own."""
-        return rows
 
     def filter_due(self, rows: QuerySet[Dispute], name: str, value: date) -> QuerySet[Dispute]:
         """To be answered on that day or before."""
@@ -158,7 +144,7 @@ DISPUTE_COLUMNS = {
 }  # fmt: skip
 
 
-class DisputeList(Listing[Dispute]):
+class DisputeList(MerchantListing[Dispute]):
     """What payers disputed at their bank, the newest first."""
 
     name, title = "disputes", "Disputes"
@@ -166,10 +152,6 @@ class DisputeList(Listing[Dispute]):
     table_class = build_table("DisputeTable", DISPUTE_COLUMNS)
     filters_class = DisputeFilters
     sorts = (Sort("-created", "Newest first"), Sort("created", "Oldest first", is_descending=False))
-
-    def __init__(self, query: QueryDict, merchant: Merchant) -> None:
-        self.merchant = merchant
-        super().__init__(query, zone=merchant.zone)
 
     def list_rows(self) -> QuerySet[Dispute]:
         """Those of every payment of the merchant."""

@@ -63,6 +63,7 @@ def test_the_guide_leads_from_no_keys_to_a_paid_quote(demo: Demo, payer: Payer, 
         raise
     pay(demo, payer)
     look_at_the_merchants_side(demo, cpq, number)
+    assert [row["status"] for row in demo.newest_intents() if f"Quote {number} " in row["description"]] == ["succeeded"]
 
 
 def save_keys(cpq: Page) -> None:

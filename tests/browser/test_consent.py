@@ -288,7 +288,7 @@ def test_a_registrant_or_guest_agrees_to_what_the_page_shows(
     demo: Demo, payer: Payer, request: pytest.FixtureRequest, name: str
 ) -> None:
     email = f"{re.sub('[^a-z]', '-', name.lower())}@consent.example"
-    agree_and_compare(Stage(demo, payer, request, email), CASES[name])
+    assert agree_and_compare(Stage(demo, payer, request, email), CASES[name])
 
 
 @pytest.mark.books
@@ -298,11 +298,11 @@ def test_a_person_with_an_account_agrees_to_what_the_page_shows(
 ) -> None:
     stage = Stage(demo, Payer(demo, opened(member.state)), request, member.customer.email)
     stage.seen = {one["id"] for one in stage.list_acceptances()}
-    agree_and_compare(stage, MEMBERS[name])
+    assert agree_and_compare(stage, MEMBERS[name])
 
 
-def agree_and_compare(stage: Stage, case: Case) -> None:
-    """Come to the button, read the page at both widths, agree, and compare with what is stored."""
+def agree_and_compare(stage: Stage, case: Case) -> list[dict[str, Any]]:
+    """Come to the button, read the page at both widths, agree, compare with what is stored, and answer that."""
     form = case.arrive(stage)
     expect(form.locator(".terms:visible").first).to_be_visible()
     button = form.get_by_role("button", name=re.compile(case.button))
@@ -314,9 +314,10 @@ def agree_and_compare(stage: Stage, case: Case) -> None:
     button.click()
     if case.is_confirmed:
         stage.page.get_by_role("dialog").get_by_role("button", name=re.compile("^Pay")).click()
-    compare(wait_until(stage.list_complete), shown, case, browser=stage.page.evaluate("navigator.userAgent"))
+    compare(stored := wait_until(stage.list_complete), shown, case, stage.page.evaluate("navigator.userAgent"))
     if case.is_confirmed:  # Stripe's form was not used, so its fraud rules learn of the browser in another way
         assert "radar_options[session]=rse_" in stage.demo.list_bodies("stripe", "/v1/payment_intents")[-1]
+    return stored
 
 
 def read_page(form: Locator, button: Locator, size: dict[str, int]) -> Shown:
@@ -347,7 +348,7 @@ def read_text(box: Locator, width: int) -> ShownText:
     return ShownText(int(version[1]), words)
 
 
-def compare(rows: list[dict[str, Any]], shown: Shown, case: Case, *, browser: str) -> None:
+def compare(rows: list[dict[str, Any]], shown: Shown, case: Case, browser: str) -> None:
     """Each text that was shown has its row, which keeps what stood there; there is no other row."""
     kinds = {kind for act in case.acts for kind in TERMS_OF_ACTS[act, case.method]}
     assert len({one["operation"] for one in rows}) == 1

@@ -10,6 +10,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import get_resolver, reverse
 
+from merchants.listings import MerchantListing
 from merchants.saved_queries import LIST_PAGES
 from payments.models import Dispute
 from tests.bad_input.scene import Scene
@@ -19,7 +20,7 @@ from wisepay.lists.filters import AmountFilter, ChoiceFilter, DayFilter
 from wisepay.lists.listings import Listing
 
 assert get_resolver().url_patterns  # every list is there once the pages are
-LISTINGS: dict[str, type[Listing[Any]]] = {listing.name: listing for listing in Listing.__subclasses__()}
+LISTINGS: dict[str, type[Listing[Any]]] = {listing.name: listing for listing in MerchantListing.__subclasses__()}
 MOST_STATEMENTS = 6
 # What is asked for so that the scene has a row of it.
 EVERYTHING: dict[str, dict[str, str]] = {"scheduled": {"show": "all"}}

@@ -64,3 +64,17 @@ def test_a_reader_that_comes_back_late_leaves_the_next_ones_lease(tenant: Tenant
     assert next_one.lease_until is not None
     next_one.release_lease()
     assert get_balance_cursor(account).lease_until is None
+
+
+def test_a_reader_that_comes_back_late_saves_nothing_over_the_next_one(tenant: Tenant) -> None:
+    account = GatewayAccount.objects.get(merchant=tenant.merchant)
+    late, next_one = get_balance_cursor(account), get_balance_cursor(account)
+    assert late.acquire_lease(now=NOW)
+    assert next_one.acquire_lease(now=NOW + LEASE + timedelta(seconds=1))
+    next_one.save_progress(after="txn_next")
+    with pytest.raises(Retry):
+        late.save_progress(after="txn_late")
+    assert get_balance_cursor(account).after == "txn_next"
+    next_one.save_progress(after="txn_last")
+    next_one.release_lease()
+    assert (get_balance_cursor(account).after, get_balance_cursor(account).lease_until) == ("txn_last", None)

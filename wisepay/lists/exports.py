@@ -15,7 +15,6 @@ from wisepay.spreadsheets import Cell, render_csv_line
 
 BYTE_ORDER_MARK = "\ufeff"
 XLSX_TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
-FORMATS = {"csv": "CSV", "xlsx": "Excel"}
 LONGEST_CELL = 32_767  # characters, as Excel has it
 MAX_XLSX_ROWS = 200_000  # a workbook is written to its end before the first byte is sent
 COLUMN_WIDTH = 18

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from accounting.ledgers.parsing import parse_rows
@@ -26,12 +26,10 @@ from accounting.unreadable import MIRROR_KINDS
 from sandbox.harness.sandbox_process import ROOT
 from tests.accounting.ledgers.ledger_case import LedgerCase
 from tests.accounting.ledgers.test_odd_answers import list_calls, open_fresh_ledger
+from tests.examples import IS_THOROUGH, how
 from wisepay.errors import Disconnected, Rejected, Unavailable
 
 SCHEMA = Path(os.environ.get("CONTRACTS") or ROOT.parent / "shared" / "contracts") / "xero_accounting.yaml"
-IS_THOROUGH = bool(os.environ.get("THOROUGH"))
-EXAMPLES = int(os.environ.get("EXAMPLES", 10_000 if IS_THOROUGH else 200))
-how = settings(max_examples=EXAMPLES, deadline=None, database=None, suppress_health_check=list(HealthCheck))
 over_http = settings(how, max_examples=400 if IS_THOROUGH else 200)
 
 Parse = Callable[[dict[str, Any]], object]

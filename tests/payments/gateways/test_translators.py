@@ -16,18 +16,18 @@ from typing import Any
 
 import pytest
 from django.utils import timezone
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from payments.gateways import OperationResult, RefundResult, RemoteDispute, RemoteMethod, open_gateway
 from sandbox.harness.sandbox_process import SandboxProcess
+from tests.examples import how
 from tests.payments.gateways.verbs import PracticeWork, Verb
 from tests.tenants import Tenant
 from wisepay.addresses import new_reference
 from wisepay.errors import Rejected, Unavailable
 from wisepay.models import OutboxMessage
 
-EXAMPLES = int(os.environ.get("EXAMPLES", 2_000 if os.environ.get("THOROUGH") else 200))
 LONG_TEXT = "x" * 10_000
 ODD_VALUES: list[Any] = [None, 7, -5, True, "UNHEARD", LONG_TEXT, "\0", [], {}, [None], 10**30, 0.5]
 # The places that decide: they are drawn as often as all others together.
@@ -43,7 +43,6 @@ ROW = re.compile(r"data\.\d+")
 MAKING = ("start", "start declined", "save_method")
 MADE_IDS = ("id", "error.payment_intent.id")
 Place = tuple[str, str]
-how = settings(max_examples=EXAMPLES, deadline=None, database=None, suppress_health_check=list(HealthCheck))
 
 
 def list_paths(value: Any, path: tuple[str, ...] = ()) -> Iterator[str]:
